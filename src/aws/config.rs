@@ -1,0 +1,216 @@
+//! Credentials, Region, profile, role and endpoint: found once, and the same for CloudWatch, S3 and the engine.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_http_client::tls;
+use object_store::CredentialProvider;
+use object_store::aws::{AmazonS3Builder, AwsCredential};
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::error::{Class, Error, Result};
+use crate::job::AwsSettings;
+
+/// Credentials are asked for again this long before they expire.
+const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
+
+/// Whose credentials to use: a job may read the logs of another account than the one that holds its answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Account {
+    /// The logs and their staging bucket: with the job's role where it names one.
+    Source,
+    /// The answers: with the credentials that the program was started with.
+    Output,
+}
+
+/// The configuration of the AWS SDK, loaded when something remote is first asked for and never before.
+pub struct Aws {
+    settings: AwsSettings,
+    output: OnceCell<SdkConfig>,
+    source: OnceCell<SdkConfig>,
+}
+
+impl fmt::Debug for Aws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aws")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Aws {
+    /// Remembers what the job says; nothing is loaded yet.
+    pub fn new(settings: AwsSettings) -> Self {
+        Self {
+            settings,
+            output: OnceCell::new(),
+            source: OnceCell::new(),
+        }
+    }
+
+    /// The configuration for an account. An error (usage) where no Region is to be found.
+    pub(super) async fn config(&self, account: Account) -> Result<&SdkConfig> {
+        let output = self.output.get_or_try_init(|| self.load()).await?;
+        match (account, &self.settings.role_arn) {
+            (Account::Output, _) | (Account::Source, None) => Ok(output),
+            (Account::Source, Some(role)) => {
+                self.source
+                    .get_or_try_init(|| async { Ok(assume(output, role).await) })
+                    .await
+            }
+        }
+    }
+
+    async fn load(&self) -> Result<SdkConfig> {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(
+                tls::rustls_provider::CryptoMode::Ring,
+            ))
+            .build_https();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .retry_config(RetryConfig::standard().with_max_attempts(5))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(10))
+                    .operation_attempt_timeout(Duration::from_secs(60))
+                    .build(),
+            );
+        if let Some(region) = &self.settings.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &self.settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        let config = loader.load().await;
+        if config.region().is_none() {
+            return Err(Error::usage(
+                "no AWS Region is set: expected [source] region in the job file, AWS_REGION, or a profile with one",
+            ));
+        }
+        Ok(config)
+    }
+
+    /// The Region in use.
+    pub async fn region(&self, account: Account) -> Result<String> {
+        let config = self.config(account).await?;
+        Ok(config.region().map(ToString::to_string).unwrap_or_default())
+    }
+
+    /// An S3 client for the engine, with the same credentials and endpoint as everything else.
+    pub(super) async fn object_store(
+        &self,
+        account: Account,
+        bucket: &str,
+        region: &str,
+    ) -> Result<AmazonS3Builder> {
+        let config = self.config(account).await?;
+        let provider = config.credentials_provider().ok_or_else(no_credentials)?;
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(region)
+            .with_credentials(Arc::new(EngineCredentials::new(provider)));
+        builder = match s3_endpoint(config) {
+            // Test servers and S3-compatible ones are seldom known by a name for each bucket.
+            Some(endpoint) => {
+                let plain = endpoint.starts_with("http://");
+                builder.with_endpoint(endpoint).with_allow_http(plain)
+            }
+            None => builder.with_virtual_hosted_style_request(!bucket.contains('.')),
+        };
+        Ok(builder)
+    }
+}
+
+/// The endpoint for S3: `AWS_ENDPOINT_URL_S3` and then `AWS_ENDPOINT_URL`, as the SDK's own clients decide it.
+fn s3_endpoint(config: &SdkConfig) -> Option<String> {
+    let ignored = std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+        .is_ok_and(|v| v.eq_ignore_ascii_case("true"));
+    if ignored {
+        return None;
+    }
+    std::env::var("AWS_ENDPOINT_URL_S3")
+        .ok()
+        .filter(|url| !url.is_empty())
+        .or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+async fn assume(base: &SdkConfig, role_arn: &str) -> SdkConfig {
+    let provider = aws_config::sts::AssumeRoleProvider::builder(role_arn)
+        .session_name("logtally")
+        .configure(base)
+        .build()
+        .await;
+    base.clone()
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(provider))
+        .build()
+}
+
+fn no_credentials() -> Error {
+    Error::new(
+        Class::Source,
+        "no AWS credentials were found: expected a role of the task or machine, a profile, or AWS_ACCESS_KEY_ID",
+    )
+}
+
+/// The SDK's credentials in the engine's form, kept until shortly before they expire.
+#[derive(Debug)]
+struct EngineCredentials {
+    provider: SharedCredentialsProvider,
+    current: Mutex<Option<Current>>,
+}
+
+#[derive(Debug)]
+struct Current {
+    credential: Arc<AwsCredential>,
+    expiry: Option<SystemTime>,
+}
+
+impl EngineCredentials {
+    fn new(provider: SharedCredentialsProvider) -> Self {
+        Self {
+            provider,
+            current: Mutex::new(None),
+        }
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for EngineCredentials {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let mut current = self.current.lock().await;
+        if let Some(current) = &*current {
+            let fresh = current
+                .expiry
+                .is_none_or(|expiry| expiry > SystemTime::now() + RENEW_BEFORE_EXPIRY);
+            if fresh {
+                return Ok(Arc::clone(&current.credential));
+            }
+        }
+        let found = self.provider.provide_credentials().await.map_err(|error| {
+            object_store::Error::Generic {
+                store: "S3",
+                source: Box::new(no_credentials().caused_by(error)),
+            }
+        })?;
+        let credential = Arc::new(AwsCredential {
+            key_id: found.access_key_id().to_owned(),
+            secret_key: found.secret_access_key().to_owned(),
+            token: found.session_token().map(str::to_owned),
+        });
+        *current = Some(Current {
+            credential: Arc::clone(&credential),
+            expiry: found.expiry(),
+        });
+        Ok(credential)
+    }
+}

@@ -1,0 +1,227 @@
+//! The command line: what can be asked for, one file for each command, and what a person sees meanwhile.
+
+mod init;
+mod logging;
+mod plan;
+mod progress;
+mod query;
+mod run;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::aws::Aws;
+use crate::clock::SystemClock;
+use crate::error::{Class, Error, Result};
+use crate::job::AwsSettings;
+use crate::query::{Engine, available_memory};
+use crate::run::{Environment, Force, Request, Selection};
+use crate::store::Stores;
+use crate::window::Span;
+
+/// How long running work may take to notice that it is to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Nightly answers from CloudWatch Logs: export to S3, ask in SQL, write Parquet for Athena and charts for people.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    verbosity: Verbosity,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 done, or nothing to do        5 the data is damaged
+  1 a bug or unexpected failure   6 the SQL failed
+  2 wrong job or arguments        7 refused or failed at the output
+  3 the export did not come       9 with --strict: done, but provisional
+  4 refused or failed at the      130, 143 interrupted
+    source of the logs";
+
+#[derive(Debug, Args)]
+struct Verbosity {
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Do a job: export, ask, write Parquet, charts and a receipt
+    Run(run::RunArgs),
+    /// Show what `run` would do; reads, writes nothing
+    Plan(plan::PlanArgs),
+    /// Ask a question in SQL over a job's exported windows, or over exported objects
+    Query(query::QueryArgs),
+    /// Write a first job file, and print the policies that it needs on AWS
+    Init(init::InitArgs),
+}
+
+/// Which windows, for the commands that take several.
+#[derive(Debug, Args)]
+struct WindowArgs {
+    /// The window: 2026-11-21, 2026-11-21T05, 2026-W47 or 2026-11, as the job's size is; or yesterday
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to", "last"])]
+    window: Option<String>,
+
+    /// Every window from this one …
+    #[arg(long, value_name = "ID", requires = "to", conflicts_with = "last")]
+    from: Option<String>,
+
+    /// … to this one, both included
+    #[arg(long, value_name = "ID", requires = "from")]
+    to: Option<String>,
+
+    /// The windows of the time before now: 24h, 7d, 2w, 3mo
+    #[arg(long, value_name = "SPAN")]
+    last: Option<Span>,
+
+    /// Do again what is done: the answers from the kept export, or (export) the export too
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "answers")]
+    force: Option<ForceArg>,
+
+    /// Also take a window that has not ended
+    #[arg(long)]
+    provisional: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ForceArg {
+    Answers,
+    Export,
+}
+
+impl WindowArgs {
+    fn request(&self) -> Request {
+        let selection = match (&self.window, &self.from, &self.to, self.last) {
+            (Some(id), ..) => Selection::Id(id.clone()),
+            (_, Some(from), Some(to), _) => Selection::FromTo(from.clone(), to.clone()),
+            (.., Some(span)) => Selection::Last(span),
+            _ => Selection::Default,
+        };
+        Request {
+            selection,
+            force: match self.force {
+                None => Force::No,
+                Some(ForceArg::Answers) => Force::Recompute,
+                Some(ForceArg::Export) => Force::Export,
+            },
+            provisional: self.provisional,
+        }
+    }
+}
+
+/// Runs the program with the process's own arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let show = logging::start(&cli.verbosity);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: can't start: {error}");
+            return ExitCode::from(Class::Unexpected.exit_code());
+        }
+    };
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = dispatch(cli.command, show) => ended,
+            signal = stopped() => Err(signal),
+        }
+    });
+    // Decoding that is under way ends at its next batch; nothing half-written is left, as puts are whole.
+    runtime.shutdown_timeout(STOP_WITHIN);
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            logging::error(show, &error);
+            ExitCode::from(error.class().exit_code())
+        }
+    }
+}
+
+async fn dispatch(command: Command, show: logging::Show) -> Result<u8> {
+    match command {
+        Command::Run(args) => run::run(args, show).await,
+        Command::Plan(args) => plan::plan(args, show).await,
+        Command::Query(args) => query::query(args, show).await,
+        Command::Init(args) => init::init(&args),
+    }
+}
+
+/// Comes back when the process is told to stop.
+async fn stopped() -> Error {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
+    };
+    let (class, name) = tokio::select! {
+        _ = interrupt.recv() => (Class::Interrupted, "Ctrl-C"),
+        _ = terminate.recv() => (Class::Terminated, "SIGTERM"),
+    };
+    Error::new(
+        class,
+        format!(
+            "stopped by {name}; what was published is whole, and an export task that was begun goes on in AWS"
+        ),
+    )
+}
+
+/// The real things.
+fn environment(aws: AwsSettings, memory: Option<u64>, show: logging::Show) -> Result<Environment> {
+    let scratch = tempfile::Builder::new()
+        .prefix("logtally-")
+        .tempdir()
+        .map_err(|error| {
+            Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
+        })?;
+    Ok(Environment {
+        stores: Stores::new(Arc::new(Aws::new(aws)))?,
+        clock: Arc::new(SystemClock),
+        progress: progress::new(show),
+        service: None,
+        engine: Engine::new(memory.unwrap_or_else(available_memory), scratch.path())?,
+        scratch,
+    })
+}
+
+/// The job in a file, and the real things that it needs.
+fn job_environment(file: &Path, show: logging::Show) -> Result<(crate::job::Job, Environment)> {
+    let job = crate::job::load(file)?;
+    let environment = environment(job.aws.clone(), job.limits.memory, show)?;
+    Ok((job, environment))
+}
+
+/// Writes to stdout; a reader that has gone away is no error.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(Class::Output, "can't write to stdout").caused_by(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::new(Class::Unexpected, "can't write JSON").caused_by(error))?;
+    print(&(json + "\n"))
+}
+
+/// The job file, as the commands take it.
+type JobFile = PathBuf;

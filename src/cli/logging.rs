@@ -1,0 +1,61 @@
+//! What goes to stderr: words for a person at a terminal, JSON lines for a log.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::EnvFilter;
+
+use super::Verbosity;
+use crate::error::Error;
+
+/// Who reads stderr, and how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Show {
+    /// A person, who likes progress bars, rather than a log.
+    pub person: bool,
+    /// Only what went wrong.
+    pub quiet: bool,
+}
+
+/// Starts logging. `LOGTALLY_LOG` takes the place of `-q` and `-v` (a filter such as `info,logtally=debug`).
+pub(super) fn start(verbosity: &Verbosity) -> Show {
+    let person = stderr().is_terminal();
+    // A person sees progress and the end of it; a log wants to know what was done.
+    let level = match (verbosity.quiet, verbosity.verbose, person) {
+        (true, ..) => "error",
+        (false, 0, true) => "warn",
+        (false, 0, false) => "warn,logtally=info",
+        (false, 1, true) => "warn,logtally=info",
+        (false, 1, false) => "warn,logtally=debug",
+        (false, 2.., _) => "debug",
+    };
+    let filter = EnvFilter::try_from_env("LOGTALLY_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(stderr)
+        .with_env_filter(filter);
+    if person {
+        subscriber
+            .with_target(false)
+            .without_time()
+            .compact()
+            .init();
+    } else {
+        subscriber
+            .json()
+            .flatten_event(true)
+            .with_target(false)
+            .init();
+    }
+    Show {
+        person,
+        quiet: verbosity.quiet,
+    }
+}
+
+/// Says why the program ends.
+pub(super) fn error(show: Show, error: &Error) {
+    if show.person {
+        eprintln!("error: {error}");
+    } else {
+        tracing::error!(exit_code = error.class().exit_code(), "{error}");
+    }
+}

@@ -1,0 +1,364 @@
+//! `query`: a question in SQL, over a job's exported windows or straight over exported objects.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::util::pretty::pretty_format_batches;
+use chrono_tz::Tz;
+use clap::Args;
+use futures::StreamExt;
+
+use super::logging::Show;
+use super::{environment, job_environment};
+use crate::aws::Account;
+use crate::error::{Class, Error, Result};
+use crate::export::staging;
+use crate::job::{self, AwsSettings, Job, Location, Source};
+use crate::query::{Engine, Session};
+use crate::run::{self, Environment};
+use crate::scan::{self, LogsTable};
+use crate::store::Store;
+use crate::window::{Range, Size, Window};
+
+/// A table of more rows than this can't be read by a person, and is held in memory until its widths are known.
+const MOST_TABLE_ROWS: usize = 10_000;
+
+#[derive(Debug, Args)]
+pub(super) struct QueryArgs {
+    /// A job file, or where exported objects are: a folder or s3://bucket/prefix
+    #[arg(value_name = "JOB|LOCATION")]
+    subject: String,
+
+    /// The question, over logs(timestamp, message, log_group, log_stream); standard input where left out
+    sql: Option<String>,
+
+    /// Only events of this window: 2026-11-21, 2026-11-21T05, 2026-W47 or 2026-11
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to"])]
+    window: Option<String>,
+
+    /// Only events from this window …
+    #[arg(long, value_name = "ID", requires = "to")]
+    from: Option<String>,
+
+    /// … to this one, both included
+    #[arg(long, value_name = "ID", requires = "from")]
+    to: Option<String>,
+
+    /// The zone of windows and local times: the job's, or UTC, where left out
+    #[arg(long, value_name = "ZONE", value_parser = job::parse_zone)]
+    timezone: Option<Tz>,
+
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+
+    /// Write the answer to a file instead
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum Format {
+    /// Columns that line up
+    #[default]
+    Table,
+    /// Comma-separated values with a header
+    Csv,
+    /// An array of objects
+    Json,
+}
+
+pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
+    let sql = match &args.sql {
+        Some(sql) => sql.clone(),
+        None => sql_from_stdin()?,
+    };
+    let is_job = args.subject.ends_with(".toml");
+    let (session, environment) = if is_job {
+        let (job, environment) = job_environment(Path::new(&args.subject), show)?;
+        let session = over_job(&environment, &job, &args).await?;
+        (session, environment)
+    } else {
+        let environment = environment(AwsSettings::default(), None, show)?;
+        let session = over_location(&environment, &args).await?;
+        (session, environment)
+    };
+    let statement = session.statement(&sql, "").await?;
+    let (batches, _plan) = session.run(&statement).await?;
+    let answer = Answer {
+        schema: statement.schema(),
+        batches,
+    };
+    match &args.output {
+        None => {
+            let stdout = std::io::stdout().lock();
+            answer
+                .write(args.format, &mut std::io::BufWriter::new(stdout))
+                .await?;
+        }
+        Some(file) => write_file(answer, args.format, file).await?,
+    }
+    drop(environment);
+    Ok(0)
+}
+
+fn sql_from_stdin() -> Result<String> {
+    let mut stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        return Err(Error::usage(
+            "no question: expected SQL as the second argument, such as \"SELECT count(*) FROM logs\", or on standard input",
+        ));
+    }
+    let mut sql = String::new();
+    stdin.read_to_string(&mut sql).map_err(|error| {
+        Error::usage("can't read the question from standard input").caused_by(error)
+    })?;
+    Ok(sql)
+}
+
+/// Every event below a location.
+async fn over_location(environment: &Environment, args: &QueryArgs) -> Result<Session> {
+    let here = std::env::current_dir()
+        .map_err(|error| Error::usage("no working folder").caused_by(error))?;
+    let location = Location::parse(&args.subject, &here).map_err(Error::usage)?;
+    if let Location::Local(path) = &location
+        && !path.exists()
+    {
+        return Err(Error::usage(format!(
+            "{} does not exist: expected a job file (*.toml), a folder of exported objects or s3://bucket/prefix",
+            path.display()
+        )));
+    }
+    let timezone = args.timezone.unwrap_or(Tz::UTC);
+    let range = range(args, timezone, None)?;
+    let store = environment.stores.open(&location, Account::Source).await?;
+    let tables = vec![table_of_everything(&environment.engine, &store, None, range).await?];
+    session(environment, timezone, range, tables, &store)
+}
+
+async fn table_of_everything(
+    engine: &Engine,
+    store: &Store,
+    log_group: Option<&str>,
+    range: Option<Range>,
+) -> Result<LogsTable> {
+    let objects = scan::list(store, store.root(), log_group).await?;
+    if objects.is_empty() {
+        return Err(Error::usage(format!(
+            "{} holds no exported objects: expected <prefix>/<task id>/<stream>/000000.gz below it",
+            store.location()
+        )));
+    }
+    Ok(LogsTable::new(
+        store,
+        objects,
+        range.unwrap_or(Range::ALL),
+        engine.pool(),
+    ))
+}
+
+/// The events of a job's exported windows.
+async fn over_job(environment: &Environment, job: &Job, args: &QueryArgs) -> Result<Session> {
+    let timezone = args.timezone.unwrap_or(job.timezone);
+    let range = range(args, timezone, Some(job.window.size))?;
+    let store = run::source_store(environment, job).await?;
+    if let Source::Exported { log_group, .. } = &job.source {
+        let table =
+            table_of_everything(&environment.engine, &store, log_group.as_deref(), range).await?;
+        return session(environment, timezone, range, vec![table], &store);
+    }
+    let exported = staging::exported_windows(&store, job.name.as_str()).await?;
+    let mut tables = Vec::new();
+    for (id, groups) in exported {
+        // Ids of another size are of a time when the job had another size of window.
+        let Ok(window) = Window::parse(job.window.size, job.timezone, &id) else {
+            continue;
+        };
+        // Exports reach beyond their windows, so each is cut to its own, lest an event be there twice.
+        let events = range.map_or(window.range(), |range| window.range().intersect(range));
+        if !events.is_empty() {
+            let objects = groups
+                .into_values()
+                .flat_map(|group| group.objects)
+                .collect();
+            tables.push(LogsTable::new(
+                &store,
+                objects,
+                events,
+                environment.engine.pool(),
+            ));
+        }
+    }
+    if tables.is_empty() {
+        let what = args.window.as_deref().map_or("no window".to_owned(), |id| {
+            format!("window {id} is not, or no window,")
+        });
+        return Err(Error::usage(format!(
+            "{what} of the job {} exported yet: expected `logtally run {}` to have run for it",
+            job.name, args.subject
+        )));
+    }
+    session(environment, timezone, range, tables, &store)
+}
+
+fn session(
+    environment: &Environment,
+    timezone: Tz,
+    range: Option<Range>,
+    tables: Vec<LogsTable>,
+    store: &Store,
+) -> Result<Session> {
+    let session = environment
+        .engine
+        .session(timezone)?
+        .with_logs_of(tables, store)?;
+    match range {
+        Some(range) => session.with_window(range),
+        None => Ok(session),
+    }
+}
+
+/// The interval that the flags mean; `size` where a job says which ids are right.
+fn range(args: &QueryArgs, timezone: Tz, size: Option<Size>) -> Result<Option<Range>> {
+    let window = |id: &str| match size {
+        Some(size) => Window::parse(size, timezone, id),
+        None => [Size::Day, Size::Hour, Size::Week, Size::Month]
+            .into_iter()
+            .find_map(|size| Window::parse(size, timezone, id).ok())
+            .ok_or_else(|| {
+                Error::usage(format!(
+                    "{id:?} is no window: expected 2026-11-21, 2026-11-21T05, 2026-W47 or 2026-11"
+                ))
+            }),
+    };
+    Ok(match (&args.window, &args.from, &args.to) {
+        (Some(id), ..) => Some(window(id)?.range()),
+        (_, Some(from), Some(to)) => {
+            let range = Range {
+                start_ms: window(from)?.range().start_ms,
+                end_ms: window(to)?.range().end_ms,
+            };
+            if range.is_empty() {
+                return Err(Error::usage(format!("--from {from} is after --to {to}")));
+            }
+            Some(range)
+        }
+        _ => None,
+    })
+}
+
+struct Answer {
+    schema: arrow::datatypes::SchemaRef,
+    batches: datafusion::execution::SendableRecordBatchStream,
+}
+
+impl Answer {
+    async fn write(mut self, format: Format, out: &mut impl Write) -> Result<()> {
+        let written = match format {
+            Format::Table => self.write_table(out).await,
+            Format::Csv => self.write_csv(out).await,
+            Format::Json => self.write_json(out).await,
+        };
+        match written.and_then(|()| out.flush().map_err(unwritable)) {
+            Err(Stop::Done) => Ok(()),
+            Err(Stop::Failed(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<RecordBatch>, Stop> {
+        let batch = self.batches.next().await.transpose();
+        batch.map_err(|error| Stop::Failed(Error::from_engine(error)))
+    }
+
+    async fn write_table(&mut self, out: &mut impl Write) -> Result<(), Stop> {
+        let mut batches = vec![RecordBatch::new_empty(self.schema.clone())];
+        let mut rows = 0;
+        while let Some(batch) = self.next().await? {
+            let room = MOST_TABLE_ROWS - rows;
+            if batch.num_rows() > room {
+                batches.push(batch.slice(0, room));
+                tracing::warn!(
+                    "only the first {MOST_TABLE_ROWS} rows are shown; --format csv or json has them all"
+                );
+                break;
+            }
+            rows += batch.num_rows();
+            batches.push(batch);
+        }
+        let table = pretty_format_batches(&batches).map_err(unshowable)?;
+        writeln!(out, "{table}").map_err(unwritable)
+    }
+
+    async fn write_csv(&mut self, out: &mut impl Write) -> Result<(), Stop> {
+        let mut writer = arrow::csv::WriterBuilder::new()
+            .with_header(true)
+            .build(out);
+        writer
+            .write(&RecordBatch::new_empty(self.schema.clone()))
+            .map_err(unshowable)?;
+        while let Some(batch) = self.next().await? {
+            writer.write(&batch).map_err(unshowable)?;
+        }
+        Ok(())
+    }
+
+    async fn write_json(&mut self, out: &mut impl Write) -> Result<(), Stop> {
+        let mut writer = arrow::json::WriterBuilder::new()
+            .with_explicit_nulls(true)
+            .build::<_, arrow::json::writer::JsonArray>(&mut *out);
+        while let Some(batch) = self.next().await? {
+            writer.write(&batch).map_err(unshowable)?;
+        }
+        writer.finish().map_err(unshowable)?;
+        writeln!(out).map_err(unwritable)
+    }
+}
+
+/// Why writing an answer ends early.
+enum Stop {
+    /// The reader has gone away, which is no error (`| head`).
+    Done,
+    Failed(Error),
+}
+
+fn unwritable(error: std::io::Error) -> Stop {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Stop::Done,
+        _ => Stop::Failed(Error::new(Class::Output, "can't write the answer").caused_by(error)),
+    }
+}
+
+fn unshowable(error: arrow::error::ArrowError) -> Stop {
+    match error {
+        arrow::error::ArrowError::IoError(_, error) => unwritable(error),
+        error => Stop::Failed(Error::new(
+            Class::Sql,
+            format!(
+                "the answer can't be written in this format: {error}. Cast its columns, for instance to text with ::text"
+            ),
+        )),
+    }
+}
+
+async fn write_file(answer: Answer, format: Format, file: &Path) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        Error::new(Class::Output, format!("can't write {}", file.display())).caused_by(error)
+    };
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    answer
+        .write(
+            format,
+            &mut std::io::BufWriter::new(temporary.as_file_mut()),
+        )
+        .await?;
+    temporary
+        .persist(file)
+        .map_err(|error| failed(error.error))?;
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! `run`: the job, and what was found.
+
+use std::fmt::Write;
+
+use clap::Args;
+use serde_json::json;
+
+use super::logging::Show;
+use super::{JobFile, WindowArgs, job_environment, logging, print, print_json};
+use crate::error::{Class, Result};
+use crate::job::Job;
+use crate::output::terminal;
+use crate::receipt::{OutputKind, Receipt};
+use crate::run::{self, Outcome, Plan, WindowPlan};
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The job file
+    job: JobFile,
+
+    #[command(flatten)]
+    windows: WindowArgs,
+
+    /// End with 9 where an answer is provisional
+    #[arg(long)]
+    strict: bool,
+
+    /// Print the receipt, or {"runs": […]} of several windows, instead of a summary
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exit code of a strict run whose answers may still change.
+const NOT_SETTLED: u8 = 9;
+
+pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
+    let request = args.windows.request();
+    let (job, environment) = match job_environment(&args.job, show) {
+        Ok(both) => both,
+        Err(error) => return failed_early(error, args.json),
+    };
+    let plan = match run::plan(&environment, &job, &request).await {
+        Ok(plan) => plan,
+        Err(error) => return failed_early(error, args.json),
+    };
+    let several = plan.windows.len() > 1;
+    let mut written = Ok(());
+    let outcomes = run::execute(
+        &environment,
+        &job,
+        &plan,
+        request.force,
+        |window, outcome| {
+            if !args.json && written.is_ok() {
+                written = print(&summary(&job, &plan, window, outcome, several));
+            }
+            match &outcome.result {
+                Err(error) if several => logging::error(show, error),
+                Err(_) => {}
+                Ok(receipt) => tracing::info!(
+                    window = outcome.window,
+                    events = receipt.read.events,
+                    skipped = outcome.skipped,
+                    "run ends"
+                ),
+            }
+        },
+    )
+    .await;
+    written?;
+    if args.json {
+        let mut documents: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| document(&job, outcome))
+            .collect();
+        match documents.pop() {
+            Some(only) if !several => print_json(&only)?,
+            last => {
+                documents.extend(last);
+                print_json(&json!({ "runs": documents }))?;
+            }
+        }
+    } else if several {
+        print(&closing_table(&outcomes))?;
+    } else if show.person && outcomes.iter().all(|outcome| outcome.result.is_ok()) {
+        print(&what_next(&args.job, &plan))?;
+    }
+    let provisional = outcomes
+        .iter()
+        .any(|outcome| matches!(&outcome.result, Ok(receipt) if receipt.window.provisional));
+    let failed: Vec<Class> = outcomes
+        .iter()
+        .filter_map(|outcome| outcome.result.as_ref().err().map(|error| error.class()))
+        .collect();
+    match Class::worst(failed) {
+        // A single failure is told by whoever called.
+        Some(class) if !several => {
+            match outcomes.into_iter().next().map(|outcome| outcome.result) {
+                Some(Err(error)) => Err(error),
+                _ => Ok(class.exit_code()),
+            }
+        }
+        Some(class) => Ok(class.exit_code()),
+        None if args.strict && provisional => Ok(NOT_SETTLED),
+        None => Ok(0),
+    }
+}
+
+fn failed_early(error: crate::error::Error, as_json: bool) -> Result<u8> {
+    if as_json {
+        print_json(&json!({
+            "status": "failed",
+            "error": error.to_string(),
+            "exit_code": error.class().exit_code(),
+        }))?;
+    }
+    Err(error)
+}
+
+fn document(job: &Job, outcome: &Outcome) -> serde_json::Value {
+    match &outcome.result {
+        Ok(receipt) => {
+            let mut document = json!(receipt);
+            if outcome.skipped {
+                document["status"] = "skipped".into();
+            }
+            document
+        }
+        Err(error) => json!({
+            "status": "failed",
+            "job": job.name.as_str(),
+            "window": { "id": outcome.window },
+            "error": error.to_string(),
+            "exit_code": error.class().exit_code(),
+        }),
+    }
+}
+
+/// What a person wants to know of a window: the numbers, and where everything is.
+fn summary(
+    job: &Job,
+    plan: &Plan,
+    window: &WindowPlan,
+    outcome: &Outcome,
+    several: bool,
+) -> String {
+    let mut out = String::new();
+    let Ok(receipt) = &outcome.result else {
+        return out;
+    };
+    let settled = if receipt.window.provisional {
+        "provisional"
+    } else {
+        "settled"
+    };
+    // Writing to a String can't fail.
+    let _ = writeln!(out, "{} · {} · {settled}", plan.job, window.window);
+    if outcome.skipped {
+        let _ = writeln!(
+            out,
+            "  done already, with {} events; --force does it again",
+            receipt.read.events
+        );
+    }
+    if !several {
+        for series in &outcome.series {
+            let _ = writeln!(out, "\n{}: {}", series.chart().name, series.summary());
+            out += &terminal::bars(&series.points(job.window.size), terminal::width());
+        }
+        out.push('\n');
+        out += &places(receipt, plan, window);
+    }
+    out + &oddities(receipt)
+}
+
+fn places(receipt: &Receipt, plan: &Plan, window: &WindowPlan) -> String {
+    let mut out = String::new();
+    if !plan.log_groups.is_empty() {
+        let _ = writeln!(out, "read     {}", plan.log_groups.join(", "));
+    }
+    for output in &receipt.outputs {
+        let _ = match (output.kind, output.rows) {
+            (OutputKind::Parquet, Some(rows)) => {
+                writeln!(out, "answer   {}  ({rows} rows)", output.location)
+            }
+            (OutputKind::Parquet, None) => writeln!(out, "answer   {}", output.location),
+            (OutputKind::Chart, _) => writeln!(out, "chart    {}", output.location),
+        };
+    }
+    if let Some(receipt) = window.outputs.last() {
+        let _ = writeln!(out, "receipt  {receipt}");
+    }
+    out
+}
+
+/// What was odd about the data, if anything was.
+fn oddities(receipt: &Receipt) -> String {
+    let mut out = String::new();
+    let read = &receipt.read;
+    if read.invalid_utf8_events > 0 {
+        let _ = writeln!(
+            out,
+            "odd      {} events were not UTF-8 and have replacement characters",
+            read.invalid_utf8_events
+        );
+    }
+    if read.lines_before_first_timestamp > 0 {
+        let _ = writeln!(
+            out,
+            "odd      {} lines came before the first timestamp of their object and belong to no event",
+            read.lines_before_first_timestamp
+        );
+    }
+    for group in &receipt.skipped_log_groups {
+        let _ = writeln!(out, "skipped  {group} was made after this window");
+    }
+    out
+}
+
+fn closing_table(outcomes: &[Outcome]) -> String {
+    let mut out = String::from("\n");
+    for outcome in outcomes {
+        let id = &outcome.window;
+        let _ = match &outcome.result {
+            Ok(_) if outcome.skipped => writeln!(out, "{id}  done before"),
+            Ok(receipt) if receipt.window.provisional => {
+                writeln!(out, "{id}  provisional  {} events", receipt.read.events)
+            }
+            Ok(receipt) => writeln!(out, "{id}  done  {} events", receipt.read.events),
+            Err(error) => writeln!(out, "{id}  failed ({})", error.class().exit_code()),
+        };
+    }
+    out
+}
+
+fn what_next(job: &std::path::Path, plan: &Plan) -> String {
+    let job = job.display();
+    let window = plan
+        .windows
+        .first()
+        .map_or("yesterday", |window| window.report.id.as_str());
+    format!(
+        "\nAsk something else:\n  logtally query {job} --window {window} \"SELECT level(message) AS level, count(*) AS events FROM logs GROUP BY 1 ORDER BY 2 DESC\"\n  logtally query {job} --window {window} \"SELECT timestamp, message FROM logs WHERE message LIKE '%Error%' LIMIT 5\"\n"
+    )
+}

@@ -1,0 +1,240 @@
+//! One error for the whole program: a class, which is an exit code, and a message that a person can act on.
+
+use std::fmt;
+
+use datafusion::error::DataFusionError;
+
+/// What kind of failure it was; each kind has an exit code of its own, so that a scheduler can tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A bug, or a failure that nobody foresaw.
+    Unexpected,
+    /// A wrong job file, wrong arguments, a missing log group, column or time zone.
+    Usage,
+    /// The export slot or the export itself did not come in time.
+    ExportLate,
+    /// Refused or failed where the logs come from.
+    Source,
+    /// The exported data is damaged.
+    Damaged,
+    /// The SQL failed.
+    Sql,
+    /// Refused or failed where the answers go.
+    Output,
+    /// Ctrl-C.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+impl Class {
+    /// The process exit code of this class.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Class::Unexpected => 1,
+            Class::Usage => 2,
+            Class::ExportLate => 3,
+            Class::Source => 4,
+            Class::Damaged => 5,
+            Class::Sql => 6,
+            Class::Output => 7,
+            Class::Interrupted => 130,
+            Class::Terminated => 143,
+        }
+    }
+
+    /// The exit code of several windows: the first of 1 2 6 7 5 4 3 that occurred, with an interruption before all.
+    pub fn worst(classes: impl IntoIterator<Item = Class>) -> Option<Class> {
+        classes.into_iter().min_by_key(|class| match class {
+            Class::Interrupted | Class::Terminated => 0,
+            Class::Unexpected => 1,
+            Class::Usage => 2,
+            Class::Sql => 3,
+            Class::Output => 4,
+            Class::Damaged => 5,
+            Class::Source => 6,
+            Class::ExportLate => 7,
+        })
+    }
+}
+
+/// A failure with its class. The message names the thing, the value it had and what was expected.
+#[derive(Debug)]
+pub struct Error {
+    class: Class,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A failure of `class` that `message` explains.
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// A wrong job file or wrong arguments.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Class::Usage, message)
+    }
+
+    /// Exported data that can't be read as what it should be.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::new(Class::Damaged, message)
+    }
+
+    /// Keeps the failure that led to this one.
+    pub fn caused_by(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The class, which decides the exit code.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Says what was being done, in front of the message: `while: message`.
+    pub fn during(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// Finds this crate's own error inside an engine's error (the scan's, a function's), else it is a failure of the SQL.
+    pub fn from_engine(error: DataFusionError) -> Self {
+        if let Some(own) = find_own(&error) {
+            return Self::new(own.class, own.to_string());
+        }
+        match error.find_root() {
+            DataFusionError::ObjectStore(store) => Self::new(Class::Source, store.to_string()),
+            DataFusionError::ResourcesExhausted(why) => Self::new(
+                Class::Sql,
+                format!("the query needs more memory than [run] memory allows: {why}"),
+            ),
+            root => Self::new(Class::Sql, tidy(&root.strip_backtrace())),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        let mut cause = self
+            .source
+            .as_deref()
+            .map(|e| e as &(dyn std::error::Error + 'static));
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !self.message.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for DataFusionError {
+    fn from(error: Error) -> Self {
+        DataFusionError::External(Box::new(error))
+    }
+}
+
+fn find_own<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(own) = error.downcast_ref::<Error>() {
+            return Some(own);
+        }
+        // The engine boxes and shares errors; `source()` of those wrappers skips the error that they wrap.
+        let wrapped = match error.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::External(inner)) => {
+                Some(inner.as_ref() as &(dyn std::error::Error + 'static))
+            }
+            Some(DataFusionError::Shared(inner)) => {
+                Some(inner.as_ref() as &(dyn std::error::Error + 'static))
+            }
+            Some(DataFusionError::ArrowError(inner, _)) => match inner.as_ref() {
+                arrow::error::ArrowError::ExternalError(inner) => {
+                    Some(inner.as_ref() as &(dyn std::error::Error + 'static))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        next = wrapped.or_else(|| error.source());
+    }
+    None
+}
+
+/// The engine prefixes its messages with the stage that failed, which tells a user nothing.
+fn tidy(message: &str) -> String {
+    let mut text = message;
+    for prefix in [
+        "Error during planning: ",
+        "Schema error: ",
+        "SQL error: ",
+        "Execution error: ",
+        "Arrow error: ",
+    ] {
+        text = text.strip_prefix(prefix).unwrap_or(text);
+    }
+    if let Some(inner) = text
+        .strip_prefix("ParserError(\"")
+        .and_then(|t| t.strip_suffix("\")"))
+    {
+        text = inner;
+    }
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_own_error_keeps_its_class_through_the_engine() {
+        let own = Error::damaged("exports/a.gz: cut");
+        let shared = DataFusionError::Shared(std::sync::Arc::new(DataFusionError::from(own)));
+        let context = shared.context("while scanning");
+        let back = Error::from_engine(context);
+        assert_eq!(back.class(), Class::Damaged);
+        assert_eq!(back.to_string(), "exports/a.gz: cut");
+    }
+
+    #[test]
+    fn an_engine_error_is_a_failure_of_the_sql_without_the_stage() {
+        let error = DataFusionError::Plan("No field named nope".to_owned());
+        let error = Error::from_engine(error);
+        assert_eq!(error.class(), Class::Sql);
+        assert_eq!(error.to_string(), "No field named nope");
+    }
+
+    #[test]
+    fn the_worst_class_follows_the_order_of_the_manual() {
+        let order = [
+            Class::Unexpected,
+            Class::Usage,
+            Class::Sql,
+            Class::Output,
+            Class::Damaged,
+            Class::Source,
+            Class::ExportLate,
+        ];
+        for pair in order.windows(2) {
+            assert_eq!(Class::worst([pair[1], pair[0]]), Some(pair[0]));
+        }
+        assert_eq!(Class::worst([]), None);
+    }
+}

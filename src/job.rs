@@ -1,0 +1,198 @@
+//! What to do: the job file as written ([`spec`]) and the job it resolves to, which has no invalid state.
+
+pub mod spec;
+
+mod checked;
+mod location;
+mod resolve;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use crate::window::Size;
+
+pub use checked::{ByteSize, GroupPattern, Name, nearest, parse_zone};
+pub use location::Location;
+pub use resolve::{load, parse};
+
+/// A job, ready to run.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The job's name, the first segment of every key.
+    pub name: Name,
+    /// The job file.
+    pub file: PathBuf,
+    /// The zone of the windows and of local times.
+    pub timezone: Tz,
+    /// Where the logs come from.
+    pub source: Source,
+    /// Which time a run takes.
+    pub window: WindowRule,
+    /// Where the answers go.
+    pub output: Location,
+    /// The questions, in order; each may read the answers of those before it.
+    pub queries: Vec<Query>,
+    /// How AWS is to be found, where any location is there.
+    pub aws: AwsSettings,
+    /// What a run may use.
+    pub limits: Limits,
+}
+
+/// Where the logs come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// CloudWatch Logs, exported to a staging location first.
+    CloudWatch(CloudWatch),
+    /// Objects that somebody else exported, read as they are.
+    Exported {
+        /// The folder or prefix that holds them.
+        path: Location,
+        /// What the column `log_group` says; NULL where unset.
+        log_group: Option<String>,
+    },
+    /// A folder of events, exported in CloudWatch's own layout first.
+    Directory {
+        /// The folder: one for each log group, an `.ndjson` file for each stream.
+        path: PathBuf,
+        /// Where the exported objects land.
+        staging: Location,
+        /// How much to export beyond both edges of the window.
+        pad: Duration,
+    },
+}
+
+/// How to export from CloudWatch Logs.
+#[derive(Debug, Clone)]
+pub struct CloudWatch {
+    /// The log groups: names and globs.
+    pub log_groups: Vec<GroupPattern>,
+    /// Only streams whose name begins so.
+    pub log_stream_prefix: Option<String>,
+    /// Where the exported objects land; always on S3.
+    pub staging: Location,
+    /// How long to wait for one export: the slot and the task together.
+    pub give_up_after: Duration,
+    /// How much to ask for beyond both edges of the window.
+    pub pad: Duration,
+}
+
+/// Region, profile and role, where the job names them; else they are found as every AWS tool finds them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AwsSettings {
+    /// The Region of the logs and of the staging bucket.
+    pub region: Option<String>,
+    /// The profile of the shared configuration files.
+    pub profile: Option<String>,
+    /// A role to assume for the logs and their staging bucket.
+    pub role_arn: Option<String>,
+}
+
+/// Which time a run takes.
+#[derive(Debug, Clone)]
+pub struct WindowRule {
+    /// The calendar unit.
+    pub size: Size,
+    /// The window without `--window`: an id, or the last one that ended.
+    pub default: DefaultWindow,
+    /// A window that ended longer ago than this is settled.
+    pub settled_after: Duration,
+}
+
+/// The window that a run takes when it is told none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DefaultWindow {
+    /// The last window that ended.
+    LastEnded,
+    /// The window with this id.
+    Id(String),
+}
+
+/// One question, its answer's name and its charts.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// The answer's name.
+    pub name: Name,
+    /// The text of the SQL.
+    pub sql: String,
+    /// Where the text is from, for error messages.
+    pub sql_origin: String,
+    /// The pictures of the answer.
+    pub charts: Vec<Chart>,
+}
+
+/// A picture of an answer: which columns, and what it says.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// The chart's name.
+    pub name: Name,
+    /// Bars or a line.
+    pub kind: ChartKind,
+    /// The column along the x axis.
+    pub x: String,
+    /// The column of the y axis.
+    pub y: String,
+    /// The title; `{job}`, `{date}`, `{window}` are filled in. A default where unset.
+    pub title: Option<String>,
+    /// The title of the y axis; the column's name where unset.
+    pub y_label: Option<String>,
+    /// The file formats to write.
+    pub formats: Vec<ImageFormat>,
+}
+
+/// How a chart shows its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChartKind {
+    /// A bar for each row.
+    Bar,
+    /// A line through the rows.
+    Line,
+}
+
+/// The file format of a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageFormat {
+    /// Pixels, 1600×900.
+    Png,
+    /// Paths, of any size.
+    Svg,
+}
+
+impl ImageFormat {
+    /// The file name's extension, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            ImageFormat::Png => "png",
+            ImageFormat::Svg => "svg",
+        }
+    }
+
+    /// The media type.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            ImageFormat::Png => "image/png",
+            ImageFormat::Svg => "image/svg+xml",
+        }
+    }
+}
+
+/// What a run may use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// The memory for queries in bytes; most of what the machine or container has where unset.
+    pub memory: Option<u64>,
+}
+
+impl Job {
+    /// Where exported objects land; `None` where the job reads somebody else's export.
+    pub fn staging(&self) -> Option<&Location> {
+        match &self.source {
+            Source::CloudWatch(cloudwatch) => Some(&cloudwatch.staging),
+            Source::Directory { staging, .. } => Some(staging),
+            Source::Exported { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Where objects are: `s3://bucket/prefix`, `file:///path` or a plain path.
+
+use std::fmt;
+use std::path::{Component, Path as FilePath, PathBuf};
+
+use object_store::path::Path;
+
+/// A bucket with a prefix, or a folder on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// `s3://bucket/prefix`
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+        /// What every key begins with; may be empty.
+        prefix: Path,
+    },
+    /// An absolute path without `.` and `..`.
+    Local(PathBuf),
+}
+
+impl Location {
+    /// Reads a location; a relative path is relative to `base`.
+    pub fn parse(text: &str, base: &FilePath) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("a location is empty: expected s3://bucket/prefix or a path".to_owned());
+        }
+        if let Some(rest) = text.strip_prefix("s3://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let named = (3..=63).contains(&bucket.len())
+                && bucket.bytes().all(|b| {
+                    b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.'
+                });
+            if !named {
+                return Err(format!(
+                    "{text:?} names no bucket: expected s3://bucket/prefix, a bucket being 3 to 63 small letters, digits, hyphens and dots"
+                ));
+            }
+            let prefix = Path::parse(prefix.trim_matches('/'))
+                .map_err(|error| format!("{text:?} is no location: {error}"))?;
+            return Ok(Self::S3 {
+                bucket: bucket.to_owned(),
+                prefix,
+            });
+        }
+        let path = match text.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => path,
+            Some(_) => {
+                return Err(format!(
+                    "{text:?} is no location: expected file:///absolute/path"
+                ));
+            }
+            None => match text.split_once("://") {
+                Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+                    return Err(format!(
+                        "{text:?} is no location: expected s3://bucket/prefix, file:///path or a path, not {scheme:?}"
+                    ));
+                }
+                _ => text,
+            },
+        };
+        let absolute = std::path::absolute(base.join(path))
+            .map_err(|error| format!("{text:?} is no location: {error}"))?;
+        Ok(Self::Local(normalize(&absolute)))
+    }
+
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Local(_))
+    }
+
+    /// The location one folder further down.
+    pub fn below(&self, folder: &str) -> Self {
+        match self {
+            Self::S3 { bucket, prefix } => Self::S3 {
+                bucket: bucket.clone(),
+                prefix: prefix.clone().join(folder),
+            },
+            Self::Local(path) => Self::Local(path.join(folder)),
+        }
+    }
+
+    /// The full key of the location in its store: below the bucket, or below the root of the file system.
+    pub fn key(&self) -> Result<Path, String> {
+        match self {
+            Self::S3 { prefix, .. } => Ok(prefix.clone()),
+            Self::Local(path) => Path::from_absolute_path(path)
+                .map_err(|error| format!("{} can't be a location: {error}", path.display())),
+        }
+    }
+
+    /// A key of this location's store as a person would write it: `s3://bucket/key`, or a path as short as can be.
+    pub fn display_key(&self, key: &Path) -> String {
+        match self {
+            Self::S3 { bucket, .. } => format!("s3://{bucket}/{key}"),
+            Self::Local(_) => shorten(FilePath::new(&format!("/{key}"))),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::S3 { bucket, prefix } if prefix.as_ref().is_empty() => write!(f, "s3://{bucket}"),
+            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+            Self::Local(path) => f.write_str(&shorten(path)),
+        }
+    }
+}
+
+/// The path relative to the working folder where it is below it.
+fn shorten(path: &FilePath) -> String {
+    let below = std::env::current_dir()
+        .ok()
+        .and_then(|here| path.strip_prefix(here).ok().map(PathBuf::from))
+        .filter(|below| !below.as_os_str().is_empty());
+    below
+        .unwrap_or_else(|| path.to_owned())
+        .display()
+        .to_string()
+}
+
+/// Resolves `.` and `..` by the text alone, since the folders need not exist yet.
+fn normalize(path: &FilePath) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Location, String> {
+        Location::parse(text, FilePath::new("/jobs"))
+    }
+
+    #[test]
+    fn buckets_folders_and_urls() {
+        let s3 = parse("s3://acme-logs//exports/").unwrap();
+        assert_eq!(s3.to_string(), "s3://acme-logs/exports");
+        assert_eq!(parse("s3://acme").unwrap().to_string(), "s3://acme");
+        assert_eq!(
+            parse("../out/./x").unwrap(),
+            Location::Local("/out/x".into())
+        );
+        assert_eq!(
+            parse("file:///data").unwrap(),
+            Location::Local("/data".into())
+        );
+        for bad in [
+            "",
+            "s3://",
+            "s3://A_B/x",
+            "s3:///x",
+            "https://x/y",
+            "file://host/x",
+            "gs://x/y",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_are_shown_with_their_bucket() {
+        let s3 = parse("s3://acme/x").unwrap();
+        assert_eq!(s3.display_key(&Path::from("x/y")), "s3://acme/x/y");
+        let local = parse("/out").unwrap();
+        assert_eq!(local.display_key(&Path::from("out/y")), "/out/y");
+    }
+}

@@ -1,0 +1,530 @@
+//! From the job file as written to a [`Job`]: defaults, paths relative to the file, which keys go together.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use super::checked::{Name, Text, nearest};
+use super::location::Location;
+use super::spec::{ChartSpec, JobSpec, QuerySpec, SourceKind, SourceSpec, Verify, Via, WindowSpec};
+use super::{
+    AwsSettings, Chart, ChartKind, CloudWatch, DefaultWindow, ImageFormat, Job, Limits, Query,
+    Source, WindowRule,
+};
+use crate::error::{Error, Result};
+use crate::window::Window;
+
+/// Keys below the job's own prefix that are not answers.
+const RESERVED_NAMES: [&str; 3] = ["charts", "runs", "report"];
+
+/// Tables that are there before any answer.
+const RESERVED_TABLES: [&str; 2] = ["logs", "hours"];
+
+/// The questions that come with the program.
+const BUILT_IN: [BuiltIn; 2] = [
+    BuiltIn {
+        name: "hourly_count",
+        sql: include_str!("../../sql/hourly_count.sql"),
+        x: "hour_local",
+        y: "events",
+    },
+    BuiltIn {
+        name: "hour_of_day",
+        sql: include_str!("../../sql/hour_of_day.sql"),
+        x: "hour_of_day",
+        y: "events",
+    },
+];
+
+struct BuiltIn {
+    name: &'static str,
+    sql: &'static str,
+    x: &'static str,
+    y: &'static str,
+}
+
+/// Reads a job file. An error (usage) names the file, and the line where there is one.
+pub fn load(file: &Path) -> Result<Job> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Error::usage(format!("can't read the job file {}", file.display())).caused_by(error)
+    })?;
+    parse(file, &text)
+}
+
+/// Reads the text of a job file; `file` is where it is from, and what its paths are relative to.
+pub fn parse(file: &Path, text: &str) -> Result<Job> {
+    let spec: JobSpec = toml::from_str(text).map_err(|error| explain(file, text, &error))?;
+    Resolver::new(file)
+        .job(spec)
+        .map_err(|message| Error::usage(format!("{}: {message}", file.display())))
+}
+
+/// `jobs/night.toml:3: unknown key "timezon"; did you mean "timezone"?` with the line itself below.
+fn explain(file: &Path, text: &str, error: &toml::de::Error) -> Error {
+    let message = match unknown_field(error.message()) {
+        Some((field, known)) => match nearest(field, known.iter().copied()) {
+            Some(near) => format!("unknown key {field:?}; did you mean {near:?}?"),
+            None => format!(
+                "unknown key {field:?}: expected one of {}",
+                known.join(", ")
+            ),
+        },
+        None => match error.message().strip_prefix("missing field `") {
+            Some(field) => format!("the key {:?} is missing", field.trim_end_matches('`')),
+            None => error.message().trim_end().replace('\n', ", "),
+        },
+    };
+    let Some(span) = error.span() else {
+        return Error::usage(format!("{}: {message}", file.display()));
+    };
+    let before = &text[..span.start.min(text.len())];
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    Error::usage(format!(
+        "{}:{number}: {message}\n  | {}",
+        file.display(),
+        line.trim_end()
+    ))
+}
+
+/// The field and the known ones out of serde's "unknown field `a`, expected one of `b`, `c`".
+fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
+    let mut quoted = message
+        .strip_prefix("unknown field ")?
+        .split('`')
+        .skip(1)
+        .step_by(2);
+    Some((quoted.next()?, quoted.collect()))
+}
+
+struct Resolver<'a> {
+    file: &'a Path,
+    folder: PathBuf,
+}
+
+impl<'a> Resolver<'a> {
+    fn new(file: &'a Path) -> Self {
+        let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
+        Self { file, folder }
+    }
+
+    fn job(&self, spec: JobSpec) -> Result<Job, String> {
+        if RESERVED_NAMES.contains(&spec.name.as_str()) {
+            return Err(format!(
+                "the job can't be named {:?}: that name is taken",
+                spec.name.as_str()
+            ));
+        }
+        let timezone = spec.timezone.map_or(Tz::UTC, |zone| zone.0);
+        let output = self.location("[output] location", &spec.output.location)?;
+        if spec.run.lease.is_some() {
+            return Err(not_yet("[run] lease"));
+        }
+        Ok(Job {
+            aws: AwsSettings {
+                region: spec.source.region.clone().map(|text| text.0),
+                profile: spec.source.profile.clone().map(|text| text.0),
+                role_arn: spec.source.role_arn.clone().map(|text| text.0),
+            },
+            source: self.source(spec.source, &output)?,
+            window: window_rule(spec.window, timezone)?,
+            queries: self.queries(spec.query)?,
+            limits: Limits {
+                memory: spec.run.memory.map(|size| size.0),
+            },
+            file: self.file.to_owned(),
+            name: spec.name,
+            timezone,
+            output,
+        })
+    }
+
+    fn location(&self, key: &str, text: &Text) -> Result<Location, String> {
+        Location::parse(&text.0, &self.folder).map_err(|message| format!("{key}: {message}"))
+    }
+
+    fn source(&self, spec: SourceSpec, output: &Location) -> Result<Source, String> {
+        refuse_foreign_keys(&spec)?;
+        let path = || {
+            let text = spec.path.as_ref().ok_or("[source] path is missing")?;
+            self.location("[source] path", text)
+        };
+        let pad = spec
+            .pad
+            .map_or(Duration::from_secs(3600), |length| length.0);
+        match spec.kind {
+            SourceKind::CloudWatch => {
+                let log_groups = spec.log_groups.clone().unwrap_or_default();
+                if log_groups.is_empty() {
+                    return Err(
+                        "[source] log_groups is missing: expected at least one log group or glob"
+                            .into(),
+                    );
+                }
+                let staging = spec.staging.as_ref().ok_or(
+                    "[source] staging is missing: expected s3://bucket/prefix, where CloudWatch writes the export",
+                )?;
+                let staging = self.location("[source] staging", staging)?;
+                if staging.is_local() {
+                    return Err(format!(
+                        "[source] staging is {staging}: CloudWatch exports to S3 only, expected s3://bucket/prefix"
+                    ));
+                }
+                if matches!(spec.via, Some(Via::Events | Via::Auto)) {
+                    return Err(not_yet("[source] via other than \"export-task\""));
+                }
+                if matches!(spec.verify, Some(Verify::Metrics | Verify::Insights)) {
+                    return Err(not_yet("[source] verify other than \"off\""));
+                }
+                if spec.keep.is_some() {
+                    return Err(not_yet("[source] keep"));
+                }
+                Ok(Source::CloudWatch(CloudWatch {
+                    log_groups,
+                    log_stream_prefix: spec.log_stream_prefix.map(|text| text.0),
+                    staging,
+                    give_up_after: spec
+                        .give_up_after
+                        .map_or(Duration::from_secs(6 * 3600), |length| length.0),
+                    pad,
+                }))
+            }
+            SourceKind::Exported => Ok(Source::Exported {
+                path: path()?,
+                log_group: spec.log_group.map(|text| text.0),
+            }),
+            SourceKind::Directory => {
+                let folder = match path()? {
+                    Location::Local(folder) => folder,
+                    s3 => {
+                        return Err(format!(
+                            "[source] path is {s3}: expected a folder on this machine"
+                        ));
+                    }
+                };
+                let staging = match &spec.staging {
+                    Some(text) => self.location("[source] staging", text)?,
+                    None => output.below("_staging"),
+                };
+                Ok(Source::Directory {
+                    path: folder,
+                    staging,
+                    pad,
+                })
+            }
+        }
+    }
+
+    fn queries(&self, specs: Vec<QuerySpec>) -> Result<Vec<Query>, String> {
+        if specs.is_empty() {
+            return Err(
+                "no [[query]]: expected at least one, such as use = \"hourly_count\"".to_owned(),
+            );
+        }
+        let mut names = HashSet::new();
+        let mut queries = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let query = self.query(spec)?;
+            let name = query.name.as_str();
+            if RESERVED_NAMES.contains(&name) || RESERVED_TABLES.contains(&name) {
+                return Err(format!(
+                    "a [[query]] can't be named {name:?}: that name is taken"
+                ));
+            }
+            if !names.insert(query.name.clone()) {
+                return Err(format!("two [[query]] are named {name:?}"));
+            }
+            queries.push(query);
+        }
+        Ok(queries)
+    }
+
+    fn query(&self, spec: QuerySpec) -> Result<Query, String> {
+        let (name, sql, sql_origin, default_chart) = match (&spec.built_in, &spec.sql) {
+            (Some(built_in), None) => {
+                let built_in = find_built_in(&built_in.0)?;
+                let name = match &spec.name {
+                    Some(name) => name.clone(),
+                    None => Name::new(built_in.name)?,
+                };
+                let origin = format!("the built-in {}", built_in.name);
+                (name, built_in.sql.to_owned(), origin, Some(built_in))
+            }
+            (None, Some(file)) => {
+                let name = spec
+                    .name
+                    .clone()
+                    .ok_or_else(|| format!("[[query]] sql = {:?} needs a name", file.0))?;
+                let path = self.folder.join(&file.0);
+                let sql = std::fs::read_to_string(&path).map_err(|error| {
+                    format!(
+                        "[[query]] {name}: can't read the SQL file {}: {error}",
+                        path.display()
+                    )
+                })?;
+                (name, sql, path.display().to_string(), None)
+            }
+            (Some(_), Some(_)) => {
+                return Err("a [[query]] has both use and sql: expected one of them".to_owned());
+            }
+            (None, None) => {
+                return Err(format!(
+                    "a [[query]]{} has neither use nor sql: expected one of them",
+                    spec.name
+                        .as_ref()
+                        .map_or(String::new(), |name| format!(" ({name})"))
+                ));
+            }
+        };
+        let charts = match (spec.chart.is_empty(), default_chart) {
+            (true, Some(built_in)) => vec![Chart {
+                name: name.clone(),
+                kind: ChartKind::Bar,
+                x: built_in.x.to_owned(),
+                y: built_in.y.to_owned(),
+                title: None,
+                y_label: None,
+                formats: vec![ImageFormat::Png],
+            }],
+            _ => charts(&name, spec.chart)?,
+        };
+        Ok(Query {
+            name,
+            sql,
+            sql_origin,
+            charts,
+        })
+    }
+}
+
+fn charts(query: &Name, specs: Vec<ChartSpec>) -> Result<Vec<Chart>, String> {
+    let mut names = HashSet::new();
+    specs
+        .into_iter()
+        .map(|spec| {
+            let name = spec.name.unwrap_or_else(|| query.clone());
+            if !names.insert(name.clone()) {
+                return Err(format!(
+                    "[[query]] {query}: two charts are named {:?}; give one a name of its own",
+                    name.as_str()
+                ));
+            }
+            let formats = spec.formats.unwrap_or_else(|| vec![ImageFormat::Png]);
+            if formats.is_empty() {
+                return Err(format!(
+                    "[[query]] {query}: the chart {name} has no formats: expected \"png\", \"svg\" or both"
+                ));
+            }
+            Ok(Chart {
+                name,
+                kind: spec.kind,
+                x: spec.x.0,
+                y: spec.y.0,
+                title: spec.title.map(|text| text.0),
+                y_label: spec.y_label.map(|text| text.0),
+                formats,
+            })
+        })
+        .collect()
+}
+
+fn find_built_in(name: &str) -> Result<&'static BuiltIn, String> {
+    BUILT_IN
+        .iter()
+        .find(|query| query.name == name)
+        .ok_or_else(|| {
+            let known: Vec<&str> = BUILT_IN.iter().map(|query| query.name).collect();
+            format!(
+                "[[query]] use = {name:?} is not built in: expected one of {}",
+                known.join(", ")
+            )
+        })
+}
+
+fn window_rule(spec: WindowSpec, timezone: Tz) -> Result<WindowRule, String> {
+    if spec.lookback.is_some_and(|windows| windows > 0) {
+        return Err(not_yet("[window] lookback"));
+    }
+    let default = match spec.default.as_ref().map(|text| text.0.as_str()) {
+        None | Some("yesterday") => DefaultWindow::LastEnded,
+        Some(id) => {
+            Window::parse(spec.size, timezone, id)
+                .map_err(|error| format!("[window] default: {error}, or \"yesterday\""))?;
+            DefaultWindow::Id(id.to_owned())
+        }
+    };
+    Ok(WindowRule {
+        size: spec.size,
+        default,
+        settled_after: spec
+            .settled_after
+            .map_or(Duration::from_secs(12 * 3600), |length| length.0),
+    })
+}
+
+/// Keys that another kind of source has are errors rather than silently without effect.
+fn refuse_foreign_keys(spec: &SourceSpec) -> Result<(), String> {
+    use SourceKind::{CloudWatch, Directory, Exported};
+    let keys: [(&str, bool, &[SourceKind]); 10] = [
+        ("log_groups", spec.log_groups.is_some(), &[CloudWatch]),
+        (
+            "log_stream_prefix",
+            spec.log_stream_prefix.is_some(),
+            &[CloudWatch],
+        ),
+        ("staging", spec.staging.is_some(), &[CloudWatch, Directory]),
+        ("via", spec.via.is_some(), &[CloudWatch]),
+        ("give_up_after", spec.give_up_after.is_some(), &[CloudWatch]),
+        ("pad", spec.pad.is_some(), &[CloudWatch, Directory]),
+        ("keep", spec.keep.is_some(), &[CloudWatch]),
+        ("verify", spec.verify.is_some(), &[CloudWatch]),
+        ("path", spec.path.is_some(), &[Exported, Directory]),
+        ("log_group", spec.log_group.is_some(), &[Exported]),
+    ];
+    let kind = |kind: &SourceKind| match kind {
+        CloudWatch => "\"cloudwatch\"",
+        Exported => "\"exported\"",
+        Directory => "\"directory\"",
+    };
+    for (key, present, kinds) in keys {
+        if present && !kinds.contains(&spec.kind) {
+            let kinds: Vec<&str> = kinds.iter().map(kind).collect();
+            return Err(format!(
+                "[source] {key} goes with kind = {}, not with {}",
+                kinds.join(" or "),
+                kind(&spec.kind)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Keys of the job file that this version does not act on are refused: a night job must not run on a promise.
+fn not_yet(what: &str) -> String {
+    format!(
+        "{what} is not supported by this version of logtally ({})",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+name = "checkout"
+timezone = "Asia/Seoul"
+[source]
+kind = "cloudwatch"
+log_groups = ["/aws/lambda/checkout-*"]
+staging = "s3://acme-logs/exports"
+[output]
+location = "s3://acme-analytics/logtally"
+[[query]]
+use = "hourly_count"
+"#;
+
+    fn refused(text: &str) -> String {
+        let error = parse(Path::new("jobs/night.toml"), text).unwrap_err();
+        assert_eq!(error.class(), crate::error::Class::Usage);
+        error.to_string()
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_manual() {
+        let job = parse(Path::new("jobs/night.toml"), GOOD).unwrap();
+        assert_eq!(job.window.default, DefaultWindow::LastEnded);
+        assert_eq!(job.window.settled_after, Duration::from_secs(12 * 3600));
+        let Source::CloudWatch(source) = &job.source else {
+            panic!("{:?}", job.source)
+        };
+        assert_eq!(source.give_up_after, Duration::from_secs(6 * 3600));
+        assert_eq!(source.pad, Duration::from_secs(3600));
+        assert_eq!(job.queries[0].charts[0].y, "events");
+    }
+
+    #[test]
+    fn a_wrong_key_is_named_with_its_line_and_the_nearest() {
+        let error = refused(&GOOD.replace("timezone", "timezon"));
+        assert!(
+            error.starts_with(
+                "jobs/night.toml:3: unknown key \"timezon\"; did you mean \"timezone\"?"
+            ),
+            "{error}"
+        );
+        let error = refused(&GOOD.replace("log_groups", "log_group_names"));
+        assert!(
+            error.contains("jobs/night.toml:6:") && error.contains("log_groups"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_their_line() {
+        let error = refused(&GOOD.replace("Asia/Seoul", "Asia/Soul"));
+        assert!(
+            error.starts_with("jobs/night.toml:3:") && error.contains("Asia/Seoul"),
+            "{error}"
+        );
+        let error = refused(&GOOD.replace("\"checkout\"", "\"Check Out\""));
+        assert!(error.starts_with("jobs/night.toml:2:"), "{error}");
+        let error = refused(&GOOD.replace("s3://acme-logs", "s3://${LOGTALLY_SURELY_UNSET}"));
+        assert!(
+            error.contains(":7:") && error.contains("LOGTALLY_SURELY_UNSET"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_an_error() {
+        let cases = [
+            (GOOD.replace("s3://acme-logs/exports", "exports"), "S3 only"),
+            (
+                GOOD.replace("kind = \"cloudwatch\"", "kind = \"exported\""),
+                "log_groups goes with",
+            ),
+            (
+                GOOD.replace("use = \"hourly_count\"", "use = \"hourly\""),
+                "hourly_count, hour_of_day",
+            ),
+            (
+                GOOD.replace(
+                    "use = \"hourly_count\"",
+                    "sql = \"nope.sql\"\nname = \"nope\"",
+                ),
+                "nope.sql",
+            ),
+            (
+                GOOD.replace("use = \"hourly_count\"", "sql = \"nope.sql\""),
+                "needs a name",
+            ),
+            (
+                GOOD.replace("use = \"hourly_count\"", "name = \"x\""),
+                "neither use nor sql",
+            ),
+            (
+                GOOD.replace("[[query]]\nuse = \"hourly_count\"", ""),
+                "no [[query]]",
+            ),
+            (
+                format!("{GOOD}[[query]]\nuse = \"hourly_count\"\n"),
+                "two [[query]]",
+            ),
+            (format!("{GOOD}name = \"logs\"\n"), "taken"),
+            (
+                format!("{GOOD}[window]\ndefault = \"2026-W47\"\n"),
+                "2026-11-21",
+            ),
+            (
+                GOOD.replace("staging", "keep = \"7d\"\nstaging"),
+                "not supported",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = refused(&text);
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Numbers of the axes: round ticks, which points get a label, thousands separators.
+
+/// The largest magnitude that is drawn: beyond it the arithmetic of an axis overflows.
+pub const LARGEST: f64 = 1e300;
+/// Below it a magnitude is zero, as no power of ten is left to divide by.
+const SMALLEST: f64 = 1e-300;
+
+/// More gridlines than this are noise at the size of a thumbnail.
+const MOST_INTERVALS: f64 = 5.0;
+
+/// Beyond these, figures are written with an exponent.
+const MOST_FIGURES: f64 = 1e15;
+const MOST_DECIMALS: usize = 6;
+
+/// A y axis: ticks at round multiples of a step, zero always among them.
+#[derive(Debug, PartialEq)]
+pub struct ValueAxis {
+    /// Ascending, at least two: the first at or below every value, the last at or above.
+    pub ticks: Vec<f64>,
+    decimals: usize,
+}
+
+impl ValueAxis {
+    /// An axis for these finite values. Whole values get whole ticks.
+    pub fn new(values: &[f64]) -> Self {
+        let low = values.iter().copied().fold(0.0, f64::min);
+        let high = values.iter().copied().fold(0.0, f64::max);
+        let range = high / MOST_INTERVALS - low / MOST_INTERVALS;
+        if range < SMALLEST {
+            return Self {
+                ticks: vec![0.0, 1.0],
+                decimals: 0,
+            };
+        }
+        let whole = values.iter().all(|value| value.fract() == 0.0);
+        let (step, decimals) = round_step(range, whole);
+        let (first, last) = ((low / step).floor() as i32, (high / step).ceil() as i32);
+        Self {
+            ticks: (first..=last).map(|n| f64::from(n) * step).collect(),
+            decimals,
+        }
+    }
+
+    /// The lowest tick.
+    pub fn low(&self) -> f64 {
+        self.ticks.first().copied().unwrap_or(0.0)
+    }
+
+    /// The highest tick.
+    pub fn high(&self) -> f64 {
+        self.ticks.last().copied().unwrap_or(1.0)
+    }
+
+    /// The text of a tick: all have the same decimals.
+    pub fn tick_label(&self, tick: f64) -> String {
+        format_number(tick, self.decimals)
+    }
+
+    /// The text of a value: whole as it is, else one decimal more than the ticks have.
+    pub fn value_label(&self, value: f64) -> String {
+        format_number(
+            value,
+            if value.fract() == 0.0 {
+                0
+            } else {
+                self.decimals + 1
+            },
+        )
+    }
+}
+
+/// The smallest step of 1, 2, 2.5 or 5 × 10ⁿ that is not below `least`, and the decimals it is written with.
+fn round_step(least: f64, whole: bool) -> (f64, usize) {
+    let least = if whole { least.max(1.0) } else { least };
+    let exponent = least.log10().floor() as i32;
+    let steps = (exponent..=exponent + 1).flat_map(|exponent| {
+        // 2.5 needs a decimal more than its power of ten.
+        [(1.0, 0), (2.0, 0), (2.5, 1), (5.0, 0)].map(|(digit, extra)| {
+            (
+                digit * 10f64.powi(exponent),
+                usize::try_from(extra - exponent).unwrap_or(0),
+            )
+        })
+    });
+    // A logarithm that was rounded up must not push the step down to the next power.
+    let tolerated = least * (1.0 - 1e-9);
+    let mut fitting =
+        steps.filter(|&(step, decimals)| step >= tolerated && !(whole && decimals > 0));
+    fitting.next().unwrap_or((least, 0))
+}
+
+/// The number with thousands separators, a true minus sign, and `decimals` digits after the point.
+pub fn format_number(value: f64, decimals: usize) -> String {
+    let magnitude = value.abs();
+    let figures = if magnitude >= MOST_FIGURES || (decimals > MOST_DECIMALS && magnitude > 0.0) {
+        shortest_exponent(magnitude)
+    } else {
+        grouped(&format!("{magnitude:.*}", decimals.min(MOST_DECIMALS)))
+    };
+    let is_zero = !figures.contains(|c: char| ('1'..='9').contains(&c));
+    if is_zero {
+        "0".to_owned()
+    } else if value < 0.0 {
+        format!("−{figures}")
+    } else {
+        figures
+    }
+}
+
+fn shortest_exponent(magnitude: f64) -> String {
+    let text = format!("{magnitude:.2e}");
+    match text.split_once('e') {
+        Some((digits, exponent)) => format!(
+            "{}e{exponent}",
+            digits.trim_end_matches('0').trim_end_matches('.')
+        ),
+        None => text,
+    }
+}
+
+fn grouped(figures: &str) -> String {
+    let (whole, fraction) = figures.split_at(figures.find('.').unwrap_or(figures.len()));
+    let mut grouped = String::with_capacity(figures.len() + figures.len() / 3);
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && (whole.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped + fraction
+}
+
+/// Parts and multiples of a day in hours, and of an hour in minutes: with one of these as the distance of the labels,
+/// those of a week by hours fall on the same hours of each day.
+const CLOCK_STEPS: [usize; 16] = [
+    1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 120, 180, 240, 360, 720, 1440,
+];
+
+/// Every how many points there is room for a label, when each may take up to `label` and the points share `room`.
+pub fn label_step(points: usize, label: i32, room: i32) -> usize {
+    let fitting = (room / label.max(1)).max(1) as usize;
+    let least = points.div_ceil(fitting);
+    CLOCK_STEPS
+        .into_iter()
+        .find(|&step| step >= least)
+        .unwrap_or(least)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn labels(values: &[f64]) -> Vec<String> {
+        let axis = ValueAxis::new(values);
+        axis.ticks
+            .iter()
+            .map(|&tick| axis.tick_label(tick))
+            .collect()
+    }
+
+    #[test]
+    fn ticks_are_round_and_start_at_zero() {
+        assert_eq!(labels(&[]), ["0", "1"]);
+        assert_eq!(labels(&[0.0, 0.0]), ["0", "1"]);
+        assert_eq!(labels(&[1.0]), ["0", "1"]);
+        assert_eq!(labels(&[3.0]), ["0", "1", "2", "3"]);
+        assert_eq!(labels(&[11.0]), ["0", "5", "10", "15"]);
+        assert_eq!(labels(&[100.0]), ["0", "20", "40", "60", "80", "100"]);
+        assert_eq!(
+            labels(&[60.0, 12_000.0]),
+            ["0", "2,500", "5,000", "7,500", "10,000", "12,500"]
+        );
+        assert_eq!(
+            labels(&[12_000_000.0]).last().map(String::as_str),
+            Some("12,500,000")
+        );
+        assert_eq!(
+            labels(&[0.42, 0.1]),
+            ["0", "0.1", "0.2", "0.3", "0.4", "0.5"]
+        );
+        assert_eq!(
+            labels(&[1.1]),
+            ["0", "0.25", "0.50", "0.75", "1.00", "1.25"]
+        );
+        assert_eq!(labels(&[-3.0, 5.0]), ["−4", "−2", "0", "2", "4", "6"]);
+        assert_eq!(labels(&[-30.0]), ["−30", "−20", "−10", "0"]);
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(format_number(0.0, 2), "0");
+        assert_eq!(format_number(-0.0, 0), "0");
+        assert_eq!(format_number(999.0, 0), "999");
+        assert_eq!(format_number(1000.0, 0), "1,000");
+        assert_eq!(format_number(-1234567.891, 2), "−1,234,567.89");
+        assert_eq!(format_number(1e15, 0), "1e15");
+        assert_eq!(format_number(2.5e18, 0), "2.5e18");
+        assert_eq!(format_number(2.5e-9, 10), "2.5e-9");
+        assert_eq!(ValueAxis::new(&[12_000.0]).value_label(11_987.0), "11,987");
+        assert_eq!(ValueAxis::new(&[0.42]).value_label(0.4213), "0.42");
+        assert_eq!(ValueAxis::new(&[1234.567]).value_label(1234.567), "1,234.6");
+    }
+
+    #[test]
+    fn every_point_has_its_label_while_there_is_room() {
+        assert_eq!(label_step(24, 60, 1440), 1);
+        assert_eq!(label_step(24, 61, 1440), 2);
+        assert_eq!(
+            label_step(25, 100, 1440),
+            2,
+            "no divisor near: the smallest step"
+        );
+        assert_eq!(
+            label_step(168, 80, 1440),
+            12,
+            "a week by hours: midnight and noon"
+        );
+        assert_eq!(label_step(365, 150, 1440), 48);
+        assert_eq!(label_step(1, 5000, 1440), 1);
+        assert_eq!(label_step(0, 10, 1440), 1);
+        assert_eq!(label_step(100_000, 100, 1440), 7143);
+    }
+
+    proptest! {
+        #[test]
+        fn ticks_hold_every_value(values in prop::collection::vec(-LARGEST..LARGEST, 1..5), shrink in 0..600i32) {
+            let values: Vec<f64> = values.iter().map(|v| v * 10f64.powi(-shrink)).collect();
+            let axis = ValueAxis::new(&values);
+            prop_assert!((2..=8).contains(&axis.ticks.len()), "{:?}", axis);
+            prop_assert!(axis.ticks.contains(&0.0));
+            prop_assert!(axis.ticks.is_sorted_by(|a, b| a < b));
+            let slack = (axis.high() - axis.low()) * 1e-6;
+            for value in values {
+                prop_assert!(axis.low() - slack <= value && value <= axis.high() + slack, "{:?}", axis);
+            }
+        }
+
+        #[test]
+        fn whole_values_have_whole_ticks(values in prop::collection::vec(0..u32::MAX, 1..5)) {
+            let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+            prop_assert!(ValueAxis::new(&values).ticks.iter().all(|tick| tick.fract() == 0.0));
+        }
+
+        #[test]
+        fn labels_never_overlap(points in 1..5000usize, label in 1..400i32, room in 400..3000i32) {
+            let labels = points.div_ceil(label_step(points, label, room)) as i32;
+            prop_assert!(labels * label <= room || labels == 1);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Vectors: a chart drawn by plotters as an SVG document whose texts are outlines.
+//!
+//! An own backend as plotters' one writes `<text>`, in whichever font the viewer has.
+
+use std::convert::Infallible;
+use std::fmt::{self, Display};
+
+use ab_glyph::OutlineCurve;
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
+use plotters_backend::{
+    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind,
+};
+
+use super::font::PlacedText;
+use super::{HEIGHT, WIDTH};
+
+/// A plotters backend that appends an element for each shape.
+#[derive(Debug)]
+pub struct Svg<'a> {
+    elements: &'a mut String,
+}
+
+type Drawn = Result<(), DrawingErrorKind<Infallible>>;
+
+/// What the drawing returns.
+pub type AreaResult = Result<(), DrawingAreaErrorKind<Infallible>>;
+
+/// The document of what is drawn.
+pub fn render(
+    title: &str,
+    description: &str,
+    draw: impl FnOnce(&DrawingArea<Svg<'_>, Shift>) -> AreaResult,
+) -> Result<String, DrawingAreaErrorKind<Infallible>> {
+    let mut elements = String::new();
+    let area = Svg {
+        elements: &mut elements,
+    }
+    .into_drawing_area();
+    draw(&area)?;
+    drop(area);
+    let mut document = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n",
+    );
+    for (name, text) in [("title", title), ("desc", description)] {
+        if !text.is_empty() {
+            document += &format!("<{name}>{}</{name}>\n", Escaped(text));
+        }
+    }
+    Ok(document + &elements + "</svg>\n")
+}
+
+impl Svg<'_> {
+    fn element(&mut self, name: &str, attributes: &[(&str, &dyn Display)]) {
+        *self.elements += &format!("<{name}");
+        for (name, value) in attributes {
+            *self.elements += &format!(" {name}=\"{value}\"");
+        }
+        *self.elements += "/>\n";
+    }
+
+    /// A shape filled with the colour, or only outlined in it.
+    fn shape<S: BackendStyle>(
+        &mut self,
+        name: &str,
+        geometry: &[(&str, &dyn Display)],
+        style: &S,
+        fill: bool,
+    ) {
+        let color = Color(style.color());
+        let width = style.stroke_width();
+        let paint: &[(&str, &dyn Display)] = if fill {
+            &[("fill", &color)]
+        } else {
+            &[
+                ("fill", &"none"),
+                ("stroke", &color),
+                ("stroke-width", &width),
+                ("stroke-linejoin", &"round"),
+                ("stroke-linecap", &"round"),
+            ]
+        };
+        self.element(name, &[geometry, paint].concat());
+    }
+}
+
+impl DrawingBackend for Svg<'_> {
+    type ErrorType = Infallible;
+
+    fn get_size(&self) -> (u32, u32) {
+        (WIDTH, HEIGHT)
+    }
+
+    fn ensure_prepared(&mut self) -> Drawn {
+        Ok(())
+    }
+
+    fn present(&mut self) -> Drawn {
+        Ok(())
+    }
+
+    fn draw_pixel(&mut self, (x, y): BackendCoord, color: BackendColor) -> Drawn {
+        self.draw_rect((x, y), (x + 1, y + 1), &color, true)
+    }
+
+    fn draw_line<S: BackendStyle>(
+        &mut self,
+        from: BackendCoord,
+        to: BackendCoord,
+        style: &S,
+    ) -> Drawn {
+        self.shape(
+            "line",
+            &[
+                ("x1", &from.0),
+                ("y1", &from.1),
+                ("x2", &to.0),
+                ("y2", &to.1),
+            ],
+            style,
+            false,
+        );
+        Ok(())
+    }
+
+    fn draw_rect<S: BackendStyle>(
+        &mut self,
+        (left, top): BackendCoord,
+        (right, bottom): BackendCoord,
+        style: &S,
+        fill: bool,
+    ) -> Drawn {
+        let (width, height) = (right - left, bottom - top);
+        self.shape(
+            "rect",
+            &[
+                ("x", &left),
+                ("y", &top),
+                ("width", &width),
+                ("height", &height),
+            ],
+            style,
+            fill,
+        );
+        Ok(())
+    }
+
+    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        path: I,
+        style: &S,
+    ) -> Drawn {
+        self.shape("polyline", &[("points", &points(path))], style, false);
+        Ok(())
+    }
+
+    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        path: I,
+        style: &S,
+    ) -> Drawn {
+        self.shape("polygon", &[("points", &points(path))], style, true);
+        Ok(())
+    }
+
+    fn draw_circle<S: BackendStyle>(
+        &mut self,
+        center: BackendCoord,
+        radius: u32,
+        style: &S,
+        fill: bool,
+    ) -> Drawn {
+        self.shape(
+            "circle",
+            &[("cx", &center.0), ("cy", &center.1), ("r", &radius)],
+            style,
+            fill,
+        );
+        Ok(())
+    }
+
+    fn draw_text<S: BackendTextStyle>(
+        &mut self,
+        text: &str,
+        style: &S,
+        pos: BackendCoord,
+    ) -> Drawn {
+        let outline: String = PlacedText::new(text, style, pos)
+            .curves()
+            .map(|glyph| path_data(&glyph))
+            .collect();
+        self.element(
+            "path",
+            &[
+                ("aria-label", &Escaped(text)),
+                ("fill", &Color(style.color())),
+                ("d", &outline),
+            ],
+        );
+        Ok(())
+    }
+}
+
+/// The glyph in the language of `<path d>`. A curve that does not go on where the last one ended begins a contour.
+fn path_data(glyph: &[OutlineCurve]) -> String {
+    let mut data = String::new();
+    let mut end = None;
+    for curve in glyph {
+        let (start, command, points) = match curve {
+            OutlineCurve::Line(a, b) => (a, 'L', vec![b]),
+            OutlineCurve::Quad(a, b, c) => (a, 'Q', vec![b, c]),
+            OutlineCurve::Cubic(a, b, c, d) => (a, 'C', vec![b, c, d]),
+        };
+        if end != Some(start) {
+            data += &format!("M{} {}", Hundredths(start.x), Hundredths(start.y));
+        }
+        data.push(command);
+        let coordinates: Vec<String> = points
+            .iter()
+            .map(|p| format!("{} {}", Hundredths(p.x), Hundredths(p.y)))
+            .collect();
+        data += &coordinates.join(" ");
+        end = points.last().copied();
+    }
+    data
+}
+
+fn points(path: impl IntoIterator<Item = BackendCoord>) -> String {
+    let points: Vec<String> = path.into_iter().map(|(x, y)| format!("{x},{y}")).collect();
+    points.join(" ")
+}
+
+/// Text inside an element or an attribute's double quotes.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '&' => f.write_str("&amp;")?,
+                '"' => f.write_str("&quot;")?,
+                other => write!(f, "{other}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `#rrggbb`, with a fourth byte if it is not opaque.
+struct Color(BackendColor);
+
+impl Display for Color {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (red, green, blue) = self.0.rgb;
+        write!(f, "#{red:02x}{green:02x}{blue:02x}")?;
+        if self.0.alpha < 1.0 {
+            write!(f, "{:02x}", (self.0.alpha * 255.0).round() as u8)?;
+        }
+        Ok(())
+    }
+}
+
+/// A hundredth of a pixel is finer than any screen, and keeps the document small.
+struct Hundredths(f32);
+
+impl Display for Hundredths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figures = format!("{:.2}", self.0);
+        f.write_str(figures.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes() {
+        assert_eq!(
+            Escaped("a<b & \"c\">").to_string(),
+            "a&lt;b &amp; &quot;c&quot;&gt;"
+        );
+        let color = |alpha| {
+            Color(BackendColor {
+                alpha,
+                rgb: (1, 0xab, 255),
+            })
+            .to_string()
+        };
+        assert_eq!(
+            (color(1.0).as_str(), color(0.5).as_str()),
+            ("#01abff", "#01abff80")
+        );
+        let coordinates = [1.0, 1.004, -0.256, 12.996, 100.5].map(|n| Hundredths(n).to_string());
+        assert_eq!(coordinates, ["1", "1", "-0.26", "13", "100.5"]);
+    }
+}

@@ -1,0 +1,239 @@
+//! Texts made drawable, and fitted into the room there is.
+
+use super::style::Type;
+
+/// What cuts a text that is too long.
+const ELLIPSIS: &str = "…";
+
+/// What stands between the parts of a title or footer.
+const SEPARATOR: &str = " · ";
+
+/// The text as the font can draw it and as XML may hold it: decomposed Hangul composed (macOS file names; the font has
+/// no conjoining jamo), whitespace and control characters as single spaces, invisible characters (joiners, variation
+/// selectors, direction marks) left out.
+pub fn normalize(text: &str) -> String {
+    let mut normal = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_whitespace() || c.is_control() {
+            if !normal.is_empty() && !normal.ends_with(' ') {
+                normal.push(' ');
+            }
+            continue;
+        }
+        if is_invisible(c) {
+            continue;
+        }
+        match normal
+            .chars()
+            .next_back()
+            .and_then(|last| compose_hangul(last, c))
+        {
+            Some(composed) => {
+                normal.pop();
+                normal.push(composed);
+            }
+            None => normal.push(c),
+        }
+    }
+    normal.truncate(normal.trim_end().len());
+    normal
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e01ef}')
+}
+
+/// A syllable out of a leading consonant and a vowel, or out of a syllable and a trailing consonant. (The Unicode
+/// Standard, 3.12, Hangul Syllable Composition.)
+fn compose_hangul(first: char, second: char) -> Option<char> {
+    const SYLLABLES: u32 = 0xac00;
+    const LEADS: u32 = 0x1100;
+    const VOWELS: u32 = 0x1161;
+    /// One before the first trailing consonant.
+    const TRAILS: u32 = 0x11a7;
+    const VOWEL_COUNT: u32 = 21;
+    const TRAIL_COUNT: u32 = 28;
+
+    let (a, b) = (u32::from(first), u32::from(second));
+    match (first, second) {
+        ('\u{1100}'..='\u{1112}', '\u{1161}'..='\u{1175}') => {
+            char::from_u32(SYLLABLES + ((a - LEADS) * VOWEL_COUNT + (b - VOWELS)) * TRAIL_COUNT)
+        }
+        ('가'..='힣', '\u{11a8}'..='\u{11c2}') if (a - SYLLABLES).is_multiple_of(TRAIL_COUNT) => {
+            char::from_u32(a + (b - TRAILS))
+        }
+        _ => None,
+    }
+}
+
+/// A text cut into lines.
+pub struct Lines {
+    /// From the top.
+    pub lines: Vec<String>,
+    /// How they are set.
+    pub font: Type,
+}
+
+impl Lines {
+    /// Wraps the text to at most `most` lines no wider than `room`, the last one cut with an ellipsis.
+    pub fn wrap(text: &str, font: Type, room: i32, most: usize) -> Self {
+        let mut rest = text.trim();
+        let mut lines = Vec::new();
+        while !rest.is_empty() {
+            if lines.len() + 1 == most {
+                lines.push(cut(rest, font, room));
+                break;
+            }
+            let (line, after) = break_line(rest, font, room);
+            lines.push(line.to_owned());
+            rest = after;
+        }
+        Self { lines, font }
+    }
+
+    /// The text in one line at the first of the descending sizes at which it fits, else in two at the last.
+    pub fn fit(text: &str, font: Type, sizes: &[i32], room: i32) -> Self {
+        let mut fonts = sizes.iter().map(|&size| Type { size, ..font });
+        match fonts.clone().find(|font| font.width(text) <= room) {
+            Some(fitting) => Self::wrap(text, fitting, room, 1),
+            None => Self::wrap(text, fonts.next_back().unwrap_or(font), room, 2),
+        }
+    }
+
+    /// From the top of the first line's capitals to below the last line's descenders.
+    pub fn height(&self) -> i32 {
+        self.font.block_height(self.lines.len())
+    }
+}
+
+/// The text, with its end replaced by an ellipsis if it is wider than `room`.
+pub fn cut(text: &str, font: Type, room: i32) -> String {
+    if font.width(text) <= room {
+        return text.to_owned();
+    }
+    let kept = &text[..longest_prefix(text, font, room - font.width(ELLIPSIS))];
+    format!("{}{ELLIPSIS}", kept.trim_end())
+}
+
+/// The first line and the rest.
+fn break_line(text: &str, font: Type, room: i32) -> (&str, &str) {
+    let fits = longest_prefix(text, font, room);
+    if fits == text.len() {
+        return (text, "");
+    }
+    // At a separator, if that leaves no more than half a line empty; the line's end then stands for it.
+    if let Some(end) = text[..fits].rfind(SEPARATOR).filter(|&end| end > fits / 2) {
+        return (&text[..end], &text[end + SEPARATOR.len()..]);
+    }
+    let end = match text[..fits].rfind(' ') {
+        _ if text[fits..].starts_with(' ') => fits,
+        Some(space) => space,
+        // Inside a word that is wider than a line; at least one character, so that each line makes progress.
+        None => fits.max(text.chars().next().map_or(0, char::len_utf8)),
+    };
+    let joint = [' ', '·'];
+    (
+        text[..end].trim_end_matches(joint),
+        text[end..].trim_start_matches(joint),
+    )
+}
+
+/// The length in bytes of the longest beginning that fits.
+fn longest_prefix(text: &str, font: Type, room: i32) -> usize {
+    let ends = text.char_indices().map(|(start, c)| start + c.len_utf8());
+    ends.take_while(|&end| font.width(&text[..end]) <= room)
+        .last()
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::style::{FOOTER, TITLE};
+    use super::*;
+
+    #[test]
+    fn normalizes() {
+        assert_eq!(normalize("  a\t\r\n b\u{0} "), "a b");
+        assert_eq!(
+            normalize("\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}"),
+            "한글"
+        );
+        assert_eq!(normalize("가\u{11a8}\u{11a8}"), "각\u{11a8}");
+        assert_eq!(normalize("👩\u{200d}💻\u{fe0f}"), "👩💻");
+    }
+
+    #[test]
+    fn keeps_words_whole_and_cuts_the_last_line() {
+        let room = FOOTER.width("checkout payments");
+        let wrap = |text| Lines::wrap(text, FOOTER, room, 2).lines;
+        assert_eq!(wrap(""), Vec::<String>::new());
+        assert_eq!(wrap("checkout"), ["checkout"]);
+        assert_eq!(wrap("checkout payments"), ["checkout payments"]);
+        assert_eq!(
+            wrap("checkout payments orders"),
+            ["checkout payments", "orders"]
+        );
+        assert_eq!(wrap("checkout paymentss"), ["checkout", "paymentss"]);
+        let cut = wrap("checkout payments orders and customers");
+        assert_eq!(cut[0], "checkout payments");
+        assert!(
+            cut[1].starts_with("orders and") && cut[1].ends_with(ELLIPSIS),
+            "{cut:?}"
+        );
+    }
+
+    #[test]
+    fn breaks_at_separators() {
+        let room = FOOTER.width("checkout, payments · as of 01:10");
+        let wrap = |text| Lines::wrap(text, FOOTER, room, 2).lines;
+        assert_eq!(
+            wrap("checkout, payments · as of 01:10 KST"),
+            ["checkout, payments", "as of 01:10 KST"]
+        );
+        let early = wrap("checkout · payments and orders and invoices");
+        assert_eq!(
+            early[0], "checkout · payments and orders",
+            "an early separator would leave the line empty"
+        );
+    }
+
+    #[test]
+    fn breaks_inside_a_word_that_is_wider_than_a_line() {
+        let lines = Lines::wrap(&"가".repeat(25), FOOTER, FOOTER.width(&"가".repeat(10)), 3).lines;
+        assert_eq!(lines, ["가".repeat(10), "가".repeat(10), "가".repeat(5)]);
+    }
+
+    #[test]
+    fn shrinks_before_it_wraps() {
+        let text = "checkout · 2026-11-21";
+        let width = |size| Type { size, ..TITLE }.width(text);
+        let fit = |room| {
+            let fitted = Lines::fit(text, TITLE, &[40, 30], room);
+            (fitted.font.size, fitted.lines.join("|"))
+        };
+        assert_eq!(fit(width(40)), (40, text.to_owned()));
+        assert_eq!(fit(width(40) - 1), (30, text.to_owned()));
+        assert_eq!(fit(width(30) - 1), (30, "checkout|2026-11-21".to_owned()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_wider_than_its_room(text in "\\PC{0,60}", room in 60..400i32, most in 1..4usize) {
+            let lines = Lines::wrap(&normalize(&text), FOOTER, room, most).lines;
+            prop_assert!(lines.len() <= most);
+            for line in lines {
+                prop_assert!(FOOTER.width(&line) <= room, "{:?}", line);
+            }
+        }
+
+        #[test]
+        fn normalizing_twice_changes_nothing(text in any::<String>()) {
+            let once = normalize(&text);
+            prop_assert_eq!(normalize(&once), once);
+        }
+    }
+}

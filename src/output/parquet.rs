@@ -1,0 +1,369 @@
+//! Answers as Parquet that Athena reads: column types that its engine knows, one file, the same bytes for the same rows.
+//!
+//! Athena's timestamps have milliseconds and no zone, it has no unsigned integers, and Hive's column names are in lower
+//! case (<https://docs.aws.amazon.com/athena/latest/ug/data-types.html>).
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::error::{Class, Error, Result};
+
+/// Rows in a row group at the most; a group is what a reader works on at a time.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+
+/// The columns of an answer as Athena reads them. Errors (SQL) name the column and what to do about it.
+pub fn athena_schema(schema: &Schema) -> Result<SchemaRef> {
+    let mut first_names: BTreeMap<String, &str> = BTreeMap::new();
+    let mut fields = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let name = field.name().to_lowercase();
+        if let Some(other) = first_names.insert(name.clone(), field.name()) {
+            return Err(Error::new(
+                Class::Sql,
+                format!(
+                    "two columns would be named {name:?} in Athena, which ignores case: {other:?} and {:?}. Give one another name with AS",
+                    field.name()
+                ),
+            ));
+        }
+        let data_type = athena_type(field.data_type()).map_err(|advice| {
+            Error::new(
+                Class::Sql,
+                format!(
+                    "the column {:?} is {}, which Athena can't read: {advice}",
+                    field.name(),
+                    field.data_type()
+                ),
+            )
+        })?;
+        fields.push(Field::new(name, data_type, true));
+    }
+    if fields.is_empty() {
+        return Err(Error::new(Class::Sql, "the answer has no columns"));
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The type that Athena reads in place of another; or what to write instead.
+fn athena_type(data_type: &DataType) -> Result<DataType, String> {
+    let inner = |field: &Field| -> Result<Field, String> {
+        Ok(Field::new(
+            field.name().to_lowercase(),
+            athena_type(field.data_type())?,
+            true,
+        ))
+    };
+    Ok(match data_type {
+        DataType::Boolean
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Utf8
+        | DataType::Binary
+        | DataType::Date32 => data_type.clone(),
+        DataType::Decimal128(precision, scale) if *precision <= 38 && *scale >= 0 => {
+            data_type.clone()
+        }
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
+        DataType::Float16 => DataType::Float32,
+        DataType::Null | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            DataType::Binary
+        }
+        DataType::Timestamp(_, _) | DataType::Date64 => {
+            DataType::Timestamp(TimeUnit::Millisecond, None)
+        }
+        DataType::Dictionary(_, values) => athena_type(values)?,
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::FixedSizeList(item, _) => DataType::List(Arc::new(inner(item)?)),
+        DataType::Struct(fields) => {
+            let fields: Result<Vec<Field>, String> =
+                fields.iter().map(|field| inner(field)).collect();
+            DataType::Struct(Fields::from(fields?))
+        }
+        DataType::Interval(_) | DataType::Duration(_) => {
+            return Err("write seconds as a number, such as extract(epoch FROM …)".to_owned());
+        }
+        DataType::Time32(_) | DataType::Time64(_) => {
+            return Err("write it as text, with ::text".to_owned());
+        }
+        DataType::Union(_, _) => {
+            return Err("take the value as text with ->> or json_get_str, or as a number with json_get_int or json_get_float".to_owned());
+        }
+        _ => return Err("cast it to another type, or to text with ::text".to_owned()),
+    })
+}
+
+/// The batch in the columns of [`athena_schema`]. A value that does not fit is an error (SQL), never another value.
+pub fn to_athena(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| {
+            // A zone is dropped by keeping the instant as UTC, not by turning it to local time.
+            let naive: ArrayRef = match column.data_type() {
+                DataType::Timestamp(unit, Some(_)) => {
+                    let utc = DataType::Timestamp(*unit, Some("UTC".into()));
+                    let utc = cast_with_options(column, &utc, &strict);
+                    let naive = DataType::Timestamp(*unit, None);
+                    utc.and_then(|utc| cast_with_options(&utc, &naive, &strict))
+                }
+                _ => Ok(Arc::clone(column)),
+            }
+            .map_err(|error| does_not_fit(field, &error))?;
+            cast_with_options(&naive, field.data_type(), &strict)
+                .map_err(|error| does_not_fit(field, &error))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| {
+        Error::new(Class::Unexpected, "can't make a batch of an answer").caused_by(error)
+    })
+}
+
+fn does_not_fit(field: &Field, error: &arrow::error::ArrowError) -> Error {
+    Error::new(
+        Class::Sql,
+        format!(
+            "a value of the column {:?} does not fit {}: {error}",
+            field.name(),
+            field.data_type()
+        ),
+    )
+}
+
+/// What the file says about itself, beside the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// The job's name.
+    pub job: String,
+    /// The window's id.
+    pub window: String,
+    /// The SHA-256 of the SQL's text, in hex.
+    pub sql_sha256: String,
+}
+
+impl Metadata {
+    fn key_values(&self) -> Vec<KeyValue> {
+        [
+            ("logtally.job", self.job.as_str()),
+            ("logtally.sql_sha256", &self.sql_sha256),
+            ("logtally.version", env!("CARGO_PKG_VERSION")),
+            ("logtally.window", &self.window),
+        ]
+        .into_iter()
+        .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()))
+        .collect()
+    }
+}
+
+/// An answer on its way into a local file, from where it is put whole.
+pub struct Spool {
+    writer: ArrowWriter<File>,
+    schema: SchemaRef,
+    path: PathBuf,
+    rows: u64,
+}
+
+/// An answer in a local file.
+#[derive(Debug, Clone)]
+pub struct Spooled {
+    /// The file.
+    pub path: PathBuf,
+    /// Its rows.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl Spool {
+    /// Begins a file of answers in columns of [`athena_schema`].
+    pub fn create(path: PathBuf, schema: SchemaRef, metadata: &Metadata) -> Result<Self> {
+        let level = ZstdLevel::try_new(3).map_err(|error| unwritable(&path, error))?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            .set_statistics_enabled(EnabledStatistics::Page)
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_created_by(concat!("logtally version ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_key_value_metadata(Some(metadata.key_values()))
+            .build();
+        let file = File::create(&path).map_err(|error| unwritable(&path, error))?;
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties)
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options)
+            .map_err(|error| unwritable(&path, error))?;
+        Ok(Self {
+            writer,
+            schema,
+            path,
+            rows: 0,
+        })
+    }
+
+    /// Adds rows as the engine gave them, and gives them back as they were written.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let batch = to_athena(batch, &self.schema)?;
+        self.rows += batch.num_rows() as u64;
+        self.writer
+            .write(&batch)
+            .map_err(|error| unwritable(&self.path, error))?;
+        Ok(batch)
+    }
+
+    /// Completes the file.
+    pub fn finish(self) -> Result<Spooled> {
+        self.writer
+            .close()
+            .map_err(|error| unwritable(&self.path, error))?;
+        let bytes = std::fs::metadata(&self.path)
+            .map_err(|error| unwritable(&self.path, error))?
+            .len();
+        Ok(Spooled {
+            path: self.path,
+            rows: self.rows,
+            bytes,
+        })
+    }
+}
+
+fn unwritable(
+    path: &std::path::Path,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    Error::new(
+        Class::Output,
+        format!("can't write the temporary file {}", path.display()),
+    )
+    .caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{AsArray, DictionaryArray, TimestampNanosecondArray, UInt64Array};
+    use arrow::datatypes::{Int32Type, IntervalUnit, TimestampMillisecondType};
+
+    fn schema_of(data_type: DataType) -> Result<SchemaRef> {
+        athena_schema(&Schema::new(vec![Field::new("C", data_type, false)]))
+    }
+
+    #[test]
+    fn types_become_ones_that_athena_knows() {
+        let ms = DataType::Timestamp(TimeUnit::Millisecond, None);
+        let utf8_dictionary =
+            DataType::Dictionary(Box::new(DataType::UInt16), Box::new(DataType::Utf8));
+        for (from, to) in [
+            (DataType::UInt64, DataType::Int64),
+            (DataType::Int8, DataType::Int32),
+            (DataType::Utf8View, DataType::Utf8),
+            (DataType::Null, DataType::Utf8),
+            (utf8_dictionary, DataType::Utf8),
+            (
+                DataType::Timestamp(TimeUnit::Nanosecond, Some("Asia/Seoul".into())),
+                ms.clone(),
+            ),
+            (DataType::Timestamp(TimeUnit::Second, None), ms),
+        ] {
+            let schema = schema_of(from.clone()).unwrap();
+            assert_eq!(schema.field(0).data_type(), &to, "{from}");
+            assert_eq!(schema.field(0).name(), "c");
+        }
+        for odd in [
+            DataType::Interval(IntervalUnit::DayTime),
+            DataType::Time64(TimeUnit::Nanosecond),
+        ] {
+            let error = schema_of(odd).unwrap_err();
+            assert!(
+                error.to_string().contains("\"C\"") && error.class() == Class::Sql,
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_that_differ_only_in_case_are_told() {
+        let schema = Schema::new(vec![
+            Field::new("Events", DataType::Int64, false),
+            Field::new("events", DataType::Int64, false),
+        ]);
+        let error = athena_schema(&schema).unwrap_err().to_string();
+        assert!(
+            error.contains("\"Events\"") && error.contains("\"events\""),
+            "{error}"
+        );
+    }
+
+    fn written(column: ArrayRef) -> Result<ArrayRef> {
+        let batch = RecordBatch::try_from_iter([("c", column)]).unwrap();
+        let schema = athena_schema(&batch.schema()).unwrap();
+        to_athena(&batch, &schema).map(|batch| Arc::clone(batch.column(0)))
+    }
+
+    #[test]
+    fn a_zone_is_dropped_and_the_instant_kept() {
+        let seoul = TimestampNanosecondArray::from(vec![1_700_000_000_123_456_789])
+            .with_timezone("Asia/Seoul");
+        let column = written(Arc::new(seoul)).unwrap();
+        assert_eq!(
+            column.as_primitive::<TimestampMillisecondType>().value(0),
+            1_700_000_000_123
+        );
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_an_error_and_not_another_value() {
+        let error = written(Arc::new(UInt64Array::from(vec![1, u64::MAX]))).unwrap_err();
+        assert!(
+            error.to_string().contains("\"c\"")
+                && error.to_string().contains("18446744073709551615"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_same_rows_are_the_same_bytes_also_without_any() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = Metadata {
+            job: "demo".into(),
+            window: "2026-11-21".into(),
+            sql_sha256: "00".into(),
+        };
+        let column: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::from_iter(["a", "b", "a"]));
+        let batch = RecordBatch::try_from_iter([("c", column)]).unwrap();
+        let write = |name: &str, batches: &[RecordBatch]| {
+            let schema = athena_schema(&batch.schema()).unwrap();
+            let mut spool = Spool::create(folder.path().join(name), schema, &metadata).unwrap();
+            for batch in batches {
+                spool.write(batch).unwrap();
+            }
+            let spooled = spool.finish().unwrap();
+            (spooled.rows, std::fs::read(spooled.path).unwrap())
+        };
+        let (rows, bytes) = write("a", std::slice::from_ref(&batch));
+        assert_eq!(rows, 3);
+        assert_eq!(bytes, write("b", std::slice::from_ref(&batch)).1);
+        let (rows, empty) = write("c", &[]);
+        assert_eq!(rows, 0);
+        assert_eq!(&empty[..4], b"PAR1");
+    }
+}

@@ -1,0 +1,56 @@
+//! What a run tells while it is under way. Rooms report to the trait; a terminal or a log shows it.
+
+/// Told of every step; must not block.
+pub trait Progress: Send + Sync {
+    /// Something began, went on or ended.
+    fn report(&self, step: Step<'_>);
+}
+
+/// A step of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// The run of a window begins.
+    Window {
+        /// The window's id.
+        id: &'a str,
+    },
+    /// A log group is being exported.
+    Exporting {
+        /// The log group.
+        group: &'a str,
+        /// Which one it is, from 1.
+        number: usize,
+        /// Of how many.
+        of: usize,
+        /// What it waits for, in words: `waiting for the slot`, `RUNNING`.
+        state: &'a str,
+    },
+    /// A query reads the objects.
+    Reading {
+        /// The query.
+        query: &'a str,
+        /// Objects read to their end.
+        objects: usize,
+        /// Of how many.
+        of_objects: usize,
+        /// Compressed bytes of the objects read to their end.
+        bytes: u64,
+        /// Of how many.
+        of_bytes: u64,
+    },
+    /// An output is being written.
+    Writing {
+        /// Where to.
+        target: &'a str,
+    },
+    /// The window is done, or failed; progress that is shown is to be taken away.
+    Done,
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn report(&self, _: Step<'_>) {}
+}

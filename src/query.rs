@@ -1,0 +1,10 @@
+//! From SQL text to rows: the session, its functions and views, and what a job's questions may be.
+
+pub mod functions;
+
+mod session;
+mod statement;
+mod views;
+
+pub use session::{Engine, Session, available_memory};
+pub use statement::{ScanReport, Statement};

@@ -1,0 +1,288 @@
+//! The wall clock of a time zone as spans of constant UTC offset, cheap enough to ask once for each row.
+//!
+//! chrono-tz answers "which offset holds at this instant" with a search through the zone's history, and has no
+//! public way to ask until when. A [`LocalClock`] finds that out once for each span and remembers it, so that an
+//! instant near the last one costs a comparison, and instants in any order stay right.
+
+use chrono::{DateTime, Offset, TimeZone};
+use chrono_tz::Tz;
+use thiserror::Error;
+
+pub(super) const SECOND_MS: i64 = 1_000;
+pub(super) const MINUTE_MS: i64 = 60 * SECOND_MS;
+pub(super) const HOUR_MS: i64 = 60 * MINUTE_MS;
+pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// The instants that local time is worked out for lie within this distance of 1970 (some 253,000 years): a little
+/// less than chrono's own range, so that looking around an instant never leaves that.
+const LIMIT_MS: i64 = 8_000_000_000_000_000;
+
+/// How far from one probe for a change of offset to the next.
+///
+/// The step must not pass over two changes that cancel each other. The two closest ones in the whole tz database are
+/// 167 hours apart (Brazil's north-east gave summer time up after a week in 2000; Gaza and Hebron will do so for
+/// Ramadan), so between two probes there is at most one, and bisection finds it.
+const PROBE_STEP_MS: i64 = DAY_MS;
+
+/// How many steps a span is followed to either side before it is cut: some two months, which covers a whole job
+/// in one span mostly and keeps the price of a first look at some microseconds.
+const PROBES: usize = 64;
+
+/// More spans than any real log touches; instants all over the calendar start afresh rather than fill memory.
+const REMEMBERED_SPANS: usize = 1024;
+
+/// An instant too far from our time for calendars to be worked out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "timestamp {0} (milliseconds since 1970): expected one within 253,000 years of 1970, where time zones can be worked out"
+)]
+pub struct OutOfRange(pub i64);
+
+/// Instants `start_ms..end_ms` (milliseconds since 1970) throughout which local time is UTC plus `offset_ms`.
+///
+/// An edge is a change of the zone's offset, or just where looking further stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub start_ms: i64,
+    pub end_ms: i64,
+    pub offset_ms: i64,
+}
+
+impl Span {
+    fn contains(&self, instant_ms: i64) -> bool {
+        self.start_ms <= instant_ms && instant_ms < self.end_ms
+    }
+}
+
+/// Converts instants to the local time of one zone, remembering the spans of constant offset it came across.
+#[derive(Debug, Clone)]
+pub struct LocalClock {
+    zone: Tz,
+    current: Span,
+    /// In order, never overlapping.
+    spans: Vec<Span>,
+}
+
+impl LocalClock {
+    /// A clock of `zone` that has not looked at any time yet.
+    pub fn new(zone: Tz) -> Self {
+        let nowhere = Span {
+            start_ms: 0,
+            end_ms: 0,
+            offset_ms: 0,
+        };
+        LocalClock {
+            zone,
+            current: nowhere,
+            spans: Vec::new(),
+        }
+    }
+
+    /// The local time at an instant, as milliseconds between 1970-01-01T00:00 on the wall clock and then.
+    ///
+    /// # Errors
+    /// An instant more than 253,000 years from 1970.
+    #[inline]
+    pub fn local_ms(&mut self, instant_ms: i64) -> Result<i64, OutOfRange> {
+        Ok(instant_ms + self.span(instant_ms)?.offset_ms)
+    }
+
+    /// A span of constant offset that holds the instant.
+    ///
+    /// # Errors
+    /// An instant more than 253,000 years from 1970.
+    #[inline]
+    pub fn span(&mut self, instant_ms: i64) -> Result<Span, OutOfRange> {
+        if !self.current.contains(instant_ms) {
+            self.seek(instant_ms)?;
+        }
+        Ok(self.current)
+    }
+
+    /// The first instant whose local time is `local_ms` or later, which is how a day begins that has no midnight.
+    pub(super) fn first_instant(&mut self, local_ms: i64) -> Result<i64, OutOfRange> {
+        // Offsets are shorter than a day, so all earlier instants have an earlier local time.
+        let mut from = local_ms - DAY_MS;
+        loop {
+            let span = self.span(from)?;
+            let reached = from.max(local_ms - span.offset_ms);
+            if reached < span.end_ms {
+                return Ok(reached);
+            }
+            from = span.end_ms;
+        }
+    }
+
+    /// The later of `floor_ms` and the change that brought the offset which holds at `instant_ms`.
+    pub(super) fn not_before_change(
+        &mut self,
+        instant_ms: i64,
+        floor_ms: i64,
+    ) -> Result<i64, OutOfRange> {
+        let mut span = self.span(instant_ms)?;
+        while floor_ms < span.start_ms {
+            let before = self.span(span.start_ms - 1)?;
+            if before.offset_ms != span.offset_ms {
+                return Ok(span.start_ms);
+            }
+            span = before;
+        }
+        Ok(floor_ms)
+    }
+
+    #[cold]
+    fn seek(&mut self, instant_ms: i64) -> Result<(), OutOfRange> {
+        if !(-LIMIT_MS..=LIMIT_MS).contains(&instant_ms) {
+            return Err(OutOfRange(instant_ms));
+        }
+        let next = self.spans.partition_point(|span| span.end_ms <= instant_ms);
+        if let Some(span) = self.spans.get(next).filter(|s| s.contains(instant_ms)) {
+            self.current = *span;
+            return Ok(());
+        }
+        let mut span = self.explore(instant_ms)?;
+        if self.spans.len() == REMEMBERED_SPANS {
+            self.spans = vec![span];
+        } else {
+            if let Some(before) = next.checked_sub(1).map(|i| self.spans[i]) {
+                span.start_ms = span.start_ms.max(before.end_ms);
+            }
+            if let Some(after) = self.spans.get(next) {
+                span.end_ms = span.end_ms.min(after.start_ms);
+            }
+            self.spans.insert(next, span);
+        }
+        self.current = span;
+        Ok(())
+    }
+
+    fn explore(&self, instant_ms: i64) -> Result<Span, OutOfRange> {
+        let offset_ms = self.offset_at(instant_ms)?;
+        let mut start_ms = instant_ms;
+        for _ in 0..PROBES {
+            let probe = start_ms - PROBE_STEP_MS;
+            if self.offset_at(probe)? != offset_ms {
+                start_ms = self.change_between(probe, start_ms)?;
+                break;
+            }
+            start_ms = probe;
+        }
+        let mut end_ms = instant_ms;
+        for _ in 0..PROBES {
+            let probe = end_ms + PROBE_STEP_MS;
+            if self.offset_at(probe)? != offset_ms {
+                end_ms = self.change_between(end_ms, probe)?;
+                break;
+            }
+            end_ms = probe;
+        }
+        Ok(Span {
+            start_ms,
+            end_ms,
+            offset_ms,
+        })
+    }
+
+    /// The first instant of the new offset, between two instants that one change lies between.
+    fn change_between(&self, mut before: i64, mut after: i64) -> Result<i64, OutOfRange> {
+        let old = self.offset_at(before)?;
+        while after - before > 1 {
+            let middle = before + (after - before) / 2;
+            if self.offset_at(middle)? == old {
+                before = middle;
+            } else {
+                after = middle;
+            }
+        }
+        Ok(after)
+    }
+
+    fn offset_at(&self, instant_ms: i64) -> Result<i64, OutOfRange> {
+        let utc = DateTime::from_timestamp_millis(instant_ms).ok_or(OutOfRange(instant_ms))?;
+        let offset = self.zone.offset_from_utc_datetime(&utc.naive_utc());
+        Ok(i64::from(offset.fix().local_minus_utc()) * SECOND_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono_tz::TZ_VARIANTS;
+    use proptest::prelude::*;
+
+    fn instant(text: &str) -> i64 {
+        text.parse::<DateTime<chrono::Utc>>()
+            .unwrap()
+            .timestamp_millis()
+    }
+
+    #[test]
+    fn spans_end_where_the_clocks_change() {
+        let mut clock = LocalClock::new(chrono_tz::America::New_York);
+        let span = clock.span(instant("2026-03-08T12:00:00Z")).unwrap();
+        assert_eq!(span.start_ms, instant("2026-03-08T07:00:00Z"));
+        assert_eq!(span.offset_ms, -4 * HOUR_MS);
+        let before = clock.span(span.start_ms - 1).unwrap();
+        assert_eq!(
+            (before.end_ms, before.offset_ms),
+            (span.start_ms, -5 * HOUR_MS)
+        );
+    }
+
+    #[test]
+    fn the_shortest_summer_time_is_seen() {
+        let mut clock = LocalClock::new(chrono_tz::America::Recife);
+        let span = clock.span(instant("2000-10-10T00:00:00Z")).unwrap();
+        assert_eq!(span.end_ms - span.start_ms, 167 * HOUR_MS);
+    }
+
+    #[test]
+    fn a_day_without_midnight_begins_later() {
+        let mut clock = LocalClock::new(chrono_tz::America::Sao_Paulo);
+        let midnight = instant("2018-11-04T00:00:00Z");
+        let first = clock.first_instant(midnight).unwrap();
+        assert_eq!(first, instant("2018-11-04T03:00:00Z"));
+        assert_eq!(clock.local_ms(first).unwrap(), midnight + HOUR_MS);
+    }
+
+    #[test]
+    fn instants_far_beyond_calendars_are_errors() {
+        let mut clock = LocalClock::new(chrono_tz::Asia::Seoul);
+        for far in [i64::MIN, -LIMIT_MS - 1, LIMIT_MS + 1, i64::MAX] {
+            assert_eq!(clock.span(far), Err(OutOfRange(far)));
+        }
+        for edge in [-LIMIT_MS, LIMIT_MS] {
+            assert!(clock.local_ms(edge).is_ok());
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_for_instants_all_over_the_calendar() {
+        let mut clock = LocalClock::new(chrono_tz::Asia::Seoul);
+        for i in 0..3 * REMEMBERED_SPANS as i64 {
+            clock.span((i * 7919 % 100_000) * 365 * DAY_MS).unwrap();
+            assert!(clock.spans.len() <= REMEMBERED_SPANS);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_offset_is_the_one_chrono_gives_in_any_order_of_instants(
+            zone in 0..TZ_VARIANTS.len(),
+            // 1800 to 2130, and a cluster of instants around one time
+            instants in prop::collection::vec(-5_364_662_400_000i64..5_049_129_600_000, 1..20),
+            steps in prop::collection::vec(-200 * DAY_MS..200 * DAY_MS, 1..40),
+        ) {
+            let mut clock = LocalClock::new(TZ_VARIANTS[zone]);
+            let near = steps.iter().map(|step| instants[0] + step);
+            for instant in instants.iter().copied().chain(near) {
+                let span = clock.span(instant).unwrap();
+                prop_assert!(span.contains(instant));
+                for inside in [instant, span.start_ms, span.end_ms - 1, (span.start_ms + span.end_ms) / 2] {
+                    prop_assert_eq!(clock.offset_at(inside).unwrap(), span.offset_ms);
+                }
+            }
+            prop_assert!(clock.spans.windows(2).all(|pair| pair[0].end_ms <= pair[1].start_ms));
+        }
+    }
+}

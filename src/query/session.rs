@@ -1,0 +1,180 @@
+//! One way to make a session, whatever runs in it.
+
+use std::num::NonZeroUsize;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use chrono_tz::Tz;
+use datafusion::catalog::TableProvider;
+use datafusion::common::config::Dialect;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+
+use super::{functions, views};
+use crate::error::{Error, Result};
+use crate::scan::LogsTable;
+use crate::store::Store;
+use crate::window::Range;
+
+/// A query may spill this many bytes to disk, whatever the disk holds.
+const MOST_SPILLED: u64 = 100 << 30;
+
+/// Memory and scratch space that sessions share.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    runtime: Arc<RuntimeEnv>,
+    partitions: usize,
+}
+
+impl Engine {
+    /// An engine that uses `memory` bytes for queries and spills to `scratch`.
+    pub fn new(memory: u64, scratch: &FilePath) -> Result<Self> {
+        let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
+        const NAMED_IN_ERRORS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
+        let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_IN_ERRORS);
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![scratch.to_owned()]))
+            .with_max_temp_directory_size(MOST_SPILLED);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(Error::from_engine)?;
+        let partitions = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Ok(Self {
+            runtime,
+            partitions,
+        })
+    }
+
+    /// The memory that queries share.
+    pub fn pool(&self) -> &Arc<dyn MemoryPool> {
+        &self.runtime.memory_pool
+    }
+
+    /// A session in a zone, with every function; `logs` is not there yet.
+    pub fn session(&self, timezone: Tz) -> Result<Session> {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.partitions)
+            .with_information_schema(true)
+            .with_collect_statistics(false);
+        let options = config.options_mut();
+        options.execution.time_zone = Some(timezone.name().to_owned());
+        // In the default dialect `message->>'level' = 'ERROR'` means `message->>('level' = 'ERROR')`.
+        options.sql_parser.dialect = Dialect::PostgreSQL;
+        options.sql_parser.collect_spans = true;
+        let mut context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
+        datafusion_functions_json::register_all(&mut context).map_err(Error::from_engine)?;
+        for function in functions::all() {
+            context.register_udf(function.as_ref().clone());
+        }
+        Ok(Session {
+            context,
+            timezone,
+            range: None,
+        })
+    }
+}
+
+/// A session: the tables and parameters that a question can name.
+#[derive(Clone)]
+pub struct Session {
+    pub(super) context: SessionContext,
+    timezone: Tz,
+    range: Option<Range>,
+}
+
+impl Session {
+    /// The zone of local times.
+    pub fn timezone(&self) -> Tz {
+        self.timezone
+    }
+
+    /// The window's interval, where the session has a window.
+    pub fn range(&self) -> Option<Range> {
+        self.range
+    }
+
+    /// Makes `logs` the events of a table, whose objects are in `store`.
+    pub fn with_logs(self, logs: LogsTable, store: Option<&Store>) -> Result<Self> {
+        if let Some(store) = store {
+            self.context
+                .register_object_store(store.url().as_ref(), Arc::clone(store.objects()));
+        }
+        self.register("logs", Arc::new(logs))?;
+        Ok(self)
+    }
+
+    /// Makes `logs` the events of several tables over one store.
+    pub fn with_logs_of(self, tables: Vec<LogsTable>, store: &Store) -> Result<Self> {
+        if let [table] = &tables[..] {
+            return self.with_logs(table.clone(), Some(store));
+        }
+        self.context
+            .register_object_store(store.url().as_ref(), Arc::clone(store.objects()));
+        let union = tables
+            .into_iter()
+            .map(|table| {
+                let source = provider_as_source(Arc::new(table));
+                LogicalPlanBuilder::scan("logs", source, None)
+            })
+            .reduce(|all, next| all?.union(next?.build()?))
+            .unwrap_or_else(|| Ok(LogicalPlanBuilder::empty(false)))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(Error::from_engine)?;
+        self.register("logs", Arc::new(ViewTable::new(union, None)))?;
+        Ok(self)
+    }
+
+    /// Gives the session a window: the view `hours`, and `$window_start` and `$window_end`.
+    pub fn with_window(mut self, range: Range) -> Result<Self> {
+        let hours = views::hours(self.timezone, range).map_err(Error::from_engine)?;
+        self.register("hours", hours)?;
+        self.range = Some(range);
+        Ok(self)
+    }
+
+    /// Makes an answer of this schema nameable before it is there.
+    pub fn expect_answer(&self, name: &str, schema: SchemaRef) -> Result<()> {
+        self.register(name, Arc::new(EmptyTable::new(schema)))
+    }
+
+    /// Makes an answer in a local Parquet file a table.
+    pub async fn add_answer(&self, name: &str, file: &FilePath) -> Result<()> {
+        let path = file.to_string_lossy();
+        let answer = self
+            .context
+            .read_parquet(path.as_ref(), ParquetReadOptions::default())
+            .await
+            .map_err(Error::from_engine)?;
+        self.register(name, answer.into_view())
+    }
+
+    fn register(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
+        self.context
+            .register_table(datafusion::common::TableReference::bare(name), table)
+            .map(|_| ())
+            .map_err(Error::from_engine)
+    }
+}
+
+/// What a run takes of the machine's or container's memory where the job does not say: 70 %, as the rest is for the
+/// program itself, the requests and the operating system's cache.
+pub fn available_memory() -> u64 {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let limit = system
+        .cgroup_limits()
+        .map_or(u64::MAX, |limits| limits.total_memory);
+    let total = match system.total_memory().min(limit) {
+        0 => 1 << 30,
+        total => total,
+    };
+    total / 10 * 7
+}

@@ -1,0 +1,326 @@
+//! A question: checked against the session, given its parameters, and run as a stream of batches.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchemaRef, ParamValues, ScalarValue};
+use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+
+use super::Session;
+use crate::error::{Class, Error, Result};
+use crate::scan::source::counters;
+
+/// A question that the session can answer.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    plan: LogicalPlan,
+    /// Whether to read the objects one after the other, so that the rows come in the order of the events' keys.
+    in_order: bool,
+}
+
+/// The names of the parameters.
+const PARAMETERS: [&str; 3] = ["window_start", "window_end", "timezone"];
+
+impl Session {
+    /// Plans a question. `origin` is where its text is from. Errors: `Sql` for what the engine refuses, `Usage` for
+    /// what needs a window where there is none.
+    pub async fn statement(&self, sql: &str, origin: &str) -> Result<Statement> {
+        self.plan(sql, origin).await.map(|plan| Statement {
+            plan,
+            in_order: false,
+        })
+    }
+
+    /// Plans a question whose rows always come in the same order, so that the same answer is the same bytes.
+    ///
+    /// A sort's ties are broken by the remaining columns; a question without an order is sorted by all its columns
+    /// where the engine would mix the rows, and read in the order of the objects where it only reads.
+    pub async fn repeatable_statement(&self, sql: &str, origin: &str) -> Result<Statement> {
+        let plan = self.plan(sql, origin).await?;
+        let (plan, in_order) = settle_order(plan).map_err(|error| explain(origin, error))?;
+        Ok(Statement { plan, in_order })
+    }
+
+    async fn plan(&self, sql: &str, origin: &str) -> Result<LogicalPlan> {
+        let state = self.context.state();
+        let plan = self
+            .logical_plan(&state, sql)
+            .await
+            .map_err(|error| explain(origin, error))?;
+        let unknown: Vec<String> = placeholders(&plan)
+            .into_iter()
+            .filter(|name| !PARAMETERS.contains(&name.as_str()))
+            .map(|name| format!("${name}"))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(Error::new(
+                Class::Sql,
+                format!(
+                    "{origin}: unknown parameter {}: expected ${}",
+                    unknown.join(", "),
+                    PARAMETERS.join(", $")
+                ),
+            ));
+        }
+        if self.range().is_none()
+            && placeholders(&plan)
+                .iter()
+                .any(|name| name.starts_with("window_"))
+        {
+            return Err(needs_window(origin, "$window_start and $window_end"));
+        }
+        let instant = |ms| ScalarValue::TimestampMillisecond(Some(ms), Some("UTC".into()));
+        let mut values = vec![("timezone", ScalarValue::from(self.timezone().name()))];
+        if let Some(range) = self.range() {
+            values.push(("window_start", instant(range.start_ms)));
+            values.push(("window_end", instant(range.end_ms)));
+        }
+        plan.with_param_values(ParamValues::from(values))
+            .map_err(|error| explain(origin, error))
+    }
+
+    async fn logical_plan(&self, state: &SessionState, sql: &str) -> EngineResult<LogicalPlan> {
+        let dialect = state.config().options().sql_parser.dialect;
+        let statement = state.sql_to_statement(sql, &dialect)?;
+        let tables = state.resolve_table_references(&statement)?;
+        let names_hours = tables
+            .iter()
+            .any(|table| table.schema().is_none() && table.table() == "hours");
+        if names_hours && self.range().is_none() {
+            return Err(needs_window("", "the table hours").into());
+        }
+        let plan = state.statement_to_plan(statement).await?;
+        // A question answers; it changes nothing, writes no files and sets no options.
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false)
+            .verify_plan(&plan)?;
+        Ok(plan)
+    }
+
+    /// Begins to run a question. The plan is given too, as it counts what was read.
+    pub async fn run(
+        &self,
+        statement: &Statement,
+    ) -> Result<(SendableRecordBatchStream, Arc<dyn ExecutionPlan>)> {
+        let mut state = self.context.state();
+        if statement.in_order {
+            let config = state.config().clone().with_target_partitions(1);
+            state = SessionStateBuilder::new_from_existing(state)
+                .with_config(config)
+                .build();
+        }
+        let plan = state
+            .create_physical_plan(&statement.plan)
+            .await
+            .map_err(Error::from_engine)?;
+        let stream =
+            execute_stream(Arc::clone(&plan), state.task_ctx()).map_err(Error::from_engine)?;
+        Ok((stream, plan))
+    }
+}
+
+impl Statement {
+    /// The answer's columns.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(self.plan.schema().inner())
+    }
+}
+
+fn needs_window(origin: &str, what: &str) -> Error {
+    let error = Error::usage(format!(
+        "{what} need a window: expected --window 2026-11-21, or --from and --to"
+    ));
+    if origin.is_empty() {
+        error
+    } else {
+        error.during(origin)
+    }
+}
+
+/// The names of the parameters that a plan has, without the dollar.
+fn placeholders(plan: &LogicalPlan) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let found = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::Placeholder(placeholder) = expr {
+                    names.insert(placeholder.id.trim_start_matches('$').to_owned());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    debug_assert!(found.is_ok());
+    names
+}
+
+/// The engine's words, with the place in the SQL where it knows it.
+fn explain(origin: &str, error: DataFusionError) -> Error {
+    let diagnostic = error.diagnostic().cloned();
+    let own = Error::from_engine(error);
+    let mut text = own.to_string();
+    let mut place = origin.to_owned();
+    if let Some(diagnostic) = diagnostic {
+        if let Some(span) = diagnostic.span {
+            place = format!("{origin}:{}:{}", span.start.line, span.start.column);
+        }
+        for help in diagnostic.helps {
+            text = format!("{}. {}", text.trim_end_matches('.'), help.message);
+        }
+    }
+    match place.is_empty() {
+        true => Error::new(own.class(), text),
+        false => Error::new(own.class(), text).during(place),
+    }
+}
+
+/// See [`Session::repeatable_statement`].
+fn settle_order(plan: LogicalPlan) -> EngineResult<(LogicalPlan, bool)> {
+    if is_sorted(&plan) {
+        return Ok((break_ties(plan)?, false));
+    }
+    if mixes_rows(&plan)? {
+        return Ok((sort_below_limit(plan)?, false));
+    }
+    Ok((plan, true))
+}
+
+/// Whether a sort decides the order of the plan's rows.
+fn is_sorted(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Projection(_) | LogicalPlan::Limit(_) | LogicalPlan::SubqueryAlias(_) => {
+            plan.inputs().first().is_some_and(|input| is_sorted(input))
+        }
+        _ => false,
+    }
+}
+
+fn break_ties(plan: LogicalPlan) -> EngineResult<LogicalPlan> {
+    plan.transform_down(|node| match node {
+        LogicalPlan::Sort(mut sort) => {
+            let sorted: BTreeSet<String> =
+                sort.expr.iter().map(|key| key.expr.to_string()).collect();
+            let ties = columns_to_sort_by(sort.input.schema());
+            let ties = ties
+                .into_iter()
+                .filter(|column| !sorted.contains(&column.to_string()));
+            sort.expr.extend(ties.map(|column| column.sort(true, true)));
+            Ok(Transformed::new(
+                LogicalPlan::Sort(sort),
+                true,
+                TreeNodeRecursion::Stop,
+            ))
+        }
+        other => Ok(Transformed::no(other)),
+    })
+    .map(|transformed| transformed.data)
+}
+
+fn sort_below_limit(plan: LogicalPlan) -> EngineResult<LogicalPlan> {
+    if let LogicalPlan::Limit(mut limit) = plan {
+        let input = Arc::unwrap_or_clone(limit.input);
+        limit.input = Arc::new(sort_below_limit(input)?);
+        return Ok(LogicalPlan::Limit(limit));
+    }
+    let keys: Vec<_> = columns_to_sort_by(plan.schema())
+        .into_iter()
+        .map(|column| column.sort(true, true))
+        .collect();
+    match keys.is_empty() {
+        true => Ok(plan),
+        false => LogicalPlanBuilder::from(plan).sort(keys)?.build(),
+    }
+}
+
+fn columns_to_sort_by(schema: &DFSchemaRef) -> Vec<Expr> {
+    schema
+        .iter()
+        .filter(|(_, field)| is_sortable(field.data_type()))
+        .map(|(qualifier, field)| Expr::Column((qualifier, field).into()))
+        .collect()
+}
+
+fn is_sortable(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_sortable(values),
+        _ => !data_type.is_nested() && !matches!(data_type, DataType::Null),
+    }
+}
+
+/// Whether the rows of a plan come in an order that depends on what thread was first.
+fn mixes_rows(plan: &LogicalPlan) -> EngineResult<bool> {
+    let mut mixes = false;
+    plan.apply(|node| {
+        let only_reads = matches!(
+            node,
+            LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::Limit(_)
+                | LogicalPlan::SubqueryAlias(_)
+                | LogicalPlan::TableScan(_)
+                | LogicalPlan::Values(_)
+                | LogicalPlan::EmptyRelation(_)
+                | LogicalPlan::Explain(_)
+                | LogicalPlan::Analyze(_)
+        );
+        mixes |= !only_reads;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(mixes)
+}
+
+/// What a scan has read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScanReport {
+    /// Objects read to their end.
+    pub objects: usize,
+    /// Their compressed bytes.
+    pub bytes: u64,
+    /// Events of the window in these objects.
+    pub events: u64,
+    /// Those whose message is no UTF-8.
+    pub invalid_utf8_events: u64,
+    /// Lines before an object's first timestamp.
+    pub lines_before_first_timestamp: u64,
+}
+
+impl ScanReport {
+    /// What each scan in a plan has read; it grows while the plan runs.
+    pub fn of_each(plan: &Arc<dyn ExecutionPlan>) -> Vec<Self> {
+        let mut reports = Vec::new();
+        collect(plan, &mut reports);
+        reports
+    }
+}
+
+fn collect(plan: &Arc<dyn ExecutionPlan>, reports: &mut Vec<ScanReport>) {
+    if let Some(metrics) = plan.metrics()
+        && let Some(objects) = metrics.sum_by_name(counters::OBJECTS)
+    {
+        let count = |name| {
+            metrics
+                .sum_by_name(name)
+                .map_or(0, |value| value.as_usize() as u64)
+        };
+        reports.push(ScanReport {
+            objects: objects.as_usize(),
+            bytes: count(counters::BYTES),
+            events: count(counters::EVENTS),
+            invalid_utf8_events: count(counters::INVALID_UTF8),
+            lines_before_first_timestamp: count(counters::STRAY_LINES),
+        });
+    }
+    for child in plan.children() {
+        collect(child, reports);
+    }
+}

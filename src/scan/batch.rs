@@ -1,0 +1,184 @@
+//! Arrow batches of events: only the columns that were asked for, and text that is surely UTF-8.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, RecordBatch, RecordBatchOptions, StringViewBuilder, TimestampMillisecondArray,
+};
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+
+/// A batch is full at this many bytes of messages, however few they are.
+const FULL_BYTES: usize = 4 << 20;
+
+/// Collects events, copying only what a column needs.
+pub struct BatchBuilder {
+    /// The projected file columns, in order.
+    schema: SchemaRef,
+    columns: Vec<Column>,
+    rows: usize,
+    full_rows: usize,
+}
+
+/// The message of an event, as it was exported.
+#[derive(Debug, Clone, Copy)]
+pub enum Message<'a> {
+    /// UTF-8.
+    Text(&'a str),
+    /// Not UTF-8: kept readable with replacement characters.
+    Broken(&'a [u8]),
+}
+
+impl<'a> Message<'a> {
+    /// Looks whether the bytes are UTF-8.
+    #[inline]
+    pub fn of(bytes: &'a [u8]) -> Self {
+        match simdutf8::basic::from_utf8(bytes) {
+            Ok(text) => Self::Text(text),
+            Err(_) => Self::Broken(bytes),
+        }
+    }
+}
+
+enum Column {
+    Timestamp(Vec<i64>),
+    Message { bytes: Vec<u8>, ends: Vec<usize> },
+}
+
+impl BatchBuilder {
+    /// A builder of batches of `schema`, whose columns are at `indices` of (timestamp, message).
+    pub fn new(schema: SchemaRef, indices: &[usize], full_rows: usize) -> Self {
+        let columns = indices
+            .iter()
+            .map(|index| match index {
+                0 => Column::Timestamp(Vec::with_capacity(full_rows)),
+                _ => Column::Message {
+                    bytes: Vec::new(),
+                    ends: Vec::with_capacity(full_rows),
+                },
+            })
+            .collect();
+        Self {
+            schema,
+            columns,
+            rows: 0,
+            full_rows,
+        }
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Adds an event. True where the batch is full.
+    #[inline]
+    pub fn push(&mut self, timestamp_ms: i64, message: Message<'_>) -> bool {
+        self.rows += 1;
+        let mut full = self.rows >= self.full_rows;
+        for column in &mut self.columns {
+            match column {
+                Column::Timestamp(values) => values.push(timestamp_ms),
+                Column::Message { bytes, ends } => {
+                    match message {
+                        Message::Text(text) => bytes.extend_from_slice(text.as_bytes()),
+                        Message::Broken(message) => {
+                            bytes.extend_from_slice(String::from_utf8_lossy(message).as_bytes());
+                        }
+                    }
+                    ends.push(bytes.len());
+                    full |= bytes.len() >= FULL_BYTES;
+                }
+            }
+        }
+        full
+    }
+
+    /// The batch of what was added, and an empty builder.
+    pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        let rows = std::mem::take(&mut self.rows);
+        let capacity = self.full_rows;
+        let columns = self
+            .columns
+            .iter_mut()
+            .map(|column| match column {
+                Column::Timestamp(values) => {
+                    let values = std::mem::replace(values, Vec::with_capacity(capacity));
+                    Arc::new(TimestampMillisecondArray::from(values).with_timezone("UTC"))
+                        as ArrayRef
+                }
+                Column::Message { bytes, ends } => {
+                    let text = std::mem::take(bytes);
+                    bytes.reserve(text.len());
+                    message_views(text, ends)
+                }
+            })
+            .collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+    }
+}
+
+/// Views into the messages' own bytes. Empties `ends`.
+fn message_views(bytes: Vec<u8>, ends: &mut Vec<usize>) -> ArrayRef {
+    let mut builder = StringViewBuilder::with_capacity(ends.len());
+    let block = builder.append_block(Buffer::from_vec(bytes));
+    let mut start = 0;
+    for end in ends.drain(..) {
+        // SAFETY: the range is inside the block, which holds at most FULL_BYTES and one event, and it was checked to
+        // be UTF-8, or made so, when it was copied there.
+        unsafe { builder.append_view_unchecked(block, start as u32, (end - start) as u32) };
+        start = end;
+    }
+    Arc::new(builder.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::source::file_schema;
+    use arrow::array::AsArray;
+
+    fn builder(indices: &[usize]) -> BatchBuilder {
+        let schema = Arc::new(file_schema().project(indices).unwrap());
+        BatchBuilder::new(schema, indices, 3)
+    }
+
+    #[test]
+    fn only_the_columns_asked_for_are_built() {
+        let mut count = builder(&[]);
+        assert!(!count.push(1, Message::of(b"a")));
+        assert!(!count.push(2, Message::of(b"b")));
+        assert!(count.push(3, Message::of(b"c")));
+        assert_eq!(count.finish().unwrap().num_rows(), 3);
+
+        let mut both = builder(&[0, 1]);
+        both.push(7, Message::of("짧은".as_bytes()));
+        both.push(8, Message::of(b"a message of more than twelve bytes"));
+        let batch = both.finish().unwrap();
+        let messages: Vec<_> = batch.column(1).as_string_view().iter().flatten().collect();
+        assert_eq!(messages, ["짧은", "a message of more than twelve bytes"]);
+        assert!(both.is_empty());
+    }
+
+    #[test]
+    fn invalid_utf8_is_kept_readable() {
+        // The last two would be one character if they were joined.
+        let broken: [&[u8]; 3] = [b"caf\xe9 latte", b"\xed\x95", b"\x9c"];
+        let mut builder = builder(&[1]);
+        for message in broken {
+            assert!(matches!(Message::of(message), Message::Broken(_)));
+            builder.push(1, Message::of(message));
+        }
+        let batch = builder.finish().unwrap();
+        let messages: Vec<_> = batch.column(0).as_string_view().iter().flatten().collect();
+        assert_eq!(messages, ["caf\u{fffd} latte", "\u{fffd}", "\u{fffd}"]);
+    }
+
+    #[test]
+    fn long_messages_fill_a_batch_early() {
+        let mut builder = builder(&[1]);
+        assert!(builder.push(1, Message::of(&vec![b'x'; FULL_BYTES])));
+    }
+}

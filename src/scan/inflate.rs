@@ -1,0 +1,322 @@
+//! gzip bytes to text, any number of members (RFC 1952).
+//!
+//! An object that fits a buffer is inflated whole by libdeflate, which is the fastest that builds without extra tools;
+//! any other one as a stream by zlib-rs. Both check every member's checksum and length.
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::libdeflate::{Decompressor, Member};
+
+/// What is wrong with gzip data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// It does not begin as gzip does.
+    #[error("it is not gzip data")]
+    NotGzip,
+    /// It ends before the last member does.
+    #[error("the gzip data is cut off after {0} bytes")]
+    Cut(u64),
+    /// It can't be inflated, or a checksum is wrong.
+    #[error("the gzip data is corrupt at or before byte {0}")]
+    Corrupt(u64),
+    /// Something that is neither a member nor zeros follows a member.
+    #[error("byte {0} begins neither a gzip member nor padding")]
+    Garbage(u64),
+}
+
+/// Inflates objects that are wholly in memory.
+#[derive(Default)]
+pub struct WholeInflater {
+    decompressor: Option<Decompressor>,
+}
+
+impl WholeInflater {
+    /// Appends the text of all members, unless it is longer than `most` or anything is wrong: then the text is cleared
+    /// and the answer is `false`. [`StreamInflater`] reads such an object, or tells what is wrong with it.
+    pub fn inflate(&mut self, compressed: &[u8], text: &mut Vec<u8>, most: usize) -> bool {
+        text.clear();
+        if self.decompressor.is_none() {
+            self.decompressor = Decompressor::new();
+        }
+        let Some(decompressor) = &mut self.decompressor else {
+            return false;
+        };
+        let Some(mut room) = likely_text_bytes(compressed) else {
+            return false;
+        };
+        let mut rest = compressed;
+        while !rest.is_empty() {
+            if room > most {
+                break;
+            }
+            text.reserve_exact(room.saturating_sub(text.len()));
+            match decompressor.member(rest, text) {
+                Member::Whole(taken) => {
+                    rest = &rest[taken..];
+                    if rest.iter().all(|byte| *byte == 0) {
+                        return true;
+                    }
+                }
+                Member::NoRoom => room = room.max(text.capacity()).saturating_mul(2),
+                Member::Damaged => break,
+            }
+        }
+        text.clear();
+        false
+    }
+}
+
+/// The length that the last member says of itself, which is the whole text's where there is one member.
+///
+/// Deflate can't shrink to less than a 1032nd, so a larger claim is a lie that must not cost memory.
+pub fn likely_text_bytes(compressed: &[u8]) -> Option<usize> {
+    let claimed = u32::from_le_bytes(*compressed.last_chunk::<4>()?) as usize;
+    Some(claimed.clamp(64, compressed.len().saturating_mul(1032)))
+}
+
+/// Inflates a stream of pieces.
+pub struct StreamInflater {
+    state: Decompress,
+    place: Place,
+    taken: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing was read yet.
+    Start,
+    /// Inside a member.
+    Member,
+    /// Between members, or behind the last one.
+    Between,
+    /// Behind the last member, in zeros.
+    Padding,
+}
+
+impl Default for StreamInflater {
+    fn default() -> Self {
+        Self {
+            state: Decompress::new_gzip(15),
+            place: Place::Start,
+            taken: 0,
+        }
+    }
+}
+
+impl StreamInflater {
+    /// Inflates from the start of `input` until it is used up or the text's capacity is; answers how many bytes of
+    /// the input were taken.
+    pub fn inflate(&mut self, input: &[u8], text: &mut Vec<u8>) -> Result<usize, Damage> {
+        let mut taken = 0;
+        while taken < input.len() {
+            let rest = &input[taken..];
+            match self.place {
+                Place::Start | Place::Between if rest[0] == 0x1f => {
+                    self.state.reset(false);
+                    self.place = Place::Member;
+                }
+                Place::Start => return Err(Damage::NotGzip),
+                Place::Between | Place::Padding => {
+                    let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+                    if zeros < rest.len() {
+                        return Err(Damage::Garbage(self.taken + zeros as u64));
+                    }
+                    self.place = Place::Padding;
+                    self.taken += zeros as u64;
+                    taken += zeros;
+                }
+                Place::Member => {
+                    if text.len() == text.capacity() {
+                        break;
+                    }
+                    let before = self.state.total_in();
+                    let status = self
+                        .state
+                        .decompress_vec(rest, text, FlushDecompress::None)
+                        .map_err(|_| self.damage())?;
+                    let used = self.state.total_in() - before;
+                    self.taken += used;
+                    taken += used as usize;
+                    match status {
+                        Status::StreamEnd => self.place = Place::Between,
+                        Status::Ok => {}
+                        Status::BufError if used == 0 => break,
+                        Status::BufError => {}
+                    }
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Inflates what the decompressor still holds of input that it already took. True where there may be more.
+    pub fn drain(&mut self, text: &mut Vec<u8>) -> Result<bool, Damage> {
+        if self.place != Place::Member {
+            return Ok(false);
+        }
+        let before = text.len();
+        let status = self
+            .state
+            .decompress_vec(&[], text, FlushDecompress::None)
+            .map_err(|_| self.damage())?;
+        if status == Status::StreamEnd {
+            self.place = Place::Between;
+        }
+        Ok(text.len() > before)
+    }
+
+    /// Says, at the end of the input, whether it was whole.
+    pub fn finish(&self) -> Result<(), Damage> {
+        match self.place {
+            Place::Between | Place::Padding => Ok(()),
+            Place::Start | Place::Member => Err(Damage::Cut(self.taken)),
+        }
+    }
+
+    fn damage(&self) -> Damage {
+        match self.taken + self.state.total_in() {
+            0 => Damage::NotGzip,
+            _ => Damage::Corrupt(self.taken.max(self.state.total_in())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn whole(compressed: &[u8]) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        WholeInflater::default()
+            .inflate(compressed, &mut text, 1 << 24)
+            .then_some(text)
+    }
+
+    fn streamed(compressed: &[u8], piece: usize, room: usize) -> Result<Vec<u8>, Damage> {
+        let mut inflater = StreamInflater::default();
+        let mut out = Vec::new();
+        for piece in compressed.chunks(piece) {
+            let mut taken = 0;
+            while taken < piece.len() {
+                let mut text = Vec::with_capacity(room);
+                taken += inflater.inflate(&piece[taken..], &mut text)?;
+                out.extend(text);
+            }
+        }
+        loop {
+            let mut text = Vec::with_capacity(room);
+            let more = inflater.drain(&mut text)?;
+            out.extend(text);
+            if !more {
+                break;
+            }
+        }
+        inflater.finish().map(|()| out)
+    }
+
+    #[test]
+    fn members_follow_one_another_and_zeros_may_follow_the_last() {
+        let mut compressed = gzip(b"one\n");
+        compressed.extend(gzip(b""));
+        compressed.extend(gzip(b"two\n"));
+        assert_eq!(whole(&compressed).unwrap(), b"one\ntwo\n");
+        compressed.extend([0; 100]);
+        assert_eq!(whole(&compressed).unwrap(), b"one\ntwo\n");
+        assert_eq!(streamed(&compressed, 3, 2).unwrap(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn damage_is_told_apart() {
+        let good = gzip(&b"some text, some text, some text".repeat(100));
+        let cut = &good[..good.len() - 1];
+        assert_eq!(
+            streamed(cut, 1000, 1000),
+            Err(Damage::Cut(cut.len() as u64))
+        );
+        assert_eq!(streamed(&[], 1, 1), Err(Damage::Cut(0)));
+        assert_eq!(streamed(b"plain text", 100, 100), Err(Damage::NotGzip));
+        let mut garbage = good.clone();
+        garbage.extend(b"garbage");
+        assert_eq!(
+            streamed(&garbage, 1000, 1000),
+            Err(Damage::Garbage(good.len() as u64))
+        );
+        let mut after_zeros = good.clone();
+        after_zeros.extend([0, 0, 0x1f]);
+        assert_eq!(
+            streamed(&after_zeros, 1, 1000),
+            Err(Damage::Garbage(good.len() as u64 + 2))
+        );
+        for at in [15, good.len() - 6, good.len() - 2] {
+            let mut flipped = good.clone();
+            flipped[at] ^= 0x40;
+            assert!(
+                matches!(
+                    streamed(&flipped, 7, 100),
+                    Err(Damage::Corrupt(_) | Damage::Cut(_))
+                ),
+                "{at}"
+            );
+            assert_eq!(whole(&flipped), None, "{at}");
+        }
+        for bad in [cut, &garbage, &after_zeros, b"plain text", &[]] {
+            assert_eq!(whole(bad), None);
+        }
+    }
+
+    #[test]
+    fn a_claim_of_much_text_costs_nothing() {
+        let mut liar = gzip(b"x");
+        let end = liar.len();
+        liar[end - 4..].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(likely_text_bytes(&liar).unwrap() <= liar.len() * 1032);
+        assert_eq!(whole(&liar), None);
+    }
+
+    #[test]
+    fn text_beyond_the_limit_is_left_to_the_stream() {
+        let compressed = gzip(&vec![b'x'; 1 << 20]);
+        let mut text = Vec::new();
+        assert!(!WholeInflater::default().inflate(&compressed, &mut text, 1000));
+        assert!(text.is_empty() && text.capacity() <= 1000);
+    }
+
+    proptest! {
+        #[test]
+        fn both_ways_give_the_text(
+            parts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..400), 1..5),
+            piece in 1usize..64,
+            room in 1usize..300,
+        ) {
+            let compressed: Vec<u8> = parts.iter().flat_map(|part| gzip(part)).collect();
+            let text = parts.concat();
+            prop_assert_eq!(whole(&compressed).unwrap(), text.clone());
+            prop_assert_eq!(streamed(&compressed, piece, room).unwrap(), text);
+        }
+
+        #[test]
+        fn every_cut_is_seen(text in proptest::collection::vec(any::<u8>(), 0..400), cut in 0usize..400) {
+            let compressed = gzip(&text);
+            let cut = cut.min(compressed.len() - 1);
+            prop_assert_eq!(whole(&compressed[..cut]), None);
+            prop_assert_eq!(streamed(&compressed[..cut], 50, 100), Err(Damage::Cut(cut as u64)));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut gz = vec![0x1f, 0x8b, 8, 0];
+            gz.extend(bytes);
+            let _ = whole(&gz);
+            let _ = streamed(&gz, 9, 64);
+        }
+    }
+}

@@ -1,0 +1,497 @@
+//! The engine's file source for exported objects: each object a stream of batches, in bounded memory.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use bytes::Bytes;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{
+    FileOpenFuture, FileOpener, FileScanConfig, FileSource,
+};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_plan::DisplayFormatType;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion_datasource::projection::{ProjectionOpener, SplitProjection};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use object_store::{GetOptions, ObjectStore};
+
+use super::batch::{BatchBuilder, Message};
+use super::events::{LONGEST_EVENT, Splitter, Step};
+use super::inflate::{Damage, StreamInflater, WholeInflater, likely_text_bytes};
+use crate::error::{Class, Error};
+use crate::window::Range;
+
+/// Larger objects are not read into memory whole.
+const LARGEST_WHOLE_OBJECT: u64 = 32 << 20;
+
+/// The text of all objects that are inflated whole at one time, over all partitions.
+const WHOLE_TEXT_BUDGET: usize = 160 << 20;
+
+/// The text that a streamed object is read in.
+const STREAM_TEXT: usize = 1 << 20;
+
+/// What the objects themselves hold: `timestamp` and `message`.
+pub fn file_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new(
+            "timestamp",
+            DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            false,
+        ),
+        Field::new("message", DataType::Utf8View, false),
+    ]))
+}
+
+/// The names of the counters that a scan leaves in the plan's metrics.
+pub mod counters {
+    /// Objects read to their end.
+    pub const OBJECTS: &str = "objects_read";
+    /// Compressed bytes of the objects read to their end.
+    pub const BYTES: &str = "bytes_read";
+    /// Events of the window in the objects read to their end.
+    pub const EVENTS: &str = "events";
+    /// Events in the window whose message is no UTF-8.
+    pub const INVALID_UTF8: &str = "invalid_utf8_events";
+    /// Lines before an object's first timestamp.
+    pub const STRAY_LINES: &str = "lines_before_first_timestamp";
+}
+
+/// How exported objects are read.
+#[derive(Clone)]
+pub struct LogSource {
+    table_schema: TableSchema,
+    projection: SplitProjection,
+    /// Which events are in the table.
+    window: Range,
+    /// Which of them are rows.
+    range: Range,
+    /// What stands before a key in messages to people, `s3://bucket/` or `/`.
+    place: Arc<str>,
+    budget: Arc<TextBudget>,
+    batch_size: usize,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl LogSource {
+    /// A source of all columns of `table_schema`, whose file columns are those of [`file_schema`].
+    /// Of the events in `window`, only those in `range` are rows; all are counted.
+    pub fn new(
+        table_schema: TableSchema,
+        window: Range,
+        range: Range,
+        place: Arc<str>,
+        budget: Arc<TextBudget>,
+    ) -> Self {
+        Self {
+            projection: SplitProjection::unprojected(&table_schema),
+            table_schema,
+            window,
+            range,
+            place,
+            budget,
+            batch_size: 8192,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+}
+
+impl FileSource for LogSource {
+    fn create_file_opener(
+        &self,
+        object_store: Arc<dyn ObjectStore>,
+        _base_config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        let file_schema = self.table_schema.file_schema();
+        let indices = &self.projection.file_indices;
+        let count = |name| MetricBuilder::new(&self.metrics).counter(name, partition);
+        let opener = Arc::new(LogOpener {
+            objects: object_store,
+            schema: Arc::new(file_schema.project(indices)?),
+            indices: indices.clone(),
+            window: self.window,
+            range: self.range,
+            place: Arc::clone(&self.place),
+            budget: Arc::clone(&self.budget),
+            batch_size: self.batch_size,
+            counts: Counts {
+                objects: count(counters::OBJECTS),
+                bytes: count(counters::BYTES),
+                events: count(counters::EVENTS),
+                invalid_utf8: count(counters::INVALID_UTF8),
+                stray_lines: count(counters::STRAY_LINES),
+            },
+        });
+        ProjectionOpener::try_new(self.projection.clone(), opener, file_schema)
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        &self.table_schema
+    }
+
+    fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
+        Arc::new(Self {
+            batch_size,
+            ..self.clone()
+        })
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        Some(&self.projection.source)
+    }
+
+    fn try_pushdown_projection(
+        &self,
+        projection: &ProjectionExprs,
+    ) -> Result<Option<Arc<dyn FileSource>>> {
+        let merged = self.projection.source.try_merge(projection)?;
+        Ok(Some(Arc::new(Self {
+            projection: SplitProjection::new(self.table_schema.file_schema(), &merged),
+            ..self.clone()
+        })))
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        &self.metrics
+    }
+
+    fn file_type(&self) -> &str {
+        "cloudwatch-export"
+    }
+
+    fn fmt_extra(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.range {
+            Range::ALL => Ok(()),
+            Range { start_ms, end_ms } => write!(f, ", timestamp_ms=[{start_ms}, {end_ms})"),
+        }
+    }
+
+    /// gzip can't be read from the middle.
+    fn supports_repartitioning(&self) -> bool {
+        false
+    }
+
+    /// The largest first, so that no partition is left alone with a large one at the end.
+    fn reorder_files(&self, mut files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
+        files.sort_by_key(|file| std::cmp::Reverse(file.object_meta.size));
+        files
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        datafusion::physical_plan::apply_expression_roots(self.projection.source.iter(), f)
+    }
+}
+
+#[derive(Clone)]
+struct Counts {
+    objects: Count,
+    bytes: Count,
+    events: Count,
+    invalid_utf8: Count,
+    stray_lines: Count,
+}
+
+struct LogOpener {
+    objects: Arc<dyn ObjectStore>,
+    schema: SchemaRef,
+    indices: Vec<usize>,
+    window: Range,
+    range: Range,
+    place: Arc<str>,
+    budget: Arc<TextBudget>,
+    batch_size: usize,
+    counts: Counts,
+}
+
+impl FileOpener for LogOpener {
+    fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
+        let objects = Arc::clone(&self.objects);
+        let object = file.object_meta;
+        let place = Arc::clone(&self.place);
+        let budget = Arc::clone(&self.budget);
+        let mut reader = ObjectReader {
+            name: format!("{place}{}", object.location),
+            window: self.window,
+            range: self.range,
+            splitter: Splitter::default(),
+            builder: BatchBuilder::new(Arc::clone(&self.schema), &self.indices, self.batch_size),
+            text: TextBuffer::unbudgeted(Vec::new()),
+            input: Input::Done,
+            finished: false,
+            events: 0,
+            invalid_utf8: 0,
+            compressed_bytes: object.size,
+            counts: self.counts.clone(),
+        };
+        Ok(Box::pin(async move {
+            let options = GetOptions {
+                // Only the object that was listed: one that was replaced meanwhile has other events.
+                if_match: object.e_tag.clone(),
+                ..GetOptions::default()
+            };
+            let got = objects
+                .get_opts(&object.location, options)
+                .await
+                .map_err(|error| unreadable(&reader.name, error))?;
+            if object.size <= LARGEST_WHOLE_OBJECT {
+                let compressed = got
+                    .bytes()
+                    .await
+                    .map_err(|error| unreadable(&reader.name, error))?;
+                reader.read_whole(compressed, &budget);
+            } else {
+                reader.read_stream(got.into_stream());
+            }
+            let batches = futures::stream::try_unfold(reader, |mut reader| async move {
+                let batch = reader.next_batch().await?;
+                Ok(batch.map(|batch| (batch, reader)))
+            });
+            Ok(batches.boxed())
+        }))
+    }
+}
+
+fn unreadable(name: &str, error: object_store::Error) -> DataFusionError {
+    let message = match &error {
+        object_store::Error::NotFound { .. } => {
+            format!("{name} is gone: it was there when the run began")
+        }
+        object_store::Error::Precondition { .. } => {
+            format!("{name} was replaced by another object after the run began")
+        }
+        _ => format!("could not read {name}"),
+    };
+    Error::new(Class::Source, message).caused_by(error).into()
+}
+
+/// One object on its way from bytes to batches.
+struct ObjectReader {
+    name: String,
+    window: Range,
+    range: Range,
+    splitter: Splitter,
+    builder: BatchBuilder,
+    text: TextBuffer,
+    input: Input,
+    finished: bool,
+    events: usize,
+    invalid_utf8: usize,
+    compressed_bytes: u64,
+    counts: Counts,
+}
+
+enum Input {
+    /// All text is in the buffer.
+    Done,
+    /// More is to come.
+    Stream {
+        pieces: BoxStream<'static, object_store::Result<Bytes>>,
+        piece: Bytes,
+        inflater: Box<StreamInflater>,
+    },
+}
+
+impl ObjectReader {
+    fn read_whole(&mut self, compressed: Bytes, budget: &Arc<TextBudget>) {
+        if let Some(expected) = likely_text_bytes(&compressed)
+            && let Some(mut text) = TextBudget::take(budget, expected)
+            && budget.inflate(&compressed, &mut text.bytes, expected)
+        {
+            self.text = text;
+            return;
+        }
+        self.read_stream(futures::stream::once(async { Ok(compressed) }).boxed());
+    }
+
+    fn read_stream(&mut self, pieces: BoxStream<'static, object_store::Result<Bytes>>) {
+        self.text = TextBuffer::unbudgeted(Vec::with_capacity(STREAM_TEXT));
+        self.input = Input::Stream {
+            pieces,
+            piece: Bytes::new(),
+            inflater: Box::default(),
+        };
+    }
+
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        if self.finished {
+            return Ok(None);
+        }
+        loop {
+            let last = matches!(self.input, Input::Done);
+            match self.splitter.next(&self.text.bytes, last) {
+                Step::Event(event) => {
+                    if !self.window.contains(event.timestamp_ms) {
+                        continue;
+                    }
+                    let message = Message::of(&self.text.bytes[event.message]);
+                    self.events += 1;
+                    self.invalid_utf8 += usize::from(matches!(message, Message::Broken(_)));
+                    if self.range.contains(event.timestamp_ms)
+                        && self.builder.push(event.timestamp_ms, message)
+                    {
+                        return self.builder.finish().map(Some).map_err(Into::into);
+                    }
+                }
+                Step::NeedsText if last => {
+                    self.finished = true;
+                    self.counts.objects.add(1);
+                    self.counts.bytes.add(self.compressed_bytes as usize);
+                    self.counts.events.add(self.events);
+                    self.counts.invalid_utf8.add(self.invalid_utf8);
+                    self.counts
+                        .stray_lines
+                        .add(self.splitter.stray_lines() as usize);
+                    self.text = TextBuffer::unbudgeted(Vec::new());
+                    return match self.builder.is_empty() {
+                        true => Ok(None),
+                        false => self.builder.finish().map(Some).map_err(Into::into),
+                    };
+                }
+                Step::NeedsText => self.read_on().await?,
+                Step::TooLong(_) => {
+                    let message = format!(
+                        "{} has an event of more than {} MiB, which CloudWatch can't have exported",
+                        self.name,
+                        LONGEST_EVENT >> 20
+                    );
+                    return Err(Error::damaged(message).into());
+                }
+            }
+        }
+    }
+
+    /// Drops the text that is done with and inflates more behind the rest.
+    async fn read_on(&mut self) -> Result<()> {
+        let text = &mut self.text.bytes;
+        let done = self.splitter.keep_from();
+        text.drain(..done);
+        self.splitter.dropped(done);
+        if text.capacity() - text.len() < STREAM_TEXT / 2 {
+            text.reserve(STREAM_TEXT.max(text.len()));
+        }
+        let damaged = |damage: Damage| {
+            DataFusionError::from(Error::damaged(format!("{}: {damage}", self.name)))
+        };
+        let Input::Stream {
+            pieces,
+            piece,
+            inflater,
+        } = &mut self.input
+        else {
+            return Ok(());
+        };
+        let before = text.len();
+        while text.len() == before {
+            if piece.is_empty() {
+                match pieces
+                    .try_next()
+                    .await
+                    .map_err(|error| unreadable(&self.name, error))?
+                {
+                    Some(next) => *piece = next,
+                    None => {
+                        if !inflater.drain(text).map_err(damaged)? {
+                            inflater.finish().map_err(damaged)?;
+                            self.input = Input::Done;
+                        }
+                        return Ok(());
+                    }
+                }
+            }
+            let taken = inflater.inflate(piece, text).map_err(damaged)?;
+            *piece = piece.slice(taken..);
+        }
+        Ok(())
+    }
+}
+
+/// The memory for objects that are inflated whole: one budget over all partitions of all scans of a table, known to the
+/// engine's memory pool. What does not fit is read as a stream instead of waiting.
+#[derive(Debug)]
+pub struct TextBudget {
+    reservation: Mutex<MemoryReservation>,
+    idle: Mutex<Vec<Vec<u8>>>,
+}
+
+impl TextBudget {
+    /// A budget out of `pool`.
+    pub fn new(pool: &Arc<dyn MemoryPool>) -> Arc<Self> {
+        Arc::new(Self {
+            reservation: Mutex::new(MemoryConsumer::new("logs").register(pool)),
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    fn take(budget: &Arc<Self>, bytes: usize) -> Option<TextBuffer> {
+        let mut idle = budget.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = idle.pop().unwrap_or_default();
+        drop(idle);
+        if buffer.capacity() < bytes {
+            let reservation = budget
+                .reservation
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let before = buffer.capacity();
+            // Given back before the larger one is taken, so that both are never held.
+            reservation.shrink(before);
+            buffer = Vec::new();
+            if reservation.size() + bytes > WHOLE_TEXT_BUDGET
+                || reservation.try_grow(bytes).is_err()
+            {
+                return None;
+            }
+            buffer.reserve_exact(bytes);
+        }
+        Some(TextBuffer {
+            bytes: buffer,
+            budget: Some(Arc::clone(budget)),
+        })
+    }
+
+    fn inflate(&self, compressed: &[u8], text: &mut Vec<u8>, most: usize) -> bool {
+        thread_local! {
+            static INFLATER: std::cell::RefCell<WholeInflater> = std::cell::RefCell::default();
+        }
+        INFLATER.with_borrow_mut(|inflater| inflater.inflate(compressed, text, most))
+    }
+}
+
+/// Text, and the budget that it goes back to.
+struct TextBuffer {
+    bytes: Vec<u8>,
+    budget: Option<Arc<TextBudget>>,
+}
+
+impl TextBuffer {
+    fn unbudgeted(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            budget: None,
+        }
+    }
+}
+
+impl Drop for TextBuffer {
+    fn drop(&mut self) {
+        if let Some(budget) = self.budget.take() {
+            let mut bytes = std::mem::take(&mut self.bytes);
+            bytes.clear();
+            budget
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(bytes);
+        }
+    }
+}

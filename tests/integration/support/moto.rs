@@ -1,0 +1,245 @@
+//! A server with AWS's interfaces (moto) for one test: started on a free port, gone with the test.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::{fs, io::Write};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::program::forget_aws;
+use super::python;
+
+/// The Region that the server is asked in.
+pub const REGION: &str = "ap-northeast-2";
+
+/// How many events one PutLogEvents takes.
+const EVENTS_IN_A_PUT: usize = 10_000;
+
+/// A running server with nothing in it. Dropping it ends it, also while a test panics.
+pub struct Moto {
+    server: Child,
+    port: u16,
+    log: Arc<Mutex<String>>,
+}
+
+impl Moto {
+    /// Starts a server and waits until it listens, about a second.
+    pub fn start() -> Self {
+        Self::start_with([])
+    }
+
+    /// Starts a server with these environment variables too, such as `INITIAL_NO_AUTH_ACTION_COUNT`.
+    pub fn start_with<const N: usize>(variables: [(&str, &str); N]) -> Self {
+        let mut command = python::tool("moto_server.py");
+        forget_aws(&mut command);
+        let mut server = command
+            // Its exports write local times, and AWS's are in UTC.
+            .env("TZ", "UTC")
+            .envs(variables)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = BufReader::new(server.stderr.take().expect("stderr is piped"));
+        let written = Arc::clone(&log);
+        let reader = thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut log = written.lock().unwrap_or_else(PoisonError::into_inner);
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let mut first = String::new();
+        let stdout = server.stdout.as_mut().expect("stdout is piped");
+        let announced = BufReader::new(stdout).read_line(&mut first);
+        let Some(port) = announced.ok().and_then(|_| first.trim().parse().ok()) else {
+            let _ = server.kill();
+            let _ = server.wait();
+            let _ = reader.join();
+            panic!(
+                "moto's server does not start:\n{}",
+                log.lock().unwrap_or_else(PoisonError::into_inner)
+            );
+        };
+        Self { server, port, log }
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What a program needs in its environment to take this server for AWS.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL", self.endpoint()),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+        ]
+    }
+
+    /// The server's log so far: a line for each request, such as `… "GET /bucket?list-type=2 HTTP/1.1" 200 -`.
+    pub fn log(&self) -> String {
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Makes one call, named as in boto3. Panics with AWS's error if it fails.
+    pub fn call(&self, service: &str, operation: &str, arguments: Value) -> Value {
+        let call = json!({"service": service, "operation": operation, "arguments": arguments});
+        self.calls(vec![call]).remove(0)
+    }
+
+    /// Makes several calls through one process, as `tools/aws.py` describes them.
+    pub fn calls(&self, calls: Vec<Value>) -> Vec<Value> {
+        let folder = TempDir::new().expect("a temporary folder");
+        self.calls_in(folder.path(), calls)
+    }
+
+    fn calls_in(&self, folder: &Path, calls: Vec<Value>) -> Vec<Value> {
+        let input = folder.join("calls.json");
+        fs::write(&input, Value::from(calls).to_string())
+            .expect("the temporary folder is writable");
+        let mut command = python::tool("aws.py");
+        forget_aws(&mut command);
+        command
+            .arg(folder)
+            .envs(self.environment())
+            .env("AWS_DEFAULT_REGION", REGION)
+            .stdin(fs::File::open(&input).expect("just written"));
+        serde_json::from_str(&python::output(&mut command)).expect("aws.py prints a JSON list")
+    }
+
+    pub fn create_bucket(&self, bucket: &str) {
+        let region = json!({"LocationConstraint": REGION});
+        self.call(
+            "s3",
+            "create_bucket",
+            json!({"Bucket": bucket, "CreateBucketConfiguration": region}),
+        );
+    }
+
+    pub fn put_object(&self, bucket: &str, key: &str, body: &[u8]) {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(body)
+            .expect("the temporary file is writable");
+        let body = json!({"$file": file.path()});
+        self.call(
+            "s3",
+            "put_object",
+            json!({"Bucket": bucket, "Key": key, "Body": body}),
+        );
+    }
+
+    /// Puts every file below a folder under `prefix`, with its relative path as the rest of the key.
+    pub fn put_folder(&self, bucket: &str, prefix: &str, folder: &Path) {
+        let calls = super::program::files_below(folder)
+            .into_iter()
+            .map(|path| {
+                let key = format!("{prefix}/{path}");
+                let body = json!({"$file": folder.join(&path)});
+                let arguments = json!({"Bucket": bucket, "Key": key, "Body": body});
+                json!({"service": "s3", "operation": "put_object", "arguments": arguments})
+            })
+            .collect();
+        self.calls(calls);
+    }
+
+    /// The body of an object.
+    pub fn get_object(&self, bucket: &str, key: &str) -> Vec<u8> {
+        let folder = TempDir::new().expect("a temporary folder");
+        let arguments = json!({"Bucket": bucket, "Key": key});
+        let call = json!({"service": "s3", "operation": "get_object", "arguments": arguments});
+        let answer = self.calls_in(folder.path(), vec![call]).remove(0);
+        let path = answer["Body"]["$file"]
+            .as_str()
+            .expect("the body is in a file");
+        fs::read(path).expect("aws.py wrote it")
+    }
+
+    /// The objects of a bucket under a prefix, as S3 lists them (`Key`, `Size`, `ETag`, …), in the order of their keys;
+    /// at most 1000.
+    pub fn list_objects(&self, bucket: &str, prefix: &str) -> Vec<Value> {
+        let answer = self.call(
+            "s3",
+            "list_objects_v2",
+            json!({"Bucket": bucket, "Prefix": prefix}),
+        );
+        match &answer["Contents"] {
+            Value::Array(objects) => objects.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The keys of a bucket under a prefix, sorted; at most 1000.
+    pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        self.list_objects(bucket, prefix)
+            .iter()
+            .map(|object| object["Key"].as_str().expect("a key is a text").to_owned())
+            .collect()
+    }
+
+    pub fn create_log_group(&self, group: &str) {
+        self.call("logs", "create_log_group", json!({"logGroupName": group}));
+    }
+
+    pub fn create_log_stream(&self, group: &str, stream: &str) {
+        self.call(
+            "logs",
+            "create_log_stream",
+            json!({"logGroupName": group, "logStreamName": stream}),
+        );
+    }
+
+    /// Puts events (epoch milliseconds, message) into a stream; group and stream are made if they aren't there.
+    /// They must lie within the last 14 days: panics where the service refuses one.
+    pub fn put_events<M: AsRef<str>>(&self, group: &str, stream: &str, events: &[(i64, M)]) {
+        let mut events: Vec<Value> = events
+            .iter()
+            .map(
+                |(timestamp, message)| json!({"timestamp": timestamp, "message": message.as_ref()}),
+            )
+            .collect();
+        // One put must be in the order of time.
+        events.sort_by_key(|event| event["timestamp"].as_i64());
+        let call = |operation: &str, arguments: Value| {
+            json!({"service": "logs", "operation": operation, "arguments": arguments,
+                   "unless": ["ResourceAlreadyExistsException"]})
+        };
+        let mut calls = vec![
+            call("create_log_group", json!({"logGroupName": group})),
+            call(
+                "create_log_stream",
+                json!({"logGroupName": group, "logStreamName": stream}),
+            ),
+        ];
+        calls.extend(events.chunks(EVENTS_IN_A_PUT).map(|events| {
+            let arguments =
+                json!({"logGroupName": group, "logStreamName": stream, "logEvents": events});
+            call("put_log_events", arguments)
+        }));
+        for answer in &self.calls(calls)[2..] {
+            let rejected = &answer["rejectedLogEventsInfo"];
+            assert!(
+                rejected.is_null(),
+                "events of {group} {stream} are outside the last 14 days: {rejected}"
+            );
+        }
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}

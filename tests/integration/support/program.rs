@@ -1,0 +1,534 @@
+//! Runs the real program in a folder of its own, with nothing of the machine's AWS settings in its environment,
+//! and says in one look what went wrong.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a program may take before it is killed and its test fails, unless told otherwise.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
+
+/// A folder for one test, gone with it.
+pub struct Dir {
+    root: TempDir,
+}
+
+impl Dir {
+    pub fn new() -> Self {
+        let root = TempDir::new().expect("a temporary folder");
+        Self { root }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The absolute path of something in it.
+    pub fn join(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.path().join(relative)
+    }
+
+    /// Writes a file and the folders above it; answers its absolute path.
+    pub fn write(&self, relative: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.join(relative);
+        let parent = path.parent().expect("a file has a folder");
+        fs::create_dir_all(parent).expect("the test's folder is writable");
+        fs::write(&path, contents).expect("the test's folder is writable");
+        path
+    }
+
+    /// The bytes of a file. Panics with what there is instead if it isn't there.
+    pub fn read(&self, relative: impl AsRef<Path>) -> Vec<u8> {
+        let relative = relative.as_ref();
+        fs::read(self.join(relative)).unwrap_or_else(|error| {
+            panic!(
+                "{}: {error}; there are:\n{}",
+                relative.display(),
+                self.files().join("\n")
+            )
+        })
+    }
+
+    pub fn read_text(&self, relative: impl AsRef<Path>) -> String {
+        String::from_utf8(self.read(relative)).expect("the file holds UTF-8")
+    }
+
+    pub fn read_json(&self, relative: impl AsRef<Path>) -> Value {
+        serde_json::from_slice(&self.read(relative)).expect("the file holds JSON")
+    }
+
+    /// Every file in it, however deep: relative paths with `/`, sorted.
+    pub fn files(&self) -> Vec<String> {
+        files_below(self.path())
+    }
+
+    /// The program under test with these arguments, to be run in this folder.
+    pub fn logtally<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Program {
+        self.program(env!("CARGO_BIN_EXE_logtally"), arguments)
+    }
+
+    /// Any other program in this folder and under the same conditions.
+    pub fn program<A: AsRef<OsStr>>(
+        &self,
+        program: impl AsRef<OsStr>,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Program {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(self.path());
+        forget_aws(&mut command);
+        for variable in inherited("LOGTALLY_") {
+            command.env_remove(variable);
+        }
+        command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
+        Program {
+            command,
+            input: Vec::new(),
+            time_limit: TIME_LIMIT,
+        }
+    }
+}
+
+/// Every file below a folder, however deep: relative paths with `/`, sorted.
+pub fn files_below(folder: &Path) -> Vec<String> {
+    fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).expect("a readable folder") {
+            let entry = entry.expect("a readable folder");
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if entry.file_type().expect("a readable folder").is_dir() {
+                walk(&entry.path(), &format!("{name}/"), found);
+            } else {
+                found.push(name);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(folder, "", &mut found);
+    found.sort();
+    found
+}
+
+/// Takes from a command what it would inherit of AWS: keys, profile, Region and endpoint, the files they may stand in,
+/// the instance's metadata service; and proxies, since tests talk to this machine only.
+pub fn forget_aws(command: &mut Command) {
+    let proxies = [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ];
+    for variable in inherited("AWS_")
+        .into_iter()
+        .chain(proxies.map(OsString::from))
+    {
+        command.env_remove(variable);
+    }
+    command
+        // Empty rather than missing, which some SDKs warn of when a file was named.
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+}
+
+fn inherited(prefix: &str) -> Vec<OsString> {
+    std::env::vars_os()
+        .map(|(name, _)| name)
+        .filter(|name| name.to_string_lossy().starts_with(prefix))
+        .collect()
+}
+
+/// A program that has not been started yet.
+pub struct Program {
+    command: Command,
+    input: Vec<u8>,
+    time_limit: Duration,
+}
+
+impl Program {
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Several variables, such as those of [`Moto::environment`](super::moto::Moto::environment).
+    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(
+        mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        self.command.envs(variables);
+        self
+    }
+
+    /// Runs it in another folder than the test's.
+    pub fn current_dir(mut self, folder: impl AsRef<Path>) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// What it reads from its standard input; nothing unless told otherwise.
+    pub fn stdin(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// Kills it after this long, and fails the test.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> Finished {
+        self.spawn().wait()
+    }
+
+    /// Starts it and goes on.
+    pub fn spawn(mut self) -> Running {
+        let command_line = format!("{:?}", self.command);
+        let mut child = self
+            .command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command_line} does not start: {error}"));
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        let input = self.input;
+        // A thread of its own, and no error: a program may end before it has read everything.
+        thread::spawn(move || {
+            let _ = stdin.write_all(&input);
+        });
+        Running {
+            stdout: Collected::from(child.stdout.take().expect("stdout is piped")),
+            stderr: Collected::from(child.stderr.take().expect("stderr is piped")),
+            deadline: Instant::now() + self.time_limit,
+            command_line,
+            child,
+        }
+    }
+}
+
+/// A program that runs in the background; killed when dropped.
+pub struct Running {
+    child: Child,
+    stdout: Collected,
+    stderr: Collected,
+    deadline: Instant,
+    command_line: String,
+}
+
+impl Running {
+    /// Sends a signal by its short name, such as `INT`, `TERM` or `KILL`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status()
+            .expect("kill is a command of every Unix");
+        assert!(
+            sent.success(),
+            "kill -{name} of {}: {sent}",
+            self.command_line
+        );
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.child
+            .try_wait()
+            .expect("a child can be waited for")
+            .is_none()
+    }
+
+    /// What it has written to stderr so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.so_far()
+    }
+
+    /// Waits until its stderr contains this text. Panics if it ends, or its time does, before.
+    pub fn wait_for_stderr(&mut self, text: &str) {
+        self.wait_until(&format!("stderr contains {text:?}"), |running| {
+            running.stderr().contains(text)
+        });
+    }
+
+    /// Waits until something is true, such as a file being there. Panics if the program ends, or its time does, before.
+    pub fn wait_until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
+        loop {
+            // In this order: what it wrote last before its end still counts.
+            let ended = !self.is_running();
+            if ended {
+                self.stdout.finish();
+                self.stderr.finish();
+            }
+            if condition(self) {
+                return;
+            }
+            assert!(
+                !ended,
+                "{} ended before {what}{}",
+                self.command_line,
+                self.streams()
+            );
+            self.check_time(&format!("until {what}"));
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Finished {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                break status;
+            }
+            self.check_time("to end");
+            thread::sleep(Duration::from_millis(2));
+        };
+        self.stdout.finish();
+        self.stderr.finish();
+        Finished {
+            status,
+            stdout: self.stdout.so_far(),
+            stderr: self.stderr.so_far(),
+            command_line: std::mem::take(&mut self.command_line),
+        }
+    }
+
+    fn check_time(&mut self, what: &str) {
+        if Instant::now() > self.deadline {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+            panic!(
+                "{} took too long {what}, and was killed{}",
+                self.command_line,
+                self.streams()
+            );
+        }
+    }
+
+    fn streams(&self) -> String {
+        show(&self.stdout.so_far(), &self.stderr.so_far())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What comes out of a pipe, read by a thread so that the writer never waits for the test.
+struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Collected {
+    fn from(mut pipe: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&bytes);
+        let reader = thread::spawn(move || {
+            let mut block = [0; 8192];
+            while let Ok(size @ 1..) = pipe.read(&mut block) {
+                let mut bytes = written.lock().unwrap_or_else(PoisonError::into_inner);
+                bytes.extend_from_slice(&block[..size]);
+            }
+        });
+        Self {
+            bytes,
+            reader: Some(reader),
+        }
+    }
+
+    fn so_far(&self) -> String {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn finish(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+/// A program that has ended, and what it wrote. The assertions show both streams when they fail.
+#[must_use = "a run that nobody looks at tests nothing"]
+pub struct Finished {
+    pub stdout: String,
+    pub stderr: String,
+    status: ExitStatus,
+    command_line: String,
+}
+
+impl Finished {
+    /// The exit code; none if a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    #[track_caller]
+    pub fn assert_code(&self, expected: i32) -> &Self {
+        assert_eq!(
+            self.code(),
+            Some(expected),
+            "exit code, left is what came\n{self}"
+        );
+        self
+    }
+
+    /// That it ended with exit code 0.
+    #[track_caller]
+    pub fn assert_success(&self) -> &Self {
+        self.assert_code(0)
+    }
+
+    /// That this signal, by its number, ended it.
+    #[track_caller]
+    pub fn assert_signal(&self, expected: i32) -> &Self {
+        assert_eq!(
+            self.status.signal(),
+            Some(expected),
+            "signal, left is what came\n{self}"
+        );
+        self
+    }
+
+    #[track_caller]
+    pub fn stdout_contains(&self, text: &str) -> &Self {
+        assert!(self.stdout.contains(text), "stdout lacks {text:?}\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub fn stdout_is(&self, text: &str) -> &Self {
+        assert_eq!(self.stdout, text, "stdout, left is what came\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub fn stderr_contains(&self, text: &str) -> &Self {
+        assert!(self.stderr.contains(text), "stderr lacks {text:?}\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub fn stderr_lacks(&self, text: &str) -> &Self {
+        assert!(
+            !self.stderr.contains(text),
+            "stderr contains {text:?}\n{self}"
+        );
+        self
+    }
+
+    /// Its stdout as one JSON document.
+    #[track_caller]
+    pub fn stdout_json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("stdout is not one JSON document: {error}\n{self}"))
+    }
+}
+
+impl fmt::Display for Finished {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{}: {}{}",
+            self.command_line,
+            self.status,
+            show(&self.stdout, &self.stderr)
+        )
+    }
+}
+
+fn show(stdout: &str, stderr: &str) -> String {
+    format!("\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_seen_from_outside() {
+        let dir = Dir::new();
+        dir.write("in/note.txt", "hello");
+        let script = "cat in/note.txt; cat; echo trouble >&2; echo ok > made.txt; exit 3";
+        dir.program("sh", ["-c", script])
+            .stdin(" world")
+            .run()
+            .assert_code(3)
+            .stdout_is("hello world")
+            .stderr_contains("trouble")
+            .stderr_lacks("hello");
+        assert_eq!(dir.files(), ["in/note.txt", "made.txt"]);
+        assert_eq!(dir.read_text("made.txt"), "ok\n");
+    }
+
+    #[test]
+    fn json_is_read_from_stdout_and_files() {
+        let dir = Dir::new();
+        dir.write("sub/answer.json", "{\"events\": 3}");
+        let shown = dir
+            .program("cat", ["answer.json"])
+            .current_dir(dir.join("sub"))
+            .run();
+        assert_eq!(shown.stdout_json(), dir.read_json("sub/answer.json"));
+    }
+
+    #[test]
+    fn a_program_inherits_nothing_of_aws() {
+        let dir = Dir::new();
+        let names = "env | sed -n 's/^\\(AWS_[A-Z0-9_]*\\)=.*/\\1/p' | sort";
+        dir.program("sh", ["-c", names])
+            .env("AWS_REGION", "eu-west-1")
+            .run()
+            .assert_success()
+            .stdout_is("AWS_CONFIG_FILE\nAWS_EC2_METADATA_DISABLED\nAWS_REGION\nAWS_SHARED_CREDENTIALS_FILE\n");
+    }
+
+    #[test]
+    fn a_program_in_the_background_takes_signals() {
+        let dir = Dir::new();
+        let script = "trap 'echo bye; exit 143' TERM; echo ready >&2; while :; do sleep 0.01; done";
+        let mut running = dir.program("sh", ["-c", script]).spawn();
+        running.wait_for_stderr("ready");
+        assert!(running.is_running());
+        running.signal("TERM");
+        running.wait().assert_code(143).stdout_contains("bye");
+
+        let killed = dir.program("sleep", ["60"]).spawn();
+        killed.signal("KILL");
+        killed.wait().assert_signal(9);
+    }
+
+    #[test]
+    #[should_panic(expected = "took too long to end, and was killed")]
+    fn a_program_that_hangs_is_killed() {
+        let _ = Dir::new()
+            .program("sleep", ["60"])
+            .time_limit(Duration::from_millis(50))
+            .run();
+    }
+
+    #[test]
+    #[should_panic(expected = "--- stderr\nwhat went wrong")]
+    fn a_failed_assertion_shows_the_streams() {
+        let script = "echo what went wrong >&2; exit 1";
+        Dir::new()
+            .program("sh", ["-c", script])
+            .run()
+            .assert_success();
+    }
+}

@@ -1,0 +1,61 @@
+"""Makes calls to AWS's interfaces through boto3: a JSON list of calls on standard input, the list of answers on standard output.
+
+usage: aws.py FOLDER
+
+A call is {"service": "s3", "operation": "put_object", "arguments": {…}, "unless": ["ErrorCode", …]}; the answer to one
+that fails with an error code named in "unless" is null. Bytes travel in files: {"$file": "path"} among the arguments
+stands for the file's bytes, and a streamed answer is written to a file in FOLDER and named in the same way. Times are in ISO 8601.
+"""
+
+import datetime as dt
+import json
+import pathlib
+import sys
+
+import boto3
+from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
+
+folder = pathlib.Path(sys.argv[1])
+streamed = 0
+
+
+def argument(value):
+    if isinstance(value, dict):
+        if set(value) == {"$file"}:
+            return pathlib.Path(value["$file"]).read_bytes()
+        return {key: argument(item) for key, item in value.items()}
+    return [argument(item) for item in value] if isinstance(value, list) else value
+
+
+def answer(value):
+    global streamed
+    if isinstance(value, StreamingBody):
+        path = folder / f"answer-{streamed}"
+        streamed += 1
+        path.write_bytes(value.read())
+        return {"$file": str(path)}
+    if isinstance(value, dict):
+        return {key: answer(item) for key, item in value.items() if key != "ResponseMetadata"}
+    if isinstance(value, list):
+        return [answer(item) for item in value]
+    return value.isoformat() if isinstance(value, dt.datetime) else value
+
+
+def call(clients, service, operation, arguments, unless=()):
+    if service not in clients:
+        clients[service] = boto3.client(service)
+    try:
+        return answer(getattr(clients[service], operation)(**argument(arguments)))
+    except ClientError as error:
+        if error.response["Error"]["Code"] in unless:
+            return None
+        raise
+
+
+def main():
+    clients = {}
+    json.dump([call(clients, **each) for each in json.load(sys.stdin)], sys.stdout)
+
+
+main()
