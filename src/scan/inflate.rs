@@ -112,7 +112,7 @@ impl StreamInflater {
             let rest = &input[taken..];
             match self.place {
                 Place::Start | Place::Between if rest[0] == 0x1f => {
-                    self.state.reset(false);
+                    self.state.reset(true);
                     self.place = Place::Member;
                 }
                 Place::Start => return Err(Damage::NotGzip),

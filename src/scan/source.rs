@@ -495,3 +495,226 @@ impl Drop for TextBuffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::AsArray;
+    use arrow::datatypes::TimestampMillisecondType;
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, UnboundedMemoryPool};
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    type Found = Vec<(i64, String)>;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Lambda's blank lines, Hangul, a stack trace, events out of order, an empty message.
+    fn sample() -> (Vec<u8>, Found) {
+        let events: Found = (0..40)
+            .map(|n| {
+                let ms = 1_700_000_000_000 + (n * 7919) % 5000;
+                let message = match n % 5 {
+                    0 => format!("START RequestId: {n}\n"),
+                    1 => format!("{{\"level\":\"INFO\",\"message\":\"주문 {n}\"}}"),
+                    2 => {
+                        format!("Traceback {n}\n  File \"a.py\"\n\nValueError: 재고가 부족합니다\n")
+                    }
+                    3 => "\n".to_owned(),
+                    _ => "x".repeat(n as usize * 20),
+                };
+                (ms, message)
+            })
+            .collect();
+        let mut text = Vec::new();
+        for (ms, message) in &events {
+            crate::layout::write_line(&mut text, *ms, message).unwrap();
+        }
+        let expected = events
+            .into_iter()
+            .map(|(ms, message)| (ms, message.trim_end_matches('\n').to_owned()))
+            .collect();
+        (text, expected)
+    }
+
+    fn reader(indices: &[usize], window: Range, batch_size: usize) -> ObjectReader {
+        let metrics = ExecutionPlanMetricsSet::new();
+        let count = |name| MetricBuilder::new(&metrics).counter(name, 0);
+        ObjectReader {
+            name: "s3://acme/a.gz".into(),
+            window,
+            range: window,
+            splitter: Splitter::default(),
+            builder: BatchBuilder::new(
+                Arc::new(file_schema().project(indices).unwrap()),
+                indices,
+                batch_size,
+            ),
+            text: TextBuffer::unbudgeted(Vec::new()),
+            input: Input::Done,
+            finished: false,
+            events: 0,
+            invalid_utf8: 0,
+            compressed_bytes: 1,
+            counts: Counts {
+                objects: count(counters::OBJECTS),
+                bytes: count(counters::BYTES),
+                events: count(counters::EVENTS),
+                invalid_utf8: count(counters::INVALID_UTF8),
+                stray_lines: count(counters::STRAY_LINES),
+            },
+        }
+    }
+
+    fn rows(reader: &mut ObjectReader) -> Result<Found> {
+        let mut found = Vec::new();
+        while let Some(batch) = futures::executor::block_on(reader.next_batch())? {
+            let timestamps = batch.column(0).as_primitive::<TimestampMillisecondType>();
+            let messages = batch.column(1).as_string_view();
+            for row in 0..batch.num_rows() {
+                found.push((timestamps.value(row), messages.value(row).to_owned()));
+            }
+        }
+        Ok(found)
+    }
+
+    fn streamed(compressed: &[u8], piece: usize) -> Result<(Found, ObjectReader)> {
+        let pieces: Vec<_> = compressed
+            .chunks(piece)
+            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+            .collect();
+        let mut reader = reader(&[0, 1], Range::ALL, 7);
+        reader.read_stream(futures::stream::iter(pieces).boxed());
+        rows(&mut reader).map(|found| (found, reader))
+    }
+
+    fn whole(compressed: &[u8], pool: Arc<dyn MemoryPool>) -> Result<Found> {
+        let mut reader = reader(&[0, 1], Range::ALL, 7);
+        reader.read_whole(Bytes::copy_from_slice(compressed), &TextBudget::new(&pool));
+        rows(&mut reader)
+    }
+
+    #[test]
+    fn every_piece_size_gives_the_same_events() {
+        let (text, expected) = sample();
+        let one = gzip(&text);
+        for piece in 1..200 {
+            assert_eq!(
+                streamed(&one, piece).unwrap().0,
+                expected,
+                "pieces of {piece}"
+            );
+        }
+        assert_eq!(
+            whole(&one, Arc::new(UnboundedMemoryPool::default())).unwrap(),
+            expected
+        );
+    }
+
+    #[test]
+    fn members_may_end_anywhere_in_a_line_or_a_character() {
+        let (text, expected) = sample();
+        for cut in 1..text.len() {
+            let mut compressed = gzip(&text[..cut]);
+            compressed.extend(gzip(&text[cut..]));
+            assert_eq!(
+                streamed(&compressed, 1000).unwrap().0,
+                expected,
+                "cut at {cut}"
+            );
+        }
+        let many: Vec<u8> = text.chunks(3).flat_map(gzip).collect();
+        assert_eq!(streamed(&many, 11).unwrap().0, expected);
+        assert_eq!(
+            whole(&many, Arc::new(UnboundedMemoryPool::default())).unwrap(),
+            expected
+        );
+    }
+
+    #[test]
+    fn without_memory_for_the_whole_text_it_is_read_as_a_stream() {
+        let (text, expected) = sample();
+        assert_eq!(
+            whole(&gzip(&text), Arc::new(GreedyMemoryPool::new(10))).unwrap(),
+            expected
+        );
+    }
+
+    #[test]
+    fn buffers_go_back_to_the_budget_and_are_used_again() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let budget = TextBudget::new(&pool);
+        let (a, b) = (
+            TextBudget::take(&budget, 1000),
+            TextBudget::take(&budget, 500),
+        );
+        assert!(a.is_some() && b.is_some());
+        let reserved = pool.reserved();
+        drop((a, b));
+        let again = TextBudget::take(&budget, 400);
+        assert!(again.is_some());
+        assert_eq!(
+            pool.reserved(),
+            reserved,
+            "an idle buffer that is large enough is taken"
+        );
+        assert!(TextBudget::take(&budget, WHOLE_TEXT_BUDGET).is_none());
+    }
+
+    #[test]
+    fn every_cut_is_damage_that_names_the_object() {
+        let (text, _) = sample();
+        let compressed = gzip(&text);
+        for end in 0..compressed.len() {
+            let error = streamed(&compressed[..end], 64).map(|_| ()).unwrap_err();
+            let error = Error::from_engine(error);
+            assert_eq!(error.class(), Class::Damaged, "cut at {end}");
+            assert!(error.to_string().starts_with("s3://acme/a.gz: "), "{error}");
+            assert!(whole(&compressed[..end], Arc::new(UnboundedMemoryPool::default())).is_err());
+        }
+    }
+
+    #[test]
+    fn only_events_of_the_window_are_rows_and_odd_ones_are_counted() {
+        let mut text = b"lost\n".to_vec();
+        for (ms, message) in [
+            (999, "before"),
+            (1000, "first"),
+            (1999, "last"),
+            (2000, "after"),
+        ] {
+            crate::layout::write_line(&mut text, ms, message).unwrap();
+        }
+        text.extend(b"1970-01-01T00:00:01.500Z caf\xe9\n1970-01-01T00:00:09.000Z caf\xe9\n");
+        let window = Range {
+            start_ms: 1000,
+            end_ms: 2000,
+        };
+        let mut reader = reader(&[0, 1], window, 100);
+        reader.read_stream(futures::stream::iter([Ok(Bytes::from(gzip(&text)))]).boxed());
+        let found = rows(&mut reader).unwrap();
+        let messages: Vec<&str> = found.iter().map(|(_, message)| message.as_str()).collect();
+        assert_eq!(messages, ["first", "last", "caf\u{fffd}"]);
+        assert_eq!(reader.counts.events.value(), 3);
+        assert_eq!(reader.counts.invalid_utf8.value(), 1);
+        assert_eq!(reader.counts.stray_lines.value(), 1);
+    }
+
+    #[test]
+    fn an_event_that_never_ends_is_damage() {
+        let mut text = b"2026-11-21T00:00:00.000Z ".to_vec();
+        text.resize(LONGEST_EVENT + 100, b'x');
+        let error = Error::from_engine(streamed(&gzip(&text), 1000).map(|_| ()).unwrap_err());
+        assert_eq!(error.class(), Class::Damaged);
+        assert!(
+            error
+                .to_string()
+                .contains("s3://acme/a.gz has an event of more than 16 MiB"),
+            "{error}"
+        );
+    }
+}
