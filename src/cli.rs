@@ -7,6 +7,7 @@ mod progress;
 mod query;
 mod run;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::window::Span;
 /// How long running work may take to notice that it is to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-/// Nightly answers from CloudWatch Logs: export to S3, ask in SQL, write Parquet for Athena and charts for people.
+/// Nightly answers from CloudWatch Logs: SQL over exported logs, Parquet for Athena, charts for people
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
@@ -126,7 +127,7 @@ impl WindowArgs {
 
 /// Runs the program with the process's own arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(std::env::args_os().map(not_a_flag));
     let show = logging::start(&cli.verbosity);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -149,6 +150,14 @@ pub fn main() -> ExitCode {
             logging::error(show, &error);
             ExitCode::from(error.class().exit_code())
         }
+    }
+}
+
+/// SQL may begin with a comment, which the parser would take for a flag.
+fn not_a_flag(argument: OsString) -> OsString {
+    match argument.to_str().and_then(|text| text.strip_prefix("--")) {
+        Some(rest) if rest.starts_with(char::is_whitespace) => OsString::from(format!("\n--{rest}")),
+        _ => argument,
     }
 }
 

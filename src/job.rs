@@ -15,7 +15,7 @@ use crate::window::Size;
 
 pub use checked::{ByteSize, GroupPattern, Name, nearest, parse_zone};
 pub use location::Location;
-pub use resolve::{load, parse};
+pub use resolve::{built_in, load, parse};
 
 /// A job, ready to run.
 #[derive(Debug, Clone)]

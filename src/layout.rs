@@ -77,15 +77,26 @@ pub fn manifest(attempt: &Path) -> Path {
     join(attempt, MANIFEST)
 }
 
-/// The log group's name and the attempt's id out of a manifest's key; `None` where the key is no manifest's.
-pub fn parse_manifest(key: &Path) -> Option<(String, String)> {
+/// Whether the object is the manifest of an attempt.
+pub fn is_manifest(key: &Path) -> bool {
     let mut segments = key.as_ref().rsplit('/');
-    if segments.next()? != MANIFEST {
-        return None;
-    }
-    let id = segments.next()?.strip_prefix(ATTEMPT)?.to_owned();
-    let group = decode_name(segments.next()?).ok()?;
-    Some((group, id))
+    segments.next() == Some(MANIFEST)
+        && segments
+            .next()
+            .is_some_and(|folder| folder.starts_with(ATTEMPT))
+}
+
+/// Whether the object was written by an attempt of this program at an export, complete or not.
+pub fn is_in_attempt(key: &Path) -> bool {
+    key.as_ref()
+        .split('/')
+        .any(|segment| segment.starts_with(ATTEMPT))
+}
+
+/// The folder that a key is in.
+pub fn parent(key: &Path) -> Path {
+    let text = key.as_ref();
+    join(&Path::default(), &text[..text.rfind('/').unwrap_or(0)])
 }
 
 /// An object of an export: below the attempt's prefix, in CloudWatch's own layout.
@@ -339,7 +350,10 @@ mod tests {
         #[test]
         fn manifests_are_found_again(group in "[-._/#A-Za-z0-9]{1,60}", id in "[a-z0-9-]{1,20}") {
             let attempt = attempt(&Path::parse("stage").unwrap(), "job", "2026-11-21", &group, &id);
-            prop_assert_eq!(parse_manifest(&manifest(&attempt)), Some((group, id)));
+            let manifest = manifest(&attempt);
+            prop_assert!(is_manifest(&manifest) && is_in_attempt(&manifest) && !is_manifest(&attempt));
+            let folder = parent(&parent(&manifest));
+            prop_assert_eq!(decode_name(folder.filename().unwrap()).unwrap(), group);
         }
     }
 }

@@ -1,4 +1,16 @@
-//! logtally
+//! logtally answers questions about CloudWatch Logs, every night: a **job** says which logs, which time, which
+//! questions and where the answers go; a **run** takes one job and one window through the rooms of this crate, in this
+//! order:
+//!
+//! ```text
+//! job ─► window ─► export ─► scan ─► query ─► output ─► receipt
+//! what   when      CloudWatch logs    SQL     Parquet,   what was done,
+//!                  → S3       table           charts     for people and reruns
+//! ```
+//!
+//! [`run`] knows all rooms; [`cli`] is what a person sees. A file imports only from those above it in the list of
+//! `docs/ARCHITECTURE.md`.
+
 pub mod aws;
 pub mod cli;
 pub mod clock;

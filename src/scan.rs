@@ -17,6 +17,7 @@ use object_store::path::Path;
 use crate::error::Result;
 use crate::layout;
 use crate::store::Store;
+use crate::window::Range;
 
 pub use table::LogsTable;
 
@@ -29,6 +30,8 @@ pub struct LogObject {
     pub log_group: Option<String>,
     /// The log stream.
     pub log_stream: String,
+    /// Only these of its events, where not all of them.
+    pub range: Option<Range>,
 }
 
 /// Every exported object below a prefix, in the order of the keys. Neighbours that hold no events are left alone.
@@ -47,6 +50,7 @@ impl LogObject {
             log_group: log_group.map(str::to_owned),
             log_stream: layout::stream_of(&meta.location).unwrap_or_default(),
             meta,
+            range: None,
         })
     }
 }

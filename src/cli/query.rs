@@ -15,9 +15,9 @@ use crate::aws::Account;
 use crate::error::{Class, Error, Result};
 use crate::export::staging;
 use crate::job::{self, AwsSettings, Job, Location, Source};
-use crate::query::{Engine, Session};
+use crate::query::Session;
 use crate::run::{self, Environment};
-use crate::scan::{self, LogsTable};
+use crate::scan::{LogObject, LogsTable};
 use crate::store::Store;
 use crate::window::{Range, Size, Window};
 
@@ -84,7 +84,7 @@ pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
         let session = over_location(&environment, &args).await?;
         (session, environment)
     };
-    let statement = session.statement(&sql, "").await?;
+    let statement = session.statement(&sql, "SQL").await?;
     let (batches, _plan) = session.run(&statement).await?;
     let answer = Answer {
         schema: statement.schema(),
@@ -133,29 +133,19 @@ async fn over_location(environment: &Environment, args: &QueryArgs) -> Result<Se
     let timezone = args.timezone.unwrap_or(Tz::UTC);
     let range = range(args, timezone, None)?;
     let store = environment.stores.open(&location, Account::Source).await?;
-    let tables = vec![table_of_everything(&environment.engine, &store, None, range).await?];
-    session(environment, timezone, range, tables, &store)
+    let objects = everything(&store, None).await?;
+    session(environment, timezone, range, objects, &store)
 }
 
-async fn table_of_everything(
-    engine: &Engine,
-    store: &Store,
-    log_group: Option<&str>,
-    range: Option<Range>,
-) -> Result<LogsTable> {
-    let objects = scan::list(store, store.root(), log_group).await?;
+async fn everything(store: &Store, log_group: Option<&str>) -> Result<Vec<LogObject>> {
+    let objects = staging::objects_below(store, store.root(), log_group).await?;
     if objects.is_empty() {
         return Err(Error::usage(format!(
             "{} holds no exported objects: expected <prefix>/<task id>/<stream>/000000.gz below it",
             store.location()
         )));
     }
-    Ok(LogsTable::new(
-        store,
-        objects,
-        range.unwrap_or(Range::ALL),
-        engine.pool(),
-    ))
+    Ok(objects)
 }
 
 /// The events of a job's exported windows.
@@ -164,55 +154,52 @@ async fn over_job(environment: &Environment, job: &Job, args: &QueryArgs) -> Res
     let range = range(args, timezone, Some(job.window.size))?;
     let store = run::source_store(environment, job).await?;
     if let Source::Exported { log_group, .. } = &job.source {
-        let table =
-            table_of_everything(&environment.engine, &store, log_group.as_deref(), range).await?;
-        return session(environment, timezone, range, vec![table], &store);
+        let objects = everything(&store, log_group.as_deref()).await?;
+        return session(environment, timezone, range, objects, &store);
     }
-    let exported = staging::exported_windows(&store, job.name.as_str()).await?;
-    let mut tables = Vec::new();
-    for (id, groups) in exported {
+    let mut objects = Vec::new();
+    let mut exported = false;
+    for export in staging::exports_of_job(&store, job.name.as_str()).await? {
         // Ids of another size are of a time when the job had another size of window.
-        let Ok(window) = Window::parse(job.window.size, job.timezone, &id) else {
+        let Ok(window) = Window::parse(job.window.size, job.timezone, &export.window) else {
             continue;
         };
-        // Exports reach beyond their windows, so each is cut to its own, lest an event be there twice.
-        let events = range.map_or(window.range(), |range| window.range().intersect(range));
-        if !events.is_empty() {
-            let objects = groups
-                .into_values()
-                .flat_map(|group| group.objects)
-                .collect();
-            tables.push(LogsTable::new(
-                &store,
-                objects,
-                events,
-                environment.engine.pool(),
-            ));
+        if range.is_none_or(|range| !window.range().intersect(range).is_empty()) {
+            exported = true;
+            objects.extend(export.objects);
         }
     }
-    if tables.is_empty() {
-        let what = args.window.as_deref().map_or("no window".to_owned(), |id| {
-            format!("window {id} is not, or no window,")
-        });
+    if !exported {
+        let asked = match (&args.window, &args.from, &args.to) {
+            (Some(id), ..) => format!("window {id} of the job {} is", job.name),
+            (_, Some(from), Some(to)) => {
+                format!("no window from {from} to {to} of the job {} is", job.name)
+            }
+            _ => format!("no window of the job {} is", job.name),
+        };
+        let not = if args.window.is_some() {
+            "not exported"
+        } else {
+            "exported"
+        };
         return Err(Error::usage(format!(
-            "{what} of the job {} exported yet: expected `logtally run {}` to have run for it",
-            job.name, args.subject
+            "{asked} {not} yet: expected a `logtally run {}` for it before",
+            args.subject
         )));
     }
-    session(environment, timezone, range, tables, &store)
+    session(environment, timezone, range, objects, &store)
 }
 
 fn session(
     environment: &Environment,
     timezone: Tz,
     range: Option<Range>,
-    tables: Vec<LogsTable>,
+    objects: Vec<LogObject>,
     store: &Store,
 ) -> Result<Session> {
-    let session = environment
-        .engine
-        .session(timezone)?
-        .with_logs_of(tables, store)?;
+    let engine = &environment.engine;
+    let logs = LogsTable::new(store, objects, range.unwrap_or(Range::ALL), engine.pool());
+    let session = engine.session(timezone)?.with_logs(logs, Some(store))?;
     match range {
         Some(range) => session.with_window(range),
         None => Ok(session),

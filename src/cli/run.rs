@@ -82,7 +82,7 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
         }
     } else if several {
         print(&closing_table(&outcomes))?;
-    } else if show.person && outcomes.iter().all(|outcome| outcome.result.is_ok()) {
+    } else if outcomes.iter().all(|outcome| outcome.result.is_ok()) {
         print(&what_next(&args.job, &plan))?;
     }
     let provisional = outcomes

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 
+use super::staging;
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::scan;
 use crate::store::Store;
 
 /// Every exported object below a location.
@@ -30,7 +30,8 @@ impl LogExporter for ExistingExport {
 
     async fn export(&self, request: &ExportRequest<'_>, _: &dyn Progress) -> Result<Exported> {
         let root = self.store.root();
-        let mut objects = scan::list(&self.store, root, self.log_group.as_deref()).await?;
+        let mut objects =
+            staging::objects_below(&self.store, root, self.log_group.as_deref()).await?;
         if objects.is_empty() {
             return Err(Error::usage(format!(
                 "{} holds no exported objects: expected <prefix>/<task id>/<stream>/000000.gz below it",

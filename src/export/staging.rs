@@ -3,7 +3,7 @@
 //! Each attempt writes below a prefix of its own. Its manifest is written when the export is complete, so objects
 //! without one are never read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -27,6 +27,8 @@ pub struct Manifest {
     pub log_stream_prefix: Option<String>,
     /// The window's id.
     pub window: String,
+    /// The window's own interval.
+    pub window_range: Range,
     /// What was asked for, the padding included.
     pub range: Range,
     /// The export task.
@@ -105,59 +107,83 @@ pub async fn kept_attempts(
             && manifest.range.start_ms <= range.start_ms
             && range.end_ms <= manifest.range.end_ms
     };
-    newest_attempts(store, request.job, &request.window.id(), answers).await
+    let prefix = layout::staging_of_window(store.root(), request.job, &request.window.id());
+    let listed = store.list(&prefix).await?;
+    let attempts = newest_attempts(store, &listed, answers).await?;
+    Ok(attempts
+        .into_iter()
+        .map(|(manifest, attempt)| (manifest.log_group.clone(), manifest.into_group(attempt)))
+        .collect())
 }
 
-/// The newest complete attempt of each log group for the window with this id.
-pub async fn newest_attempts(
+/// What a job exported, for each window and log group the newest complete attempt.
+pub async fn exports_of_job(store: &Store, job: &str) -> Result<Vec<Manifested>> {
+    let listed = store
+        .list(&layout::staging_of_job(store.root(), job))
+        .await?;
+    let attempts = newest_attempts(store, &listed, |_| true).await?;
+    Ok(attempts
+        .into_iter()
+        .map(|(manifest, attempt)| Manifested {
+            window: manifest.window.clone(),
+            objects: manifest.own_objects(&attempt),
+        })
+        .collect())
+}
+
+/// The objects of one attempt, each cut to the attempt's window.
+#[derive(Debug)]
+pub struct Manifested {
+    /// The window's id.
+    pub window: String,
+    /// The objects.
+    pub objects: Vec<LogObject>,
+}
+
+/// Every exported object below a prefix, in the order of the keys. Of attempts of this program only those that are
+/// complete and not superseded, each cut to its own window, so that no event is there twice.
+pub async fn objects_below(
     store: &Store,
-    job: &str,
-    window_id: &str,
+    prefix: &Path,
+    log_group: Option<&str>,
+) -> Result<Vec<LogObject>> {
+    let listed = store.list(prefix).await?;
+    let mut objects = Vec::new();
+    for (manifest, attempt) in newest_attempts(store, &listed, |_| true).await? {
+        objects.extend(manifest.own_objects(&attempt));
+    }
+    let others = listed
+        .into_iter()
+        .filter(|meta| !layout::is_in_attempt(&meta.location));
+    objects.extend(others.filter_map(|meta| LogObject::new(meta, log_group)));
+    objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
+    Ok(objects)
+}
+
+/// Among the listed objects, for each window and log group the newest complete attempt that is wanted.
+async fn newest_attempts(
+    store: &Store,
+    listed: &[ObjectMeta],
     wanted: impl Fn(&Manifest) -> bool,
-) -> Result<BTreeMap<String, ExportedGroup>> {
-    let prefix = layout::staging_of_window(store.root(), job, window_id);
-    let mut newest: BTreeMap<String, ExportedGroup> = BTreeMap::new();
-    for meta in store.list(&prefix).await? {
-        if layout::parse_manifest(&meta.location).is_none() {
-            continue;
-        }
+) -> Result<Vec<(Manifest, Path)>> {
+    let mut newest: BTreeMap<Path, (Manifest, Path)> = BTreeMap::new();
+    for meta in listed
+        .iter()
+        .filter(|meta| layout::is_manifest(&meta.location))
+    {
         let Some(manifest) = read(store, &meta.location).await?.filter(&wanted) else {
             continue;
         };
+        let attempt = layout::parent(&meta.location);
+        let log_group = layout::parent(&attempt);
         let known = newest
-            .get(&manifest.log_group)
-            .and_then(|group| group.as_of);
+            .get(&log_group)
+            .map(|(manifest, _)| manifest.written_at);
         if known.is_none_or(|known| known < manifest.written_at) {
-            let group = manifest.log_group.clone();
-            newest.insert(group, manifest.into_group(parent(&meta.location)));
+            newest.insert(log_group, (manifest, attempt));
         }
     }
-    Ok(newest)
-}
-
-/// The newest complete attempts of every window of a job, by the window's id.
-pub async fn exported_windows(
-    store: &Store,
-    job: &str,
-) -> Result<BTreeMap<String, BTreeMap<String, ExportedGroup>>> {
-    let job_prefix = layout::staging_of_job(store.root(), job);
-    let manifests = store.list(&job_prefix).await?;
-    let ids: BTreeSet<String> = manifests
-        .iter()
-        .filter(|meta| layout::parse_manifest(&meta.location).is_some())
-        .filter_map(|meta| {
-            layout::relative(&job_prefix, &meta.location)
-                .split('/')
-                .next()
-                .map(str::to_owned)
-        })
-        .collect();
-    let mut windows = BTreeMap::new();
-    for id in ids {
-        let groups = newest_attempts(store, job, &id, |_| true).await?;
-        windows.insert(id, groups);
-    }
-    Ok(windows)
+    Ok(newest.into_values().collect())
 }
 
 async fn read(store: &Store, key: &Path) -> Result<Option<Manifest>> {
@@ -186,6 +212,7 @@ impl Manifest {
             log_group: log_group.to_owned(),
             log_stream_prefix: None,
             window: window.id(),
+            window_range: window.range(),
             range,
             task_id: task_id.to_owned(),
             written_at: now,
@@ -194,20 +221,10 @@ impl Manifest {
     }
 
     fn into_group(self, attempt: Path) -> ExportedGroup {
-        let objects = self
-            .objects
-            .into_iter()
-            .filter_map(|object| {
-                let meta = ObjectMeta {
-                    location: layout::join(&attempt, &object.key),
-                    last_modified: object.last_modified,
-                    size: object.bytes,
-                    e_tag: object.etag,
-                    version: None,
-                };
-                LogObject::new(meta, Some(&self.log_group))
-            })
-            .collect();
+        let mut objects = self.own_objects(&attempt);
+        for object in &mut objects {
+            object.range = None;
+        }
         ExportedGroup {
             log_group: Some(self.log_group),
             task_id: Some(self.task_id),
@@ -217,12 +234,24 @@ impl Manifest {
             objects,
         }
     }
-}
 
-fn parent(key: &Path) -> Path {
-    let text = key.as_ref();
-    let end = text.rfind('/').unwrap_or(0);
-    layout::join(&Path::default(), &text[..end])
+    /// The objects, cut to the window that they were exported for.
+    fn own_objects(&self, attempt: &Path) -> Vec<LogObject> {
+        let metas = self.objects.iter().map(|object| ObjectMeta {
+            location: layout::join(attempt, &object.key),
+            last_modified: object.last_modified,
+            size: object.bytes,
+            e_tag: object.etag.clone(),
+            version: None,
+        });
+        metas
+            .filter_map(|meta| LogObject::new(meta, Some(&self.log_group)))
+            .map(|object| LogObject {
+                range: Some(self.window_range),
+                ..object
+            })
+            .collect()
+    }
 }
 
 /// An id for a new attempt; later ones sort behind earlier ones.

@@ -45,6 +45,14 @@ struct BuiltIn {
     y: &'static str,
 }
 
+/// The SQL of a question that comes with the program.
+pub fn built_in(name: &str) -> Option<&'static str> {
+    BUILT_IN
+        .iter()
+        .find(|query| query.name == name)
+        .map(|query| query.sql)
+}
+
 /// Reads a job file. An error (usage) names the file, and the line where there is one.
 pub fn load(file: &Path) -> Result<Job> {
     let text = std::fs::read_to_string(file).map_err(|error| {

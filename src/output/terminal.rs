@@ -62,7 +62,7 @@ fn bar(value: f64, largest: f64, room: usize) -> String {
     }
     let eighths = ((value / largest * room as f64 * 8.0).round() as usize).max(1);
     let mut bar = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         bar.push(EIGHTHS[eighths % 8 - 1]);
     }
     bar

@@ -9,11 +9,9 @@ use chrono_tz::Tz;
 use datafusion::catalog::TableProvider;
 use datafusion::common::config::Dialect;
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 
 use super::{functions, views};
@@ -108,27 +106,6 @@ impl Session {
                 .register_object_store(store.url().as_ref(), Arc::clone(store.objects()));
         }
         self.register("logs", Arc::new(logs))?;
-        Ok(self)
-    }
-
-    /// Makes `logs` the events of several tables over one store.
-    pub fn with_logs_of(self, tables: Vec<LogsTable>, store: &Store) -> Result<Self> {
-        if let [table] = &tables[..] {
-            return self.with_logs(table.clone(), Some(store));
-        }
-        self.context
-            .register_object_store(store.url().as_ref(), Arc::clone(store.objects()));
-        let union = tables
-            .into_iter()
-            .map(|table| {
-                let source = provider_as_source(Arc::new(table));
-                LogicalPlanBuilder::scan("logs", source, None)
-            })
-            .reduce(|all, next| all?.union(next?.build()?))
-            .unwrap_or_else(|| Ok(LogicalPlanBuilder::empty(false)))
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(Error::from_engine)?;
-        self.register("logs", Arc::new(ViewTable::new(union, None)))?;
         Ok(self)
     }
 

@@ -74,7 +74,7 @@ impl Session {
                 .iter()
                 .any(|name| name.starts_with("window_"))
         {
-            return Err(needs_window(origin, "$window_start and $window_end"));
+            return Err(needs_window("$window_start and $window_end are").during(origin));
         }
         let instant = |ms| ScalarValue::TimestampMillisecond(Some(ms), Some("UTC".into()));
         let mut values = vec![("timezone", ScalarValue::from(self.timezone().name()))];
@@ -94,7 +94,7 @@ impl Session {
             .iter()
             .any(|table| table.schema().is_none() && table.table() == "hours");
         if names_hours && self.range().is_none() {
-            return Err(needs_window("", "the table hours").into());
+            return Err(needs_window("the table hours is").into());
         }
         let plan = state.statement_to_plan(statement).await?;
         // A question answers; it changes nothing, writes no files and sets no options.
@@ -102,7 +102,15 @@ impl Session {
             .with_allow_ddl(false)
             .with_allow_dml(false)
             .with_allow_statements(false)
-            .verify_plan(&plan)?;
+            .verify_plan(&plan)
+            .map_err(|error| {
+                let refused = error.strip_backtrace();
+                let refused = refused.rsplit(": ").next().unwrap_or_default();
+                Error::new(
+                    Class::Sql,
+                    format!("a question can only read, not {refused}"),
+                )
+            })?;
         Ok(plan)
     }
 
@@ -135,15 +143,10 @@ impl Statement {
     }
 }
 
-fn needs_window(origin: &str, what: &str) -> Error {
-    let error = Error::usage(format!(
-        "{what} need a window: expected --window 2026-11-21, or --from and --to"
-    ));
-    if origin.is_empty() {
-        error
-    } else {
-        error.during(origin)
-    }
+fn needs_window(what_is: &str) -> Error {
+    Error::usage(format!(
+        "{what_is} only there with a window: expected --window 2026-11-21, or --from and --to"
+    ))
 }
 
 /// The names of the parameters that a plan has, without the dollar.
@@ -177,10 +180,7 @@ fn explain(origin: &str, error: DataFusionError) -> Error {
             text = format!("{}. {}", text.trim_end_matches('.'), help.message);
         }
     }
-    match place.is_empty() {
-        true => Error::new(own.class(), text),
-        false => Error::new(own.class(), text).during(place),
-    }
+    Error::new(own.class(), text).during(place)
 }
 
 /// See [`Session::repeatable_statement`].

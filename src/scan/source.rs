@@ -217,13 +217,14 @@ struct LogOpener {
 impl FileOpener for LogOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
         let objects = Arc::clone(&self.objects);
+        let own = file.extension::<Range>().copied().unwrap_or(Range::ALL);
         let object = file.object_meta;
         let place = Arc::clone(&self.place);
         let budget = Arc::clone(&self.budget);
         let mut reader = ObjectReader {
             name: format!("{place}{}", object.location),
-            window: self.window,
-            range: self.range,
+            window: self.window.intersect(own),
+            range: self.range.intersect(own),
             splitter: Splitter::default(),
             builder: BatchBuilder::new(Arc::clone(&self.schema), &self.indices, self.batch_size),
             text: TextBuffer::unbudgeted(Vec::new()),

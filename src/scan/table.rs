@@ -76,9 +76,22 @@ impl LogsTable {
         &self.objects
     }
 
-    /// Which objects pass filters over their log group and log stream alone.
-    fn select(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&LogObject>> {
-        let mut selected: Vec<&LogObject> = self.objects.iter().collect();
+    /// Which objects may have events of `range`, and pass filters over their log group and log stream alone.
+    fn select(
+        &self,
+        state: &dyn Session,
+        filters: &[Expr],
+        range: Range,
+    ) -> Result<Vec<&LogObject>> {
+        let mut selected: Vec<&LogObject> = self
+            .objects
+            .iter()
+            .filter(|object| {
+                object
+                    .range
+                    .is_none_or(|own| !own.intersect(range).is_empty())
+            })
+            .collect();
         let filters: Vec<&Expr> = filters
             .iter()
             .filter(|filter| is_about_objects(filter))
@@ -176,7 +189,7 @@ impl TableProvider for LogsTable {
             .iter()
             .filter_map(time_range)
             .fold(self.range, Range::intersect);
-        let objects = self.select(state, filters)?;
+        let objects = self.select(state, filters, range)?;
         if objects.is_empty() || range.is_empty() {
             let schema = match projection {
                 Some(projection) => Arc::new(self.schema().project(projection)?),
@@ -217,8 +230,10 @@ fn pack(mut objects: Vec<&LogObject>, partitions: usize) -> Vec<FileGroup> {
     for object in objects {
         if let Some((bytes, group)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
             *bytes += object.meta.size.max(1);
-            let file = PartitionedFile::new_from_meta(object.meta.clone());
-            group.push(file.with_partition_values(vec![log_group(object), log_stream(object)]));
+            let file = PartitionedFile::new_from_meta(object.meta.clone())
+                .with_partition_values(vec![log_group(object), log_stream(object)])
+                .with_extension(object.range.unwrap_or(Range::ALL));
+            group.push(file);
         }
     }
     groups

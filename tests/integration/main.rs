@@ -1,7 +1,19 @@
 //! The integration tests: one binary, so that it is linked once. They run the real program; what they stand on is in
 //! `support`, and tested here.
 
+mod cloudwatch;
+mod damaged;
+mod demo;
+mod errors;
+mod exported;
+mod interrupted;
+mod plan_init;
+mod progress;
+mod query;
+mod sql;
 mod support;
+mod windows;
+mod zones;
 
 use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};

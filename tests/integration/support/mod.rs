@@ -1,7 +1,10 @@
 //! What the integration tests stand on: the program in a folder of its own, a server with AWS's interfaces,
 //! other people's readers, and exports in awkward shapes.
 
+pub mod events;
 pub mod export;
+pub mod job;
 pub mod moto;
+pub mod parquet;
 pub mod program;
 pub mod python;

@@ -33,7 +33,7 @@ class SlowBackend(logs.LogsBackend):
     """Does moto's own export, which is over at once, when the task's time has come."""
 
     def create_export_task(self, taskName, logGroupName, destination, destinationPrefix, fromTime, to):
-        # With nothing to export it still says what is wrong with the request.
+        # An interval that ends before it begins exports nothing; what is wrong with the request is said all the same.
         task_id = super().create_export_task(taskName, logGroupName, destination, destinationPrefix, 1, 0)
         task = self.export_tasks[task_id]
         task.from_time, task.to = fromTime, to
@@ -63,8 +63,7 @@ class SlowBackend(logs.LogsBackend):
 def main():
     logs.LogGroup = AgedGroup
     if EXPORT_TASK_SECONDS:
-        for name in ("create_export_task", "describe_export_tasks", "advance"):
-            setattr(SlowBackend, f"_{name}", None)
+        logs.logs_backends.backend = SlowBackend
     # Port 0: the system chooses, so that servers started at the same time never want the same one.
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

@@ -1,0 +1,216 @@
+//! `kind = "exported"`: objects that somebody else exported, taken as they are.
+
+use serde_json::json;
+
+use crate::support::events::at;
+use crate::support::export::{Export, Object};
+use crate::support::job::Night;
+
+const DAY: &str = "2025-03-03";
+
+#[test]
+fn the_log_group_is_what_the_job_says_or_null() {
+    let night = Night::with("", "");
+    night
+        .export()
+        .stream("web/app", &[(at("2025-03-03T10:00:00Z"), "x")]);
+    let job = night.dir.read_text("night.toml");
+    night.dir.write(
+        "named.toml",
+        job.replace(
+            "path = \"exported\"",
+            "path = \"exported\"\nlog_group = \"/ecs/web\"",
+        ),
+    );
+    let group = |subject: &str| {
+        night
+            .dir
+            .logtally([
+                "query",
+                subject,
+                "--format",
+                "json",
+                "SELECT log_group FROM logs",
+            ])
+            .run()
+            .assert_success()
+            .stdout_json()
+    };
+    assert_eq!(group("night.toml"), json!([{"log_group": null}]));
+    assert_eq!(group("named.toml"), json!([{"log_group": "/ecs/web"}]));
+    assert_eq!(group("exported"), json!([{"log_group": null}]));
+
+    let receipt = night
+        .dir
+        .logtally(["run", "named.toml", "--window", DAY, "--json"])
+        .run()
+        .assert_success()
+        .stdout_json();
+    let export = &receipt["exports"][0];
+    assert_eq!(export["log_group"], "/ecs/web");
+    assert_eq!(export["task_id"], json!(null));
+    assert_eq!(export["objects"], 1);
+}
+
+#[test]
+fn the_source_is_left_as_it_is() {
+    let night = Night::new();
+    night
+        .export()
+        .stream("web/app", &[(at("2025-03-03T10:00:00Z"), "x")]);
+    let before = night.dir.files();
+    night.run(DAY).assert_success();
+    night
+        .run_with(["--window", DAY, "--force=export"])
+        .assert_success();
+    let after: Vec<String> = night
+        .dir
+        .files()
+        .into_iter()
+        .filter(|file| !file.starts_with("out/"))
+        .collect();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn nothing_to_read_is_an_error_and_nothing_in_the_window_is_not() {
+    let night = Night::new();
+    night
+        .run(DAY)
+        .assert_code(2)
+        .stderr_contains("exported")
+        .stderr_contains("no exported objects");
+    // What an export without events leaves.
+    Export::new(night.dir.join("exported"));
+    night.run(DAY).assert_code(2);
+    assert_eq!(night.outputs(), Vec::<String>::new());
+    night.export().object("web/app", 0, &Object::of_text(""));
+    assert_eq!(night.receipt(DAY)["read"]["events"], 0);
+    assert_eq!(night.hourly_count(DAY).integers("events"), [0; 24]);
+}
+
+#[test]
+fn names_that_are_awkward_in_keys_are_read() {
+    let night = Night::new();
+    let export = night.export();
+    let names = [
+        "2025/03/03/[$LATEST]8384fc4f4204e4521a5c7742b76ea1ef",
+        "with space and #hash",
+        "per%2Fcent",
+        "한글",
+        "a~b",
+        "dots..and.more",
+        "plus+equals=",
+    ];
+    for name in names {
+        export.stream(name, &[(at("2025-03-03T10:00:00Z"), "x")]);
+    }
+    let mut expected = names;
+    expected.sort_unstable();
+    let rows: Vec<_> = expected
+        .iter()
+        .map(|name| json!({"log_stream": name}))
+        .collect();
+    assert_eq!(
+        night.ask("SELECT log_stream FROM logs ORDER BY log_stream"),
+        json!(rows)
+    );
+    assert_eq!(night.receipt(DAY)["read"]["events"], names.len());
+}
+
+#[test]
+fn an_export_that_shrank_replaces_nothing_unless_forced() {
+    let night = Night::new();
+    let export = night.export();
+    let time = at("2025-03-03T10:00:00Z");
+    export.stream("web/app", &[(time, "a"), (time, "b")]);
+    night.run(DAY).assert_success();
+    let answer = format!("out/night/hourly_count/dt={DAY}/hourly_count.parquet");
+    let before = night.dir.read(&answer);
+    export.stream("web/app", &[(time, "a")]);
+    // Another zone is another question, so the window is computed anew.
+    let job = night.dir.read_text("night.toml");
+    night
+        .dir
+        .write("night.toml", job.replace("\"UTC\"", "\"Europe/London\""));
+    night
+        .run(DAY)
+        .assert_code(4)
+        .stderr_contains("1 events, the last run had 2");
+    assert_eq!(night.dir.read(&answer), before);
+    night
+        .run_with(["--window", DAY, "--force"])
+        .assert_success();
+    assert_eq!(night.hourly_count(DAY).integers("events")[10], 1);
+}
+
+#[test]
+fn changed_questions_compute_a_done_window_anew() {
+    let night = Night::with(
+        "",
+        "[[query]]\nname = \"messages\"\nsql = \"messages.sql\"\n",
+    );
+    night
+        .export()
+        .stream("web/app", &[(at("2025-03-03T10:00:00Z"), "x")]);
+    night.dir.write("messages.sql", "SELECT message FROM logs");
+    night.run(DAY).assert_success();
+    night
+        .run(DAY)
+        .assert_success()
+        .stdout_contains("done already");
+    night
+        .dir
+        .write("messages.sql", "SELECT upper(message) AS message FROM logs");
+    night
+        .run(DAY)
+        .assert_success()
+        .stderr_lacks("\"skipped\":true");
+    let answer = night
+        .dir
+        .join(format!("out/night/messages/dt={DAY}/messages.parquet"));
+    assert_eq!(
+        crate::support::parquet::Parquet::read(answer).texts("message"),
+        ["X"]
+    );
+}
+
+#[test]
+fn a_question_may_read_the_answers_before_it() {
+    let night = Night::with("", "[[query]]\nname = \"busiest\"\nsql = \"busiest.sql\"\n");
+    let time = at("2025-03-03T10:00:00Z");
+    night
+        .export()
+        .stream("web/app", &[(time, "x"), (time + 1, "y"), (time - 1, "z")]);
+    night.dir.write(
+        "busiest.sql",
+        "SELECT hour_of_day, events FROM hourly_count ORDER BY events DESC LIMIT 1",
+    );
+    night.run(DAY).assert_success();
+    let answer = night
+        .dir
+        .join(format!("out/night/busiest/dt={DAY}/busiest.parquet"));
+    let busiest = crate::support::parquet::Parquet::read(answer);
+    assert_eq!(busiest.integers("hour_of_day"), [10]);
+    assert_eq!(busiest.integers("events"), [2]);
+}
+
+#[test]
+fn questions_that_only_read_may_follow_each_other() {
+    let night = Night::with(
+        "",
+        "[[query]]\nname = \"first\"\nsql = \"messages.sql\"\n[[query]]\nname = \"second\"\nsql = \"messages.sql\"\n",
+    );
+    night
+        .export()
+        .stream("web/app", &[(at("2025-03-03T10:00:00Z"), "x")]);
+    night.dir.write("messages.sql", "SELECT message FROM logs");
+    night.run(DAY).assert_success();
+    for query in ["first", "second"] {
+        let answer = format!("out/night/{query}/dt={DAY}/{query}.parquet");
+        assert_eq!(
+            crate::support::parquet::Parquet::read(night.dir.join(answer)).texts("message"),
+            ["x"]
+        );
+    }
+}

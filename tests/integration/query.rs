@@ -1,0 +1,456 @@
+//! `query`: questions in SQL, over exported objects and over a job's windows.
+
+use serde_json::{Value, json};
+
+use crate::support::events::{HOUR, at};
+use crate::support::job::Night;
+use crate::support::program::Finished;
+
+const DAY: &str = "2025-03-03";
+
+fn noon() -> i64 {
+    at("2025-03-03T12:00:00Z")
+}
+
+/// Three events of a log whose messages are JSON, text and a report of Lambda's.
+fn three() -> Night {
+    let night = Night::new();
+    let report = "REPORT RequestId: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\tDuration: 469.40 ms\tBilled Duration: 500 ms\tMemory Size: 1024 MB\tMax Memory Used: 21 MB\tInit Duration: 100.99 ms\t\n";
+    let events = [
+        (
+            noon(),
+            r#"{"level": "error", "message": "결제, \"실패\"", "order": {"id": 7}, "items": [1, 2]}"#,
+        ),
+        (noon() + HOUR, "WARN slow\n\tby a second line"),
+        (noon() + 2 * HOUR, report),
+    ];
+    night
+        .export()
+        .stream("2025/03/03/[$LATEST]8384fc4f4204e4521a5c7742b76ea1ef", &events);
+    night
+}
+
+fn query<'a>(night: &Night, arguments: impl IntoIterator<Item = &'a str>) -> Finished {
+    let arguments = ["query", "exported"].into_iter().chain(arguments);
+    night.dir.logtally(arguments).run()
+}
+
+#[test]
+fn answers_are_tables_csv_and_json() {
+    let night = three();
+    let sql = "SELECT timestamp, message->>'message' AS said, 1.5 AS n, NULL AS nothing FROM logs ORDER BY timestamp LIMIT 2";
+    query(&night, [sql]).assert_success().stdout_is(
+        "\
++----------------------+--------------+-----+---------+
+| timestamp            | said         | n   | nothing |
++----------------------+--------------+-----+---------+
+| 2025-03-03T12:00:00Z | 결제, \"실패\" | 1.5 |         |
+| 2025-03-03T13:00:00Z |              | 1.5 |         |
++----------------------+--------------+-----+---------+
+",
+    );
+    query(&night, ["--format", "csv", sql])
+        .assert_success()
+        .stdout_is(
+            "\
+timestamp,said,n,nothing
+2025-03-03T12:00:00Z,\"결제, \"\"실패\"\"\",1.5,
+2025-03-03T13:00:00Z,,1.5,
+",
+        );
+    let rows = query(&night, ["--format", "json", sql]);
+    let rows = rows.assert_success().stdout_json();
+    assert_eq!(rows[0]["said"], "결제, \"실패\"");
+    assert_eq!(rows[0]["n"], 1.5);
+    assert_eq!(rows[1]["said"], Value::Null);
+    assert!(rows[0].as_object().is_some_and(|row| row.contains_key("nothing")));
+    let time = rows[0]["timestamp"].as_str().expect("a text");
+    assert_eq!(at(time), noon());
+}
+
+#[test]
+fn no_rows_are_an_answer() {
+    let night = three();
+    let sql = "SELECT message FROM logs WHERE message = 'nobody said so'";
+    query(&night, ["--format", "csv", sql])
+        .assert_success()
+        .stdout_is("message\n");
+    let rows = query(&night, ["--format", "json", sql]);
+    assert_eq!(rows.assert_success().stdout_json(), json!([]));
+    query(&night, [sql]).assert_success().stdout_contains("message");
+}
+
+#[test]
+fn json_operators_need_no_parentheses() {
+    let night = three();
+    for condition in [
+        "message->>'level' = 'error'",
+        "(message->>'level') = 'error'",
+        "message->>'level' IN ('error', 'fatal')",
+        "message->>'level' LIKE 'err%'",
+        "message->>'level' IS NOT NULL",
+        "message->'order'->>'id' = '7'",
+        "json_get_str(message, 'level') = 'error'",
+        "json_get_int(message, 'order', 'id') = 7",
+        "json_get_int(message, 'items', 1) = 2",
+        "json_contains(message, 'order')",
+        "json_length(message, 'items') = 2",
+        "(message->'order'->>'id')::int + 1 = 8",
+    ] {
+        let sql = format!("SELECT count(*) AS n FROM logs WHERE {condition}");
+        assert_eq!(night.ask(&sql), json!([{"n": 1}]), "{condition}");
+    }
+}
+
+#[test]
+fn functions_read_messages_and_times() {
+    let night = three();
+    assert_eq!(
+        night.ask(
+            "SELECT r['duration_ms'] AS d, r['billed_ms'] AS b, r['memory_mb'] AS m, r['max_memory_mb'] AS x, r['init_ms'] AS i, \
+             r['restore_ms'] AS s FROM (SELECT lambda_report(message) AS r FROM logs) WHERE r IS NOT NULL"
+        ),
+        json!([{"d": 469.4, "b": 500.0, "m": 1024, "x": 21, "i": 100.99, "s": null}])
+    );
+    assert_eq!(
+        night.ask("SELECT level(message) AS l, log_type(message) AS t, request_id(message) AS r FROM logs ORDER BY timestamp"),
+        json!([
+            {"l": "ERROR", "t": "json", "r": null},
+            {"l": "WARN", "t": "text", "r": null},
+            {"l": null, "t": "report", "r": "8476a536-e9f4-11e8-9739-2dfe598c3fcd"},
+        ])
+    );
+    let sql = "SELECT hour_of_day(timestamp) AS h, local_time(timestamp)::text AS l, time_bucket('1 day', timestamp)::text AS b FROM logs \
+               ORDER BY timestamp LIMIT 1";
+    assert_eq!(
+        night.ask(sql)[0]["l"],
+        json!("2025-03-03T12:00:00")
+    );
+    let seoul = query(&night, ["--timezone", "Asia/Seoul", "--format", "json", sql]);
+    let seoul = seoul.assert_success().stdout_json();
+    assert_eq!(seoul[0]["h"], 21);
+    assert_eq!(seoul[0]["l"], "2025-03-03T21:00:00");
+    assert_eq!(at(seoul[0]["b"].as_str().expect("a text")), at("2025-03-02T15:00:00Z"));
+}
+
+#[test]
+fn names_need_no_quotes_and_stars_give_all_columns() {
+    let night = three();
+    for sql in [
+        "SELECT timestamp FROM logs",
+        "SELECT logs.timestamp FROM logs",
+        "SELECT \"timestamp\" FROM logs",
+        "SELECT l.timestamp AS t FROM logs AS l WHERE l.timestamp > '2025-01-01' ORDER BY timestamp",
+        "SELECT timestamp FROM logs WHERE timestamp >= '2025-03-03T12:00:00Z' AND timestamp < TIMESTAMP '2025-03-04'",
+        "SELECT date_trunc('hour', timestamp) FROM logs",
+    ] {
+        let rows = night.ask(sql);
+        assert_eq!(rows.as_array().map(Vec::len), Some(3), "{sql}");
+    }
+    let row = &night.ask("SELECT * FROM logs LIMIT 1")[0];
+    let columns: Vec<&String> = row.as_object().expect("a row").keys().collect();
+    assert_eq!(columns, ["log_group", "log_stream", "message", "timestamp"]);
+}
+
+#[test]
+fn streams_and_groups_are_columns() {
+    let night = three();
+    assert_eq!(
+        night.ask("SELECT DISTINCT log_group, log_stream FROM logs"),
+        json!([{"log_group": null, "log_stream": "2025/03/03/[$LATEST]8384fc4f4204e4521a5c7742b76ea1ef"}])
+    );
+    assert_eq!(
+        night.ask("SELECT count(*) AS n FROM logs WHERE log_stream LIKE '2025/03/03/%' AND log_group IS NULL"),
+        json!([{"n": 3}])
+    );
+    assert_eq!(
+        night.ask("SELECT count(*) AS n FROM logs WHERE log_stream = 'another'"),
+        json!([{"n": 0}])
+    );
+    assert_eq!(
+        night.ask("SELECT count(*) AS n FROM logs WHERE log_group = 'x' OR message LIKE 'WARN%'"),
+        json!([{"n": 1}])
+    );
+}
+
+#[test]
+fn filters_on_time_give_the_same_however_they_are_written() {
+    let night = Night::new();
+    let events: Vec<(i64, String)> = (0..5).map(|n| (noon() + n, n.to_string())).collect();
+    night.export().stream("web/app", &events);
+    for (condition, expected) in [
+        ("timestamp >= '2025-03-03T12:00:00.002Z'", 3),
+        ("timestamp > '2025-03-03T12:00:00.002Z'", 2),
+        ("timestamp < '2025-03-03T12:00:00.002Z'", 2),
+        ("timestamp <= '2025-03-03T12:00:00.002Z'", 3),
+        ("timestamp = '2025-03-03T12:00:00.002Z'", 1),
+        ("timestamp <> '2025-03-03T12:00:00.002Z'", 4),
+        ("timestamp > '2025-03-03T12:00:00.0025Z'", 2),
+        ("timestamp >= '2025-03-03T12:00:00.0025Z'", 2),
+        ("timestamp < '2025-03-03T12:00:00.0025Z'", 3),
+        ("timestamp BETWEEN '2025-03-03T12:00:00.001Z' AND '2025-03-03T12:00:00.003Z'", 3),
+        ("timestamp NOT BETWEEN '2025-03-03T12:00:00.001Z' AND '2025-03-03T12:00:00.003Z'", 2),
+        ("timestamp > TIMESTAMP '2025-03-03 12:00:00.0025'", 2),
+        ("'2025-03-03T12:00:00.002Z' < timestamp", 2),
+        ("timestamp < '2025-03-03T12:00:00.001Z' OR timestamp > '2025-03-03T12:00:00.003Z'", 2),
+    ] {
+        let sql = format!("SELECT count(*) AS n FROM logs WHERE {condition}");
+        assert_eq!(night.ask(&sql), json!([{"n": expected}]), "{condition}");
+    }
+}
+
+#[test]
+fn a_window_narrows_a_location() {
+    let night = Night::new();
+    night.export().stream(
+        "web/app",
+        &[(noon(), "a"), (noon() + 24 * HOUR, "b"), (noon() + 48 * HOUR, "c")],
+    );
+    let count = |arguments: &[&str]| {
+        let sql = "SELECT count(*) AS n FROM logs";
+        let all = arguments.iter().copied().chain(["--format", "json", sql]);
+        query(&night, all).assert_success().stdout_json()[0]["n"].as_i64()
+    };
+    assert_eq!(count(&[]), Some(3));
+    assert_eq!(count(&["--window", DAY]), Some(1));
+    assert_eq!(count(&["--window", "2025-03-03T12"]), Some(1));
+    assert_eq!(count(&["--window", "2025-W10"]), Some(3));
+    assert_eq!(count(&["--window", "2025-03"]), Some(3));
+    assert_eq!(count(&["--from", "2025-03-03", "--to", "2025-03-04"]), Some(2));
+    assert_eq!(
+        count(&["--window", "2025-03-04", "--timezone", "Asia/Seoul"]),
+        Some(1)
+    );
+    query(&night, ["--window", "soon", "SELECT 1"])
+        .assert_code(2)
+        .stderr_contains("soon");
+    query(&night, ["--timezone", "Asia/Soul", "SELECT 1"])
+        .assert_code(2)
+        .stderr_contains("Asia/Seoul");
+}
+
+#[test]
+fn hours_and_the_parameters_are_there_with_a_window() {
+    let night = three();
+    let rows = query(
+        &night,
+        [
+            "--window", DAY, "--format", "json",
+            "SELECT count(*) AS n, count(logs.message) AS events FROM hours LEFT JOIN logs ON time_bucket('1 hour', logs.timestamp) = hours.hour_utc",
+        ],
+    );
+    assert_eq!(rows.assert_success().stdout_json(), json!([{"n": 24, "events": 3}]));
+    let rows = query(
+        &night,
+        [
+            "--window", DAY, "--timezone", "Asia/Seoul", "--format", "json",
+            "SELECT $window_start AS s, $window_end AS e, $timezone AS z",
+        ],
+    );
+    let row = &rows.assert_success().stdout_json()[0];
+    assert_eq!(at(row["s"].as_str().expect("a text")), at("2025-03-02T15:00:00Z"));
+    assert_eq!(at(row["e"].as_str().expect("a text")), at("2025-03-03T15:00:00Z"));
+    assert_eq!(row["z"], "Asia/Seoul");
+    for sql in [
+        "SELECT * FROM hours",
+        "SELECT (SELECT count(*) FROM hours)",
+        "WITH h AS (SELECT * FROM hours) SELECT * FROM h",
+        "SELECT * FROM logs WHERE timestamp >= $window_start",
+        "SELECT $window_end",
+    ] {
+        query(&night, [sql]).assert_code(2).stderr_contains("--window");
+    }
+    query(&night, ["SELECT $nobody"])
+        .assert_code(6)
+        .stderr_contains("$nobody");
+}
+
+#[test]
+fn a_question_can_only_read() {
+    let night = three();
+    let before = night.dir.files();
+    for sql in [
+        "CREATE TABLE t AS SELECT 1",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'night.toml'",
+        "DROP TABLE logs",
+        "INSERT INTO logs VALUES (1)",
+        "DELETE FROM logs",
+        "COPY (SELECT 1) TO 'stolen.csv'",
+        "COPY logs TO 'stolen.parquet' STORED AS PARQUET",
+        "SET datafusion.execution.target_partitions = 1",
+        "BEGIN",
+    ] {
+        let finished = query(&night, [sql]);
+        assert_eq!(finished.code(), Some(6), "{sql}{finished}");
+        finished.stdout_is("");
+    }
+    // And one question at a time.
+    query(&night, ["SELECT 1; SELECT 2"]).assert_code(6);
+    query(&night, ["SELECT 1;"]).assert_success();
+    for empty in ["", "  ", "-- nothing"] {
+        let finished = query(&night, [empty]);
+        assert!(matches!(finished.code(), Some(2 | 6)), "{finished}");
+    }
+    assert_eq!(night.dir.files(), before);
+}
+
+#[test]
+fn wrong_questions_are_explained() {
+    let night = three();
+    for (sql, expected) in [
+        ("SELECT mesage FROM logs", "message"),
+        ("SELEC 1", "SELEC"),
+        ("SELECT * FROM log", "log"),
+        ("SELECT nope(message) FROM logs", "nope"),
+        ("SELECT time_bucket('7 minutes', timestamp) FROM logs", "7 minutes"),
+        ("SELECT message + 1 FROM logs", "message"),
+        ("SELECT 1/0", "zero"),
+    ] {
+        let finished = query(&night, [sql]);
+        finished.assert_code(6).stderr_contains(expected).stdout_is("");
+    }
+}
+
+#[test]
+fn sql_comes_from_stdin_too() {
+    let night = three();
+    night
+        .dir
+        .logtally(["query", "exported", "--format", "csv"])
+        .stdin("SELECT count(*) AS n\nFROM logs -- all of them\n")
+        .run()
+        .assert_success()
+        .stdout_is("n\n3\n");
+}
+
+#[test]
+fn an_answer_goes_to_a_file_whole_or_not_at_all() {
+    let night = three();
+    let sql = "SELECT count(*) AS n FROM logs";
+    query(&night, ["--format", "csv", "--output", "answer.csv", sql])
+        .assert_success()
+        .stdout_is("");
+    assert_eq!(night.dir.read_text("answer.csv"), "n\n3\n");
+    let before = night.dir.files();
+    let late = "SELECT 1 / (CASE WHEN message LIKE 'REPORT%' THEN 0 ELSE 1 END) AS n FROM logs";
+    query(&night, ["--format", "csv", "--output", "answer.csv", late]).assert_code(6);
+    query(&night, ["--output", "other.csv", late]).assert_code(6);
+    query(&night, ["--output", "no/such/folder/x.csv", sql])
+        .assert_code(7)
+        .stderr_contains("x.csv");
+    assert_eq!(night.dir.read_text("answer.csv"), "n\n3\n");
+    assert_eq!(night.dir.files(), before);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let night = Night::new();
+    let events: Vec<(i64, String)> = (0..200_000)
+        .map(|n| (noon() + n, format!("event {n}, of some length")))
+        .collect();
+    night.export().stream("web/app", &events);
+    for format in ["csv", "json", "table"] {
+        let pipe = format!(
+            "'{}' query exported --format {format} 'SELECT message FROM logs' | head -n 2 > first; echo ${{PIPESTATUS[0]}}",
+            env!("CARGO_BIN_EXE_logtally")
+        );
+        let finished = night.dir.program("bash", ["-c", &pipe]).run();
+        finished.assert_success().stdout_is("0\n");
+        finished.stderr_lacks("ERROR").stderr_lacks("panicked");
+        assert!(!night.dir.read("first").is_empty(), "{format}");
+    }
+}
+
+#[test]
+fn large_answers_are_whole_and_large_tables_say_that_they_are_not() {
+    let night = Night::new();
+    let events: Vec<(i64, String)> = (0..30_000).map(|n| (noon() + n, format!("event {n}"))).collect();
+    night.export().stream("web/app", &events);
+    let sql = "SELECT message FROM logs";
+    let csv = query(&night, ["--format", "csv", sql]);
+    assert_eq!(csv.assert_success().stdout.lines().count(), 30_001);
+    let table = query(&night, [sql]);
+    table.assert_success().stderr_contains("10000");
+    assert_eq!(table.stdout.lines().count(), 10_000 + 4);
+}
+
+#[test]
+fn a_limit_without_an_order_gives_the_same_rows_each_time() {
+    let night = Night::new();
+    let export = night.export();
+    for stream in 0..8 {
+        let events: Vec<(i64, String)> = (0..500).map(|n| (noon() + n, format!("{stream}-{n}"))).collect();
+        export.stream(&format!("s{stream}"), &events);
+    }
+    let first = night.ask("SELECT message FROM logs LIMIT 5");
+    for _ in 0..3 {
+        assert_eq!(night.ask("SELECT message FROM logs LIMIT 5"), first);
+    }
+    assert_eq!(first[0]["message"], "0-0");
+}
+
+#[test]
+fn a_job_counts_no_event_twice() {
+    let night = Night::new();
+    // Windows are exported with an hour of padding, so that each edge is in two exports.
+    let events: Vec<String> = (-30..30)
+        .map(|n| format!("{{\"timestamp\": {}, \"message\": \"{n}\"}}\n", at("2025-03-04T00:00:00Z") + n * 60_000))
+        .collect();
+    night.dir.write("events/%2Fecs%2Fweb/web%2Fapp.ndjson", events.concat());
+    let job = night
+        .dir
+        .read_text("night.toml")
+        .replace("kind = \"exported\"\npath = \"exported\"", "kind = \"directory\"\npath = \"events\"\nstaging = \"staging\"");
+    night.dir.write("night.toml", job);
+    let ask = |arguments: &[&str]| {
+        let all = ["query", "night.toml", "--format", "json"].iter().chain(arguments);
+        night.dir.logtally(all.collect::<Vec<_>>()).run()
+    };
+    let count = "SELECT count(*) AS n, count(DISTINCT message) AS d, min(log_group) AS g FROM logs";
+    ask(&[count]).assert_code(2).stderr_contains("logtally run night.toml");
+    night
+        .run_with(["--from", "2025-03-03", "--to", "2025-03-04"])
+        .assert_success();
+    // Attempts that were superseded do not count either.
+    night
+        .run_with(["--window", DAY, "--force=export"])
+        .assert_success();
+    let all = json!([{"n": 60, "d": 60, "g": "/ecs/web"}]);
+    assert_eq!(ask(&[count]).assert_success().stdout_json(), all);
+    let one = json!([{"n": 30, "d": 30, "g": "/ecs/web"}]);
+    assert_eq!(ask(&["--window", DAY, count]).assert_success().stdout_json(), one);
+    assert_eq!(
+        ask(&["--from", DAY, "--to", "2025-03-04", count]).assert_success().stdout_json(),
+        all
+    );
+    ask(&["--window", "2025-03-09", count])
+        .assert_code(2)
+        .stderr_contains("2025-03-09");
+    // The objects are there all the same for whoever asks the folder itself.
+    let raw = night.dir.logtally(["query", "staging/night/2025-03-04", "--format", "json", count]).run();
+    assert_eq!(raw.assert_success().stdout_json()[0]["n"], 60);
+}
+
+#[test]
+fn a_place_that_is_not_there_is_named() {
+    let night = Night::new();
+    night
+        .dir
+        .logtally(["query", "nowhere", "SELECT 1"])
+        .run()
+        .assert_code(2)
+        .stderr_contains("nowhere");
+    night
+        .dir
+        .logtally(["query", "nowhere.toml", "SELECT 1"])
+        .run()
+        .assert_code(2)
+        .stderr_contains("nowhere.toml");
+    night
+        .dir
+        .logtally(["query", "ftp://host/x", "SELECT 1"])
+        .run()
+        .assert_code(2)
+        .stderr_contains("ftp");
+}
