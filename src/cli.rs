@@ -156,7 +156,9 @@ pub fn main() -> ExitCode {
 /// SQL may begin with a comment, which the parser would take for a flag.
 fn not_a_flag(argument: OsString) -> OsString {
     match argument.to_str().and_then(|text| text.strip_prefix("--")) {
-        Some(rest) if rest.starts_with(char::is_whitespace) => OsString::from(format!("\n--{rest}")),
+        Some(rest) if rest.starts_with(char::is_whitespace) => {
+            OsString::from(format!("\n--{rest}"))
+        }
         _ => argument,
     }
 }

@@ -1,9 +1,10 @@
 //! The `logs` table: exported objects, read in parallel and as a stream, as one row for each event of a window.
 //!
-//! [`inflate`] turns gzip bytes into text, [`events`] finds the events in it, [`batch`] makes Arrow batches of only the
+//! [`fetch`] gets the objects' bytes, [`inflate`] turns gzip bytes into text, [`events`] finds the events in it, [`batch`] makes Arrow batches of only the
 //! columns that were asked for, [`source`] does so for each object, and [`table`] decides which objects and packs them.
 
 pub mod events;
+pub mod fetch;
 pub mod inflate;
 pub mod source;
 pub mod table;

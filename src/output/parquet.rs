@@ -3,24 +3,39 @@
 //! Athena's timestamps have milliseconds and no zone, it has no unsigned integers, and Hive's column names are in lower
 //! case (<https://docs.aws.amazon.com/athena/latest/ug/data-types.html>).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use datafusion::common::runtime::SpawnedTask;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
+    compute_leaves,
+};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
 
 use crate::error::{Class, Error, Result};
 
-/// Rows in a row group at the most; a group is what a reader works on at a time.
+/// A row group is what a reader works on at a time, and what is held in memory while it is written: it is full at this
+/// many rows, or bytes as Arrow holds them, whichever is first.
 const ROW_GROUP_ROWS: usize = 1 << 20;
+const ROW_GROUP_BYTES: usize = 48 << 20;
+
+/// Row groups that are encoded at one time; each holds its rows in memory.
+const MOST_ENCODERS: usize = 4;
+
+/// Higher levels shrink log messages by a few percent and take twice the time.
+const ZSTD_LEVEL: i32 = 1;
 
 /// The columns of an answer as Athena reads them. Errors (SQL) name the column and what to do about it.
 pub fn athena_schema(schema: &Schema) -> Result<SchemaRef> {
@@ -71,7 +86,9 @@ fn athena_type(data_type: &DataType) -> Result<DataType, String> {
         | DataType::Float32
         | DataType::Float64
         | DataType::Utf8
+        | DataType::Utf8View
         | DataType::Binary
+        | DataType::BinaryView
         | DataType::Date32 => data_type.clone(),
         DataType::Decimal128(precision, scale) if *precision <= 38 && *scale >= 0 => {
             data_type.clone()
@@ -79,13 +96,13 @@ fn athena_type(data_type: &DataType) -> Result<DataType, String> {
         DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 => DataType::Int32,
         DataType::UInt32 | DataType::UInt64 => DataType::Int64,
         DataType::Float16 => DataType::Float32,
-        DataType::Null | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            DataType::Binary
-        }
+        DataType::Null | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::LargeBinary | DataType::FixedSizeBinary(_) => DataType::Binary,
         DataType::Timestamp(_, _) | DataType::Date64 => {
             DataType::Timestamp(TimeUnit::Millisecond, None)
         }
+        // A dictionary or view of strings is a string in the file.
+        DataType::Dictionary(_, values) if **values == DataType::Utf8 => data_type.clone(),
         DataType::Dictionary(_, values) => athena_type(values)?,
         DataType::List(item)
         | DataType::LargeList(item)
@@ -177,11 +194,27 @@ impl Metadata {
 }
 
 /// An answer on its way into a local file, from where it is put whole.
+///
+/// Row groups are encoded on threads of their own, and appended in the order of their rows, so that the bytes do not
+/// depend on which was ready first.
 pub struct Spool {
-    writer: ArrowWriter<File>,
+    writer: SerializedFileWriter<File>,
+    encoders: Arc<ArrowRowGroupWriterFactory>,
     schema: SchemaRef,
     path: PathBuf,
+    /// The rows of the next row group.
+    next: RowGroup,
+    /// How many row groups were given to encode.
+    begun: usize,
+    encoding: VecDeque<SpawnedTask<parquet::errors::Result<Vec<ArrowColumnChunk>>>>,
     rows: u64,
+}
+
+#[derive(Default)]
+struct RowGroup {
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
 }
 
 /// An answer in a local file.
@@ -198,11 +231,11 @@ pub struct Spooled {
 impl Spool {
     /// Begins a file of answers in columns of [`athena_schema`].
     pub fn create(path: PathBuf, schema: SchemaRef, metadata: &Metadata) -> Result<Self> {
-        let level = ZstdLevel::try_new(3).map_err(|error| unwritable(&path, error))?;
+        let failed = |error: ParquetError| unwritable(&path, error);
+        let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(failed)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_statistics_enabled(EnabledStatistics::Page)
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_created_by(concat!("logtally version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_key_value_metadata(Some(metadata.key_values()))
             .build();
@@ -210,28 +243,82 @@ impl Spool {
         let options = ArrowWriterOptions::new()
             .with_properties(properties)
             .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options)
-            .map_err(|error| unwritable(&path, error))?;
+        let (writer, encoders) =
+            ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options)
+                .and_then(ArrowWriter::into_serialized_writer)
+                .map_err(failed)?;
         Ok(Self {
             writer,
+            encoders: Arc::new(encoders),
             schema,
             path,
+            next: RowGroup::default(),
+            begun: 0,
+            encoding: VecDeque::new(),
             rows: 0,
         })
     }
 
-    /// Adds rows as the engine gave them, and gives them back as they were written.
-    pub fn write(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+    /// Adds rows as the engine gave them, and gives them back as they are written.
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let batch = to_athena(batch, &self.schema)?;
         self.rows += batch.num_rows() as u64;
-        self.writer
-            .write(&batch)
-            .map_err(|error| unwritable(&self.path, error))?;
+        self.next.rows += batch.num_rows();
+        self.next.bytes += batch.get_array_memory_size();
+        self.next.batches.push(batch.clone());
+        if self.next.rows >= ROW_GROUP_ROWS || self.next.bytes >= ROW_GROUP_BYTES {
+            self.encode_next().await?;
+        }
         Ok(batch)
     }
 
+    async fn encode_next(&mut self) -> Result<()> {
+        let most = std::thread::available_parallelism()
+            .map_or(1, NonZeroUsize::get)
+            .min(MOST_ENCODERS);
+        while self.encoding.len() >= most {
+            self.append_oldest().await?;
+        }
+        let group = std::mem::take(&mut self.next);
+        let (encoders, schema, number) = (
+            Arc::clone(&self.encoders),
+            Arc::clone(&self.schema),
+            self.begun,
+        );
+        self.begun += 1;
+        self.encoding
+            .push_back(SpawnedTask::spawn_blocking(move || {
+                encode(&encoders, &schema, number, &group.batches)
+            }));
+        Ok(())
+    }
+
+    async fn append_oldest(&mut self) -> Result<()> {
+        let Some(encoding) = self.encoding.pop_front() else {
+            return Ok(());
+        };
+        let failed = |error: ParquetError| unwritable(&self.path, error);
+        let columns = encoding
+            .join_unwind()
+            .await
+            .map_err(|error| unwritable(&self.path, error))?
+            .map_err(failed)?;
+        let mut group = self.writer.next_row_group().map_err(failed)?;
+        for column in columns {
+            column.append_to_row_group(&mut group).map_err(failed)?;
+        }
+        group.close().map_err(failed)?;
+        Ok(())
+    }
+
     /// Completes the file.
-    pub fn finish(self) -> Result<Spooled> {
+    pub async fn finish(mut self) -> Result<Spooled> {
+        if self.next.rows > 0 {
+            self.encode_next().await?;
+        }
+        while !self.encoding.is_empty() {
+            self.append_oldest().await?;
+        }
         self.writer
             .close()
             .map_err(|error| unwritable(&self.path, error))?;
@@ -244,6 +331,26 @@ impl Spool {
             bytes,
         })
     }
+}
+
+fn encode(
+    encoders: &ArrowRowGroupWriterFactory,
+    schema: &Schema,
+    number: usize,
+    batches: &[RecordBatch],
+) -> parquet::errors::Result<Vec<ArrowColumnChunk>> {
+    let mut writers = encoders.create_column_writers(number)?;
+    for batch in batches {
+        let mut next = writers.iter_mut();
+        for (field, column) in schema.fields().iter().zip(batch.columns()) {
+            for leaf in compute_leaves(field, column)? {
+                if let Some(writer) = next.next() {
+                    writer.write(&leaf)?;
+                }
+            }
+        }
+    }
+    writers.into_iter().map(ArrowColumnWriter::close).collect()
 }
 
 fn unwritable(
@@ -275,9 +382,9 @@ mod tests {
         for (from, to) in [
             (DataType::UInt64, DataType::Int64),
             (DataType::Int8, DataType::Int32),
-            (DataType::Utf8View, DataType::Utf8),
+            (DataType::Utf8View, DataType::Utf8View),
             (DataType::Null, DataType::Utf8),
-            (utf8_dictionary, DataType::Utf8),
+            (utf8_dictionary.clone(), utf8_dictionary),
             (
                 DataType::Timestamp(TimeUnit::Nanosecond, Some("Asia/Seoul".into())),
                 ms.clone(),
@@ -340,8 +447,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_same_rows_are_the_same_bytes_also_without_any() {
+    #[tokio::test]
+    async fn the_same_rows_are_the_same_bytes_also_without_any() {
         let folder = tempfile::tempdir().unwrap();
         let metadata = Metadata {
             job: "demo".into(),
@@ -350,19 +457,19 @@ mod tests {
         };
         let column: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::from_iter(["a", "b", "a"]));
         let batch = RecordBatch::try_from_iter([("c", column)]).unwrap();
-        let write = |name: &str, batches: &[RecordBatch]| {
+        let write = async |name: &str, batches: &[RecordBatch]| {
             let schema = athena_schema(&batch.schema()).unwrap();
             let mut spool = Spool::create(folder.path().join(name), schema, &metadata).unwrap();
             for batch in batches {
-                spool.write(batch).unwrap();
+                spool.write(batch).await.unwrap();
             }
-            let spooled = spool.finish().unwrap();
+            let spooled = spool.finish().await.unwrap();
             (spooled.rows, std::fs::read(spooled.path).unwrap())
         };
-        let (rows, bytes) = write("a", std::slice::from_ref(&batch));
+        let (rows, bytes) = write("a", std::slice::from_ref(&batch)).await;
         assert_eq!(rows, 3);
-        assert_eq!(bytes, write("b", std::slice::from_ref(&batch)).1);
-        let (rows, empty) = write("c", &[]);
+        assert_eq!(bytes, write("b", std::slice::from_ref(&batch)).await.1);
+        let (rows, empty) = write("c", &[]).await;
         assert_eq!(rows, 0);
         assert_eq!(&empty[..4], b"PAR1");
     }

@@ -26,7 +26,11 @@ use crate::progress::Step;
 use crate::query::{ScanReport, Session, Statement};
 use crate::receipt::{ExportReport, OutputKind, OutputReport, ReadReport, Receipt, Status};
 use crate::scan::LogsTable;
+use crate::scan::fetch::ObjectCache;
 use crate::store::{Body, Condition, Store};
+
+/// Compressed objects kept on disk between the questions of a job. Fargate gives 20 GiB of disk.
+const MOST_CACHED: u64 = 8 << 30;
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -126,21 +130,25 @@ async fn run_window(
 
     let since = Instant::now();
     let store = source_store(environment, job).await?;
+    let folder = tempfile::tempdir_in(environment.scratch.path()).map_err(|error| {
+        Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
+    })?;
     let logs = LogsTable::new(
         &store,
         exported.objects(),
         window.range(),
         environment.engine.pool(),
     );
+    let logs = match job.queries.len() {
+        0 | 1 => logs,
+        _ => logs.with_cache(ObjectCache::new(folder.path().to_owned(), MOST_CACHED)),
+    };
     let objects = Objects::of(&logs);
     let session = environment
         .engine
         .session(job.timezone)?
         .with_logs(logs, Some(&store))?
         .with_window(window.range())?;
-    let folder = tempfile::tempdir_in(environment.scratch.path()).map_err(|error| {
-        Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
-    })?;
     let mut read = None;
     let mut answers = Vec::with_capacity(job.queries.len());
     for query in &job.queries {
@@ -293,8 +301,8 @@ impl<'a> Asking<'a> {
             .map(|chart| Series::new(chart, query.name.as_str()))
             .collect();
         let report = self
-            .each_batch(&question.statement, |batch| {
-                let batch = spool.write(&batch)?;
+            .each_batch(&question.statement, async |batch| {
+                let batch = spool.write(&batch).await?;
                 series.iter_mut().try_for_each(|series| series.add(&batch))
             })
             .await
@@ -305,7 +313,7 @@ impl<'a> Asking<'a> {
         *read = read.or(report);
         Ok(Answer {
             query,
-            spooled: spool.finish()?,
+            spooled: spool.finish().await?,
             series,
         })
     }
@@ -314,14 +322,14 @@ impl<'a> Asking<'a> {
     async fn each_batch(
         self,
         statement: &Statement,
-        mut take: impl FnMut(RecordBatch) -> Result<()>,
+        mut take: impl AsyncFnMut(RecordBatch) -> Result<()>,
     ) -> Result<Option<ScanReport>> {
         let (mut batches, plan) = self.session.run(statement).await?;
         let mut ticks = tokio::time::interval(PROGRESS_EVERY);
         loop {
             tokio::select! {
                 batch = batches.next() => match batch {
-                    Some(batch) => take(batch.map_err(Error::from_engine)?)?,
+                    Some(batch) => take(batch.map_err(Error::from_engine)?).await?,
                     None => break,
                 },
                 _ = ticks.tick() => self.report(&plan),
@@ -369,7 +377,7 @@ async fn count_all(
     };
     let statement = session.statement(&query.sql, &query.sql_origin).await?;
     asking
-        .each_batch(&statement, |_| Ok(()))
+        .each_batch(&statement, async |_| Ok(()))
         .await?
         .ok_or_else(|| {
             Error::new(

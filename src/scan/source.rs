@@ -21,16 +21,14 @@ use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricB
 use datafusion_datasource::projection::{ProjectionOpener, SplitProjection};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use object_store::{GetOptions, ObjectStore};
+use object_store::ObjectStore;
 
 use super::batch::{BatchBuilder, Message};
 use super::events::{LONGEST_EVENT, Splitter, Step};
+use super::fetch::{Content, Fetcher};
 use super::inflate::{Damage, StreamInflater, WholeInflater, likely_text_bytes};
 use crate::error::{Class, Error};
 use crate::window::Range;
-
-/// Larger objects are not read into memory whole.
-const LARGEST_WHOLE_OBJECT: u64 = 32 << 20;
 
 /// The text of all objects that are inflated whole at one time, over all partitions.
 const WHOLE_TEXT_BUDGET: usize = 160 << 20;
@@ -76,6 +74,7 @@ pub struct LogSource {
     /// What stands before a key in messages to people, `s3://bucket/` or `/`.
     place: Arc<str>,
     budget: Arc<TextBudget>,
+    fetcher: Arc<Fetcher>,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -89,6 +88,7 @@ impl LogSource {
         range: Range,
         place: Arc<str>,
         budget: Arc<TextBudget>,
+        fetcher: Arc<Fetcher>,
     ) -> Self {
         Self {
             projection: SplitProjection::unprojected(&table_schema),
@@ -97,6 +97,7 @@ impl LogSource {
             range,
             place,
             budget,
+            fetcher,
             batch_size: 8192,
             metrics: ExecutionPlanMetricsSet::new(),
         }
@@ -121,6 +122,7 @@ impl FileSource for LogSource {
             range: self.range,
             place: Arc::clone(&self.place),
             budget: Arc::clone(&self.budget),
+            fetcher: Arc::clone(&self.fetcher),
             batch_size: self.batch_size,
             counts: Counts {
                 objects: count(counters::OBJECTS),
@@ -210,6 +212,7 @@ struct LogOpener {
     range: Range,
     place: Arc<str>,
     budget: Arc<TextBudget>,
+    fetcher: Arc<Fetcher>,
     batch_size: usize,
     counts: Counts,
 }
@@ -221,6 +224,7 @@ impl FileOpener for LogOpener {
         let object = file.object_meta;
         let place = Arc::clone(&self.place);
         let budget = Arc::clone(&self.budget);
+        let fetcher = Arc::clone(&self.fetcher);
         let mut reader = ObjectReader {
             name: format!("{place}{}", object.location),
             window: self.window.intersect(own),
@@ -236,23 +240,13 @@ impl FileOpener for LogOpener {
             counts: self.counts.clone(),
         };
         Ok(Box::pin(async move {
-            let options = GetOptions {
-                // Only the object that was listed: one that was replaced meanwhile has other events.
-                if_match: object.e_tag.clone(),
-                ..GetOptions::default()
-            };
-            let got = objects
-                .get_opts(&object.location, options)
+            let content = fetcher
+                .fetch(&objects, &object)
                 .await
                 .map_err(|error| unreadable(&reader.name, error))?;
-            if object.size <= LARGEST_WHOLE_OBJECT {
-                let compressed = got
-                    .bytes()
-                    .await
-                    .map_err(|error| unreadable(&reader.name, error))?;
-                reader.read_whole(compressed, &budget);
-            } else {
-                reader.read_stream(got.into_stream());
+            match content {
+                Content::Whole(compressed) => reader.read_whole(compressed, &budget),
+                Content::Pieces(pieces) => reader.read_stream(pieces),
             }
             let batches = futures::stream::try_unfold(reader, |mut reader| async move {
                 let batch = reader.next_batch().await?;

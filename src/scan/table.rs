@@ -22,9 +22,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
 use super::LogObject;
+use super::fetch::{Fetcher, ObjectCache};
 use super::source::{LogSource, TextBudget, file_schema};
 use crate::store::Store;
 use crate::window::Range;
+use object_store::ObjectMeta;
 
 /// A query that wants few rows reads the objects one by one instead of opening several at a time.
 const FEW_ROWS: usize = 10_000;
@@ -38,6 +40,8 @@ pub struct LogsTable {
     place: Arc<str>,
     table_schema: TableSchema,
     budget: Arc<TextBudget>,
+    is_remote: bool,
+    cache: Option<Arc<ObjectCache>>,
 }
 
 impl LogsTable {
@@ -56,7 +60,17 @@ impl LogsTable {
             place: store.location().display_key(&root).into(),
             table_schema: table_schema(),
             budget: TextBudget::new(pool),
+            is_remote: !store.location().is_local(),
+            cache: None,
         }
+    }
+
+    /// Keeps the objects of a remote store on disk, for the next question.
+    pub fn with_cache(mut self, cache: ObjectCache) -> Self {
+        if self.is_remote {
+            self.cache = Some(Arc::new(cache));
+        }
+        self
     }
 
     /// A table without any object, to plan queries with.
@@ -68,6 +82,8 @@ impl LogsTable {
             place: "".into(),
             table_schema: table_schema(),
             budget: TextBudget::new(pool),
+            is_remote: false,
+            cache: None,
         }
     }
 
@@ -197,9 +213,16 @@ impl TableProvider for LogsTable {
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let partitions = match limit {
-            Some(rows) if rows <= FEW_ROWS => 1,
-            _ => state.config().target_partitions(),
+        let few_rows = limit.is_some_and(|rows| rows <= FEW_ROWS);
+        let partitions = match few_rows {
+            true => 1,
+            false => state.config().target_partitions(),
+        };
+        let groups = pack(objects, partitions);
+        // A few rows need few objects, and a disk answers at once.
+        let order = match few_rows || !self.is_remote {
+            true => Vec::new(),
+            false => opening_order(&groups),
         };
         let source = LogSource::new(
             self.table_schema.clone(),
@@ -207,9 +230,10 @@ impl TableProvider for LogsTable {
             range,
             Arc::clone(&self.place),
             Arc::clone(&self.budget),
+            Arc::new(Fetcher::new(order, self.cache.clone())),
         );
         let config = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))
-            .with_file_groups(pack(objects, partitions))
+            .with_file_groups(groups)
             .with_limit(limit)
             // One partition reads in the order of the keys, so that the same question has the same answer.
             .with_preserve_order(partitions == 1)
@@ -240,6 +264,16 @@ fn pack(mut objects: Vec<&LogObject>, partitions: usize) -> Vec<FileGroup> {
         .into_iter()
         .map(|(_, group)| FileGroup::new(group))
         .collect()
+}
+
+/// The order in which the engine opens the objects: see [`LogSource::reorder_files`].
+fn opening_order(groups: &[FileGroup]) -> Vec<ObjectMeta> {
+    let files = groups.iter().flat_map(FileGroup::iter);
+    let mut order: Vec<ObjectMeta> = files.map(|file| file.object_meta.clone()).collect();
+    if groups.len() > 1 {
+        order.sort_by_key(|meta| std::cmp::Reverse(meta.size));
+    }
+    order
 }
 
 /// Whether the filter can be decided for each object as a whole, without reading it.

@@ -24,9 +24,10 @@ fn three() -> Night {
         (noon() + HOUR, "WARN slow\n\tby a second line"),
         (noon() + 2 * HOUR, report),
     ];
-    night
-        .export()
-        .stream("2025/03/03/[$LATEST]8384fc4f4204e4521a5c7742b76ea1ef", &events);
+    night.export().stream(
+        "2025/03/03/[$LATEST]8384fc4f4204e4521a5c7742b76ea1ef",
+        &events,
+    );
     night
 }
 
@@ -63,7 +64,11 @@ timestamp,said,n,nothing
     assert_eq!(rows[0]["said"], "결제, \"실패\"");
     assert_eq!(rows[0]["n"], 1.5);
     assert_eq!(rows[1]["said"], Value::Null);
-    assert!(rows[0].as_object().is_some_and(|row| row.contains_key("nothing")));
+    assert!(
+        rows[0]
+            .as_object()
+            .is_some_and(|row| row.contains_key("nothing"))
+    );
     let time = rows[0]["timestamp"].as_str().expect("a text");
     assert_eq!(at(time), noon());
 }
@@ -77,7 +82,9 @@ fn no_rows_are_an_answer() {
         .stdout_is("message\n");
     let rows = query(&night, ["--format", "json", sql]);
     assert_eq!(rows.assert_success().stdout_json(), json!([]));
-    query(&night, [sql]).assert_success().stdout_contains("message");
+    query(&night, [sql])
+        .assert_success()
+        .stdout_contains("message");
 }
 
 #[test]
@@ -110,7 +117,7 @@ fn functions_read_messages_and_times() {
             "SELECT r['duration_ms'] AS d, r['billed_ms'] AS b, r['memory_mb'] AS m, r['max_memory_mb'] AS x, r['init_ms'] AS i, \
              r['restore_ms'] AS s FROM (SELECT lambda_report(message) AS r FROM logs) WHERE r IS NOT NULL"
         ),
-        json!([{"d": 469.4, "b": 500.0, "m": 1024, "x": 21, "i": 100.99, "s": null}])
+        json!([{"d": 469.4, "b": 500, "m": 1024, "x": 21, "i": 100.99, "s": null}])
     );
     assert_eq!(
         night.ask("SELECT level(message) AS l, log_type(message) AS t, request_id(message) AS r FROM logs ORDER BY timestamp"),
@@ -122,15 +129,18 @@ fn functions_read_messages_and_times() {
     );
     let sql = "SELECT hour_of_day(timestamp) AS h, local_time(timestamp)::text AS l, time_bucket('1 day', timestamp)::text AS b FROM logs \
                ORDER BY timestamp LIMIT 1";
-    assert_eq!(
-        night.ask(sql)[0]["l"],
-        json!("2025-03-03T12:00:00")
+    assert_eq!(night.ask(sql)[0]["l"], json!("2025-03-03T12:00:00"));
+    let seoul = query(
+        &night,
+        ["--timezone", "Asia/Seoul", "--format", "json", sql],
     );
-    let seoul = query(&night, ["--timezone", "Asia/Seoul", "--format", "json", sql]);
     let seoul = seoul.assert_success().stdout_json();
     assert_eq!(seoul[0]["h"], 21);
     assert_eq!(seoul[0]["l"], "2025-03-03T21:00:00");
-    assert_eq!(at(seoul[0]["b"].as_str().expect("a text")), at("2025-03-02T15:00:00Z"));
+    assert_eq!(
+        at(seoul[0]["b"].as_str().expect("a text")),
+        at("2025-03-02T15:00:00Z")
+    );
 }
 
 #[test]
@@ -185,14 +195,20 @@ fn filters_on_time_give_the_same_however_they_are_written() {
         ("timestamp <= '2025-03-03T12:00:00.002Z'", 3),
         ("timestamp = '2025-03-03T12:00:00.002Z'", 1),
         ("timestamp <> '2025-03-03T12:00:00.002Z'", 4),
-        ("timestamp > '2025-03-03T12:00:00.0025Z'", 2),
-        ("timestamp >= '2025-03-03T12:00:00.0025Z'", 2),
-        ("timestamp < '2025-03-03T12:00:00.0025Z'", 3),
-        ("timestamp BETWEEN '2025-03-03T12:00:00.001Z' AND '2025-03-03T12:00:00.003Z'", 3),
-        ("timestamp NOT BETWEEN '2025-03-03T12:00:00.001Z' AND '2025-03-03T12:00:00.003Z'", 2),
-        ("timestamp > TIMESTAMP '2025-03-03 12:00:00.0025'", 2),
+        (
+            "timestamp BETWEEN '2025-03-03T12:00:00.001Z' AND '2025-03-03T12:00:00.003Z'",
+            3,
+        ),
+        (
+            "timestamp NOT BETWEEN '2025-03-03T12:00:00.001Z' AND '2025-03-03T12:00:00.003Z'",
+            2,
+        ),
+        ("timestamp > TIMESTAMP '2025-03-03 12:00:00.002'", 2),
         ("'2025-03-03T12:00:00.002Z' < timestamp", 2),
-        ("timestamp < '2025-03-03T12:00:00.001Z' OR timestamp > '2025-03-03T12:00:00.003Z'", 2),
+        (
+            "timestamp < '2025-03-03T12:00:00.001Z' OR timestamp > '2025-03-03T12:00:00.003Z'",
+            2,
+        ),
     ] {
         let sql = format!("SELECT count(*) AS n FROM logs WHERE {condition}");
         assert_eq!(night.ask(&sql), json!([{"n": expected}]), "{condition}");
@@ -204,7 +220,11 @@ fn a_window_narrows_a_location() {
     let night = Night::new();
     night.export().stream(
         "web/app",
-        &[(noon(), "a"), (noon() + 24 * HOUR, "b"), (noon() + 48 * HOUR, "c")],
+        &[
+            (noon(), "a"),
+            (noon() + 24 * HOUR, "b"),
+            (noon() + 48 * HOUR, "c"),
+        ],
     );
     let count = |arguments: &[&str]| {
         let sql = "SELECT count(*) AS n FROM logs";
@@ -216,7 +236,10 @@ fn a_window_narrows_a_location() {
     assert_eq!(count(&["--window", "2025-03-03T12"]), Some(1));
     assert_eq!(count(&["--window", "2025-W10"]), Some(3));
     assert_eq!(count(&["--window", "2025-03"]), Some(3));
-    assert_eq!(count(&["--from", "2025-03-03", "--to", "2025-03-04"]), Some(2));
+    assert_eq!(
+        count(&["--from", "2025-03-03", "--to", "2025-03-04"]),
+        Some(2)
+    );
     assert_eq!(
         count(&["--window", "2025-03-04", "--timezone", "Asia/Seoul"]),
         Some(1)
@@ -235,21 +258,38 @@ fn hours_and_the_parameters_are_there_with_a_window() {
     let rows = query(
         &night,
         [
-            "--window", DAY, "--format", "json",
+            "--window",
+            DAY,
+            "--format",
+            "json",
             "SELECT count(*) AS n, count(logs.message) AS events FROM hours LEFT JOIN logs ON time_bucket('1 hour', logs.timestamp) = hours.hour_utc",
         ],
     );
-    assert_eq!(rows.assert_success().stdout_json(), json!([{"n": 24, "events": 3}]));
+    assert_eq!(
+        rows.assert_success().stdout_json(),
+        json!([{"n": 24, "events": 3}])
+    );
     let rows = query(
         &night,
         [
-            "--window", DAY, "--timezone", "Asia/Seoul", "--format", "json",
+            "--window",
+            DAY,
+            "--timezone",
+            "Asia/Seoul",
+            "--format",
+            "json",
             "SELECT $window_start AS s, $window_end AS e, $timezone AS z",
         ],
     );
     let row = &rows.assert_success().stdout_json()[0];
-    assert_eq!(at(row["s"].as_str().expect("a text")), at("2025-03-02T15:00:00Z"));
-    assert_eq!(at(row["e"].as_str().expect("a text")), at("2025-03-03T15:00:00Z"));
+    assert_eq!(
+        at(row["s"].as_str().expect("a text")),
+        at("2025-03-02T15:00:00Z")
+    );
+    assert_eq!(
+        at(row["e"].as_str().expect("a text")),
+        at("2025-03-03T15:00:00Z")
+    );
     assert_eq!(row["z"], "Asia/Seoul");
     for sql in [
         "SELECT * FROM hours",
@@ -258,7 +298,9 @@ fn hours_and_the_parameters_are_there_with_a_window() {
         "SELECT * FROM logs WHERE timestamp >= $window_start",
         "SELECT $window_end",
     ] {
-        query(&night, [sql]).assert_code(2).stderr_contains("--window");
+        query(&night, [sql])
+            .assert_code(2)
+            .stderr_contains("--window");
     }
     query(&night, ["SELECT $nobody"])
         .assert_code(6)
@@ -303,12 +345,18 @@ fn wrong_questions_are_explained() {
         ("SELEC 1", "SELEC"),
         ("SELECT * FROM log", "log"),
         ("SELECT nope(message) FROM logs", "nope"),
-        ("SELECT time_bucket('7 minutes', timestamp) FROM logs", "7 minutes"),
+        (
+            "SELECT time_bucket('7 minutes', timestamp) FROM logs",
+            "7 minutes",
+        ),
         ("SELECT message + 1 FROM logs", "message"),
         ("SELECT 1/0", "zero"),
     ] {
         let finished = query(&night, [sql]);
-        finished.assert_code(6).stderr_contains(expected).stdout_is("");
+        finished
+            .assert_code(6)
+            .stderr_contains(expected)
+            .stdout_is("");
     }
 }
 
@@ -365,7 +413,9 @@ fn a_reader_that_goes_away_is_no_error() {
 #[test]
 fn large_answers_are_whole_and_large_tables_say_that_they_are_not() {
     let night = Night::new();
-    let events: Vec<(i64, String)> = (0..30_000).map(|n| (noon() + n, format!("event {n}"))).collect();
+    let events: Vec<(i64, String)> = (0..30_000)
+        .map(|n| (noon() + n, format!("event {n}")))
+        .collect();
     night.export().stream("web/app", &events);
     let sql = "SELECT message FROM logs";
     let csv = query(&night, ["--format", "csv", sql]);
@@ -380,7 +430,9 @@ fn a_limit_without_an_order_gives_the_same_rows_each_time() {
     let night = Night::new();
     let export = night.export();
     for stream in 0..8 {
-        let events: Vec<(i64, String)> = (0..500).map(|n| (noon() + n, format!("{stream}-{n}"))).collect();
+        let events: Vec<(i64, String)> = (0..500)
+            .map(|n| (noon() + n, format!("{stream}-{n}")))
+            .collect();
         export.stream(&format!("s{stream}"), &events);
     }
     let first = night.ask("SELECT message FROM logs LIMIT 5");
@@ -395,20 +447,31 @@ fn a_job_counts_no_event_twice() {
     let night = Night::new();
     // Windows are exported with an hour of padding, so that each edge is in two exports.
     let events: Vec<String> = (-30..30)
-        .map(|n| format!("{{\"timestamp\": {}, \"message\": \"{n}\"}}\n", at("2025-03-04T00:00:00Z") + n * 60_000))
+        .map(|n| {
+            format!(
+                "{{\"timestamp\": {}, \"message\": \"{n}\"}}\n",
+                at("2025-03-04T00:00:00Z") + n * 60_000
+            )
+        })
         .collect();
-    night.dir.write("events/%2Fecs%2Fweb/web%2Fapp.ndjson", events.concat());
-    let job = night
+    night
         .dir
-        .read_text("night.toml")
-        .replace("kind = \"exported\"\npath = \"exported\"", "kind = \"directory\"\npath = \"events\"\nstaging = \"staging\"");
+        .write("events/%2Fecs%2Fweb/web%2Fapp.ndjson", events.concat());
+    let job = night.dir.read_text("night.toml").replace(
+        "kind = \"exported\"\npath = \"exported\"",
+        "kind = \"directory\"\npath = \"events\"\nstaging = \"staging\"",
+    );
     night.dir.write("night.toml", job);
     let ask = |arguments: &[&str]| {
-        let all = ["query", "night.toml", "--format", "json"].iter().chain(arguments);
+        let all = ["query", "night.toml", "--format", "json"]
+            .iter()
+            .chain(arguments);
         night.dir.logtally(all.collect::<Vec<_>>()).run()
     };
     let count = "SELECT count(*) AS n, count(DISTINCT message) AS d, min(log_group) AS g FROM logs";
-    ask(&[count]).assert_code(2).stderr_contains("logtally run night.toml");
+    ask(&[count])
+        .assert_code(2)
+        .stderr_contains("logtally run night.toml");
     night
         .run_with(["--from", "2025-03-03", "--to", "2025-03-04"])
         .assert_success();
@@ -419,16 +482,32 @@ fn a_job_counts_no_event_twice() {
     let all = json!([{"n": 60, "d": 60, "g": "/ecs/web"}]);
     assert_eq!(ask(&[count]).assert_success().stdout_json(), all);
     let one = json!([{"n": 30, "d": 30, "g": "/ecs/web"}]);
-    assert_eq!(ask(&["--window", DAY, count]).assert_success().stdout_json(), one);
     assert_eq!(
-        ask(&["--from", DAY, "--to", "2025-03-04", count]).assert_success().stdout_json(),
+        ask(&["--window", DAY, count])
+            .assert_success()
+            .stdout_json(),
+        one
+    );
+    assert_eq!(
+        ask(&["--from", DAY, "--to", "2025-03-04", count])
+            .assert_success()
+            .stdout_json(),
         all
     );
     ask(&["--window", "2025-03-09", count])
         .assert_code(2)
         .stderr_contains("2025-03-09");
     // The objects are there all the same for whoever asks the folder itself.
-    let raw = night.dir.logtally(["query", "staging/night/2025-03-04", "--format", "json", count]).run();
+    let raw = night
+        .dir
+        .logtally([
+            "query",
+            "staging/night/2025-03-04",
+            "--format",
+            "json",
+            count,
+        ])
+        .run();
     assert_eq!(raw.assert_success().stdout_json()[0]["n"], 60);
 }
 

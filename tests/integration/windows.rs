@@ -96,14 +96,20 @@ fn a_clock_may_change_by_half_an_hour() {
     night.export().stream("web/app", &events);
     let receipt = night.receipt("2025-04-06");
     assert_eq!(receipt["read"]["events"], inside);
-    assert_eq!(receipt["window"]["start_local"], "2025-04-06T00:00:00+11:00");
+    assert_eq!(
+        receipt["window"]["start_local"],
+        "2025-04-06T00:00:00+11:00"
+    );
     assert_eq!(receipt["window"]["end_local"], "2025-04-07T00:00:00+10:30");
     let answer = night.hourly_count("2025-04-06");
     let counted: i64 = answer.integers("events").iter().sum();
     assert_eq!(usize::try_from(counted), Ok(inside));
     // Each row's start is its own, and they follow each other.
     let starts = answer.texts("hour_utc");
-    assert!(starts.is_sorted() && starts.windows(2).all(|pair| pair[0] != pair[1]), "{starts:?}");
+    assert!(
+        starts.is_sorted() && starts.windows(2).all(|pair| pair[0] != pair[1]),
+        "{starts:?}"
+    );
 
     // And back on 2025-10-05: 02:00 becomes 02:30.
     let night = Night::in_zone("Australia/Lord_Howe");
@@ -126,15 +132,25 @@ fn a_clock_may_change_by_half_an_hour() {
 
 #[test]
 fn a_day_without_midnight_begins_with_its_first_instant() {
-    let answer = day("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00Z", 23);
-    assert_eq!(answer.integers("hour_of_day"), (1..24).collect::<Vec<i64>>());
+    let answer = day(
+        "America/Sao_Paulo",
+        "2018-11-04",
+        "2018-11-04T03:00:00Z",
+        23,
+    );
+    assert_eq!(
+        answer.integers("hour_of_day"),
+        (1..24).collect::<Vec<i64>>()
+    );
     assert_eq!(answer.texts("hour_local")[0], "2018-11-04T01:00:00");
 }
 
 #[test]
 fn a_day_that_a_zone_skipped_is_an_error() {
     let night = Night::in_zone("Pacific/Apia");
-    night.export().stream("web/app", &steady(at("2011-12-30T00:00:00Z")));
+    night
+        .export()
+        .stream("web/app", &steady(at("2011-12-30T00:00:00Z")));
     night
         .run("2011-12-30")
         .assert_code(2)
@@ -158,8 +174,13 @@ fn receipts(night: &Night) -> Vec<String> {
 
 #[test]
 fn hours_are_partitions_of_two_levels() {
-    let night = Night::with("timezone = \"America/New_York\"", "[window]\nsize = \"hour\"\n");
-    night.export().stream("web/app", &steady(at("2025-11-02T04:00:00Z")));
+    let night = Night::with(
+        "timezone = \"America/New_York\"",
+        "[window]\nsize = \"hour\"\n",
+    );
+    night
+        .export()
+        .stream("web/app", &steady(at("2025-11-02T04:00:00Z")));
     let answer = |hour: &str| {
         Parquet::read(night.dir.join(format!(
             "out/night/hourly_count/dt=2025-11-02/hh={hour}/hourly_count.parquet"
@@ -183,12 +204,18 @@ fn hours_are_partitions_of_two_levels() {
     // The hour that spring has not.
     night.run("2025-03-09T02").assert_code(2);
     // A day is no hour.
-    night.run("2025-11-02").assert_code(2).stderr_contains("T05");
+    night
+        .run("2025-11-02")
+        .assert_code(2)
+        .stderr_contains("T05");
 }
 
 #[test]
 fn weeks_and_months_are_whole() {
-    let night = Night::with("timezone = \"America/New_York\"", "[window]\nsize = \"week\"\n");
+    let night = Night::with(
+        "timezone = \"America/New_York\"",
+        "[window]\nsize = \"week\"\n",
+    );
     // Monday 2025-11-03 to Sunday 2025-11-09; the week before has the 25-hour day.
     let export = night.export();
     let monday = at("2025-10-27T04:00:00Z");
@@ -211,7 +238,9 @@ fn weeks_and_months_are_whole() {
     assert_eq!((events.len(), events[0], events[168]), (169, 1, 1));
 
     let job = night.dir.read_text("night.toml").replace("week", "month");
-    night.dir.write("month.toml", job.replace("\"night\"", "\"monthly\""));
+    night
+        .dir
+        .write("month.toml", job.replace("\"night\"", "\"monthly\""));
     let receipt = night
         .dir
         .logtally(["run", "month.toml", "--window", "2025-11", "--json"])
@@ -232,12 +261,19 @@ fn weeks_and_months_are_whole() {
 #[test]
 fn from_and_to_include_both_ends() {
     let night = Night::new();
-    night.export().stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
+    night
+        .export()
+        .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
     let finished = night.run_with(["--from", "2025-03-02", "--to", "2025-03-05"]);
     let finished = finished.assert_success();
     assert_eq!(
         receipts(&night),
-        ["2025-03-02.json", "2025-03-03.json", "2025-03-04.json", "2025-03-05.json"]
+        [
+            "2025-03-02.json",
+            "2025-03-03.json",
+            "2025-03-04.json",
+            "2025-03-05.json"
+        ]
     );
     // The closing table: a line for each window.
     for line in [
@@ -273,7 +309,9 @@ fn from_and_to_include_both_ends() {
 #[test]
 fn several_windows_are_one_json_document() {
     let night = Night::new();
-    night.export().stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
+    night
+        .export()
+        .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
     let finished = night.run_with(["--from", "2025-03-02", "--to", "2025-03-03", "--json"]);
     let printed = finished.assert_success().stdout_json();
     let runs = printed["runs"].as_array().expect("a list");
@@ -281,7 +319,10 @@ fn several_windows_are_one_json_document() {
     for (run, id) in runs.iter().zip(["2025-03-02", "2025-03-03"]) {
         assert_eq!(run["window"]["id"], id);
         assert_eq!(run["status"], "done");
-        assert_eq!(run, &night.dir.read_json(format!("out/night/runs/{id}.json")));
+        assert_eq!(
+            run,
+            &night.dir.read_json(format!("out/night/runs/{id}.json"))
+        );
     }
     assert_eq!(runs.len(), 2);
 }
@@ -289,7 +330,9 @@ fn several_windows_are_one_json_document() {
 #[test]
 fn the_last_days_are_those_that_ended() {
     let night = Night::new();
-    night.export().stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
+    night
+        .export()
+        .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
     let finished = night.run_with(["--last", "3d", "--json"]);
     let printed = finished.assert_success().stdout_json();
     let ids: Vec<&str> = printed["runs"]
@@ -309,7 +352,9 @@ fn the_last_days_are_those_that_ended() {
 #[test]
 fn yesterday_is_the_default() {
     let night = Night::new();
-    night.export().stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
+    night
+        .export()
+        .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
     night.run_with([]).assert_success();
     let yesterday = chrono::Utc::now().date_naive() - chrono::Days::new(1);
     assert_eq!(receipts(&night), [format!("{yesterday}.json")]);
@@ -326,7 +371,9 @@ fn today() -> String {
 #[test]
 fn a_window_that_has_not_ended_is_an_error_unless_provisional() {
     let night = Night::new();
-    night.export().stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
+    night
+        .export()
+        .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
     let today = today();
     night
         .run(&today)
@@ -348,7 +395,9 @@ fn a_window_that_has_not_ended_is_an_error_unless_provisional() {
 #[test]
 fn strict_says_when_an_answer_may_still_change() {
     let night = Night::new();
-    night.export().stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
+    night
+        .export()
+        .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
     let strict = ["--strict", "--provisional", "--window"];
     night
         .run_with(strict.into_iter().chain([today().as_str()]))
@@ -359,9 +408,10 @@ fn strict_says_when_an_answer_may_still_change() {
         .assert_success();
     // Ended, but events may still come.
     let job = night.dir.read_text("night.toml");
-    night
-        .dir
-        .write("night.toml", job + "[window]\nsettled_after = \"100000d\"\n");
+    night.dir.write(
+        "night.toml",
+        job + "[window]\nsettled_after = \"100000d\"\n",
+    );
     night
         .run_with(["--strict", "--window", "2025-03-03"])
         .assert_code(9);
@@ -373,7 +423,9 @@ fn a_failing_window_does_not_keep_the_others_from_being_done() {
     let export = night.export();
     export.stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
     // A folder is where the receipt of the second day belongs.
-    night.dir.write("out/night/runs/2025-03-03.json/in-the-way", "");
+    night
+        .dir
+        .write("out/night/runs/2025-03-03.json/in-the-way", "");
     let arguments = ["--from", "2025-03-02", "--to", "2025-03-04"];
     let finished = night.run_with(arguments);
     finished

@@ -1,6 +1,7 @@
 //! What the integration tests stand on: the program in a folder of its own, a server with AWS's interfaces,
 //! other people's readers, and exports in awkward shapes.
 
+pub mod cloud;
 pub mod events;
 pub mod export;
 pub mod job;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::{fs, io::Write};
 
@@ -27,12 +27,19 @@ pub struct Moto {
 }
 
 impl Moto {
+    /// The server that tests share whose buckets and log groups have names of their own. It ends with the process,
+    /// which closes its standard input.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Moto> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
     /// Starts a server and waits until it listens, about a second.
     pub fn start() -> Self {
         Self::start_with([])
     }
 
-    /// Starts a server with these environment variables too, such as `INITIAL_NO_AUTH_ACTION_COUNT`.
+    /// Starts a server with these environment variables too, such as those that `tools/moto_server.py` knows.
     pub fn start_with<const N: usize>(variables: [(&str, &str); N]) -> Self {
         let mut command = python::tool("moto_server.py");
         forget_aws(&mut command);
@@ -117,6 +124,51 @@ impl Moto {
             .env("AWS_DEFAULT_REGION", REGION)
             .stdin(fs::File::open(&input).expect("just written"));
         serde_json::from_str(&python::output(&mut command)).expect("aws.py prints a JSON list")
+    }
+
+    /// From now on every request needs credentials whose policies allow it.
+    pub fn enforce_policies(&self) {
+        let post = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], data=b'0').read()";
+        let url = format!("{}/moto-api/reset-auth", self.endpoint());
+        python::output(python::snippet(post).arg(url));
+    }
+
+    /// The access key and the secret of a new user with one policy: these actions on everything.
+    pub fn create_user(&self, name: &str, actions: &[&str]) -> [(&'static str, String); 2] {
+        let allow = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+        let policy = json!({"Version": "2012-10-17", "Statement": [allow]}).to_string();
+        let call = |operation: &str, arguments: Value| json!({"service": "iam", "operation": operation, "arguments": arguments});
+        let answers = self.calls(vec![
+            call("create_user", json!({"UserName": name})),
+            call(
+                "put_user_policy",
+                json!({"UserName": name, "PolicyName": "all", "PolicyDocument": policy}),
+            ),
+            call("create_access_key", json!({"UserName": name})),
+        ]);
+        let key = |part: &str| {
+            let text = answers[2]["AccessKey"][part].as_str();
+            text.expect("a key has two parts").to_owned()
+        };
+        [
+            ("AWS_ACCESS_KEY_ID", key("AccessKeyId")),
+            ("AWS_SECRET_ACCESS_KEY", key("SecretAccessKey")),
+        ]
+    }
+
+    /// The export tasks of log groups whose names contain a text, as the service describes them.
+    pub fn export_tasks(&self, of: &str) -> Vec<Value> {
+        let answer = self.call("logs", "describe_export_tasks", json!({}));
+        let tasks = answer["exportTasks"].as_array().cloned();
+        tasks
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|task| {
+                task["logGroupName"]
+                    .as_str()
+                    .is_some_and(|group| group.contains(of))
+            })
+            .collect()
     }
 
     pub fn create_bucket(&self, bucket: &str) {
