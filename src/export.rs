@@ -18,8 +18,8 @@ use chrono::{DateTime, Utc};
 use object_store::path::Path;
 
 use crate::error::Result;
+use crate::layout::LogObject;
 use crate::progress::Progress;
-use crate::scan::LogObject;
 use crate::window::Window;
 
 /// What an exporter is asked for.

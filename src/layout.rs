@@ -11,11 +11,12 @@
 use std::borrow::Cow;
 
 use chrono::DateTime;
+use object_store::ObjectMeta;
 use object_store::path::Path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::error::{Error, Result};
-use crate::window::{Size, Window};
+use crate::window::{Range, Size, Window};
 
 /// What a log group's or stream's name keeps of itself in a key; every other byte is percent-encoded, the slash too.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -108,6 +109,31 @@ pub fn exported_object(attempt: &Path, task_id: &str, stream: &str, number: usiz
 /// A stream's name as CloudWatch writes it into a key: `/` becomes `-`.
 fn exported_stream(stream: &str) -> String {
     stream.replace('/', "-")
+}
+
+/// An exported object and what its place says about its events.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogObject {
+    /// Its key, size and ETag.
+    pub meta: ObjectMeta,
+    /// The log group, where it is known.
+    pub log_group: Option<String>,
+    /// The log stream.
+    pub log_stream: String,
+    /// Only these of its events, where not all of them.
+    pub range: Option<Range>,
+}
+
+impl LogObject {
+    /// `None` where the object is not one that holds events.
+    pub fn new(meta: ObjectMeta, log_group: Option<&str>) -> Option<Self> {
+        holds_events(&meta.location).then(|| Self {
+            log_group: log_group.map(str::to_owned),
+            log_stream: stream_of(&meta.location).unwrap_or_default(),
+            meta,
+            range: None,
+        })
+    }
 }
 
 /// Whether the object holds exported events: CloudWatch's write test and neighbours that are not gzip do not.

@@ -25,6 +25,7 @@ use crate::aws::s3::{Bucket, Uploaded};
 use crate::aws::{Account, Aws};
 use crate::error::{Class, Error, Result};
 use crate::job::Location;
+use crate::layout::LogObject;
 
 pub use crate::aws::s3::Condition;
 
@@ -248,6 +249,18 @@ impl Store {
             .map_err(|error| self.failed("list", prefix, error))?;
         objects.sort_by(|a, b| a.location.cmp(&b.location));
         Ok(objects)
+    }
+
+    /// Every exported object below `prefix`, by key. Neighbours that hold no events are left alone.
+    pub async fn list_logs(
+        &self,
+        prefix: &Path,
+        log_group: Option<&str>,
+    ) -> Result<Vec<LogObject>> {
+        let objects = self.list(prefix).await?.into_iter();
+        Ok(objects
+            .filter_map(|meta| LogObject::new(meta, log_group))
+            .collect())
     }
 
     /// The object's description; `None` where there is none.

@@ -15,9 +15,10 @@ use crate::aws::Account;
 use crate::error::{Class, Error, Result};
 use crate::export::staging;
 use crate::job::{self, AwsSettings, Job, Location, Source};
+use crate::layout::LogObject;
 use crate::query::Session;
 use crate::run::{self, Environment};
-use crate::scan::{LogObject, LogsTable};
+use crate::scan::LogsTable;
 use crate::store::Store;
 use crate::window::{Range, Size, Window};
 

@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ExportRequest, ExportedGroup};
 use crate::error::{Class, Error, Result};
-use crate::layout;
-use crate::scan::{self, LogObject};
+use crate::layout::{self, LogObject};
 use crate::store::{Body, Condition, Store};
 use crate::window::{Range, Window};
 
@@ -58,7 +57,7 @@ pub async fn complete(
     attempt: &Path,
     mut manifest: Manifest,
 ) -> Result<ExportedGroup> {
-    let objects = scan::list(store, attempt, Some(&manifest.log_group)).await?;
+    let objects = store.list_logs(attempt, Some(&manifest.log_group)).await?;
     manifest.objects = objects
         .iter()
         .map(|object| ManifestObject {

@@ -21,9 +21,9 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPu
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
-use super::LogObject;
 use super::fetch::{Fetcher, ObjectCache};
 use super::source::{LogSource, TextBudget, file_schema};
+use crate::layout::LogObject;
 use crate::store::Store;
 use crate::window::Range;
 use object_store::ObjectMeta;

@@ -14,7 +14,11 @@ fn answer(cloud: &Cloud, query: &str) -> Parquet {
     let (day, _) = recent_day();
     let key = format!("logtally/night/{query}/dt={day}/{query}.parquet");
     let bytes = cloud.moto.get_object(&cloud.answers(), &key);
-    Parquet::read(cloud.dir.write(format!("downloaded/{query}.parquet"), bytes))
+    Parquet::read(
+        cloud
+            .dir
+            .write(format!("downloaded/{query}.parquet"), bytes),
+    )
 }
 
 #[test]
@@ -98,7 +102,10 @@ fn logs_become_answers_on_s3() {
         };
         assert_eq!(head["ContentLength"], output["bytes"], "{key}");
         assert_eq!(head["ETag"], output["etag"], "{key}");
-        assert_eq!(format!("logtally/{}", output["key"].as_str().expect("a text")), *key);
+        assert_eq!(
+            format!("logtally/{}", output["key"].as_str().expect("a text")),
+            *key
+        );
     }
     let stored = cloud
         .moto
@@ -108,7 +115,9 @@ fn logs_become_answers_on_s3() {
 
     // The exported windows can be asked more, and so can the objects themselves.
     let by_group = "SELECT log_group, log_stream, count(*) AS n FROM logs GROUP BY 1, 2 ORDER BY 1";
-    let asked = cloud.logtally(["query", JOB, "--format", "json", by_group]).run();
+    let asked = cloud
+        .logtally(["query", JOB, "--format", "json", by_group])
+        .run();
     assert_eq!(
         asked.assert_success().stdout_json(),
         json!([
@@ -162,7 +171,10 @@ fn what_is_done_is_skipped_and_force_does_it_again() {
     let exported = cloud.receipt(["--force=export"]);
     assert_eq!(cloud.tasks().len(), 4);
     assert_eq!(exported["exports"][0]["reused"], false);
-    assert_ne!(exported["exports"][0]["task_id"], first["exports"][0]["task_id"]);
+    assert_ne!(
+        exported["exports"][0]["task_id"],
+        first["exports"][0]["task_id"]
+    );
     assert_eq!(exported["read"], forced["read"]);
 
     // A changed question needs no new export.
@@ -179,11 +191,18 @@ fn plan_reads_and_writes_nothing() {
     plan.assert_success()
         .stdout_contains("/aws/lambda/planned-api")
         .stdout_contains("/aws/lambda/planned-worker")
-        .stdout_contains(&format!("s3://planned-answers/logtally/night/runs/{day}.json"));
+        .stdout_contains(&format!(
+            "s3://planned-answers/logtally/night/runs/{day}.json"
+        ));
     assert!(!plan.stdout.contains("/ecs/planned"), "{plan}");
-    let plan = cloud.logtally(["plan", JOB, "--window", &day, "--json"]).run();
+    let plan = cloud
+        .logtally(["plan", JOB, "--window", &day, "--json"])
+        .run();
     let plan = plan.assert_success().stdout_json();
-    assert_eq!(plan["log_groups"], json!(["/aws/lambda/planned-api", "/aws/lambda/planned-worker"]));
+    assert_eq!(
+        plan["log_groups"],
+        json!(["/aws/lambda/planned-api", "/aws/lambda/planned-worker"])
+    );
     assert_eq!(plan["windows"][0]["id"], json!(day));
     assert_eq!(cloud.tasks(), Vec::<Value>::new());
     assert_eq!(cloud.moto.keys(&cloud.logs(), ""), Vec::<String>::new());
@@ -196,10 +215,30 @@ fn what_is_wrong_is_found_before_anything_is_asked_for() {
     let job = cloud.dir.read_text(JOB);
     let chart = "[[query]]\nname = \"q\"\nsql = \"q.sql\"\n[[query.chart]]\nkind = \"bar\"\nx = \"hour\"\ny = \"evnts\"\n";
     for (more, sql, code, expected) in [
-        ("[[query]]\nname = \"q\"\nsql = \"q.sql\"\n", "SELECT\n  mesage\nFROM logs", 6, "q.sql:2"),
-        ("[[query]]\nname = \"q\"\nsql = \"q.sql\"\n", "SELECT FROM WHERE", 6, "q.sql"),
-        (chart, "SELECT hour_local AS hour, events FROM hourly_count", 2, "evnts"),
-        (chart, "SELECT hour_local AS hour, message AS evnts FROM hourly_count, logs", 2, "expected a number"),
+        (
+            "[[query]]\nname = \"q\"\nsql = \"q.sql\"\n",
+            "SELECT\n  mesage\nFROM logs",
+            6,
+            "q.sql:2",
+        ),
+        (
+            "[[query]]\nname = \"q\"\nsql = \"q.sql\"\n",
+            "SELECT FROM WHERE",
+            6,
+            "q.sql",
+        ),
+        (
+            chart,
+            "SELECT hour_local AS hour, events FROM hourly_count",
+            2,
+            "evnts",
+        ),
+        (
+            chart,
+            "SELECT hour_local AS hour, message AS evnts FROM hourly_count, logs",
+            2,
+            "expected a number",
+        ),
     ] {
         cloud.dir.write("q.sql", sql);
         cloud.dir.write(JOB, format!("{job}{more}"));
@@ -207,9 +246,21 @@ fn what_is_wrong_is_found_before_anything_is_asked_for() {
     }
     cloud.dir.write(JOB, &job);
     for (from, to, expected) in [
-        ("/aws/lambda/early-*", "/aws/lambda/early-nope", "/aws/lambda/early-nope"),
-        ("/aws/lambda/early-*", "/aws/lambda/nope-*", "/aws/lambda/nope-*"),
-        ("\"/aws/lambda/early-*\"", "\"/aws/lambda/early-*\", \"/ecs/nope\"", "/ecs/nope"),
+        (
+            "/aws/lambda/early-*",
+            "/aws/lambda/early-nope",
+            "/aws/lambda/early-nope",
+        ),
+        (
+            "/aws/lambda/early-*",
+            "/aws/lambda/nope-*",
+            "/aws/lambda/nope-*",
+        ),
+        (
+            "\"/aws/lambda/early-*\"",
+            "\"/aws/lambda/early-*\", \"/ecs/nope\"",
+            "/ecs/nope",
+        ),
         ("s3://early-logs", "s3://early-nope", "early-nope"),
         ("s3://early-answers", "s3://early-nope", "early-nope"),
     ] {
@@ -285,8 +336,14 @@ fn region_endpoint_and_credentials_come_from_a_profile() {
             .env("AWS_CONFIG_FILE", cloud.dir.join("aws-config"))
     };
     let by_variable = run().env("AWS_PROFILE", "nightly").run();
-    assert_eq!(by_variable.assert_success().stdout_json()["read"]["events"], 98);
-    cloud.edit("kind = \"cloudwatch\"", "kind = \"cloudwatch\"\nprofile = \"nightly\"");
+    assert_eq!(
+        by_variable.assert_success().stdout_json()["read"]["events"],
+        98
+    );
+    cloud.edit(
+        "kind = \"cloudwatch\"",
+        "kind = \"cloudwatch\"\nprofile = \"nightly\"",
+    );
     let by_job = run().run();
     assert_eq!(by_job.assert_success().stdout_json()["read"]["events"], 98);
     cloud.edit("\"nightly\"", "\"missing\"");
@@ -304,7 +361,10 @@ fn the_endpoint_of_s3_may_be_its_own() {
         .env("AWS_ENDPOINT_URL_S3", cloud.moto.endpoint())
         .env("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", cloud.moto.endpoint())
         .run();
-    assert_eq!(finished.assert_success().stdout_json()["read"]["events"], 98);
+    assert_eq!(
+        finished.assert_success().stdout_json()["read"]["events"],
+        98
+    );
 }
 
 #[test]
@@ -320,7 +380,8 @@ fn refused_permissions_say_which_side_refused() {
         &["logs:*", "s3:GetObject", "s3:ListBucket", "s3:GetBucketAcl"],
     );
     moto.enforce_policies();
-    let run = |user: &[(&'static str, String); 2]| cloud.program(["--json"]).envs(user.clone()).run();
+    let run =
+        |user: &[(&'static str, String); 2]| cloud.program(["--json"]).envs(user.clone()).run();
 
     run(&no_logs).assert_code(4).stderr_contains("log groups");
     run(&no_export)
@@ -341,7 +402,10 @@ fn refused_permissions_say_which_side_refused() {
     ];
     let finished = run(&unknown);
     assert!(matches!(finished.code(), Some(4 | 7)), "{finished}");
-    assert_eq!(run(&everything).assert_success().stdout_json()["read"]["events"], 98);
+    assert_eq!(
+        run(&everything).assert_success().stdout_json()["read"]["events"],
+        98
+    );
 }
 
 #[test]
@@ -429,19 +493,32 @@ fn somebody_elses_export_is_read_from_s3() {
     );
     moto.put_folder("foreign-logs", "exported/logs", folder.path());
     cloud.edit("kind = \"cloudwatch\"", "kind = \"exported\"");
-    cloud.edit("log_groups = [\"/aws/lambda/foreign-*\"]", "log_group = \"/ecs/web\"");
-    cloud.edit("staging = \"s3://foreign-logs/exports\"", "path = \"s3://foreign-logs/exported/logs/\"");
+    cloud.edit(
+        "log_groups = [\"/aws/lambda/foreign-*\"]",
+        "log_group = \"/ecs/web\"",
+    );
+    cloud.edit(
+        "staging = \"s3://foreign-logs/exports\"",
+        "path = \"s3://foreign-logs/exported/logs/\"",
+    );
     let receipt = cloud.receipt([]);
     assert_eq!(receipt["read"]["events"], 2);
     assert_eq!(receipt["exports"][0]["log_group"], "/ecs/web");
-    assert_eq!(answer(&cloud, "hourly_count").integers("events")[..3], [1, 1, 0]);
+    assert_eq!(
+        answer(&cloud, "hourly_count").integers("events")[..3],
+        [1, 1, 0]
+    );
 
     let ask = |location: &str| {
         let sql = "SELECT log_stream, message FROM logs ORDER BY timestamp";
-        cloud.logtally(["query", location, "--format", "json", sql]).run()
+        cloud
+            .logtally(["query", location, "--format", "json", sql])
+            .run()
     };
     assert_eq!(
-        ask("s3://foreign-logs/exported").assert_success().stdout_json(),
+        ask("s3://foreign-logs/exported")
+            .assert_success()
+            .stdout_json(),
         json!([
             {"log_stream": "2026/11/20/[$LATEST]8384fc4f4204e4521a5c7742b76ea1ef", "message": "first"},
             {"log_stream": "web~app #7", "message": "한글"},
@@ -498,15 +575,28 @@ fn a_large_answer_goes_up_in_parts() {
     assert!(bytes > 33 << 20, "{bytes} bytes are no large answer");
     assert_eq!(output["rows"], 1_200_000);
     let key = format!("logtally/night/large/dt={day}/large.parquet");
-    let head = moto.call("s3", "head_object", json!({"Bucket": "large-answers", "Key": key}));
+    let head = moto.call(
+        "s3",
+        "head_object",
+        json!({"Bucket": "large-answers", "Key": key}),
+    );
     assert_eq!(head["ContentLength"], bytes);
     assert_eq!(head["ETag"], output["etag"]);
     assert_eq!(head["ContentType"], "application/vnd.apache.parquet");
     // So many parts, as S3 writes it into the tag.
-    let etag = head["ETag"].as_str().expect("a text").trim_matches('"').to_owned();
-    assert!(etag.split_once('-').is_some_and(|(_, parts)| parts != "1"), "{etag}");
+    let etag = head["ETag"]
+        .as_str()
+        .expect("a text")
+        .trim_matches('"')
+        .to_owned();
+    assert!(
+        etag.split_once('-').is_some_and(|(_, parts)| parts != "1"),
+        "{etag}"
+    );
 
-    let file = cloud.dir.write("large.parquet", moto.get_object("large-answers", &key));
+    let file = cloud
+        .dir
+        .write("large.parquet", moto.get_object("large-answers", &key));
     let whole = "import duckdb, sys; print(duckdb.execute(\"SELECT count(*), sum(n), count(DISTINCT hash), min(length(hash)) FROM read_parquet(?)\", [sys.argv[1]]).fetchall())";
     let mut python = crate::support::python::snippet(whole);
     assert_eq!(
@@ -516,7 +606,11 @@ fn a_large_answer_goes_up_in_parts() {
 
     // It is replaced as a whole too, and leaves no parts behind.
     cloud.receipt(["--force"]);
-    let unfinished = moto.call("s3", "list_multipart_uploads", json!({"Bucket": "large-answers"}));
+    let unfinished = moto.call(
+        "s3",
+        "list_multipart_uploads",
+        json!({"Bucket": "large-answers"}),
+    );
     assert!(unfinished["Uploads"].is_null(), "{unfinished}");
 }
 
@@ -557,7 +651,11 @@ fn names_and_globs_may_overlap() {
         .collect();
     assert_eq!(
         groups,
-        ["/aws/lambda/overlap-api", "/aws/lambda/overlap-worker", "/ecs/overlap"]
+        [
+            "/aws/lambda/overlap-api",
+            "/aws/lambda/overlap-worker",
+            "/ecs/overlap"
+        ]
     );
     assert_eq!(receipt["read"]["events"], 99);
     assert_eq!(cloud.tasks().len(), 3);

@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use logtally::aws::{Account, Aws};
 use logtally::job::{self, AwsSettings, Location};
 use logtally::query::{Engine, Session};
-use logtally::scan::{self, LogsTable};
+use logtally::scan::LogsTable;
 use logtally::store::Stores;
 use logtally::window::{Size, Window};
 
@@ -93,7 +93,7 @@ async fn hours_add_up_in_every_zone_over_a_change_of_its_clocks() {
             .open(&Location::Local(root), Account::Source)
             .await
             .unwrap();
-        let objects = scan::list(&store, store.root(), None).await.unwrap();
+        let objects = store.list_logs(store.root(), None).await.unwrap();
         let logs = LogsTable::new(&store, objects, range, engine.pool());
         let session = engine
             .session(zone)

@@ -50,7 +50,11 @@ impl<'a> Cloud<'a> {
                 (midnight + DAY, "after"),
             ],
         );
-        moto.put_events(&format!("/ecs/{name}"), "other", &[(midnight, "not asked for")]);
+        moto.put_events(
+            &format!("/ecs/{name}"),
+            "other",
+            &[(midnight, "not asked for")],
+        );
         cloud
     }
 
@@ -99,9 +103,7 @@ use = "hourly_count"
 
     /// The program, with the server as its AWS.
     pub fn logtally<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Program {
-        self.dir
-            .logtally(arguments)
-            .envs(self.moto.environment())
+        self.dir.logtally(arguments).envs(self.moto.environment())
     }
 
     /// `logtally run` for [`recent_day`] with these arguments more, to its end.

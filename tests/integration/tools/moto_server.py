@@ -23,47 +23,59 @@ GROUP_AGE = dt.timedelta(days=float(os.environ.get("GROUP_AGE_DAYS", "30")))
 EXPORT_TASK_SECONDS = float(os.environ.get("EXPORT_TASK_SECONDS", "0"))
 
 
-class AgedGroup(logs.LogGroup):
-    def __init__(self, *arguments, **named):
-        super().__init__(*arguments, **named)
-        self.creation_time -= GROUP_AGE
+# moto files every subclass of its own under the module that it is in, so its methods are replaced instead.
+make_group = logs.LogGroup.__init__
+export = logs.LogsBackend.create_export_task
+describe = logs.LogsBackend.describe_export_tasks
 
 
-class SlowBackend(logs.LogsBackend):
+def make_aged_group(group, *arguments, **named):
+    make_group(group, *arguments, **named)
+    group.creation_time -= GROUP_AGE
+
+
+def begin_export(backend, taskName, logGroupName, destination, destinationPrefix, fromTime, to):
+    # An interval that ends before it begins exports nothing; what is wrong with the request is said all the same.
+    task_id = export(backend, taskName, logGroupName, destination, destinationPrefix, 1, 0)
+    task = backend.export_tasks[task_id]
+    task.from_time, task.to = fromTime, to
+    task.began = time.monotonic()
+    advance(backend, task)
+    return task_id
+
+
+def describe_advanced(backend, task_id):
+    for task in list(backend.export_tasks.values()):
+        advance(backend, task)
+    return describe(backend, task_id)
+
+
+def advance(backend, task):
     """Does moto's own export, which is over at once, when the task's time has come."""
-
-    def create_export_task(self, taskName, logGroupName, destination, destinationPrefix, fromTime, to):
-        # An interval that ends before it begins exports nothing; what is wrong with the request is said all the same.
-        task_id = super().create_export_task(taskName, logGroupName, destination, destinationPrefix, 1, 0)
-        task = self.export_tasks[task_id]
-        task.from_time, task.to = fromTime, to
-        task.began = time.monotonic()
-        self.advance(task)
-        return task_id
-
-    def describe_export_tasks(self, task_id):
-        for task in list(self.export_tasks.values()):
-            self.advance(task)
-        return super().describe_export_tasks(task_id)
-
-    def advance(self, task):
-        if task.status["code"] == "COMPLETED":
-            return
-        elapsed = time.monotonic() - task.began
-        if elapsed < EXPORT_TASK_SECONDS:
-            code = "PENDING" if elapsed < EXPORT_TASK_SECONDS / 2 else "RUNNING"
-            task.status = {"code": code, "message": ""}
-            return
-        done = super().create_export_task(
-            task.task_name, task.log_group_name, task.destination, task.destination_prefix, task.from_time, task.to
-        )
-        task.status = self.export_tasks.pop(done).status
+    if task.status["code"] == "COMPLETED":
+        return
+    elapsed = time.monotonic() - task.began
+    if elapsed < EXPORT_TASK_SECONDS:
+        code = "PENDING" if elapsed < EXPORT_TASK_SECONDS / 2 else "RUNNING"
+        task.status = {"code": code, "message": ""}
+        return
+    done = export(
+        backend,
+        task.task_name,
+        task.log_group_name,
+        task.destination,
+        task.destination_prefix,
+        task.from_time,
+        task.to,
+    )
+    task.status = backend.export_tasks.pop(done).status
 
 
 def main():
-    logs.LogGroup = AgedGroup
+    logs.LogGroup.__init__ = make_aged_group
     if EXPORT_TASK_SECONDS:
-        logs.logs_backends.backend = SlowBackend
+        logs.LogsBackend.create_export_task = begin_export
+        logs.LogsBackend.describe_export_tasks = describe_advanced
     # Port 0: the system chooses, so that servers started at the same time never want the same one.
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
