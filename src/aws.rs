@@ -6,3 +6,12 @@ pub mod s3;
 mod config;
 
 pub use config::{Account, Aws};
+
+/// The last cause of an error, which is the one that a person understands: `Connection refused (os error 111)`.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
+}

@@ -51,11 +51,17 @@ Exit codes:
 #[derive(Debug, Args)]
 struct Verbosity {
     /// Say only what went wrong
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "On stderr"
+    )]
     quiet: bool,
 
     /// Say more; twice for everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "On stderr")]
     verbose: u8,
 }
 
@@ -63,7 +69,7 @@ struct Verbosity {
 enum Command {
     /// Do a job: export, ask, write Parquet, charts and a receipt
     Run(run::RunArgs),
-    /// Show what `run` would do; reads, writes nothing
+    /// Show what `run` would do, and do nothing
     Plan(plan::PlanArgs),
     /// Ask a question in SQL over a job's exported windows, or over exported objects
     Query(query::QueryArgs),
@@ -74,7 +80,8 @@ enum Command {
 /// Which windows, for the commands that take several.
 #[derive(Debug, Args)]
 struct WindowArgs {
-    /// The window: 2026-11-21, 2026-11-21T05, 2026-W47 or 2026-11, as the job's size is; or yesterday
+    /// The window: 2026-11-21, 2026-11-21T05, 2026-W47 or 2026-11, as the job's size is; or last, the
+    /// last one that ended (yesterday means the same)
     #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to", "last"])]
     window: Option<String>,
 

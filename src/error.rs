@@ -187,6 +187,7 @@ fn tidy(message: &str) -> String {
         "SQL error: ",
         "Execution error: ",
         "Arrow error: ",
+        "This feature is not implemented: ",
     ] {
         text = text.strip_prefix(prefix).unwrap_or(text);
     }
@@ -196,7 +197,11 @@ fn tidy(message: &str) -> String {
     {
         text = inner;
     }
-    text.to_owned()
+    if text == "The context currently only supports a single SQL statement" {
+        return "several statements: expected one question".to_owned();
+    }
+    // The engine's own names for the one place where tables are.
+    text.replace("datafusion.public.", "")
 }
 
 #[cfg(test)]

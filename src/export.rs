@@ -38,7 +38,7 @@ pub struct ExportRequest<'a> {
 pub struct Exported {
     /// One for each log group, in the order of their names.
     pub groups: Vec<ExportedGroup>,
-    /// Log groups that can have no event of the window, since they were made after it.
+    /// Log groups that can have no event of the window, since they were made two weeks after it or later.
     pub skipped: Vec<String>,
 }
 

@@ -98,6 +98,8 @@ pub struct WindowRule {
     pub default: DefaultWindow,
     /// A window that ended longer ago than this is settled.
     pub settled_after: Duration,
+    /// A run of the default window also redoes up to so many earlier ones that were provisional and have settled.
+    pub lookback: u32,
 }
 
 /// The window that a run takes when it is told none.

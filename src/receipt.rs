@@ -32,6 +32,8 @@ pub struct Receipt {
     pub seconds: BTreeMap<String, f64>,
     /// A hash of everything in the job that decides the answers.
     pub job_sha256: String,
+    /// A hash of what in the job decides the events.
+    pub source_sha256: String,
     /// The version of this program.
     pub version: String,
 }

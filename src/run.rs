@@ -6,6 +6,7 @@ mod question;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use object_store::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -24,7 +25,7 @@ use crate::progress::Progress;
 use crate::query::Engine;
 use crate::receipt::{Receipt, WindowReport};
 use crate::store::{Store, Stores};
-use crate::window::{Range, Span, Unit, Window};
+use crate::window::{Range, Span, Unit, Window, is_last_ended};
 
 pub use execute::{Outcome, execute};
 
@@ -49,7 +50,7 @@ pub struct Environment {
 pub enum Selection {
     /// The job's default.
     Default,
-    /// The one with this id, or `yesterday`: the last that ended.
+    /// The one with this id, or `yesterday` or `last`: the last that ended.
     Id(String),
     /// From one id to another, both included.
     FromTo(String, String),
@@ -91,6 +92,8 @@ pub struct Plan {
     pub windows: Vec<WindowPlan>,
     /// A hash of everything in the job that decides the answers.
     pub job_sha256: String,
+    /// A hash of what in the job decides the events.
+    pub source_sha256: String,
 }
 
 /// What a run will do with a window.
@@ -110,6 +113,7 @@ pub struct WindowPlan {
     #[serde(skip)]
     pub last: Option<Receipt>,
     /// Whether its charts become the latest.
+    #[serde(skip)]
     pub is_latest: bool,
 }
 
@@ -129,7 +133,7 @@ pub enum Action {
 /// asked for.
 pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Result<Plan> {
     let now = environment.clock.now();
-    let windows = select(job, request, now)?;
+    let mut windows = select(job, request, now)?;
     let representative = windows.first().map_or(Range::ALL, Window::range);
     question::check_all(&environment.engine, job, representative).await?;
 
@@ -141,6 +145,10 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
     let job_sha256 = fingerprint(job);
     let done = done_windows(&output, job).await?;
     let newest_done = done.last().copied();
+    if request.selection == Selection::Default {
+        let earlier = settled_since(&output, job, &windows, &done, now).await?;
+        windows.splice(0..0, earlier);
+    }
 
     let mut plans = Vec::with_capacity(windows.len());
     for window in windows {
@@ -158,13 +166,14 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
             _ if provisional => Action::ExportAndCompute,
             _ => Action::Compute,
         };
+        let is_latest = newest_done.is_none_or(|newest| newest <= window.unit());
         plans.push(WindowPlan {
-            outputs: keys(&output, job, &window)
+            outputs: keys(&output, job, &window, is_latest)
                 .iter()
                 .map(|key| output.display(key))
                 .collect(),
             report: window_report(&window, provisional),
-            is_latest: newest_done.is_none_or(|newest| newest <= window.unit()),
+            is_latest,
             window,
             action,
             last,
@@ -175,6 +184,7 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
         log_groups,
         windows: plans,
         job_sha256,
+        source_sha256: source_fingerprint(job),
     })
 }
 
@@ -187,7 +197,7 @@ pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Wi
             DefaultWindow::LastEnded => vec![Window::last_ended(size, zone, now)?],
             DefaultWindow::Id(id) => vec![Window::parse(size, zone, id)?],
         },
-        Selection::Id(id) if id == "yesterday" => vec![Window::last_ended(size, zone, now)?],
+        Selection::Id(id) if is_last_ended(id) => vec![Window::last_ended(size, zone, now)?],
         Selection::Id(id) => vec![Window::parse(size, zone, id)?],
         Selection::Last(span) => Window::last_of(size, zone, *span, now)?,
         Selection::FromTo(from, to) => {
@@ -210,6 +220,37 @@ pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Wi
         )));
     }
     Ok(windows)
+}
+
+/// The earlier windows, up to the job's `lookback`, whose answers are provisional although they have settled since.
+async fn settled_since(
+    output: &Store,
+    job: &Job,
+    windows: &[Window],
+    done: &[Unit],
+    now: DateTime<Utc>,
+) -> Result<Vec<Window>> {
+    let (size, zone) = (job.window.size, job.timezone);
+    let mut earlier = Vec::new();
+    let Some(first) = windows.first() else {
+        return Ok(earlier);
+    };
+    for back in (1..=job.window.lookback).rev() {
+        let unit = i32::try_from(back)
+            .ok()
+            .and_then(|back| first.unit().step(size, -back));
+        let Some(unit) = unit.filter(|unit| done.binary_search(unit).is_ok()) else {
+            continue;
+        };
+        let window = Window::new(size, zone, unit)?;
+        let was_provisional = read_receipt(output, job, &window)
+            .await?
+            .is_some_and(|receipt| receipt.window.provisional);
+        if was_provisional && !is_provisional(job, &window, now) {
+            earlier.push(window);
+        }
+    }
+    Ok(earlier)
 }
 
 /// Whether late events may still come.
@@ -275,7 +316,7 @@ async fn read_receipt(output: &Store, job: &Job, window: &Window) -> Result<Opti
 }
 
 /// Everything that a run of the window writes, the receipt last.
-fn keys(output: &Store, job: &Job, window: &Window) -> Vec<object_store::path::Path> {
+fn keys(output: &Store, job: &Job, window: &Window, is_latest: bool) -> Vec<Path> {
     let (root, name) = (output.root(), job.name.as_str());
     let mut keys = Vec::new();
     for query in &job.queries {
@@ -283,15 +324,15 @@ fn keys(output: &Store, job: &Job, window: &Window) -> Vec<object_store::path::P
         keys.push(layout::answer(root, name, query_name, window));
         for chart in &query.charts {
             for format in &chart.formats {
-                let extension = ImageFormat::extension(*format);
+                let (chart, extension) = (chart.name.as_str(), ImageFormat::extension(*format));
                 keys.push(layout::chart(
-                    root,
-                    name,
-                    query_name,
-                    chart.name.as_str(),
-                    window,
-                    extension,
+                    root, name, query_name, chart, window, extension,
                 ));
+                if is_latest {
+                    keys.push(layout::latest_chart(
+                        root, name, query_name, chart, extension,
+                    ));
+                }
             }
         }
     }
@@ -299,36 +340,54 @@ fn keys(output: &Store, job: &Job, window: &Window) -> Vec<object_store::path::P
     keys
 }
 
-/// A hash of everything in the job that decides the answers; another one means that they are to be computed anew.
-fn fingerprint(job: &Job) -> String {
-    let mut hash = Sha256::new();
-    let mut add = |text: &str| {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    };
-    add(job.timezone.name());
-    add(&format!("{:?}", job.window.size));
+/// A hash of texts, told apart by their lengths.
+#[derive(Default)]
+struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    fn add(&mut self, text: &str) {
+        self.0.update((text.len() as u64).to_le_bytes());
+        self.0.update(text);
+    }
+
+    fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
+
+/// A hash of what in the job decides which events there are.
+fn source_fingerprint(job: &Job) -> String {
+    let mut hash = Fingerprint::default();
+    hash.add(job.timezone.name());
+    hash.add(&job.window.size.to_string());
     match &job.source {
         Source::CloudWatch(source) => {
             for group in &source.log_groups {
-                add(group.as_str());
+                hash.add(group.as_str());
             }
-            add(source.log_stream_prefix.as_deref().unwrap_or_default());
+            hash.add(source.log_stream_prefix.as_deref().unwrap_or_default());
         }
         Source::Exported { path, log_group } => {
-            add(&path.to_string());
-            add(log_group.as_deref().unwrap_or_default());
+            hash.add(&path.to_string());
+            hash.add(log_group.as_deref().unwrap_or_default());
         }
-        Source::Directory { path, .. } => add(&path.to_string_lossy()),
+        Source::Directory { path, .. } => hash.add(&path.to_string_lossy()),
     }
+    hash.finish()
+}
+
+/// A hash of everything in the job that decides the answers; another one means that they are to be computed anew.
+fn fingerprint(job: &Job) -> String {
+    let mut hash = Fingerprint::default();
+    hash.add(&source_fingerprint(job));
     for query in &job.queries {
-        add(query.name.as_str());
-        add(&query.sql);
+        hash.add(query.name.as_str());
+        hash.add(&query.sql);
         for chart in &query.charts {
-            add(&format!("{chart:?}"));
+            hash.add(&format!("{chart:?}"));
         }
     }
-    hex(&hash.finalize())
+    hash.finish()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -371,16 +430,29 @@ pub async fn source_store(environment: &Environment, job: &Job) -> Result<Store>
     environment.stores.open(location, Account::Source).await
 }
 
-/// An export that shrank since the last run is one that retention has eaten from: it must not replace the answer.
-fn refuse_shrunk(last: Option<&Receipt>, events: u64, force: Force, window: &Window) -> Result<()> {
+/// An export of the same source that shrank since the last run is one that retention has eaten from: it must not
+/// replace the answer.
+fn refuse_shrunk(
+    last: Option<&Receipt>,
+    plan: &Plan,
+    events: u64,
+    force: Force,
+    window: &Window,
+) -> Result<()> {
     match last {
-        Some(last) if force == Force::No && events < last.read.events => Err(Error::new(
-            Class::Source,
-            format!(
-                "window {window} now has {events} events, the last run had {}: its answers stay as they are, since retention may have deleted events. --force replaces them",
-                last.read.events
-            ),
-        )),
+        Some(last)
+            if force == Force::No
+                && last.source_sha256 == plan.source_sha256
+                && events < last.read.events =>
+        {
+            Err(Error::new(
+                Class::Source,
+                format!(
+                    "window {window} now has {events} events, the last run had {}: its answers stay as they are, since retention may have deleted events. --force replaces them",
+                    last.read.events
+                ),
+            ))
+        }
         _ => Ok(()),
     }
 }

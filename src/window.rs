@@ -413,6 +413,11 @@ impl fmt::Display for Span {
     }
 }
 
+/// Whether the text stands for the last window that ended, rather than being an id.
+pub fn is_last_ended(text: &str) -> bool {
+    matches!(text, "yesterday" | "last")
+}
+
 /// The first instant whose local time is at or after `local`; `None` at the end of the calendar.
 ///
 /// Of a local time that occurs twice it is the earlier instant, and of one that was skipped the instant of the skip.

@@ -3,10 +3,10 @@
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::Config;
 use aws_sdk_cloudwatchlogs::config::retry::RetryConfig;
-use aws_sdk_cloudwatchlogs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::types::ExportTaskStatusCode;
 
-use super::{Account, Aws};
+use super::{Account, Aws, root_cause};
 use crate::error::Result;
 
 /// A log group, as far as an export wants to know it.
@@ -280,7 +280,7 @@ where
     let message = match error.as_service_error().and_then(|e| e.meta().message()) {
         Some(message) if code.is_empty() => message.to_owned(),
         Some(message) => format!("{message} ({code})"),
-        None => DisplayErrorContext(&error).to_string(),
+        None => format!("no answer from CloudWatch Logs: {}", root_cause(&error)),
     };
     ServiceError { kind, message }
 }

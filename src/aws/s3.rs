@@ -4,12 +4,12 @@ use std::path::Path as FilePath;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::RequestChecksumCalculation;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use object_store::aws::AmazonS3Builder;
 
-use super::{Account, Aws};
+use super::{Account, Aws, root_cause};
 use crate::error::{Class, Error, Result};
 
 /// S3 takes parts of 5 MiB to 5 GiB and 10,000 of them; this size keeps few bytes in flight.
@@ -237,6 +237,6 @@ where
     match meta.map(|meta| (meta.code(), meta.message())) {
         Some((Some(code), Some(message))) => format!("{message} ({code})"),
         Some((Some(code), None)) => code.to_owned(),
-        _ => DisplayErrorContext(error).to_string(),
+        _ => format!("no answer from S3: {}", root_cause(error)),
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
+use chrono::Utc;
 use chrono_tz::Tz;
 use clap::Args;
 use futures::StreamExt;
@@ -20,7 +21,7 @@ use crate::query::Session;
 use crate::run::{self, Environment};
 use crate::scan::LogsTable;
 use crate::store::Store;
-use crate::window::{Range, Size, Window};
+use crate::window::{Range, Size, Window, is_last_ended};
 
 /// A table of more rows than this can't be read by a person, and is held in memory until its widths are known.
 const MOST_TABLE_ROWS: usize = 10_000;
@@ -210,6 +211,9 @@ fn session(
 /// The interval that the flags mean; `size` where a job says which ids are right.
 fn range(args: &QueryArgs, timezone: Tz, size: Option<Size>) -> Result<Option<Range>> {
     let window = |id: &str| match size {
+        _ if is_last_ended(id) => {
+            Window::last_ended(size.unwrap_or_default(), timezone, Utc::now())
+        }
         Some(size) => Window::parse(size, timezone, id),
         None => [Size::Day, Size::Hour, Size::Week, Size::Month]
             .into_iter()
@@ -280,14 +284,20 @@ impl Answer {
     }
 
     async fn write_csv(&mut self, out: &mut impl Write) -> Result<(), Stop> {
-        let mut writer = arrow::csv::WriterBuilder::new()
-            .with_header(true)
-            .build(out);
-        writer
-            .write(&RecordBatch::new_empty(self.schema.clone()))
-            .map_err(unshowable)?;
-        while let Some(batch) = self.next().await? {
+        let mut next = Some(RecordBatch::new_empty(self.schema.clone()));
+        let mut header = true;
+        while let Some(batch) = next {
+            // Into memory first, as arrow's CSV errors don't tell a reader that has gone away from a value that has no
+            // text.
+            let mut text = Vec::new();
+            let mut writer = arrow::csv::WriterBuilder::new()
+                .with_header(header)
+                .build(&mut text);
             writer.write(&batch).map_err(unshowable)?;
+            drop(writer);
+            out.write_all(&text).map_err(unwritable)?;
+            header = false;
+            next = self.next().await?;
         }
         Ok(())
     }

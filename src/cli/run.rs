@@ -9,6 +9,7 @@ use super::logging::Show;
 use super::{JobFile, WindowArgs, job_environment, logging, print, print_json};
 use crate::error::{Class, Result};
 use crate::job::Job;
+use crate::output::picture::number;
 use crate::output::terminal;
 use crate::receipt::{OutputKind, Receipt};
 use crate::run::{self, Outcome, Plan, WindowPlan};
@@ -158,8 +159,8 @@ fn summary(
     if outcome.skipped {
         let _ = writeln!(
             out,
-            "  done already, with {} events; --force does it again",
-            receipt.read.events
+            "  done already, with {}; --force does it again",
+            counted(receipt.read.events, "event")
         );
     }
     if !several {
@@ -168,20 +169,30 @@ fn summary(
             out += &terminal::bars(&series.points(job.window.size), terminal::width());
         }
         out.push('\n');
-        out += &places(receipt, plan, window);
+        out += &places(receipt, window);
     }
     out + &oddities(receipt)
 }
 
-fn places(receipt: &Receipt, plan: &Plan, window: &WindowPlan) -> String {
+fn places(receipt: &Receipt, window: &WindowPlan) -> String {
     let mut out = String::new();
-    if !plan.log_groups.is_empty() {
-        let _ = writeln!(out, "read     {}", plan.log_groups.join(", "));
+    let read: Vec<&str> = receipt
+        .exports
+        .iter()
+        .filter_map(|export| export.log_group.as_deref())
+        .collect();
+    if !read.is_empty() {
+        let _ = writeln!(out, "read     {}", read.join(", "));
     }
     for output in &receipt.outputs {
         let _ = match (output.kind, output.rows) {
             (OutputKind::Parquet, Some(rows)) => {
-                writeln!(out, "answer   {}  ({rows} rows)", output.location)
+                writeln!(
+                    out,
+                    "answer   {}  ({})",
+                    output.location,
+                    counted(rows, "row")
+                )
             }
             (OutputKind::Parquet, None) => writeln!(out, "answer   {}", output.location),
             (OutputKind::Chart, _) => writeln!(out, "chart    {}", output.location),
@@ -200,15 +211,15 @@ fn oddities(receipt: &Receipt) -> String {
     if read.invalid_utf8_events > 0 {
         let _ = writeln!(
             out,
-            "odd      {} events were not UTF-8 and have replacement characters",
-            read.invalid_utf8_events
+            "odd      {} not UTF-8, shown with replacement characters",
+            counted(read.invalid_utf8_events, "event")
         );
     }
     if read.lines_before_first_timestamp > 0 {
         let _ = writeln!(
             out,
-            "odd      {} lines came before the first timestamp of their object and belong to no event",
-            read.lines_before_first_timestamp
+            "odd      {} before the first timestamp of an object, which belong to no event",
+            counted(read.lines_before_first_timestamp, "line")
         );
     }
     for group in &receipt.skipped_log_groups {
@@ -224,13 +235,23 @@ fn closing_table(outcomes: &[Outcome]) -> String {
         let _ = match &outcome.result {
             Ok(_) if outcome.skipped => writeln!(out, "{id}  done before"),
             Ok(receipt) if receipt.window.provisional => {
-                writeln!(out, "{id}  provisional  {} events", receipt.read.events)
+                writeln!(
+                    out,
+                    "{id}  provisional  {}",
+                    counted(receipt.read.events, "event")
+                )
             }
-            Ok(receipt) => writeln!(out, "{id}  done  {} events", receipt.read.events),
+            Ok(receipt) => writeln!(out, "{id}  done  {}", counted(receipt.read.events, "event")),
             Err(error) => writeln!(out, "{id}  failed ({})", error.class().exit_code()),
         };
     }
     out
+}
+
+/// `1 event`, `2,643 events`.
+fn counted(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{} {what}{s}", number(count as f64, 0))
 }
 
 fn what_next(job: &std::path::Path, plan: &Plan) -> String {

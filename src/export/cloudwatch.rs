@@ -18,6 +18,9 @@ use crate::store::Store;
 /// CreateExportTask takes a name of at most 512 characters.
 const LONGEST_TASK_NAME: usize = 512;
 
+/// PutLogEvents takes events of up to two weeks ago, also into a group that was made since.
+const OLDEST_EVENT_MS: i64 = 14 * 24 * 3_600_000;
+
 /// S3 keys have at most 1024 bytes; what CloudWatch appends to the prefix takes up to 512 of a stream's name and 50.
 const LONGEST_PREFIX: usize = 1024 - 512 - 50;
 
@@ -88,10 +91,11 @@ impl CloudWatchExporter {
         tell: &(dyn Fn(&str) + Sync),
     ) -> Result<ExportedGroup> {
         let mut range = request.window.range().padded(self.settings.pad);
-        // Nothing is later than now (events may be two hours early, but not be exported so), and nothing was before
-        // the group, which the service refuses to be asked.
-        range.end_ms = range.end_ms.min(self.clock.now().timestamp_millis());
-        range.start_ms = range.start_ms.max(group.created_ms).max(0);
+        // Nothing is later than now, and the service refuses an end before the group was made. The start stays: agents
+        // ship lines that are older than their group.
+        let now = self.clock.now().timestamp_millis();
+        range.end_ms = range.end_ms.min(now).max(group.created_ms + 1);
+        range.start_ms = range.start_ms.max(0);
         let window_id = request.window.id();
         let id = staging::new_attempt_id();
         let attempt = layout::attempt(
@@ -123,13 +127,7 @@ impl CloudWatchExporter {
         let clock = self.clock.as_ref();
         let task_id =
             queue::run_export(service, clock, &task, self.settings.give_up_after, tell).await?;
-        let mut covered = range;
-        if group.created_ms >= range.start_ms {
-            // What was before the group was asked for too: there is nothing.
-            covered.start_ms = i64::MIN;
-        }
-        let mut manifest =
-            Manifest::new(&group.name, request.window, covered, &task_id, clock.now());
+        let mut manifest = Manifest::new(&group.name, request.window, range, &task_id, clock.now());
         manifest.log_stream_prefix = self.settings.log_stream_prefix.clone();
         staging::complete(&self.staging, &attempt, manifest).await
     }
@@ -169,7 +167,7 @@ impl LogExporter for CloudWatchExporter {
         let mut exported = Exported::default();
         let of = groups.len();
         for (index, group) in groups.iter().enumerate() {
-            if group.created_ms >= range.end_ms {
+            if group.created_ms >= range.end_ms.saturating_add(OLDEST_EVENT_MS) {
                 exported.skipped.push(group.name.clone());
                 continue;
             }
@@ -181,10 +179,15 @@ impl LogExporter for CloudWatchExporter {
                     state,
                 });
             };
-            tell("asking for the export");
             let done = match kept.remove(&group.name) {
-                Some(kept) => kept,
-                None => self.export_group(group, request, &tell).await?,
+                Some(kept) => {
+                    tell("using the export that was kept");
+                    kept
+                }
+                None => {
+                    tell("asking for the export");
+                    self.export_group(group, request, &tell).await?
+                }
             };
             if done.objects.is_empty() {
                 tracing::warn!(

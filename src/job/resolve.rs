@@ -14,7 +14,7 @@ use super::{
     Source, WindowRule,
 };
 use crate::error::{Error, Result};
-use crate::window::Window;
+use crate::window::{Window, is_last_ended};
 
 /// Keys below the job's own prefix that are not answers.
 const RESERVED_NAMES: [&str; 3] = ["charts", "runs", "report"];
@@ -79,10 +79,7 @@ fn explain(file: &Path, text: &str, error: &toml::de::Error) -> Error {
                 known.join(", ")
             ),
         },
-        None => match error.message().strip_prefix("missing field `") {
-            Some(field) => format!("the key {:?} is missing", field.trim_end_matches('`')),
-            None => error.message().trim_end().replace('\n', ", "),
-        },
+        None => in_house_style(error.message()),
     };
     let Some(span) = error.span() else {
         return Error::usage(format!("{}: {message}", file.display()));
@@ -95,6 +92,23 @@ fn explain(file: &Path, text: &str, error: &toml::de::Error) -> Error {
         file.display(),
         line.trim_end()
     ))
+}
+
+/// serde's other messages, in this program's words.
+fn in_house_style(message: &str) -> String {
+    if let Some(field) = message.strip_prefix("missing field `") {
+        return format!("the key {:?} is missing", field.trim_end_matches('`'));
+    }
+    match message
+        .strip_prefix("unknown variant `")
+        .and_then(|rest| rest.split_once("`, "))
+    {
+        Some((value, expected)) => format!(
+            "{value:?} is not known here: {}",
+            expected.replace('`', "\"")
+        ),
+        None => message.trim_end().replace('\n', ", "),
+    }
 }
 
 /// The field and the known ones out of serde's "unknown field `a`, expected one of `b`, `c`".
@@ -352,11 +366,9 @@ fn find_built_in(name: &str) -> Result<&'static BuiltIn, String> {
 }
 
 fn window_rule(spec: WindowSpec, timezone: Tz) -> Result<WindowRule, String> {
-    if spec.lookback.is_some_and(|windows| windows > 0) {
-        return Err(not_yet("[window] lookback"));
-    }
     let default = match spec.default.as_ref().map(|text| text.0.as_str()) {
-        None | Some("yesterday") => DefaultWindow::LastEnded,
+        None => DefaultWindow::LastEnded,
+        Some(text) if is_last_ended(text) => DefaultWindow::LastEnded,
         Some(id) => {
             Window::parse(spec.size, timezone, id)
                 .map_err(|error| format!("[window] default: {error}, or \"yesterday\""))?;
@@ -369,6 +381,7 @@ fn window_rule(spec: WindowSpec, timezone: Tz) -> Result<WindowRule, String> {
         settled_after: spec
             .settled_after
             .map_or(Duration::from_secs(12 * 3600), |length| length.0),
+        lookback: spec.lookback.unwrap_or(3),
     })
 }
 

@@ -53,12 +53,15 @@ pub fn athena_schema(schema: &Schema) -> Result<SchemaRef> {
             ));
         }
         let data_type = athena_type(field.data_type()).map_err(|advice| {
+            let what = match field.data_type() {
+                DataType::Union(_, _) => "JSON of no fixed type".to_owned(),
+                other => other.to_string(),
+            };
             Error::new(
                 Class::Sql,
                 format!(
-                    "the column {:?} is {}, which Athena can't read: {advice}",
-                    field.name(),
-                    field.data_type()
+                    "the column {:?} is {what}, which Athena can't read: {advice}",
+                    field.name()
                 ),
             )
         })?;
@@ -273,9 +276,9 @@ impl Spool {
     }
 
     async fn encode_next(&mut self) -> Result<()> {
-        let most = std::thread::available_parallelism()
-            .map_or(1, NonZeroUsize::get)
-            .min(MOST_ENCODERS);
+        // One more than there are cores, so that none is idle while the next rows are read.
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let most = (cores + 1).min(MOST_ENCODERS);
         while self.encoding.len() >= most {
             self.append_oldest().await?;
         }

@@ -130,22 +130,23 @@ impl Series {
                 .copied()
                 .filter(|value| value.is_finite())
         };
-        let unit = self.y_label();
+        let unit = self.unit();
         if self.whole_numbers {
             let total: f64 = values().sum();
-            return format!("{} {unit}", grouped(total));
+            return format!("{} {unit}", number(total, 0));
         }
         match values().max_by(f64::total_cmp) {
-            Some(peak) => format!("{unit} up to {peak:.1}"),
+            Some(peak) => format!("up to {} {unit}", number(peak, 1)),
             None => format!("no {unit}"),
         }
     }
 
-    fn y_label(&self) -> String {
-        self.chart
-            .y_label
-            .clone()
-            .unwrap_or_else(|| words(&self.chart.y))
+    /// What the values are, in the words of a sentence.
+    fn unit(&self) -> String {
+        match &self.chart.y_label {
+            Some(label) => label.clone(),
+            None => words(&self.chart.y),
+        }
     }
 
     /// The chart with everything that is written around it.
@@ -163,7 +164,10 @@ impl Series {
                 "hour_utc" => "Hour (UTC)".to_owned(),
                 other => words(other),
             },
-            y_label: capitalized(&self.y_label()),
+            y_label: match &self.chart.y_label {
+                Some(label) => label.clone(),
+                None => capitalized(&words(&self.chart.y)),
+            },
             points: self.points(window.size()),
             footer: caption.footer(),
         }
@@ -329,21 +333,22 @@ fn capitalized(text: &str) -> String {
     }
 }
 
-/// `1234567` as `1,234,567`.
-pub fn grouped(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let mut text = if value < 0.0 {
+/// `1234567.8` as `1,234,567.8`.
+pub fn number(value: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", value.abs());
+    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let mut out = if value < 0.0 {
         "-".to_owned()
     } else {
         String::new()
     };
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            out.push(',');
         }
-        text.push(digit);
+        out.push(digit);
     }
-    text
+    out + fraction
 }
 
 #[cfg(test)]
@@ -459,13 +464,15 @@ mod tests {
 
     #[test]
     fn thousands_are_grouped() {
-        for (value, text) in [
-            (0.0, "0"),
-            (999.0, "999"),
-            (1000.0, "1,000"),
-            (-1234567.0, "-1,234,567"),
+        for (value, decimals, text) in [
+            (0.0, 0, "0"),
+            (999.0, 0, "999"),
+            (1000.0, 0, "1,000"),
+            (-1_234_567.0, 0, "-1,234,567"),
+            (30_085.84, 1, "30,085.8"),
+            (0.25, 1, "0.2"),
         ] {
-            assert_eq!(grouped(value), text);
+            assert_eq!(number(value, decimals), text);
         }
     }
 }

@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::chart::Point;
-use super::picture::grouped;
+use super::picture;
 
 /// Eighths of a character cell.
 const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
@@ -19,9 +19,12 @@ pub fn width() -> usize {
 /// A line for each point: label, number and a bar as long as the number is large. `columns` is the terminal's width.
 pub fn bars(points: &[Point], columns: usize) -> String {
     let shown = &points[..points.len().min(MOST_ROWS)];
+    let whole = shown
+        .iter()
+        .filter_map(|point| point.value)
+        .all(|value| value.fract() == 0.0);
     let number = |point: &Point| match point.value {
-        Some(value) if value.fract() == 0.0 => grouped(value),
-        Some(value) => format!("{value:.1}"),
+        Some(value) => picture::number(value, if whole { 0 } else { 1 }),
         None => "–".to_owned(),
     };
     let label_width = shown

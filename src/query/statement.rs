@@ -121,7 +121,12 @@ impl Session {
     ) -> Result<(SendableRecordBatchStream, Arc<dyn ExecutionPlan>)> {
         let mut state = self.context.state();
         if statement.in_order {
-            let config = state.config().clone().with_target_partitions(1);
+            let config = state
+                .config()
+                .clone()
+                .with_target_partitions(1)
+                // Else the session that is built gets an empty catalog in place of the one with the tables.
+                .with_create_default_catalog_and_schema(false);
             state = SessionStateBuilder::new_from_existing(state)
                 .with_config(config)
                 .build();

@@ -171,7 +171,7 @@ async fn run_window(
         None => count_all(environment, &session, objects).await?,
     };
     stopwatch.stop("query", since);
-    refuse_shrunk(window_plan.last.as_ref(), read.events, force, window)?;
+    refuse_shrunk(window_plan.last.as_ref(), plan, read.events, force, window)?;
 
     let since = Instant::now();
     let groups: Vec<String> = exported
@@ -221,6 +221,7 @@ async fn run_window(
         outputs,
         seconds: stopwatch.0,
         job_sha256: plan.job_sha256.clone(),
+        source_sha256: plan.source_sha256.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     publisher.receipt(&receipt).await?;
@@ -436,22 +437,7 @@ struct Publisher<'a> {
 
 impl<'a> Publisher<'a> {
     async fn prepare(output: &'a Store, job: &'a Job, window: &'a WindowPlan) -> Result<Self> {
-        let mut keys = super::keys(output, job, &window.window);
-        if window.is_latest {
-            for query in &job.queries {
-                for chart in &query.charts {
-                    keys.extend(chart.formats.iter().map(|format| {
-                        latest_key(
-                            output,
-                            job,
-                            query.name.as_str(),
-                            chart.name.as_str(),
-                            *format,
-                        )
-                    }));
-                }
-            }
-        }
+        let keys = super::keys(output, job, &window.window, window.is_latest);
         let seen = futures::future::try_join_all(keys.into_iter().map(|key| async move {
             let condition = output.as_it_is(&key).await?;
             Ok::<_, Error>((key, condition))

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::SchemaRef;
 
-use crate::error::Result;
+use crate::error::{Class, Result};
 use crate::job::{Job, Query};
 use crate::output::{parquet, picture};
 use crate::query::{Engine, Session, Statement};
@@ -37,7 +37,12 @@ pub async fn check_all(engine: &Engine, job: &Job, range: Range) -> Result<()> {
         .with_logs(LogsTable::empty(engine.pool()), None)?
         .with_window(range)?;
     for query in &job.queries {
-        let question = check(&session, query).await?;
+        let question = check(&session, query)
+            .await
+            .map_err(|error| match error.class() {
+                Class::Usage => error.during(job.file.display()),
+                _ => error,
+            })?;
         session.expect_answer(query.name.as_str(), question.schema)?;
     }
     Ok(())

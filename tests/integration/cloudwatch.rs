@@ -295,7 +295,10 @@ fn without_region_or_credentials_the_error_says_what_is_missing() {
         .run();
     // Whichever of the two it asks first.
     assert!(matches!(finished.code(), Some(4 | 7)), "{finished}");
-    finished.stderr_contains("credentials");
+    // In words, not as the SDK's inner structures.
+    finished
+        .stderr_contains("credentials")
+        .stderr_lacks("DispatchFailure");
 }
 
 #[test]
@@ -659,4 +662,29 @@ fn names_and_globs_may_overlap() {
     );
     assert_eq!(receipt["read"]["events"], 99);
     assert_eq!(cloud.tasks().len(), 3);
+}
+
+#[test]
+fn a_window_that_has_not_settled_is_exported_again() {
+    let cloud = Cloud::new(Moto::shared(), "fresh");
+    let now = chrono::Utc::now() - chrono::TimeDelta::minutes(1);
+    let today = now.date_naive().to_string();
+    let run = || {
+        let arguments = ["run", JOB, "--window", &today, "--provisional", "--json"];
+        let finished = cloud.logtally(arguments).run();
+        finished.assert_success().stdout_json()
+    };
+    let first = run();
+    assert_eq!(first["window"]["provisional"], true);
+    assert_eq!(first["read"]["events"], 0);
+    assert_eq!(cloud.tasks().len(), 2);
+    // Nothing is asked for beyond the time of asking.
+    for task in cloud.tasks() {
+        let to = task["to"].as_i64().expect("a time");
+        assert!(to <= chrono::Utc::now().timestamp_millis(), "{task}");
+    }
+    let late = [(now.timestamp_millis(), "late")];
+    cloud.moto.put_events(&cloud.group("api"), "late", &late);
+    assert_eq!(run()["read"]["events"], 1);
+    assert_eq!(cloud.tasks().len(), 4);
 }

@@ -1,1 +1,209 @@
-//! todo
+//! `plan` says what `run` would do, and `init` writes a first job with the policies that it needs.
+
+use serde_json::{Value, json};
+
+use crate::support::events::at;
+use crate::support::job::{JOB, Night};
+use crate::support::program::{Dir, Finished};
+
+#[test]
+fn the_plan_is_what_the_run_does() {
+    let night = Night::new();
+    night
+        .export()
+        .stream("web/app", &[(at("2025-03-03T10:00:00Z"), "x")]);
+    let before = night.dir.files();
+    let plan = |arguments: &[&str]| -> Value {
+        let all = ["plan", JOB, "--json"].iter().chain(arguments);
+        let finished = night.dir.logtally(all).run();
+        finished.assert_success().stdout_json()
+    };
+    let range = ["--from", "2025-03-02", "--to", "2025-03-03"];
+    let planned = plan(&range);
+    assert_eq!(night.dir.files(), before, "a plan writes nothing");
+    let windows = planned["windows"].as_array().expect("a list");
+    assert_eq!(windows.len(), 2);
+    night.run_with(range).assert_success();
+    let mut outputs: Vec<String> = windows
+        .iter()
+        .flat_map(|window| window["outputs"].as_array().expect("a list"))
+        .map(|output| output.as_str().expect("a text").to_owned())
+        .collect();
+    outputs.sort();
+    let mut written = night.outputs();
+    written.retain(|file| !file.contains("-latest."));
+    assert_eq!(outputs, written);
+    assert_eq!(windows[0]["action"], "compute");
+
+    // Now it is done.
+    let planned = plan(&range);
+    assert_eq!(planned["windows"][0]["action"], "skip");
+    let planned = plan(&["--window", "2025-03-03", "--force=export"]);
+    assert_eq!(planned["windows"][0]["action"], "export-and-compute");
+    let text = night
+        .dir
+        .logtally(["plan", JOB, "--window", "2025-03-03"])
+        .run();
+    text.assert_success()
+        .stdout_contains("2025-03-03")
+        .stdout_contains("UTC")
+        .stdout_contains("it is done");
+    night
+        .dir
+        .logtally(["plan", JOB, "--window", "2025-03-3"])
+        .run()
+        .assert_code(2);
+}
+
+fn init(dir: &Dir, more: &[&str]) -> Finished {
+    let arguments = [
+        "init",
+        "--log-group",
+        "/aws/lambda/checkout-*",
+        "--staging",
+        "s3://acme-logs/exports",
+        "--output",
+        "s3://acme-analytics/logtally",
+    ];
+    dir.logtally(arguments.iter().chain(more)).run()
+}
+
+/// The JSON documents in a text.
+fn documents(text: &str) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("\n{") {
+        rest = &rest[start + 1..];
+        let end = rest.find("\n}").expect("it is closed") + 2;
+        found.push(serde_json::from_str(&rest[..end]).expect("a policy is JSON"));
+        rest = &rest[end..];
+    }
+    found
+}
+
+#[test]
+fn init_writes_a_job_and_prints_its_policies() {
+    let dir = Dir::new();
+    let more = [
+        "--timezone",
+        "Asia/Seoul",
+        "--region",
+        "ap-northeast-2",
+        "--account",
+        "123456789012",
+        "jobs/checkout.toml",
+    ];
+    let finished = init(&dir, &more);
+    finished
+        .assert_success()
+        .stdout_contains("logtally plan jobs/checkout.toml")
+        .stdout_contains("logtally run jobs/checkout.toml");
+    assert_eq!(dir.files(), ["jobs/checkout.toml"]);
+    let job: toml::Table = dir
+        .read_text("jobs/checkout.toml")
+        .parse()
+        .expect("it is TOML");
+    assert_eq!(job["name"].as_str(), Some("checkout"));
+    assert_eq!(job["timezone"].as_str(), Some("Asia/Seoul"));
+    assert_eq!(job["source"]["region"].as_str(), Some("ap-northeast-2"));
+    assert_eq!(
+        job["source"]["staging"].as_str(),
+        Some("s3://acme-logs/exports")
+    );
+
+    let policies = documents(&finished.stdout);
+    let [bucket, role] = &policies[..] else {
+        panic!("two policies were expected\n{finished}")
+    };
+    let statements = bucket["Statement"].as_array().expect("a list");
+    for statement in statements {
+        assert_eq!(
+            statement["Principal"],
+            json!({"Service": "logs.ap-northeast-2.amazonaws.com"})
+        );
+        assert_eq!(
+            statement["Condition"]["StringEquals"]["aws:SourceAccount"],
+            "123456789012"
+        );
+        assert_eq!(
+            statement["Condition"]["ArnLike"]["aws:SourceArn"],
+            "arn:aws:logs:ap-northeast-2:123456789012:log-group:*"
+        );
+    }
+    assert_eq!(statements[0]["Action"], "s3:GetBucketAcl");
+    assert_eq!(statements[0]["Resource"], "arn:aws:s3:::acme-logs");
+    assert_eq!(statements[1]["Action"], "s3:PutObject");
+    assert_eq!(
+        statements[1]["Resource"],
+        "arn:aws:s3:::acme-logs/exports/*"
+    );
+    assert_eq!(
+        statements[1]["Condition"]["StringEquals"]["s3:x-amz-acl"],
+        "bucket-owner-full-control"
+    );
+    let actions: Vec<&str> = role["Statement"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .flat_map(|statement| statement["Action"].as_array().expect("a list"))
+        .filter_map(Value::as_str)
+        .collect();
+    for action in [
+        "logs:CreateExportTask",
+        "logs:DescribeExportTasks",
+        "logs:CancelExportTask",
+        "logs:DescribeLogGroups",
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:ListBucket",
+    ] {
+        assert!(actions.contains(&action), "{action} is not in {actions:?}");
+    }
+    assert!(
+        !actions.iter().any(|action| action.contains('*')),
+        "{actions:?}"
+    );
+
+    // It is a job that this program takes, and never replaces a file.
+    let plan = dir.logtally(["plan", "jobs/checkout.toml"]).run();
+    plan.stderr_contains("credentials");
+    assert!(matches!(plan.code(), Some(4 | 7)), "{plan}");
+    let before = dir.read("jobs/checkout.toml");
+    init(&dir, &more)
+        .assert_code(2)
+        .stderr_contains("jobs/checkout.toml");
+    assert_eq!(dir.read("jobs/checkout.toml"), before);
+}
+
+#[test]
+fn init_says_what_is_missing() {
+    let dir = Dir::new();
+    init(&dir, &[])
+        .assert_success()
+        .stdout_contains("REGION")
+        .stdout_contains("--account");
+    assert_eq!(dir.files(), ["checkout.toml"]);
+    for (arguments, expected) in [
+        (&["--timezone", "Asia/Soul", "x.toml"][..], "Asia/Seoul"),
+        (&["--name", "Not A Name", "x.toml"], "Not A Name"),
+        (&["--staging", "folder", "x.toml"], "staging"),
+    ] {
+        let finished = init(&dir, arguments);
+        assert_eq!(finished.code(), Some(2), "{finished}");
+        finished.stderr_contains(expected);
+    }
+    let finished = dir
+        .logtally([
+            "init",
+            "--log-group",
+            "/x",
+            "--staging",
+            "folder",
+            "--output",
+            "out",
+            "x.toml",
+        ])
+        .run();
+    finished.assert_code(2).stderr_contains("folder");
+    assert_eq!(dir.files(), ["checkout.toml"]);
+}

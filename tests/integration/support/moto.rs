@@ -128,8 +128,8 @@ impl Moto {
 
     /// From now on every request needs credentials whose policies allow it.
     pub fn enforce_policies(&self) {
-        let post =
-            "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], data=b'0').read()";
+        let post = "import sys, urllib.request as web; \
+                    web.urlopen(web.Request(sys.argv[1], b'0', {'Content-Type': 'text/plain'})).read()";
         let url = format!("{}/moto-api/reset-auth", self.endpoint());
         python::output(python::snippet(post).arg(url));
     }

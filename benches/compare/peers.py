@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""The same work over one CloudWatch export, by the tools that a user would pick instead.
+
+usage: peers.py ENGINE TASK EXPORT [OUT]
+
+ENGINE  duckdb, polars, chdb, pandas, or script: json.loads of each message into a DataFrame, what many have today
+TASK    hourly    events by hour of the day in Asia/Seoul             prints: hour count
+        levels    JSON messages by UTC hour and level                 prints: hour level count
+        reports   REPORT lines by UTC hour, 95th percentile of their durations in ms
+                                                                      prints: hour p95 count
+        parquet   timestamp and line of every event to OUT, zstd      prints nothing
+        check     rows of the Parquet file OUT by UTC hour of their first column, not a part of the comparison
+                                                                      prints: hour count
+EXPORT  a folder that holds exportedlogs/
+
+The engines read lines, so of an event of several lines they keep the first: less work than a correct reader does.
+"""
+
+import glob
+import gzip
+import json
+import os
+import sys
+
+TIMESTAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def duckdb(task, objects, out):
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute(f"SET threads = {cores()}")
+    # Any delimiter that the text does not have makes a line one column.
+    lines = f"""(
+        SELECT try_strptime(left(line, 24), '%Y-%m-%dT%H:%M:%S.%gZ') AS ts, line
+        FROM read_csv('{objects}', columns = {{'line': 'VARCHAR'}}, header = false, delim = '\x01', quote = '',
+                      escape = '', auto_detect = false, max_line_size = 4000000)
+    )"""
+    sql = {
+        "hourly": f"""
+            SELECT extract(hour FROM (ts + INTERVAL 9 HOUR)) AS hour, count(*)
+            FROM {lines} WHERE ts IS NOT NULL GROUP BY hour ORDER BY hour""",
+        "levels": f"""
+            SELECT extract(hour FROM ts) AS hour, json_extract_string(substr(line, 26), '$.level') AS level, count(*)
+            FROM {lines} WHERE ts IS NOT NULL AND substr(line, 26, 1) = '{{' GROUP BY hour, level ORDER BY hour, level""",
+        "reports": f"""
+            SELECT hour, quantile_cont(duration, 0.95), count(*)
+            FROM (
+                SELECT extract(hour FROM ts) AS hour,
+                       regexp_extract(line, '\tDuration: ([0-9.]+) ms', 1)::DOUBLE AS duration
+                FROM {lines} WHERE ts IS NOT NULL AND starts_with(substr(line, 26), 'REPORT ')
+            )
+            GROUP BY hour ORDER BY hour""",
+        "parquet": f"""
+            COPY (SELECT ts, line FROM {lines} WHERE ts IS NOT NULL) TO '{out}' (FORMAT parquet, COMPRESSION zstd)""",
+    }[task]
+    answer = connection.execute(sql).fetchall()
+    return [] if task == "parquet" else answer
+
+
+def polars(task, objects, out):
+    import polars as pl
+
+    lines = pl.scan_csv(
+        objects, has_header=False, separator="\x01", quote_char=None, schema={"line": pl.String}, truncate_ragged_lines=True
+    )
+    lines = lines.with_columns(
+        pl.col("line").str.slice(0, 24).str.to_datetime("%Y-%m-%dT%H:%M:%S%.3fZ", strict=False).alias("ts")
+    ).filter(pl.col("ts").is_not_null())
+    hour = pl.col("ts").dt.hour().alias("hour")
+    message = pl.col("line").str.slice(25)
+    if task == "parquet":
+        lines.select("ts", "line").sink_parquet(out, compression="zstd")
+        return []
+    if task == "hourly":
+        in_seoul = (pl.col("ts") + pl.duration(hours=9)).dt.hour().alias("hour")
+        answer = lines.select(in_seoul).group_by("hour").len().sort("hour")
+    elif task == "levels":
+        json_lines = lines.filter(pl.col("line").str.slice(25, 1) == "{")
+        level = message.str.json_path_match("$.level").alias("level")
+        answer = json_lines.select(hour, level).group_by("hour", "level").len().sort("hour", "level")
+    else:
+        report_lines = lines.filter(pl.col("line").str.slice(25, 7) == "REPORT ")
+        duration = pl.col("line").str.extract(r"\tDuration: ([0-9.]+) ms").cast(pl.Float64).alias("duration")
+        answer = (
+            report_lines.select(hour, duration).group_by("hour").agg(pl.col("duration").quantile(0.95), pl.len()).sort("hour")
+        )
+    return answer.collect(engine="streaming").rows()
+
+
+def chdb(task, objects, out):
+    import chdb
+
+    lines = f"""(
+        SELECT parseDateTime64BestEffortOrNull(substring(line, 1, 24), 3, 'UTC') AS ts, line
+        FROM file('{objects}', 'LineAsString', 'line String')
+        WHERE match(line, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]+Z ')
+    )"""
+    sql = {
+        "hourly": f"""
+            SELECT toHour(ts, 'Asia/Seoul') AS hour, count() FROM {lines} WHERE ts IS NOT NULL GROUP BY hour ORDER BY hour""",
+        "levels": f"""
+            SELECT toHour(ts, 'UTC') AS hour, simpleJSONExtractString(substring(line, 26), 'level') AS level, count()
+            FROM {lines} WHERE ts IS NOT NULL AND substring(line, 26, 1) = '{{' GROUP BY hour, level ORDER BY hour, level""",
+        "reports": f"""
+            SELECT toHour(ts, 'UTC') AS hour,
+                   quantileExact(0.95)(toFloat64OrNull(extract(line, '\\tDuration: ([0-9.]+) ms'))), count()
+            FROM {lines} WHERE ts IS NOT NULL AND startsWith(substring(line, 26), 'REPORT ') GROUP BY hour ORDER BY hour""",
+        "parquet": f"""
+            INSERT INTO FUNCTION file('{out}', 'Parquet') SELECT ts, line FROM {lines} WHERE ts IS NOT NULL
+            SETTINGS output_format_parquet_compression_method = 'zstd', engine_file_truncate_on_insert = 1""",
+    }[task]
+    if task != "parquet":
+        sql += f" SETTINGS max_threads = {cores()}"
+    return [line.split("\t") for line in str(chdb.query(sql, "TSV")).splitlines()]
+
+
+def pandas(task, objects, _out):
+    import pandas as pd
+
+    assert task == "hourly", f"pandas does hourly only, not {task}"
+    parts = []
+    for path in glob.glob(objects):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            parts.append(pd.Series([line[:24] for line in lines]))
+    times = pd.to_datetime(pd.concat(parts), format=TIMESTAMP, errors="coerce", utc=True).dropna()
+    hours = times.dt.tz_convert("Asia/Seoul").dt.hour
+    return list(times.groupby(hours).size().items())
+
+
+def script(task, objects, _out):
+    import pandas as pd
+
+    assert task == "hourly", f"the script does hourly only, and JSON messages only, not {task}"
+    logs = []
+    for path in glob.glob(objects):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            logs += [json.loads(line[25:]) for line in lines if line[25:26] == "{"]
+    frame = pd.DataFrame(logs)
+    hours = pd.to_datetime(frame["timestamp"]).dt.tz_convert("Asia/Seoul").dt.hour
+    return list(frame.groupby(hours).size().items())
+
+
+def check(out):
+    import polars as pl
+
+    hour = pl.first().dt.hour().alias("hour")
+    return pl.scan_parquet(out).select(hour).group_by("hour").len().sort("hour").collect(engine="streaming").rows()
+
+
+def cores():
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+ENGINES = {"duckdb": duckdb, "polars": polars, "chdb": chdb, "pandas": pandas, "script": script}
+
+
+def main():
+    if len(sys.argv) not in (4, 5) or sys.argv[1] not in ENGINES:
+        sys.exit(__doc__)
+    engine, task, export = sys.argv[1:4]
+    out = sys.argv[4] if len(sys.argv) > 4 else None
+    objects = glob.escape(os.path.join(export, "exportedlogs")) + "/*/*/*.gz"
+    rows = check(out) if task == "check" else ENGINES[engine](task, objects, out)
+    for row in rows:
+        print(*row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,488 @@
+#!/usr/bin/env python3
+"""Compares logtally with the tools that a user would pick instead, on this machine, and prints tables in Markdown.
+
+    compare   every task by every tool over the same export (the default)
+    small     the hourly count over many small objects
+    start     how long it takes until logtally has started, and answered over one small object
+    memory    logtally's peak memory: as it is, with ten times the data, with one large object
+    s3        many small objects from a local S3 server: requests and waiting; jobs of one and of five queries
+    all       all of them
+
+Needs Python 3.10 with venv, access to PyPI, a release build of logtally; for inflating alone igzip (Debian: isal);
+for s3 rustc. Ends with 1 where an answer is not the truth. See README.md beside this file.
+"""
+
+import argparse
+import datetime
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+import tools
+from measure import Failed, available_memory, cores, machine, markdown, measure, median, warm
+
+HERE = Path(__file__).resolve().parent
+SEED = 11
+EXPERIMENTS = ["compare", "small", "start", "memory", "s3"]
+ALL_TOOLS = ["logtally", "inflate", *tools.PEERS]
+
+# Of the script that holds every message as a dict and a row of a DataFrame.
+SCRIPT_BYTES_OF_EVENT = 1_400
+
+# A page of a listing, as S3 has it.
+KEYS_OF_PAGE = 1000
+
+
+class Bench:
+    """What the experiments share: options, the data, the tools, and whether every answer was right."""
+
+    def __init__(self, options):
+        self.options = options
+        self.binary = options.logtally
+        self.all_right = True
+        # Beside the data, so that answers are written to the same disk.
+        self.folder = options.target / "compare-data"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.made_python = None
+
+    @property
+    def python(self):
+        """The interpreter of an environment with the pinned peers; made where it is not there."""
+        if self.made_python is None:
+            requirements = HERE / "requirements.txt"
+            version = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
+            folder = self.options.target / f"compare-python-{version}"
+            python, complete = folder / "bin" / "python", folder / "complete"
+            if not complete.exists():
+                say(f"making a Python environment in {folder}")
+                subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+                subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], check=True)
+                complete.touch()
+            self.made_python = python
+        return self.made_python
+
+    def data(self, name, *arguments):
+        """The folder of an export, generated where it is not there, and its truth."""
+        folder = self.folder / name
+        if not (folder / "truth.json").exists():
+            say(f"generating {folder}")
+            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run(
+                [sys.executable, HERE / "gen_export.py", folder, "--seed", str(SEED), "--day", tools.DAY, *map(str, arguments)],
+                check=True,
+                stdout=sys.stderr,
+            )
+        return folder, json.loads((folder / "truth.json").read_text())
+
+    def events(self):
+        events = self.options.events
+        return self.data(f"events-{events}", "--events", events)
+
+    def small_objects(self):
+        objects = self.options.small_objects
+        return self.data(f"small-{objects}", "--small-objects", objects)
+
+    def single_object(self):
+        size = self.options.single_object_gib
+        return self.data(f"single-{size}-gib", "--single-object-gib", size)
+
+    def multiplied(self):
+        """The export several times over: hard links under other names of streams, which take no space."""
+        times = self.options.times
+        one, truth = self.events()
+        folder = self.folder / f"{one.name}-times-{times}"
+        if not (folder / "truth.json").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            for path in one.glob("exportedlogs/*/*/*.gz"):
+                task, stream, name = path.relative_to(one / "exportedlogs").parts
+                for copy in range(times):
+                    link = folder / "exportedlogs" / task / f"{stream[:-2]}{copy:02d}" / name
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    os.link(path, link)
+            several = {name: truth[name] * times for name in ("events", "raw_bytes", "gz_bytes", "objects")}
+            several["by_hour_utc"] = {hour: count * times for hour, count in truth["by_hour_utc"].items()}
+            several["by_hour_utc_and_level"] = {
+                hour: {level: count * times for level, count in levels.items()}
+                for hour, levels in truth["by_hour_utc_and_level"].items()
+            }
+            several["reports_by_hour_utc"] = {
+                hour: {**report, "count": report["count"] * times}
+                for hour, report in truth["reports_by_hour_utc"].items()
+            }
+            (folder / "truth.json").write_text(json.dumps(several, indent=1))
+        return folder, json.loads((folder / "truth.json").read_text())
+
+    def tools(self, truth):
+        """The tools that were asked for and have room."""
+        asked = self.options.tools or ALL_TOOLS
+        chosen = []
+        if "logtally" in asked:
+            chosen += [tools.Logtally(self.binary), tools.LogtallyLevel(self.binary)]
+        if "inflate" in asked:
+            chosen.append(tools.Inflate())
+        for name in filter(asked.__contains__, tools.PEERS):
+            needed = truth["events"] * SCRIPT_BYTES_OF_EVENT
+            if name == "script" and available_memory() < needed:
+                say(f"without script: it needs {needed / (1 << 30):.0f} GiB of memory, which are not free")
+            else:
+                chosen.append(tools.peer(self.python, name))
+        return chosen
+
+    def run_and_check(self, tool, task, data, truth):
+        """One measured run, whose answer is compared with the truth. `None` where it failed."""
+        out = self.folder / "answer.parquet"
+        try:
+            measurement = tool.run(task, data, out)
+            if task == "parquet":
+                answer = tools.parquet_answer(self.python, out)
+                measurement.stdout = str(out.stat().st_size)
+            else:
+                answer = tool.answer(task, measurement.stdout)
+        except (Failed, OSError, ValueError, subprocess.CalledProcessError) as error:
+            self.wrong(f"{tool.name}: {task}: {error}")
+            return None
+        finally:
+            out.unlink(missing_ok=True)
+        wrong = tools.differences(task, answer, tool.truth(task, truth))
+        if wrong:
+            self.wrong(f"{tool.name}: " + "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if wrong[5:] else ""))
+        say(f"  {task:8} {tool.name:26} {measurement.wall:8.3f} s {measurement.peak_mib:7.0f} MiB{'  WRONG' if wrong else ''}")
+        return measurement
+
+    def wrong(self, what):
+        self.all_right = False
+        say(f"WRONG {what}")
+
+
+def compare(bench):
+    data, truth = bench.events()
+    heading("Comparison", data_in_words(truth))
+    measure_tasks(bench, data, truth, bench.options.tasks or tools.TASKS)
+
+
+def small(bench):
+    data, truth = bench.small_objects()
+    heading("Many small objects", data_in_words(truth))
+    measure_tasks(bench, data, truth, ["hourly"])
+
+
+def measure_tasks(bench, data, truth, tasks):
+    """Every tool in turn, several rounds of it, and a table for each task."""
+    chosen = bench.tools(truth)
+    warm(data)
+    for task in tasks:
+        able = [tool for tool in chosen if task in tool.tasks]
+        measured = {tool: [] for tool in able}
+        for number in range(bench.options.runs):
+            say(f"round {number + 1} of {bench.options.runs}")
+            for tool in able:
+                if number == 0 or not tool.slow:
+                    measured[tool].append(bench.run_and_check(tool, task, data, truth))
+        measured = {tool: runs for tool, runs in measured.items() if runs and None not in runs}
+        print_task(task, measured)
+
+
+def print_task(task, measured):
+    own = next((runs for tool, runs in measured.items() if tool.name == "logtally"), None)
+    own_wall = median(own, "wall") if own else None
+    rows = []
+    for tool, runs in measured.items():
+        wall = median(runs, "wall")
+        inflates = isinstance(tool, tools.Inflate)
+        rows.append([
+            tool.name + (" (one run)" if tool.slow else ""),
+            f"{wall:.2f}",
+            f"{min(run.wall for run in runs):.2f}–{max(run.wall for run in runs):.2f}",
+            f"{median(runs, 'cpu'):.2f}",
+            # Of one of several processes: says nothing.
+            "" if inflates else f"{max(run.peak_mib for run in runs):.0f}",
+            f"{wall / own_wall:.2f}" if own_wall else "",
+            *([f"{int(runs[-1].stdout) / 1e6:.0f}"] if task == "parquet" else []),
+        ])
+    header = ["tool", "wall s, median", "range", "CPU s", "peak MiB", "wall ÷ logtally's"]
+    print(f"**{tools.TITLES[task]}** (`{task}`)\n")
+    print(markdown(header + (["file MB"] if task == "parquet" else []), rows))
+    if own_wall:
+        walls = {tool: median(runs, "wall") for tool, runs in measured.items()}
+        sentences = [
+            f"logtally takes {own_wall / wall:.2f} × the time of inflating alone."
+            for tool, wall in walls.items()
+            if isinstance(tool, tools.Inflate)
+        ]
+        fastest = min((tool for tool in walls if isinstance(tool, tools.Peer)), key=walls.get, default=None)
+        if fastest:
+            sentences.append(f"The fastest peer, {fastest.name}, takes {walls[fastest] / own_wall:.2f} × the time of logtally.")
+        print("\n" + " ".join(sentences))
+    print(flush=True)
+
+
+def start(bench):
+    data, truth = bench.data("start", "--events", 100, "--streams", 1)
+    heading("Starting", "Whole processes, in turn; milliseconds.")
+    count = "SELECT count(*) AS events FROM logs"
+    commands = {
+        "`true`, what starting any process costs here": ["true"],
+        "`logtally --version`": [bench.binary, "--version"],
+        "`logtally query`, one object of 100 events": [bench.binary, "query", data, "--format", "csv", count],
+    }
+    times = {name: [] for name in commands}
+    for _ in range(bench.options.starts):
+        for name, command in commands.items():
+            measurement = measure(command)
+            times[name].append(measurement.wall * 1000)
+            if "query" in name and measurement.stdout.split() != ["events", str(truth["events"])]:
+                bench.wrong(f"{name}: {measurement.stdout!r}, expected {truth['events']} events")
+    rows = [
+        [name, f"{statistics.median(of):.1f}", f"{min(of):.1f}", f"{statistics.quantiles(of, n=20)[-1]:.1f}"]
+        for name, of in times.items()
+    ]
+    print(markdown(["process", "median", "least", "95th percentile"], rows))
+    size = bench.binary.stat().st_size
+    print(f"\n{bench.options.starts} runs of each. The binary has {size / 1e6:.0f} MB.\n", flush=True)
+
+
+def memory(bench):
+    times, size = bench.options.times, bench.options.single_object_gib
+    shapes = {
+        "as it is": bench.events(),
+        f"{times} × the data": bench.multiplied(),
+        f"one object of {size} GiB text": bench.single_object(),
+    }
+    heading("Memory", "Peak of the whole process, the largest of the runs.")
+    logtally = tools.Logtally(bench.binary)
+    rows = []
+    for task in bench.options.tasks or tools.TASKS:
+        base = None
+        for shape, (data, truth) in shapes.items():
+            warm(data)
+            runs = [bench.run_and_check(logtally, task, data, truth) for _ in range(bench.options.runs)]
+            if None in runs:
+                continue
+            peak = max(run.peak_mib for run in runs)
+            base = base or peak
+            rows.append([
+                f"`{task}`, {shape}",
+                f"{truth['gz_bytes'] / 1e6:,.0f}",
+                f"{median(runs, 'wall'):.2f}",
+                f"{peak:.0f}",
+                f"{peak / base:.2f}",
+            ])
+    print(markdown(["task and data", "MB gzip", "wall s", "peak MiB", "peak ÷ as it is"], rows) + "\n", flush=True)
+
+
+def s3(bench):
+    data, truth = bench.small_objects()
+    server = bench.options.target / "compare-s3-server"
+    subprocess.run(["rustc", "-O", "--edition", "2024", HERE / "s3_server.rs", "-o", server], check=True)
+    files = sum(1 for path in data.glob("exportedlogs/**/*") if path.is_file())
+    heading(
+        "From S3",
+        f"{data_in_words(truth)} A server on this machine answers each request after the given time. "
+        f"The objects are {truth['objects']:,}, the pages of their listing {-(-files // KEYS_OF_PAGE)}.",
+    )
+    warm(data)
+    rows = []
+    for latency in bench.options.latencies:
+        with S3Server(server, data, latency) as service:
+            rows += requests_at_latency(bench, service, latency, truth, files)
+    header = ["answers after", "what", "wall s", "GET", "LIST", "HEAD", "most at a time"]
+    print(markdown(header, rows) + "\n", flush=True)
+
+
+def requests_at_latency(bench, service, latency, truth, files):
+    connections = bench.options.connections
+    questions = {"levels": tools.LEVELS_OF_JSON, "reports": tools.REPORTS}
+    questions["streams"] = "SELECT log_stream, count(*) AS events FROM logs GROUP BY 1 ORDER BY 2 DESC LIMIT 10"
+
+    def bare_client():
+        fetched = service.fetch(connections)
+        if int(fetched.stdout.split()[1]) != truth["gz_bytes"]:
+            bench.wrong(f"the bare client got {fetched.stdout}, expected {truth['gz_bytes']} bytes")
+        return fetched
+
+    def query():
+        query = [bench.binary, "query", service.location, "--timezone", "Asia/Seoul", "--format", "csv", tools.HOURLY]
+        measurement = measure(query, service.environment)
+        logtally = tools.Logtally(bench.binary)
+        for wrong in tools.differences(
+            "hourly", logtally.answer("hourly", measurement.stdout), tools.right_answer("hourly", truth)
+        ):
+            bench.wrong(f"from S3: {wrong}")
+        return measurement
+
+    def job(built_in, queries):
+        with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
+            path = tools.write_job(Path(folder), service.location, queries, built_in)
+            measurement = measure([bench.binary, "run", path, "--json"], service.environment)
+        events = json.loads(measurement.stdout)["read"]["events"]
+        if events != truth["events"]:
+            bench.wrong(f"a job from S3 read {events} events, expected {truth['events']}")
+        return measurement
+
+    tasks = {
+        f"a bare client of {connections} connections, reading only": bare_client,
+        "`logtally query`, hourly": query,
+        "`logtally run`, 1 query": lambda: job(["hourly_count"], {}),
+        "`logtally run`, 5 queries": lambda: job(["hourly_count", "hour_of_day"], questions),
+    }
+    rows = []
+    for name, run in tasks.items():
+        walls = []
+        for _ in range(bench.options.runs):
+            service.counts()
+            try:
+                walls.append(run().wall)
+            except Failed as error:
+                bench.wrong(f"{name}: {error}")
+                break
+            counts = service.counts()
+            say(f"  {latency} ms  {name:45} {walls[-1]:8.3f} s  {counts}")
+            if counts["refused"]:
+                bench.wrong(f"{name}: the server refused {counts['refused']} requests")
+            if counts["gets"] != truth["objects"] or counts["lists"] > -(-files // KEYS_OF_PAGE):
+                bench.wrong(f"{name}: other requests than one for each object and page: {counts}")
+        else:
+            rows.append([
+                f"{latency} ms",
+                name,
+                f"{statistics.median(walls):.2f}",
+                f"{counts['gets']:,}",
+                counts["lists"],
+                counts["heads"],
+                counts["most_under_way"],
+            ])
+    return rows
+
+
+class S3Server:
+    """The server, as long as the `with` lasts."""
+
+    def __init__(self, binary, folder, latency):
+        self.binary = binary
+        self.process = subprocess.Popen(
+            [binary, "serve", folder, str(latency)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.port = self.process.stdout.readline().strip()
+        self.location = "s3://bucket/exportedlogs"
+        self.environment = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "nothing",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+
+    def fetch(self, connections):
+        return measure([self.binary, "fetch", self.port, connections])
+
+    def counts(self):
+        """What was asked of it since the last time."""
+        # A proxy of the environment has no business here.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://127.0.0.1:{self.port}/-/counts") as answer:
+            return json.load(answer)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def heading(title, text):
+    say(f"== {title}")
+    print(f"### {title}\n\n{text}\n", flush=True)
+
+
+def data_in_words(truth):
+    objects = f"{truth['objects']:,} object{'s' if truth['objects'] > 1 else ''}"
+    sizes = f"{truth['gz_bytes'] / 1e6:,.0f} MB gzip, {truth['raw_bytes'] / 1e9:.2f} GB text"
+    return f"{truth['events']:,} events in {objects}: {sizes}."
+
+
+def describe(bench):
+    """What was measured, where and when."""
+    version = subprocess.run([bench.binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    versions = [version] + [
+        line.replace("==", " ") for line in (HERE / "requirements.txt").read_text().splitlines() if "==" in line
+    ]
+    inflate = tools.Inflate().command
+    first_line = subprocess.run([inflate, "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+    versions.append(first_line.replace("igzip command line interface", "igzip"))
+    print(f"Machine: {machine()}. {datetime.date.today()}. Versions: {', '.join(versions)}.\n")
+    if inflate == "gzip":
+        note = "igzip is not installed (Debian: apt-get install isal), so inflating alone is measured with gzip, which is slower."
+        print(f"Note: {note}\n")
+    load = os.getloadavg()[0]
+    if load > 0.3 * cores():
+        print(f"**Not quiet**: the load of the machine was {load:.1f} before anything was started.\n")
+    sys.stdout.flush()
+
+
+def arguments():
+    repository = HERE.parent.parent
+    target = Path(os.environ.get("CARGO_TARGET_DIR", repository / "target"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("experiments", nargs="*", metavar="EXPERIMENT", help=f"{', '.join(EXPERIMENTS)} or all; default: compare")
+    add("--logtally", type=Path, metavar="FILE", help="the binary; default: release/logtally in the target folder")
+    add("--target", type=Path, default=target, help="where the data and the Python environment are kept; default: cargo's")
+    add("--events", type=int, default=8_000_000, metavar="N", help="default: 8,000,000")
+    add("--runs", type=int, default=3, metavar="N", help="runs of each tool and task; default: 3")
+    add("--tools", type=comma_separated, metavar="A,B", help=f"of {', '.join(ALL_TOOLS)}")
+    add("--tasks", type=comma_separated, metavar="A,B", help=f"of {', '.join(tools.TASKS)}")
+    add("--small-objects", type=int, default=20_000, metavar="N", help="small, s3: objects; default: 20,000")
+    add("--starts", type=int, default=40, metavar="N", help="start: processes of each kind; default: 40")
+    add("--times", type=int, default=10, metavar="N", help="memory: times the data; default: 10")
+    add("--single-object-gib", type=int, default=4, metavar="N", help="memory: text of the one large object; default: 4")
+    add("--latencies", type=comma_separated, default=["0", "5", "50"], metavar="MS,MS", help="s3: default: 0,5,50")
+    add("--connections", type=int, default=128, metavar="N", help="s3: of the bare client; default: 128")
+    options = parser.parse_args()
+    options.target = options.target.resolve()
+    options.logtally = (options.logtally or options.target / "release" / "logtally").resolve()
+    if not options.logtally.is_file():
+        parser.error(f"{options.logtally} does not exist: build it with cargo build --release, or name it with --logtally")
+    for what, given, known in [
+        ("experiment", options.experiments, [*EXPERIMENTS, "all"]),
+        ("task", options.tasks or [], tools.TASKS),
+        ("tool", options.tools or [], ALL_TOOLS),
+    ]:
+        for name in given:
+            if name not in known:
+                parser.error(f"{name!r} is no {what}: expected {', '.join(known)}")
+    if "all" in options.experiments:
+        options.experiments = EXPERIMENTS
+    return options
+
+
+def comma_separated(text):
+    return [part.strip() for part in text.split(",")]
+
+
+def main():
+    bench = Bench(arguments())
+    describe(bench)
+    experiments = {"compare": compare, "small": small, "start": start, "memory": memory, "s3": s3}
+    for name in bench.options.experiments or ["compare"]:
+        experiments[name](bench)
+    if not bench.all_right:
+        print("**Some answers were wrong**, see what was printed on the way.")
+    return 0 if bench.all_right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
