@@ -448,7 +448,7 @@ fn refuse_shrunk(
             Err(Error::new(
                 Class::Source,
                 format!(
-                    "window {window} now has {events} events, the last run had {}: its answers stay as they are, since retention may have deleted events. --force replaces them",
+                    "the events of window {window} went from {} in the last run to {events}: its answers stay as they are, since retention may have deleted events. --force replaces them",
                     last.read.events
                 ),
             ))

@@ -4,13 +4,13 @@
 //! makes Arrow batches of only the columns that were asked for, [`source`] does so for each object, and [`table`]
 //! decides which objects and packs them.
 
+pub mod batch;
 pub mod events;
 pub mod fetch;
 pub mod inflate;
 pub mod source;
 pub mod table;
 
-mod batch;
 mod libdeflate;
 
 pub use table::LogsTable;

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -83,6 +84,35 @@ def available_memory():
     except OSError:
         pass
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+class Quiet:
+    """How much of the machine others used, from its making on."""
+
+    def __init__(self):
+        self.begun, self.busy, self.own = time.perf_counter(), busy_seconds(), own_seconds()
+
+    def used_by_others(self):
+        """A share, of all cores; `None` where the system does not say."""
+        if self.busy is None:
+            return None
+        others = (busy_seconds() - self.busy) - (own_seconds() - self.own)
+        return max(others, 0) / ((time.perf_counter() - self.begun) * os.cpu_count())
+
+
+def busy_seconds():
+    """The CPU time of all processes and of other guests of the host since the machine was started."""
+    try:
+        user, nice, system, _idle, _wait, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    except OSError:
+        return None
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def own_seconds():
+    """The CPU time of this process and of those that it started and that have ended."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def machine():

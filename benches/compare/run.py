@@ -26,7 +26,7 @@ import urllib.request
 from pathlib import Path
 
 import tools
-from measure import Failed, available_memory, cores, machine, markdown, measure, median, warm
+from measure import Failed, Quiet, available_memory, machine, markdown, measure, median, warm
 
 HERE = Path(__file__).resolve().parent
 SEED = 11
@@ -210,17 +210,27 @@ def print_task(task, measured):
     print(f"**{tools.TITLES[task]}** (`{task}`)\n")
     print(markdown(header + (["file MB"] if task == "parquet" else []), rows))
     if own_wall:
-        walls = {tool: median(runs, "wall") for tool, runs in measured.items()}
-        sentences = [
-            f"logtally takes {own_wall / wall:.2f} × the time of inflating alone."
-            for tool, wall in walls.items()
-            if isinstance(tool, tools.Inflate)
-        ]
-        fastest = min((tool for tool in walls if isinstance(tool, tools.Peer)), key=walls.get, default=None)
-        if fastest:
-            sentences.append(f"The fastest peer, {fastest.name}, takes {walls[fastest] / own_wall:.2f} × the time of logtally.")
+        inflate = next((tool for tool in measured if isinstance(tool, tools.Inflate)), None)
+        peers = {tool: median(runs, "wall") for tool, runs in measured.items() if isinstance(tool, tools.Peer)}
+        sentences = []
+        if inflate:
+            median_ratio, best_ratio = ratios(own, measured[inflate])
+            sentences.append(f"logtally takes {median_ratio} × the time of inflating alone (best runs: {best_ratio} ×).")
+        if peers:
+            fastest = min(peers, key=peers.get)
+            median_ratio, best_ratio = ratios(measured[fastest], own)
+            sentences.append(
+                f"The fastest peer, {fastest.name}, takes {median_ratio} × the time of logtally (best runs: {best_ratio} ×)."
+            )
         print("\n" + " ".join(sentences))
     print(flush=True)
+
+
+def ratios(some, others):
+    """How many times as long some runs took as others: by the medians, and by the best of each."""
+    by_median = median(some, "wall") / median(others, "wall")
+    by_best = min(run.wall for run in some) / min(run.wall for run in others)
+    return f"{by_median:.2f}", f"{by_best:.2f}"
 
 
 def start(bench):
@@ -427,9 +437,6 @@ def describe(bench):
     if inflate == "gzip":
         note = "igzip is not installed (Debian: apt-get install isal), so inflating alone is measured with gzip, which is slower."
         print(f"Note: {note}\n")
-    load = os.getloadavg()[0]
-    if load > 0.3 * cores():
-        print(f"**Not quiet**: the load of the machine was {load:.1f} before anything was started.\n")
     sys.stdout.flush()
 
 
@@ -478,7 +485,12 @@ def main():
     describe(bench)
     experiments = {"compare": compare, "small": small, "start": start, "memory": memory, "s3": s3}
     for name in bench.options.experiments or ["compare"]:
+        quiet = Quiet()
         experiments[name](bench)
+        others = quiet.used_by_others()
+        if others is not None:
+            loud = "**Not quiet**: o" if others > 0.05 else "O"
+            print(f"{loud}thers used {others:.0%} of the machine meanwhile.\n", flush=True)
     if not bench.all_right:
         print("**Some answers were wrong**, see what was printed on the way.")
     return 0 if bench.all_right else 1

@@ -265,6 +265,11 @@ where
             | "MissingAuthenticationToken"
             | "IncompleteSignature",
         ) => ServiceErrorKind::Refused,
+        (SdkError::ResponseError(answer), _)
+            if matches!(answer.raw().status().as_u16(), 401 | 403) =>
+        {
+            ServiceErrorKind::Refused
+        }
         (SdkError::TimeoutError(_) | SdkError::ResponseError(_), _) => ServiceErrorKind::Transient,
         (SdkError::DispatchFailure(failure), _) if failure.is_timeout() || failure.is_io() => {
             ServiceErrorKind::Transient
@@ -280,7 +285,18 @@ where
     let message = match error.as_service_error().and_then(|e| e.meta().message()) {
         Some(message) if code.is_empty() => message.to_owned(),
         Some(message) => format!("{message} ({code})"),
-        None => format!("no answer from CloudWatch Logs: {}", root_cause(&error)),
+        None => match error.raw_response() {
+            Some(answer) => {
+                let body = answer.body().bytes().unwrap_or_default();
+                let body: String = String::from_utf8_lossy(body).chars().take(500).collect();
+                format!(
+                    "HTTP {}: {}",
+                    answer.status(),
+                    body.split_whitespace().collect::<Vec<_>>().join(" ")
+                )
+            }
+            None => format!("no answer from CloudWatch Logs: {}", root_cause(&error)),
+        },
     };
     ServiceError { kind, message }
 }

@@ -229,9 +229,9 @@ fn role_policy(args: &InitArgs, bucket: &str, staging: &str, output: &Location) 
                 "Resource": format!("arn:aws:logs:{region}:{account}:log-group:{}", group_arn_pattern(args.log_group.as_str())),
             },
             {
-                "Sid": "Look",
+                "Sid": "LookAndCancel",
                 "Effect": "Allow",
-                "Action": ["logs:DescribeLogGroups", "logs:DescribeExportTasks"],
+                "Action": ["logs:DescribeLogGroups", "logs:DescribeExportTasks", "logs:CancelExportTask"],
                 "Resource": "*",
             },
             {

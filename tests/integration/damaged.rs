@@ -253,7 +253,7 @@ fn invalid_utf8_is_kept_readable_and_counted() {
     let finished = night.run(DAY);
     finished
         .assert_success()
-        .stdout_contains("2 events were not UTF-8");
+        .stdout_contains("2 events not UTF-8");
     let receipt = night.dir.read_json(format!("out/night/runs/{DAY}.json"));
     assert_eq!(receipt["read"]["events"], 3);
     assert_eq!(receipt["read"]["invalid_utf8_events"], 2);
@@ -278,7 +278,7 @@ fn text_before_the_first_timestamp_is_counted() {
     night
         .run(DAY)
         .assert_success()
-        .stdout_contains("3 lines came before the first timestamp");
+        .stdout_contains("3 lines before the first timestamp");
     let receipt = night.dir.read_json(format!("out/night/runs/{DAY}.json"));
     assert_eq!(receipt["read"]["events"], 300);
     assert_eq!(receipt["read"]["lines_before_first_timestamp"], 3);

@@ -30,9 +30,9 @@ fn the_plan_is_what_the_run_does() {
         .map(|output| output.as_str().expect("a text").to_owned())
         .collect();
     outputs.sort();
-    let mut written = night.outputs();
-    written.retain(|file| !file.contains("-latest."));
-    assert_eq!(outputs, written);
+    // Both windows write the latest chart, the later one last.
+    outputs.dedup();
+    assert_eq!(outputs, night.outputs());
     assert_eq!(windows[0]["action"], "compute");
 
     // Now it is done.
