@@ -490,7 +490,7 @@ fn replace_file(target: &FilePath, body: &Body, condition: &Condition) -> io::Re
 }
 
 /// The tag that the engine's local store gives a file.
-fn local_etag(meta: &std::fs::Metadata) -> String {
+pub fn local_etag(meta: &std::fs::Metadata) -> String {
     use std::os::unix::fs::MetadataExt;
     let modified = meta
         .modified()

@@ -5,7 +5,8 @@
 //! the present ones are decoded.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,8 @@ use object_store::path::Path;
 use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, Result};
 use sha2::{Digest, Sha256};
 
+use crate::store::local_etag;
+
 /// Larger objects are not read into memory whole.
 pub const LARGEST_WHOLE_OBJECT: u64 = 32 << 20;
 
@@ -27,6 +30,9 @@ const MOST_AHEAD: usize = 128;
 
 /// Compressed bytes that are there, or asked for, ahead of the decoding.
 const MOST_BYTES_AHEAD: u64 = 64 << 20;
+
+/// A large file is read in pieces of this size.
+const FILE_PIECE: usize = 1 << 20;
 
 /// An object's content.
 pub enum Content {
@@ -39,6 +45,8 @@ pub enum Content {
 /// Fetches the objects of one scan.
 #[derive(Default)]
 pub struct Fetcher {
+    /// Whether the objects are files of this machine.
+    is_local: bool,
     /// The objects in the order in which they will be opened; empty where nothing is asked for ahead.
     order: Vec<ObjectMeta>,
     position: HashMap<Path, usize>,
@@ -55,6 +63,14 @@ struct Ahead {
 }
 
 impl Fetcher {
+    /// A fetcher of files.
+    pub fn local() -> Self {
+        Self {
+            is_local: true,
+            ..Self::default()
+        }
+    }
+
     /// A fetcher that asks for the objects of `order` ahead, and keeps what it gets in `cache`.
     pub fn new(order: Vec<ObjectMeta>, cache: Option<Arc<ObjectCache>>) -> Self {
         let position = order
@@ -63,6 +79,7 @@ impl Fetcher {
             .map(|(at, meta)| (meta.location.clone(), at))
             .collect();
         Self {
+            is_local: false,
             order,
             position,
             ahead: Mutex::default(),
@@ -76,6 +93,9 @@ impl Fetcher {
         objects: &Arc<dyn ObjectStore>,
         meta: &ObjectMeta,
     ) -> Result<Content> {
+        if self.is_local {
+            return read_file(meta);
+        }
         let position = self.position.get(&meta.location).copied();
         let requested = position.and_then(|position| {
             let mut ahead = self.ahead();
@@ -125,6 +145,50 @@ impl Fetcher {
     fn ahead(&self) -> MutexGuard<'_, Ahead> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A file, read on the thread that will decode it: a disk answers sooner than another thread wakes up.
+fn read_file(meta: &ObjectMeta) -> Result<Content> {
+    let path = meta.location.to_string();
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::NotFound {
+            path: path.clone(),
+            source: source.into(),
+        },
+        _ => Error::Generic {
+            store: "LocalFileSystem",
+            source: source.into(),
+        },
+    };
+    let mut file = File::open(format!("/{path}")).map_err(failed)?;
+    let now = file.metadata().map_err(failed)?;
+    if meta
+        .e_tag
+        .as_ref()
+        .is_some_and(|listed| *listed != local_etag(&now))
+    {
+        return Err(Error::Precondition {
+            source: "it has changed since it was listed".into(),
+            path,
+        });
+    }
+    if meta.size > LARGEST_WHOLE_OBJECT {
+        let pieces = std::iter::from_fn(move || {
+            let mut piece = Vec::with_capacity(FILE_PIECE);
+            match (&mut file).take(FILE_PIECE as u64).read_to_end(&mut piece) {
+                Ok(0) => None,
+                Ok(_) => Some(Ok(Bytes::from(piece))),
+                Err(error) => Some(Err(Error::Generic {
+                    store: "LocalFileSystem",
+                    source: error.into(),
+                })),
+            }
+        });
+        return Ok(Content::Pieces(futures::stream::iter(pieces).boxed()));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.size).unwrap_or(0) + 1);
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(Content::Whole(bytes.into()))
 }
 
 /// Only the object that was listed: one that was put in its place has other events.
@@ -349,6 +413,40 @@ mod tests {
             .err()
             .unwrap();
         assert!(matches!(error, Error::Precondition { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_as_it_was_listed_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let nobody: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let list = || async {
+            let prefix = Path::from_absolute_path(folder.path()).unwrap();
+            let listed = LocalFileSystem::new()
+                .list(Some(&prefix))
+                .try_collect::<Vec<_>>();
+            listed.await.unwrap().remove(0)
+        };
+        let file = folder.path().join("[$LATEST] a.gz");
+        std::fs::write(&file, "content").unwrap();
+        let mut listed = list().await;
+        let fetcher = Fetcher::local();
+        assert_eq!(
+            text(fetcher.fetch(&nobody, &listed).await.unwrap()).await,
+            "content"
+        );
+        // What is too large for memory comes in pieces.
+        listed.size = LARGEST_WHOLE_OBJECT + 1;
+        assert_eq!(
+            text(fetcher.fetch(&nobody, &listed).await.unwrap()).await,
+            "content"
+        );
+
+        std::fs::write(&file, "other content").unwrap();
+        let error = fetcher.fetch(&nobody, &listed).await.err().unwrap();
+        assert!(matches!(error, Error::Precondition { .. }), "{error}");
+        std::fs::remove_file(&file).unwrap();
+        let error = fetcher.fetch(&nobody, &listed).await.err().unwrap();
+        assert!(matches!(error, Error::NotFound { .. }), "{error}");
     }
 
     #[tokio::test]

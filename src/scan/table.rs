@@ -219,10 +219,11 @@ impl TableProvider for LogsTable {
             false => state.config().target_partitions(),
         };
         let groups = pack(objects, partitions);
-        // A few rows need few objects, and a disk answers at once.
-        let order = match few_rows || !self.is_remote {
-            true => Vec::new(),
-            false => opening_order(&groups),
+        let fetcher = match self.is_remote {
+            false => Fetcher::local(),
+            // A few rows need few objects.
+            true if few_rows => Fetcher::new(Vec::new(), self.cache.clone()),
+            true => Fetcher::new(opening_order(&groups), self.cache.clone()),
         };
         let source = LogSource::new(
             self.table_schema.clone(),
@@ -230,7 +231,7 @@ impl TableProvider for LogsTable {
             range,
             Arc::clone(&self.place),
             Arc::clone(&self.budget),
-            Arc::new(Fetcher::new(order, self.cache.clone())),
+            Arc::new(fetcher),
         );
         let config = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))
             .with_file_groups(groups)

@@ -311,7 +311,9 @@ impl<B: DrawingBackend> Canvas<'_, B> {
                 _ if value < 0.0 => zero..zero + height,
                 _ => zero - height..zero,
             };
-            self.fill(x, y, ACCENT)?;
+            // A zero in the colour of the axis is seen to be there, and not taken for a few.
+            let color = if value == 0.0 { AXIS } else { ACCENT };
+            self.fill(x, y, color)?;
         }
         Ok(())
     }

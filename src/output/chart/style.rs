@@ -94,7 +94,7 @@ pub const TICK_LABEL_GAP: i32 = 10;
 pub const LONGEST_TICK_LABEL: i32 = 220;
 
 /// A zero is a hairline on the axis; whatever is not zero stands clearly higher.
-pub const ZERO_HEIGHT: i32 = 4;
+pub const ZERO_HEIGHT: i32 = 3;
 pub const SMALLEST_HEIGHT: i32 = 7;
 /// Bars are this share of their slot, until it gets too narrow for a gap.
 pub const BAR_SHARE: f64 = 0.74;
