@@ -32,6 +32,9 @@ pub use crate::aws::s3::Condition;
 /// Larger files go to S3 in parts, so that a lost connection repeats a part and not the whole.
 const LARGEST_SINGLE_PUT: u64 = 32 << 20;
 
+/// What the names of files that are being written begin with.
+const TEMPORARY: &str = ".logtally-";
+
 /// Opens locations, each bucket once. Nothing remote is touched before an S3 location is asked for.
 #[derive(Debug)]
 pub struct Stores {
@@ -241,12 +244,21 @@ impl Store {
 
     /// Every object below `prefix`, by key.
     pub async fn list(&self, prefix: &Path) -> Result<Vec<ObjectMeta>> {
-        let mut objects: Vec<ObjectMeta> = self
-            .objects
-            .list(Some(prefix))
-            .try_collect()
-            .await
-            .map_err(|error| self.failed("list", prefix, error))?;
+        let mut objects: Vec<ObjectMeta> = match self.location {
+            Location::S3 { .. } => self
+                .objects
+                .list(Some(prefix))
+                .try_collect()
+                .await
+                .map_err(|error| self.failed("list", prefix, error))?,
+            Location::Local(_) => list_files(prefix).map_err(|error| {
+                Error::new(
+                    self.class,
+                    format!("could not list {}", self.display(prefix)),
+                )
+                .caused_by(error)
+            })?,
+        };
         objects.sort_by(|a, b| a.location.cmp(&b.location));
         Ok(objects)
     }
@@ -457,6 +469,44 @@ impl Store {
     }
 }
 
+/// Every file below a folder; none where there is no folder. The engine's own walk asks six times for what a file is.
+fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
+    let root = format!("/{prefix}");
+    let mut objects = Vec::new();
+    for entry in walkdir::WalkDir::new(&root).follow_links(true) {
+        let entry = match entry {
+            Err(error)
+                if error
+                    .io_error()
+                    .is_some_and(|error| error.kind() == io::ErrorKind::NotFound) =>
+            {
+                continue;
+            }
+            entry => entry?,
+        };
+        let meta = entry.metadata()?;
+        // What this program has not finished writing is no object.
+        let unfinished = entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(TEMPORARY.as_bytes());
+        if !meta.is_file() || unfinished {
+            continue;
+        }
+        let path = entry.path().to_str().ok_or_else(|| {
+            io::Error::other(format!("{} is no UTF-8 name", entry.path().display()))
+        })?;
+        objects.push(ObjectMeta {
+            location: Path::parse(path).map_err(io::Error::other)?,
+            last_modified: meta.modified()?.into(),
+            size: meta.len(),
+            e_tag: Some(local_etag(&meta)),
+            version: None,
+        });
+    }
+    Ok(objects)
+}
+
 /// Writes beside the target and renames, so that a reader sees the old file or the new one. False where the condition
 /// does not hold.
 fn replace_file(target: &FilePath, body: &Body, condition: &Condition) -> io::Result<bool> {
@@ -474,7 +524,7 @@ fn replace_file(target: &FilePath, body: &Body, condition: &Condition) -> io::Re
         return Ok(false);
     }
     let mut file = tempfile::Builder::new()
-        .prefix(".logtally-")
+        .prefix(TEMPORARY)
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(folder)?;
     match body {

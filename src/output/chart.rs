@@ -297,7 +297,10 @@ mod tests {
         let not_a_number = chart(ChartKind::Bar, [Some(5.0), Some(f64::NAN), Some(3.0)]);
         // A zero has the colour of the axis, lest it be taken for a few.
         assert_eq!(count(&zero, "rect", ACCENT), 2);
-        assert_eq!(count(&zero, "rect", AXIS), count(&missing, "rect", AXIS) + 1);
+        assert_eq!(
+            count(&zero, "rect", AXIS),
+            count(&missing, "rect", AXIS) + 1
+        );
         assert_eq!(count(&missing, "rect", ACCENT), 2);
         assert!(
             texts(&missing).contains(&"no data".to_owned()),
