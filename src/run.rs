@@ -1,4 +1,4 @@
-//! A run: what to do ([`plan`]), which writes nothing, and doing it ([`execute`]). The only place that knows all rooms.
+//! A run: what to do ([`plan`]), which writes nothing, and doing it ([`execute()`]). The only place that knows all rooms.
 
 mod execute;
 mod question;

@@ -40,7 +40,7 @@ pub(super) struct InitArgs {
     #[arg(long, value_parser = Name::new)]
     name: Option<Name>,
 
-    /// The job file to write; <name>.toml where left out
+    /// The job file to write; the name with .toml where left out
     file: Option<PathBuf>,
 }
 

@@ -267,7 +267,7 @@ fn pack(mut objects: Vec<&LogObject>, partitions: usize) -> Vec<FileGroup> {
         .collect()
 }
 
-/// The order in which the engine opens the objects: see [`LogSource::reorder_files`].
+/// The order in which the engine opens the objects: the same as `LogSource::reorder_files`.
 fn opening_order(groups: &[FileGroup]) -> Vec<ObjectMeta> {
     let files = groups.iter().flat_map(FileGroup::iter);
     let mut order: Vec<ObjectMeta> = files.map(|file| file.object_meta.clone()).collect();
