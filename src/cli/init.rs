@@ -53,7 +53,14 @@ pub(super) fn init(args: &InitArgs) -> Result<u8> {
         .file
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("{name}.toml")));
-    let text = job_file(args, &name);
+    // A folder was typed relative to where the person is, not to where the job file will be.
+    let here = std::env::current_dir()
+        .map_err(|error| Error::usage("no working folder").caused_by(error))?;
+    let output = match Location::parse(&args.output, &here).map_err(Error::usage)? {
+        Location::Local(folder) => folder.display().to_string(),
+        Location::S3 { .. } => args.output.clone(),
+    };
+    let text = job_file(args, &name, &output);
     let folder = file.parent().unwrap_or(Path::new(""));
     let job = job::parse(&file, &text)?;
     let Some(Location::S3 { bucket, prefix }) = job.staging().cloned() else {
@@ -117,7 +124,7 @@ fn name_of(log_group: &str) -> Result<Name> {
     })
 }
 
-fn job_file(args: &InitArgs, name: &Name) -> String {
+fn job_file(args: &InitArgs, name: &Name, output: &str) -> String {
     let region = match args.region.as_str() {
         "REGION" => {
             "# region = \"ap-northeast-2\"       # else as every AWS tool finds it".to_owned()
@@ -149,7 +156,6 @@ use = "hourly_count"
         timezone = args.timezone,
         group = args.log_group.as_str(),
         staging = args.staging,
-        output = args.output,
     )
 }
 

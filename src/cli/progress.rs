@@ -47,9 +47,9 @@ impl Bar {
     }
 
     fn wait(&self, prefix: &str, message: String) {
-        self.bar.set_style(self.waiting.clone());
-        self.bar.set_prefix(prefix.to_owned());
         self.bar.set_message(message);
+        self.bar.set_prefix(prefix.to_owned());
+        self.bar.set_style(self.waiting.clone());
         self.bar.enable_steady_tick(Duration::from_millis(120));
     }
 }
@@ -71,8 +71,7 @@ impl Progress for Bar {
                 bytes,
                 of_bytes,
             } => {
-                self.bar.set_style(self.reading.clone());
-                self.bar.set_prefix(query.to_owned());
+                // The style last: it would show the message of the step before.
                 self.bar.set_length(of_bytes);
                 self.bar.set_position(bytes);
                 self.bar.set_message(format!(
@@ -80,6 +79,8 @@ impl Progress for Bar {
                     BinaryBytes(bytes),
                     BinaryBytes(of_bytes)
                 ));
+                self.bar.set_prefix(query.to_owned());
+                self.bar.set_style(self.reading.clone());
             }
             Step::Writing { target } => self.wait("write", target.to_owned()),
             Step::Done => self.bar.finish_and_clear(),
