@@ -107,7 +107,7 @@ pub fn exported_object(attempt: &Path, task_id: &str, stream: &str, number: usiz
 }
 
 /// A stream's name as CloudWatch writes it into a key: `/` becomes `-`.
-fn exported_stream(stream: &str) -> String {
+pub fn exported_stream(stream: &str) -> String {
     stream.replace('/', "-")
 }
 
@@ -133,6 +133,12 @@ impl LogObject {
             meta,
             range: None,
         })
+    }
+
+    /// Whether events of `range` may be in it.
+    pub fn may_have(&self, range: Range) -> bool {
+        self.range
+            .is_none_or(|own| !own.intersect(range).is_empty())
     }
 }
 

@@ -208,6 +208,15 @@ pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Wi
             Window::list(size, zone, first, last)?
         }
     };
+    if let Some(future) = windows.iter().find(|window| now < window.start()) {
+        return Err(Error::usage(format!(
+            "window {future} begins at {}, which is still to come: expected one that has begun",
+            future
+                .start()
+                .with_timezone(&zone)
+                .format("%Y-%m-%d %H:%M %Z")
+        )));
+    }
     if !request.provisional
         && let Some(running) = windows.iter().find(|window| !window.has_ended(now))
     {

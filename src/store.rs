@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -31,6 +32,13 @@ pub use crate::aws::s3::Condition;
 
 /// Larger files go to S3 in parts, so that a lost connection repeats a part and not the whole.
 const LARGEST_SINGLE_PUT: u64 = 32 << 20;
+
+/// Waits between the tries at a put that failed on its way.
+const PUT_AGAIN_AFTER: [Duration; 3] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+];
 
 /// What the names of files that are being written begin with.
 const TEMPORARY: &str = ".logtally-";
@@ -324,6 +332,26 @@ impl Store {
         content_type: &str,
         condition: &Condition,
     ) -> Result<Written> {
+        let put = self.try_put_if(key, body, content_type, condition).await?;
+        put.ok_or_else(|| {
+            Error::new(
+                self.class,
+                format!(
+                    "{} was written by somebody else meanwhile",
+                    self.display(key)
+                ),
+            )
+        })
+    }
+
+    /// Puts an object whole, or not at all, if `condition` holds; `None` where somebody else wrote it meanwhile.
+    pub async fn try_put_if(
+        &self,
+        key: &Path,
+        body: Body,
+        content_type: &str,
+        condition: &Condition,
+    ) -> Result<Option<Written>> {
         let read = |error: io::Error| {
             Error::new(self.class, format!("could not write {}", self.display(key)))
                 .caused_by(error)
@@ -349,21 +377,16 @@ impl Store {
         };
         let etag = match put {
             Uploaded::Done(etag) => etag,
-            Uploaded::ConditionFailed => self.etag_of_same(key, &body).await?.ok_or_else(|| {
-                Error::new(
-                    self.class,
-                    format!(
-                        "{} was written by somebody else meanwhile",
-                        self.display(key)
-                    ),
-                )
-            })?,
+            Uploaded::ConditionFailed => match self.etag_of_same(key, &body).await? {
+                Some(etag) => etag,
+                None => return Ok(None),
+            },
         };
-        Ok(Written {
+        Ok(Some(Written {
             key: key.clone(),
             etag,
             bytes,
-        })
+        }))
     }
 
     async fn put_on_s3(
@@ -386,11 +409,21 @@ impl Store {
             attributes: Attributes::from_iter([(Attribute::ContentType, content_type)]),
             ..PutOptions::default()
         };
-        match self
-            .objects
-            .put_opts(key, PutPayload::from(content), options)
-            .await
-        {
+        let put = || {
+            let payload = PutPayload::from(content.clone());
+            self.objects.put_opts(key, payload, options.clone())
+        };
+        // The client does not send a conditional put again, not knowing whether the first one arrived. Here that is
+        // known afterwards: see `etag_of_same`.
+        let mut tried = put().await;
+        for wait in PUT_AGAIN_AFTER {
+            if !matches!(tried, Err(object_store::Error::Generic { .. })) {
+                break;
+            }
+            tokio::time::sleep(wait).await;
+            tried = put().await;
+        }
+        match tried {
             Ok(put) => Ok(Uploaded::Done(put.e_tag)),
             Err(
                 object_store::Error::AlreadyExists { .. }

@@ -342,6 +342,21 @@ impl Range {
         }
     }
 
+    /// What is left of it without `other`: nothing, one interval or two.
+    pub fn without(self, other: Range) -> impl Iterator<Item = Range> {
+        let before = Range {
+            end_ms: self.end_ms.min(other.start_ms),
+            ..self
+        };
+        let after = Range {
+            start_ms: self.start_ms.max(other.end_ms),
+            ..self
+        };
+        [before, after]
+            .into_iter()
+            .filter(|range| !range.is_empty())
+    }
+
     /// Whether it holds no instant.
     pub fn is_empty(&self) -> bool {
         self.start_ms >= self.end_ms

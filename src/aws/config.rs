@@ -10,8 +10,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
-use object_store::CredentialProvider;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
+use object_store::{ClientOptions, CredentialProvider};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::error::{Class, Error, Result};
@@ -19,6 +19,9 @@ use crate::job::AwsSettings;
 
 /// Credentials are asked for again this long before they expire.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
+
+/// The longest that a request which carries data may take: 32 MiB at 1 Mbit/s.
+pub(super) const TRANSFER_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Whose credentials to use: a job may read the logs of another account than the one that holds its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,6 +116,7 @@ impl Aws {
         let config = self.config(account).await?;
         let provider = config.credentials_provider().ok_or_else(no_credentials)?;
         let mut builder = AmazonS3Builder::new()
+            .with_client_options(ClientOptions::new().with_timeout(TRANSFER_TIMEOUT))
             .with_bucket_name(bucket)
             .with_region(region)
             .with_credentials(Arc::new(EngineCredentials::new(provider)));
@@ -129,7 +133,7 @@ impl Aws {
 }
 
 /// The endpoint for S3: `AWS_ENDPOINT_URL_S3` and then `AWS_ENDPOINT_URL`, as the SDK's own clients decide it.
-fn s3_endpoint(config: &SdkConfig) -> Option<String> {
+pub(super) fn s3_endpoint(config: &SdkConfig) -> Option<String> {
     let ignored = std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
         .is_ok_and(|v| v.eq_ignore_ascii_case("true"));
     if ignored {

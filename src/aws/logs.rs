@@ -182,28 +182,25 @@ impl LogsClient {
 
     /// The tasks that hold the slot now: pending or running, of anybody.
     pub async fn active_export_tasks(&self) -> Result<Vec<Task>, ServiceError> {
-        let mut active = Vec::new();
-        let mut token = None;
-        loop {
+        // All tasks of an account are hundreds of pages, at five requests a second for everybody.
+        for status in [ExportTaskStatusCode::Running, ExportTaskStatusCode::Pending] {
             let answer = self
                 .client
                 .describe_export_tasks()
-                .limit(50)
-                .set_next_token(token)
+                .status_code(status)
                 .send()
                 .await
                 .map_err(service_error)?;
-            let tasks = answer
-                .export_tasks
-                .unwrap_or_default()
-                .into_iter()
-                .map(task);
-            active.extend(tasks.filter(|task| task.status.is_active()));
-            token = answer.next_token;
-            if token.is_none() {
+            let tasks = answer.export_tasks.unwrap_or_default().into_iter();
+            let active: Vec<Task> = tasks
+                .map(task)
+                .filter(|task| task.status.is_active())
+                .collect();
+            if !active.is_empty() {
                 return Ok(active);
             }
         }
+        Ok(Vec::new())
     }
 }
 

@@ -4,11 +4,13 @@ use std::path::Path as FilePath;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::RequestChecksumCalculation;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use object_store::aws::AmazonS3Builder;
 
+use super::config::{TRANSFER_TIMEOUT, s3_endpoint};
 use super::{Account, Aws, root_cause};
 use crate::error::{Class, Error, Result};
 
@@ -53,14 +55,15 @@ impl Bucket {
         };
         let own_region = config.region().map(ToString::to_string).unwrap_or_default();
         let client = |region: &str| {
-            Client::from_conf(
-                aws_sdk_s3::config::Builder::from(config)
-                    // Checksums by default are refused by some S3-compatible endpoints.
-                    .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-                    .force_path_style(config.endpoint_url().is_some())
-                    .region(aws_sdk_s3::config::Region::new(region.to_owned()))
-                    .build(),
-            )
+            let mut builder = aws_sdk_s3::config::Builder::from(config)
+                // Checksums by default are refused by some S3-compatible endpoints.
+                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+                .region(aws_sdk_s3::config::Region::new(region.to_owned()));
+            // As the engine's client has it.
+            if let Some(endpoint) = s3_endpoint(config) {
+                builder = builder.endpoint_url(endpoint).force_path_style(true);
+            }
+            Client::from_conf(builder.build())
         };
         let found = client(&own_region).head_bucket().bucket(name).send().await;
         let region = match found {
@@ -176,6 +179,8 @@ impl Bucket {
                 .upload_id(id)
                 .part_number(number)
                 .body(body)
+                .customize()
+                .config_override(patient())
                 .send()
                 .await
                 .map_err(|error| self.failed("upload a part of", key, &error))?;
@@ -202,13 +207,14 @@ impl Bucket {
             Condition::Absent => request.if_none_match("*"),
             Condition::Unchanged(etag) => request.if_match(etag),
         };
-        match request.send().await {
+        match request.customize().config_override(patient()).send().await {
             Ok(done) => Ok(Uploaded::Done(done.e_tag)),
             Err(error) => match error
                 .raw_response()
                 .map(|response| response.status().as_u16())
             {
-                Some(409 | 412) => Ok(Uploaded::ConditionFailed),
+                // 404: a first answer was lost, and the upload is complete.
+                Some(404 | 409 | 412) => Ok(Uploaded::ConditionFailed),
                 _ => Err(self.failed("complete the upload of", key, &error)),
             },
         }
@@ -227,6 +233,14 @@ impl Bucket {
             ),
         )
     }
+}
+
+/// Parts take their time, and so does putting many of them together.
+fn patient() -> aws_sdk_s3::config::Builder {
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(TRANSFER_TIMEOUT)
+        .build();
+    aws_sdk_s3::Config::builder().timeout_config(timeouts)
 }
 
 fn explain<E>(error: &SdkError<E>) -> String

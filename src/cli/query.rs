@@ -1,6 +1,8 @@
 //! `query`: a question in SQL, over a job's exported windows or straight over exported objects.
 
+use std::fs::Permissions;
 use std::io::{IsTerminal, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -74,7 +76,14 @@ enum Format {
 pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
     let sql = match &args.sql {
         Some(sql) => sql.clone(),
-        None => sql_from_stdin()?,
+        None => {
+            // On a thread that nobody waits for: this one listens to signals.
+            let (sent, sql) = tokio::sync::oneshot::channel();
+            std::thread::spawn(move || sent.send(sql_from_stdin()));
+            sql.await.map_err(|error| {
+                Error::new(Class::Unexpected, "can't read the question").caused_by(error)
+            })??
+        }
     };
     let is_job = args.subject.ends_with(".toml");
     let (session, environment) = if is_job {
@@ -348,7 +357,10 @@ async fn write_file(answer: Answer, format: Format, file: &Path) -> Result<()> {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut temporary = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(failed)?;
     answer
         .write(
             format,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use object_store::path::Path;
 
 use super::queue;
 use super::service::{ExportService, LogGroup, ServiceError, ServiceErrorKind, TaskRequest};
@@ -97,14 +98,12 @@ impl CloudWatchExporter {
         range.end_ms = range.end_ms.min(now).max(group.created_ms + 1);
         range.start_ms = range.start_ms.max(0);
         let window_id = request.window.id();
-        let id = staging::new_attempt_id();
-        let attempt = layout::attempt(
-            self.staging.root(),
-            request.job,
-            &window_id,
-            &group.name,
-            &id,
-        );
+        let new_attempt = || {
+            let id = staging::new_attempt_id();
+            let root = self.staging.root();
+            layout::attempt(root, request.job, &window_id, &group.name, &id)
+        };
+        let attempt = new_attempt();
         if attempt.as_ref().len() > LONGEST_PREFIX {
             return Err(Error::usage(format!(
                 "the prefix for exports of {} has {} bytes, {LONGEST_PREFIX} is the most: choose a shorter staging location or job name",
@@ -114,20 +113,23 @@ impl CloudWatchExporter {
         }
         let mut name = format!("logtally {} {window_id} {}", request.job, group.name);
         name.truncate(LONGEST_TASK_NAME);
-        let task = TaskRequest {
-            name,
+        let new_task = || TaskRequest {
+            name: name.clone(),
             log_group: group.name.clone(),
             log_stream_prefix: self.settings.log_stream_prefix.clone(),
             from_ms: range.start_ms,
             to_ms: range.end_ms,
             bucket: self.bucket.clone(),
-            prefix: attempt.to_string(),
+            prefix: new_attempt().to_string(),
         };
         let service = self.service.as_ref();
         let clock = self.clock.as_ref();
-        let task_id =
-            queue::run_export(service, clock, &task, self.settings.give_up_after, tell).await?;
-        let mut manifest = Manifest::new(&group.name, request.window, range, &task_id, clock.now());
+        let patience = self.settings.give_up_after;
+        let done =
+            queue::run_export(service, clock, &group.name, &new_task, patience, tell).await?;
+        let attempt = layout::join(&Path::default(), &done.request.prefix);
+        let (task_id, as_of) = (&done.task_id, done.asked_at);
+        let mut manifest = Manifest::new(&group.name, request.window, range, task_id, as_of);
         manifest.log_stream_prefix = self.settings.log_stream_prefix.clone();
         staging::complete(&self.staging, &attempt, manifest).await
     }

@@ -3,6 +3,7 @@
 //! A folder for each log group (its name percent-encoded), an `.ndjson` file for each log stream (likewise), a line for
 //! each event: `{"timestamp": <milliseconds since 1970>, "message": "…"}`.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path as FilePath, PathBuf};
@@ -83,6 +84,9 @@ impl DirectoryExporter {
             group,
             &id,
         );
+        let as_of = self.clock.now();
+        // Names that differ in a slash and a hyphen are the same in keys: their objects are numbered on.
+        let mut numbers: HashMap<String, usize> = HashMap::new();
         for file in entries(folder)? {
             if file
                 .extension()
@@ -92,14 +96,14 @@ impl DirectoryExporter {
             }
             let stream = decoded(&file, ".ndjson")?;
             let mut events = BufReader::new(open(&file)?).lines().enumerate();
-            let mut number = 0;
+            let number = numbers.entry(layout::exported_stream(&stream)).or_default();
             while let Some(object) = write_object(&mut events, &file, range)? {
-                let key = layout::exported_object(&attempt, &id, &stream, number);
+                let key = layout::exported_object(&attempt, &id, &stream, *number);
                 self.put(&key, object).await?;
-                number += 1;
+                *number += 1;
             }
         }
-        let manifest = Manifest::new(group, request.window, range, &id, self.clock.now());
+        let manifest = Manifest::new(group, request.window, range, &id, as_of);
         staging::complete(&self.staging, &attempt, manifest).await
     }
 

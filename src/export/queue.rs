@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::service::{
     ExportService, ServiceError, ServiceErrorKind, Task, TaskRequest, TaskStatus,
@@ -44,26 +44,45 @@ impl Backoff {
     }
 }
 
+/// An export that is complete.
+#[derive(Debug)]
+pub struct Completed {
+    /// The id of the task.
+    pub task_id: String,
+    /// What the task was asked for.
+    pub request: TaskRequest,
+    /// When it was asked for.
+    pub asked_at: DateTime<Utc>,
+}
+
 /// Runs one export to its end. `tell` hears what it waits for.
+///
+/// `request` makes a request with a prefix of its own each time: a request that failed may have begun a task all the
+/// same, whose objects must not be taken for those of the next one.
 ///
 /// Errors: `ExportLate` where the deadline passes, `Usage` where the log group or the bucket does not exist, `Source`
 /// where the service refuses or the task fails.
 pub async fn run_export(
     service: &dyn ExportService,
     clock: &dyn Clock,
-    request: &TaskRequest,
+    log_group: &str,
+    request: &(dyn Fn() -> TaskRequest + Sync),
     give_up_after: Duration,
     tell: &(dyn Fn(&str) + Sync),
-) -> Result<String> {
+) -> Result<Completed> {
+    let give_up = TimeDelta::from_std(give_up_after).unwrap_or(TimeDelta::MAX);
     let patience = Patience {
         clock,
-        deadline: clock.now() + give_up_after,
+        deadline: clock
+            .now()
+            .checked_add_signed(give_up)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC),
         give_up_after,
-        log_group: &request.log_group,
+        log_group,
     };
-    let id = take_slot(service, &patience, request, tell).await?;
-    wait_for(service, &patience, &id, tell).await?;
-    Ok(id)
+    let completed = take_slot(service, &patience, request, tell).await?;
+    wait_for(service, &patience, &completed.task_id, tell).await?;
+    Ok(completed)
 }
 
 struct Patience<'a> {
@@ -99,12 +118,20 @@ impl Patience<'_> {
 async fn take_slot(
     service: &dyn ExportService,
     patience: &Patience<'_>,
-    request: &TaskRequest,
+    request: &(dyn Fn() -> TaskRequest + Sync),
     tell: &(dyn Fn(&str) + Sync),
-) -> Result<String> {
+) -> Result<Completed> {
     for attempt in 0.. {
-        let error = match service.create(request).await {
-            Ok(id) => return Ok(id),
+        let request = request();
+        let asked_at = patience.clock.now();
+        let error = match service.create(&request).await {
+            Ok(task_id) => {
+                return Ok(Completed {
+                    task_id,
+                    request,
+                    asked_at,
+                });
+            }
             Err(error) => error,
         };
         let waiting_for = match error.kind {
@@ -116,7 +143,7 @@ async fn take_slot(
                 Err(_) => "the export slot is busy".to_owned(),
             },
             ServiceErrorKind::Transient => format!("CloudWatch Logs answered: {}", error.message),
-            _ => return Err(refused(&error, request)),
+            _ => return Err(refused(&error, &request)),
         };
         tell(&waiting_for);
         patience.wait(SLOT, attempt, &waiting_for).await?;
@@ -234,7 +261,9 @@ mod tests {
         let told = Mutex::new(Vec::new());
         let tell = |text: &str| told.lock().unwrap().push(text.to_owned());
         let six_hours = Duration::from_secs(6 * 3600);
-        let result = run_export(logs, clock, &request("/ecs/web"), six_hours, &tell).await;
+        let new_request = || request("/ecs/web");
+        let result = run_export(logs, clock, "/ecs/web", &new_request, six_hours, &tell).await;
+        let result = result.map(|completed| completed.task_id);
         (result, told.into_inner().unwrap())
     }
 

@@ -3,7 +3,7 @@
 //! Each attempt writes below a prefix of its own. Its manifest is written when the export is complete, so objects
 //! without one are never read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -32,8 +32,8 @@ pub struct Manifest {
     pub range: Range,
     /// The export task.
     pub task_id: String,
-    /// When the manifest was written.
-    pub written_at: DateTime<Utc>,
+    /// When the export was asked for: events that came later may be missing.
+    pub as_of: DateTime<Utc>,
     /// The objects, in the order of their keys.
     pub objects: Vec<ManifestObject>,
 }
@@ -84,7 +84,7 @@ pub async fn complete(
         task_id: Some(manifest.task_id),
         prefix: attempt.clone(),
         reused: false,
-        as_of: Some(manifest.written_at),
+        as_of: Some(manifest.as_of),
         objects,
     })
 }
@@ -101,7 +101,7 @@ pub async fn kept_attempts(
     };
     let range = request.window.range();
     let answers = |manifest: &Manifest| {
-        manifest.written_at >= since
+        manifest.as_of >= since
             && manifest.log_stream_prefix.as_deref() == log_stream_prefix
             && manifest.range.start_ms <= range.start_ms
             && range.end_ms <= manifest.range.end_ms
@@ -111,7 +111,7 @@ pub async fn kept_attempts(
     let attempts = newest_attempts(store, &listed, answers).await?;
     Ok(attempts
         .into_iter()
-        .map(|(manifest, attempt)| (manifest.log_group.clone(), manifest.into_group(attempt)))
+        .filter_map(Attempt::into_group)
         .collect())
 }
 
@@ -121,11 +121,11 @@ pub async fn exports_of_job(store: &Store, job: &str) -> Result<Vec<Manifested>>
         .list(&layout::staging_of_job(store.root(), job))
         .await?;
     let attempts = newest_attempts(store, &listed, |_| true).await?;
-    Ok(attempts
+    Ok(without_overlaps(store, attempts)?
         .into_iter()
-        .map(|(manifest, attempt)| Manifested {
-            window: manifest.window.clone(),
-            objects: manifest.own_objects(&attempt),
+        .map(|(manifest, objects)| Manifested {
+            window: manifest.window,
+            objects,
         })
         .collect())
 }
@@ -148,8 +148,9 @@ pub async fn objects_below(
 ) -> Result<Vec<LogObject>> {
     let listed = store.list(prefix).await?;
     let mut objects = Vec::new();
-    for (manifest, attempt) in newest_attempts(store, &listed, |_| true).await? {
-        objects.extend(manifest.own_objects(&attempt));
+    let attempts = newest_attempts(store, &listed, |_| true).await?;
+    for (_, own) in without_overlaps(store, attempts)? {
+        objects.extend(own);
     }
     let others = listed
         .into_iter()
@@ -159,13 +160,21 @@ pub async fn objects_below(
     Ok(objects)
 }
 
+/// A complete attempt.
+struct Attempt {
+    manifest: Manifest,
+    prefix: Path,
+    /// Its objects as they are listed now; `None` where some are gone.
+    objects: Option<Vec<LogObject>>,
+}
+
 /// Among the listed objects, for each window and log group the newest complete attempt that is wanted.
 async fn newest_attempts(
     store: &Store,
     listed: &[ObjectMeta],
     wanted: impl Fn(&Manifest) -> bool,
-) -> Result<Vec<(Manifest, Path)>> {
-    let mut newest: BTreeMap<Path, (Manifest, Path)> = BTreeMap::new();
+) -> Result<Vec<Attempt>> {
+    let mut newest: BTreeMap<Path, Attempt> = BTreeMap::new();
     for meta in listed
         .iter()
         .filter(|meta| layout::is_manifest(&meta.location))
@@ -173,16 +182,66 @@ async fn newest_attempts(
         let Some(manifest) = read(store, &meta.location).await?.filter(&wanted) else {
             continue;
         };
-        let attempt = layout::parent(&meta.location);
-        let log_group = layout::parent(&attempt);
-        let known = newest
-            .get(&log_group)
-            .map(|(manifest, _)| manifest.written_at);
-        if known.is_none_or(|known| known < manifest.written_at) {
-            newest.insert(log_group, (manifest, attempt));
+        let prefix = layout::parent(&meta.location);
+        let log_group = layout::parent(&prefix);
+        let known = newest.get(&log_group).map(|known| known.manifest.as_of);
+        if known.is_some_and(|known| manifest.as_of <= known) {
+            continue;
         }
+        let attempt = Attempt {
+            objects: manifest.listed_objects(&prefix, listed),
+            manifest,
+            prefix,
+        };
+        newest.insert(log_group, attempt);
     }
     Ok(newest.into_values().collect())
+}
+
+/// The objects of each attempt, cut to its own window and to what no newer attempt at the log group has: windows overlap
+/// where a job's zone or size of window was changed, or two jobs share a staging location. An error (damaged) where
+/// objects are gone.
+fn without_overlaps(
+    store: &Store,
+    mut attempts: Vec<Attempt>,
+) -> Result<Vec<(Manifest, Vec<LogObject>)>> {
+    attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.manifest.as_of));
+    let mut taken: HashMap<(String, Option<String>), Vec<Range>> = HashMap::new();
+    let mut cut = Vec::with_capacity(attempts.len());
+    for Attempt {
+        manifest,
+        prefix,
+        objects,
+    } in attempts
+    {
+        let objects = objects.ok_or_else(|| {
+            Error::damaged(format!(
+                "{} lacks objects that its manifest lists, or has them in another size",
+                store.display(&prefix)
+            ))
+        })?;
+        let streams = (
+            manifest.log_group.clone(),
+            manifest.log_stream_prefix.clone(),
+        );
+        let taken = taken.entry(streams).or_default();
+        let mut own = vec![manifest.window_range];
+        for newer in taken.iter() {
+            own = own
+                .into_iter()
+                .flat_map(|range| range.without(*newer))
+                .collect();
+        }
+        taken.push(manifest.window_range);
+        let parts = own.into_iter().flat_map(|range| {
+            objects.iter().cloned().map(move |object| LogObject {
+                range: Some(range),
+                ..object
+            })
+        });
+        cut.push((manifest, parts.collect()));
+    }
+    Ok(cut)
 }
 
 async fn read(store: &Store, key: &Path) -> Result<Option<Manifest>> {
@@ -205,7 +264,7 @@ impl Manifest {
         window: &Window,
         range: Range,
         task_id: &str,
-        now: DateTime<Utc>,
+        as_of: DateTime<Utc>,
     ) -> Self {
         Self {
             log_group: log_group.to_owned(),
@@ -214,42 +273,38 @@ impl Manifest {
             window_range: window.range(),
             range,
             task_id: task_id.to_owned(),
-            written_at: now,
+            as_of,
             objects: Vec::new(),
         }
     }
 
-    fn into_group(self, attempt: Path) -> ExportedGroup {
-        let mut objects = self.own_objects(&attempt);
-        for object in &mut objects {
-            object.range = None;
-        }
-        ExportedGroup {
-            log_group: Some(self.log_group),
-            task_id: Some(self.task_id),
-            prefix: attempt,
-            reused: true,
-            as_of: Some(self.written_at),
-            objects,
-        }
-    }
-
-    /// The objects, cut to the window that they were exported for.
-    fn own_objects(&self, attempt: &Path) -> Vec<LogObject> {
-        let metas = self.objects.iter().map(|object| ObjectMeta {
-            location: layout::join(attempt, &object.key),
-            last_modified: object.last_modified,
-            size: object.bytes,
-            e_tag: object.etag.clone(),
-            version: None,
+    /// The objects as they are in a listing sorted by key, which has its own ETags and times where the staging location
+    /// was copied; `None` where one is missing or has another size.
+    fn listed_objects(&self, attempt: &Path, listed: &[ObjectMeta]) -> Option<Vec<LogObject>> {
+        let there = self.objects.iter().map(|object| {
+            let key = layout::join(attempt, &object.key);
+            let at = listed
+                .binary_search_by(|meta| meta.location.cmp(&key))
+                .ok()?;
+            let meta = listed.get(at).filter(|meta| meta.size == object.bytes)?;
+            LogObject::new(meta.clone(), Some(&self.log_group))
         });
-        metas
-            .filter_map(|meta| LogObject::new(meta, Some(&self.log_group)))
-            .map(|object| LogObject {
-                range: Some(self.window_range),
-                ..object
-            })
-            .collect()
+        there.collect()
+    }
+}
+
+impl Attempt {
+    /// The log group and its objects; `None` where some are gone, and it is to be exported again.
+    fn into_group(self) -> Option<(String, ExportedGroup)> {
+        let group = ExportedGroup {
+            log_group: Some(self.manifest.log_group.clone()),
+            task_id: Some(self.manifest.task_id),
+            prefix: self.prefix,
+            reused: true,
+            as_of: Some(self.manifest.as_of),
+            objects: self.objects?,
+        };
+        Some((self.manifest.log_group, group))
     }
 }
 

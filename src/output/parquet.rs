@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch, StringViewArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use datafusion::common::runtime::SpawnedTask;
@@ -140,22 +140,32 @@ pub fn to_athena(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch>
         .iter()
         .zip(schema.fields())
         .map(|(column, field)| {
-            // A zone is dropped by keeping the instant as UTC, not by turning it to local time.
-            let naive: ArrayRef = match column.data_type() {
-                DataType::Timestamp(unit, Some(_)) => {
-                    let utc = DataType::Timestamp(*unit, Some("UTC".into()));
-                    let utc = cast_with_options(column, &utc, &strict);
-                    let naive = DataType::Timestamp(*unit, None);
-                    utc.and_then(|utc| cast_with_options(&utc, &naive, &strict))
-                }
-                _ => Ok(Arc::clone(column)),
-            }
-            .map_err(|error| does_not_fit(field, &error))?;
-            cast_with_options(&naive, field.data_type(), &strict)
+            // Of a time with a zone this keeps the instant, in UTC.
+            cast_with_options(column, field.data_type(), &strict)
                 .map_err(|error| does_not_fit(field, &error))
         })
         .collect::<Result<Vec<_>>>()?;
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| {
+        Error::new(Class::Unexpected, "can't make a batch of an answer").caused_by(error)
+    })
+}
+
+/// The batch with views of its own strings only. Those of a sort share the buffers of all that was sorted: they would be
+/// counted, and kept in memory, with each batch.
+fn compact(batch: RecordBatch) -> Result<RecordBatch> {
+    let columns = batch.columns().iter().map(|column| {
+        match column.as_any().downcast_ref::<StringViewArray>() {
+            Some(views) => {
+                let held: usize = views.data_buffers().iter().map(|buffer| buffer.len()).sum();
+                match held > 2 * views.total_buffer_bytes_used() {
+                    true => Arc::new(views.gc()) as ArrayRef,
+                    false => Arc::clone(column),
+                }
+            }
+            None => Arc::clone(column),
+        }
+    });
+    RecordBatch::try_new(batch.schema(), columns.collect()).map_err(|error| {
         Error::new(Class::Unexpected, "can't make a batch of an answer").caused_by(error)
     })
 }
@@ -264,7 +274,7 @@ impl Spool {
 
     /// Adds rows as the engine gave them, and gives them back as they are written.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let batch = to_athena(batch, &self.schema)?;
+        let batch = compact(to_athena(batch, &self.schema)?)?;
         self.rows += batch.num_rows() as u64;
         self.next.rows += batch.num_rows();
         self.next.bytes += batch.get_array_memory_size();

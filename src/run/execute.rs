@@ -27,7 +27,7 @@ use crate::query::{ScanReport, Session, Statement};
 use crate::receipt::{ExportReport, OutputKind, OutputReport, ReadReport, Receipt, Status};
 use crate::scan::LogsTable;
 use crate::scan::fetch::ObjectCache;
-use crate::store::{Body, Condition, Store};
+use crate::store::{Body, Condition, Store, Written};
 
 /// Compressed objects kept on disk between the questions of a job. Fargate gives 20 GiB of disk.
 const MOST_CACHED: u64 = 8 << 30;
@@ -494,22 +494,24 @@ impl<'a> Publisher<'a> {
             &self.window.window,
             format.extension(),
         );
-        let mut keys = vec![dated];
+        let body = Body::Bytes(bytes);
+        let content_type = format.content_type();
+        let kind = OutputKind::Chart;
+        let put = self.put(environment, kind, &query, dated, body.clone(), content_type);
+        let mut reports = vec![put.await?];
         if self.window.is_latest {
-            keys.push(latest_key(self.output, self.job, &query, &chart, format));
-        }
-        let mut reports = Vec::new();
-        for key in keys {
-            let body = Body::Bytes(bytes.clone());
-            let put = self.put(
-                environment,
-                OutputKind::Chart,
-                &query,
-                key,
-                body,
-                format.content_type(),
-            );
-            reports.push(put.await?);
+            let key = latest_key(self.output, self.job, &query, &chart, format);
+            let location = self.output.display(&key);
+            let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
+            let put = self.output.try_put_if(&key, body, content_type, condition);
+            match put.await? {
+                Some(written) => reports.push(self.report(kind, &query, location, written)),
+                // The run of another window was faster. The next one of either puts it right.
+                None => tracing::warn!(
+                    chart = location,
+                    "another run has put this chart meanwhile; its stays"
+                ),
+            }
         }
         Ok(reports)
     }
@@ -549,7 +551,17 @@ impl<'a> Publisher<'a> {
             .output
             .put_if(&key, body, content_type, condition)
             .await?;
-        Ok(OutputReport {
+        Ok(self.report(kind, query, location, written))
+    }
+
+    fn report(
+        &self,
+        kind: OutputKind,
+        query: &str,
+        location: String,
+        written: Written,
+    ) -> OutputReport {
+        OutputReport {
             kind,
             query: query.to_owned(),
             location,
@@ -557,7 +569,7 @@ impl<'a> Publisher<'a> {
             etag: written.etag,
             rows: None,
             bytes: written.bytes,
-        })
+        }
     }
 }
 

@@ -170,7 +170,7 @@ enum Look {
 /// Reads timestamps; the day of the last one is remembered, as neighbours mostly share it.
 #[derive(Debug, Default)]
 struct DayCache {
-    date: [u8; 10],
+    date: Option<[u8; 10]>,
     day_ms: i64,
 }
 
@@ -189,9 +189,9 @@ impl DayCache {
         }
         let mut date = [0; 10];
         date.copy_from_slice(&p[..10]);
-        if date != self.date {
+        if self.date != Some(date) {
             self.day_ms = day_ms(&date)?;
-            self.date = date;
+            self.date = Some(date);
         }
         let digit = |at: usize| u32::from(p[at].wrapping_sub(b'0'));
         let digits = [11, 12, 14, 15, 17, 18, 20, 21, 22];

@@ -34,6 +34,10 @@ const MOST_BYTES_AHEAD: u64 = 64 << 20;
 /// A large file is read in pieces of this size.
 const FILE_PIECE: usize = 1 << 20;
 
+/// A large object is asked for in ranges of this size, so many at a time.
+const RANGE: u64 = 8 << 20;
+const RANGES_AHEAD: usize = 2;
+
 /// An object's content.
 pub enum Content {
     /// In memory.
@@ -226,10 +230,7 @@ async fn pieces(
     if let Some(kept) = cache.as_ref().and_then(|cache| cache.path(meta)) {
         return Ok(kept_object(&kept).await?.into_stream());
     }
-    let stream = objects
-        .get_opts(&meta.location, as_listed(meta))
-        .await?
-        .into_stream();
+    let stream = ranges(Arc::clone(objects), meta.clone());
     let Some(keeping) = cache.and_then(|cache| cache.begin(meta)) else {
         return Ok(stream);
     };
@@ -247,6 +248,27 @@ async fn pieces(
             }
         });
     Ok(kept.boxed())
+}
+
+/// An object by ranges. One request for all of it would not wait for the decoding: the requests' runtime hands bytes over
+/// through a channel without bounds, so that the whole object would end in memory.
+fn ranges(objects: Arc<dyn ObjectStore>, meta: ObjectMeta) -> BoxStream<'static, Result<Bytes>> {
+    let starts = (0..meta.size).step_by(RANGE as usize);
+    futures::stream::iter(starts)
+        .map(move |start| {
+            let (objects, meta) = (Arc::clone(&objects), meta.clone());
+            async move {
+                let end = meta.size.min(start + RANGE);
+                let options = GetOptions {
+                    range: Some((start..end).into()),
+                    ..as_listed(&meta)
+                };
+                let got = objects.get_opts(&meta.location, options).await?;
+                got.bytes().await
+            }
+        })
+        .buffered(RANGES_AHEAD)
+        .boxed()
 }
 
 async fn kept_object(file: &std::path::Path) -> Result<object_store::GetResult> {

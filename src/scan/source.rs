@@ -430,7 +430,13 @@ impl TextBudget {
 
     fn take(budget: &Arc<Self>, bytes: usize) -> Option<TextBuffer> {
         let mut idle = budget.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut buffer = idle.pop().unwrap_or_default();
+        let fits = (0..idle.len())
+            .filter(|at| idle[*at].capacity() >= bytes)
+            .min_by_key(|at| idle[*at].capacity());
+        let mut buffer = match fits {
+            Some(at) => idle.swap_remove(at),
+            None => idle.pop().unwrap_or_default(),
+        };
         drop(idle);
         if buffer.capacity() < bytes {
             let reservation = budget

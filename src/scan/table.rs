@@ -48,10 +48,11 @@ impl LogsTable {
     /// The events of `range` in the objects of a store, which the engine must know by its URL.
     pub fn new(
         store: &Store,
-        objects: Vec<LogObject>,
+        mut objects: Vec<LogObject>,
         range: Range,
         pool: &Arc<dyn MemoryPool>,
     ) -> Self {
+        objects.retain(|object| object.may_have(range));
         let root = object_store::path::Path::default();
         Self {
             objects: Arc::new(objects),
@@ -102,11 +103,7 @@ impl LogsTable {
         let mut selected: Vec<&LogObject> = self
             .objects
             .iter()
-            .filter(|object| {
-                object
-                    .range
-                    .is_none_or(|own| !own.intersect(range).is_empty())
-            })
+            .filter(|object| object.may_have(range))
             .collect();
         let filters: Vec<&Expr> = filters
             .iter()
@@ -116,21 +113,28 @@ impl LogsTable {
             return Ok(selected);
         }
         let schema = Arc::new(Schema::new(partition_fields()));
-        let values = |value: fn(&LogObject) -> ScalarValue| {
-            ScalarValue::iter_to_array(selected.iter().map(|object| value(object)))
-        };
-        let batch = RecordBatch::try_new(
-            Arc::clone(&schema),
-            vec![values(log_group)?, values(log_stream)?],
-        )?;
-        let schema = DFSchema::try_from(schema)?;
+        let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
+        let filters = filters
+            .into_iter()
+            .map(|filter| state.create_physical_expr(filter.clone(), &df_schema))
+            .collect::<Result<Vec<_>>>()?;
         let mut keep = vec![true; selected.len()];
-        for filter in filters {
-            let filter = state.create_physical_expr(filter.clone(), &schema)?;
-            let verdict = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
-            let verdict = verdict.as_boolean();
-            for (row, keep) in keep.iter_mut().enumerate() {
-                *keep &= verdict.is_valid(row) && verdict.value(row);
+        // The engine gives each value a key of the dictionary, which has 16 bits.
+        let most = usize::from(u16::MAX);
+        for (objects, keep) in selected.chunks(most).zip(keep.chunks_mut(most)) {
+            let values = |value: fn(&LogObject) -> ScalarValue| {
+                ScalarValue::iter_to_array(objects.iter().map(|object| value(object)))
+            };
+            let batch = RecordBatch::try_new(
+                Arc::clone(&schema),
+                vec![values(log_group)?, values(log_stream)?],
+            )?;
+            for filter in &filters {
+                let verdict = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
+                let verdict = verdict.as_boolean();
+                for (row, keep) in keep.iter_mut().enumerate() {
+                    *keep &= verdict.is_valid(row) && verdict.value(row);
+                }
             }
         }
         let mut keep = keep.into_iter();
