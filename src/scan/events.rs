@@ -306,6 +306,7 @@ mod tests {
             " 2024-02-13T21:01:04.792Z b",
             "2024-02-13T2\u{0661}:01:04.792Z b",
             "2024-02-13T21:01:04.792Z",
+            "\0\0\0\0\0\0\0\0\0\0T21:01:04.792Z b",
         ] {
             assert_eq!(
                 messages(&format!("{first}\n{line}\n")),
@@ -332,6 +333,10 @@ mod tests {
         assert_eq!((found.len(), stray), (1, 2));
         assert_eq!(split("never a timestamp").1, 1);
         assert_eq!(split("2024-02-13T21:01:04.792Z kept\nmore").1, 0);
+        assert_eq!(
+            split("\0\0\0\0\0\0\0\0\0\0T00:00:00.000Z no event of 1970").0,
+            []
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod plan_init;
 mod progress;
 mod query;
 mod sql;
+mod staging;
 mod support;
 mod windows;
 mod zones;
