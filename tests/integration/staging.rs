@@ -15,10 +15,7 @@ impl Folder {
         let dir = Dir::new();
         for (stream, time, message) in events {
             let line = json!({"timestamp": at(time), "message": message});
-            dir.write(
-                &format!("events/group/{stream}.ndjson"),
-                format!("{line}\n"),
-            );
+            dir.write(format!("events/group/{stream}.ndjson"), format!("{line}\n"));
         }
         let folder = Self { dir };
         folder.write_job("UTC", "day");
@@ -98,7 +95,7 @@ fn a_copied_staging_location_is_read_and_one_with_gaps_is_not() {
     for file in &copied {
         folder
             .dir
-            .write(&file.replacen("staging", "copy", 1), folder.dir.read(file));
+            .write(file.replacen("staging", "copy", 1), folder.dir.read(file));
     }
     assert_eq!(folder.count("copy"), 2);
 
