@@ -1,13 +1,14 @@
 //! The `logs` table: exported objects, read in parallel and as a stream, as one row for each event of a window.
 //!
 //! [`fetch`] gets the objects' bytes, [`inflate`] turns them into text, [`events`] finds the events in it, [`batch`]
-//! makes Arrow batches of only the columns that were asked for, [`source`] does so for each object, and [`table`]
-//! decides which objects and packs them.
+//! makes Arrow batches of only the columns that were asked for, [`object`] does so for one object, [`source`] for the
+//! engine, and [`table`] decides which objects and packs them.
 
 pub mod batch;
 pub mod events;
 pub mod fetch;
 pub mod inflate;
+pub mod object;
 pub mod source;
 pub mod table;
 

@@ -15,7 +15,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
 use super::Session;
 use crate::error::{Class, Error, Result};
-use crate::scan::source::counters;
+use crate::scan::object::counters;
 
 /// A question that the session can answer.
 #[derive(Debug, Clone)]

@@ -1,40 +1,28 @@
 //! The engine's file source for exported objects: each object a stream of batches, in bounded memory.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use bytes::Bytes;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
     FileOpenFuture, FileOpener, FileScanConfig, FileSource,
 };
 use datafusion::datasource::table_schema::TableSchema;
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_plan::DisplayFormatType;
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion_datasource::projection::{ProjectionOpener, SplitProjection};
-use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use object_store::ObjectStore;
 
-use super::batch::{BatchBuilder, Message};
-use super::events::{LONGEST_EVENT, Splitter, Step};
+use super::batch::BatchBuilder;
 use super::fetch::{Content, Fetcher};
-use super::inflate::{Damage, StreamInflater, WholeInflater, likely_text_bytes};
-use crate::error::{Class, Error};
+use super::object::{Counts, ObjectReader, TextBudget, unreadable};
 use crate::window::Range;
-
-/// The text of all objects that are inflated whole at one time, over all partitions.
-const WHOLE_TEXT_BUDGET: usize = 160 << 20;
-
-/// The text that a streamed object is read in.
-const STREAM_TEXT: usize = 1 << 20;
 
 /// What the objects themselves hold: `timestamp` and `message`.
 pub fn file_schema() -> SchemaRef {
@@ -46,20 +34,6 @@ pub fn file_schema() -> SchemaRef {
         ),
         Field::new("message", DataType::Utf8View, false),
     ]))
-}
-
-/// The names of the counters that a scan leaves in the plan's metrics.
-pub mod counters {
-    /// Objects read to their end.
-    pub const OBJECTS: &str = "objects_read";
-    /// Compressed bytes of the objects read to their end.
-    pub const BYTES: &str = "bytes_read";
-    /// Events of the window in the objects read to their end.
-    pub const EVENTS: &str = "events";
-    /// Events in the window whose message is no UTF-8.
-    pub const INVALID_UTF8: &str = "invalid_utf8_events";
-    /// Lines before an object's first timestamp.
-    pub const STRAY_LINES: &str = "lines_before_first_timestamp";
 }
 
 /// How exported objects are read.
@@ -113,7 +87,6 @@ impl FileSource for LogSource {
     ) -> Result<Arc<dyn FileOpener>> {
         let file_schema = self.table_schema.file_schema();
         let indices = &self.projection.file_indices;
-        let count = |name| MetricBuilder::new(&self.metrics).counter(name, partition);
         let opener = Arc::new(LogOpener {
             objects: object_store,
             schema: Arc::new(file_schema.project(indices)?),
@@ -124,13 +97,7 @@ impl FileSource for LogSource {
             budget: Arc::clone(&self.budget),
             fetcher: Arc::clone(&self.fetcher),
             batch_size: self.batch_size,
-            counts: Counts {
-                objects: count(counters::OBJECTS),
-                bytes: count(counters::BYTES),
-                events: count(counters::EVENTS),
-                invalid_utf8: count(counters::INVALID_UTF8),
-                stray_lines: count(counters::STRAY_LINES),
-            },
+            counts: Counts::new(&self.metrics, partition),
         });
         ProjectionOpener::try_new(self.projection.clone(), opener, file_schema)
     }
@@ -195,15 +162,6 @@ impl FileSource for LogSource {
     }
 }
 
-#[derive(Clone)]
-struct Counts {
-    objects: Count,
-    bytes: Count,
-    events: Count,
-    invalid_utf8: Count,
-    stray_lines: Count,
-}
-
 struct LogOpener {
     objects: Arc<dyn ObjectStore>,
     schema: SchemaRef,
@@ -225,25 +183,19 @@ impl FileOpener for LogOpener {
         let place = Arc::clone(&self.place);
         let budget = Arc::clone(&self.budget);
         let fetcher = Arc::clone(&self.fetcher);
-        let mut reader = ObjectReader {
-            name: format!("{place}{}", object.location),
-            window: self.window.intersect(own),
-            range: self.range.intersect(own),
-            splitter: Splitter::default(),
-            builder: BatchBuilder::new(Arc::clone(&self.schema), &self.indices, self.batch_size),
-            text: TextBuffer::unbudgeted(Vec::new()),
-            input: Input::Done,
-            finished: false,
-            events: 0,
-            invalid_utf8: 0,
-            compressed_bytes: object.size,
-            counts: self.counts.clone(),
-        };
+        let mut reader = ObjectReader::new(
+            format!("{place}{}", object.location),
+            self.window.intersect(own),
+            self.range.intersect(own),
+            BatchBuilder::new(Arc::clone(&self.schema), &self.indices, self.batch_size),
+            object.size,
+            self.counts.clone(),
+        );
         Ok(Box::pin(async move {
             let content = fetcher
                 .fetch(&objects, &object)
                 .await
-                .map_err(|error| unreadable(&reader.name, error))?;
+                .map_err(|error| unreadable(reader.name(), error))?;
             match content {
                 Content::Whole(compressed) => reader.read_whole(compressed, &budget),
                 Content::Pieces(pieces) => reader.read_stream(pieces),
@@ -254,468 +206,5 @@ impl FileOpener for LogOpener {
             });
             Ok(batches.boxed())
         }))
-    }
-}
-
-fn unreadable(name: &str, error: object_store::Error) -> DataFusionError {
-    let message = match &error {
-        object_store::Error::NotFound { .. } => {
-            format!("{name} is gone: it was there when the run began")
-        }
-        object_store::Error::Precondition { .. } => {
-            format!("{name} was replaced by another object after the run began")
-        }
-        _ => format!("could not read {name}"),
-    };
-    Error::new(Class::Source, message).caused_by(error).into()
-}
-
-/// One object on its way from bytes to batches.
-struct ObjectReader {
-    name: String,
-    window: Range,
-    range: Range,
-    splitter: Splitter,
-    builder: BatchBuilder,
-    text: TextBuffer,
-    input: Input,
-    finished: bool,
-    events: usize,
-    invalid_utf8: usize,
-    compressed_bytes: u64,
-    counts: Counts,
-}
-
-enum Input {
-    /// All text is in the buffer.
-    Done,
-    /// More is to come.
-    Stream {
-        pieces: BoxStream<'static, object_store::Result<Bytes>>,
-        piece: Bytes,
-        inflater: Box<StreamInflater>,
-    },
-}
-
-impl ObjectReader {
-    fn read_whole(&mut self, compressed: Bytes, budget: &Arc<TextBudget>) {
-        if let Some(expected) = likely_text_bytes(&compressed)
-            && let Some(mut text) = TextBudget::take(budget, expected)
-            && budget.inflate(&compressed, &mut text.bytes, expected)
-        {
-            self.text = text;
-            return;
-        }
-        self.read_stream(futures::stream::once(async { Ok(compressed) }).boxed());
-    }
-
-    fn read_stream(&mut self, pieces: BoxStream<'static, object_store::Result<Bytes>>) {
-        self.text = TextBuffer::unbudgeted(Vec::with_capacity(STREAM_TEXT));
-        self.input = Input::Stream {
-            pieces,
-            piece: Bytes::new(),
-            inflater: Box::default(),
-        };
-    }
-
-    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        if self.finished {
-            return Ok(None);
-        }
-        loop {
-            let last = matches!(self.input, Input::Done);
-            match self.splitter.next(&self.text.bytes, last) {
-                Step::Event(event) => {
-                    if !self.window.contains(event.timestamp_ms) {
-                        continue;
-                    }
-                    let message = Message::of(&self.text.bytes[event.message]);
-                    self.events += 1;
-                    self.invalid_utf8 += usize::from(matches!(message, Message::Broken(_)));
-                    if self.range.contains(event.timestamp_ms)
-                        && self.builder.push(event.timestamp_ms, message)
-                    {
-                        return self.builder.finish().map(Some).map_err(Into::into);
-                    }
-                }
-                Step::NeedsText if last => {
-                    self.finished = true;
-                    self.counts.objects.add(1);
-                    self.counts.bytes.add(self.compressed_bytes as usize);
-                    self.counts.events.add(self.events);
-                    self.counts.invalid_utf8.add(self.invalid_utf8);
-                    self.counts
-                        .stray_lines
-                        .add(self.splitter.stray_lines() as usize);
-                    self.text = TextBuffer::unbudgeted(Vec::new());
-                    return match self.builder.is_empty() {
-                        true => Ok(None),
-                        false => self.builder.finish().map(Some).map_err(Into::into),
-                    };
-                }
-                Step::NeedsText => self.read_on().await?,
-                Step::TooLong(_) => {
-                    let message = format!(
-                        "{} has an event of more than {} MiB, which CloudWatch can't have exported",
-                        self.name,
-                        LONGEST_EVENT >> 20
-                    );
-                    return Err(Error::damaged(message).into());
-                }
-            }
-        }
-    }
-
-    /// Drops the text that is done with and inflates more behind the rest.
-    async fn read_on(&mut self) -> Result<()> {
-        let text = &mut self.text.bytes;
-        let done = self.splitter.keep_from();
-        text.drain(..done);
-        self.splitter.dropped(done);
-        if text.capacity() - text.len() < STREAM_TEXT / 2 {
-            text.reserve(STREAM_TEXT.max(text.len()));
-        }
-        let damaged = |damage: Damage| {
-            DataFusionError::from(Error::damaged(format!("{}: {damage}", self.name)))
-        };
-        let Input::Stream {
-            pieces,
-            piece,
-            inflater,
-        } = &mut self.input
-        else {
-            return Ok(());
-        };
-        let before = text.len();
-        while text.len() == before {
-            if piece.is_empty() {
-                match pieces
-                    .try_next()
-                    .await
-                    .map_err(|error| unreadable(&self.name, error))?
-                {
-                    Some(next) => *piece = next,
-                    None => {
-                        if !inflater.drain(text).map_err(damaged)? {
-                            inflater.finish().map_err(damaged)?;
-                            self.input = Input::Done;
-                        }
-                        return Ok(());
-                    }
-                }
-            }
-            let taken = inflater.inflate(piece, text).map_err(damaged)?;
-            *piece = piece.slice(taken..);
-        }
-        Ok(())
-    }
-}
-
-/// The memory for objects that are inflated whole: one budget over all partitions of all scans of a table, known to the
-/// engine's memory pool. What does not fit is read as a stream instead of waiting.
-#[derive(Debug)]
-pub struct TextBudget {
-    reservation: Mutex<MemoryReservation>,
-    idle: Mutex<Vec<Vec<u8>>>,
-}
-
-impl TextBudget {
-    /// A budget out of `pool`.
-    pub fn new(pool: &Arc<dyn MemoryPool>) -> Arc<Self> {
-        Arc::new(Self {
-            reservation: Mutex::new(MemoryConsumer::new("logs").register(pool)),
-            idle: Mutex::new(Vec::new()),
-        })
-    }
-
-    fn take(budget: &Arc<Self>, bytes: usize) -> Option<TextBuffer> {
-        let mut idle = budget.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = (0..idle.len())
-            .filter(|at| idle[*at].capacity() >= bytes)
-            .min_by_key(|at| idle[*at].capacity());
-        let mut buffer = match fits {
-            Some(at) => idle.swap_remove(at),
-            None => idle.pop().unwrap_or_default(),
-        };
-        drop(idle);
-        if buffer.capacity() < bytes {
-            let reservation = budget
-                .reservation
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let before = buffer.capacity();
-            // Given back before the larger one is taken, so that both are never held.
-            reservation.shrink(before);
-            buffer = Vec::new();
-            if reservation.size() + bytes > WHOLE_TEXT_BUDGET
-                || reservation.try_grow(bytes).is_err()
-            {
-                return None;
-            }
-            buffer.reserve_exact(bytes);
-        }
-        Some(TextBuffer {
-            bytes: buffer,
-            budget: Some(Arc::clone(budget)),
-        })
-    }
-
-    fn inflate(&self, compressed: &[u8], text: &mut Vec<u8>, most: usize) -> bool {
-        thread_local! {
-            static INFLATER: std::cell::RefCell<WholeInflater> = std::cell::RefCell::default();
-        }
-        INFLATER.with_borrow_mut(|inflater| inflater.inflate(compressed, text, most))
-    }
-}
-
-/// Text, and the budget that it goes back to.
-struct TextBuffer {
-    bytes: Vec<u8>,
-    budget: Option<Arc<TextBudget>>,
-}
-
-impl TextBuffer {
-    fn unbudgeted(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            budget: None,
-        }
-    }
-}
-
-impl Drop for TextBuffer {
-    fn drop(&mut self) {
-        if let Some(budget) = self.budget.take() {
-            let mut bytes = std::mem::take(&mut self.bytes);
-            bytes.clear();
-            budget
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(bytes);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use arrow::array::AsArray;
-    use arrow::datatypes::TimestampMillisecondType;
-    use datafusion::execution::memory_pool::{GreedyMemoryPool, UnboundedMemoryPool};
-    use flate2::{Compression, write::GzEncoder};
-    use std::io::Write;
-
-    type Found = Vec<(i64, String)>;
-
-    fn gzip(text: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(text).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    /// Lambda's blank lines, Hangul, a stack trace, events out of order, an empty message.
-    fn sample() -> (Vec<u8>, Found) {
-        let events: Found = (0..40)
-            .map(|n| {
-                let ms = 1_700_000_000_000 + (n * 7919) % 5000;
-                let message = match n % 5 {
-                    0 => format!("START RequestId: {n}\n"),
-                    1 => format!("{{\"level\":\"INFO\",\"message\":\"주문 {n}\"}}"),
-                    2 => {
-                        format!("Traceback {n}\n  File \"a.py\"\n\nValueError: 재고가 부족합니다\n")
-                    }
-                    3 => "\n".to_owned(),
-                    _ => "x".repeat(n as usize * 20),
-                };
-                (ms, message)
-            })
-            .collect();
-        let mut text = Vec::new();
-        for (ms, message) in &events {
-            crate::layout::write_line(&mut text, *ms, message).unwrap();
-        }
-        let expected = events
-            .into_iter()
-            .map(|(ms, message)| (ms, message.trim_end_matches('\n').to_owned()))
-            .collect();
-        (text, expected)
-    }
-
-    fn reader(indices: &[usize], window: Range, batch_size: usize) -> ObjectReader {
-        let metrics = ExecutionPlanMetricsSet::new();
-        let count = |name| MetricBuilder::new(&metrics).counter(name, 0);
-        ObjectReader {
-            name: "s3://acme/a.gz".into(),
-            window,
-            range: window,
-            splitter: Splitter::default(),
-            builder: BatchBuilder::new(
-                Arc::new(file_schema().project(indices).unwrap()),
-                indices,
-                batch_size,
-            ),
-            text: TextBuffer::unbudgeted(Vec::new()),
-            input: Input::Done,
-            finished: false,
-            events: 0,
-            invalid_utf8: 0,
-            compressed_bytes: 1,
-            counts: Counts {
-                objects: count(counters::OBJECTS),
-                bytes: count(counters::BYTES),
-                events: count(counters::EVENTS),
-                invalid_utf8: count(counters::INVALID_UTF8),
-                stray_lines: count(counters::STRAY_LINES),
-            },
-        }
-    }
-
-    fn rows(reader: &mut ObjectReader) -> Result<Found> {
-        let mut found = Vec::new();
-        while let Some(batch) = futures::executor::block_on(reader.next_batch())? {
-            let timestamps = batch.column(0).as_primitive::<TimestampMillisecondType>();
-            let messages = batch.column(1).as_string_view();
-            for row in 0..batch.num_rows() {
-                found.push((timestamps.value(row), messages.value(row).to_owned()));
-            }
-        }
-        Ok(found)
-    }
-
-    fn streamed(compressed: &[u8], piece: usize) -> Result<(Found, ObjectReader)> {
-        let pieces: Vec<_> = compressed
-            .chunks(piece)
-            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
-            .collect();
-        let mut reader = reader(&[0, 1], Range::ALL, 7);
-        reader.read_stream(futures::stream::iter(pieces).boxed());
-        rows(&mut reader).map(|found| (found, reader))
-    }
-
-    fn whole(compressed: &[u8], pool: Arc<dyn MemoryPool>) -> Result<Found> {
-        let mut reader = reader(&[0, 1], Range::ALL, 7);
-        reader.read_whole(Bytes::copy_from_slice(compressed), &TextBudget::new(&pool));
-        rows(&mut reader)
-    }
-
-    #[test]
-    fn every_piece_size_gives_the_same_events() {
-        let (text, expected) = sample();
-        let one = gzip(&text);
-        for piece in 1..200 {
-            assert_eq!(
-                streamed(&one, piece).unwrap().0,
-                expected,
-                "pieces of {piece}"
-            );
-        }
-        assert_eq!(
-            whole(&one, Arc::new(UnboundedMemoryPool::default())).unwrap(),
-            expected
-        );
-    }
-
-    #[test]
-    fn members_may_end_anywhere_in_a_line_or_a_character() {
-        let (text, expected) = sample();
-        for cut in 1..text.len() {
-            let mut compressed = gzip(&text[..cut]);
-            compressed.extend(gzip(&text[cut..]));
-            assert_eq!(
-                streamed(&compressed, 1000).unwrap().0,
-                expected,
-                "cut at {cut}"
-            );
-        }
-        let many: Vec<u8> = text.chunks(3).flat_map(gzip).collect();
-        assert_eq!(streamed(&many, 11).unwrap().0, expected);
-        assert_eq!(
-            whole(&many, Arc::new(UnboundedMemoryPool::default())).unwrap(),
-            expected
-        );
-    }
-
-    #[test]
-    fn without_memory_for_the_whole_text_it_is_read_as_a_stream() {
-        let (text, expected) = sample();
-        assert_eq!(
-            whole(&gzip(&text), Arc::new(GreedyMemoryPool::new(10))).unwrap(),
-            expected
-        );
-    }
-
-    #[test]
-    fn buffers_go_back_to_the_budget_and_are_used_again() {
-        let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
-        let budget = TextBudget::new(&pool);
-        let (a, b) = (
-            TextBudget::take(&budget, 1000),
-            TextBudget::take(&budget, 500),
-        );
-        assert!(a.is_some() && b.is_some());
-        let reserved = pool.reserved();
-        drop((a, b));
-        let again = TextBudget::take(&budget, 400);
-        assert!(again.is_some());
-        assert_eq!(
-            pool.reserved(),
-            reserved,
-            "an idle buffer that is large enough is taken"
-        );
-        assert!(TextBudget::take(&budget, WHOLE_TEXT_BUDGET).is_none());
-    }
-
-    #[test]
-    fn every_cut_is_damage_that_names_the_object() {
-        let (text, _) = sample();
-        let compressed = gzip(&text);
-        for end in 0..compressed.len() {
-            let error = streamed(&compressed[..end], 64).map(|_| ()).unwrap_err();
-            let error = Error::from_engine(error);
-            assert_eq!(error.class(), Class::Damaged, "cut at {end}");
-            assert!(error.to_string().starts_with("s3://acme/a.gz: "), "{error}");
-            assert!(whole(&compressed[..end], Arc::new(UnboundedMemoryPool::default())).is_err());
-        }
-    }
-
-    #[test]
-    fn only_events_of_the_window_are_rows_and_odd_ones_are_counted() {
-        let mut text = b"lost\n".to_vec();
-        for (ms, message) in [
-            (999, "before"),
-            (1000, "first"),
-            (1999, "last"),
-            (2000, "after"),
-        ] {
-            crate::layout::write_line(&mut text, ms, message).unwrap();
-        }
-        text.extend(b"1970-01-01T00:00:01.500Z caf\xe9\n1970-01-01T00:00:09.000Z caf\xe9\n");
-        let window = Range {
-            start_ms: 1000,
-            end_ms: 2000,
-        };
-        let mut reader = reader(&[0, 1], window, 100);
-        reader.read_stream(futures::stream::iter([Ok(Bytes::from(gzip(&text)))]).boxed());
-        let found = rows(&mut reader).unwrap();
-        let messages: Vec<&str> = found.iter().map(|(_, message)| message.as_str()).collect();
-        assert_eq!(messages, ["first", "last", "caf\u{fffd}"]);
-        assert_eq!(reader.counts.events.value(), 3);
-        assert_eq!(reader.counts.invalid_utf8.value(), 1);
-        assert_eq!(reader.counts.stray_lines.value(), 1);
-    }
-
-    #[test]
-    fn an_event_that_never_ends_is_damage() {
-        let mut text = b"2026-11-21T00:00:00.000Z ".to_vec();
-        text.resize(LONGEST_EVENT + 100, b'x');
-        let error = Error::from_engine(streamed(&gzip(&text), 1000).map(|_| ()).unwrap_err());
-        assert_eq!(error.class(), Class::Damaged);
-        assert!(
-            error
-                .to_string()
-                .contains("s3://acme/a.gz has an event of more than 16 MiB"),
-            "{error}"
-        );
     }
 }

@@ -22,7 +22,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
 use super::fetch::{Fetcher, ObjectCache};
-use super::source::{LogSource, TextBudget, file_schema};
+use super::object::TextBudget;
+use super::source::{LogSource, file_schema};
 use crate::layout::LogObject;
 use crate::store::Store;
 use crate::window::Range;
