@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
 use futures::StreamExt;
@@ -168,19 +168,22 @@ async fn over_job(environment: &Environment, job: &Job, args: &QueryArgs) -> Res
         let objects = everything(&store, log_group.as_deref()).await?;
         return session(environment, timezone, range, objects, &store);
     }
+    let wanted = range.unwrap_or(Range::ALL);
     let mut objects = Vec::new();
-    let mut exported = false;
+    let mut exported = Vec::new();
     for export in staging::exports_of_job(&store, job.name.as_str()).await? {
-        // Ids of another size are of a time when the job had another size of window.
-        let Ok(window) = Window::parse(job.window.size, job.timezone, &export.window) else {
-            continue;
-        };
-        if range.is_none_or(|range| !window.range().intersect(range).is_empty()) {
-            exported = true;
+        if !export.window_range.intersect(wanted).is_empty() {
+            exported.push(export.window_range);
             objects.extend(export.objects);
         }
     }
-    if !exported {
+    if let Some(gap) = range
+        .and_then(|range| gap(range, &exported))
+        .filter(|_| !exported.is_empty())
+    {
+        tracing::warn!("nothing is exported of the time from {gap}: the answer is of the rest");
+    }
+    if exported.is_empty() {
         let asked = match (&args.window, &args.from, &args.to) {
             (Some(id), ..) => format!("window {id} of the job {} is", job.name),
             (_, Some(from), Some(to)) => {
@@ -199,6 +202,22 @@ async fn over_job(environment: &Environment, job: &Job, args: &QueryArgs) -> Res
         )));
     }
     session(environment, timezone, range, objects, &store)
+}
+
+/// The first part of a range that no export covers, as the instant at which it begins.
+fn gap(range: Range, exported: &[Range]) -> Option<DateTime<Utc>> {
+    let mut exported = exported.to_vec();
+    exported.sort_by_key(|export| export.start_ms);
+    let covered = exported
+        .into_iter()
+        .fold(range.start_ms, |covered, export| {
+            if export.start_ms <= covered {
+                covered.max(export.end_ms)
+            } else {
+                covered
+            }
+        });
+    DateTime::from_timestamp_millis(covered).filter(|_| covered < range.end_ms)
 }
 
 fn session(

@@ -124,7 +124,7 @@ pub async fn exports_of_job(store: &Store, job: &str) -> Result<Vec<Manifested>>
     Ok(without_overlaps(store, attempts)?
         .into_iter()
         .map(|(manifest, objects)| Manifested {
-            window: manifest.window,
+            window_range: manifest.window_range,
             objects,
         })
         .collect())
@@ -133,8 +133,8 @@ pub async fn exports_of_job(store: &Store, job: &str) -> Result<Vec<Manifested>>
 /// The objects of one attempt, each cut to the attempt's window.
 #[derive(Debug)]
 pub struct Manifested {
-    /// The window's id.
-    pub window: String,
+    /// The window's own interval.
+    pub window_range: Range,
     /// The objects.
     pub objects: Vec<LogObject>,
 }

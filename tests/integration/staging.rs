@@ -77,6 +77,7 @@ fn windows_that_overlap_since_the_zone_or_size_changed_count_no_event_twice() {
     folder.write_job("UTC", "hour");
     folder.run("2025-03-03T20");
     assert_eq!(folder.count("staging"), 3);
+    assert_eq!(folder.count("night.toml"), 3);
 }
 
 #[test]
@@ -111,6 +112,23 @@ fn a_copied_staging_location_is_read_and_one_with_gaps_is_not() {
     asked
         .assert_code(5)
         .stderr_contains("lacks objects that its manifest lists");
+}
+
+#[test]
+fn a_question_over_time_that_is_not_exported_says_so() {
+    let folder = Folder::new(&[("a", "2025-03-03T10:00:00Z", "x")]);
+    folder.run("2025-03-03");
+    let ask = |from: &str, to: &str| {
+        let sql = "SELECT count(*) FROM logs";
+        let asked = folder
+            .dir
+            .logtally(["query", "night.toml", "--from", from, "--to", to, sql])
+            .run();
+        asked.assert_success();
+        asked
+    };
+    ask("2025-03-03", "2025-03-04").stderr_contains("from 2025-03-04");
+    ask("2025-03-03", "2025-03-03").stderr_lacks("exported");
 }
 
 #[test]
