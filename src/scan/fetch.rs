@@ -76,12 +76,14 @@ impl Fetcher {
     }
 
     /// A fetcher that asks for the objects of `order` ahead, and keeps what it gets in `cache`.
-    pub fn new(order: Vec<ObjectMeta>, cache: Option<Arc<ObjectCache>>) -> Self {
-        let position = order
-            .iter()
-            .enumerate()
-            .map(|(at, meta)| (meta.location.clone(), at))
-            .collect();
+    ///
+    /// An object that is opened twice, for two parts of its events, is asked for ahead once.
+    pub fn new(mut order: Vec<ObjectMeta>, cache: Option<Arc<ObjectCache>>) -> Self {
+        let mut position = HashMap::new();
+        order.retain(|meta| {
+            let next = position.len();
+            *position.entry(meta.location.clone()).or_insert(next) == next
+        });
         Self {
             is_local: false,
             order,
@@ -407,6 +409,18 @@ mod tests {
             "{:?}",
             since.elapsed()
         );
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_opened_twice_leaves_no_request_behind() {
+        let (objects, metas) = store(3, Duration::ZERO).await;
+        let twice: Vec<ObjectMeta> = metas.iter().chain(&metas).cloned().collect();
+        let fetcher = Fetcher::new(twice.clone(), None);
+        for meta in &twice {
+            fetcher.fetch(&objects, meta).await.unwrap();
+        }
+        let ahead = fetcher.ahead();
+        assert!(ahead.requests.is_empty() && ahead.bytes == 0);
     }
 
     #[tokio::test]
