@@ -1,6 +1,9 @@
 //! The only room that knows the AWS SDK. It turns its requests and errors into plain values of this crate.
 
+pub mod glue;
 pub mod logs;
+pub mod metrics;
+pub mod patience;
 pub mod s3;
 
 mod config;

@@ -1,11 +1,14 @@
 //! The command line: what can be asked for, one file for each command, and what a person sees meanwhile.
 
+mod ddl;
 mod init;
 mod logging;
 mod plan;
 mod progress;
 mod query;
 mod run;
+mod scratch;
+mod status;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -41,12 +44,13 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0 done, or nothing to do        5 the data is damaged
-  1 a bug or unexpected failure   6 the SQL failed
-  2 wrong job or arguments        7 refused or failed at the output
+  0 done, or nothing to do        6 the SQL failed
+  1 a bug or unexpected failure   7 refused or failed at the output
+  2 wrong job or arguments        8 another run holds this window
   3 the export did not come       9 with --strict: done, but provisional
-  4 refused or failed at the      130, 143 interrupted
-    source of the logs";
+  4 refused or failed at the        or not verified
+    source of the logs            130, 143 interrupted, and resumes
+  5 the data is damaged";
 
 #[derive(Debug, Args)]
 struct Verbosity {
@@ -71,15 +75,19 @@ enum Command {
     Run(run::RunArgs),
     /// Show what `run` would do, and do nothing
     Plan(plan::PlanArgs),
+    /// Show which windows are settled, provisional, failed or missing
+    Status(status::StatusArgs),
     /// Ask a question in SQL over a job's exported windows, or over exported objects
     Query(query::QueryArgs),
+    /// Print the tables of a job's answers as SQL for Athena, Spark, DuckDB or Trino; or put them into Glue
+    Ddl(ddl::DdlArgs),
     /// Write a first job file, and print the policies that it needs on AWS
     Init(init::InitArgs),
 }
 
-/// Which windows, for the commands that take several.
+/// Which windows.
 #[derive(Debug, Args)]
-struct WindowArgs {
+struct SpanArgs {
     /// The window: 2026-11-21, 2026-11-21T05, 2026-W47 or 2026-11, as the job's size is; or last, the
     /// last one that ended (yesterday means the same)
     #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to", "last"])]
@@ -96,6 +104,13 @@ struct WindowArgs {
     /// The windows of the time before now: 24h, 7d, 2w, 3mo
     #[arg(long, value_name = "SPAN")]
     last: Option<Span>,
+}
+
+/// Which windows, and what of them to do anew.
+#[derive(Debug, Args)]
+struct WindowArgs {
+    #[command(flatten)]
+    span: SpanArgs,
 
     /// Do again what is done: the answers from the kept export, or (export) the export too
     #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "answers")]
@@ -112,16 +127,21 @@ enum ForceArg {
     Export,
 }
 
-impl WindowArgs {
-    fn request(&self) -> Request {
-        let selection = match (&self.window, &self.from, &self.to, self.last) {
+impl SpanArgs {
+    fn selection(&self) -> Selection {
+        match (&self.window, &self.from, &self.to, self.last) {
             (Some(id), ..) => Selection::Id(id.clone()),
             (_, Some(from), Some(to), _) => Selection::FromTo(from.clone(), to.clone()),
             (.., Some(span)) => Selection::Last(span),
             _ => Selection::Default,
-        };
+        }
+    }
+}
+
+impl WindowArgs {
+    fn request(&self) -> Request {
         Request {
-            selection,
+            selection: self.span.selection(),
             force: match self.force {
                 None => Force::No,
                 Some(ForceArg::Answers) => Force::Recompute,
@@ -174,7 +194,9 @@ async fn dispatch(command: Command, show: logging::Show) -> Result<u8> {
     match command {
         Command::Run(args) => run::run(args, show).await,
         Command::Plan(args) => plan::plan(args, show).await,
+        Command::Status(args) => status::status(args, show).await,
         Command::Query(args) => query::query(args, show).await,
+        Command::Ddl(args) => ddl::ddl(args, show).await,
         Command::Init(args) => init::init(&args),
     }
 }
@@ -201,17 +223,15 @@ async fn stopped() -> Error {
 
 /// The real things.
 fn environment(aws: AwsSettings, memory: Option<u64>, show: logging::Show) -> Result<Environment> {
-    let scratch = tempfile::Builder::new()
-        .prefix("logtally-")
-        .tempdir()
-        .map_err(|error| {
-            Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
-        })?;
+    let scratch = scratch::make().map_err(|error| {
+        Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
+    })?;
     Ok(Environment {
         stores: Stores::new(Arc::new(Aws::new(aws)))?,
         clock: Arc::new(SystemClock),
         progress: progress::new(show),
         service: None,
+        counter: None,
         engine: Engine::new(memory.unwrap_or_else(available_memory), scratch.path())?,
         scratch,
     })

@@ -21,6 +21,8 @@ pub enum Class {
     Sql,
     /// Refused or failed where the answers go.
     Output,
+    /// Another run holds the window.
+    Held,
     /// Ctrl-C.
     Interrupted,
     /// SIGTERM.
@@ -38,12 +40,13 @@ impl Class {
             Class::Damaged => 5,
             Class::Sql => 6,
             Class::Output => 7,
+            Class::Held => 8,
             Class::Interrupted => 130,
             Class::Terminated => 143,
         }
     }
 
-    /// The exit code of several windows: the first of 1 2 6 7 5 4 3 that occurred, with an interruption before all.
+    /// The exit code of several windows: the first of 1 2 6 7 5 4 3 8 that occurred, with an interruption before all.
     pub fn worst(classes: impl IntoIterator<Item = Class>) -> Option<Class> {
         classes.into_iter().min_by_key(|class| match class {
             Class::Interrupted | Class::Terminated => 0,
@@ -54,6 +57,7 @@ impl Class {
             Class::Damaged => 5,
             Class::Source => 6,
             Class::ExportLate => 7,
+            Class::Held => 8,
         })
     }
 }
@@ -127,19 +131,20 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        let mut text = self.message.clone();
         let mut cause = self
             .source
             .as_deref()
             .map(|e| e as &(dyn std::error::Error + 'static));
         while let Some(error) = cause {
-            let text = error.to_string();
-            if !self.message.contains(&text) {
-                write!(f, ": {text}")?;
+            // Many errors repeat what caused them in their own words.
+            let said = error.to_string();
+            if !text.contains(&said) {
+                text = format!("{text}: {said}");
             }
             cause = error.source();
         }
-        Ok(())
+        f.write_str(&text)
     }
 }
 
@@ -236,6 +241,7 @@ mod tests {
             Class::Damaged,
             Class::Source,
             Class::ExportLate,
+            Class::Held,
         ];
         for pair in order.windows(2) {
             assert_eq!(Class::worst([pair[1], pair[0]]), Some(pair[0]));

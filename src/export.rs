@@ -5,7 +5,10 @@
 
 pub mod cloudwatch;
 pub mod directory;
+pub mod empty;
 pub mod existing;
+pub mod filter_events;
+pub mod patience;
 pub mod queue;
 pub mod service;
 pub mod staging;
@@ -20,10 +23,11 @@ use object_store::path::Path;
 use crate::error::Result;
 use crate::layout::LogObject;
 use crate::progress::Progress;
+use crate::state::Journal;
 use crate::window::Window;
 
 /// What an exporter is asked for.
-#[derive(Debug, Clone)]
+#[derive(Clone, Copy)]
 pub struct ExportRequest<'a> {
     /// The job's name.
     pub job: &'a str,
@@ -31,6 +35,8 @@ pub struct ExportRequest<'a> {
     pub window: &'a Window,
     /// An export that was completed at or after this instant will do; `None` asks for a new one.
     pub reuse_since: Option<DateTime<Utc>>,
+    /// Where every attempt is recorded before anything is asked for or written, and those of earlier runs are found.
+    pub journal: &'a dyn Journal,
 }
 
 /// The objects of a window.

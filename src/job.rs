@@ -2,6 +2,7 @@
 
 pub mod spec;
 
+mod charts;
 mod checked;
 mod location;
 mod resolve;
@@ -11,11 +12,12 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use crate::window::Size;
+use crate::window::{Size, Span};
 
 pub use checked::{ByteSize, GroupPattern, Name, nearest, parse_zone};
 pub use location::Location;
 pub use resolve::{built_in, load, parse};
+pub use spec::{Verify, Via};
 
 /// A job, ready to run.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub struct Job {
     pub queries: Vec<Query>,
     /// How AWS is to be found, where any location is there.
     pub aws: AwsSettings,
+    /// How long exported objects of settled windows are kept; for ever where unset.
+    pub keep: Option<Duration>,
     /// What a run may use.
     pub limits: Limits,
 }
@@ -72,10 +76,14 @@ pub struct CloudWatch {
     pub log_stream_prefix: Option<String>,
     /// Where the exported objects land; always on S3.
     pub staging: Location,
+    /// How the events leave CloudWatch.
+    pub via: Via,
     /// How long to wait for one export: the slot and the task together.
     pub give_up_after: Duration,
     /// How much to ask for beyond both edges of the window.
     pub pad: Duration,
+    /// Which independent count the events are held against.
+    pub verify: Verify,
 }
 
 /// Region, profile and role, where the job names them; else they are found as every AWS tool finds them.
@@ -120,27 +128,68 @@ pub struct Query {
     pub sql: String,
     /// Where the text is from, for error messages.
     pub sql_origin: String,
+    /// The columns whose values are folders of the answer, each with a file of its own.
+    pub partition_by: Vec<Name>,
     /// The pictures of the answer.
     pub charts: Vec<Chart>,
 }
 
-/// A picture of an answer: which columns, and what it says.
-#[derive(Debug, Clone)]
+/// A picture of an answer: which columns, and how it looks.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
     /// The chart's name.
     pub name: Name,
-    /// Bars or a line.
+    /// What is drawn.
     pub kind: ChartKind,
     /// The column along the x axis.
     pub x: String,
-    /// The column of the y axis.
-    pub y: String,
-    /// The title; `{job}`, `{date}`, `{window}` are filled in. A default where unset.
+    /// The columns of the y axis, at least one; more than one only for lines and bands.
+    pub y: Vec<String>,
+    /// The column whose values are lines, parts of a bar, or rows of a heatmap.
+    pub series: Option<String>,
+    /// The column that says how much of a bar are errors; a column `errors` where unset, if the answer has one.
+    pub errors: Option<String>,
+    /// The earlier window whose values are drawn as a thin line.
+    pub compare: Option<Compare>,
+    /// The title; `{job}`, `{query}`, `{chart}`, `{date}`, `{window}`, `{zone}` are filled in. A default where unset.
     pub title: Option<String>,
     /// The title of the y axis; the column's name where unset.
     pub y_label: Option<String>,
+    /// What the values are measured in, such as `ms`. Those without a unit that are whole numbers are counts.
+    pub unit: Option<String>,
+    /// Width and height.
+    pub size: (u32, u32),
+    /// How many pixels of a PNG are one of `size`.
+    pub scale: f64,
+    /// The colours.
+    pub theme: Theme,
+    /// The language of what stands around the values.
+    pub language: Language,
     /// The file formats to write.
     pub formats: Vec<ImageFormat>,
+}
+
+impl Chart {
+    /// A chart of two columns that looks as charts do where a job says nothing else.
+    pub fn new(name: Name, kind: ChartKind, x: &str, y: &str) -> Self {
+        Self {
+            name,
+            kind,
+            x: x.to_owned(),
+            y: vec![y.to_owned()],
+            series: None,
+            errors: None,
+            compare: None,
+            title: None,
+            y_label: None,
+            unit: None,
+            size: (1600, 900),
+            scale: 1.0,
+            theme: Theme::Light,
+            language: Language::English,
+            formats: vec![ImageFormat::Png],
+        }
+    }
 }
 
 /// How a chart shows its values.
@@ -149,15 +198,53 @@ pub struct Chart {
 pub enum ChartKind {
     /// A bar for each row.
     Bar,
-    /// A line through the rows.
+    /// A line through the rows, or one for each series.
     Line,
+    /// A bar for each value of x, out of a part for each series.
+    StackedBar,
+    /// A cell for each hour of each day, the darker the more.
+    Heatmap,
+    /// Percentiles as bands around each other.
+    Band,
+}
+
+/// The window that a chart is held against: so many windows of the job before this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compare {
+    /// The distance on the calendar.
+    pub span: Span,
+    /// The distance in windows.
+    pub windows: i32,
+}
+
+/// The colours of a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Theme {
+    /// Dark on white.
+    #[default]
+    Light,
+    /// Light on nearly black.
+    Dark,
+}
+
+/// The language of what a chart says by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+pub enum Language {
+    /// `en`
+    #[default]
+    #[serde(rename = "en")]
+    English,
+    /// `ko`
+    #[serde(rename = "ko")]
+    Korean,
 }
 
 /// The file format of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageFormat {
-    /// Pixels, 1600×900.
+    /// Pixels.
     Png,
     /// Paths, of any size.
     Svg,
@@ -182,10 +269,12 @@ impl ImageFormat {
 }
 
 /// What a run may use.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// The memory for queries in bytes; most of what the machine or container has where unset.
     pub memory: Option<u64>,
+    /// How long a run that shows no life holds its window.
+    pub lease: Duration,
 }
 
 impl Job {

@@ -3,9 +3,11 @@
 //! ```text
 //! <staging>/<job>/<window>/<group>/attempt=<id>/<task-id>/<stream>/000000.gz
 //! <staging>/<job>/<window>/<group>/attempt=<id>/manifest.json
+//! <staging>/<job>/<window>/<group>/attempt=<id>/events-<from>-<id>/piece.json    (without an export task)
 //! <location>/<job>/<query>/dt=2026-11-21/<query>.parquet        (hour windows: dt=…/hh=05)
 //! <location>/<job>/charts/<query>/<chart>-2026-11-21.png        and <chart>-latest.png
-//! <location>/<job>/runs/2026-11-21.json
+//! <location>/<job>/runs/2026-11-21.json                         the receipt
+//! <location>/<job>/runs/_state/2026-11-21.json                  the state
 //! ```
 
 use std::borrow::Cow;
@@ -16,6 +18,7 @@ use object_store::path::Path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::error::{Error, Result};
+use crate::job::Location;
 use crate::window::{Range, Size, Window};
 
 /// What a log group's or stream's name keeps of itself in a key; every other byte is percent-encoded, the slash too.
@@ -27,7 +30,13 @@ pub const WRITE_TEST: &str = "aws-logs-write-test";
 /// The name of the object that lists what a finished export attempt wrote.
 pub const MANIFEST: &str = "manifest.json";
 
+/// The name of the object that lists what a finished piece of an export without a task wrote.
+const PIECE: &str = "piece.json";
+
 const ATTEMPT: &str = "attempt=";
+
+/// What the folder of a piece begins with. Ids of export tasks are hexadecimal digits and hyphens.
+const EVENTS: &str = "events-";
 
 /// A name as one segment of a key or one file name, reversibly.
 pub fn encode_name(name: &str) -> String {
@@ -92,6 +101,30 @@ pub fn is_in_attempt(key: &Path) -> bool {
     key.as_ref()
         .split('/')
         .any(|segment| segment.starts_with(ATTEMPT))
+}
+
+/// The folder that a piece of an export without a task is written to, in the place of a task's id. `from_ms` is the
+/// piece's start, so that pieces are listed in the order of time; `try_id` tells tries at the same piece apart.
+pub fn piece_folder(from_ms: i64, try_id: u32) -> String {
+    format!("{EVENTS}{from_ms:013}-{try_id:08x}")
+}
+
+/// Where the list of what a piece wrote is.
+pub fn piece(attempt: &Path, folder: &str) -> Path {
+    join(attempt, &format!("{folder}/{PIECE}"))
+}
+
+/// Whether the object is the list of what a piece wrote.
+pub fn is_piece(key: &Path) -> bool {
+    is_in_piece(key) && key.filename() == Some(PIECE)
+}
+
+/// Whether the object was written by a piece of an export without a task, whole or not.
+pub fn is_in_piece(key: &Path) -> bool {
+    let segments: Vec<&str> = key.as_ref().split('/').collect();
+    segments
+        .windows(2)
+        .any(|pair| pair[0].starts_with(ATTEMPT) && pair[1].starts_with(EVENTS))
 }
 
 /// The folder that a key is in.
@@ -209,13 +242,84 @@ pub fn write_line(out: &mut impl std::io::Write, timestamp_ms: i64, message: &st
     })
 }
 
+/// The partition column with the local date on which a window begins: of a week its Monday, of a month its first.
+pub const DATE: &str = "dt";
+
+/// The partition column with the local hour with which a window of an hour begins, in two digits.
+pub const HOUR: &str = "hh";
+
+/// The columns that the folders of an answer add to it, outermost first.
+pub fn partition_keys(size: Size) -> &'static [&'static str] {
+    match size {
+        Size::Hour => &[DATE, HOUR],
+        Size::Day | Size::Week | Size::Month => &[DATE],
+    }
+}
+
 /// The folder of a query's answer for a window, which is a partition of the Athena table.
 fn partition(window: &Window) -> String {
     let date = window.local_date().format("%Y-%m-%d");
     match window.size() {
-        Size::Hour => format!("dt={date}/hh={:02}", window.local_hour()),
-        _ => format!("dt={date}"),
+        Size::Hour => format!("{DATE}={date}/{HOUR}={:02}", window.local_hour()),
+        _ => format!("{DATE}={date}"),
     }
+}
+
+/// The folder of a query's answer for a window.
+pub fn answer_folder(location: &Path, job: &str, query: &str, window: &Window) -> Path {
+    join(location, &format!("{job}/{query}/{}", partition(window)))
+}
+
+/// What Hive's readers take for NULL.
+const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// The part of a query's answer for a window that has these values in these columns.
+pub fn partitioned_answer<'a>(
+    location: &Path,
+    job: &str,
+    query: &str,
+    window: &Window,
+    values: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+) -> Path {
+    let folders: String = values
+        .into_iter()
+        .map(|(column, value)| {
+            let value = value.map_or_else(|| NULL_PARTITION.to_owned(), partition_value);
+            format!("{column}={value}/")
+        })
+        .collect();
+    let window = answer_folder(location, job, query, window);
+    join(&window, &format!("{folders}{query}.parquet"))
+}
+
+/// A value as a folder's name in Hive's way, where each byte that is encoded is a character of its own: so what is not
+/// ASCII stays.
+fn partition_value(value: &str) -> String {
+    let mut name = String::with_capacity(value.len());
+    for character in value.chars() {
+        match character {
+            ascii if ascii.is_ascii() => {
+                name.extend(utf8_percent_encode(ascii.encode_utf8(&mut [0; 4]), NAME));
+            }
+            other => name.push(other),
+        }
+    }
+    name
+}
+
+/// The columns that the folders between a window's folder and an answer's file have; `None` where it is no answer.
+pub fn partition_columns<'a>(folder: &Path, key: &'a Path) -> Option<Vec<&'a str>> {
+    let below = key.as_ref().strip_prefix(folder.as_ref())?;
+    let (folders, file) = below.rsplit_once('/')?;
+    let folders = folders.split('/').filter(|folder| !folder.is_empty());
+    let columns = folders.map(|folder| folder.split_once('=').map(|(column, _)| column));
+    file.ends_with(".parquet")
+        .then(|| columns.collect::<Option<Vec<_>>>())?
+}
+
+/// The folder of a query's answers, of all windows.
+pub fn answers(location: &Location, job: &str, query: &str) -> Location {
+    location.below(job).below(query)
 }
 
 /// A query's answer for a window.
@@ -259,13 +363,24 @@ pub fn receipt(location: &Path, job: &str, window_id: &str) -> Path {
     join(&receipts(location, job), &format!("{window_id}.json"))
 }
 
-/// The window's id out of a receipt's key; `None` where the key is no receipt's.
-pub fn parse_receipt<'a>(receipts: &Path, key: &'a Path) -> Option<&'a str> {
+/// The window's id out of the key of a receipt in the folder `receipts`, or of a state in the folder of states; `None`
+/// where the key is none.
+pub fn parse_window_id<'a>(folder: &Path, key: &'a Path) -> Option<&'a str> {
     let name = key
         .as_ref()
-        .strip_prefix(receipts.as_ref())?
+        .strip_prefix(folder.as_ref())?
         .strip_prefix('/')?;
     name.strip_suffix(".json").filter(|id| !id.contains('/'))
+}
+
+/// Where the states of a job's windows are.
+pub fn states(location: &Path, job: &str) -> Path {
+    join(&receipts(location, job), "_state")
+}
+
+/// The state of a window.
+pub fn state(location: &Path, job: &str, window_id: &str) -> Path {
+    join(&states(location, job), &format!("{window_id}.json"))
 }
 
 /// A key without the prefix and the slash behind it.
@@ -333,6 +448,20 @@ mod tests {
     }
 
     #[test]
+    fn pieces_are_told_from_tasks() {
+        let attempt = attempt(&Path::parse("s").unwrap(), "j", "2026-11-21", "/g", "1");
+        let folder = piece_folder(1_763_683_200_000, 0xab);
+        assert_eq!(folder, "events-1763683200000-000000ab");
+        let piece = piece(&attempt, &folder);
+        let own = exported_object(&attempt, &folder, "a", 0);
+        let tasks = exported_object(&attempt, "e37ac5c7-0000-4000-8000-000000000000", "a", 0);
+        let stream = exported_object(&attempt, "e37ac5c7", "events-of-web", 0);
+        assert!(is_piece(&piece) && !holds_events(&piece) && !is_manifest(&piece));
+        assert!(is_in_piece(&own) && !is_piece(&own) && holds_events(&own));
+        assert!(!is_in_piece(&tasks) && !is_in_piece(&stream));
+    }
+
+    #[test]
     fn only_gzip_objects_hold_events() {
         for (key, expected) in [
             ("exportedlogs/task/stream/000000.gz", true),
@@ -342,6 +471,31 @@ mod tests {
         ] {
             assert_eq!(holds_events(&Path::parse(key).unwrap()), expected, "{key}");
         }
+    }
+
+    #[test]
+    fn values_are_folders_that_hive_reads_back() {
+        let window = Window::parse(Size::Day, chrono_tz::Tz::UTC, "2026-11-21").unwrap();
+        let root = Path::parse("x").unwrap();
+        let values = [
+            ("log_group", Some("/a b=1")),
+            ("word", Some("한글.")),
+            ("none", None),
+        ];
+        let key = partitioned_answer(&root, "j", "q", &window, values);
+        assert_eq!(
+            key.as_ref(),
+            "x/j/q/dt=2026-11-21/log_group=%2Fa%20b%3D1/word=한글./none=__HIVE_DEFAULT_PARTITION__/q.parquet"
+        );
+        let folder = answer_folder(&root, "j", "q", &window);
+        assert_eq!(
+            partition_columns(&folder, &key),
+            Some(vec!["log_group", "word", "none"])
+        );
+        let plain = answer(&root, "j", "q", &window);
+        assert_eq!(partition_columns(&folder, &plain), Some(vec![]));
+        let other = join(&folder, "a/q.parquet");
+        assert_eq!(partition_columns(&folder, &other), None);
     }
 
     #[test]

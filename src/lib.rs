@@ -24,5 +24,7 @@ pub mod query;
 pub mod receipt;
 pub mod run;
 pub mod scan;
+pub mod state;
 pub mod store;
+pub mod verify;
 pub mod window;

@@ -14,6 +14,13 @@ pub enum Step<'a> {
         /// The window's id.
         id: &'a str,
     },
+    /// The run of a window can't go on yet.
+    Waiting {
+        /// The window's id.
+        window: &'a str,
+        /// What it waits for, in words.
+        state: &'a str,
+    },
     /// A log group is being exported.
     Exporting {
         /// The log group.

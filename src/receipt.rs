@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::verify::Verification;
+
 /// What a run did. It is put last, so where it is, everything that it lists is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -26,6 +28,15 @@ pub struct Receipt {
     pub skipped_log_groups: Vec<String>,
     /// What was read, once: the objects as they are, whatever the queries took of them.
     pub read: ReadReport,
+    /// How an independent count compares; absent where the job asks for none.
+    #[serde(default)]
+    pub verification: Option<Verification>,
+    /// How often the window was exported anew because that count differed.
+    #[serde(default)]
+    pub redos: u32,
+    /// What became of the count of the run before; absent on the first run of the window.
+    #[serde(default)]
+    pub change: Option<Change>,
     /// What was put.
     pub outputs: Vec<OutputReport>,
     /// Seconds that each step took, by its name.
@@ -36,6 +47,24 @@ pub struct Receipt {
     pub source_sha256: String,
     /// The version of this program.
     pub version: String,
+}
+
+impl Receipt {
+    /// Whether an independent count differs.
+    pub fn is_disputed(&self) -> bool {
+        self.verification
+            .as_ref()
+            .is_some_and(|verification| verification.agrees == Some(false))
+    }
+
+    /// Whether late events may change the answers, or a count that was asked for does not confirm them.
+    pub fn is_uncertain(&self) -> bool {
+        let unverified = self
+            .verification
+            .as_ref()
+            .is_some_and(|verification| verification.agrees != Some(true));
+        self.window.provisional || unverified
+    }
 }
 
 /// How a run ended.
@@ -95,6 +124,33 @@ pub struct ReadReport {
     pub invalid_utf8_events: u64,
     /// Lines before an object's first timestamp, which belong to no event.
     pub lines_before_first_timestamp: u64,
+}
+
+/// How the answer of a window changed since the run before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// When the events of the run before were taken out of their source.
+    pub since: Option<DateTime<Utc>>,
+    /// Whether that answer was provisional.
+    pub was_provisional: bool,
+    /// Its events in the window.
+    pub events_before: u64,
+    /// How many more there are now; less than nothing where there are fewer.
+    pub events: i64,
+}
+
+impl Change {
+    /// From an earlier receipt to a count of events.
+    pub fn since(last: &Receipt, events: u64) -> Self {
+        Self {
+            since: last.as_of,
+            was_provisional: last.window.provisional,
+            events_before: last.read.events,
+            events: events
+                .cast_signed()
+                .wrapping_sub(last.read.events.cast_signed()),
+        }
+    }
 }
 
 /// An object that was put.

@@ -1,8 +1,8 @@
 //! The `logs` table: exported objects, read in parallel and as a stream, as one row for each event of a window.
 //!
-//! [`fetch`] gets the objects' bytes, [`inflate`] turns them into text, [`events`] finds the events in it, [`batch`]
-//! makes Arrow batches of only the columns that were asked for, [`object`] does so for one object, [`source`] for the
-//! engine, and [`table`] decides which objects and packs them.
+//! [`fetch`] gets the objects' bytes, [`inflate`] turns them into [`text`] in bounded memory, [`events`] finds the
+//! events in it, [`batch`] makes Arrow batches of only the columns that were asked for, [`object`] does so for one
+//! object, [`source`] for the engine, and [`table`] decides which objects and packs them.
 
 pub mod batch;
 pub mod events;
@@ -11,6 +11,7 @@ pub mod inflate;
 pub mod object;
 pub mod source;
 pub mod table;
+pub mod text;
 
 mod libdeflate;
 

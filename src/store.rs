@@ -1,6 +1,6 @@
 //! Objects in a location, on S3 or on disk alike: list, read, and put whole on a condition.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
@@ -11,33 +11,34 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::client::SpawnedReqwestConnector;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    Attribute, AttributeValue, Attributes, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, PutPayload, UpdateVersion,
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    UpdateVersion,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
-use crate::aws::s3::{Bucket, Uploaded};
+use crate::aws::patience::Connector;
+use crate::aws::s3::{Bucket, PART_BYTES, Uploaded};
 use crate::aws::{Account, Aws};
 use crate::error::{Class, Error, Result};
 use crate::job::Location;
-use crate::layout::LogObject;
+use crate::layout::{self, LogObject};
 
 pub use crate::aws::s3::Condition;
 
-/// Larger files go to S3 in parts, so that a lost connection repeats a part and not the whole.
-const LARGEST_SINGLE_PUT: u64 = 32 << 20;
-
-/// Waits between the tries at a put that failed on its way.
-const PUT_AGAIN_AFTER: [Duration; 3] = [
-    Duration::from_millis(200),
-    Duration::from_secs(1),
+/// Waits after listing or deleting many objects broke off. The client sends its requests again, but not where their answer
+/// is cut short.
+const AGAIN_AFTER: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
     Duration::from_secs(5),
+    Duration::from_secs(15),
 ];
 
 /// What the names of files that are being written begin with.
@@ -47,14 +48,15 @@ const TEMPORARY: &str = ".logtally-";
 #[derive(Debug)]
 pub struct Stores {
     aws: Arc<Aws>,
-    buckets: Mutex<HashMap<(Account, String), Arc<S3>>>,
+    buckets: Mutex<HashMap<(Account, String), Arc<Remote>>>,
     /// Requests run on threads of their own: decoding, which keeps a thread busy, would starve them.
     requests: RequestRuntime,
 }
 
 #[derive(Debug)]
-struct S3 {
-    bucket: Bucket,
+struct Remote {
+    /// What puts files in parts.
+    bucket: Option<Bucket>,
     objects: Arc<dyn ObjectStore>,
     url: ObjectStoreUrl,
 }
@@ -67,6 +69,21 @@ impl Stores {
             buckets: Mutex::new(HashMap::new()),
             requests: RequestRuntime::new()?,
         })
+    }
+
+    /// With `objects` as the content of the bucket `name`, which is asked for nothing.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn with_objects(mut self, name: &str, objects: Arc<dyn ObjectStore>) -> Result<Self> {
+        let remote = Arc::new(Remote {
+            bucket: None,
+            objects,
+            url: bucket_url(name)?,
+        });
+        for account in [Account::Source, Account::Output] {
+            let key = (account, name.to_owned());
+            self.buckets.get_mut().insert(key, Arc::clone(&remote));
+        }
+        Ok(self)
     }
 
     /// The SDK's configuration that these stores use.
@@ -89,44 +106,52 @@ impl Stores {
                 class,
                 objects: Arc::new(LocalFileSystem::new()),
                 url: ObjectStoreUrl::local_filesystem(),
-                bucket: None,
+                puts: Puts::OnDisk,
             });
         };
         let mut buckets = self.buckets.lock().await;
         let key = (account, name.clone());
-        let s3 = match buckets.get(&key) {
-            Some(s3) => Arc::clone(s3),
+        let remote = match buckets.get(&key) {
+            Some(remote) => Arc::clone(remote),
             None => {
-                let s3 = Arc::new(self.connect(account, name).await?);
-                buckets.insert(key, Arc::clone(&s3));
-                s3
+                let remote = Arc::new(self.connect(account, name).await?);
+                buckets.insert(key, Arc::clone(&remote));
+                remote
             }
         };
         Ok(Store {
             root,
             class,
-            objects: Arc::clone(&s3.objects),
-            url: s3.url.clone(),
-            bucket: Some(s3.bucket.clone()),
+            objects: Arc::clone(&remote.objects),
+            url: remote.url.clone(),
+            puts: match &remote.bucket {
+                Some(bucket) => Puts::InBucket(bucket.clone()),
+                None => Puts::InStore,
+            },
             location,
         })
     }
 
-    async fn connect(&self, account: Account, name: &str) -> Result<S3> {
+    async fn connect(&self, account: Account, name: &str) -> Result<Remote> {
         let bucket = Bucket::find(&self.aws, account, name).await?;
         let objects = bucket
             .engine_client(&self.aws, account)
             .await?
-            .with_http_connector(SpawnedReqwestConnector::new(self.requests.handle()))
+            .with_http_connector(Connector(SpawnedReqwestConnector::new(
+                self.requests.handle(),
+            )))
             .build()
             .map_err(|error| Error::usage(format!("the bucket {name:?}")).caused_by(error))?;
-        let url = ObjectStoreUrl::parse(format!("s3://{name}")).map_err(Error::from_engine)?;
-        Ok(S3 {
-            bucket,
+        Ok(Remote {
+            bucket: Some(bucket),
             objects: Arc::new(objects),
-            url,
+            url: bucket_url(name)?,
         })
     }
+}
+
+fn bucket_url(name: &str) -> Result<ObjectStoreUrl> {
+    ObjectStoreUrl::parse(format!("s3://{name}")).map_err(Error::from_engine)
 }
 
 /// A runtime that may be dropped anywhere, also inside another one.
@@ -207,7 +232,18 @@ pub struct Store {
     class: Class,
     objects: Arc<dyn ObjectStore>,
     url: ObjectStoreUrl,
-    bucket: Option<Bucket>,
+    puts: Puts,
+}
+
+/// How an object is put on a condition.
+#[derive(Clone)]
+enum Puts {
+    /// A file beside the target, renamed under the folder's lock.
+    OnDisk,
+    /// By the engine's client, large files in parts by the SDK's.
+    InBucket(Bucket),
+    /// By the engine's client, whatever the size.
+    InStore,
 }
 
 impl fmt::Debug for Store {
@@ -252,23 +288,24 @@ impl Store {
 
     /// Every object below `prefix`, by key.
     pub async fn list(&self, prefix: &Path) -> Result<Vec<ObjectMeta>> {
-        let mut objects: Vec<ObjectMeta> = match self.location {
-            Location::S3 { .. } => self
-                .objects
-                .list(Some(prefix))
-                .try_collect()
-                .await
-                .map_err(|error| self.failed("list", prefix, error))?,
-            Location::Local(_) => list_files(prefix).map_err(|error| {
-                Error::new(
-                    self.class,
-                    format!("could not list {}", self.display(prefix)),
-                )
-                .caused_by(error)
-            })?,
-        };
+        let mut objects = self
+            .try_list(prefix)
+            .await
+            .map_err(|error| self.failed("list", prefix, error))?;
         objects.sort_by(|a, b| a.location.cmp(&b.location));
         Ok(objects)
+    }
+
+    async fn try_list(&self, prefix: &Path) -> object_store::Result<Vec<ObjectMeta>> {
+        match self.location {
+            Location::S3 { .. } => list_on_s3(self.objects.as_ref(), prefix).await,
+            Location::Local(_) => {
+                list_files(prefix).map_err(|error| object_store::Error::Generic {
+                    store: "disk",
+                    source: error.into(),
+                })
+            }
+        }
     }
 
     /// Every exported object below `prefix`, by key. Neighbours that hold no events are left alone.
@@ -305,21 +342,60 @@ impl Store {
         }
     }
 
+    /// The object's content, and under what condition a later put replaces just that; `None` where there is none.
+    pub async fn get_to_replace(&self, key: &Path) -> Result<Option<(Bytes, Condition)>> {
+        let got = match self.objects.get(key).await {
+            Ok(got) => {
+                let etag = got.meta.e_tag.clone();
+                got.bytes().await.map(|bytes| (bytes, etag))
+            }
+            Err(error) => Err(error),
+        };
+        match got {
+            Ok((bytes, Some(etag))) => Ok(Some((bytes, Condition::Unchanged(etag)))),
+            Ok((_, None)) => Err(self.no_etag(key)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("read", key, error)),
+        }
+    }
+
+    /// The last `bytes` of an object, or all of a smaller one, and its whole size; `None` where there is none.
+    pub async fn end_of(&self, key: &Path, bytes: u64) -> Result<Option<(Bytes, u64)>> {
+        let options = GetOptions {
+            range: Some(GetRange::Suffix(bytes)),
+            ..GetOptions::default()
+        };
+        let got = match self.objects.get_opts(key, options).await {
+            Ok(got) => {
+                let size = got.meta.size;
+                got.bytes().await.map(|bytes| (bytes, size))
+            }
+            Err(error) => Err(error),
+        };
+        match got {
+            Ok(end) => Ok(Some(end)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("read", key, error)),
+        }
+    }
+
+    fn no_etag(&self, key: &Path) -> Error {
+        Error::new(
+            self.class,
+            format!(
+                "{} has no ETag, so it can't be replaced safely",
+                self.display(key)
+            ),
+        )
+    }
+
     /// Under what condition a later put replaces just what is there now.
     pub async fn as_it_is(&self, key: &Path) -> Result<Condition> {
         Ok(match self.head(key).await? {
             None => Condition::Absent,
             Some(meta) => match meta.e_tag {
                 Some(etag) => Condition::Unchanged(etag),
-                None => {
-                    return Err(Error::new(
-                        self.class,
-                        format!(
-                            "{} has no ETag, so it can't be replaced safely",
-                            self.display(key)
-                        ),
-                    ));
-                }
+                None => return Err(self.no_etag(key)),
             },
         })
     }
@@ -357,23 +433,26 @@ impl Store {
                 .caused_by(error)
         };
         let bytes = body.len().map_err(read)?;
-        let put = match &self.bucket {
-            None => {
+        let put = match (&self.puts, &body) {
+            (Puts::OnDisk, _) => {
                 self.put_on_disk(key, body.clone(), condition.clone())
                     .await?
             }
-            Some(bucket) => match &body {
-                Body::File(file) if bytes > LARGEST_SINGLE_PUT => {
-                    bucket
-                        .upload(key.as_ref(), file, bytes, content_type, condition)
-                        .await?
-                }
-                _ => {
-                    let content = body.read().map_err(read)?;
-                    self.put_on_s3(key, content, content_type, condition)
-                        .await?
-                }
-            },
+            (Puts::InBucket(bucket), Body::File(file)) if bytes > PART_BYTES => {
+                bucket
+                    .upload(key.as_ref(), file, bytes, content_type, condition)
+                    .await?
+            }
+            (Puts::InBucket(bucket), _) => {
+                let content = body.read().map_err(read)?;
+                bucket
+                    .put(key.as_ref(), &content, content_type, condition)
+                    .await?
+            }
+            (Puts::InStore, _) => {
+                let content = body.read().map_err(read)?;
+                self.put_in_store(key, content, condition).await?
+            }
         };
         let etag = match put {
             Uploaded::Done(etag) => etag,
@@ -389,11 +468,33 @@ impl Store {
         }))
     }
 
-    async fn put_on_s3(
+    /// Whether what is there is what `condition` says, and just what would be put: then it need not be.
+    pub async fn unchanged(
+        &self,
+        key: &Path,
+        body: &Body,
+        condition: &Condition,
+    ) -> Result<Option<Written>> {
+        let Condition::Unchanged(seen) = condition else {
+            return Ok(None);
+        };
+        let there = self.etag_of_same(key, body).await?.flatten();
+        let bytes = body.len().map_err(|error| {
+            Error::new(self.class, format!("could not write {}", self.display(key)))
+                .caused_by(error)
+        })?;
+        Ok(there.filter(|etag| etag == seen).map(|etag| Written {
+            key: key.clone(),
+            etag: Some(etag),
+            bytes,
+        }))
+    }
+
+    /// Through the engine's client, which every store of a test has.
+    async fn put_in_store(
         &self,
         key: &Path,
         content: Bytes,
-        content_type: &str,
         condition: &Condition,
     ) -> Result<Uploaded> {
         let mode = match condition {
@@ -403,27 +504,10 @@ impl Store {
                 version: None,
             }),
         };
-        let content_type = AttributeValue::from(content_type.to_owned());
-        let options = PutOptions {
-            mode,
-            attributes: Attributes::from_iter([(Attribute::ContentType, content_type)]),
-            ..PutOptions::default()
-        };
-        let put = || {
-            let payload = PutPayload::from(content.clone());
-            self.objects.put_opts(key, payload, options.clone())
-        };
-        // The client does not send a conditional put again, not knowing whether the first one arrived. Here that is
-        // known afterwards: see `etag_of_same`.
-        let mut tried = put().await;
-        for wait in PUT_AGAIN_AFTER {
-            if !matches!(tried, Err(object_store::Error::Generic { .. })) {
-                break;
-            }
-            tokio::time::sleep(wait).await;
-            tried = put().await;
-        }
-        match tried {
+        let put = self
+            .objects
+            .put_opts(key, PutPayload::from(content), PutOptions::from(mode));
+        match put.await {
             Ok(put) => Ok(Uploaded::Done(put.e_tag)),
             Err(
                 object_store::Error::AlreadyExists { .. }
@@ -436,9 +520,6 @@ impl Store {
     /// After a failed condition: the ETag of what is there, where it is just what was to be put. A request whose
     /// answer was lost is sent again, and then finds its own work.
     async fn etag_of_same(&self, key: &Path, body: &Body) -> Result<Option<Option<String>>> {
-        let Some(there) = self.head(key).await? else {
-            return Ok(None);
-        };
         let failed = |error: io::Error| {
             Error::new(
                 self.class,
@@ -446,18 +527,19 @@ impl Store {
             )
             .caused_by(error)
         };
-        if there.size != body.len().map_err(failed)? {
+        let got = match self.objects.get(key).await {
+            Ok(got) => got,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(self.failed("read", key, error)),
+        };
+        let etag = got.meta.e_tag.clone();
+        if got.meta.size != body.len().map_err(failed)? {
             return Ok(None);
         }
         let mut ours: Box<dyn Read + Send> = match body {
             Body::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
             Body::File(file) => Box::new(File::open(file).map_err(failed)?),
         };
-        let got = self
-            .objects
-            .get(key)
-            .await
-            .map_err(|error| self.failed("read", key, error))?;
         let mut theirs = got.into_stream();
         let mut chunk = Vec::new();
         while let Some(bytes) = theirs
@@ -471,7 +553,7 @@ impl Store {
                 return Ok(None);
             }
         }
-        Ok(Some(there.e_tag))
+        Ok(Some(etag))
     }
 
     async fn put_on_disk(&self, key: &Path, body: Body, condition: Condition) -> Result<Uploaded> {
@@ -482,24 +564,139 @@ impl Store {
         };
         // The lock of the folder makes look and replace one step for every process that puts here.
         let put = tokio::task::spawn_blocking(move || replace_file(&target, &body, &condition));
-        let done = put
+        let etag = put
             .await
             .map_err(|error| failed(io::Error::other(error)))?
             .map_err(failed)?;
-        if !done {
-            return Ok(Uploaded::ConditionFailed);
+        Ok(match etag {
+            Some(etag) => Uploaded::Done(Some(etag)),
+            None => Uploaded::ConditionFailed,
+        })
+    }
+
+    /// Removes what killed processes left of puts to these keys, which nobody else may be putting now: unfinished files
+    /// on disk, on S3 the parts of unfinished uploads. Those are no objects and nobody sees them, so that a missing
+    /// permission is but a warning.
+    pub async fn sweep(&self, keys: &[Path]) -> Result<()> {
+        if let Puts::InBucket(bucket) = &self.puts {
+            let ours = |key: &str| keys.iter().any(|ours| ours.as_ref() == key);
+            match bucket.abort_uploads(self.root.as_ref(), ours).await {
+                Ok(0) => {}
+                Ok(uploads) => tracing::info!(uploads, "aborted uploads of a run that was killed"),
+                Err(error) => {
+                    tracing::warn!(%error, "could not look for uploads that a killed run left unfinished");
+                }
+            }
+            return Ok(());
         }
-        let etag = self.head(key).await?.and_then(|meta| meta.e_tag);
-        Ok(Uploaded::Done(etag))
+        let folders: BTreeSet<Path> = keys.iter().map(layout::parent).collect();
+        for folder in folders {
+            sweep_folder(&on_disk(&folder)).map_err(|error| {
+                Error::new(
+                    self.class,
+                    format!("could not tidy up {}", self.display(&folder)),
+                )
+                .caused_by(error)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Deletes every object below `prefix`, and on disk unfinished files and the folders that this leaves empty, up to
+    /// the location's own.
+    pub async fn delete_below(&self, prefix: &Path) -> Result<()> {
+        let failed = |error: io::Error| {
+            Error::new(
+                self.class,
+                format!("could not delete {}", self.display(prefix)),
+            )
+            .caused_by(error)
+        };
+        let mut waits = AGAIN_AFTER.iter();
+        while let Err(error) = self.try_delete_below(prefix).await {
+            match (&error, waits.next()) {
+                (object_store::Error::Generic { .. }, Some(wait)) => {
+                    tokio::time::sleep(*wait).await;
+                }
+                _ => return Err(self.failed("delete what is below", prefix, error)),
+            }
+        }
+        if self.location.is_local() {
+            let folder = on_disk(prefix);
+            for entry in walkdir::WalkDir::new(&folder) {
+                match entry {
+                    Ok(entry) if entry.file_type().is_dir() => {
+                        sweep_folder(entry.path()).map_err(failed)?;
+                    }
+                    _ => {}
+                }
+            }
+            remove_empty_folders(&folder, &on_disk(&self.root)).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    async fn try_delete_below(&self, prefix: &Path) -> object_store::Result<()> {
+        let keys = self
+            .try_list(prefix)
+            .await?
+            .into_iter()
+            .map(|meta| Ok(meta.location));
+        self.objects
+            .delete_stream(futures::stream::iter(keys).boxed())
+            .try_for_each(|_| async { Ok(()) })
+            .await
     }
 
     /// Deletes an object; one that is not there is no error.
     pub async fn delete(&self, key: &Path) -> Result<()> {
+        if let Puts::InBucket(bucket) = &self.puts {
+            return bucket.delete(key.as_ref()).await;
+        }
         match self.objects.delete(key).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed("delete", key, error)),
         }
     }
+}
+
+/// Every object below a prefix. A listing that breaks off goes on behind the last key that came.
+async fn list_on_s3(
+    objects: &dyn ObjectStore,
+    prefix: &Path,
+) -> object_store::Result<Vec<ObjectMeta>> {
+    let mut listed: Vec<ObjectMeta> = Vec::new();
+    let mut waits = AGAIN_AFTER.iter();
+    loop {
+        let before = listed.len();
+        let mut rest = match listed.last() {
+            None => objects.list(Some(prefix)),
+            Some(last) => objects.list_with_offset(Some(prefix), &last.location),
+        };
+        let broken = loop {
+            match rest.try_next().await {
+                Ok(Some(object)) => listed.push(object),
+                Ok(None) => return Ok(listed),
+                Err(error) => break error,
+            }
+        };
+        if listed.len() > before {
+            waits = AGAIN_AFTER.iter();
+        }
+        match (&broken, waits.next()) {
+            (object_store::Error::Generic { .. }, Some(wait)) => tokio::time::sleep(*wait).await,
+            _ => return Err(broken),
+        }
+    }
+}
+
+/// A key of a local location as a path.
+fn on_disk(key: &Path) -> PathBuf {
+    PathBuf::from(format!("/{key}"))
+}
+
+fn is_temporary(name: &std::ffi::OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }
 
 /// Every file below a folder; none where there is no folder. The engine's own walk asks six times for what a file is.
@@ -519,11 +716,7 @@ fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
         };
         let meta = entry.metadata()?;
         // What this program has not finished writing is no object.
-        let unfinished = entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(TEMPORARY.as_bytes());
-        if !meta.is_file() || unfinished {
+        if !meta.is_file() || is_temporary(entry.file_name()) {
             continue;
         }
         let path = entry.path().to_str().ok_or_else(|| {
@@ -540,9 +733,51 @@ fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
     Ok(objects)
 }
 
-/// Writes beside the target and renames, so that a reader sees the old file or the new one. False where the condition
-/// does not hold.
-fn replace_file(target: &FilePath, body: &Body, condition: &Condition) -> io::Result<bool> {
+/// Files are written and renamed under the lock of their folder: whoever holds it may delete every unfinished one.
+fn sweep_folder(folder: &FilePath) -> io::Result<()> {
+    let handle = match File::open(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        handle => handle?,
+    };
+    handle.lock()?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if is_temporary(&entry.file_name()) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the empty folders in and above `folder`, below `root`.
+fn remove_empty_folders(folder: &FilePath, root: &FilePath) -> io::Result<()> {
+    let remove = |folder: &FilePath| match std::fs::remove_dir(folder) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        Err(error) => Err(error),
+    };
+    for entry in walkdir::WalkDir::new(folder).contents_first(true) {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() => _ = remove(entry.path())?,
+            _ => {}
+        }
+    }
+    for above in folder.ancestors().skip(1) {
+        if above == root || !above.starts_with(root) || !remove(above)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Writes beside the target and renames, so that a reader sees the old file or the new one. The new file's tag; `None`
+/// where the condition does not hold.
+fn replace_file(
+    target: &FilePath,
+    body: &Body,
+    condition: &Condition,
+) -> io::Result<Option<String>> {
     let folder = target.parent().unwrap_or(FilePath::new("/"));
     std::fs::create_dir_all(folder)?;
     let folder_handle = File::open(folder)?;
@@ -554,7 +789,7 @@ fn replace_file(target: &FilePath, body: &Body, condition: &Condition) -> io::Re
         _ => false,
     };
     if !holds {
-        return Ok(false);
+        return Ok(None);
     }
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY)
@@ -567,9 +802,11 @@ fn replace_file(target: &FilePath, body: &Body, condition: &Condition) -> io::Re
         }
     }
     file.as_file().sync_all()?;
+    // A rename changes none of what the tag is made of. Asked for afterwards, it might be somebody else's file already.
+    let etag = local_etag(&file.as_file().metadata()?);
     file.persist(target)?;
     folder_handle.sync_all()?;
-    Ok(true)
+    Ok(Some(etag))
 }
 
 /// The tag that the engine's local store gives a file.

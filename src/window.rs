@@ -128,6 +128,11 @@ impl Unit {
         Some(Self { local_start })
     }
 
+    /// The local date on which it begins.
+    pub fn local_date(self) -> NaiveDate {
+        self.local_start.date()
+    }
+
     /// The id, as in keys and on the command line.
     pub fn id(self, size: Size) -> String {
         let format = match size {
@@ -289,7 +294,7 @@ impl Window {
 
     /// The local date on which it begins.
     pub fn local_date(&self) -> NaiveDate {
-        self.unit.local_start.date()
+        self.unit.local_date()
     }
 
     /// The local clock hour with which it begins, 0 to 23.
@@ -380,7 +385,8 @@ pub struct Span {
 }
 
 impl Span {
-    fn before(self, local: NaiveDateTime) -> Option<NaiveDateTime> {
+    /// The local time that much earlier; `None` at the end of the calendar.
+    pub fn before(self, local: NaiveDateTime) -> Option<NaiveDateTime> {
         let count = i64::from(self.count);
         match self.unit {
             Size::Hour => local.checked_sub_signed(TimeDelta::try_hours(count)?),
@@ -388,6 +394,22 @@ impl Span {
             Size::Week => local.checked_sub_signed(TimeDelta::try_weeks(count)?),
             Size::Month => local.checked_sub_months(Months::new(self.count)),
         }
+    }
+
+    /// How many windows of a size it is long; `None` where it is no whole number of them in every part of the calendar.
+    pub fn windows(self, size: Size) -> Option<i32> {
+        let each = match (self.unit, size) {
+            (Size::Hour, Size::Hour) | (Size::Day, Size::Day) => 1,
+            (Size::Week, Size::Week) | (Size::Month, Size::Month) => 1,
+            (Size::Day, Size::Hour) => 24,
+            (Size::Week, Size::Hour) => 7 * 24,
+            (Size::Week, Size::Day) => 7,
+            (Size::Day, Size::Week) if self.count.is_multiple_of(7) => {
+                return i32::try_from(self.count / 7).ok();
+            }
+            _ => return None,
+        };
+        i32::try_from(self.count).ok()?.checked_mul(each)
     }
 }
 
@@ -403,10 +425,10 @@ impl FromStr for Span {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (count, unit) = text.split_at(digits);
         let unit = match unit {
-            "h" => Size::Hour,
-            "d" => Size::Day,
-            "w" => Size::Week,
-            "mo" => Size::Month,
+            "h" | " hour" | " hours" => Size::Hour,
+            "d" | " day" | " days" => Size::Day,
+            "w" | " week" | " weeks" => Size::Week,
+            "mo" | " month" | " months" => Size::Month,
             _ => return Err(wrong()),
         };
         match count.parse() {

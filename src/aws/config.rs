@@ -5,23 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
+use object_store::CredentialProvider;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
-use object_store::{ClientOptions, CredentialProvider};
 use tokio::sync::{Mutex, OnceCell};
 
+use super::patience;
 use crate::error::{Class, Error, Result};
 use crate::job::AwsSettings;
 
 /// Credentials are asked for again this long before they expire.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
-
-/// The longest that a request which carries data may take: 32 MiB at 1 Mbit/s.
-pub(super) const TRANSFER_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Whose credentials to use: a job may read the logs of another account than the one that holds its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,13 +74,9 @@ impl Aws {
             .build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(5))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(10))
-                    .operation_attempt_timeout(Duration::from_secs(60))
-                    .build(),
-            );
+            .retry_config(patience::sdk_retries())
+            .timeout_config(patience::sdk_timeouts())
+            .stalled_stream_protection(patience::sdk_stalled_streams());
         if let Some(region) = &self.settings.region {
             loader = loader.region(Region::new(region.clone()));
         }
@@ -116,7 +108,8 @@ impl Aws {
         let config = self.config(account).await?;
         let provider = config.credentials_provider().ok_or_else(no_credentials)?;
         let mut builder = AmazonS3Builder::new()
-            .with_client_options(ClientOptions::new().with_timeout(TRANSFER_TIMEOUT))
+            .with_client_options(patience::engine_timeouts())
+            .with_retry(patience::engine_retries())
             .with_bucket_name(bucket)
             .with_region(region)
             .with_credentials(Arc::new(EngineCredentials::new(provider)));

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::print;
 use crate::error::{Class, Error, Result};
-use crate::job::{self, GroupPattern, Location, Name};
+use crate::job::{self, GroupPattern, Job, Location, Name, Source, Verify, Via};
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
@@ -27,6 +28,14 @@ pub(super) struct InitArgs {
     /// The zone whose days and hours are counted
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = job::parse_zone)]
     timezone: Tz,
+
+    /// How events leave CloudWatch
+    #[arg(long, value_name = "WAY", value_parser = PossibleValuesParser::new(["export-task", "events", "auto"]))]
+    via: Option<String>,
+
+    /// Which independent count the events are held against
+    #[arg(long, value_name = "COUNT", value_parser = PossibleValuesParser::new(["off", "metrics", "insights"]))]
+    verify: Option<String>,
 
     /// The Region of the logs, for the policies
     #[arg(long, value_name = "REGION", default_value = "REGION")]
@@ -74,13 +83,16 @@ pub(super) fn init(args: &InitArgs) -> Result<u8> {
         "" => format!("{bucket}/*"),
         prefix => format!("{bucket}/{prefix}/*"),
     };
+    let partition = Partition::of(&args.region);
     let mut out = format!("wrote {}\n", file.display());
-    out += &format!(
-        "\nPolicy of the bucket {bucket}, so that CloudWatch Logs can write its exports:\n"
-    );
-    out += &pretty(&bucket_policy(args, &bucket, &staging));
+    if Needs::of(&job).export_tasks {
+        out += &format!(
+            "\nPolicy of the bucket {bucket}, so that CloudWatch Logs can write its exports:\n"
+        );
+        out += &pretty(&bucket_policy(args, partition, &bucket, &staging));
+    }
     out += "\nPolicy of the role that runs the job:\n";
-    out += &pretty(&role_policy(args, &bucket, &staging, &job.output));
+    out += &pretty(&role_policy(args, partition, &bucket, &staging, &job));
     let placeholders: Vec<&str> = [("REGION", &args.region), ("ACCOUNT", &args.account)]
         .into_iter()
         .filter(|(placeholder, value)| placeholder == value)
@@ -131,6 +143,12 @@ fn job_file(args: &InitArgs, name: &Name, output: &str) -> String {
         }
         region => format!("region = {region:?}"),
     };
+    let mut optional = String::new();
+    for (key, value) in [("via", &args.via), ("verify", &args.verify)] {
+        if let Some(value) = value {
+            optional += &format!("{key} = {value:?}\n");
+        }
+    }
     format!(
         r#"# Every key is described in the README. `logtally plan` shows what a run would do.
 name = "{name}"
@@ -140,7 +158,7 @@ timezone = "{timezone}"
 kind = "cloudwatch"
 log_groups = [{group:?}]
 staging = {staging:?}
-{region}
+{optional}{region}
 
 [window]
 size = "day"
@@ -173,16 +191,69 @@ fn write_new(file: &Path, folder: &Path, text: &str) -> Result<()> {
     new.write_all(text.as_bytes()).map_err(failed)
 }
 
+/// A part of AWS with accounts and names of its own.
+#[derive(Clone, Copy)]
+struct Partition {
+    /// The second part of every ARN.
+    id: &'static str,
+    /// What the names of services end in.
+    suffix: &'static str,
+}
+
+impl Partition {
+    fn of(region: &str) -> Self {
+        let (id, suffix) = match region {
+            china if china.starts_with("cn-") => ("aws-cn", "amazonaws.com.cn"),
+            government if government.starts_with("us-gov-") => ("aws-us-gov", "amazonaws.com"),
+            _ => ("aws", "amazonaws.com"),
+        };
+        Self { id, suffix }
+    }
+
+    fn s3(self, resource: &str) -> String {
+        format!("arn:{}:s3:::{resource}", self.id)
+    }
+
+    fn log_groups(self, args: &InitArgs, pattern: &str) -> String {
+        let InitArgs {
+            region, account, ..
+        } = args;
+        format!(
+            "arn:{}:logs:{region}:{account}:log-group:{pattern}",
+            self.id
+        )
+    }
+}
+
+/// What a job does that takes permissions of its own.
+struct Needs {
+    export_tasks: bool,
+    events: bool,
+    verify: Verify,
+}
+
+impl Needs {
+    fn of(job: &Job) -> Self {
+        let (via, verify) = match &job.source {
+            Source::CloudWatch(source) => (source.via, source.verify),
+            _ => (Via::ExportTask, Verify::Off),
+        };
+        Self {
+            export_tasks: via != Via::Events,
+            events: via != Via::ExportTask,
+            verify,
+        }
+    }
+}
+
 /// What CloudWatch Logs needs, for this account's log groups only.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/S3ExportTasksConsole.html>
-fn bucket_policy(args: &InitArgs, bucket: &str, staging: &str) -> Value {
-    let InitArgs {
-        region, account, ..
-    } = args;
-    let service = json!({ "Service": format!("logs.{region}.amazonaws.com") });
+fn bucket_policy(args: &InitArgs, partition: Partition, bucket: &str, staging: &str) -> Value {
+    let service = format!("logs.{}.{}", args.region, partition.suffix);
+    let service = json!({ "Service": service });
     let of_this_account = json!({
-        "StringEquals": { "aws:SourceAccount": account },
-        "ArnLike": { "aws:SourceArn": format!("arn:aws:logs:{region}:{account}:log-group:*") },
+        "StringEquals": { "aws:SourceAccount": args.account },
+        "ArnLike": { "aws:SourceArn": partition.log_groups(args, "*") },
     });
     let mut put_condition = of_this_account.clone();
     put_condition["StringEquals"]["s3:x-amz-acl"] = "bucket-owner-full-control".into();
@@ -194,7 +265,7 @@ fn bucket_policy(args: &InitArgs, bucket: &str, staging: &str) -> Value {
                 "Effect": "Allow",
                 "Principal": service,
                 "Action": "s3:GetBucketAcl",
-                "Resource": format!("arn:aws:s3:::{bucket}"),
+                "Resource": partition.s3(bucket),
                 "Condition": of_this_account,
             },
             {
@@ -202,7 +273,7 @@ fn bucket_policy(args: &InitArgs, bucket: &str, staging: &str) -> Value {
                 "Effect": "Allow",
                 "Principal": service,
                 "Action": "s3:PutObject",
-                "Resource": format!("arn:aws:s3:::{staging}"),
+                "Resource": partition.s3(staging),
                 "Condition": put_condition,
             },
         ],
@@ -210,40 +281,63 @@ fn bucket_policy(args: &InitArgs, bucket: &str, staging: &str) -> Value {
 }
 
 /// What the job itself needs, and no more.
-fn role_policy(args: &InitArgs, bucket: &str, staging: &str, output: &Location) -> Value {
-    let InitArgs {
-        region, account, ..
-    } = args;
-    let mut buckets = vec![format!("arn:aws:s3:::{bucket}")];
-    let mut objects = vec![format!("arn:aws:s3:::{staging}")];
-    if let Location::S3 { bucket, prefix } = output {
+fn role_policy(
+    args: &InitArgs,
+    partition: Partition,
+    bucket: &str,
+    staging: &str,
+    job: &Job,
+) -> Value {
+    let mut buckets = vec![partition.s3(bucket)];
+    let mut objects = vec![partition.s3(staging)];
+    if let Location::S3 { bucket, prefix } = &job.output {
         let below = match prefix.as_ref() {
-            "" => format!("arn:aws:s3:::{bucket}/*"),
-            prefix => format!("arn:aws:s3:::{bucket}/{prefix}/*"),
+            "" => format!("{bucket}/*"),
+            prefix => format!("{bucket}/{prefix}/*"),
         };
-        buckets.push(format!("arn:aws:s3:::{bucket}"));
-        objects.push(below);
+        buckets.push(partition.s3(bucket));
+        objects.push(partition.s3(&below));
         buckets.dedup();
     }
+    let needs = Needs::of(job);
+    let mut of_groups = Vec::new();
+    // These can't be limited to log groups.
+    let mut of_all = vec!["logs:DescribeLogGroups"];
+    if needs.export_tasks {
+        of_groups.extend(["logs:CreateExportTask", "logs:DescribeLogStreams"]);
+        of_all.push("logs:DescribeExportTasks");
+    }
+    if needs.events {
+        of_groups.push("logs:FilterLogEvents");
+    }
+    match needs.verify {
+        Verify::Off => {}
+        Verify::Metrics => of_all.push("cloudwatch:GetMetricData"),
+        Verify::Insights => {
+            of_groups.push("logs:StartQuery");
+            of_all.push("logs:GetQueryResults");
+        }
+    }
+    let log_groups = partition.log_groups(args, &group_arn_pattern(args.log_group.as_str()));
     json!({
         "Version": "2012-10-17",
         "Statement": [
             {
-                "Sid": "Export",
+                "Sid": "LogGroups",
                 "Effect": "Allow",
-                "Action": ["logs:CreateExportTask", "logs:DescribeLogStreams"],
-                "Resource": format!("arn:aws:logs:{region}:{account}:log-group:{}", group_arn_pattern(args.log_group.as_str())),
+                "Action": of_groups,
+                "Resource": log_groups,
             },
             {
-                "Sid": "LookAndCancel",
+                "Sid": "WholeAccount",
                 "Effect": "Allow",
-                "Action": ["logs:DescribeLogGroups", "logs:DescribeExportTasks", "logs:CancelExportTask"],
+                "Action": of_all,
                 "Resource": "*",
             },
             {
                 "Sid": "Buckets",
                 "Effect": "Allow",
-                "Action": ["s3:ListBucket", "s3:GetBucketAcl"],
+                "Action": ["s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketAcl"],
                 "Resource": buckets,
             },
             {
@@ -251,6 +345,12 @@ fn role_policy(args: &InitArgs, bucket: &str, staging: &str, output: &Location) 
                 "Effect": "Allow",
                 "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
                 "Resource": objects,
+            },
+            {
+                "Sid": "OwnExports",
+                "Effect": "Allow",
+                "Action": ["s3:DeleteObject"],
+                "Resource": partition.s3(staging),
             },
         ],
     })

@@ -58,6 +58,7 @@ impl Progress for Bar {
     fn report(&self, step: Step<'_>) {
         match step {
             Step::Window { id } => self.wait(id, "looking".to_owned()),
+            Step::Waiting { window, state } => self.wait(window, state.to_owned()),
             Step::Exporting {
                 group,
                 number,
@@ -109,6 +110,7 @@ impl Progress for Lines {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match step {
             Step::Window { id } => tracing::info!(window = id, "run begins"),
+            Step::Waiting { window, state } => tracing::info!(window, "{state}"),
             Step::Exporting {
                 group,
                 number,

@@ -1,5 +1,7 @@
 //! `query`: a question in SQL, over a job's exported windows or straight over exported objects.
 
+mod chart;
+
 use std::fs::Permissions;
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -11,9 +13,10 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
 use futures::StreamExt;
+use tempfile::NamedTempFile;
 
 use super::logging::Show;
-use super::{environment, job_environment};
+use super::{environment, job_environment, print};
 use crate::aws::Account;
 use crate::error::{Class, Error, Result};
 use crate::export::staging;
@@ -57,7 +60,11 @@ pub(super) struct QueryArgs {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Write the answer to a file instead
+    /// Draw the answer: its first column along the x axis, its numbers upwards, a text beside them as series
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with = "format")]
+    chart: Option<chart::Drawing>,
+
+    /// Write the answer to a file instead; with --chart a .png or .svg
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -74,6 +81,7 @@ enum Format {
 }
 
 pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
+    let image = chart::image_format(args.chart, args.output.as_deref())?;
     let sql = match &args.sql {
         Some(sql) => sql.clone(),
         None => {
@@ -101,6 +109,25 @@ pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
         schema: statement.schema(),
         batches,
     };
+    if let Some(kind) = args.chart {
+        let title = args.window.as_deref().or(args.from.as_deref());
+        let title = [Some(subject_name(&args.subject)), title]
+            .into_iter()
+            .flatten();
+        let title = title.collect::<Vec<_>>().join(" · ");
+        let chart = chart::of(answer, kind, &session, &title).await?;
+        match (&args.output, image) {
+            (Some(file), Some(format)) => {
+                let image = chart::image(&chart, format)?;
+                let mut temporary = temporary_beside(file)?;
+                let written = temporary.write_all(&image);
+                written.map_err(|error| unwritten(file, error))?;
+                persist(temporary, file)?;
+            }
+            _ => print(&chart::in_terminal(&chart))?,
+        }
+        return Ok(0);
+    }
     match &args.output {
         None => {
             let stdout = std::io::stdout().lock();
@@ -108,10 +135,25 @@ pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
                 .write(args.format, &mut std::io::BufWriter::new(stdout))
                 .await?;
         }
-        Some(file) => write_file(answer, args.format, file).await?,
+        Some(file) => {
+            let temporary = temporary_beside(file)?;
+            answer
+                .write(
+                    args.format,
+                    &mut std::io::BufWriter::new(temporary.as_file()),
+                )
+                .await?;
+            persist(temporary, file)?;
+        }
     }
     drop(environment);
     Ok(0)
+}
+
+/// `checkout` of `jobs/checkout.toml`, `exports` of `s3://acme-logs/exports/`.
+fn subject_name(subject: &str) -> &str {
+    let last = subject.trim_end_matches('/').rsplit('/').next();
+    last.map_or(subject, |name| name.trim_end_matches(".toml"))
 }
 
 fn sql_from_stdin() -> Result<String> {
@@ -368,26 +410,25 @@ fn unshowable(error: arrow::error::ArrowError) -> Stop {
     }
 }
 
-async fn write_file(answer: Answer, format: Format, file: &Path) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        Error::new(Class::Output, format!("can't write {}", file.display())).caused_by(error)
-    };
+/// A file beside another, which takes its place when it is whole.
+fn temporary_beside(file: &Path) -> Result<NamedTempFile> {
     let folder = file
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let mut temporary = tempfile::Builder::new()
+    tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(folder)
-        .map_err(failed)?;
-    answer
-        .write(
-            format,
-            &mut std::io::BufWriter::new(temporary.as_file_mut()),
-        )
-        .await?;
+        .map_err(|error| unwritten(file, error))
+}
+
+fn persist(temporary: NamedTempFile, file: &Path) -> Result<()> {
     temporary
         .persist(file)
-        .map_err(|error| failed(error.error))?;
-    Ok(())
+        .map(drop)
+        .map_err(|error| unwritten(file, error.error))
+}
+
+fn unwritten(file: &Path, error: std::io::Error) -> Error {
+    Error::new(Class::Output, format!("can't write {}", file.display())).caused_by(error)
 }

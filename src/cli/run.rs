@@ -8,11 +8,13 @@ use serde_json::json;
 use super::logging::Show;
 use super::{JobFile, WindowArgs, job_environment, logging, print, print_json};
 use crate::error::{Class, Result};
-use crate::job::Job;
-use crate::output::picture::number;
+use crate::job::{Job, Verify};
+use crate::output::chart::format_number;
+use crate::output::picture::{Caption, Verified};
 use crate::output::terminal;
 use crate::receipt::{OutputKind, Receipt};
 use crate::run::{self, Outcome, Plan, WindowPlan};
+use crate::verify::Verification;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -22,7 +24,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     windows: WindowArgs,
 
-    /// End with 9 where an answer is provisional
+    /// End with 9 where an answer is provisional, or not verified although the job asks for it
     #[arg(long)]
     strict: bool,
 
@@ -31,8 +33,8 @@ pub(super) struct RunArgs {
     json: bool,
 }
 
-/// Exit code of a strict run whose answers may still change.
-const NOT_SETTLED: u8 = 9;
+/// Exit code of a strict run whose answers may still change, or are not verified.
+const UNCERTAIN: u8 = 9;
 
 pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
     let request = args.windows.request();
@@ -67,7 +69,7 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
             }
         },
     )
-    .await;
+    .await?;
     written?;
     if args.json {
         let mut documents: Vec<_> = outcomes
@@ -86,9 +88,9 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
     } else if outcomes.iter().all(|outcome| outcome.result.is_ok()) {
         print(&what_next(&args.job, &plan))?;
     }
-    let provisional = outcomes
+    let uncertain = outcomes
         .iter()
-        .any(|outcome| matches!(&outcome.result, Ok(receipt) if receipt.window.provisional));
+        .any(|outcome| matches!(&outcome.result, Ok(receipt) if receipt.is_uncertain()));
     let failed: Vec<Class> = outcomes
         .iter()
         .filter_map(|outcome| outcome.result.as_ref().err().map(|error| error.class()))
@@ -102,7 +104,7 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
             }
         }
         Some(class) => Ok(class.exit_code()),
-        None if args.strict && provisional => Ok(NOT_SETTLED),
+        None if args.strict && uncertain => Ok(UNCERTAIN),
         None => Ok(0),
     }
 }
@@ -164,9 +166,20 @@ fn summary(
         );
     }
     if !several {
+        let caption = Caption {
+            job: plan.job.as_str(),
+            window: &window.window,
+            groups: &[],
+            as_of: receipt.as_of,
+            provisional: receipt.window.provisional,
+            settled_after: job.window.settled_after,
+            verified: &Verified::NotAsked,
+        };
         for series in &outcome.series {
-            let _ = writeln!(out, "\n{}: {}", series.chart().name, series.summary());
-            out += &terminal::bars(&series.points(job.window.size), terminal::width());
+            let chart = series.picture(&caption);
+            let heading = format!("{}: {}", series.chart().name, chart.subtitle);
+            let _ = writeln!(out, "\n{}", heading.trim_end_matches([':', ' ']));
+            out += &terminal::draw(&chart, terminal::width());
         }
         out.push('\n');
         out += &places(receipt, window);
@@ -207,6 +220,23 @@ fn places(receipt: &Receipt, window: &WindowPlan) -> String {
 /// What was odd about the data, if anything was.
 fn oddities(receipt: &Receipt) -> String {
     let mut out = String::new();
+    if let Some(change) = receipt.change.as_ref().filter(|change| change.events != 0) {
+        let _ = writeln!(
+            out,
+            "changed  {} events: {} in the {}answer before, {} now",
+            signed(change.events),
+            format_number(change.events_before as f64, 0),
+            if change.was_provisional {
+                "provisional "
+            } else {
+                ""
+            },
+            format_number(receipt.read.events as f64, 0)
+        );
+    }
+    if let Some(verification) = &receipt.verification {
+        out += &verified(verification);
+    }
     let read = &receipt.read;
     if read.invalid_utf8_events > 0 {
         let _ = writeln!(
@@ -248,10 +278,37 @@ fn closing_table(outcomes: &[Outcome]) -> String {
     out
 }
 
+/// How the independent count compares.
+fn verified(verification: &Verification) -> String {
+    let who = match verification.method {
+        Verify::Insights => "Logs Insights",
+        Verify::Metrics | Verify::Off => "CloudWatch's metric",
+    };
+    let note = verification.note.as_deref().unwrap_or_default();
+    match (verification.agrees, verification.expected) {
+        (Some(true), Some(expected)) => {
+            format!("verified {who} counts {}\n", counted(expected, "event"))
+        }
+        (Some(false), Some(expected)) => {
+            format!(
+                "differs  {who} counts {}: {note}\n",
+                counted(expected, "event")
+            )
+        }
+        _ => format!("not verified by {who}: {note}\n"),
+    }
+}
+
+/// `+12`, `−3`.
+fn signed(count: i64) -> String {
+    let sign = if count < 0 { '−' } else { '+' };
+    format!("{sign}{}", format_number(count.unsigned_abs() as f64, 0))
+}
+
 /// `1 event`, `2,643 events`.
 fn counted(count: u64, what: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
-    format!("{} {what}{s}", number(count as f64, 0))
+    format!("{} {what}{s}", format_number(count as f64, 0))
 }
 
 fn what_next(job: &std::path::Path, plan: &Plan) -> String {

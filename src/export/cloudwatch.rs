@@ -1,26 +1,38 @@
 //! CloudWatch Logs, exported to S3 by its own export tasks, one log group after the other.
 
+mod by_events;
+
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
+use tokio::sync::OnceCell;
 
-use super::queue;
-use super::service::{ExportService, LogGroup, ServiceError, ServiceErrorKind, TaskRequest};
+use super::empty::{Inspection, Verdict};
+use super::patience::Patience;
+use super::queue::{Order, Queue};
+use super::service::{ExportService, LogGroup, ServiceError, ServiceErrorKind};
 use super::staging::{self, Manifest};
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
-use crate::job::{CloudWatch, Location};
-use crate::layout;
+use crate::job::{CloudWatch, Location, Via};
+use crate::layout::{self, LogObject};
 use crate::progress::{Progress, Step};
+use crate::state::{Attempt, AttemptStage};
 use crate::store::Store;
+use crate::window::Range;
 
 /// CreateExportTask takes a name of at most 512 characters.
 const LONGEST_TASK_NAME: usize = 512;
 
 /// PutLogEvents takes events of up to two weeks ago, also into a group that was made since.
 const OLDEST_EVENT_MS: i64 = 14 * 24 * 3_600_000;
+
+/// So many streams are looked at behind an export without events. A page has 50, and 25 may be asked for in a second.
+const MOST_STREAMS: usize = 5000;
 
 /// S3 keys have at most 1024 bytes; what CloudWatch appends to the prefix takes up to 512 of a stream's name and 50.
 const LONGEST_PREFIX: usize = 1024 - 512 - 50;
@@ -32,6 +44,8 @@ pub struct CloudWatchExporter {
     bucket: String,
     settings: CloudWatch,
     clock: Arc<dyn Clock>,
+    /// The groups that the job means, asked for once.
+    groups: OnceCell<Vec<LogGroup>>,
 }
 
 impl CloudWatchExporter {
@@ -56,82 +70,273 @@ impl CloudWatchExporter {
             bucket,
             settings,
             clock,
+            groups: OnceCell::new(),
         })
     }
 
     /// The groups that the job's names and globs mean, each once, by name.
-    async fn expand(&self) -> Result<Vec<LogGroup>> {
+    async fn log_groups(&self, tell: &(dyn Fn(&str) + Sync)) -> Result<&[LogGroup]> {
+        let groups = self.groups.get_or_try_init(|| self.expand(tell)).await?;
+        Ok(groups)
+    }
+
+    async fn expand(&self, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<LogGroup>> {
+        let what = "the list of the log groups".to_owned();
+        let patience = self.patience(what, tell);
         let mut groups: Vec<LogGroup> = Vec::new();
         for pattern in &self.settings.log_groups {
-            let known = self
-                .service
-                .groups(pattern.literal_prefix())
-                .await
-                .map_err(cannot_list)?;
-            let mut matching: Vec<LogGroup> = known
-                .into_iter()
-                .filter(|group| pattern.matches(&group.name))
-                .collect();
-            if matching.is_empty() {
+            let before = groups.len();
+            let listed = patience
+                .pages(
+                    |page| self.service.groups(pattern.literal_prefix(), page),
+                    |page| {
+                        groups.extend(
+                            page.into_iter()
+                                .filter(|group| pattern.matches(&group.name)),
+                        );
+                        ControlFlow::Continue(())
+                    },
+                )
+                .await?;
+            listed.map_err(cannot_list)?;
+            if groups.len() == before {
                 return Err(Error::usage(match pattern.is_name() {
                     true => format!("the log group {:?} does not exist", pattern.as_str()),
                     false => format!("no log group matches {:?}", pattern.as_str()),
                 }));
             }
-            groups.append(&mut matching);
         }
         groups.sort_by(|a, b| a.name.cmp(&b.name));
         groups.dedup_by(|a, b| a.name == b.name);
         Ok(groups)
     }
 
+    fn patience<'a>(&'a self, what: String, tell: &'a (dyn Fn(&str) + Sync)) -> Patience<'a> {
+        Patience::new(self.clock.as_ref(), what, self.settings.give_up_after, tell)
+    }
+
+    /// By an export task alone.
     async fn export_group(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
         tell: &(dyn Fn(&str) + Sync),
     ) -> Result<ExportedGroup> {
-        let mut range = request.window.range().padded(self.settings.pad);
-        // Nothing is later than now, and the service refuses an end before the group was made. The start stays: agents
-        // ship lines that are older than their group.
-        let now = self.clock.now().timestamp_millis();
-        range.end_ms = range.end_ms.min(now).max(group.created_ms + 1);
-        range.start_ms = range.start_ms.max(0);
+        let patience = self.patience(format!("the export of {}", group.name), tell);
+        let window = request.window.range();
+        let since = request.reuse_since;
+        let attempt = self
+            .run_task(group, request, window, since, &patience)
+            .await?;
+        self.complete(group, request, attempt, &patience).await
+    }
+
+    /// Has a task export the window, padded, and returns the attempt whose task is COMPLETED. One that was asked for at
+    /// or after `since` will do if it has all of `needed`.
+    async fn run_task(
+        &self,
+        group: &LogGroup,
+        request: &ExportRequest<'_>,
+        needed: Range,
+        since: Option<DateTime<Utc>>,
+        patience: &Patience<'_>,
+    ) -> Result<Attempt> {
+        self.check_prefix(group, request)?;
+        let root = self.staging.root();
         let window_id = request.window.id();
-        let new_attempt = || {
-            let id = staging::new_attempt_id();
-            let root = self.staging.root();
-            layout::attempt(root, request.job, &window_id, &group.name, &id)
+        let mut task_name = format!("logtally {} {window_id} {}", request.job, group.name);
+        task_name.truncate(LONGEST_TASK_NAME);
+        let order = Order {
+            log_group: group,
+            log_stream_prefix: self.settings.log_stream_prefix.as_deref(),
+            window: needed,
+            padded: request.window.range().padded(self.settings.pad),
+            task_name: &task_name,
+            bucket: &self.bucket,
+            staging: root,
+            new_prefix: &|| layout::relative(root, &self.new_attempt(group, request)),
+            reuse_since: since,
         };
-        let attempt = new_attempt();
-        if attempt.as_ref().len() > LONGEST_PREFIX {
-            return Err(Error::usage(format!(
-                "the prefix for exports of {} has {} bytes, {LONGEST_PREFIX} is the most: choose a shorter staging location or job name",
-                group.name,
-                attempt.as_ref().len()
-            )));
+        let queue = Queue {
+            service: self.service.as_ref(),
+            journal: request.journal,
+            patience,
+        };
+        queue.export(&order).await
+    }
+
+    /// A prefix that no other attempt has.
+    fn new_attempt(&self, group: &LogGroup, request: &ExportRequest<'_>) -> Path {
+        let (root, id) = (self.staging.root(), staging::new_attempt_id());
+        layout::attempt(root, request.job, &request.window.id(), &group.name, &id)
+    }
+
+    fn check_prefix(&self, group: &LogGroup, request: &ExportRequest<'_>) -> Result<()> {
+        let bytes = self.new_attempt(group, request).as_ref().len();
+        if bytes <= LONGEST_PREFIX {
+            return Ok(());
         }
-        let mut name = format!("logtally {} {window_id} {}", request.job, group.name);
-        name.truncate(LONGEST_TASK_NAME);
-        let new_task = || TaskRequest {
-            name: name.clone(),
-            log_group: group.name.clone(),
-            log_stream_prefix: self.settings.log_stream_prefix.clone(),
-            from_ms: range.start_ms,
-            to_ms: range.end_ms,
-            bucket: self.bucket.clone(),
-            prefix: new_attempt().to_string(),
+        Err(Error::usage(format!(
+            "the prefix for exports of {} has {bytes} bytes, {LONGEST_PREFIX} is the most: choose a shorter staging location or job name",
+            group.name,
+        )))
+    }
+
+    /// Lists what the attempt's task wrote, and completes it.
+    async fn complete(
+        &self,
+        group: &LogGroup,
+        request: &ExportRequest<'_>,
+        attempt: Attempt,
+        patience: &Patience<'_>,
+    ) -> Result<ExportedGroup> {
+        let prefix = layout::join(self.staging.root(), &attempt.prefix);
+        let listed = self.staging.list_logs(&prefix, Some(&group.name)).await?;
+        let objects: Vec<LogObject> = listed
+            .into_iter()
+            .filter(|object| !layout::is_in_piece(&object.meta.location))
+            .collect();
+        if objects.is_empty() {
+            self.doubt_empty(group, request, &attempt, patience).await?;
+        }
+        let range = attempt.range;
+        self.complete_with(request, attempt, range, objects).await
+    }
+
+    /// Writes the attempt's manifest, and records that it is complete.
+    async fn complete_with(
+        &self,
+        request: &ExportRequest<'_>,
+        mut attempt: Attempt,
+        range: Range,
+        objects: Vec<LogObject>,
+    ) -> Result<ExportedGroup> {
+        let prefix = layout::join(self.staging.root(), &attempt.prefix);
+        let task_id = attempt.task_id.as_deref().unwrap_or(by_events::NO_TASK);
+        let (log_group, asked_at) = (&attempt.log_group, attempt.asked_at);
+        let manifest = Manifest {
+            log_stream_prefix: attempt.log_stream_prefix.clone(),
+            ..Manifest::new(log_group, request.window, range, task_id, asked_at)
         };
-        let service = self.service.as_ref();
-        let clock = self.clock.as_ref();
-        let patience = self.settings.give_up_after;
-        let done =
-            queue::run_export(service, clock, &group.name, &new_task, patience, tell).await?;
-        let attempt = layout::join(&Path::default(), &done.request.prefix);
-        let (task_id, as_of) = (&done.task_id, done.asked_at);
-        let mut manifest = Manifest::new(&group.name, request.window, range, task_id, as_of);
-        manifest.log_stream_prefix = self.settings.log_stream_prefix.clone();
-        staging::complete(&self.staging, &attempt, manifest).await
+        let exported = staging::complete(&self.staging, &prefix, manifest, objects).await?;
+        attempt.stage = AttemptStage::Complete;
+        request.journal.record(attempt).await?;
+        Ok(exported)
+    }
+
+    /// An error, with the attempt given up, where a task surely should have written something.
+    async fn doubt_empty(
+        &self,
+        group: &LogGroup,
+        request: &ExportRequest<'_>,
+        attempt: &Attempt,
+        patience: &Patience<'_>,
+    ) -> Result<()> {
+        let explained = self.explain_empty(group, request, attempt, patience).await;
+        if explained.is_err() {
+            let stage = AttemptStage::Abandoned;
+            let attempt = attempt.clone();
+            request.journal.record(Attempt { stage, ..attempt }).await?;
+        }
+        explained
+    }
+
+    /// Finds out whether an export can be right that has no events. An error (source) where it surely is not.
+    async fn explain_empty(
+        &self,
+        group: &LogGroup,
+        request: &ExportRequest<'_>,
+        attempt: &Attempt,
+        patience: &Patience<'_>,
+    ) -> Result<()> {
+        let prefix = self.settings.log_stream_prefix.as_deref();
+        let mut inspection = Inspection::new(request.window.range(), attempt.asked_at, prefix);
+        let mut looked_at = 0;
+        let mut stopped = false;
+        let listed = patience
+            .pages(
+                |page| self.service.streams(&group.name, page),
+                |streams| {
+                    looked_at += streams.len();
+                    stopped = streams.into_iter().any(|stream| inspection.look(stream));
+                    match stopped || looked_at >= MOST_STREAMS {
+                        true => ControlFlow::Break(()),
+                        false => ControlFlow::Continue(()),
+                    }
+                },
+            )
+            .await;
+        let complete = match listed {
+            Ok(Ok(())) => stopped || looked_at < MOST_STREAMS,
+            // The export is there: that nobody can look behind it is no reason to fail.
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    log_group = group.name,
+                    error = error.message,
+                    "can't list the streams of a group whose export has no events"
+                );
+                false
+            }
+            Err(late) => {
+                tracing::warn!(log_group = group.name, error = %late, "can't list the streams of a group whose export has no events");
+                false
+            }
+        };
+        let zone = request.window.zone();
+        let empty = format!(
+            "the export of {} (task {}) has no events",
+            group.name,
+            attempt.task_id.as_deref().unwrap_or_default(),
+        );
+        let named = self
+            .settings
+            .log_groups
+            .iter()
+            .any(|pattern| pattern.is_name() && pattern.matches(&group.name));
+        match inspection.verdict(complete) {
+            Verdict::Wrong { stream, event_ms } => {
+                let at = DateTime::from_timestamp_millis(event_ms)
+                    .map(|at| at.with_timezone(&zone).to_rfc3339())
+                    .unwrap_or_default();
+                Err(Error::new(
+                    Class::Source,
+                    format!(
+                        "{empty}, but its stream {stream} had one at {at}, in window {}: has the group's retention deleted them, \
+                         or is [source] log_stream_prefix or the job's timezone ({zone}) not the one meant? The group holds {} bytes",
+                        request.window, group.stored_bytes
+                    ),
+                ))
+            }
+            Verdict::NoSuchPrefix { stream } if named => Err(Error::new(
+                Class::Source,
+                format!(
+                    "{empty}: none of its streams begins with {:?} ([source] log_stream_prefix), while {stream} had events in window {}",
+                    prefix.unwrap_or_default(),
+                    request.window
+                ),
+            )),
+            Verdict::NoSuchPrefix { stream } => {
+                tracing::warn!(
+                    log_group = group.name,
+                    log_stream_prefix = prefix,
+                    stream,
+                    "no stream has the prefix, while others had events"
+                );
+                Ok(())
+            }
+            Verdict::Doubtful { stream } => {
+                tracing::warn!(
+                    log_group = group.name,
+                    stream,
+                    "the export has no events, but a stream may have had some then: retention may have deleted them, or they are too fresh to be exported"
+                );
+                Ok(())
+            }
+            Verdict::Plausible => {
+                tracing::info!(log_group = group.name, "the export has no events");
+                Ok(())
+            }
+        }
     }
 }
 
@@ -149,12 +354,9 @@ fn cannot_list(error: ServiceError) -> Error {
 #[async_trait]
 impl LogExporter for CloudWatchExporter {
     async fn groups(&self) -> Result<Vec<String>> {
-        Ok(self
-            .expand()
-            .await?
-            .into_iter()
-            .map(|group| group.name)
-            .collect())
+        let tell = |state: &str| tracing::warn!("listing the log groups: {state}");
+        let groups = self.log_groups(&tell).await?;
+        Ok(groups.iter().map(|group| group.name.clone()).collect())
     }
 
     async fn export(
@@ -162,7 +364,15 @@ impl LogExporter for CloudWatchExporter {
         request: &ExportRequest<'_>,
         progress: &dyn Progress,
     ) -> Result<Exported> {
-        let groups = self.expand().await?;
+        let listing = |state: &str| {
+            progress.report(Step::Exporting {
+                group: "log groups",
+                number: 0,
+                of: 0,
+                state,
+            });
+        };
+        let groups = self.log_groups(&listing).await?;
         let range = request.window.range();
         let stream_prefix = self.settings.log_stream_prefix.as_deref();
         let mut kept = staging::kept_attempts(&self.staging, request, stream_prefix).await?;
@@ -181,25 +391,328 @@ impl LogExporter for CloudWatchExporter {
                     state,
                 });
             };
-            let done = match kept.remove(&group.name) {
+            exported.groups.push(match kept.remove(&group.name) {
                 Some(kept) => {
                     tell("using the export that was kept");
+                    staging::record_kept(&self.staging, request.journal, &kept).await?;
                     kept
                 }
                 None => {
                     tell("asking for the export");
-                    self.export_group(group, request, &tell).await?
+                    match self.settings.via {
+                        Via::ExportTask => self.export_group(group, request, &tell).await?,
+                        Via::Events => self.export_events(group, request, &tell).await?,
+                        Via::Auto => self.export_either_way(group, request, &tell).await?,
+                    }
                 }
-            };
-            if done.objects.is_empty() {
-                tracing::warn!(
-                    log_group = group.name,
-                    task = done.task_id,
-                    "the export has no events: the group had none, its retention has expired, or no stream has the prefix"
-                );
-            }
-            exported.groups.push(done);
+            });
         }
         Ok(exported)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::{Account, Aws};
+    use crate::clock::TestClock;
+    use crate::export::fake::{Call, FakeLogs, Fate};
+    use crate::job::{AwsSettings, GroupPattern, Verify, Via};
+    use crate::progress::Silent;
+    use crate::state::{Journal, MemoryJournal};
+    use crate::store::Stores;
+    use crate::window::{Size, Window};
+    use chrono::Utc;
+    use chrono_tz::Tz;
+    use object_store::memory::InMemory;
+    use std::time::Duration;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn instant(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    /// CloudWatch Logs with groups `/a` and `/b`, a bucket, and a job that exports 2026-11-20 in UTC a day later.
+    struct Cloud {
+        clock: Arc<TestClock>,
+        logs: Arc<FakeLogs>,
+        staging: Store,
+        settings: CloudWatch,
+        journal: MemoryJournal,
+        reuse_since: Option<DateTime<Utc>>,
+    }
+
+    impl Cloud {
+        async fn new() -> Self {
+            let clock = Arc::new(TestClock::at(instant("2026-11-21T15:00:00Z")));
+            let objects = Arc::new(InMemory::new());
+            let logs = FakeLogs::new(clock.clone(), "acme-logs", objects.clone());
+            for group in ["/a", "/b"] {
+                logs.add_group(group, instant("2026-01-01T00:00:00Z"));
+            }
+            let location = Location::parse("s3://acme-logs/exports", "/".as_ref()).unwrap();
+            let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
+            let stores = stores.with_objects("acme-logs", objects).unwrap();
+            Self {
+                clock,
+                logs: Arc::new(logs),
+                staging: stores.open(&location, Account::Source).await.unwrap(),
+                settings: CloudWatch {
+                    log_groups: vec![GroupPattern::new("/a").unwrap()],
+                    log_stream_prefix: None,
+                    staging: location,
+                    via: Via::ExportTask,
+                    give_up_after: 6 * HOUR,
+                    pad: HOUR,
+                    verify: Verify::Off,
+                },
+                journal: MemoryJournal::default(),
+                reuse_since: Some(instant("2026-11-21T12:00:00Z")),
+            }
+        }
+
+        fn exporter(&self) -> CloudWatchExporter {
+            let (logs, clock) = (self.logs.clone(), self.clock.clone());
+            let settings = self.settings.clone();
+            CloudWatchExporter::new(logs, self.staging.clone(), settings, clock).unwrap()
+        }
+
+        async fn export(&self) -> Result<Exported> {
+            let window = Window::parse(Size::Day, Tz::UTC, "2026-11-20").unwrap();
+            let request = ExportRequest {
+                job: "night",
+                window: &window,
+                reuse_since: self.reuse_since,
+                journal: &self.journal,
+            };
+            self.exporter().export(&request, &Silent).await
+        }
+
+        fn put(&self, stream: &str, at: &str) {
+            self.logs.put("/a", stream, instant(at), "hello");
+        }
+
+        fn stages(&self) -> Vec<AttemptStage> {
+            let attempts = self.journal.attempts("/a");
+            attempts.iter().map(|attempt| attempt.stage).collect()
+        }
+
+        async fn manifests(&self) -> usize {
+            let listed = self.staging.list(self.staging.root()).await.unwrap();
+            let manifests = listed.iter().filter(|o| layout::is_manifest(&o.location));
+            manifests.count()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_export_is_complete_with_its_manifest_and_taken_again() {
+        let cloud = Cloud::new().await;
+        for hour in 0..24 {
+            cloud.put("web/1", &format!("2026-11-20T{hour:02}:00:00Z"));
+            cloud.put("web/2", &format!("2026-11-20T{hour:02}:30:00Z"));
+        }
+        let first = cloud.export().await.unwrap();
+        assert_eq!(first.objects().len(), 2);
+        assert_eq!(cloud.stages(), [AttemptStage::Complete]);
+        assert_eq!(cloud.manifests().await, 1);
+        let attempt = &cloud.journal.attempts("/a")[0];
+        assert_eq!(attempt.task_id, first.groups[0].task_id);
+        assert_eq!(
+            layout::join(cloud.staging.root(), &attempt.prefix),
+            first.groups[0].prefix
+        );
+
+        // A run that was killed between the manifest and its record.
+        let left = Attempt {
+            stage: AttemptStage::Asked,
+            ..attempt.clone()
+        };
+        cloud.journal.record(left).await.unwrap();
+        let again = cloud.export().await.unwrap();
+        assert!(again.groups[0].reused);
+        assert_eq!(again.objects(), first.objects());
+        assert_eq!(cloud.logs.own_tasks().len(), 1);
+        assert_eq!(cloud.stages(), [AttemptStage::Complete]);
+    }
+
+    #[tokio::test]
+    async fn what_a_failed_task_wrote_is_never_read() {
+        let cloud = Cloud::new().await;
+        for stream in ["1", "2", "3"] {
+            cloud.put(stream, "2026-11-20T12:00:00Z");
+        }
+        cloud.logs.doom([Fate::Failed, Fate::Cancelled]);
+        let exported = cloud.export().await.unwrap();
+        assert_eq!(exported.objects().len(), 3);
+        let everything = cloud.staging.list(cloud.staging.root()).await.unwrap();
+        let written = everything
+            .iter()
+            .filter(|o| layout::holds_events(&o.location));
+        assert_eq!(written.count(), 2 + 2 + 3, "the failed ones left objects");
+        let read = staging::objects_below(&cloud.staging, cloud.staging.root(), None);
+        assert_eq!(read.await.unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_a_killed_run_saw_through_needs_its_manifest_only() {
+        let cloud = Cloud::new().await;
+        cloud.put("web", "2026-11-20T12:00:00Z");
+        let first = cloud.export().await.unwrap();
+        let attempt = cloud.journal.attempts("/a").remove(0);
+        let manifest = layout::manifest(&first.groups[0].prefix);
+        let written = cloud.staging.get(&manifest).await.unwrap();
+        for stage in [AttemptStage::Intended, AttemptStage::Asked] {
+            cloud.staging.delete(&manifest).await.unwrap();
+            let task_id = attempt
+                .task_id
+                .clone()
+                .filter(|_| stage == AttemptStage::Asked);
+            let left = Attempt {
+                stage,
+                task_id,
+                ..attempt.clone()
+            };
+            cloud.journal.record(left).await.unwrap();
+            let again = cloud.export().await.unwrap();
+            assert_eq!(again.objects(), first.objects());
+            assert_eq!(cloud.staging.get(&manifest).await.unwrap(), written);
+            assert_eq!(cloud.logs.own_tasks().len(), 1);
+            assert_eq!(cloud.stages(), [AttemptStage::Complete]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_group_without_events_is_fine() {
+        let cloud = Cloud::new().await;
+        // Before the window, behind it, and in another group.
+        cloud.put("early", "2026-11-18T12:00:00Z");
+        cloud.put("late", "2026-11-21T12:00:00Z");
+        cloud
+            .logs
+            .put("/b", "web", instant("2026-11-20T12:00:00Z"), "hello");
+        let exported = cloud.export().await.unwrap();
+        assert!(exported.objects().is_empty());
+        assert_eq!(cloud.stages(), [AttemptStage::Complete]);
+    }
+
+    #[tokio::test]
+    async fn an_empty_export_of_a_group_that_had_events_is_an_error_with_its_causes() {
+        let cloud = Cloud::new().await;
+        cloud.put("web", "2026-11-20T12:00:00Z");
+        cloud.put("web", "2026-11-20T13:00:00Z");
+        cloud.logs.expire("/a", instant("2026-11-21T00:00:00Z"));
+        let error = cloud.export().await.unwrap_err();
+        assert_eq!(error.class(), Class::Source);
+        for expected in [
+            "/a",
+            "2026-11-20T13:00:00",
+            "retention",
+            "log_stream_prefix",
+            "timezone",
+        ] {
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        // The next run asks again instead of taking the empty export for an answer.
+        assert_eq!(cloud.stages(), [AttemptStage::Abandoned]);
+        assert_eq!(cloud.manifests().await, 0);
+        cloud.export().await.unwrap_err();
+        assert_eq!(cloud.logs.own_tasks().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_empty_export_is_no_error_where_nobody_knows() {
+        // A stream that reaches across the window may have been silent in it.
+        let cloud = Cloud::new().await;
+        cloud.put("web", "2026-11-19T12:00:00Z");
+        cloud.put("web", "2026-11-21T02:30:00Z");
+        assert!(cloud.export().await.unwrap().objects().is_empty());
+
+        // An event that came an hour ago may not be exportable yet.
+        let cloud = Cloud::new().await;
+        let (at, now) = (instant("2026-11-20T12:00:00Z"), cloud.clock.now());
+        cloud
+            .logs
+            .put_late("/a", "web", at, now - chrono::TimeDelta::hours(1), "late");
+        cloud.logs.expire("/a", instant("2026-11-21T00:00:00Z"));
+        assert!(cloud.export().await.unwrap().objects().is_empty());
+
+        // The streams can't be listed.
+        let cloud = Cloud::new().await;
+        cloud.put("web", "2026-11-20T12:00:00Z");
+        cloud.logs.expire("/a", instant("2026-11-21T00:00:00Z"));
+        let kind = ServiceErrorKind::Refused;
+        cloud.logs.fail(Call::Streams, 0..1, kind, "AccessDenied");
+        assert!(cloud.export().await.unwrap().objects().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_stream_prefix_that_no_stream_has_is_an_error_for_a_named_group() {
+        let mut cloud = Cloud::new().await;
+        for number in 0..120 {
+            cloud.put(&format!("web/{number}"), "2026-11-20T12:00:00Z");
+        }
+        cloud.settings.log_stream_prefix = Some("wbe/".to_owned());
+        let kind = ServiceErrorKind::Throttled;
+        cloud.logs.fail(Call::Streams, 1..4, kind, "Rate exceeded");
+        let error = cloud.export().await.unwrap_err();
+        assert_eq!(error.class(), Class::Source);
+        assert!(error.to_string().contains("\"wbe/\""), "{error}");
+        // A glob may well match groups of other things.
+        cloud.settings.log_groups = vec![GroupPattern::new("/[a]").unwrap()];
+        assert!(cloud.export().await.unwrap().objects().is_empty());
+        cloud.settings.log_stream_prefix = Some("web/1".to_owned());
+        assert_eq!(cloud.export().await.unwrap().objects().len(), 1 + 10 + 20);
+    }
+
+    #[tokio::test]
+    async fn a_group_that_was_made_after_the_window_is_skipped_and_listed() {
+        let mut cloud = Cloud::new().await;
+        // Two weeks after the window, and just before that: events may be older than their group.
+        cloud
+            .logs
+            .add_group("/new", instant("2026-12-05T00:00:00Z"));
+        cloud
+            .logs
+            .add_group("/newish", instant("2026-12-04T23:59:59Z"));
+        cloud.clock.sleep(24 * 30 * HOUR).await;
+        cloud.settings.log_groups = vec![GroupPattern::new("*").unwrap()];
+        let exported = cloud.export().await.unwrap();
+        assert_eq!(exported.skipped, ["/new"]);
+        let groups: Vec<_> = exported
+            .groups
+            .iter()
+            .filter_map(|group| group.log_group.as_deref())
+            .collect();
+        assert_eq!(groups, ["/a", "/b", "/newish"]);
+    }
+
+    #[tokio::test]
+    async fn groups_are_listed_once_whatever_any_page_answers() {
+        let mut cloud = Cloud::new().await;
+        for number in 0..120 {
+            let made = instant("2026-01-01T00:00:00Z");
+            cloud.logs.add_group(&format!("/many/{number:03}"), made);
+        }
+        cloud.settings.log_groups = vec![GroupPattern::new("/many/*").unwrap()];
+        let logs = &cloud.logs;
+        logs.fail(
+            Call::Groups,
+            0..2,
+            ServiceErrorKind::Throttled,
+            "Rate exceeded",
+        );
+        logs.fail(Call::Groups, 3..9, ServiceErrorKind::Transient, "503");
+        let exporter = cloud.exporter();
+        assert_eq!(exporter.groups().await.unwrap().len(), 120);
+        let requests = logs.requests(Call::Groups);
+        assert_eq!(requests, 2 + 1 + 6 + 2, "no page is asked for twice");
+        assert_eq!(exporter.groups().await.unwrap().len(), 120);
+        assert_eq!(logs.requests(Call::Groups), requests);
+
+        logs.fail(Call::Groups, 0..9999, ServiceErrorKind::Throttled, "Rate");
+        let error = cloud.exporter().groups().await.unwrap_err();
+        assert_eq!(error.class(), Class::ExportLate);
+        assert!(error.to_string().contains("log groups"), "{error}");
     }
 }

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
 use crate::layout;
 use crate::progress::{Progress, Step};
+use crate::state::{Attempt, AttemptStage};
 use crate::store::{Body, Condition, Store};
 use crate::window::Range;
 
@@ -34,6 +35,7 @@ pub struct DirectoryExporter {
     staging: Store,
     pad: Duration,
     clock: Arc<dyn Clock>,
+    scratch: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -43,13 +45,21 @@ struct Line {
 }
 
 impl DirectoryExporter {
-    /// Exports the events of `folder` to `staging`, `pad` more than a window at both edges.
-    pub fn new(folder: PathBuf, staging: Store, pad: Duration, clock: Arc<dyn Clock>) -> Self {
+    /// Exports the events of `folder` to `staging`, `pad` more than a window at both edges. Objects are written in
+    /// `scratch` first.
+    pub fn new(
+        folder: PathBuf,
+        staging: Store,
+        pad: Duration,
+        clock: Arc<dyn Clock>,
+        scratch: &FilePath,
+    ) -> Self {
         Self {
             folder,
             staging,
             pad,
             clock,
+            scratch: scratch.to_owned(),
         }
     }
 
@@ -75,16 +85,47 @@ impl DirectoryExporter {
         folder: &FilePath,
         request: &ExportRequest<'_>,
     ) -> Result<ExportedGroup> {
-        let range = request.window.range().padded(self.pad);
         let id = staging::new_attempt_id();
-        let attempt = layout::attempt(
-            self.staging.root(),
-            request.job,
-            &request.window.id(),
-            group,
-            &id,
-        );
-        let as_of = self.clock.now();
+        let (root, window_id) = (self.staging.root(), request.window.id());
+        let prefix = layout::attempt(root, request.job, &window_id, group, &id);
+        let journal = request.journal;
+        // Nothing goes on from what a run left that was ended while it wrote.
+        for mut left in journal.attempts(group) {
+            if left.stage == AttemptStage::Intended {
+                left.stage = AttemptStage::Abandoned;
+                journal.record(left).await?;
+            }
+        }
+        let mut attempt = Attempt {
+            prefix: layout::relative(root, &prefix),
+            log_group: group.to_owned(),
+            log_stream_prefix: None,
+            range: request.window.range().padded(self.pad),
+            asked_at: self.clock.now(),
+            task_id: Some(id),
+            stage: AttemptStage::Intended,
+        };
+        journal.record(attempt.clone()).await?;
+        let exported = self
+            .write_group(group, folder, request, &prefix, &attempt)
+            .await;
+        attempt.stage = match &exported {
+            Ok(_) => AttemptStage::Complete,
+            Err(_) => AttemptStage::Abandoned,
+        };
+        journal.record(attempt).await?;
+        exported
+    }
+
+    async fn write_group(
+        &self,
+        group: &str,
+        folder: &FilePath,
+        request: &ExportRequest<'_>,
+        prefix: &Path,
+        attempt: &Attempt,
+    ) -> Result<ExportedGroup> {
+        let id = attempt.task_id.as_deref().unwrap_or_default();
         // Names that differ in a slash and a hyphen are the same in keys: their objects are numbered on.
         let mut numbers: HashMap<String, usize> = HashMap::new();
         for file in entries(folder)? {
@@ -97,14 +138,16 @@ impl DirectoryExporter {
             let stream = decoded(&file, ".ndjson")?;
             let mut events = BufReader::new(open(&file)?).lines().enumerate();
             let number = numbers.entry(layout::exported_stream(&stream)).or_default();
-            while let Some(object) = write_object(&mut events, &file, range)? {
-                let key = layout::exported_object(&attempt, &id, &stream, *number);
+            while let Some(object) = write_object(&mut events, &file, attempt.range, &self.scratch)?
+            {
+                let key = layout::exported_object(prefix, id, &stream, *number);
                 self.put(&key, object).await?;
                 *number += 1;
             }
         }
-        let manifest = Manifest::new(group, request.window, range, &id, as_of);
-        staging::complete(&self.staging, &attempt, manifest).await
+        let objects = self.staging.list_logs(prefix, Some(group)).await?;
+        let manifest = Manifest::new(group, request.window, attempt.range, id, attempt.asked_at);
+        staging::complete(&self.staging, prefix, manifest, objects).await
     }
 
     async fn put(&self, key: &Path, object: tempfile::TempPath) -> Result<()> {
@@ -143,7 +186,10 @@ impl LogExporter for DirectoryExporter {
                 state: "reading events",
             });
             exported.groups.push(match kept.remove(&group) {
-                Some(kept) => kept,
+                Some(kept) => {
+                    staging::record_kept(&self.staging, request.journal, &kept).await?;
+                    kept
+                }
                 None => self.export_group(&group, &folder, request).await?,
             });
         }
@@ -156,6 +202,7 @@ fn write_object(
     lines: &mut impl Iterator<Item = (usize, std::io::Result<String>)>,
     file: &FilePath,
     range: Range,
+    scratch: &FilePath,
 ) -> Result<Option<tempfile::TempPath>> {
     let unwritable = |error: std::io::Error| {
         Error::new(Class::Output, "can't write a temporary file").caused_by(error)
@@ -182,7 +229,7 @@ fn write_object(
         let out = match &mut object {
             Some(out) => out,
             none => {
-                let temporary = tempfile::NamedTempFile::new().map_err(unwritable)?;
+                let temporary = tempfile::NamedTempFile::new_in(scratch).map_err(unwritable)?;
                 none.insert(GzEncoder::new(
                     BufWriter::new(temporary),
                     Compression::default(),
@@ -233,4 +280,68 @@ fn decoded(path: &FilePath, ending: &str) -> Result<String> {
         .and_then(|name| name.to_str())
         .ok_or_else(|| Error::damaged(format!("{} is no UTF-8 name", path.display())))?;
     layout::decode_name(name.strip_suffix(ending).unwrap_or(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::{Account, Aws};
+    use crate::clock::TestClock;
+    use crate::job::{AwsSettings, Location};
+    use crate::progress::Silent;
+    use crate::state::{Journal, MemoryJournal};
+    use crate::store::Stores;
+    use crate::window::{Size, Window};
+    use chrono_tz::Tz;
+
+    #[tokio::test]
+    async fn every_attempt_is_recorded_and_only_whole_ones_are_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let events = folder.path().join("events/web/1.ndjson");
+        std::fs::create_dir_all(events.parent().unwrap()).unwrap();
+        let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
+        let staging = Location::Local(folder.path().join("staging"));
+        let staging = stores.open(&staging, Account::Source).await.unwrap();
+        let now = "2026-11-21T15:00:00Z".parse().unwrap();
+        let exporter = DirectoryExporter::new(
+            folder.path().join("events"),
+            staging,
+            Duration::ZERO,
+            Arc::new(TestClock::at(now)),
+            folder.path(),
+        );
+        let journal = MemoryJournal::default();
+        let window = Window::parse(Size::Day, Tz::UTC, "2026-11-20").unwrap();
+        let request = ExportRequest {
+            job: "night",
+            window: &window,
+            reuse_since: Some(now),
+            journal: &journal,
+        };
+        let noon = "{\"timestamp\": 1795176000000, \"message\": \"noon\"}\n";
+        let stages = || -> Vec<AttemptStage> {
+            let attempts = journal.attempts("web");
+            attempts.iter().map(|attempt| attempt.stage).collect()
+        };
+
+        std::fs::write(&events, format!("{noon}not an event\n")).unwrap();
+        let error = exporter.export(&request, &Silent).await.unwrap_err();
+        assert_eq!(error.class(), Class::Damaged);
+        assert_eq!(stages(), [AttemptStage::Abandoned]);
+
+        // A run that was killed while it wrote.
+        let mut killed = journal.attempts("web").remove(0);
+        killed.stage = AttemptStage::Intended;
+        journal.record(killed.clone()).await.unwrap();
+        std::fs::write(&events, noon).unwrap();
+        let exported = exporter.export(&request, &Silent).await.unwrap();
+        assert_eq!(exported.objects().len(), 1);
+        assert_eq!(stages(), [AttemptStage::Abandoned, AttemptStage::Complete]);
+        let complete = journal.attempts("web").remove(1);
+        assert_ne!(complete.prefix, killed.prefix);
+
+        let again = exporter.export(&request, &Silent).await.unwrap();
+        assert!(again.groups[0].reused);
+        assert_eq!(stages().len(), 2);
+    }
 }

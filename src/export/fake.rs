@@ -1,188 +1,619 @@
-//! CloudWatch Logs as tests want it: log groups, the one export slot, tasks that live in a clock's time, and faults.
+//! CloudWatch Logs as tests want it: log groups with events, the one export slot, tasks that live in a clock's time and
+//! write objects in the service's own layout, pages, limits of requests, and faults on demand.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
+use std::ops;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::service::{
-    ExportService, LogGroup, ServiceError, ServiceErrorKind, Task, TaskRequest, TaskStatus,
+    EventPage, EventService, ExportService, LogEvent, LogGroup, LogStream, Page, PageRequest,
+    ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest, TaskStatus,
 };
 use crate::clock::Clock;
+use crate::layout;
 
 /// How long a task waits, and then runs.
 const PENDING: Duration = Duration::from_secs(5);
 const RUNNING: Duration = Duration::from_secs(60);
 
-/// A stateful fake of the export API. It writes no objects.
+/// How long a cancellation takes.
+const CANCELLING: Duration = Duration::from_secs(5);
+
+/// The service gives up on a task that runs longer.
+const TIMES_OUT_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// The most that a page lists.
+const PAGE: usize = 50;
+
+/// Requests of one kind in a second; more are throttled.
+const REQUESTS_IN_A_SECOND: usize = 5;
+
+/// A stream's events are divided into objects of so many.
+const EVENTS_IN_AN_OBJECT: usize = 100;
+
+/// A stateful fake of CloudWatch Logs, with one bucket to export to.
 pub struct FakeLogs {
     clock: Arc<dyn Clock>,
+    bucket: String,
+    objects: Arc<dyn ObjectStore>,
     state: Mutex<State>,
+    /// Held while objects are written, so that nobody sees a task COMPLETED before its objects.
+    writing: tokio::sync::Mutex<()>,
 }
 
-struct State {
-    groups: Vec<LogGroup>,
-    tasks: Vec<FakeTask>,
-    /// Errors for the next requests that create or describe, first one last.
-    errors: Vec<ServiceError>,
-    /// What the next task fails with.
-    failure: Option<String>,
+/// A kind of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// DescribeLogGroups.
+    Groups,
+    /// DescribeLogStreams.
+    Streams,
+    /// CreateExportTask.
+    Create,
+    /// DescribeExportTasks.
+    Tasks,
+    /// FilterLogEvents.
+    Events,
 }
 
-struct FakeTask {
-    task: Task,
-    created: DateTime<Utc>,
+/// How a task ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fate {
+    /// With all its objects.
+    #[default]
+    Completed,
+    /// With some of them, and "internal error".
+    Failed,
+    /// With some of them, cancelled by somebody.
+    Cancelled,
+    /// Never, so that the service gives it up after a day.
+    TimedOut,
+}
+
+/// A task, as only its maker knows it.
+#[derive(Debug, Clone)]
+pub struct FakeTask {
+    /// The id.
+    pub id: String,
+    /// What was asked for.
+    pub request: TaskRequest,
+    /// When.
+    pub created: DateTime<Utc>,
     runs_for: Duration,
-    failure: Option<String>,
+    fate: Fate,
+    /// Whether its objects, as many as there will be, are written.
+    written: bool,
+}
+
+#[derive(Default)]
+struct State {
+    groups: BTreeMap<String, FakeGroup>,
+    tasks: Vec<FakeTask>,
+    /// Tasks of somebody else, which take the slot when their time has come and it is free.
+    strangers: VecDeque<(DateTime<Utc>, Duration)>,
+    fates: VecDeque<Fate>,
+    faults: Vec<Fault>,
+    lost_answers: usize,
+    listed_after: TimeDelta,
+    requests: Vec<(Call, DateTime<Utc>)>,
+}
+
+struct FakeGroup {
+    created: DateTime<Utc>,
+    infrequent: bool,
+    /// By time.
+    events: Vec<FakeEvent>,
+    streams: BTreeMap<String, LogStream>,
+}
+
+struct FakeEvent {
+    at: DateTime<Utc>,
+    ingested: DateTime<Utc>,
+    stream: String,
+    message: String,
+}
+
+/// An answer to requests of a kind, by their number from now on.
+struct Fault {
+    call: Call,
+    requests: ops::Range<usize>,
+    error: ServiceError,
 }
 
 impl FakeLogs {
-    /// A service that knows these log groups.
-    pub fn new(clock: Arc<dyn Clock>, groups: &[&str]) -> Self {
-        let groups = groups
-            .iter()
-            .map(|name| LogGroup {
-                name: (*name).to_owned(),
-                created_ms: 0,
-            })
-            .collect();
+    /// A service without log groups, which exports to the bucket whose content is `objects`.
+    pub fn new(clock: Arc<dyn Clock>, bucket: &str, objects: Arc<dyn ObjectStore>) -> Self {
         Self {
             clock,
-            state: Mutex::new(State {
-                groups,
-                tasks: Vec::new(),
-                errors: Vec::new(),
-                failure: None,
-            }),
+            bucket: bucket.to_owned(),
+            objects,
+            state: Mutex::default(),
+            writing: tokio::sync::Mutex::new(()),
         }
     }
 
-    /// Lets somebody else's task hold the slot for so long.
-    pub fn occupy_slot(&self, log_group: &str, duration: Duration) {
-        let mut state = self.state();
-        self.start(&mut state, log_group, "a stranger's", duration);
+    /// Makes a log group, now or in the past.
+    pub fn add_group(&self, name: &str, created: DateTime<Utc>) {
+        let group = FakeGroup {
+            created,
+            infrequent: false,
+            events: Vec::new(),
+            streams: BTreeMap::new(),
+        };
+        self.state().groups.insert(name.to_owned(), group);
     }
 
-    /// Lets the next `count` requests that create or describe a task fail.
-    pub fn fail_next(&self, count: usize, kind: ServiceErrorKind, message: &str) {
-        let error = ServiceError {
-            kind,
+    /// Puts a log group into the class Infrequent Access: FilterLogEvents does not know that class.
+    pub fn make_infrequent(&self, name: &str) {
+        if let Some(group) = self.state().groups.get_mut(name) {
+            group.infrequent = true;
+        }
+    }
+
+    /// Adds an event that was ingested as it happened.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such log group.
+    pub fn put(&self, log_group: &str, stream: &str, at: DateTime<Utc>, message: &str) {
+        self.put_late(log_group, stream, at, at, message);
+    }
+
+    /// Adds an event that was ingested at another time: exports that were asked for before lack it.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such log group.
+    pub fn put_late(
+        &self,
+        log_group: &str,
+        stream: &str,
+        at: DateTime<Utc>,
+        ingested: DateTime<Utc>,
+        message: &str,
+    ) {
+        let mut state = self.state();
+        let group = state
+            .groups
+            .get_mut(log_group)
+            .unwrap_or_else(|| panic!("there is no log group {log_group}"));
+        let known = group
+            .streams
+            .entry(stream.to_owned())
+            .or_insert_with(|| LogStream {
+                name: stream.to_owned(),
+                first_event_ms: None,
+                last_event_ms: None,
+                last_ingestion_ms: None,
+            });
+        let (at_ms, ingested_ms) = (at.timestamp_millis(), ingested.timestamp_millis());
+        known.first_event_ms = Some(known.first_event_ms.map_or(at_ms, |first| first.min(at_ms)));
+        known.last_event_ms = known.last_event_ms.max(Some(at_ms));
+        known.last_ingestion_ms = known.last_ingestion_ms.max(Some(ingested_ms));
+        let place = group.events.partition_point(|event| event.at <= at);
+        let event = FakeEvent {
+            at,
+            ingested,
+            stream: stream.to_owned(),
             message: message.to_owned(),
         };
-        self.state()
-            .errors
-            .extend(std::iter::repeat_n(error, count));
+        group.events.insert(place, event);
     }
 
-    /// Lets the next task end as FAILED.
-    pub fn fail_task(&self, message: &str) {
-        self.state().failure = Some(message.to_owned());
+    /// Deletes the events from before an instant, as retention does: the streams still tell of them.
+    pub fn expire(&self, log_group: &str, before: DateTime<Utc>) {
+        if let Some(group) = self.state().groups.get_mut(log_group) {
+            group.events.retain(|event| event.at >= before);
+        }
     }
 
-    /// All tasks so far, as they stand now.
-    pub fn tasks(&self) -> Vec<Task> {
-        let now = self.clock.now();
-        self.state().tasks.iter().map(|task| task.at(now)).collect()
+    /// Lets somebody else's task take the slot at an instant, or when it is free after that, and hold it for so long.
+    pub fn occupy_slot(&self, from: DateTime<Utc>, duration: Duration) {
+        self.state().strangers.push_back((from, duration));
+    }
+
+    /// Lets the next tasks end so.
+    pub fn doom(&self, fates: impl IntoIterator<Item = Fate>) {
+        self.state().fates.extend(fates);
+    }
+
+    /// Answers requests of a kind with an error, without doing anything: those with these numbers, 0 being the next.
+    pub fn fail(
+        &self,
+        call: Call,
+        requests: ops::Range<usize>,
+        kind: ServiceErrorKind,
+        message: &str,
+    ) {
+        let error = error(kind, message);
+        self.state().faults.push(Fault {
+            call,
+            requests,
+            error,
+        });
+    }
+
+    /// Makes the next `count` tasks that are asked for, and answers with an error all the same.
+    pub fn lose_answers(&self, count: usize) {
+        self.state().lost_answers = count;
+    }
+
+    /// Lists tasks only so long after they were made, as a service of many servers does.
+    pub fn list_tasks_after(&self, delay: Duration) {
+        self.state().listed_after = TimeDelta::from_std(delay).unwrap_or_default();
+    }
+
+    /// All tasks so far, in the order in which they were asked for. Those of strangers have no bucket.
+    pub fn asked(&self) -> Vec<FakeTask> {
+        self.state().tasks.clone()
+    }
+
+    /// Those of them that are no stranger's.
+    pub fn own_tasks(&self) -> Vec<FakeTask> {
+        let mut tasks = self.asked();
+        tasks.retain(|task| task.request.bucket == self.bucket);
+        tasks
+    }
+
+    /// How many requests of a kind there were, answered or not.
+    pub fn requests(&self, call: Call) -> usize {
+        let state = self.state();
+        state.requests.iter().filter(|(of, _)| *of == call).count()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(&self, state: &mut State, log_group: &str, name: &str, runs_for: Duration) -> String {
-        let id = format!("00000000-0000-0000-0000-{:012}", state.tasks.len());
-        let failure = state.failure.take();
-        state.tasks.push(FakeTask {
-            task: Task {
-                id: id.clone(),
-                name: name.to_owned(),
-                log_group: log_group.to_owned(),
-                status: TaskStatus::Pending,
-                message: String::new(),
-            },
-            created: self.clock.now(),
-            runs_for,
-            failure,
-        });
-        id
+    /// Takes a request in: lets happen what the time has brought, then the faults.
+    async fn begin(&self, call: Call) -> Result<DateTime<Utc>, ServiceError> {
+        let now = self.clock.now();
+        self.catch_up(now).await;
+        let mut state = self.state();
+        state.requests.push((call, now));
+        let mut failed = Ok(now);
+        for fault in state.faults.iter_mut().filter(|fault| fault.call == call) {
+            if fault.requests.contains(&0) {
+                failed = Err(fault.error.clone());
+            }
+            fault.requests.start = fault.requests.start.saturating_sub(1);
+            fault.requests.end = fault.requests.end.saturating_sub(1);
+        }
+        failed?;
+        let a_second_ago = now - TimeDelta::seconds(1);
+        let recent = state
+            .requests
+            .iter()
+            .rev()
+            .take_while(|(_, at)| *at > a_second_ago)
+            .filter(|(of, _)| *of == call);
+        if recent.count() > REQUESTS_IN_A_SECOND {
+            return Err(error(
+                ServiceErrorKind::Throttled,
+                "Rate exceeded (ThrottlingException)",
+            ));
+        }
+        Ok(now)
+    }
+
+    /// Writes the objects of tasks that have ended, and lets strangers into the slot.
+    async fn catch_up(&self, now: DateTime<Utc>) {
+        let _writing = self.writing.lock().await;
+        let objects = {
+            let mut state = self.state();
+            let objects = state.objects_of_last(now);
+            state.let_strangers_in(now);
+            objects
+        };
+        for (key, bytes) in objects {
+            let put = self.objects.put(&key, PutPayload::from(bytes)).await;
+            if let Err(error) = put {
+                panic!("the fake can't write {key}: {error}");
+            }
+        }
+        if let Some(last) = self.state().tasks.last_mut() {
+            last.written = !last.at(now).status.is_active();
+        }
     }
 }
 
-impl FakeTask {
-    fn at(&self, now: DateTime<Utc>) -> Task {
-        let age = (now - self.created).to_std().unwrap_or_default();
-        let mut task = self.task.clone();
-        (task.status, task.message) = match &self.failure {
-            _ if age < PENDING => (TaskStatus::Pending, String::new()),
-            _ if age < PENDING + self.runs_for => (TaskStatus::Running, "Started".to_owned()),
-            Some(failure) => (TaskStatus::Failed, failure.clone()),
-            None => (TaskStatus::Completed, "Completed successfully".to_owned()),
-        };
-        task
+impl State {
+    /// Only the last task can hold the slot, and so be without its objects.
+    fn objects_of_last(&self, now: DateTime<Utc>) -> Vec<(Path, Vec<u8>)> {
+        match self.tasks.last() {
+            Some(task) if !task.written && !task.at(now).status.is_active() => {
+                let mut objects = self.export(task);
+                if task.fate != Fate::Completed {
+                    objects.truncate(objects.len().div_ceil(2));
+                }
+                objects
+            }
+            _ => Vec::new(),
+        }
     }
+
+    fn let_strangers_in(&mut self, now: DateTime<Utc>) {
+        let free = |state: &Self| {
+            let last = state.tasks.last();
+            last.is_none_or(|last| !last.at(now).status.is_active())
+        };
+        while free(self) && self.strangers.front().is_some_and(|(from, _)| *from <= now) {
+            let Some((from, duration)) = self.strangers.pop_front() else {
+                return;
+            };
+            let request = TaskRequest {
+                name: "a stranger's".to_owned(),
+                log_group: "/stranger".to_owned(),
+                log_stream_prefix: None,
+                from_ms: 0,
+                to_ms: 0,
+                bucket: String::new(),
+                prefix: String::new(),
+            };
+            self.start(request, from, duration, Fate::Completed);
+        }
+    }
+
+    fn start(
+        &mut self,
+        request: TaskRequest,
+        created: DateTime<Utc>,
+        runs_for: Duration,
+        fate: Fate,
+    ) -> String {
+        let id = format!("00000000-0000-0000-0000-{:012}", self.tasks.len());
+        self.tasks.push(FakeTask {
+            id: id.clone(),
+            request,
+            created,
+            runs_for,
+            fate,
+            written: false,
+        });
+        id
+    }
+
+    /// What a task writes when it comes to its end: the events that were there when it was asked for.
+    fn export(&self, task: &FakeTask) -> Vec<(Path, Vec<u8>)> {
+        let request = &task.request;
+        let Some(group) = self.groups.get(&request.log_group) else {
+            return Vec::new();
+        };
+        let prefix = request.log_stream_prefix.as_deref().unwrap_or_default();
+        let at = |ms: i64| DateTime::from_timestamp_millis(ms).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        // Both ends belong to it.
+        let (from, to) = (at(request.from_ms), at(request.to_ms));
+        let first = group.events.partition_point(|event| event.at < from);
+        let behind = group.events.partition_point(|event| event.at <= to);
+        let mut streams: BTreeMap<&str, Vec<&FakeEvent>> = BTreeMap::new();
+        for event in &group.events[first..behind.max(first)] {
+            if event.ingested <= task.created && event.stream.starts_with(prefix) {
+                streams.entry(&event.stream).or_default().push(event);
+            }
+        }
+        let attempt = layout::join(&Path::default(), &request.prefix);
+        let mut objects = Vec::new();
+        for (stream, mut events) in streams {
+            // The service does not write them in the order of their time either.
+            events.sort_by_key(|event| event.ingested);
+            for (number, events) in events.chunks(EVENTS_IN_AN_OBJECT).enumerate() {
+                let key = layout::exported_object(&attempt, &task.id, stream, number);
+                objects.push((key, compressed(events)));
+            }
+        }
+        objects
+    }
+}
+
+fn compressed(events: &[&FakeEvent]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    for event in events {
+        let written = layout::write_line(&mut gzip, event.at.timestamp_millis(), &event.message);
+        written.unwrap_or_else(|error| panic!("the fake can't write an event: {error}"));
+    }
+    let flushed = gzip.flush().and_then(|()| gzip.finish());
+    flushed.unwrap_or_else(|error| panic!("the fake can't compress: {error}"))
+}
+
+impl FakeTask {
+    /// Where it stands at an instant.
+    pub fn at(&self, now: DateTime<Utc>) -> Task {
+        let age = (now - self.created).to_std().unwrap_or_default();
+        let ends_after = PENDING + self.runs_for;
+        let (status, message) = match self.fate {
+            _ if age < PENDING => (TaskStatus::Pending, ""),
+            _ if age >= TIMES_OUT_AFTER && ends_after > TIMES_OUT_AFTER => {
+                (TaskStatus::Failed, "The export task timed out")
+            }
+            _ if age < ends_after => (TaskStatus::Running, "Started"),
+            Fate::Completed => (TaskStatus::Completed, "Completed successfully"),
+            Fate::Failed => (TaskStatus::Failed, "internal error"),
+            Fate::Cancelled if age < ends_after + CANCELLING => (TaskStatus::PendingCancel, ""),
+            Fate::Cancelled => (TaskStatus::Cancelled, "Cancelled by user"),
+            Fate::TimedOut => (TaskStatus::Running, "Started"),
+        };
+        Task {
+            id: self.id.clone(),
+            name: self.request.name.clone(),
+            log_group: self.request.log_group.clone(),
+            bucket: self.request.bucket.clone(),
+            prefix: self.request.prefix.clone(),
+            created: Some(self.created),
+            status,
+            message: message.to_owned(),
+        }
+    }
+}
+
+fn error(kind: ServiceErrorKind, message: &str) -> ServiceError {
+    ServiceError {
+        kind,
+        message: message.to_owned(),
+    }
+}
+
+/// The page of a list that a token asks for.
+fn page_of<T>(items: impl Iterator<Item = T>, token: Option<String>) -> Page<T> {
+    let from: usize = token.and_then(|token| token.parse().ok()).unwrap_or(0);
+    let mut items = items.skip(from);
+    let page = items.by_ref().take(PAGE).collect();
+    let next = items.next().map(|_| (from + PAGE).to_string());
+    Page { items: page, next }
 }
 
 #[async_trait]
 impl ExportService for FakeLogs {
-    async fn groups(&self, prefix: &str) -> Result<Vec<LogGroup>, ServiceError> {
+    async fn groups(
+        &self,
+        prefix: &str,
+        page: Option<String>,
+    ) -> Result<Page<LogGroup>, ServiceError> {
+        self.begin(Call::Groups).await?;
         let state = self.state();
-        Ok(state
+        let groups = state
             .groups
             .iter()
-            .filter(|group| group.name.starts_with(prefix))
-            .cloned()
-            .collect())
+            .filter(|(name, _)| name.starts_with(prefix));
+        let groups = groups.map(|(name, group)| LogGroup {
+            name: name.clone(),
+            created_ms: group.created.timestamp_millis(),
+            stored_bytes: group.events.iter().map(|e| e.message.len() as i64).sum(),
+            retention_days: None,
+            has_events_api: !group.infrequent,
+        });
+        Ok(page_of(groups, page))
+    }
+
+    async fn streams(
+        &self,
+        log_group: &str,
+        page: Option<String>,
+    ) -> Result<Page<LogStream>, ServiceError> {
+        self.begin(Call::Streams).await?;
+        let state = self.state();
+        let group = state.groups.get(log_group).ok_or_else(no_group)?;
+        let mut streams: Vec<&LogStream> = group.streams.values().collect();
+        streams.sort_by_key(|stream| std::cmp::Reverse(stream.last_event_ms));
+        Ok(page_of(streams.into_iter().cloned(), page))
     }
 
     async fn create(&self, request: &TaskRequest) -> Result<String, ServiceError> {
-        let now = self.clock.now();
+        let now = self.begin(Call::Create).await?;
+        let id = {
+            let mut state = self.state();
+            let group = state.groups.get(&request.log_group).ok_or_else(no_group)?;
+            let invalid = |message: &str| Err(error(ServiceErrorKind::Invalid, message));
+            if request.bucket != self.bucket {
+                return invalid(
+                    "The given bucket does not exist. Please make sure the bucket is valid.",
+                );
+            }
+            if request.to_ms < request.from_ms || request.to_ms < group.created.timestamp_millis() {
+                return invalid("Specified time range is not valid.");
+            }
+            let last = state.tasks.last();
+            if last.is_some_and(|last| last.at(now).status.is_active()) {
+                return Err(error(
+                    ServiceErrorKind::SlotBusy,
+                    "Resource limit exceeded. (LimitExceededException)",
+                ));
+            }
+            let fate = state.fates.pop_front().unwrap_or_default();
+            let runs_for = match fate {
+                Fate::TimedOut => TIMES_OUT_AFTER * 2,
+                _ => RUNNING,
+            };
+            state.start(request.clone(), now, runs_for, fate)
+        };
+        let test = format!("{}/{}", request.prefix, layout::WRITE_TEST);
+        let test = layout::join(&Path::default(), &test);
+        let payload = PutPayload::from_static(b"Permission Check Successful");
+        if let Err(error) = self.objects.put(&test, payload).await {
+            panic!("the fake can't write {test}: {error}");
+        }
         let mut state = self.state();
-        if let Some(error) = state.errors.pop() {
-            return Err(error);
+        if state.lost_answers > 0 {
+            state.lost_answers -= 1;
+            return Err(error(
+                ServiceErrorKind::Transient,
+                "no answer from CloudWatch Logs: connection closed before message completed",
+            ));
         }
-        if !state
-            .groups
-            .iter()
-            .any(|group| group.name == request.log_group)
-        {
-            return Err(ServiceError {
-                kind: ServiceErrorKind::NotFound,
-                message: "The specified log group does not exist. (ResourceNotFoundException)"
-                    .to_owned(),
-            });
-        }
-        if state
-            .tasks
-            .iter()
-            .any(|task| task.at(now).status.is_active())
-        {
-            return Err(ServiceError {
-                kind: ServiceErrorKind::SlotBusy,
-                message: "Resource limit exceeded. (LimitExceededException)".to_owned(),
-            });
-        }
-        Ok(self.start(&mut state, &request.log_group, &request.name, RUNNING))
+        Ok(id)
     }
 
-    async fn describe(&self, id: &str) -> Result<Option<Task>, ServiceError> {
-        let now = self.clock.now();
-        let mut state = self.state();
-        if let Some(error) = state.errors.pop() {
-            return Err(error);
-        }
-        Ok(state
-            .tasks
-            .iter()
-            .map(|task| task.at(now))
-            .find(|task| task.id == id))
+    async fn tasks(
+        &self,
+        filter: &TaskFilter,
+        page: Option<String>,
+    ) -> Result<Page<Task>, ServiceError> {
+        let now = self.begin(Call::Tasks).await?;
+        let state = self.state();
+        let listed = |task: &&FakeTask| task.created + state.listed_after <= now;
+        // What has ended stays so, and there may be thousands of them.
+        let tasks = match filter {
+            TaskFilter::All => &state.tasks[..],
+            TaskFilter::Status(status) if status.is_active() => {
+                &state.tasks[state.tasks.len().saturating_sub(1)..]
+            }
+            TaskFilter::Id(id) => {
+                let number = id.rsplit('-').next().and_then(|number| number.parse().ok());
+                let number: usize = number.unwrap_or(usize::MAX);
+                state.tasks.get(number..=number).unwrap_or_default()
+            }
+            TaskFilter::Status(_) => &state.tasks[..],
+        };
+        let tasks = tasks.iter().filter(listed).map(|task| task.at(now));
+        Ok(page_of(tasks.filter(|task| filter.takes(task)), page))
     }
+}
 
-    async fn active(&self) -> Result<Vec<Task>, ServiceError> {
-        Ok(self
-            .tasks()
-            .into_iter()
-            .filter(|task| task.status.is_active())
-            .collect())
+#[async_trait]
+impl EventService for FakeLogs {
+    async fn events(&self, request: &PageRequest) -> Result<EventPage, ServiceError> {
+        let now = self.begin(Call::Events).await?;
+        let state = self.state();
+        let group = state.groups.get(&request.log_group).ok_or_else(no_group)?;
+        if group.infrequent {
+            let message = "The log group's class does not support this operation.";
+            return Err(error(ServiceErrorKind::Invalid, message));
+        }
+        let prefix = request.log_stream_prefix.as_deref().unwrap_or_default();
+        // Both ends are included.
+        let times = request.range.start_ms..=request.range.end_ms;
+        let events = group
+            .events
+            .iter()
+            .filter(|event| {
+                event.ingested <= now
+                    && event.stream.starts_with(prefix)
+                    && times.contains(&event.at.timestamp_millis())
+            })
+            .map(|event| LogEvent {
+                timestamp_ms: event.at.timestamp_millis(),
+                log_stream: event.stream.clone(),
+                message: event.message.clone(),
+            });
+        let page = page_of(events, request.token.clone());
+        Ok(EventPage {
+            events: page.items,
+            next_token: page.next,
+        })
     }
+}
+
+fn no_group() -> ServiceError {
+    error(
+        ServiceErrorKind::NotFound,
+        "The specified log group does not exist. (ResourceNotFoundException)",
+    )
 }

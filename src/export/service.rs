@@ -1,44 +1,84 @@
-//! What an export needs of CloudWatch Logs, narrow enough for a fake.
+//! What an export needs of CloudWatch Logs, narrow enough for a fake: each call is one request, and pages are the
+//! caller's, so that a page that was throttled is asked for again rather than all of them.
 
 use async_trait::async_trait;
 
 use crate::aws::logs::LogsClient;
 
 pub use crate::aws::logs::{
-    LogGroup, ServiceError, ServiceErrorKind, Task, TaskRequest, TaskStatus,
+    EventPage, LogEvent, LogGroup, LogStream, Page, PageRequest, ServiceError, ServiceErrorKind,
+    Task, TaskFilter, TaskRequest, TaskStatus,
 };
 
 /// CloudWatch Logs, or something that behaves like it.
 #[async_trait]
-pub trait ExportService: Send + Sync {
-    /// All log groups whose names begin with `prefix`, by name.
-    async fn groups(&self, prefix: &str) -> Result<Vec<LogGroup>, ServiceError>;
+pub trait ExportService: EventService {
+    /// A page of the log groups whose names begin with `prefix`; `page` is the one before's `next`.
+    async fn groups(
+        &self,
+        prefix: &str,
+        page: Option<String>,
+    ) -> Result<Page<LogGroup>, ServiceError>;
 
-    /// Asks for an export, once, and returns the task's id. After an error the task may exist all the same.
+    /// A page of a log group's streams, those with the latest event first.
+    async fn streams(
+        &self,
+        log_group: &str,
+        page: Option<String>,
+    ) -> Result<Page<LogStream>, ServiceError>;
+
+    /// Asks for an export, once, and returns the task's id. After a `Transient` error the task may exist all the same.
     async fn create(&self, request: &TaskRequest) -> Result<String, ServiceError>;
 
-    /// Where a task stands; `None` where there is no such task.
-    async fn describe(&self, id: &str) -> Result<Option<Task>, ServiceError>;
+    /// A page of the export tasks, of anybody; a task that there is not is an empty page.
+    async fn tasks(
+        &self,
+        filter: &TaskFilter,
+        page: Option<String>,
+    ) -> Result<Page<Task>, ServiceError>;
+}
 
-    /// The tasks that hold the one slot of the account and Region.
-    async fn active(&self) -> Result<Vec<Task>, ServiceError>;
+/// The part of it that gives single events.
+#[async_trait]
+pub trait EventService: Send + Sync {
+    /// A page of a log group's events, in the order of their times.
+    async fn events(&self, request: &PageRequest) -> Result<EventPage, ServiceError>;
+}
+
+#[async_trait]
+impl EventService for LogsClient {
+    async fn events(&self, request: &PageRequest) -> Result<EventPage, ServiceError> {
+        LogsClient::events(self, request).await
+    }
 }
 
 #[async_trait]
 impl ExportService for LogsClient {
-    async fn groups(&self, prefix: &str) -> Result<Vec<LogGroup>, ServiceError> {
-        self.log_groups(prefix).await
+    async fn groups(
+        &self,
+        prefix: &str,
+        page: Option<String>,
+    ) -> Result<Page<LogGroup>, ServiceError> {
+        self.log_groups(prefix, page).await
+    }
+
+    async fn streams(
+        &self,
+        log_group: &str,
+        page: Option<String>,
+    ) -> Result<Page<LogStream>, ServiceError> {
+        self.log_streams(log_group, page).await
     }
 
     async fn create(&self, request: &TaskRequest) -> Result<String, ServiceError> {
         self.create_export_task(request).await
     }
 
-    async fn describe(&self, id: &str) -> Result<Option<Task>, ServiceError> {
-        self.export_task(id).await
-    }
-
-    async fn active(&self) -> Result<Vec<Task>, ServiceError> {
-        self.active_export_tasks().await
+    async fn tasks(
+        &self,
+        filter: &TaskFilter,
+        page: Option<String>,
+    ) -> Result<Page<Task>, ServiceError> {
+        self.export_tasks(filter, page).await
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{ExportRequest, ExportedGroup};
 use crate::error::{Class, Error, Result};
 use crate::layout::{self, LogObject};
+use crate::state::{AttemptStage, Journal};
 use crate::store::{Body, Condition, Store};
 use crate::window::{Range, Window};
 
@@ -49,15 +50,19 @@ pub struct ManifestObject {
     pub etag: Option<String>,
     /// When the store got it.
     pub last_modified: DateTime<Utc>,
+    /// Only these of its events belong to the attempt, where not all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
 }
 
-/// An attempt that has just been completed: lists its objects and writes its manifest.
+/// An attempt that has just been completed, with its objects: writes its manifest. Of an object that has a range, only
+/// that part belongs to the attempt.
 pub async fn complete(
     store: &Store,
     attempt: &Path,
     mut manifest: Manifest,
+    objects: Vec<LogObject>,
 ) -> Result<ExportedGroup> {
-    let objects = store.list_logs(attempt, Some(&manifest.log_group)).await?;
     manifest.objects = objects
         .iter()
         .map(|object| ManifestObject {
@@ -65,6 +70,7 @@ pub async fn complete(
             bytes: object.meta.size,
             etag: object.meta.e_tag.clone(),
             last_modified: object.meta.last_modified,
+            range: object.range,
         })
         .collect();
     let json = serde_json::to_vec_pretty(&manifest).map_err(|error| {
@@ -104,7 +110,7 @@ pub async fn kept_attempts(
         manifest.as_of >= since
             && manifest.log_stream_prefix.as_deref() == log_stream_prefix
             && manifest.range.start_ms <= range.start_ms
-            && range.end_ms <= manifest.range.end_ms
+            && range.end_ms.min(manifest.as_of.timestamp_millis()) <= manifest.range.end_ms
     };
     let prefix = layout::staging_of_window(store.root(), request.job, &request.window.id());
     let listed = store.list(&prefix).await?;
@@ -113,6 +119,21 @@ pub async fn kept_attempts(
         .into_iter()
         .filter_map(Attempt::into_group)
         .collect())
+}
+
+/// Records as complete the attempt of a kept export, where the run that made it ended before it could.
+pub async fn record_kept(store: &Store, journal: &dyn Journal, kept: &ExportedGroup) -> Result<()> {
+    let prefix = layout::relative(store.root(), &kept.prefix);
+    let log_group = kept.log_group.as_deref().unwrap_or_default();
+    let recorded = journal.attempts(log_group).into_iter();
+    for mut attempt in recorded.filter(|attempt| attempt.prefix == prefix) {
+        if attempt.stage != AttemptStage::Complete {
+            attempt.stage = AttemptStage::Complete;
+            attempt.task_id = kept.task_id.clone();
+            journal.record(attempt).await?;
+        }
+    }
+    Ok(())
 }
 
 /// What a job exported, for each window and log group the newest complete attempt.
@@ -234,10 +255,14 @@ fn without_overlaps(
         }
         taken.push(manifest.window_range);
         let parts = own.into_iter().flat_map(|range| {
-            objects.iter().cloned().map(move |object| LogObject {
-                range: Some(range),
-                ..object
-            })
+            objects
+                .iter()
+                .filter(move |object| object.may_have(range))
+                .cloned()
+                .map(move |object| LogObject {
+                    range: Some(object.range.map_or(range, |part| part.intersect(range))),
+                    ..object
+                })
         });
         cut.push((manifest, parts.collect()));
     }
@@ -287,7 +312,11 @@ impl Manifest {
                 .binary_search_by(|meta| meta.location.cmp(&key))
                 .ok()?;
             let meta = listed.get(at).filter(|meta| meta.size == object.bytes)?;
-            LogObject::new(meta.clone(), Some(&self.log_group))
+            let listed = LogObject::new(meta.clone(), Some(&self.log_group))?;
+            Some(LogObject {
+                range: object.range,
+                ..listed
+            })
         });
         there.collect()
     }

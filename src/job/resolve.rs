@@ -8,13 +8,13 @@ use chrono_tz::Tz;
 
 use super::checked::{Name, Text, nearest};
 use super::location::Location;
-use super::spec::{ChartSpec, JobSpec, QuerySpec, SourceKind, SourceSpec, Verify, Via, WindowSpec};
+use super::spec::{JobSpec, QuerySpec, SourceKind, SourceSpec, Verify, Via, WindowSpec};
 use super::{
-    AwsSettings, Chart, ChartKind, CloudWatch, DefaultWindow, ImageFormat, Job, Limits, Query,
-    Source, WindowRule,
+    AwsSettings, Chart, ChartKind, CloudWatch, DefaultWindow, Job, Language, Limits, Query, Source,
+    WindowRule, charts,
 };
 use crate::error::{Error, Result};
-use crate::window::{Window, is_last_ended};
+use crate::window::{Size, Window, is_last_ended};
 
 /// Keys below the job's own prefix that are not answers.
 const RESERVED_NAMES: [&str; 3] = ["charts", "runs", "report"];
@@ -23,26 +23,46 @@ const RESERVED_NAMES: [&str; 3] = ["charts", "runs", "report"];
 const RESERVED_TABLES: [&str; 2] = ["logs", "hours"];
 
 /// The questions that come with the program.
-const BUILT_IN: [BuiltIn; 2] = [
+const BUILT_IN: [BuiltIn; 5] = [
     BuiltIn {
         name: "hourly_count",
         sql: include_str!("../../sql/hourly_count.sql"),
-        x: "hour_local",
-        y: "events",
+        chart: |name, size| charts::of_counts(name, size),
     },
     BuiltIn {
         name: "hour_of_day",
         sql: include_str!("../../sql/hour_of_day.sql"),
-        x: "hour_of_day",
-        y: "events",
+        chart: |name, _| Chart::new(name, ChartKind::Bar, "hour_of_day", "events"),
+    },
+    BuiltIn {
+        name: "hourly_errors",
+        sql: include_str!("../../sql/hourly_errors.sql"),
+        chart: |name, size| charts::of_counts(name, size),
+    },
+    BuiltIn {
+        name: "hourly_levels",
+        sql: include_str!("../../sql/hourly_levels.sql"),
+        chart: |name, _| Chart {
+            series: Some("level".to_owned()),
+            ..Chart::new(name, ChartKind::StackedBar, "hour_local", "events")
+        },
+    },
+    BuiltIn {
+        name: "hourly_latency",
+        sql: include_str!("../../sql/hourly_latency.sql"),
+        chart: |name, _| Chart {
+            y: ["p50", "p95", "p99"].map(str::to_owned).into(),
+            unit: Some("ms".to_owned()),
+            ..Chart::new(name, ChartKind::Band, "hour_local", "p50")
+        },
     },
 ];
 
 struct BuiltIn {
     name: &'static str,
     sql: &'static str,
-    x: &'static str,
-    y: &'static str,
+    /// The chart that it comes with, for windows of a size.
+    chart: fn(Name, Size) -> Chart,
 }
 
 /// The SQL of a question that comes with the program.
@@ -121,6 +141,13 @@ fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
     Some((quoted.next()?, quoted.collect()))
 }
 
+/// How long a run that shows no life holds its window, where the job does not say.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Shorter ones end while a request is under way, longer ones keep a rerun waiting.
+const LEASES: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(3600);
+
 struct Resolver<'a> {
     file: &'a Path,
     folder: PathBuf,
@@ -141,8 +168,12 @@ impl<'a> Resolver<'a> {
         }
         let timezone = spec.timezone.map_or(Tz::UTC, |zone| zone.0);
         let output = self.location("[output] location", &spec.output.location)?;
-        if spec.run.lease.is_some() {
-            return Err(not_yet("[run] lease"));
+        let lease = spec.run.lease.map_or(LEASE, |length| length.0);
+        if !LEASES.contains(&lease) {
+            return Err(format!(
+                "[run] lease is {}: expected 1s to 1h",
+                humantime::format_duration(lease)
+            ));
         }
         Ok(Job {
             aws: AwsSettings {
@@ -150,11 +181,17 @@ impl<'a> Resolver<'a> {
                 profile: spec.source.profile.clone().map(|text| text.0),
                 role_arn: spec.source.role_arn.clone().map(|text| text.0),
             },
+            keep: spec.source.keep.map(|length| length.0),
             source: self.source(spec.source, &output)?,
+            queries: self.queries(
+                spec.query,
+                spec.window.size,
+                spec.language.unwrap_or_default(),
+            )?,
             window: window_rule(spec.window, timezone)?,
-            queries: self.queries(spec.query)?,
             limits: Limits {
                 memory: spec.run.memory.map(|size| size.0),
+                lease,
             },
             file: self.file.to_owned(),
             name: spec.name,
@@ -194,23 +231,16 @@ impl<'a> Resolver<'a> {
                         "[source] staging is {staging}: CloudWatch exports to S3 only, expected s3://bucket/prefix"
                     ));
                 }
-                if matches!(spec.via, Some(Via::Events | Via::Auto)) {
-                    return Err(not_yet("[source] via other than \"export-task\""));
-                }
-                if matches!(spec.verify, Some(Verify::Metrics | Verify::Insights)) {
-                    return Err(not_yet("[source] verify other than \"off\""));
-                }
-                if spec.keep.is_some() {
-                    return Err(not_yet("[source] keep"));
-                }
                 Ok(Source::CloudWatch(CloudWatch {
                     log_groups,
                     log_stream_prefix: spec.log_stream_prefix.map(|text| text.0),
                     staging,
+                    via: spec.via.unwrap_or(Via::ExportTask),
                     give_up_after: spec
                         .give_up_after
                         .map_or(Duration::from_secs(6 * 3600), |length| length.0),
                     pad,
+                    verify: spec.verify.unwrap_or(Verify::Off),
                 }))
             }
             SourceKind::Exported => Ok(Source::Exported {
@@ -239,7 +269,12 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn queries(&self, specs: Vec<QuerySpec>) -> Result<Vec<Query>, String> {
+    fn queries(
+        &self,
+        specs: Vec<QuerySpec>,
+        size: Size,
+        language: Language,
+    ) -> Result<Vec<Query>, String> {
         if specs.is_empty() {
             return Err(
                 "no [[query]]: expected at least one, such as use = \"hourly_count\"".to_owned(),
@@ -248,7 +283,7 @@ impl<'a> Resolver<'a> {
         let mut names = HashSet::new();
         let mut queries = Vec::with_capacity(specs.len());
         for spec in specs {
-            let query = self.query(spec)?;
+            let query = self.query(spec, size, language)?;
             let name = query.name.as_str();
             if RESERVED_NAMES.contains(&name) || RESERVED_TABLES.contains(&name) {
                 return Err(format!(
@@ -263,7 +298,7 @@ impl<'a> Resolver<'a> {
         Ok(queries)
     }
 
-    fn query(&self, spec: QuerySpec) -> Result<Query, String> {
+    fn query(&self, spec: QuerySpec, size: Size, language: Language) -> Result<Query, String> {
         let (name, sql, sql_origin, default_chart) = match (&spec.built_in, &spec.sql) {
             (Some(built_in), None) => {
                 let built_in = find_built_in(&built_in.0)?;
@@ -302,54 +337,30 @@ impl<'a> Resolver<'a> {
         };
         let charts = match (spec.chart.is_empty(), default_chart) {
             (true, Some(built_in)) => vec![Chart {
-                name: name.clone(),
-                kind: ChartKind::Bar,
-                x: built_in.x.to_owned(),
-                y: built_in.y.to_owned(),
-                title: None,
-                y_label: None,
-                formats: vec![ImageFormat::Png],
+                language,
+                ..(built_in.chart)(name.clone(), size)
             }],
-            _ => charts(&name, spec.chart)?,
+            _ => charts::resolve(&name, spec.chart, size, language)?,
         };
+        let mut columns = HashSet::new();
+        if let Some(twice) = spec
+            .partition_by
+            .iter()
+            .find(|column| !columns.insert(column.as_str()))
+        {
+            return Err(format!(
+                "[[query]] {name}: partition_by names {:?} twice",
+                twice.as_str()
+            ));
+        }
         Ok(Query {
             name,
             sql,
             sql_origin,
+            partition_by: spec.partition_by,
             charts,
         })
     }
-}
-
-fn charts(query: &Name, specs: Vec<ChartSpec>) -> Result<Vec<Chart>, String> {
-    let mut names = HashSet::new();
-    specs
-        .into_iter()
-        .map(|spec| {
-            let name = spec.name.unwrap_or_else(|| query.clone());
-            if !names.insert(name.clone()) {
-                return Err(format!(
-                    "[[query]] {query}: two charts are named {:?}; give one a name of its own",
-                    name.as_str()
-                ));
-            }
-            let formats = spec.formats.unwrap_or_else(|| vec![ImageFormat::Png]);
-            if formats.is_empty() {
-                return Err(format!(
-                    "[[query]] {query}: the chart {name} has no formats: expected \"png\", \"svg\" or both"
-                ));
-            }
-            Ok(Chart {
-                name,
-                kind: spec.kind,
-                x: spec.x.0,
-                y: spec.y.0,
-                title: spec.title.map(|text| text.0),
-                y_label: spec.y_label.map(|text| text.0),
-                formats,
-            })
-        })
-        .collect()
 }
 
 fn find_built_in(name: &str) -> Result<&'static BuiltIn, String> {
@@ -399,7 +410,7 @@ fn refuse_foreign_keys(spec: &SourceSpec) -> Result<(), String> {
         ("via", spec.via.is_some(), &[CloudWatch]),
         ("give_up_after", spec.give_up_after.is_some(), &[CloudWatch]),
         ("pad", spec.pad.is_some(), &[CloudWatch, Directory]),
-        ("keep", spec.keep.is_some(), &[CloudWatch]),
+        ("keep", spec.keep.is_some(), &[CloudWatch, Directory]),
         ("verify", spec.verify.is_some(), &[CloudWatch]),
         ("path", spec.path.is_some(), &[Exported, Directory]),
         ("log_group", spec.log_group.is_some(), &[Exported]),
@@ -420,14 +431,6 @@ fn refuse_foreign_keys(spec: &SourceSpec) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Keys of the job file that this version does not act on are refused: a night job must not run on a promise.
-fn not_yet(what: &str) -> String {
-    format!(
-        "{what} is not supported by this version of logtally ({})",
-        env!("CARGO_PKG_VERSION")
-    )
 }
 
 #[cfg(test)]
@@ -463,7 +466,23 @@ use = "hourly_count"
         };
         assert_eq!(source.give_up_after, Duration::from_secs(6 * 3600));
         assert_eq!(source.pad, Duration::from_secs(3600));
-        assert_eq!(job.queries[0].charts[0].y, "events");
+        assert_eq!((source.via, source.verify), (Via::ExportTask, Verify::Off));
+        assert_eq!(job.queries[0].charts[0].y, ["events"]);
+    }
+
+    #[test]
+    fn the_way_and_the_independent_count_are_taken() {
+        let text = GOOD.replace("staging", "via = \"auto\"\nverify = \"insights\"\nstaging");
+        let job = parse(Path::new("jobs/night.toml"), &text).unwrap();
+        let Source::CloudWatch(source) = &job.source else {
+            panic!("{:?}", job.source)
+        };
+        assert_eq!((source.via, source.verify), (Via::Auto, Verify::Insights));
+        let error = refused(&text.replace("\"auto\"", "\"stream\""));
+        assert!(
+            error.contains(":7:") && error.contains("export-task"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -538,10 +557,7 @@ use = "hourly_count"
                 format!("{GOOD}[window]\ndefault = \"2026-W47\"\n"),
                 "2026-11-21",
             ),
-            (
-                GOOD.replace("staging", "keep = \"7d\"\nstaging"),
-                "not supported",
-            ),
+            (format!("{GOOD}[run]\nlease = \"10ms\"\n"), "1s to 1h"),
         ];
         for (text, expected) in cases {
             let error = refused(&text);

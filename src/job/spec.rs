@@ -1,9 +1,9 @@
 //! The job file as it is written: keys and checked values, nothing resolved.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::checked::{ByteSize, GroupPattern, Length, Name, Text, Zone};
-use super::{ChartKind, ImageFormat};
+use super::{ChartKind, ImageFormat, Language, Theme};
 use crate::window::Size;
 
 /// A whole job file.
@@ -14,6 +14,8 @@ pub struct JobSpec {
     pub name: Name,
     /// The zone of windows and local times; UTC where unset.
     pub timezone: Option<Zone>,
+    /// The language of what stands around a chart; English where unset.
+    pub language: Option<Language>,
     /// `[source]`
     pub source: SourceSpec,
     /// `[window]`
@@ -74,7 +76,7 @@ pub enum Via {
 }
 
 /// Which independent count a run is held against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verify {
     /// None.
@@ -112,6 +114,8 @@ pub struct QuerySpec {
     pub name: Option<Name>,
     pub sql: Option<Text>,
     #[serde(default)]
+    pub partition_by: Vec<Name>,
+    #[serde(default)]
     pub chart: Vec<ChartSpec>,
 }
 
@@ -122,10 +126,27 @@ pub struct ChartSpec {
     pub name: Option<Name>,
     pub kind: ChartKind,
     pub x: Text,
-    pub y: Text,
+    pub y: OneOrMore,
+    pub series: Option<Text>,
+    pub errors: Option<Text>,
+    pub compare: Option<Text>,
     pub title: Option<Text>,
     pub y_label: Option<Text>,
+    pub unit: Option<Text>,
+    pub size: Option<(u32, u32)>,
+    pub scale: Option<f64>,
+    pub theme: Option<Theme>,
     pub formats: Option<Vec<ImageFormat>>,
+}
+
+/// A text, or a list of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
+pub enum OneOrMore {
+    /// `"p95"`
+    One(Text),
+    /// `["p50", "p95", "p99"]`
+    More(Vec<Text>),
 }
 
 /// `[run]`

@@ -4,67 +4,184 @@
 //! the same bytes for the same [`Chart`], as the font is embedded and no system font, clock or locale is asked.
 //!
 //! ```text
-//! Chart ─► draw (layout, marks) ─► plotters ─► bitmap (PNG)
-//!           axis, text, style                └► svg
+//! Chart ─► draw (layout) ─► marks, heatmap, legend, x_axis ─► canvas ─► plotters ─► bitmap (PNG)
+//!           style, palette, axis, text                                           └► svg
 //! ```
 
 mod axis;
 mod bitmap;
+mod canvas;
 mod draw;
 mod font;
+mod heatmap;
+mod legend;
+mod marks;
+mod palette;
 mod style;
 mod svg;
 mod text;
+mod x_axis;
 
 use std::collections::BTreeSet;
 
 use plotters::style::FontStyle;
 
-/// Width of every chart in pixels.
-pub const WIDTH: u32 = 1600;
-/// Height of every chart in pixels.
-pub const HEIGHT: u32 = 900;
+pub use axis::{format_number, short_number};
+pub use palette::MOST_SERIES;
 
-/// How the points are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChartKind {
-    /// A column for each point.
-    Bar,
-    /// A line through the points, broken where one is missing.
-    Line,
+use crate::job::Theme;
+use style::Style;
+
+/// How large a chart is, and its colours.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Look {
+    /// Width, in units of which `scale` pixels are one.
+    pub width: u32,
+    /// Height, in the same units.
+    pub height: u32,
+    /// Pixels for each unit, 2.0 for a screen of high resolution.
+    pub scale: f64,
+    /// The colours.
+    pub theme: Theme,
+}
+
+impl Look {
+    /// Width and height in pixels.
+    pub fn pixels(&self) -> (u32, u32) {
+        let pixels = |units: u32| (f64::from(units) * self.scale).round().max(1.0) as u32;
+        (pixels(self.width), pixels(self.height))
+    }
 }
 
 /// One position on the x axis.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Point {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
     /// The text of its tick, `00` to `23` for the hours of a day. Need not be unique: a day of DST has an hour twice.
     pub label: String,
-    /// `None`, and what no axis can show (NaN, infinities, beyond ±1e300), is missing, which is not zero.
-    pub value: Option<f64>,
+    /// What neighbours have in common, such as the day of an hour: shown once below them. May be empty.
+    pub group: String,
+    /// What is known there.
+    pub state: State,
+    /// What is special about it, such as a change of the clocks; shown above it. May be empty.
+    pub note: String,
 }
 
-impl Point {
-    /// The value if it can be drawn.
-    fn drawable(&self) -> Option<f64> {
-        self.value.filter(|value| value.abs() <= axis::LARGEST)
+/// What is known of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its values stay as they are.
+    Settled,
+    /// Its values may still grow.
+    Provisional,
+    /// There is nothing to know, which is not zero.
+    Missing,
+}
+
+/// What a layer is, from which its colour follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The one that the chart is about.
+    Main,
+    /// What went wrong.
+    Errors,
+    /// One of several, by its place.
+    Series(usize),
+    /// The rest.
+    Other,
+}
+
+/// A value for each slot, and whose they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Its name in the legend; may be empty where it is the only one.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// `None`, and what no axis can show (NaN, infinities, beyond ±1e300), is missing, which is not zero.
+    pub values: Vec<Option<f64>>,
+}
+
+/// A row of a heatmap.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// What stands before it.
+    pub label: String,
+    /// What is special about it, such as a day of 23 hours; stands behind the label. May be empty.
+    pub note: String,
+    /// A cell for each slot.
+    pub cells: Vec<Cell>,
+}
+
+/// A cell of a heatmap.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell {
+    /// A value.
+    Value(f64),
+    /// A value that may still grow.
+    Provisional(f64),
+    /// No value, which is not zero.
+    Missing,
+    /// There is no such cell: an hour that the clocks skipped.
+    Absent,
+}
+
+/// What is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Marks {
+    /// A bar for each slot out of parts, the first at the bottom.
+    Bars(Vec<Layer>),
+    /// Lines, broken where a value is missing.
+    Lines(Vec<Layer>),
+    /// Lines with the room between neighbours filled, the lowest first.
+    Bands(Vec<Layer>),
+    /// A grid, the slots being its columns.
+    Cells(Vec<Row>),
+}
+
+impl Marks {
+    /// The layers; none of a heatmap.
+    pub fn layers(&self) -> &[Layer] {
+        match self {
+            Marks::Bars(layers) | Marks::Lines(layers) | Marks::Bands(layers) => layers,
+            Marks::Cells(_) => &[],
+        }
     }
+}
+
+/// Words that a chart says by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// Where values are missing.
+    pub no_data: String,
+    /// Where values may still grow.
+    pub provisional: String,
 }
 
 /// Everything that a chart shows. Any text may be empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// How the points are drawn.
-    pub kind: ChartKind,
+    /// How large, and which colours.
+    pub look: Look,
     /// Shrunk, then wrapped to two lines, then cut with `…` where it is too long.
     pub title: String,
+    /// A word in a frame behind the subtitle, such as `provisional`.
+    pub badge: String,
     /// Below the title: the total, say.
     pub subtitle: String,
     /// What the x axis shows.
     pub x_label: String,
-    /// What the y axis shows, and its unit.
+    /// What the y axis shows.
     pub y_label: String,
+    /// What the values are measured in, such as `ms` or `%`.
+    pub unit: String,
     /// From left to right.
-    pub points: Vec<Point>,
+    pub slots: Vec<Slot>,
+    /// What is drawn; as many values as there are slots.
+    pub marks: Marks,
+    /// A thin line to hold the marks against; not for a heatmap.
+    pub earlier: Option<Layer>,
+    /// What stands in the legend where it is needed.
+    pub words: Words,
     /// Where the numbers come from; wrapped to two lines.
     pub footer: String,
 }
@@ -91,11 +208,13 @@ pub enum ChartError {
 }
 
 impl Chart {
-    /// The chart as a PNG of [`WIDTH`] × [`HEIGHT`] pixels (RGB, 8 bit) with the title as its metadata.
+    /// The chart as a PNG of [`Look::pixels`] (RGB, 8 bit) with the title as its metadata.
     pub fn to_png(&self) -> Result<Vec<u8>, ChartError> {
-        let pixels =
-            bitmap::render(|area| draw::draw(self, area)).map_err(|e| self.draw_error(e))?;
-        bitmap::encode(&pixels, &text::normalize(&self.title)).map_err(|source| {
+        let size = self.look.pixels();
+        let style = Style::new(&self.look);
+        let pixels = bitmap::render(size, |area| draw::draw(self, &style, area))
+            .map_err(|e| self.draw_error(e))?;
+        bitmap::encode(&pixels, size, &text::normalize(&self.title)).map_err(|source| {
             ChartError::Encode {
                 title: self.title.clone(),
                 source,
@@ -103,13 +222,16 @@ impl Chart {
         })
     }
 
-    /// The chart as an SVG document of [`WIDTH`] × [`HEIGHT`] pixels. Its texts are outlines, so that it looks the same
+    /// The chart as an SVG document of the look's width and height. Its texts are outlines, so that it looks the same
     /// everywhere; `<title>`, `<desc>` and each outline's `aria-label` say them for those who can't see it.
     pub fn to_svg(&self) -> Result<String, ChartError> {
+        let style = Style::new(&self.look);
         let title = text::normalize(&self.title);
         let description = text::normalize(&self.subtitle);
-        svg::render(&title, &description, |area| draw::draw(self, area))
-            .map_err(|e| self.draw_error(e))
+        svg::render(&self.look, &title, &description, |area| {
+            draw::draw(self, &style, area)
+        })
+        .map_err(|e| self.draw_error(e))
     }
 
     /// The characters of the chart's texts that the embedded font lacks (emoji, Chinese), in order, each once. They are
@@ -117,20 +239,42 @@ impl Chart {
     pub fn missing_glyphs(&self) -> Vec<char> {
         let texts = [
             &self.title,
+            &self.badge,
             &self.subtitle,
             &self.x_label,
             &self.y_label,
+            &self.unit,
             &self.footer,
         ];
+        let rows: &[Row] = match &self.marks {
+            Marks::Cells(rows) => rows,
+            _ => &[],
+        };
+        let slots = self.slots.iter();
         let texts = texts
             .into_iter()
-            .chain(self.points.iter().map(|point| &point.label));
+            .chain(slots.flat_map(|slot| [&slot.label, &slot.group, &slot.note]))
+            .chain(self.marks.layers().iter().map(|layer| &layer.name))
+            .chain(self.earlier.iter().map(|layer| &layer.name))
+            .chain(rows.iter().flat_map(|row| [&row.label, &row.note]));
         let face = font::face(FontStyle::Normal);
         let missing: BTreeSet<char> = texts
             .flat_map(|text| text::normalize(text).chars().collect::<Vec<_>>())
             .filter(|&c| !face.has(c))
             .collect();
         missing.into_iter().collect()
+    }
+
+    /// Says in the log which characters the font lacks, as a box in a picture does not.
+    pub fn warn_of_missing_glyphs(&self) {
+        let missing: String = self.missing_glyphs().into_iter().collect();
+        if !missing.is_empty() {
+            tracing::warn!(
+                chart = self.title,
+                missing,
+                "the font lacks these characters; boxes stand for them"
+            );
+        }
     }
 
     fn draw_error<E: std::error::Error + Send + Sync + 'static>(&self, source: E) -> ChartError {
@@ -141,268 +285,10 @@ impl Chart {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn chart(kind: ChartKind, values: impl IntoIterator<Item = Option<f64>>) -> Chart {
-        let points = values.into_iter().enumerate();
-        Chart {
-            kind,
-            title: "checkout · 2026-11-21 (토) · KST".to_owned(),
-            subtitle: "12,345 events".to_owned(),
-            x_label: "hour".to_owned(),
-            y_label: "events".to_owned(),
-            points: points
-                .map(|(hour, value)| Point {
-                    label: format!("{hour:02}"),
-                    value,
-                })
-                .collect(),
-            footer: "/aws/lambda/checkout-api · settled · logtally 0.1.0".to_owned(),
-        }
-    }
-
-    /// 24 hours, all different, the highest at 23:00.
-    fn day() -> Vec<Option<f64>> {
-        (0..24)
-            .map(|hour| Some(f64::from(hour * hour * 20 + 60)))
-            .collect()
-    }
-
-    /// The texts in the picture.
-    fn texts(chart: &Chart) -> Vec<String> {
-        let svg = chart.to_svg().expect("drawing in memory");
-        let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
-        document
-            .descendants()
-            .filter_map(|node| node.attribute("aria-label").map(str::to_owned))
-            .collect()
-    }
-
-    /// How many elements of this name have this fill.
-    fn count(chart: &Chart, name: &str, fill: &str) -> usize {
-        let svg = chart.to_svg().expect("drawing in memory");
-        let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
-        let elements = document.descendants();
-        elements
-            .filter(|node| node.has_tag_name(name) && node.attribute("fill") == Some(fill))
-            .count()
-    }
-
-    const ACCENT: &str = "#2f6db5";
-    const AXIS: &str = "#9ca3af";
-
-    #[test]
-    fn png_has_its_size_and_title_and_is_always_the_same() {
-        let chart = chart(ChartKind::Bar, day());
-        let png = chart.to_png().expect("drawing in memory");
-        assert_eq!(chart.to_png().expect("drawing in memory"), png);
-
-        let mut reader = png::Decoder::new(std::io::Cursor::new(png))
-            .read_info()
-            .expect("a PNG");
-        let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
-        reader.next_frame(&mut pixels).expect("pixels");
-        let info = reader.info();
-        assert_eq!((info.width, info.height), (WIDTH, HEIGHT));
-        assert_eq!(
-            (info.color_type, info.bit_depth),
-            (png::ColorType::Rgb, png::BitDepth::Eight)
-        );
-        let title = &info.utf8_text[0];
-        assert_eq!(
-            (title.keyword.as_str(), title.get_text().expect("text")),
-            ("Title", chart.title.clone())
-        );
-        assert_eq!(pixels[..3], [0xff; 3], "a white corner");
-        assert!(
-            pixels
-                .chunks_exact(3)
-                .any(|pixel| pixel == [0x2f, 0x6d, 0xb5]),
-            "bars"
-        );
-    }
-
-    #[test]
-    fn svg_says_its_texts_without_depending_on_a_font() {
-        let chart = Chart {
-            title: "a < b & \"c\"\u{1}".to_owned(),
-            ..chart(ChartKind::Line, day())
-        };
-        let svg = chart.to_svg().expect("drawing in memory");
-        assert_eq!(chart.to_svg().expect("drawing in memory"), svg);
-        let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
-        let text_of = |name| {
-            document
-                .descendants()
-                .find(|node| node.has_tag_name(name))
-                .and_then(|node| node.text())
-        };
-        assert_eq!(text_of("title"), Some("a < b & \"c\""));
-        assert_eq!(text_of("desc"), Some("12,345 events"));
-        assert!(!svg.contains("<text") && !svg.contains("font"));
-    }
-
-    #[test]
-    fn an_hour_has_its_tick_and_the_peak_its_value() {
-        let texts = texts(&chart(ChartKind::Bar, day()));
-        let hours: Vec<String> = (0..24).map(|hour| format!("{hour:02}")).collect();
-        assert!(texts.windows(24).any(|window| window == hours), "{texts:?}");
-        for wanted in [
-            "checkout · 2026-11-21 (토) · KST",
-            "12,345 events",
-            "hour",
-            "events",
-            "0",
-            "10,000",
-            "10,640",
-        ] {
-            assert!(
-                texts.iter().any(|text| text == wanted),
-                "{wanted} in {texts:?}"
-            );
-        }
-        assert!(!texts.iter().any(|text| text == "no data"));
-    }
-
-    #[test]
-    fn a_month_of_days_has_every_label_and_a_year_some() {
-        let labelled = |points: usize| {
-            let chart = Chart {
-                x_label: String::new(),
-                ..chart(ChartKind::Bar, vec![Some(7.5); points])
-            };
-            let labels: BTreeSet<String> = chart
-                .points
-                .iter()
-                .map(|point| point.label.clone())
-                .collect();
-            texts(&chart)
-                .into_iter()
-                .filter(|text| text.len() > 1 && labels.contains(text))
-                .count()
-        };
-        assert_eq!(labelled(25), 25);
-        assert_eq!(labelled(31), 31);
-        assert!((8..=16).contains(&labelled(365)), "{}", labelled(365));
-    }
-
-    #[test]
-    fn missing_is_not_zero() {
-        let zero = chart(ChartKind::Bar, [Some(5.0), Some(0.0), Some(3.0)]);
-        let missing = chart(ChartKind::Bar, [Some(5.0), None, Some(3.0)]);
-        let not_a_number = chart(ChartKind::Bar, [Some(5.0), Some(f64::NAN), Some(3.0)]);
-        // A zero has the colour of the axis, lest it be taken for a few.
-        assert_eq!(count(&zero, "rect", ACCENT), 2);
-        assert_eq!(
-            count(&zero, "rect", AXIS),
-            count(&missing, "rect", AXIS) + 1
-        );
-        assert_eq!(count(&missing, "rect", ACCENT), 2);
-        assert!(
-            texts(&missing).contains(&"no data".to_owned()),
-            "the legend"
-        );
-        assert!(!texts(&zero).contains(&"no data".to_owned()));
-        assert_eq!(missing.to_svg().ok(), not_a_number.to_svg().ok());
-    }
-
-    #[test]
-    fn a_line_breaks_where_a_value_is_missing() {
-        let gap = chart(
-            ChartKind::Line,
-            [
-                Some(1.0),
-                Some(2.0),
-                None,
-                Some(3.0),
-                None,
-                Some(2.0),
-                Some(1.0),
-            ],
-        );
-        let svg = gap.to_svg().expect("drawing in memory");
-        let lines = svg
-            .lines()
-            .filter(|line| line.starts_with("<polyline") && line.contains(ACCENT));
-        assert_eq!(lines.count(), 2);
-        assert_eq!(count(&gap, "circle", ACCENT), 5);
-    }
-
-    #[test]
-    fn without_data_it_says_so() {
-        for values in [
-            vec![],
-            vec![None; 24],
-            vec![Some(f64::INFINITY), Some(f64::NAN)],
-        ] {
-            for kind in [ChartKind::Bar, ChartKind::Line] {
-                let texts = texts(&chart(kind, values.clone()));
-                assert_eq!(
-                    texts.iter().filter(|text| *text == "no data").count(),
-                    1,
-                    "{texts:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn characters_that_the_font_lacks_are_named() {
-        let mut chart = chart(ChartKind::Bar, day());
-        assert!(chart.missing_glyphs().is_empty());
-        chart.title.push_str(" 🔥🔥\u{fe0f}");
-        chart.points[3].label = "漢".to_owned();
-        assert_eq!(chart.missing_glyphs(), ['漢', '🔥']);
-        chart.to_png().expect("boxes instead");
-    }
-
-    fn any_value() -> impl Strategy<Value = Option<f64>> {
-        prop_oneof![
-            Just(None),
-            any::<f64>().prop_map(Some),
-            (-1e6..1e6).prop_map(Some),
-            prop::sample::select(vec![
-                0.0,
-                -0.0,
-                f64::MAX,
-                f64::MIN,
-                f64::MIN_POSITIVE,
-                5e-324,
-                f64::NAN
-            ])
-            .prop_map(Some),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn every_value_and_text_can_be_drawn_inside_the_picture(
-            values in prop::collection::vec(any_value(), 0..60),
-            line in any::<bool>(),
-            text in any::<String>(),
-        ) {
-            let kind = if line { ChartKind::Line } else { ChartKind::Bar };
-            let points = values.into_iter().map(|value| Point { label: text.clone(), value }).collect();
-            let texts = [(); 5].map(|()| text.clone());
-            let [title, subtitle, x_label, y_label, footer] = texts;
-            let chart = Chart { kind, title, subtitle, x_label, y_label, points, footer };
-
-            let svg = chart.to_svg().expect("drawing in memory");
-            let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
-            for rect in document.descendants().filter(|node| node.has_tag_name("rect")) {
-                let [left, top, width, height] = ["x", "y", "width", "height"]
-                    .map(|name| rect.attribute(name).and_then(|value| value.parse::<i64>().ok()).expect("a number"));
-                prop_assert!(width >= 0 && height >= 0, "{:?}", rect);
-                prop_assert!(left >= 0 && left + width <= i64::from(WIDTH), "{:?}", rect);
-                prop_assert!(top >= 0 && top + height <= i64::from(HEIGHT), "{:?}", rect);
-            }
-            chart.to_png().expect("drawing in memory");
-        }
-    }
+/// The value if an axis can show it.
+pub fn drawable(value: Option<f64>) -> Option<f64> {
+    value.filter(|value| value.abs() <= axis::LARGEST)
 }
+
+#[cfg(test)]
+mod tests;

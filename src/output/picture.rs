@@ -1,25 +1,49 @@
-//! From the rows of an answer to a [`Chart`]: which columns, what the ticks say, what stands above and below.
+//! From the rows of an answer to a [`Chart`]: which columns, what is a part of what, what stands above and below.
+//!
+//! ```text
+//! rows ─► Series ─► slots (x axis) ─► layers (y axis) ─► Chart
+//!                   caption, language (texts around it)
+//! ```
+
+mod caption;
+mod heat;
+mod language;
+mod layers;
+mod slots;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Schema, TimestampMillisecondType};
+use arrow::datatypes::{DataType, Float64Type, Schema, TimeUnit, TimestampMillisecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use chrono::{DateTime, NaiveDateTime, NaiveTime, Timelike, Utc};
+use std::borrow::Cow;
 
-use super::chart::{Chart, ChartKind, Point};
+use chrono::{DateTime, Offset, TimeDelta};
+use chrono_tz::Tz;
+
+pub use caption::{Caption, Verified};
+
+use super::chart::{Chart, Look, Marks, State};
 use crate::error::{Class, Error, Result};
-use crate::job;
-use crate::window::{Size, Window};
+use crate::job::{self, ChartKind};
+use crate::window::{Range, Window};
+use slots::{Axis, Frame, Tick};
 
 /// A chart of more points than this shows nothing.
 const MOST_POINTS: usize = 10_000;
 
-/// A footer names this many log groups, and how many more there are.
-const NAMED_GROUPS: usize = 3;
+/// The column that is taken for the errors among what a bar counts, where the chart names none.
+const ERRORS: &str = "errors";
+
+/// The column that tells a local time that occurs twice.
+const UTC_OFFSET: &str = "utc_offset";
 
 /// Checks that the chart's columns are there and can be drawn. An error (usage) names the column and those there are.
 pub fn check(chart: &job::Chart, query: &str, schema: &Schema) -> Result<()> {
-    for (axis, name) in [("x", &chart.x), ("y", &chart.y)] {
+    let mut columns = vec![("x", &chart.x)];
+    columns.extend(chart.y.iter().map(|y| ("y", y)));
+    columns.extend(chart.series.iter().map(|series| ("series", series)));
+    columns.extend(chart.errors.iter().map(|errors| ("errors", errors)));
+    for (key, name) in columns {
         let Ok(field) = schema.field_with_name(name) else {
             let known: Vec<&str> = schema
                 .fields()
@@ -29,49 +53,77 @@ pub fn check(chart: &job::Chart, query: &str, schema: &Schema) -> Result<()> {
             let hint = job::nearest(name, known.iter().copied())
                 .map_or(String::new(), |near| format!("; did you mean {near:?}?"));
             return Err(Error::usage(format!(
-                "the chart {} of {query} has {axis} = {name:?}, but the answer has no such column, only {}{hint}",
+                "the chart {} of {query} has {key} = {name:?}, but the answer has no such column, only {}{hint}",
                 chart.name,
                 known.join(", ")
             )));
         };
-        let numeric = field.data_type().is_numeric();
-        if axis == "y" && !numeric {
-            return Err(Error::usage(format!(
-                "the chart {} of {query} has y = {name:?}, which is {}: expected a number",
-                chart.name,
-                field.data_type()
-            )));
-        }
+        let expected = match key {
+            "y" | "errors" if !field.data_type().is_numeric() => "a number",
+            "x" if is_grid_of_days(chart) && !is_time(field.data_type()) => {
+                "a time, whose days are the rows, or series = a column that names the rows"
+            }
+            _ => continue,
+        };
+        return Err(Error::usage(format!(
+            "the chart {} of {query} has {key} = {name:?}, which is {}: expected {expected}",
+            chart.name,
+            field.data_type()
+        )));
     }
     Ok(())
 }
 
-/// The points of a chart, gathered batch by batch.
+/// Whether the rows of a heatmap are the days of its x axis.
+fn is_grid_of_days(chart: &job::Chart) -> bool {
+    chart.kind == ChartKind::Heatmap && chart.series.is_none()
+}
+
+fn is_time(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64
+    )
+}
+
+/// What a chart shows of an answer, gathered batch by batch.
 #[derive(Debug)]
 pub struct Series {
     chart: job::Chart,
     query: String,
     x: Vec<Tick>,
-    y: Vec<Option<f64>>,
+    /// Whether the times of x are of UTC, rather than of a wall clock.
+    x_is_utc: bool,
+    /// The values of each column of y.
+    y: Vec<Vec<Option<f64>>>,
+    /// The name of each row's series, where the chart has a column of them.
+    names: Option<Vec<Option<String>>>,
+    /// How much of each value are errors, where the answer says so.
+    errors: Option<Vec<Option<f64>>>,
     whole_numbers: bool,
+    earlier: Option<Box<Earlier>>,
 }
 
-/// What a value of the x axis is.
-#[derive(Debug, Clone, PartialEq)]
-enum Tick {
-    Time(NaiveDateTime),
-    Text(String),
+/// The answer for an earlier window.
+#[derive(Debug)]
+struct Earlier {
+    window: Window,
+    series: Series,
 }
 
 impl Series {
     /// No points yet.
     pub fn new(chart: &job::Chart, query: &str) -> Self {
         Self {
-            chart: chart.clone(),
             query: query.to_owned(),
             x: Vec::new(),
-            y: Vec::new(),
+            x_is_utc: false,
+            y: vec![Vec::new(); chart.y.len()],
+            names: chart.series.as_ref().map(|_| Vec::new()),
+            errors: None,
             whole_numbers: true,
+            earlier: None,
+            chart: chart.clone(),
         }
     }
 
@@ -90,389 +142,311 @@ impl Series {
             )));
         }
         let column = |name: &str| {
-            batch.column_by_name(name).ok_or_else(|| {
+            column(batch, name).ok_or_else(|| {
                 Error::new(
                     Class::Unexpected,
                     format!("the answer {} lost its column {name:?}", self.query),
                 )
             })
         };
-        self.x.extend(ticks(column(&self.chart.x)?)?);
-        let y = column(&self.chart.y)?;
-        self.whole_numbers &= y.data_type().is_integer();
-        let y = cast(y, &DataType::Float64).map_err(unexpected)?;
-        self.y.extend(y.as_primitive::<Float64Type>().iter());
+        let numbers = |column: &ArrayRef| -> Result<Vec<Option<f64>>> {
+            let column = cast(column, &DataType::Float64).map_err(unexpected)?;
+            Ok(column.as_primitive::<Float64Type>().iter().collect())
+        };
+        let x = column(&self.chart.x)?;
+        self.x_is_utc |= matches!(x.data_type(), DataType::Timestamp(_, Some(_)));
+        let none = language::none(self.chart.language);
+        self.x
+            .extend(ticks(x, batch.column_by_name(UTC_OFFSET), none)?);
+        for (values, name) in self.y.iter_mut().zip(&self.chart.y) {
+            let column = column(name)?;
+            self.whole_numbers &= column.data_type().is_integer();
+            values.extend(numbers(column)?);
+        }
+        if let (Some(names), Some(series)) = (&mut self.names, &self.chart.series) {
+            names.extend(texts(column(series)?)?);
+        }
+        if let Some(errors) = self.errors_column(batch) {
+            self.errors.get_or_insert_default().extend(numbers(errors)?);
+        }
         Ok(())
     }
 
-    /// The labels and values, as the chart shows them.
-    pub fn points(&self, size: Size) -> Vec<Point> {
-        let format = tick_format(&self.x, size);
-        self.x
-            .iter()
-            .zip(&self.y)
-            .map(|(tick, value)| Point {
-                label: match tick {
-                    Tick::Time(time) => time.format(format).to_string(),
-                    Tick::Text(text) => text.clone(),
-                },
-                value: *value,
-            })
-            .collect()
+    /// The column that says how much of a bar are errors: the one that the job names, or one of that name.
+    fn errors_column<'a>(&self, batch: &'a RecordBatch) -> Option<&'a ArrayRef> {
+        let name = self.chart.errors.as_deref().unwrap_or(ERRORS);
+        let is_part = self.chart.kind == ChartKind::Bar && self.chart.y[..] != [name];
+        let column = column(batch, name).filter(|_| is_part)?;
+        column.data_type().is_numeric().then_some(column)
     }
 
-    /// `2,643 events`: the sum where the values are counts, else the highest.
-    pub fn summary(&self) -> String {
-        let values = || {
-            self.y
-                .iter()
-                .flatten()
-                .copied()
-                .filter(|value| value.is_finite())
+    /// Holds the chart against the answer for an earlier window. An error where a column of it is not there, or is
+    /// another type.
+    pub fn hold_against(&mut self, window: Window, answer: &[RecordBatch]) -> Result<()> {
+        let mut series = Series::new(&self.chart, &self.query);
+        // A file of answers does not say of its times that they are of UTC.
+        series.x_is_utc = self.x_is_utc;
+        for batch in answer {
+            check(&self.chart, &self.query, batch.schema_ref())?;
+            series.add(batch)?;
+        }
+        self.earlier = Some(Box::new(Earlier { window, series }));
+        Ok(())
+    }
+
+    /// The values of x, times by the wall clock of the zone unless the column's name says UTC.
+    fn ticks(&self, zone: Tz) -> Cow<'_, [Tick]> {
+        if !self.x_is_utc || slots::is_utc(&self.chart.x) {
+            return Cow::Borrowed(&self.x);
+        }
+        let local = |tick: &Tick| match tick {
+            Tick::Time(utc, _) => {
+                let local = utc.and_utc().with_timezone(&zone);
+                let offset = local.offset().fix().local_minus_utc();
+                Tick::Time(local.naive_local(), Some(offset))
+            }
+            text => text.clone(),
         };
-        let unit = self.unit();
-        if self.whole_numbers {
-            let total: f64 = values().sum();
-            return format!("{} {unit}", number(total, 0));
-        }
-        match values().max_by(f64::total_cmp) {
-            Some(peak) => format!("up to {} {unit}", number(peak, 1)),
-            None => format!("no {unit}"),
-        }
+        self.x.iter().map(local).collect()
     }
 
-    /// What the values are, in the words of a sentence.
-    fn unit(&self) -> String {
-        match &self.chart.y_label {
-            Some(label) => label.clone(),
-            None => words(&self.chart.y),
-        }
+    /// Whether the values are counts, whose sum means something.
+    fn is_count(&self) -> bool {
+        self.whole_numbers && self.chart.unit.is_none()
     }
 
-    /// The chart with everything that is written around it.
+    /// The chart of a window with everything that is written around it.
     pub fn picture(&self, caption: &Caption<'_>) -> Chart {
         let window = caption.window;
+        let known_until = caption.as_of.filter(|_| caption.provisional);
+        let settled_after = TimeDelta::from_std(caption.settled_after).unwrap_or(TimeDelta::MAX);
+        let frame = Frame {
+            zone: window.zone(),
+            range: Some(window.range()),
+            size: Some(window.size()),
+            known_until,
+            settled_until: known_until.and_then(|at| at.checked_sub_signed(settled_after)),
+            language: self.chart.language,
+        };
+        let badge = match caption.provisional {
+            true => language::provisional(self.chart.language),
+            false => "",
+        };
         Chart {
-            kind: match self.chart.kind {
-                job::ChartKind::Bar => ChartKind::Bar,
-                job::ChartKind::Line => ChartKind::Line,
-            },
             title: self.title(caption),
-            subtitle: self.summary(),
-            x_label: match self.chart.x.as_str() {
-                "hour_local" | "hour_of_day" => format!("Hour of day ({})", window.zone()),
-                "hour_utc" => "Hour (UTC)".to_owned(),
-                other => words(other),
+            badge: badge.to_owned(),
+            footer: caption.footer(self.chart.language),
+            ..self.compose(&frame)
+        }
+    }
+
+    /// The chart of whatever was asked, without a window around it.
+    pub fn sketch(&self, zone: Tz, range: Option<Range>, title: &str) -> Chart {
+        let frame = Frame {
+            zone,
+            range,
+            size: None,
+            known_until: None,
+            settled_until: None,
+            language: self.chart.language,
+        };
+        Chart {
+            title: title.to_owned(),
+            ..self.compose(&frame)
+        }
+    }
+
+    /// Everything but the texts that a window decides.
+    fn compose(&self, frame: &Frame) -> Chart {
+        let chart = &self.chart;
+        let language = chart.language;
+        let merge = chart.series.is_some();
+        let mut axis = Axis::new(&chart.x, &self.ticks(frame.zone), frame, merge);
+        self.show_what_is_there(&mut axis);
+        let axis = axis;
+        let x_label = match (&axis.title, chart.x.as_str()) {
+            (Some(title), _) => title.clone(),
+            (None, "hour_local" | "hour_of_day") => {
+                language::hour_of_day(language, frame.zone.name())
+            }
+            (None, "hour_utc") => "Hour (UTC)".to_owned(),
+            (None, other) => language::capitalized(&language::words(language, other)),
+        };
+        let (marks, x_label, slots) = match chart.kind {
+            ChartKind::Heatmap => {
+                let (slots, rows) = self.cells(&axis, frame);
+                let hours = language::hour_of_day(language, frame.zone.name());
+                let label = if is_grid_of_days(chart) {
+                    hours
+                } else {
+                    x_label
+                };
+                (Marks::Cells(rows), label, slots)
+            }
+            ChartKind::Bar | ChartKind::StackedBar => {
+                (Marks::Bars(self.layers(&axis)), x_label, axis.slots.clone())
+            }
+            ChartKind::Line => (
+                Marks::Lines(self.layers(&axis)),
+                x_label,
+                axis.slots.clone(),
+            ),
+            ChartKind::Band => (
+                Marks::Bands(self.layers(&axis)),
+                x_label,
+                axis.slots.clone(),
+            ),
+        };
+        let missing = |slot: usize| {
+            slots
+                .get(slot)
+                .is_some_and(|slot| slot.state == State::Missing)
+        };
+        let not_yet = frame.known_until.is_some() && missing(slots.len().saturating_sub(1));
+        let (width, height) = chart.size;
+        Chart {
+            look: Look {
+                width,
+                height,
+                scale: chart.scale,
+                theme: chart.theme,
             },
-            y_label: match &self.chart.y_label {
+            title: String::new(),
+            badge: String::new(),
+            subtitle: self.summary(&axis, frame),
+            x_label,
+            y_label: match &chart.y_label {
                 Some(label) => label.clone(),
-                None => capitalized(&words(&self.chart.y)),
+                None if chart.y.len() == 1 => {
+                    language::capitalized(&language::words(language, &chart.y[0]))
+                }
+                None => String::new(),
             },
-            points: self.points(window.size()),
-            footer: caption.footer(),
+            unit: chart.unit.clone().unwrap_or_default(),
+            earlier: self.earlier_layer(&axis),
+            words: language::legend(language, not_yet),
+            slots,
+            marks,
+            footer: String::new(),
+        }
+    }
+
+    /// Whatever the clock says, an hour of which there are values is not without any.
+    fn show_what_is_there(&self, axis: &mut Axis) {
+        for (row, &slot) in axis.of_row.iter().enumerate() {
+            let is_something =
+                |values: &Vec<Option<f64>>| values[row].is_some_and(|value| value != 0.0);
+            let state = &mut axis.slots[slot].state;
+            if *state == State::Missing && self.y.iter().any(is_something) {
+                *state = State::Provisional;
+            }
         }
     }
 
     fn title(&self, caption: &Caption<'_>) -> String {
         let window = caption.window;
-        let date = date_text(window);
-        match &self.chart.title {
-            Some(title) => title
-                .replace("{job}", caption.job)
-                .replace("{date}", &date)
-                .replace("{window}", &window.id()),
-            None => {
-                let zone = window.zone_abbreviation();
-                let question = words(self.chart.name.as_str());
-                format!("{} · {question} · {date} · {zone}", caption.job)
-            }
-        }
-    }
-}
-
-/// What stands around a chart.
-#[derive(Debug, Clone, Copy)]
-pub struct Caption<'a> {
-    /// The job's name.
-    pub job: &'a str,
-    /// The window.
-    pub window: &'a Window,
-    /// The log groups.
-    pub groups: &'a [String],
-    /// When the events were taken.
-    pub as_of: Option<DateTime<Utc>>,
-    /// Whether late events may still come.
-    pub provisional: bool,
-}
-
-impl Caption<'_> {
-    fn footer(&self) -> String {
-        let mut parts = Vec::new();
-        if !self.groups.is_empty() {
-            let named = self.groups.len().min(NAMED_GROUPS);
-            let mut groups = self.groups[..named].join(", ");
-            if self.groups.len() > named {
-                groups += &format!(" and {} more", self.groups.len() - named);
-            }
-            parts.push(groups);
-        }
-        let zone = self.window.zone();
-        let local = |at: DateTime<Utc>| {
-            at.with_timezone(&zone)
-                .format("%Y-%m-%d %H:%M %Z")
-                .to_string()
+        let language = self.chart.language;
+        let filled_in = |placeholder: &str| match placeholder {
+            "job" => caption.job.to_owned(),
+            "query" => language::words(language, &self.query),
+            "chart" => language::words(language, self.chart.name.as_str()),
+            "date" => language::window(language, window),
+            "window" => window.id(),
+            "zone" => window.zone_abbreviation(),
+            other => format!("{{{other}}}"),
         };
-        parts.push(format!(
-            "{} to {}",
-            local(self.window.start()),
-            local(self.window.end())
-        ));
-        if let Some(as_of) = self.as_of {
-            parts.push(format!("as of {}", local(as_of)));
-        }
-        parts.push(
-            if self.provisional {
-                "provisional"
-            } else {
-                "settled"
-            }
-            .to_owned(),
-        );
-        parts.push(concat!("logtally ", env!("CARGO_PKG_VERSION")).to_owned());
-        parts.join(" · ")
-    }
-}
-
-/// The window in words: `2026-11-21 (Sat)`.
-fn date_text(window: &Window) -> String {
-    let date = window.local_date();
-    match window.size() {
-        Size::Hour => format!(
-            "{} {:02}:00",
-            date.format("%Y-%m-%d (%a)"),
-            window.local_hour()
-        ),
-        Size::Day => date.format("%Y-%m-%d (%a)").to_string(),
-        Size::Week => format!(
-            "{} ({} to {})",
-            window.id(),
-            date.format("%m-%d"),
-            (date + chrono::Days::new(6)).format("%m-%d")
-        ),
-        Size::Month => date.format("%B %Y").to_string(),
-    }
-}
-
-fn ticks(column: &ArrayRef) -> Result<Vec<Tick>> {
-    if matches!(
-        column.data_type(),
-        DataType::Timestamp(_, _) | DataType::Date32
-    ) {
-        let ms = cast(
-            column,
-            &DataType::Timestamp(arrow::datatypes::TimeUnit::Millisecond, None),
+        let title = self.chart.title.as_deref();
+        fill_in(
+            title.unwrap_or("{job} · {chart} · {date} · {zone}"),
+            filled_in,
         )
-        .map_err(unexpected)?;
-        let ms = ms.as_primitive::<TimestampMillisecondType>();
-        return Ok(ms
-            .iter()
-            .map(|ms| match ms.and_then(DateTime::from_timestamp_millis) {
-                Some(at) => Tick::Time(at.naive_utc()),
-                None => Tick::Text("?".to_owned()),
-            })
-            .collect());
     }
-    let options = FormatOptions::default().with_null("?");
-    let formatter = ArrayFormatter::try_new(column, &options).map_err(unexpected)?;
-    let is_integer = column.data_type().is_integer();
-    Ok((0..column.len())
-        .map(|row| {
-            let text = formatter.value(row).to_string();
-            // Hours of the day read better, and sort the same, with two digits.
-            Tick::Text(if is_integer && text.len() == 1 {
-                format!("0{text}")
-            } else {
-                text
-            })
-        })
-        .collect())
 }
 
-/// The shortest form that tells the ticks of such a window apart.
-fn tick_format(ticks: &[Tick], size: Size) -> &'static str {
-    let times = || {
-        ticks.iter().filter_map(|tick| match tick {
-            Tick::Time(time) => Some(time),
-            Tick::Text(_) => None,
-        })
-    };
-    let midnights = times().all(|time| time.time() == NaiveTime::MIN);
-    let full_hours = times().all(|time| time.minute() == 0 && time.second() == 0);
-    match size {
-        _ if midnights && ticks.len() > 1 => "%m-%d",
-        Size::Hour | Size::Day if full_hours => "%H",
-        Size::Hour | Size::Day => "%H:%M",
-        Size::Week | Size::Month => "%m-%d %H:%M",
+/// The template with each `{name}` replaced, once: what was filled in is not looked at again.
+fn fill_in(template: &str, filled_in: impl Fn(&str) -> String) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        out += before;
+        match after.split_once('}') {
+            Some((name, after)) if !name.contains('{') => {
+                out += &filled_in(name);
+                rest = after;
+            }
+            _ => {
+                out.push('{');
+                rest = after;
+            }
+        }
     }
+    out + rest
+}
+
+/// The column of this name, as an answer's file will have it: in lower case.
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a ArrayRef> {
+    let fields = batch.schema_ref().fields();
+    let place = fields
+        .iter()
+        .position(|field| field.name().to_lowercase() == name);
+    let place = place.or_else(|| batch.schema_ref().index_of(name).ok())?;
+    batch.columns().get(place)
+}
+
+/// `none` stands for what is NULL.
+fn ticks(column: &ArrayRef, offsets: Option<&ArrayRef>, none: &str) -> Result<Vec<Tick>> {
+    if is_time(column.data_type()) {
+        let ms = DataType::Timestamp(TimeUnit::Millisecond, None);
+        let ms = cast(column, &ms).map_err(unexpected)?;
+        let ms = ms.as_primitive::<TimestampMillisecondType>();
+        let offsets = match offsets {
+            Some(offsets) => texts(offsets)?,
+            None => vec![None; ms.len()],
+        };
+        let ticks = ms.iter().zip(offsets).map(|(ms, offset)| {
+            match ms.and_then(DateTime::from_timestamp_millis) {
+                Some(at) => Tick::Time(at.naive_utc(), offset.and_then(|text| seconds(&text))),
+                None => Tick::Text(none.to_owned()),
+            }
+        });
+        return Ok(ticks.collect());
+    }
+    let is_integer = column.data_type().is_integer();
+    let ticks = texts(column)?.into_iter().map(|text| {
+        let text = text.unwrap_or_else(|| none.to_owned());
+        // Hours of the day read better, and sort the same, with two digits.
+        Tick::Text(match is_integer && text.len() == 1 {
+            true => format!("0{text}"),
+            false => text,
+        })
+    });
+    Ok(ticks.collect())
+}
+
+/// `+09:00` in seconds.
+fn seconds(offset: &str) -> Option<i32> {
+    let offset: chrono::FixedOffset = offset.parse().ok()?;
+    Some(offset.local_minus_utc())
+}
+
+fn texts(column: &ArrayRef) -> Result<Vec<Option<String>>> {
+    let options = FormatOptions::default();
+    let formatter = ArrayFormatter::try_new(column, &options).map_err(unexpected)?;
+    let text = |row: usize| {
+        column
+            .is_valid(row)
+            .then(|| formatter.value(row).to_string())
+    };
+    // A dictionary's row may be there and its value not.
+    let nulls = column.logical_nulls();
+    let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+    let texts = (0..column.len()).map(|row| text(row).filter(|_| !is_null(row)));
+    Ok(texts.collect())
 }
 
 fn unexpected(error: arrow::error::ArrowError) -> Error {
     Error::new(Class::Unexpected, "can't read the points of a chart").caused_by(error)
 }
 
-/// `hourly_errors` as words.
-fn words(name: &str) -> String {
-    name.replace('_', " ")
-}
-
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_uppercase().chain(chars).collect(),
-        None => String::new(),
-    }
-}
-
-/// `1234567.8` as `1,234,567.8`.
-pub fn number(value: f64, decimals: usize) -> String {
-    let text = format!("{:.decimals$}", value.abs());
-    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let mut out = if value < 0.0 {
-        "-".to_owned()
-    } else {
-        String::new()
-    };
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out + fraction
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use arrow::array::{Int32Array, Int64Array, TimestampMillisecondArray};
-    use std::sync::Arc;
-
-    fn spec(x: &str, y: &str) -> job::Chart {
-        job::Chart {
-            name: job::Name::new("hourly_count").unwrap(),
-            kind: job::ChartKind::Bar,
-            x: x.into(),
-            y: y.into(),
-            title: None,
-            y_label: None,
-            formats: vec![job::ImageFormat::Png],
-        }
-    }
-
-    fn window(size: Size, id: &str) -> Window {
-        Window::parse(size, "Asia/Seoul".parse().unwrap(), id).unwrap()
-    }
-
-    fn series(x: ArrayRef, y: Vec<i64>) -> Series {
-        let y: ArrayRef = Arc::new(Int64Array::from(y));
-        let mut series = Series::new(&spec("x", "events"), "hourly_count");
-        series
-            .add(&RecordBatch::try_from_iter([("x", x), ("events", y)]).unwrap())
-            .unwrap();
-        series
-    }
-
-    fn labels(x: ArrayRef, size: Size) -> Vec<String> {
-        let rows = x.len();
-        series(x, vec![1; rows])
-            .points(size)
-            .into_iter()
-            .map(|point| point.label)
-            .collect()
-    }
-
-    #[test]
-    fn ticks_are_hours_rather_than_timestamps() {
-        let hours = |hours: &[i64]| -> ArrayRef {
-            let ms: Vec<i64> = hours
-                .iter()
-                .map(|hour| 1_763_683_200_000 + hour * 3_600_000)
-                .collect();
-            Arc::new(TimestampMillisecondArray::from(ms))
-        };
-        assert_eq!(
-            labels(hours(&[0, 1, 1, 23]), Size::Day),
-            ["00", "01", "01", "23"]
-        );
-        assert_eq!(
-            labels(hours(&[0, 24, 48]), Size::Month),
-            ["11-21", "11-22", "11-23"]
-        );
-        assert_eq!(
-            labels(hours(&[0, 1]), Size::Week),
-            ["11-21 00:00", "11-21 01:00"]
-        );
-        assert_eq!(
-            labels(Arc::new(Int32Array::from(vec![0, 9, 23])), Size::Day),
-            ["00", "09", "23"]
-        );
-    }
-
-    #[test]
-    fn a_chart_says_what_it_shows() {
-        let groups: Vec<String> = ["/a", "/b", "/c", "/d", "/e"].map(String::from).into();
-        let window = window(Size::Day, "2026-11-21");
-        let caption = Caption {
-            job: "checkout",
-            window: &window,
-            groups: &groups,
-            as_of: Some("2026-11-22T01:02:00Z".parse().unwrap()),
-            provisional: true,
-        };
-        let series = series(Arc::new(Int32Array::from(vec![0, 1])), vec![1200, 34]);
-        let chart = series.picture(&caption);
-        assert_eq!(
-            chart.title,
-            "checkout · hourly count · 2026-11-21 (Sat) · KST"
-        );
-        assert_eq!(chart.subtitle, "1,234 events");
-        assert_eq!(
-            chart.footer,
-            concat!(
-                "/a, /b, /c and 2 more · 2026-11-21 00:00 KST to 2026-11-22 00:00 KST · as of 2026-11-22 10:02 KST · ",
-                "provisional · logtally ",
-                env!("CARGO_PKG_VERSION")
-            )
-        );
-    }
-
-    #[test]
-    fn a_column_that_is_not_there_is_named_with_the_nearest() {
-        let schema = Schema::new(vec![
-            arrow::datatypes::Field::new("hour_local", DataType::Utf8, true),
-            arrow::datatypes::Field::new("events", DataType::Int64, true),
-        ]);
-        let error = check(&spec("hour_locl", "events"), "q", &schema).unwrap_err();
-        assert!(
-            error.to_string().contains("did you mean \"hour_local\"?"),
-            "{error}"
-        );
-        let error = check(&spec("events", "hour_local"), "q", &schema).unwrap_err();
-        assert!(error.to_string().contains("expected a number"), "{error}");
-        assert!(check(&spec("hour_local", "events"), "q", &schema).is_ok());
-    }
-
-    #[test]
-    fn thousands_are_grouped() {
-        for (value, decimals, text) in [
-            (0.0, 0, "0"),
-            (999.0, 0, "999"),
-            (1000.0, 0, "1,000"),
-            (-1_234_567.0, 0, "-1,234,567"),
-            (30_085.84, 1, "30,085.8"),
-            (0.25, 1, "0.2"),
-        ] {
-            assert_eq!(number(value, decimals), text);
-        }
-    }
-}
+mod tests;

@@ -1,117 +1,511 @@
-//! An answer as a person sees it in a terminal: a row for each point, with a bar.
+//! A chart as a person sees it in a terminal, drawn with Unicode blocks: a bar in each row, lines as mountains, a
+//! heatmap in shades.
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::chart::Point;
-use super::picture;
+use super::chart::{Cell, Chart, Layer, Marks, Role, Row, Slot, State, drawable, format_number};
 
-/// Eighths of a character cell.
-const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
+/// Eighths of a character cell, from the left.
+const LEFT_EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
+
+/// Eighths of a character cell, from the bottom.
+const LOWER_EIGHTHS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The parts of a bar and the cells of a heatmap, the densest first.
+const SHADES: [char; 4] = ['█', '▓', '▒', '░'];
+
+/// What stands where nothing is known.
+const UNKNOWN: char = '╱';
 
 /// More rows than this scroll away what stands above them.
 const MOST_ROWS: usize = 50;
+
+/// A bar or line need not be as wide as a wide terminal.
+const MOST_COLUMNS: usize = 60;
+
+/// Rows of a single line, and of each of several.
+const LINE_ROWS: usize = 8;
+const SMALL_LINE_ROWS: usize = 2;
+
+/// Names longer than this are cut.
+const LONGEST_NAME: usize = 24;
 
 /// The width of the terminal that stdout is, or 80.
 pub fn width() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into())
 }
 
-/// A line for each point: label, number and a bar as long as the number is large. `columns` is the terminal's width.
-pub fn bars(points: &[Point], columns: usize) -> String {
-    let shown = &points[..points.len().min(MOST_ROWS)];
-    let whole = shown
+/// The chart in lines of text. `columns` is the terminal's width.
+pub fn draw(chart: &Chart, columns: usize) -> String {
+    match &chart.marks {
+        Marks::Bars(layers) => bars(chart, layers, columns),
+        Marks::Lines(layers) | Marks::Bands(layers) => lines(chart, layers, columns),
+        Marks::Cells(rows) => heatmap(chart, rows, columns),
+    }
+}
+
+/// A line for each slot: label, number and a bar as long as the number is large.
+fn bars(chart: &Chart, layers: &[Layer], columns: usize) -> String {
+    let shown = &chart.slots[..chart.slots.len().min(MOST_ROWS)];
+    let totals: Vec<Option<f64>> = (0..shown.len())
+        .map(|slot| total(chart, layers, slot))
+        .collect();
+    let decimals = decimals(totals.iter().flatten());
+    let numbers: Vec<String> = totals
         .iter()
-        .filter_map(|point| point.value)
-        .all(|value| value.fract() == 0.0);
-    let number = |point: &Point| match point.value {
-        Some(value) => picture::number(value, if whole { 0 } else { 1 }),
-        None => "–".to_owned(),
-    };
-    let label_width = shown
-        .iter()
-        .map(|point| point.label.width())
-        .max()
-        .unwrap_or(0);
-    let number_width = shown
-        .iter()
-        .map(|point| number(point).width())
-        .max()
-        .unwrap_or(0);
+        .map(|total| total.map_or("–".to_owned(), |total| format_number(total, decimals)))
+        .collect();
+    let labels = labels(shown);
+    let label_width = widest(&labels);
+    let number_width = widest(&numbers);
     let room = columns
         .saturating_sub(label_width + number_width + 6)
-        .clamp(10, 60);
-    let largest = shown
-        .iter()
-        .filter_map(|point| point.value)
-        .fold(0.0, f64::max);
-    let mut out = String::new();
-    for point in shown {
-        let pad = " ".repeat(label_width - point.label.width());
-        let number = number(point);
-        let bar = bar(point.value.unwrap_or(0.0), largest, room);
-        let line = format!("  {}{pad}  {number:>number_width$}  {bar}", point.label);
+        .clamp(10, MOST_COLUMNS);
+    let largest = totals.iter().flatten().copied().fold(0.0, f64::max);
+    let mut out = legend(layers);
+    for (slot, label) in labels.iter().enumerate() {
+        let pad = " ".repeat(label_width - label.width());
+        let number = &numbers[slot];
+        let number_pad = " ".repeat(number_width - number.width());
+        let bar = match totals[slot] {
+            None => UNKNOWN.to_string().repeat(3),
+            Some(_) => bar(layers, slot, largest, room),
+        };
+        let still = match (shown[slot].state, totals[slot]) {
+            (State::Provisional, Some(_)) => " ?",
+            _ => "",
+        };
+        let line = format!("  {label}{pad}  {number_pad}{number}  {bar}{still}");
         out += line.trim_end();
         out.push('\n');
     }
-    if points.len() > shown.len() {
-        out += &format!("  … and {} more\n", points.len() - shown.len());
+    if chart.slots.len() > shown.len() {
+        out += &format!("  … and {} more\n", chart.slots.len() - shown.len());
     }
-    out
+    out + &words(chart, shown)
 }
 
-fn bar(value: f64, largest: f64, room: usize) -> String {
-    if value <= 0.0 || largest <= 0.0 {
+/// The height of a bar; `None` where nothing is known of it.
+fn total(chart: &Chart, layers: &[Layer], slot: usize) -> Option<f64> {
+    let is_missing = chart.slots[slot].state == State::Missing;
+    let values = layers.iter().filter_map(|layer| value(layer, slot));
+    values.reduce(|a, b| a + b).filter(|_| !is_missing)
+}
+
+fn value(layer: &Layer, slot: usize) -> Option<f64> {
+    drawable(layer.values.get(slot).copied().flatten())
+}
+
+/// A shade for each layer; what is beyond them is one.
+fn shade(layers: &[Layer], place: usize) -> char {
+    match layers.len() {
+        1 => SHADES[0],
+        // The main part as it always is, errors in another shade.
+        2 if layers[0].role == Role::Errors => SHADES[(place + 2) % 3],
+        _ => SHADES[place.min(SHADES.len() - 1)],
+    }
+}
+
+fn legend(layers: &[Layer]) -> String {
+    if layers.len() < 2 {
         return String::new();
     }
-    let eighths = ((value / largest * room as f64 * 8.0).round() as usize).max(1);
-    let mut bar = "█".repeat(eighths / 8);
-    if !eighths.is_multiple_of(8) {
-        bar.push(EIGHTHS[eighths % 8 - 1]);
+    let entries = layers.iter().enumerate().map(|(place, layer)| {
+        let shade = shade(layers, place);
+        format!("{shade} {}", cut(&layer.name))
+    });
+    let entries: Vec<String> = entries.collect();
+    format!("  {}\n", entries.join("  "))
+}
+
+fn bar(layers: &[Layer], slot: usize, largest: f64, room: usize) -> String {
+    let mut bar = String::new();
+    let mut sum = 0.0;
+    for (place, layer) in layers.iter().enumerate() {
+        let value = value(layer, slot).unwrap_or(0.0).max(0.0);
+        if value == 0.0 || largest <= 0.0 {
+            continue;
+        }
+        sum += value;
+        let eighths = ((sum / largest * room as f64 * 8.0).round() as usize).max(1);
+        let has = bar.width();
+        // At least a cell for each part, so that none is unseen.
+        let whole = (eighths / 8).max(if layers.len() > 1 { has + 1 } else { has });
+        let shade = shade(layers, place);
+        bar.extend(std::iter::repeat_n(shade, whole - has));
+        if layers.len() == 1 && !eighths.is_multiple_of(8) {
+            bar.push(LEFT_EIGHTHS[eighths % 8 - 1]);
+        }
     }
     bar
 }
 
+/// Each line as a mountain over the slots, with its highest and lowest values beside it.
+fn lines(chart: &Chart, layers: &[Layer], columns: usize) -> String {
+    let slots = chart.slots.len();
+    let rows = match layers.len() {
+        1 => LINE_ROWS,
+        _ => SMALL_LINE_ROWS,
+    };
+    let values = || {
+        layers
+            .iter()
+            .flat_map(|layer| (0..slots).filter_map(|slot| value(layer, slot)))
+    };
+    let largest = values().fold(0.0, f64::max);
+    let all: Vec<f64> = values().collect();
+    let decimals = decimals(all.iter());
+    let names: Vec<String> = layers
+        .iter()
+        .map(|layer| {
+            if layers.len() > 1 {
+                cut(&layer.name)
+            } else {
+                String::new()
+            }
+        })
+        .collect();
+    let top = |layer: &Layer| {
+        let values = (0..slots).filter_map(|slot| value(layer, slot));
+        let highest = values.reduce(f64::max);
+        highest.map_or("–".to_owned(), |highest| format_number(highest, decimals))
+    };
+    let tops: Vec<String> = layers.iter().map(top).collect();
+    let margin = widest(&names).max(widest(&tops)).max(1);
+    let room = columns
+        .saturating_sub(margin + 5)
+        .clamp(10, 3 * MOST_COLUMNS);
+    // As many columns for each slot as there is room for, or several slots in one.
+    let each = (room.min(2 * MOST_COLUMNS) / slots.max(1)).clamp(1, 4);
+    let per_column = slots.div_ceil(room).max(1);
+    let mut out = String::new();
+    for ((layer, name), top) in layers.iter().zip(&names).zip(&tops) {
+        let heights: Vec<Option<usize>> = (0..slots)
+            .step_by(per_column)
+            .map(|first| {
+                let slots = first..(first + per_column).min(slots);
+                let highest = slots
+                    .filter_map(|slot| value(layer, slot))
+                    .reduce(f64::max)?;
+                let share = if largest > 0.0 {
+                    highest.max(0.0) / largest
+                } else {
+                    0.0
+                };
+                Some((share * (rows * 8) as f64).round() as usize)
+            })
+            .collect();
+        for row in (0..rows).rev() {
+            let label = match row {
+                _ if row + 1 == rows => top.as_str(),
+                0 if layers.len() == 1 => "0",
+                0 => name.as_str(),
+                _ => "",
+            };
+            let pad = " ".repeat(margin - label.width());
+            let cells: String = heights
+                .iter()
+                .flat_map(|&height| std::iter::repeat_n(mountain(height, row), each))
+                .collect();
+            out += format!("  {pad}{label} ┤{cells}").trim_end();
+            out.push('\n');
+        }
+    }
+    let pad = " ".repeat(margin + 4);
+    let labels = axis_labels(&chart.slots, each, per_column);
+    out += format!("{pad}{labels}").trim_end();
+    out.push('\n');
+    out + &words(chart, &chart.slots)
+}
+
+/// What a column of this height, in eighths of a row, has in a row.
+fn mountain(height: Option<usize>, row: usize) -> char {
+    match height {
+        None if row == 0 => UNKNOWN,
+        None => ' ',
+        Some(height) => match height.saturating_sub(row * 8) {
+            0 if row == 0 => LOWER_EIGHTHS[0],
+            0 => ' ',
+            eighths => LOWER_EIGHTHS[eighths.min(8) - 1],
+        },
+    }
+}
+
+/// The labels below columns, as many as do not touch.
+fn axis_labels(slots: &[Slot], each: usize, per_column: usize) -> String {
+    let longest = widest(&labels(slots)) + 1;
+    let step = longest.div_ceil(each).max(1) * per_column;
+    // Hours are read best in steps of three or six.
+    let step = [1, 2, 3, 6, 12, 24]
+        .into_iter()
+        .find(|&nice| nice >= step)
+        .unwrap_or(step);
+    let mut line = String::new();
+    for (place, slot) in slots.iter().enumerate().step_by(step) {
+        let column = place / per_column * each;
+        let pad = column.saturating_sub(line.width());
+        line += &" ".repeat(pad);
+        line += &slot.label;
+    }
+    line.trim_end().to_owned()
+}
+
+/// A row for each row of the grid; the denser the shade, the more.
+fn heatmap(chart: &Chart, rows: &[Row], columns: usize) -> String {
+    let shown = &rows[..rows.len().min(MOST_ROWS)];
+    let label = |row: &Row| cut(format!("{} {}", row.label, row.note).trim_end());
+    let labels: Vec<String> = shown.iter().map(label).collect();
+    let margin = widest(&labels);
+    let values = || {
+        shown
+            .iter()
+            .flat_map(|row| &row.cells)
+            .filter_map(|&cell| known(cell))
+    };
+    let most = values().fold(0.0, f64::max);
+    let slots = chart.slots.len().max(1);
+    let each = (columns.saturating_sub(margin + 4) / slots).clamp(1, 3);
+    let mut out = String::new();
+    for (row, label) in shown.iter().zip(&labels) {
+        let pad = " ".repeat(margin - label.width());
+        let cells: String = row
+            .cells
+            .iter()
+            .flat_map(|&cell| std::iter::repeat_n(dense(cell, most), each))
+            .collect();
+        out += format!("  {label}{pad}  {cells}").trim_end();
+        out.push('\n');
+    }
+    let pad = " ".repeat(margin + 4);
+    out += &format!("{pad}{}\n", axis_labels(&chart.slots, each, 1));
+    if rows.len() > shown.len() {
+        out += &format!("  … and {} more\n", rows.len() - shown.len());
+    }
+    let scale: String = (0..5)
+        .rev()
+        .map(|step| dense_share(f64::from(5 - step) / 5.0))
+        .collect();
+    let key = format_number(most, decimals(values().collect::<Vec<_>>().iter()));
+    out += &format!("{pad}0 ·{scale} {key}\n");
+    let missing = shown
+        .iter()
+        .flat_map(|row| &row.cells)
+        .any(|cell| *cell == Cell::Missing);
+    match missing {
+        true => out + &format!("{pad}{UNKNOWN} {}\n", chart.words.no_data),
+        false => out,
+    }
+}
+
+fn known(cell: Cell) -> Option<f64> {
+    match cell {
+        Cell::Value(value) | Cell::Provisional(value) => drawable(Some(value)),
+        Cell::Missing | Cell::Absent => None,
+    }
+}
+
+fn dense(cell: Cell, most: f64) -> char {
+    match known(cell) {
+        Some(value) if value > 0.0 && most > 0.0 => dense_share(value / most),
+        Some(_) => '·',
+        None if cell == Cell::Absent => ' ',
+        None => UNKNOWN,
+    }
+}
+
+fn dense_share(share: f64) -> char {
+    let steps = ['░', '▒', '▓', '█'];
+    steps[((share * 4.0).ceil() as usize).clamp(1, 4) - 1]
+}
+
+/// What the signs of unknown and provisional values mean, where there are any.
+fn words(chart: &Chart, shown: &[Slot]) -> String {
+    let provisional = shown.iter().any(|slot| slot.state == State::Provisional);
+    let is_missing = |slot: usize| {
+        let state = chart.slots[slot].state;
+        let layers = chart.marks.layers();
+        state == State::Missing || layers.iter().all(|layer| value(layer, slot).is_none())
+    };
+    let missing = (0..shown.len()).any(is_missing);
+    let mut parts = Vec::new();
+    if provisional && matches!(chart.marks, Marks::Bars(_)) {
+        parts.push(format!("? {}", chart.words.provisional));
+    }
+    if missing {
+        parts.push(format!("{UNKNOWN} {}", chart.words.no_data));
+    }
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!("  {}\n", parts.join("  ")),
+    }
+}
+
+fn labels(slots: &[Slot]) -> Vec<String> {
+    slots.iter().map(|slot| slot.label.clone()).collect()
+}
+
+fn widest(texts: &[String]) -> usize {
+    texts.iter().map(|text| text.width()).max().unwrap_or(0)
+}
+
+/// A decimal where any of the values has one.
+fn decimals<'a>(mut values: impl Iterator<Item = &'a f64>) -> usize {
+    usize::from(values.any(|value| value.fract() != 0.0))
+}
+
+/// The text in the room of a name.
+fn cut(text: &str) -> String {
+    if text.width() <= LONGEST_NAME {
+        return text.to_owned();
+    }
+    let mut width = 0;
+    let fits = |c: &char| {
+        width += c.width().unwrap_or(0);
+        width < LONGEST_NAME
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::chart::{Look, Words};
     use super::*;
 
-    fn point(label: &str, value: Option<f64>) -> Point {
-        Point {
-            label: label.into(),
-            value,
+    fn chart(labels: &[&str], marks: Marks) -> Chart {
+        let slots = labels.iter().map(|label| Slot {
+            label: (*label).to_owned(),
+            group: String::new(),
+            state: State::Settled,
+            note: String::new(),
+        });
+        Chart {
+            look: Look {
+                width: 1600,
+                height: 900,
+                scale: 1.0,
+                theme: crate::job::Theme::Light,
+            },
+            title: String::new(),
+            badge: String::new(),
+            subtitle: String::new(),
+            x_label: String::new(),
+            y_label: String::new(),
+            unit: String::new(),
+            slots: slots.collect(),
+            marks,
+            earlier: None,
+            words: Words {
+                no_data: "no data".to_owned(),
+                provisional: "provisional".to_owned(),
+            },
+            footer: String::new(),
+        }
+    }
+
+    fn layer(name: &str, values: &[Option<f64>]) -> Layer {
+        Layer {
+            name: name.to_owned(),
+            role: Role::Main,
+            values: values.to_vec(),
         }
     }
 
     #[test]
     fn bars_are_in_proportion_and_zero_has_none() {
-        let points = [
-            point("00", Some(0.0)),
-            point("01", Some(1.0)),
-            point("02", Some(1600.0)),
-            point("03", None),
-            point("04", Some(800.0)),
-        ];
+        let values = [Some(0.0), Some(1.0), Some(1600.0), None, Some(800.0)];
+        let mut chart = chart(
+            &["00", "01", "02", "03", "04"],
+            Marks::Bars(vec![layer("", &values)]),
+        );
+        chart.slots[4].state = State::Provisional;
         let expected = "\
 \x20 00      0
   01      1  ▏
   02  1,600  ████████████████
-  03      –
-  04    800  ████████
+  03      –  ╱╱╱
+  04    800  ████████ ?
+  ? provisional  ╱ no data
 ";
-        assert_eq!(bars(&points, 29), expected);
+        assert_eq!(draw(&chart, 29), expected);
+    }
+
+    #[test]
+    fn parts_of_a_bar_have_their_shades_and_none_is_unseen() {
+        let errors = Layer {
+            role: Role::Errors,
+            ..layer("errors", &[Some(1.0), Some(0.0)])
+        };
+        let rest = layer("rest", &[Some(99.0), Some(50.0)]);
+        let drawn = draw(&chart(&["00", "01"], Marks::Bars(vec![errors, rest])), 31);
+        let expected = "\
+\x20 ▒ errors  █ rest
+  00  100  ▒███████████████████
+  01   50  ██████████
+";
+        assert_eq!(drawn, expected);
+    }
+
+    #[test]
+    fn a_line_is_a_mountain_and_several_are_small_ones() {
+        let values = [Some(0.0), Some(40.0), Some(80.0), None];
+        let one = chart(
+            &["00", "01", "02", "03"],
+            Marks::Lines(vec![layer("", &values)]),
+        );
+        let drawn = draw(&one, 20);
+        let lines: Vec<&str> = drawn.lines().collect();
+        assert_eq!(lines[0], "  80 ┤      ███");
+        assert_eq!(lines[7], "   0 ┤▁▁▁██████╱╱╱");
+        assert_eq!(lines[8], "      00 01 02 03");
+        let several = Marks::Lines(vec![layer("p50", &values), layer("p95", &values)]);
+        let drawn = draw(&chart(&["00", "01", "02", "03"], several), 20);
+        assert_eq!(drawn.lines().count(), 6, "{drawn}");
+        assert!(
+            drawn.contains("p50 ┤") && drawn.contains("p95 ┤"),
+            "{drawn}"
+        );
+    }
+
+    #[test]
+    fn a_heatmap_is_denser_where_there_is_more() {
+        let cells = vec![
+            Cell::Value(0.0),
+            Cell::Value(1.0),
+            Cell::Value(100.0),
+            Cell::Missing,
+            Cell::Absent,
+            Cell::Provisional(60.0),
+        ];
+        let grid = Marks::Cells(vec![Row {
+            label: "11-21 (토)".to_owned(),
+            note: String::new(),
+            cells,
+        }]);
+        let drawn = draw(&chart(&["00", "01", "02", "03", "04", "05"], grid), 30);
+        let expected = "\
+\x20 11-21 (토)  ··░░██╱╱  ▓▓
+              00  02  04
+              0 ·░▒▓██ 100
+              ╱ no data
+";
+        assert_eq!(drawn, expected, "{drawn}");
     }
 
     #[test]
     fn wide_labels_line_up_and_many_rows_are_cut() {
-        let points = [point("주문", Some(1.0)), point("a", Some(1.0))];
-        let text = bars(&points, 40);
+        let values = [Some(1.0), Some(1.0)];
+        let text = draw(
+            &chart(&["주문", "a"], Marks::Bars(vec![layer("", &values)])),
+            40,
+        );
         let columns: Vec<usize> = text
             .lines()
             .map(|line| line.split('█').next().unwrap().width())
             .collect();
         assert_eq!(columns[0], columns[1]);
-        let many = vec![point("x", Some(1.0)); 80];
-        assert!(bars(&many, 40).ends_with("  … and 30 more\n"));
-        assert_eq!(bars(&[], 40), "");
+        let many = chart(&["x"; 80], Marks::Bars(vec![layer("", &[Some(1.0); 80])]));
+        assert!(draw(&many, 40).ends_with("  … and 30 more\n"));
+        assert_eq!(draw(&chart(&[], Marks::Bars(vec![])), 40), "");
+        assert_eq!(cut(&"가".repeat(30)).width(), LONGEST_NAME - 1);
     }
 }

@@ -21,6 +21,7 @@ mod lambda;
 mod local_clock;
 mod message;
 mod of_message;
+mod report_filter;
 mod text_column;
 mod time;
 
@@ -28,6 +29,7 @@ pub use bucket::{BadWidth, Buckets, Hour, Width, hours};
 pub use lambda::Report;
 pub use local_clock::{LocalClock, OutOfRange, Span};
 pub use message::{Level, LogType, request_id, trace_id};
+pub use report_filter::ReportFilter;
 pub use time::session_zone;
 
 use arrow::array::ArrayRef;
@@ -95,6 +97,50 @@ mod tests {
 
     async fn error(session: &SessionContext, sql: &str) -> String {
         rows(session, sql).await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_filter_for_reports_does_not_read_them() {
+        let session = session(None);
+        session.add_optimizer_rule(Arc::new(ReportFilter));
+        let reports = "SELECT message, lambda_report(message) AS report FROM (VALUES \
+            ('REPORT RequestId: a\tDuration: 2.50 ms'), (NULL), ('hello'), ('{\"message\":\"platform.report\"}'), \
+            ('{\"type\":\"platform.report\",\"record\":{\"requestId\":\"b\"}}')) AS v(message)";
+        let of = |filter: &str| {
+            format!(
+                "SELECT count(*), count(message), max(report['request_id']) FROM ({reports}) AS r WHERE {filter}"
+            )
+        };
+        for (filter, expected) in [
+            ("report IS NOT NULL", "2|2|b"),
+            ("report IS NULL", "3|2|"),
+            ("NOT report IS NULL AND message LIKE 'R%'", "1|1|a"),
+            ("NOT (report IS NOT NULL)", "3|2|"),
+        ] {
+            assert_eq!(
+                rows(&session, &of(filter)).await.unwrap(),
+                [expected],
+                "{filter}"
+            );
+            let plan = session
+                .sql(&of(filter))
+                .await
+                .unwrap()
+                .into_optimized_plan()
+                .unwrap();
+            let plan = plan.display_indent().to_string();
+            let filters: Vec<&str> = plan
+                .lines()
+                .filter(|line| line.contains("Filter: "))
+                .collect();
+            assert!(
+                filters
+                    .iter()
+                    .all(|line| line.contains(" is_lambda_report("))
+                    && !filters.is_empty(),
+                "{plan}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -72,6 +72,7 @@ impl Engine {
         for function in functions::all() {
             context.register_udf(function.as_ref().clone());
         }
+        context.add_optimizer_rule(Arc::new(functions::ReportFilter));
         Ok(Session {
             context,
             timezone,

@@ -1,38 +1,41 @@
-//! Doing what a plan says, window by window: export, ask, write. Nothing is put before every answer is there.
+//! Doing what a plan says, window by window: take the lease, export, ask, write. Nothing is put before every answer is
+//! there, and while one window waits for its export, the answers of the one before are computed.
 
 use std::collections::BTreeMap;
-use std::path::Path as FilePath;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use arrow::array::RecordBatch;
-use bytes::Bytes;
-use datafusion::physical_plan::ExecutionPlan;
-use futures::StreamExt;
-use object_store::path::Path;
-use sha2::{Digest, Sha256};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::mpsc;
 
+use super::answer::{Asking, Objects, count_all, draw};
+use super::history::read_receipt;
+use super::plan::{is_published, settled_at};
+use super::publish::Publisher;
 use super::{
-    Action, Environment, Force, Plan, WindowPlan, exporter, hex, question, refuse_shrunk,
-    settled_at, source_store,
+    Action, Environment, Force, Plan, WindowPlan, clean, compare, counter, exporter, source_store,
 };
 use crate::aws::Account;
 use crate::error::{Class, Error, Result};
-use crate::export::{ExportRequest, Exported};
-use crate::job::{ImageFormat, Job, Query};
+use crate::export::{ExportRequest, Exported, LogExporter};
+use crate::job::{Job, Source};
 use crate::layout;
-use crate::output::parquet::{Metadata, Spool, Spooled};
-use crate::output::picture::{Caption, Series};
+use crate::output::picture::{Caption, Series, Verified};
 use crate::progress::Step;
-use crate::query::{ScanReport, Session, Statement};
-use crate::receipt::{ExportReport, OutputKind, OutputReport, ReadReport, Receipt, Status};
+use crate::receipt::{Change, ExportReport, ReadReport, Receipt, Status};
 use crate::scan::LogsTable;
 use crate::scan::fetch::ObjectCache;
-use crate::store::{Body, Condition, Store, Written};
+use crate::state::lease::HeldWindow;
+use crate::state::{Failure, Phase, Unfinished, WindowState};
+use crate::store::Store;
+use crate::verify::{self, IndependentCount, Verification};
 
 /// Compressed objects kept on disk between the questions of a job. Fargate gives 20 GiB of disk.
 const MOST_CACHED: u64 = 8 << 30;
 
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// The exports of a run that ended in the middle are gone on with, unless it began longer ago: then its answer would be
+/// older than whoever runs it anew expects.
+const RESUME_WITHIN: TimeDelta = TimeDelta::hours(24);
 
 /// How the run of a window ended.
 #[derive(Debug)]
@@ -55,37 +58,80 @@ pub async fn execute(
     plan: &Plan,
     force: Force,
     mut tell: impl FnMut(&WindowPlan, &Outcome),
-) -> Vec<Outcome> {
-    let mut outcomes = Vec::with_capacity(plan.windows.len());
-    for window in &plan.windows {
-        let id = window.report.id.clone();
-        let outcome = match (&window.action, &window.last) {
-            (Action::Skip, Some(last)) => Outcome {
-                window: id,
-                result: Ok(last.clone()),
-                skipped: true,
-                series: Vec::new(),
-            },
-            _ => {
-                environment.progress.report(Step::Window { id: &id });
-                let done = run_window(environment, job, plan, window, force).await;
-                environment.progress.report(Step::Done);
-                let (result, series) = match done {
+) -> Result<Vec<Outcome>> {
+    let runner = Runner {
+        environment,
+        job,
+        plan,
+        force,
+        output: environment
+            .stores
+            .open(&job.output, Account::Output)
+            .await?,
+        source: source_store(environment, job).await?,
+        exporter: exporter(environment, job).await?,
+        counter: counter(environment, job).await?,
+    };
+    let (exported, mut to_answer) = mpsc::channel(1);
+    let exporting = async {
+        // Closed when the last window is on its way.
+        let exported = exported;
+        for window in &plan.windows {
+            let next = match &window.last {
+                Some(last) if window.action == Action::Skip => {
+                    runner.tidy_up(window, last).await;
+                    Next::Skip(Box::new(last.clone()))
+                }
+                _ => Next::Answer(runner.begin(window).await.map(Box::new)),
+            };
+            if exported.send((window, next)).await.is_err() {
+                return;
+            }
+        }
+    };
+    let answering = async {
+        let mut outcomes = Vec::with_capacity(plan.windows.len());
+        while let Some((window, next)) = to_answer.recv().await {
+            let skipped = matches!(next, Next::Skip(_));
+            let (result, series) = match next {
+                Next::Skip(last) => (Ok(*last), Vec::new()),
+                Next::Answer(Ok(begun)) => match runner.finish(*begun).await {
                     Ok((receipt, series)) => (Ok(receipt), series),
                     Err(error) => (Err(error), Vec::new()),
-                };
-                Outcome {
-                    window: id,
-                    result,
-                    skipped: false,
-                    series,
-                }
-            }
-        };
-        tell(window, &outcome);
-        outcomes.push(outcome);
-    }
-    outcomes
+                },
+                Next::Answer(Err(error)) => (Err(error), Vec::new()),
+            };
+            environment.progress.report(Step::Done);
+            let outcome = Outcome {
+                window: window.report.id.clone(),
+                result,
+                skipped,
+                series,
+            };
+            tell(window, &outcome);
+            outcomes.push(outcome);
+        }
+        outcomes
+    };
+    let ((), outcomes) = tokio::join!(exporting, answering);
+    clean::expired(environment, job, &runner.output, &runner.source).await;
+    Ok(outcomes)
+}
+
+/// A window on its way from exporting to answering.
+enum Next<'a> {
+    Skip(Box<Receipt>),
+    Answer(Result<Box<Begun<'a>>>),
+}
+
+/// A window that is held and exported.
+struct Begun<'a> {
+    window: &'a WindowPlan,
+    held: HeldWindow,
+    publisher: Publisher<'a>,
+    exported: Exported,
+    started_at: DateTime<Utc>,
+    stopwatch: Stopwatch,
 }
 
 /// How long each step took.
@@ -99,137 +145,417 @@ impl Stopwatch {
     }
 }
 
-async fn run_window(
-    environment: &Environment,
-    job: &Job,
-    plan: &Plan,
-    window_plan: &WindowPlan,
+/// What the windows of a plan have in common.
+struct Runner<'a> {
+    environment: &'a Environment,
+    job: &'a Job,
+    plan: &'a Plan,
     force: Force,
-) -> Result<(Receipt, Vec<Series>)> {
-    let started_at = environment.clock.now();
-    let mut stopwatch = Stopwatch::default();
-    let window = &window_plan.window;
-    let provisional = window_plan.report.provisional;
-    let output = environment
-        .stores
-        .open(&job.output, Account::Output)
-        .await?;
-    let publisher = Publisher::prepare(&output, job, window_plan).await?;
+    output: Store,
+    source: Store,
+    exporter: Box<dyn LogExporter>,
+    counter: Option<Arc<dyn IndependentCount>>,
+}
 
-    let since = Instant::now();
-    let request = ExportRequest {
-        job: job.name.as_str(),
-        window,
-        reuse_since: (window_plan.action == Action::Compute).then(|| settled_at(job, window)),
-    };
-    let exported = exporter(environment, job)
-        .await?
-        .export(&request, environment.progress.as_ref())
-        .await?;
-    stopwatch.stop("export", since);
-
-    let since = Instant::now();
-    let store = source_store(environment, job).await?;
-    let folder = tempfile::tempdir_in(environment.scratch.path()).map_err(|error| {
-        Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
-    })?;
-    let logs = LogsTable::new(
-        &store,
-        exported.objects(),
-        window.range(),
-        environment.engine.pool(),
-    );
-    let logs = match job.queries.len() {
-        0 | 1 => logs,
-        _ => logs.with_cache(ObjectCache::new(folder.path().to_owned(), MOST_CACHED)),
-    };
-    let objects = Objects::of(&logs);
-    let session = environment
-        .engine
-        .session(job.timezone)?
-        .with_logs(logs, Some(&store))?
-        .with_window(window.range())?;
-    let mut read = None;
-    let mut answers = Vec::with_capacity(job.queries.len());
-    for query in &job.queries {
-        let asking = Asking {
-            environment,
-            session: &session,
-            query,
-            objects,
-        };
-        let answer = asking
-            .answer(folder.path(), job, &window_plan.report.id, &mut read)
+impl<'a> Runner<'a> {
+    /// Takes the window and exports it.
+    async fn begin(&self, window: &'a WindowPlan) -> Result<Begun<'a>> {
+        let id = window.report.id.as_str();
+        self.environment.progress.report(Step::Window { id });
+        let started_at = self.environment.clock.now();
+        let mut stopwatch = Stopwatch::default();
+        let held = self.hold(window, started_at).await?;
+        if read_receipt(&self.output, self.job, &window.window).await? != window.last {
+            // This run has done nothing: the state stays as it was found.
+            let found = held.found().clone();
+            held.release(move |state| {
+                let lease = state.lease.take();
+                *state = WindowState { lease, ..found };
+            })
             .await?;
-        session
-            .add_answer(query.name.as_str(), &answer.spooled.path)
-            .await?;
-        answers.push(answer);
-    }
-    let read = match read {
-        Some(read) => read,
-        None => count_all(environment, &session, objects).await?,
-    };
-    stopwatch.stop("query", since);
-    refuse_shrunk(window_plan.last.as_ref(), plan, read.events, force, window)?;
-
-    let since = Instant::now();
-    let groups: Vec<String> = exported
-        .groups
-        .iter()
-        .filter_map(|group| group.log_group.clone())
-        .collect();
-    let caption = Caption {
-        job: job.name.as_str(),
-        window,
-        groups: &groups,
-        as_of: exported.groups.iter().filter_map(|group| group.as_of).max(),
-        provisional,
-    };
-    let pictures = answers
-        .iter()
-        .map(|answer| draw(answer, &caption))
-        .collect::<Result<Vec<_>>>()?;
-    stopwatch.stop("draw", since);
-
-    let since = Instant::now();
-    let mut outputs = Vec::new();
-    for (answer, pictures) in answers.iter().zip(pictures) {
-        outputs.push(publisher.answer(environment, answer).await?);
-        for picture in pictures {
-            outputs.extend(publisher.picture(environment, picture).await?);
+            return Err(Error::new(
+                Class::Held,
+                format!("window {id}: another run did it while this one was getting ready"),
+            ));
+        }
+        let since = Instant::now();
+        let exported = while_held(&held, self.export(window, &held)).await;
+        stopwatch.stop("export", since);
+        match exported {
+            Ok((publisher, exported)) => Ok(Begun {
+                window,
+                held,
+                publisher,
+                exported,
+                started_at,
+                stopwatch,
+            }),
+            Err(error) => Err(self.fail(held, error).await),
         }
     }
-    stopwatch.stop("write", since);
 
-    let receipt = Receipt {
-        status: Status::Done,
-        job: job.name.to_string(),
-        window: window_plan.report.clone(),
-        started_at,
-        finished_at: environment.clock.now(),
-        as_of: caption.as_of,
-        exports: export_reports(&exported, &store),
-        skipped_log_groups: exported.skipped,
-        read: ReadReport {
-            objects: read.objects,
-            bytes: read.bytes,
-            events: read.events,
-            invalid_utf8_events: read.invalid_utf8_events,
-            lines_before_first_timestamp: read.lines_before_first_timestamp,
-        },
-        outputs,
-        seconds: stopwatch.0,
-        job_sha256: plan.job_sha256.clone(),
-        source_sha256: plan.source_sha256.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    publisher.receipt(&receipt).await?;
-    let series = answers
-        .into_iter()
-        .filter_map(|answer| answer.series.into_iter().next())
-        .collect();
-    Ok((receipt, series))
+    async fn hold(&self, window: &WindowPlan, started_at: DateTime<Utc>) -> Result<HeldWindow> {
+        let id = window.report.id.as_str();
+        let key = layout::state(self.output.root(), self.job.name.as_str(), id);
+        let tell = |state: &str| {
+            self.environment
+                .progress
+                .report(Step::Waiting { window: id, state });
+        };
+        let (source_sha256, force) = (&self.plan.source_sha256, self.force);
+        let begin = |state: &mut WindowState| {
+            let resumed = state.unfinished.take().filter(|unfinished| {
+                force != Force::Export
+                    && !is_published(unfinished, window.last.as_ref())
+                    && unfinished.source_sha256 == *source_sha256
+                    && started_at - unfinished.began_at < RESUME_WITHIN
+            });
+            state.unfinished = Some(resumed.unwrap_or_else(|| Unfinished {
+                began_at: started_at,
+                source_sha256: source_sha256.clone(),
+            }));
+            state.phase = Phase::Exporting;
+            state.failure = None;
+        };
+        let length = self.job.limits.lease;
+        HeldWindow::take(&self.output, &key, length, begin, &tell)
+            .await
+            .map_err(|error| match error.class() {
+                Class::Held => error.during(format_args!("window {id}")),
+                _ => error,
+            })
+    }
+
+    async fn export(
+        &self,
+        window: &'a WindowPlan,
+        held: &HeldWindow,
+    ) -> Result<(Publisher<'a>, Exported)> {
+        match held.found().unfinished {
+            Some(_) => clean::interrupted(&self.output, self.job, window).await?,
+            None => clean::unwritten_state(&self.output, self.job, window).await?,
+        }
+        let publisher =
+            Publisher::prepare(self.environment, &self.output, self.job, window).await?;
+        let began_at = held
+            .state()
+            .unfinished
+            .map(|unfinished| unfinished.began_at);
+        let request = ExportRequest {
+            job: self.job.name.as_str(),
+            window: &window.window,
+            reuse_since: match window.action {
+                Action::Skip | Action::Compute => Some(settled_at(self.job, &window.window)),
+                // Only what this run, or the one that it goes on with, exported itself.
+                Action::ExportAndCompute => began_at,
+            },
+            journal: held,
+        };
+        let exported = self
+            .exporter
+            .export(&request, self.environment.progress.as_ref())
+            .await?;
+        Ok((publisher, exported))
+    }
+
+    /// Answers the questions and publishes the answers.
+    async fn finish(&self, begun: Begun<'a>) -> Result<(Receipt, Vec<Series>)> {
+        let Begun {
+            window,
+            held,
+            publisher,
+            exported,
+            started_at,
+            stopwatch,
+        } = begun;
+        let answering = Answering {
+            runner: self,
+            window,
+            held: &held,
+            publisher: &publisher,
+            started_at,
+        };
+        match while_held(&held, answering.run(exported, stopwatch)).await {
+            Ok((receipt, series)) => {
+                self.complete(held, &receipt).await;
+                Ok((receipt, series))
+            }
+            Err(error) => Err(self.fail(held, error).await),
+        }
+    }
+
+    /// Does what a run that was killed after its receipt could not do any more.
+    async fn tidy_up(&self, window: &WindowPlan, receipt: &Receipt) {
+        if window.is_at_rest {
+            return;
+        }
+        match self.try_tidy_up(window, receipt).await {
+            // Somebody is at it.
+            Err(error) if error.class() == Class::Held => {}
+            Err(error) => {
+                tracing::warn!(window = receipt.window.id, %error, "could not tidy up behind a run that was killed");
+            }
+            Ok(()) => {}
+        }
+    }
+
+    async fn try_tidy_up(&self, window: &WindowPlan, receipt: &Receipt) -> Result<()> {
+        let key = layout::state(
+            self.output.root(),
+            self.job.name.as_str(),
+            &receipt.window.id,
+        );
+        let length = self.job.limits.lease;
+        let held = HeldWindow::take(&self.output, &key, length, |_| {}, &|_| {}).await?;
+        let now = read_receipt(&self.output, self.job, &window.window).await?;
+        if now.as_ref() == Some(receipt) {
+            clean::interrupted(&self.output, self.job, window).await?;
+            self.complete(held, receipt).await;
+        }
+        Ok(())
+    }
+
+    /// The receipt is there: tidies up and gives the lease back. What fails now is left to the next run.
+    async fn complete(&self, held: HeldWindow, receipt: &Receipt) {
+        let deleted = clean::superseded(&held.state(), &self.source, receipt).await;
+        let released = held.release(move |state| {
+            state.phase = Phase::Done;
+            state.unfinished = None;
+            state
+                .attempts
+                .retain(|attempt| !deleted.contains(&attempt.prefix));
+        });
+        if let Err(error) = released.await {
+            tracing::warn!(window = receipt.window.id, %error, "could not tidy up behind the run");
+        }
+    }
+
+    /// Says in the state what went wrong, and gives the lease back.
+    async fn fail(&self, held: HeldWindow, error: Error) -> Error {
+        let failure = Failure {
+            at: self.environment.clock.now(),
+            exit_code: error.class().exit_code(),
+            error: error.to_string(),
+        };
+        if error.class() != Class::Held
+            && let Err(unsaid) = held.release(|state| state.failure = Some(failure)).await
+        {
+            tracing::warn!(error = %unsaid, "could not note the failure");
+        }
+        error
+    }
+}
+
+/// Does the work, for as long as the lease is held.
+async fn while_held<T>(held: &HeldWindow, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        done = work => done,
+        lost = held.lost() => Err(lost),
+    }
+}
+
+/// A window whose events are in objects, on its way to a receipt.
+struct Answering<'a> {
+    runner: &'a Runner<'a>,
+    window: &'a WindowPlan,
+    held: &'a HeldWindow,
+    publisher: &'a Publisher<'a>,
+    started_at: DateTime<Utc>,
+}
+
+impl Answering<'_> {
+    async fn run(
+        &self,
+        exported: Exported,
+        mut stopwatch: Stopwatch,
+    ) -> Result<(Receipt, Vec<Series>)> {
+        let Runner {
+            environment,
+            job,
+            plan,
+            force,
+            source,
+            ..
+        } = self.runner;
+        let window = &self.window.window;
+        self.held
+            .change(|state| state.phase = Phase::Asking)
+            .await?;
+
+        let since = Instant::now();
+        let folder = tempfile::tempdir_in(environment.scratch.path()).map_err(|error| {
+            Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
+        })?;
+        let logs = LogsTable::new(
+            source,
+            exported.objects(),
+            window.range(),
+            environment.engine.pool(),
+        );
+        let logs = match job.queries.len() {
+            0 | 1 => logs,
+            _ => logs.with_cache(ObjectCache::new(folder.path().to_owned(), MOST_CACHED)),
+        };
+        let objects = Objects::of(&logs);
+        let session = environment
+            .engine
+            .session(job.timezone)?
+            .with_logs(logs, Some(source))?
+            .with_window(window.range())?;
+        let mut read = None;
+        let mut answers = Vec::with_capacity(job.queries.len());
+        for query in &job.queries {
+            let asking = Asking {
+                environment,
+                session: &session,
+                query,
+                objects,
+            };
+            let answer = asking
+                .answer(folder.path(), job, &self.window.report.id, &mut read)
+                .await?;
+            session
+                .add_answer(query.name.as_str(), &answer.spooled.path)
+                .await?;
+            answers.push(answer);
+        }
+        let read = match read {
+            Some(read) => read,
+            None => count_all(environment, &session, objects).await?,
+        };
+        for answer in &mut answers {
+            let (output, series) = (&self.runner.output, &mut answer.series);
+            compare::hold_against(output, job, window, answer.query, series).await?;
+        }
+        stopwatch.stop("query", since);
+        refuse_shrunk(self.window, plan, read.events, *force)?;
+
+        let since = Instant::now();
+        let groups: Vec<String> = exported
+            .groups
+            .iter()
+            .filter_map(|group| group.log_group.clone())
+            .collect();
+        let verification = self.verify(&groups, read.events).await;
+        stopwatch.stop("verify", since);
+
+        let since = Instant::now();
+        let caption = Caption {
+            job: job.name.as_str(),
+            window,
+            groups: &groups,
+            as_of: exported.groups.iter().filter_map(|group| group.as_of).max(),
+            provisional: self.window.report.provisional,
+            settled_after: job.window.settled_after,
+            verified: &Verified::of(verification.as_ref()),
+        };
+        let pictures = answers
+            .iter()
+            .map(|answer| draw(answer, &caption))
+            .collect::<Result<Vec<_>>>()?;
+        stopwatch.stop("draw", since);
+
+        let since = Instant::now();
+        let mut outputs = Vec::new();
+        for (answer, pictures) in answers.iter().zip(pictures) {
+            let put = self.publisher.answer(self.held, answer);
+            outputs.extend(put.await?);
+            for picture in pictures {
+                let put = self.publisher.picture(self.held, picture);
+                outputs.extend(put.await?);
+            }
+        }
+        stopwatch.stop("write", since);
+
+        let receipt = Receipt {
+            status: Status::Done,
+            job: job.name.to_string(),
+            window: self.window.report.clone(),
+            started_at: self.started_at,
+            finished_at: environment.clock.now(),
+            as_of: caption.as_of,
+            exports: export_reports(&exported, source),
+            skipped_log_groups: exported.skipped,
+            verification,
+            redos: self.window.redos,
+            change: self
+                .window
+                .last
+                .as_ref()
+                .map(|last| Change::since(last, read.events)),
+            read: ReadReport {
+                objects: read.objects,
+                bytes: read.bytes,
+                events: read.events,
+                invalid_utf8_events: read.invalid_utf8_events,
+                lines_before_first_timestamp: read.lines_before_first_timestamp,
+            },
+            outputs,
+            seconds: stopwatch.0,
+            job_sha256: plan.job_sha256.clone(),
+            source_sha256: plan.source_sha256.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        self.publisher.receipt(self.held, &receipt).await?;
+        let series = answers
+            .into_iter()
+            .filter_map(|answer| answer.series.into_iter().next())
+            .collect();
+        Ok((receipt, series))
+    }
+
+    /// Holds the count against an independent one, where the job asks for that.
+    async fn verify(&self, groups: &[String], counted: u64) -> Option<Verification> {
+        let Runner {
+            environment,
+            job,
+            counter,
+            ..
+        } = self.runner;
+        let (Source::CloudWatch(settings), Some(counter)) = (&job.source, counter) else {
+            return None;
+        };
+        let question = verify::Question {
+            method: settings.verify,
+            log_groups: groups,
+            log_stream_prefix: settings.log_stream_prefix.as_deref(),
+            range: self.window.window.range(),
+            counted,
+        };
+        let clock = environment.clock.as_ref();
+        let verification = verify::verify(counter.as_ref(), clock, &question).await?;
+        if verification.agrees != Some(true) {
+            tracing::warn!(
+                window = self.window.report.id,
+                expected = verification.expected,
+                counted,
+                "not verified: {}",
+                verification.note.as_deref().unwrap_or("the counts differ")
+            );
+        }
+        Some(verification)
+    }
+}
+
+/// An export of the same source that shrank since the last run is one that retention has eaten from: it must not
+/// replace the answer.
+fn refuse_shrunk(window: &WindowPlan, plan: &Plan, events: u64, force: Force) -> Result<()> {
+    match &window.last {
+        Some(last)
+            if force == Force::No
+                && last.source_sha256 == plan.source_sha256
+                && events < last.read.events =>
+        {
+            Err(Error::new(
+                Class::Source,
+                format!(
+                    "the events of window {} went from {} in the last run to {events}: its answers stay as they are, since retention may have deleted events. --force replaces them",
+                    window.window, last.read.events
+                ),
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn export_reports(exported: &Exported, store: &Store) -> Vec<ExportReport> {
@@ -245,340 +571,4 @@ fn export_reports(exported: &Exported, store: &Store) -> Vec<ExportReport> {
             bytes: group.objects.iter().map(|object| object.meta.size).sum(),
         })
         .collect()
-}
-
-/// How much there is to read.
-#[derive(Debug, Clone, Copy)]
-struct Objects {
-    count: usize,
-    bytes: u64,
-}
-
-impl Objects {
-    fn of(logs: &LogsTable) -> Self {
-        Self {
-            count: logs.objects().len(),
-            bytes: logs.objects().iter().map(|object| object.meta.size).sum(),
-        }
-    }
-}
-
-/// An answer in a local file, with what its charts show.
-struct Answer<'a> {
-    query: &'a Query,
-    spooled: Spooled,
-    series: Vec<Series>,
-}
-
-/// A question on its way to an answer.
-#[derive(Clone, Copy)]
-struct Asking<'a> {
-    environment: &'a Environment,
-    session: &'a Session,
-    query: &'a Query,
-    objects: Objects,
-}
-
-impl<'a> Asking<'a> {
-    async fn answer(
-        self,
-        folder: &FilePath,
-        job: &Job,
-        window_id: &str,
-        read: &mut Option<ScanReport>,
-    ) -> Result<Answer<'a>> {
-        let query = self.query;
-        let question = question::check(self.session, query).await?;
-        let metadata = Metadata {
-            job: job.name.to_string(),
-            window: window_id.to_owned(),
-            sql_sha256: hex(&Sha256::digest(&query.sql)),
-        };
-        let path = folder.join(format!("{}.parquet", query.name));
-        let mut spool = Spool::create(path, question.schema, &metadata)?;
-        let mut series: Vec<Series> = query
-            .charts
-            .iter()
-            .map(|chart| Series::new(chart, query.name.as_str()))
-            .collect();
-        let report = self
-            .each_batch(&question.statement, async |batch| {
-                let batch = spool.write(&batch).await?;
-                series.iter_mut().try_for_each(|series| series.add(&batch))
-            })
-            .await
-            .map_err(|error| match error.class() {
-                Class::Sql => error.during(&query.sql_origin),
-                _ => error,
-            })?;
-        *read = read.or(report);
-        Ok(Answer {
-            query,
-            spooled: spool.finish().await?,
-            series,
-        })
-    }
-
-    /// Runs the statement; answers what a scan of it counted, where one read every object.
-    async fn each_batch(
-        self,
-        statement: &Statement,
-        mut take: impl AsyncFnMut(RecordBatch) -> Result<()>,
-    ) -> Result<Option<ScanReport>> {
-        let (mut batches, plan) = self.session.run(statement).await?;
-        let mut ticks = tokio::time::interval(PROGRESS_EVERY);
-        loop {
-            tokio::select! {
-                batch = batches.next() => match batch {
-                    Some(batch) => take(batch.map_err(Error::from_engine)?).await?,
-                    None => break,
-                },
-                _ = ticks.tick() => self.report(&plan),
-            }
-        }
-        let complete = ScanReport::of_each(&plan)
-            .into_iter()
-            .find(|report| report.objects == self.objects.count);
-        Ok(complete)
-    }
-
-    fn report(self, plan: &std::sync::Arc<dyn ExecutionPlan>) {
-        let reports = ScanReport::of_each(plan);
-        let scans = reports.len().max(1);
-        self.environment.progress.report(Step::Reading {
-            query: self.query.name.as_str(),
-            objects: reports.iter().map(|report| report.objects).sum(),
-            of_objects: self.objects.count * scans,
-            bytes: reports.iter().map(|report| report.bytes).sum(),
-            of_bytes: self.objects.bytes * scans as u64,
-        });
-    }
-}
-
-/// Reads everything once more where no question read all of it: damage and odd lines are to be known all the same.
-async fn count_all(
-    environment: &Environment,
-    session: &Session,
-    objects: Objects,
-) -> Result<ScanReport> {
-    if objects.count == 0 {
-        return Ok(ScanReport::default());
-    }
-    let query = Query {
-        name: crate::job::Name::new("count").map_err(Error::usage)?,
-        sql: "SELECT count(message) FROM logs".to_owned(),
-        sql_origin: "the count of all events".to_owned(),
-        charts: Vec::new(),
-    };
-    let asking = Asking {
-        environment,
-        session,
-        query: &query,
-        objects,
-    };
-    let statement = session.statement(&query.sql, &query.sql_origin).await?;
-    asking
-        .each_batch(&statement, async |_| Ok(()))
-        .await?
-        .ok_or_else(|| {
-            Error::new(
-                Class::Unexpected,
-                "the count of all events did not read every object",
-            )
-        })
-}
-
-/// A chart in a file format.
-struct Picture {
-    query: String,
-    chart: String,
-    format: ImageFormat,
-    bytes: Bytes,
-}
-
-fn draw(answer: &Answer<'_>, caption: &Caption<'_>) -> Result<Vec<Picture>> {
-    let mut pictures = Vec::new();
-    for series in &answer.series {
-        let chart = series.picture(caption);
-        let missing = chart.missing_glyphs();
-        if !missing.is_empty() {
-            let missing: String = missing.into_iter().collect();
-            tracing::warn!(
-                chart = series.chart().name.as_str(),
-                missing,
-                "the font lacks these characters; boxes stand for them"
-            );
-        }
-        for format in &series.chart().formats {
-            let drawn = match format {
-                ImageFormat::Png => chart.to_png(),
-                ImageFormat::Svg => chart.to_svg().map(String::into_bytes),
-            };
-            let bytes = drawn
-                .map_err(|error| Error::new(Class::Unexpected, "can't draw").caused_by(error))?;
-            pictures.push(Picture {
-                query: answer.query.name.to_string(),
-                chart: series.chart().name.to_string(),
-                format: *format,
-                bytes: bytes.into(),
-            });
-        }
-    }
-    Ok(pictures)
-}
-
-/// Puts a window's outputs, each on condition that it is still what it was when the run of the window began.
-struct Publisher<'a> {
-    output: &'a Store,
-    job: &'a Job,
-    window: &'a WindowPlan,
-    seen: BTreeMap<Path, Condition>,
-}
-
-impl<'a> Publisher<'a> {
-    async fn prepare(output: &'a Store, job: &'a Job, window: &'a WindowPlan) -> Result<Self> {
-        let keys = super::keys(output, job, &window.window, window.is_latest);
-        let seen = futures::future::try_join_all(keys.into_iter().map(|key| async move {
-            let condition = output.as_it_is(&key).await?;
-            Ok::<_, Error>((key, condition))
-        }))
-        .await?;
-        Ok(Self {
-            output,
-            job,
-            window,
-            seen: seen.into_iter().collect(),
-        })
-    }
-
-    async fn answer(&self, environment: &Environment, answer: &Answer<'_>) -> Result<OutputReport> {
-        let query = answer.query.name.as_str();
-        let key = layout::answer(
-            self.output.root(),
-            self.job.name.as_str(),
-            query,
-            &self.window.window,
-        );
-        let body = Body::File(answer.spooled.path.clone());
-        let mut report = self
-            .put(
-                environment,
-                OutputKind::Parquet,
-                query,
-                key,
-                body,
-                "application/vnd.apache.parquet",
-            )
-            .await?;
-        report.rows = Some(answer.spooled.rows);
-        Ok(report)
-    }
-
-    async fn picture(
-        &self,
-        environment: &Environment,
-        picture: Picture,
-    ) -> Result<Vec<OutputReport>> {
-        let Picture {
-            query,
-            chart,
-            format,
-            bytes,
-        } = picture;
-        let (root, job) = (self.output.root(), self.job.name.as_str());
-        let dated = layout::chart(
-            root,
-            job,
-            &query,
-            &chart,
-            &self.window.window,
-            format.extension(),
-        );
-        let body = Body::Bytes(bytes);
-        let content_type = format.content_type();
-        let kind = OutputKind::Chart;
-        let put = self.put(environment, kind, &query, dated, body.clone(), content_type);
-        let mut reports = vec![put.await?];
-        if self.window.is_latest {
-            let key = latest_key(self.output, self.job, &query, &chart, format);
-            let location = self.output.display(&key);
-            let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
-            let put = self.output.try_put_if(&key, body, content_type, condition);
-            match put.await? {
-                Some(written) => reports.push(self.report(kind, &query, location, written)),
-                // The run of another window was faster. The next one of either puts it right.
-                None => tracing::warn!(
-                    chart = location,
-                    "another run has put this chart meanwhile; its stays"
-                ),
-            }
-        }
-        Ok(reports)
-    }
-
-    async fn receipt(&self, receipt: &Receipt) -> Result<()> {
-        let json = serde_json::to_vec_pretty(receipt).map_err(|error| {
-            Error::new(Class::Unexpected, "can't write the receipt").caused_by(error)
-        })?;
-        let key = layout::receipt(
-            self.output.root(),
-            self.job.name.as_str(),
-            &self.window.report.id,
-        );
-        let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
-        let body = Body::Bytes(Bytes::from(json));
-        self.output
-            .put_if(&key, body, "application/json", condition)
-            .await?;
-        Ok(())
-    }
-
-    async fn put(
-        &self,
-        environment: &Environment,
-        kind: OutputKind,
-        query: &str,
-        key: Path,
-        body: Body,
-        content_type: &str,
-    ) -> Result<OutputReport> {
-        let location = self.output.display(&key);
-        environment
-            .progress
-            .report(Step::Writing { target: &location });
-        let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
-        let written = self
-            .output
-            .put_if(&key, body, content_type, condition)
-            .await?;
-        Ok(self.report(kind, query, location, written))
-    }
-
-    fn report(
-        &self,
-        kind: OutputKind,
-        query: &str,
-        location: String,
-        written: Written,
-    ) -> OutputReport {
-        OutputReport {
-            kind,
-            query: query.to_owned(),
-            location,
-            key: layout::relative(self.output.root(), &written.key),
-            etag: written.etag,
-            rows: None,
-            bytes: written.bytes,
-        }
-    }
-}
-
-fn latest_key(output: &Store, job: &Job, query: &str, chart: &str, format: ImageFormat) -> Path {
-    layout::latest_chart(
-        output.root(),
-        job.name.as_str(),
-        query,
-        chart,
-        format.extension(),
-    )
 }

@@ -1,10 +1,13 @@
 //! A job's questions, checked before anything is asked of AWS.
 
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
 
-use crate::error::{Class, Result};
+use crate::error::{Class, Error, Result};
 use crate::job::{Job, Query};
-use crate::output::{parquet, picture};
+use crate::layout;
+use crate::output::{columns, partitioned, picture};
 use crate::query::{Engine, Session, Statement};
 use crate::scan::LogsTable;
 use crate::window::Range;
@@ -22,7 +25,7 @@ pub async fn check(session: &Session, query: &Query) -> Result<Question> {
     let statement = session
         .repeatable_statement(&query.sql, &query.sql_origin)
         .await?;
-    let schema = parquet::athena_schema(&statement.schema())
+    let schema = columns::athena_schema(&statement.schema())
         .map_err(|error| error.during(&query.sql_origin))?;
     for chart in &query.charts {
         picture::check(chart, query.name.as_str(), &schema)?;
@@ -30,12 +33,13 @@ pub async fn check(session: &Session, query: &Query) -> Result<Question> {
     Ok(Question { statement, schema })
 }
 
-/// Checks all questions of a job against tables that are empty.
-pub async fn check_all(engine: &Engine, job: &Job, range: Range) -> Result<()> {
+/// Checks all questions of a job against tables that are empty; answers the columns of each.
+pub async fn check_all(engine: &Engine, job: &Job, range: Range) -> Result<Vec<SchemaRef>> {
     let session = engine
         .session(job.timezone)?
         .with_logs(LogsTable::empty(engine.pool()), None)?
         .with_window(range)?;
+    let mut schemas = Vec::with_capacity(job.queries.len());
     for query in &job.queries {
         let question = check(&session, query)
             .await
@@ -43,7 +47,28 @@ pub async fn check_all(engine: &Engine, job: &Job, range: Range) -> Result<()> {
                 Class::Usage => error.during(job.file.display()),
                 _ => error,
             })?;
-        session.expect_answer(query.name.as_str(), question.schema)?;
+        check_partitions(job, query, &question.schema)?;
+        session.expect_answer(query.name.as_str(), Arc::clone(&question.schema))?;
+        schemas.push(question.schema);
     }
-    Ok(())
+    Ok(schemas)
+}
+
+/// A table's partitions are columns too, and no table has two of one name. Those that the job names are to be there.
+fn check_partitions(job: &Job, query: &Query, schema: &SchemaRef) -> Result<()> {
+    if !query.partition_by.is_empty() {
+        partitioned::columns(schema, &query.partition_by)
+            .map_err(|error| error.during(format!("[[query]] {}", query.name)))?;
+    }
+    let keys = layout::partition_keys(job.window.size);
+    match keys.iter().find(|key| schema.index_of(key).is_ok()) {
+        None => Ok(()),
+        Some(key) => Err(Error::new(
+            Class::Sql,
+            format!(
+                "{}: the column {key:?} has the name of the partition {key}=… that the answer is in. Give it another name with AS",
+                query.sql_origin
+            ),
+        )),
+    }
 }

@@ -46,7 +46,7 @@ pub struct Splitter {
     /// The next place that may begin a line of interest: no newline before it is still to be looked at.
     search: usize,
     begun: bool,
-    days: DayCache,
+    clock: Clock,
     /// Lines before the object's first timestamp.
     stray_lines: u64,
 }
@@ -150,7 +150,7 @@ impl Splitter {
     #[inline]
     fn start_at(&mut self, text: &[u8], at: usize, last: bool) -> Look {
         match text[at..].first_chunk::<PREFIX>() {
-            Some(prefix) => match self.days.timestamp(prefix) {
+            Some(prefix) => match self.clock.timestamp(prefix) {
                 Some(timestamp_ms) => Look::Start(Start { at, timestamp_ms }),
                 None => Look::Other,
             },
@@ -167,62 +167,87 @@ enum Look {
     Short,
 }
 
-/// Reads timestamps; the day of the last one is remembered, as neighbours mostly share it.
+/// Reads timestamps; the minute and the day of the last one are remembered, as neighbours mostly share them.
 #[derive(Debug, Default)]
-struct DayCache {
+struct Clock {
+    /// `2024-02-13T21:01`
+    minute: Option<[u8; 16]>,
+    minute_ms: i64,
+    /// `2024-02-13`
     date: Option<[u8; 10]>,
-    day_ms: i64,
+    date_ms: i64,
 }
 
-impl DayCache {
+impl Clock {
     #[inline]
     fn timestamp(&mut self, prefix: &[u8; PREFIX]) -> Option<i64> {
-        let p = prefix;
-        let separated = p[10] == b'T'
-            && p[13] == b':'
-            && p[16] == b':'
-            && p[19] == b'.'
-            && p[23] == b'Z'
-            && p[24] == b' ';
-        if !separated {
+        let (minute, rest) = prefix.split_first_chunk::<16>()?;
+        let (seconds, space) = rest.split_first_chunk::<8>()?;
+        // Other lines mostly differ here already.
+        let of_minute = ms_of_minute(*seconds)?;
+        if space != b" " {
             return None;
         }
-        let mut date = [0; 10];
-        date.copy_from_slice(&p[..10]);
-        if self.date != Some(date) {
-            self.day_ms = day_ms(&date)?;
-            self.date = Some(date);
+        if self.minute != Some(*minute) {
+            self.minute_ms = self.minute_ms(minute)?;
+            self.minute = Some(*minute);
         }
-        let digit = |at: usize| u32::from(p[at].wrapping_sub(b'0'));
-        let digits = [11, 12, 14, 15, 17, 18, 20, 21, 22];
-        if digits.iter().any(|at| digit(*at) > 9) {
-            return None;
-        }
-        let hour = digit(11) * 10 + digit(12);
-        let minute = digit(14) * 10 + digit(15);
-        let second = digit(17) * 10 + digit(18);
-        let milli = digit(20) * 100 + digit(21) * 10 + digit(22);
-        if hour > 23 || minute > 59 || second > 59 {
-            return None;
-        }
-        let of_day = ((hour * 60 + minute) * 60 + second) * 1000 + milli;
-        Some(self.day_ms + i64::from(of_day))
+        Some(self.minute_ms + of_minute)
     }
+
+    /// The first millisecond of a `2024-02-13T21:01`.
+    fn minute_ms(&mut self, minute: &[u8; 16]) -> Option<i64> {
+        let (date, time) = minute.split_first_chunk::<10>()?;
+        let &[b'T', h1, h2, b':', m1, m2] = time else {
+            return None;
+        };
+        let (hour, minute) = (number([h1, h2])?, number([m1, m2])?);
+        if hour > 23 || minute > 59 {
+            return None;
+        }
+        if self.date != Some(*date) {
+            self.date_ms = date_ms(date)?;
+            self.date = Some(*date);
+        }
+        Some(self.date_ms + i64::from((hour * 60 + minute) * 60_000))
+    }
+}
+
+/// The milliseconds of a `:04.792Z`.
+///
+/// All eight bytes are looked at as one number: in `bytes XOR ":00.000Z"`, digits are their values and what stands
+/// between them is zero.
+#[inline]
+fn ms_of_minute(text: [u8; 8]) -> Option<i64> {
+    const FORM: u64 = u64::from_le_bytes(*b":00.000Z");
+    // The bits that no digit has, or nothing between the digits.
+    const OTHER: u64 = u64::from_le_bytes([0xff, 0xf0, 0xf0, 0xff, 0xf0, 0xf0, 0xf0, 0xff]);
+    const SIXES: u64 = u64::from_le_bytes([0, 6, 6, 0, 6, 6, 6, 0]);
+    let values = u64::from_le_bytes(text) ^ FORM;
+    // Six more than 10 to 15 has a fifth bit.
+    if (values | ((values & !OTHER) + SIXES)) & OTHER != 0 {
+        return None;
+    }
+    let [_, s1, s2, _, m1, m2, m3, _] = values.to_le_bytes().map(i64::from);
+    (s1 <= 5).then_some(s1 * 10_000 + s2 * 1_000 + m1 * 100 + m2 * 10 + m3)
+}
+
+/// The value of decimal digits.
+fn number<const DIGITS: usize>(digits: [u8; DIGITS]) -> Option<i32> {
+    digits.iter().try_fold(0, |number, digit| match digit {
+        b'0'..=b'9' => Some(number * 10 + i32::from(digit - b'0')),
+        _ => None,
+    })
 }
 
 /// The first millisecond of a `2024-02-13`; `None` where it is no date.
 #[cold]
-fn day_ms(date: &[u8; 10]) -> Option<i64> {
-    let digit = |at: usize| match date[at] {
-        byte @ b'0'..=b'9' => Some(i32::from(byte - b'0')),
-        _ => None,
-    };
-    if date[4] != b'-' || date[7] != b'-' {
+fn date_ms(date: &[u8; 10]) -> Option<i64> {
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date else {
         return None;
-    }
-    let year = digit(0)? * 1000 + digit(1)? * 100 + digit(2)? * 10 + digit(3)?;
-    let month = digit(5)? * 10 + digit(6)?;
-    let day = digit(8)? * 10 + digit(9)?;
+    };
+    let year = number([y1, y2, y3, y4])?;
+    let (month, day) = (number([m1, m2])?, number([d1, d2])?);
     let date = NaiveDate::from_ymd_opt(year, month.cast_unsigned(), day.cast_unsigned())?;
     let epoch = NaiveDate::from_ymd_opt(1970, 1, 1)?;
     Some((date - epoch).num_days() * DAY_MS)
@@ -231,6 +256,7 @@ fn day_ms(date: &[u8; 10]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::NaiveDateTime;
     use proptest::prelude::*;
 
     type Found = Vec<(i64, String)>;
@@ -350,6 +376,33 @@ mod tests {
             Splitter::default().next(&text, true),
             Step::Event(_)
         ));
+    }
+
+    #[test]
+    fn every_byte_of_a_timestamp_counts() {
+        let good = b"2024-02-13T21:01:04.792Z ";
+        for at in 0..PREFIX {
+            for byte in 0..=u8::MAX {
+                let mut prefix = *good;
+                prefix[at] = byte;
+                let expected = std::str::from_utf8(&prefix)
+                    .ok()
+                    .and_then(|text| text.strip_suffix(' '))
+                    // chrono also takes signs and spaces.
+                    .filter(|text| text.starts_with(|c: char| c.is_ascii_digit()))
+                    .filter(|text| !text.contains([' ', '\t', '\n', '\x0b', '\x0c', '\r', '+']))
+                    .and_then(|text| {
+                        NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.3fZ").ok()
+                    })
+                    .map(|time| time.and_utc().timestamp_millis());
+                // As the first timestamp that is read, and as one like those before.
+                let mut clock = Clock::default();
+                assert_eq!(clock.timestamp(&prefix), expected, "{prefix:?}");
+                let known = clock.timestamp(good);
+                assert_eq!(known, Some(1_707_858_064_792));
+                assert_eq!(clock.timestamp(&prefix), expected, "{prefix:?}");
+            }
+        }
     }
 
     fn any_event() -> impl Strategy<Value = (i64, String)> {

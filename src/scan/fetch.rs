@@ -51,6 +51,7 @@ pub enum Content {
 pub struct Fetcher {
     /// Whether the objects are files of this machine.
     is_local: bool,
+    buffers: Arc<FileBuffers>,
     /// The objects in the order in which they will be opened; empty where nothing is asked for ahead.
     order: Vec<ObjectMeta>,
     position: HashMap<Path, usize>,
@@ -67,10 +68,11 @@ struct Ahead {
 }
 
 impl Fetcher {
-    /// A fetcher of files.
-    pub fn local() -> Self {
+    /// A fetcher of so many files.
+    pub fn local(files: usize) -> Self {
         Self {
             is_local: true,
+            buffers: Arc::new(FileBuffers::for_files(files)),
             ..Self::default()
         }
     }
@@ -85,11 +87,10 @@ impl Fetcher {
             *position.entry(meta.location.clone()).or_insert(next) == next
         });
         Self {
-            is_local: false,
             order,
             position,
-            ahead: Mutex::default(),
             cache,
+            ..Self::default()
         }
     }
 
@@ -100,7 +101,7 @@ impl Fetcher {
         meta: &ObjectMeta,
     ) -> Result<Content> {
         if self.is_local {
-            return read_file(meta);
+            return read_file(meta, &self.buffers);
         }
         let position = self.position.get(&meta.location).copied();
         let requested = position.and_then(|position| {
@@ -154,7 +155,7 @@ impl Fetcher {
 }
 
 /// A file, read on the thread that will decode it: a disk answers sooner than another thread wakes up.
-fn read_file(meta: &ObjectMeta) -> Result<Content> {
+fn read_file(meta: &ObjectMeta, buffers: &Arc<FileBuffers>) -> Result<Content> {
     let path = meta.location.to_string();
     let failed = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => Error::NotFound {
@@ -192,9 +193,72 @@ fn read_file(meta: &ObjectMeta) -> Result<Content> {
         });
         return Ok(Content::Pieces(futures::stream::iter(pieces).boxed()));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.size).unwrap_or(0) + 1);
-    file.read_to_end(&mut bytes).map_err(failed)?;
-    Ok(Content::Whole(bytes.into()))
+    // One more byte, so that the end is seen without growing.
+    let mut buffer = FileBuffers::lend(buffers, usize::try_from(meta.size).unwrap_or(0) + 1);
+    file.read_to_end(&mut buffer.bytes).map_err(failed)?;
+    Ok(Content::Whole(Bytes::from_owner(buffer)))
+}
+
+/// Memory that files are read into, again and again: the pages of fresh memory cost about as much as copying a file
+/// that the operating system has in its cache.
+#[derive(Default)]
+struct FileBuffers(Mutex<IdleBuffers>);
+
+#[derive(Default)]
+struct IdleBuffers {
+    idle: Vec<Vec<u8>>,
+    /// How many files are still to be read; a plan that is run once more reads more than were announced.
+    to_come: usize,
+}
+
+impl FileBuffers {
+    /// For a scan that will read so many files.
+    fn for_files(to_come: usize) -> Self {
+        let idle = Vec::new();
+        Self(Mutex::new(IdleBuffers { idle, to_come }))
+    }
+
+    /// An empty buffer with room for so many bytes.
+    fn lend(buffers: &Arc<Self>, room: usize) -> LentBuffer {
+        let mut state = buffers.state();
+        state.to_come = state.to_come.saturating_sub(1);
+        let mut bytes = state.idle.pop().unwrap_or_default();
+        drop(state);
+        if bytes.capacity() < room {
+            // Freed first, so that both are never held.
+            bytes = Vec::new();
+            bytes.reserve_exact(room);
+        }
+        LentBuffer {
+            bytes,
+            lender: Arc::clone(buffers),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, IdleBuffers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct LentBuffer {
+    bytes: Vec<u8>,
+    lender: Arc<FileBuffers>,
+}
+
+impl AsRef<[u8]> for LentBuffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for LentBuffer {
+    fn drop(&mut self) {
+        let mut state = self.lender.state();
+        if state.idle.len() < state.to_come {
+            self.bytes.clear();
+            state.idle.push(std::mem::take(&mut self.bytes));
+        }
+    }
 }
 
 /// Only the object that was listed: one that was put in its place has other events.
@@ -465,7 +529,7 @@ mod tests {
         let file = folder.path().join("[$LATEST] a.gz");
         std::fs::write(&file, "content").unwrap();
         let mut listed = list().await;
-        let fetcher = Fetcher::local();
+        let fetcher = Fetcher::local(1);
         assert_eq!(
             text(fetcher.fetch(&nobody, &listed).await.unwrap()).await,
             "content"
@@ -483,6 +547,31 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         let error = fetcher.fetch(&nobody, &listed).await.err().unwrap();
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_buffer_is_lent_again_when_nobody_reads_it() {
+        let buffers = Arc::new(FileBuffers::for_files(4));
+        let read = |text: &str| {
+            let mut buffer = FileBuffers::lend(&buffers, text.len());
+            buffer.bytes.extend_from_slice(text.as_bytes());
+            Bytes::from_owner(buffer)
+        };
+        let (first, second) = (read("the first"), read("the second"));
+        let part = first.slice(4..);
+        let place = first.as_ptr();
+        drop(first);
+        let third = read("third");
+        assert_ne!(third.as_ptr(), place, "a part of it is still read");
+        assert_eq!(
+            (&part[..], &second[..], &third[..]),
+            (&b"first"[..], &b"the second"[..], &b"third"[..])
+        );
+        drop(part);
+        let last = read("last");
+        assert_eq!((last.as_ptr(), &last[..]), (place, &b"last"[..]));
+        drop((second, third, last));
+        assert!(buffers.state().idle.is_empty(), "no file is to come");
     }
 
     #[tokio::test]

@@ -1,23 +1,20 @@
-//! One object on its way from bytes to batches, and the memory that it may use.
+//! One object on its way from bytes to batches.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
 use super::batch::{BatchBuilder, Message};
 use super::events::{LONGEST_EVENT, Splitter, Step};
-use super::inflate::{Damage, StreamInflater, WholeInflater, likely_text_bytes};
+use super::inflate::{Damage, StreamInflater};
+use super::text::{Text, TextClaim};
 use crate::error::{Class, Error};
 use crate::window::Range;
-
-/// The text of all objects that are inflated whole at one time, over all partitions.
-const WHOLE_TEXT_BUDGET: usize = 160 << 20;
 
 /// The text that a streamed object is read in.
 const STREAM_TEXT: usize = 1 << 20;
@@ -81,7 +78,7 @@ pub(super) struct ObjectReader {
     range: Range,
     splitter: Splitter,
     builder: BatchBuilder,
-    text: TextBuffer,
+    text: Text,
     input: Input,
     finished: bool,
     events: usize,
@@ -120,7 +117,7 @@ impl ObjectReader {
             range,
             splitter: Splitter::default(),
             builder,
-            text: TextBuffer::unbudgeted(Vec::new()),
+            text: Text::with_capacity(0),
             input: Input::Done,
             finished: false,
             events: 0,
@@ -135,19 +132,19 @@ impl ObjectReader {
         &self.name
     }
 
-    pub(super) fn read_whole(&mut self, compressed: Bytes, budget: &Arc<TextBudget>) {
-        if let Some(expected) = likely_text_bytes(&compressed)
-            && let Some(mut text) = TextBudget::take(budget, expected)
-            && budget.inflate(&compressed, &mut text.bytes, expected)
-        {
-            self.text = text;
-            return;
+    /// Reads an object that is in memory, whole if its text may be.
+    pub(super) fn read_whole(&mut self, compressed: Bytes, claim: &Arc<TextClaim>) {
+        match Text::inflated(&compressed, claim) {
+            Some(text) => self.text = text,
+            None => {
+                self.read_stream(futures::stream::once(async { Ok(compressed) }).boxed());
+            }
         }
-        self.read_stream(futures::stream::once(async { Ok(compressed) }).boxed());
     }
 
+    /// Reads an object as it comes.
     pub(super) fn read_stream(&mut self, pieces: BoxStream<'static, object_store::Result<Bytes>>) {
-        self.text = TextBuffer::unbudgeted(Vec::with_capacity(STREAM_TEXT));
+        self.text = Text::with_capacity(STREAM_TEXT);
         self.input = Input::Stream {
             pieces,
             piece: Bytes::new(),
@@ -161,12 +158,12 @@ impl ObjectReader {
         }
         loop {
             let last = matches!(self.input, Input::Done);
-            match self.splitter.next(&self.text.bytes, last) {
+            match self.splitter.next(self.text.bytes(), last) {
                 Step::Event(event) => {
                     if !self.window.contains(event.timestamp_ms) {
                         continue;
                     }
-                    let message = Message::of(&self.text.bytes[event.message]);
+                    let message = self.text.message(event.message);
                     self.events += 1;
                     self.invalid_utf8 += usize::from(matches!(message, Message::Broken(_)));
                     if self.range.contains(event.timestamp_ms)
@@ -184,7 +181,7 @@ impl ObjectReader {
                     self.counts
                         .stray_lines
                         .add(self.splitter.stray_lines() as usize);
-                    self.text = TextBuffer::unbudgeted(Vec::new());
+                    self.text = Text::with_capacity(0);
                     return match self.builder.is_empty() {
                         true => Ok(None),
                         false => self.builder.finish().map(Some).map_err(Into::into),
@@ -205,7 +202,7 @@ impl ObjectReader {
 
     /// Drops the text that is done with and inflates more behind the rest.
     async fn read_on(&mut self) -> Result<()> {
-        let text = &mut self.text.bytes;
+        let text = self.text.edit();
         let done = self.splitter.keep_from();
         text.drain(..done);
         self.splitter.dropped(done);
@@ -248,99 +245,14 @@ impl ObjectReader {
     }
 }
 
-/// The memory for objects that are inflated whole: one budget over all partitions of all scans of a table, known to the
-/// engine's memory pool. What does not fit is read as a stream instead of waiting.
-#[derive(Debug)]
-pub struct TextBudget {
-    reservation: Mutex<MemoryReservation>,
-    idle: Mutex<Vec<Vec<u8>>>,
-}
-
-impl TextBudget {
-    /// A budget out of `pool`.
-    pub fn new(pool: &Arc<dyn MemoryPool>) -> Arc<Self> {
-        Arc::new(Self {
-            reservation: Mutex::new(MemoryConsumer::new("logs").register(pool)),
-            idle: Mutex::new(Vec::new()),
-        })
-    }
-
-    fn take(budget: &Arc<Self>, bytes: usize) -> Option<TextBuffer> {
-        let mut idle = budget.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = (0..idle.len())
-            .filter(|at| idle[*at].capacity() >= bytes)
-            .min_by_key(|at| idle[*at].capacity());
-        let mut buffer = match fits {
-            Some(at) => idle.swap_remove(at),
-            None => idle.pop().unwrap_or_default(),
-        };
-        drop(idle);
-        if buffer.capacity() < bytes {
-            let reservation = budget
-                .reservation
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let before = buffer.capacity();
-            // Given back before the larger one is taken, so that both are never held.
-            reservation.shrink(before);
-            buffer = Vec::new();
-            if reservation.size() + bytes > WHOLE_TEXT_BUDGET
-                || reservation.try_grow(bytes).is_err()
-            {
-                return None;
-            }
-            buffer.reserve_exact(bytes);
-        }
-        Some(TextBuffer {
-            bytes: buffer,
-            budget: Some(Arc::clone(budget)),
-        })
-    }
-
-    fn inflate(&self, compressed: &[u8], text: &mut Vec<u8>, most: usize) -> bool {
-        thread_local! {
-            static INFLATER: std::cell::RefCell<WholeInflater> = std::cell::RefCell::default();
-        }
-        INFLATER.with_borrow_mut(|inflater| inflater.inflate(compressed, text, most))
-    }
-}
-
-/// Text, and the budget that it goes back to.
-struct TextBuffer {
-    bytes: Vec<u8>,
-    budget: Option<Arc<TextBudget>>,
-}
-
-impl TextBuffer {
-    fn unbudgeted(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            budget: None,
-        }
-    }
-}
-
-impl Drop for TextBuffer {
-    fn drop(&mut self) {
-        if let Some(budget) = self.budget.take() {
-            let mut bytes = std::mem::take(&mut self.bytes);
-            bytes.clear();
-            budget
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(bytes);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::scan::source::file_schema;
+    use crate::scan::text::TextBudget;
     use arrow::array::AsArray;
     use arrow::datatypes::TimestampMillisecondType;
-    use datafusion::execution::memory_pool::{GreedyMemoryPool, UnboundedMemoryPool};
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, UnboundedMemoryPool};
     use flate2::{Compression, write::GzEncoder};
     use std::io::Write;
 
@@ -416,7 +328,8 @@ mod tests {
 
     fn whole(compressed: &[u8], pool: Arc<dyn MemoryPool>) -> Result<Found> {
         let mut reader = reader(&[0, 1], Range::ALL, 7);
-        reader.read_whole(Bytes::copy_from_slice(compressed), &TextBudget::new(&pool));
+        let claim = TextBudget::claim(&TextBudget::new(&pool), 1);
+        reader.read_whole(Bytes::copy_from_slice(compressed), &claim);
         rows(&mut reader)
     }
 
@@ -464,27 +377,6 @@ mod tests {
             whole(&gzip(&text), Arc::new(GreedyMemoryPool::new(10))).unwrap(),
             expected
         );
-    }
-
-    #[test]
-    fn buffers_go_back_to_the_budget_and_are_used_again() {
-        let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
-        let budget = TextBudget::new(&pool);
-        let (a, b) = (
-            TextBudget::take(&budget, 1000),
-            TextBudget::take(&budget, 500),
-        );
-        assert!(a.is_some() && b.is_some());
-        let reserved = pool.reserved();
-        drop((a, b));
-        let again = TextBudget::take(&budget, 400);
-        assert!(again.is_some());
-        assert_eq!(
-            pool.reserved(),
-            reserved,
-            "an idle buffer that is large enough is taken"
-        );
-        assert!(TextBudget::take(&budget, WHOLE_TEXT_BUDGET).is_none());
     }
 
     #[test]

@@ -21,7 +21,8 @@ use object_store::ObjectStore;
 
 use super::batch::BatchBuilder;
 use super::fetch::{Content, Fetcher};
-use super::object::{Counts, ObjectReader, TextBudget, unreadable};
+use super::object::{Counts, ObjectReader, unreadable};
+use super::text::TextClaim;
 use crate::window::Range;
 
 /// What the objects themselves hold: `timestamp` and `message`.
@@ -47,7 +48,7 @@ pub struct LogSource {
     range: Range,
     /// What stands before a key in messages to people, `s3://bucket/` or `/`.
     place: Arc<str>,
-    budget: Arc<TextBudget>,
+    claim: Arc<TextClaim>,
     fetcher: Arc<Fetcher>,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
@@ -61,7 +62,7 @@ impl LogSource {
         window: Range,
         range: Range,
         place: Arc<str>,
-        budget: Arc<TextBudget>,
+        claim: Arc<TextClaim>,
         fetcher: Arc<Fetcher>,
     ) -> Self {
         Self {
@@ -70,7 +71,7 @@ impl LogSource {
             window,
             range,
             place,
-            budget,
+            claim,
             fetcher,
             batch_size: 8192,
             metrics: ExecutionPlanMetricsSet::new(),
@@ -94,7 +95,7 @@ impl FileSource for LogSource {
             window: self.window,
             range: self.range,
             place: Arc::clone(&self.place),
-            budget: Arc::clone(&self.budget),
+            claim: Arc::clone(&self.claim),
             fetcher: Arc::clone(&self.fetcher),
             batch_size: self.batch_size,
             counts: Counts::new(&self.metrics, partition),
@@ -169,7 +170,7 @@ struct LogOpener {
     window: Range,
     range: Range,
     place: Arc<str>,
-    budget: Arc<TextBudget>,
+    claim: Arc<TextClaim>,
     fetcher: Arc<Fetcher>,
     batch_size: usize,
     counts: Counts,
@@ -181,7 +182,7 @@ impl FileOpener for LogOpener {
         let own = file.extension::<Range>().copied().unwrap_or(Range::ALL);
         let object = file.object_meta;
         let place = Arc::clone(&self.place);
-        let budget = Arc::clone(&self.budget);
+        let claim = Arc::clone(&self.claim);
         let fetcher = Arc::clone(&self.fetcher);
         let mut reader = ObjectReader::new(
             format!("{place}{}", object.location),
@@ -192,12 +193,13 @@ impl FileOpener for LogOpener {
             self.counts.clone(),
         );
         Ok(Box::pin(async move {
+            claim.open();
             let content = fetcher
                 .fetch(&objects, &object)
                 .await
                 .map_err(|error| unreadable(reader.name(), error))?;
             match content {
-                Content::Whole(compressed) => reader.read_whole(compressed, &budget),
+                Content::Whole(compressed) => reader.read_whole(compressed, &claim),
                 Content::Pieces(pieces) => reader.read_stream(pieces),
             }
             let batches = futures::stream::try_unfold(reader, |mut reader| async move {

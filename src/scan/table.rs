@@ -22,8 +22,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
 use super::fetch::{Fetcher, ObjectCache};
-use super::object::TextBudget;
 use super::source::{LogSource, file_schema};
+use super::text::TextBudget;
 use crate::layout::LogObject;
 use crate::store::Store;
 use crate::window::Range;
@@ -223,9 +223,11 @@ impl TableProvider for LogsTable {
             true => 1,
             false => state.config().target_partitions(),
         };
+        let count = objects.len();
+        let claim = TextBudget::claim(&self.budget, count);
         let groups = pack(objects, partitions);
         let fetcher = match self.is_remote {
-            false => Fetcher::local(),
+            false => Fetcher::local(count),
             // A few rows need few objects.
             true if few_rows => Fetcher::new(Vec::new(), self.cache.clone()),
             true => Fetcher::new(opening_order(&groups), self.cache.clone()),
@@ -235,7 +237,7 @@ impl TableProvider for LogsTable {
             self.range,
             range,
             Arc::clone(&self.place),
-            Arc::clone(&self.budget),
+            claim,
             Arc::new(fetcher),
         );
         let config = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))

@@ -397,8 +397,8 @@ fn refused_permissions_say_which_side_refused() {
     run(&no_s3).assert_code(4).stderr_contains("refused-logs");
     cloud.edit("\"out\"", "\"s3://refused-answers/logtally\"");
     let finished = run(&no_write);
-    // The manifest is the first thing that this user may not write.
-    finished.assert_code(4).stderr_contains("refused-logs");
+    // The state of the window is the first thing that this user may not write.
+    finished.assert_code(7).stderr_contains("refused-answers");
     let unknown = [
         ("AWS_ACCESS_KEY_ID", "AKIANOBODY".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "wrong".to_owned()),

@@ -26,7 +26,7 @@ const PUBLISHED: [&str; 9] = [
 ];
 
 /// A folder with a copy of `jobs/`.
-fn demo() -> Dir {
+pub fn demo() -> Dir {
     let dir = Dir::new();
     let jobs = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs");
     for file in files_below(&jobs) {

@@ -1,9 +1,18 @@
 //! A run that is told to stop, and one that has to wait.
 
+use std::cell::Cell;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
 use crate::support::cloud::Cloud;
+use crate::support::faults::Faults;
 use crate::support::moto::Moto;
+use crate::support::on_s3::{EVERYTHING, Exported, WINDOW};
+use crate::support::program::Running;
 
 /// An export that does not end, so that the run waits for it.
 fn stopped_by(signal: &str, code: i32) {
@@ -93,4 +102,136 @@ fn an_export_that_does_not_come_in_time_is_given_up() {
         .stderr_contains("/aws/lambda/late-api")
         .stderr_contains("give_up_after");
     assert_eq!(moto.keys(&cloud.answers(), ""), Vec::<String>::new());
+}
+
+/// Stops a run in the middle of a step, and finds what a stopped run may leave: nothing published, the lease given back,
+/// and nothing in the folder of temporary files.
+fn stopped_while(running: Running, exported: &Exported, name: &str, signal: &str, code: i32) {
+    running.signal(signal);
+    let since = Instant::now();
+    let finished = running.wait();
+    finished.assert_code(code);
+    assert!(since.elapsed() < Duration::from_secs(10), "{finished}");
+    assert_eq!(exported.state(name)["lease"], Value::Null, "{finished}");
+    let receipts = exported
+        .moto
+        .keys(&exported.bucket, &format!("{name}/night/runs/"));
+    assert_eq!(receipts, Vec::<String>::new());
+    let left: Vec<_> = std::fs::read_dir(exported.dir.join("tmp"))
+        .expect("readable")
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn any_step_on_a_slow_s3_can_be_stopped() {
+    let moto = Moto::start();
+    let exported = Exported::new(&moto, "slow").with_large();
+    std::fs::create_dir(exported.dir.join("tmp")).expect("the test's folder is writable");
+    let start = |name: &str, more: &str, environment| {
+        let program = exported.program(name, more, WINDOW).envs(environment);
+        program.env("TMPDIR", exported.dir.join("tmp")).spawn()
+    };
+    let steps = [
+        ("listing", "", "prefix=exported", "list"),
+        ("reading", "", "GET /slow/exported/", "get"),
+        ("reading-ranges", "", "large/web-large", "range"),
+        ("putting", "", "PUT /slow/putting/night/hourly_count", "put"),
+        ("uploading", EVERYTHING, "partNumber=2", "part"),
+    ];
+    for (number, (name, more, hold, kind)) in steps.into_iter().enumerate() {
+        let faults = Faults::before(&moto, json!({"hold": [hold]}));
+        let mut running = start(name, more, faults.environment());
+        running.wait_until("its request is held", |_| faults.did().held(kind) > 0);
+        let (signal, code) = [("TERM", 143), ("INT", 130)][number % 2];
+        stopped_while(running, &exported, name, signal, code);
+    }
+    // What was stopped in the middle of an upload left its parts, which the next run removes.
+    let rerun = start("uploading", EVERYTHING, moto.environment()).wait();
+    assert_eq!(rerun.assert_success().stdout_json()["status"], "done");
+    exported.assert_no_unfinished_uploads();
+}
+
+#[test]
+fn decoding_a_large_object_can_be_stopped() {
+    let moto = Moto::start();
+    let exported = Exported::new(&moto, "decoding").with_large();
+    std::fs::create_dir(exported.dir.join("tmp")).expect("the test's folder is writable");
+    // As much work for each event as it takes.
+    let slow = "[[query]]\nname = \"slow\"\nsql = \"slow.sql\"\n";
+    exported.dir.write(
+        "slow.sql",
+        "SELECT count(*) AS n FROM logs CROSS JOIN generate_series(1, 2000) AS s WHERE regexp_like(message, '(a+)+' || s.value || '$')",
+    );
+    let program = exported
+        .program("decoding", slow, WINDOW)
+        .envs(moto.environment());
+    let mut running = program.env("TMPDIR", exported.dir.join("tmp")).spawn();
+    running.wait_for_stderr("\"query\":\"slow\"");
+    stopped_while(running, &exported, "decoding", "TERM", 143);
+}
+
+#[test]
+fn a_stopped_run_leaves_its_export_to_the_next() {
+    let moto = Moto::start_with([("EXPORT_TASK_SECONDS", "3600")]);
+    let cloud = Cloud::new(&moto, "adopted");
+    for _ in 0..2 {
+        let mut running = cloud.program([]).spawn();
+        running.wait_for_stderr("PENDING");
+        running.signal("TERM");
+        running.wait().assert_code(143);
+        assert_eq!(cloud.tasks().len(), 1);
+    }
+}
+
+#[test]
+fn ctrl_c_stops_a_question_that_is_being_typed() {
+    let night = crate::support::job::Night::new();
+    let noon = crate::support::events::at("2025-03-03T12:00:00Z");
+    night.export().stream("web/app", &[(noon, "x")]);
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let program = night
+            .dir
+            .logtally(["query", "night.toml"])
+            .stdin("SELECT 1 ")
+            .open_stdin();
+        let mut running = program.spawn();
+        // Before, a signal ends it in the system's way.
+        running.wait_until("it listens to signals", Running::listens_to_signals);
+        running.signal(signal);
+        running.wait().assert_code(code).stdout_is("");
+    }
+}
+
+#[test]
+fn a_large_object_on_s3_is_never_in_memory_whole() {
+    const SIZE: usize = 320 << 20;
+    // Not compressed at all, so that its size is that of its text.
+    let line = crate::support::export::line(
+        crate::support::events::at("2025-03-03T12:00:00Z"),
+        &"a message of two hundred letters ".repeat(6),
+    );
+    let block = line.repeat((1 << 20) / line.len());
+    let mut object = GzEncoder::new(Vec::with_capacity(SIZE + (1 << 20)), Compression::none());
+    for _ in 0..SIZE / block.len() {
+        object.write_all(block.as_bytes()).expect("memory takes it");
+    }
+    let object = object.finish().expect("memory takes it");
+    let moto = Moto::start();
+    let exported = Exported::new(&moto, "memory").with_object(&object);
+    let program = exported.program("memory", "[run]\nmemory = \"128MiB\"\n", WINDOW);
+    let mut running = program.envs(moto.environment()).spawn();
+    let peak = Cell::new(0);
+    running.wait_until("its end", |running| {
+        peak.set(running.peak_memory().unwrap_or(0).max(peak.get()));
+        running.stderr().contains("run ends")
+    });
+    let receipt = running.wait();
+    let read = &receipt.assert_success().stdout_json()["read"];
+    assert!(
+        read["bytes"].as_u64() > Some(SIZE as u64 * 9 / 10),
+        "{read}"
+    );
+    let mib = peak.get() >> 20;
+    assert!((1..220).contains(&mib), "{mib} MiB at its peak");
 }

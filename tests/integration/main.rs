@@ -1,18 +1,28 @@
 //! The integration tests: one binary, so that it is linked once. They run the real program; what they stand on is in
 //! `support`, and tested here.
 
+mod at_once;
+mod charts;
 mod cloudwatch;
 mod damaged;
 mod demo;
+mod documents;
 mod errors;
+mod events;
 mod exported;
+mod faults;
+mod gallery;
 mod interrupted;
+mod killed;
+mod old_script;
 mod plan_init;
 mod progress;
 mod query;
 mod sql;
 mod staging;
 mod support;
+mod tables;
+mod verify;
 mod windows;
 mod zones;
 

@@ -151,7 +151,6 @@ fn init_writes_a_job_and_prints_its_policies() {
     for action in [
         "logs:CreateExportTask",
         "logs:DescribeExportTasks",
-        "logs:CancelExportTask",
         "logs:DescribeLogGroups",
         "s3:GetObject",
         "s3:PutObject",
@@ -173,6 +172,62 @@ fn init_writes_a_job_and_prints_its_policies() {
         .assert_code(2)
         .stderr_contains("jobs/checkout.toml");
     assert_eq!(dir.read("jobs/checkout.toml"), before);
+}
+
+#[test]
+fn init_lists_the_permissions_of_what_the_job_does_in_its_partition() {
+    let own = |via: &str, verify: &str, region: &str| {
+        let dir = Dir::new();
+        let finished = init(
+            &dir,
+            &["--via", via, "--verify", verify, "--region", region],
+        );
+        let job: toml::Table = dir.read_text("checkout.toml").parse().expect("it is TOML");
+        assert_eq!(job["source"]["via"].as_str(), Some(via));
+        assert_eq!(job["source"]["verify"].as_str(), Some(verify));
+        documents(&finished.assert_success().stdout)
+    };
+    let allows = |role: &Value, action: &str, resource: &str| {
+        let statements = role["Statement"].as_array().expect("a list");
+        statements.iter().any(|statement| {
+            let actions = statement["Action"].as_array().expect("a list");
+            actions.contains(&json!(action)) && statement["Resource"] == resource
+        })
+    };
+    let policies = own("events", "insights", "cn-north-1");
+    let [role] = &policies[..] else {
+        panic!("without export tasks the bucket needs no policy: {policies:?}")
+    };
+    let groups = "arn:aws-cn:logs:cn-north-1:ACCOUNT:log-group:/aws/lambda/checkout-*";
+    assert!(allows(role, "logs:FilterLogEvents", groups), "{role}");
+    assert!(allows(role, "logs:StartQuery", groups), "{role}");
+    assert!(allows(role, "logs:GetQueryResults", "*"), "{role}");
+    assert!(!role.to_string().contains("ExportTask"), "{role}");
+    assert!(!role.to_string().contains("arn:aws:"), "{role}");
+
+    let policies = own("auto", "metrics", "us-gov-west-1");
+    let [bucket, role] = &policies[..] else {
+        panic!("{policies:?}")
+    };
+    let groups = "arn:aws-us-gov:logs:us-gov-west-1:ACCOUNT:log-group:/aws/lambda/checkout-*";
+    assert!(allows(role, "logs:FilterLogEvents", groups), "{role}");
+    assert!(allows(role, "logs:CreateExportTask", groups), "{role}");
+    assert!(allows(role, "cloudwatch:GetMetricData", "*"), "{role}");
+    assert!(!role.to_string().contains("Query"), "{role}");
+    assert_eq!(
+        bucket["Statement"][0]["Resource"],
+        "arn:aws-us-gov:s3:::acme-logs"
+    );
+
+    let policies = own("export-task", "off", "cn-northwest-1");
+    assert_eq!(
+        policies[0]["Statement"][0]["Principal"],
+        json!({"Service": "logs.cn-northwest-1.amazonaws.com.cn"})
+    );
+    let staging = "arn:aws-cn:s3:::acme-logs/exports/*";
+    assert!(allows(&policies[1], "s3:DeleteObject", staging));
+    let role = policies[1].to_string();
+    assert!(!role.contains("FilterLogEvents") && !role.contains("GetMetricData"));
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn a_person_sees_words() {
     let shown = at_terminal(&night, &["run", JOB, "--window", DAY]);
     shown
         .assert_success()
-        .stdout_contains("hourly_count: 1 events")
+        .stdout_contains("hourly_count: 1 event\r\n")
         .stdout_contains("out/night/runs/2025-03-03.json")
         .stdout_contains("logtally query night.toml");
     assert!(!shown.stdout.contains("\"level\""), "{shown}");

@@ -1,4 +1,4 @@
-//! Numbers of the axes: round ticks, which points get a label, thousands separators.
+//! Numbers of the axes: round ticks, which slots get a label, thousands separators, units.
 
 /// The largest magnitude that is drawn: beyond it the arithmetic of an axis overflows.
 pub const LARGEST: f64 = 1e300;
@@ -6,7 +6,7 @@ pub const LARGEST: f64 = 1e300;
 const SMALLEST: f64 = 1e-300;
 
 /// More gridlines than this are noise at the size of a thumbnail.
-const MOST_INTERVALS: f64 = 5.0;
+pub const MOST_INTERVALS: i32 = 5;
 
 /// Beyond these, figures are written with an exponent.
 const MOST_FIGURES: f64 = 1e15;
@@ -23,9 +23,15 @@ pub struct ValueAxis {
 impl ValueAxis {
     /// An axis for these finite values. Whole values get whole ticks.
     pub fn new(values: &[f64]) -> Self {
+        Self::with_intervals(values, MOST_INTERVALS)
+    }
+
+    /// The same of few ticks, for a low plot: about so many intervals at the most.
+    pub fn with_intervals(values: &[f64], most: i32) -> Self {
+        let most = f64::from(most.clamp(1, MOST_INTERVALS));
         let low = values.iter().copied().fold(0.0, f64::min);
         let high = values.iter().copied().fold(0.0, f64::max);
-        let range = high / MOST_INTERVALS - low / MOST_INTERVALS;
+        let range = high / most - low / most;
         if range < SMALLEST {
             return Self {
                 ticks: vec![0.0, 1.0],
@@ -56,16 +62,13 @@ impl ValueAxis {
         format_number(tick, self.decimals)
     }
 
-    /// The text of a value: whole as it is, else one decimal more than the ticks have.
+    /// The text of a value: whole as it is and where a decimal says little, else one decimal more than the ticks have.
     pub fn value_label(&self, value: f64) -> String {
-        format_number(
-            value,
-            if value.fract() == 0.0 {
-                0
-            } else {
-                self.decimals + 1
-            },
-        )
+        let decimals = match value.fract() == 0.0 || value.abs() >= 1000.0 {
+            true => 0,
+            false => self.decimals + 1,
+        };
+        format_number(value, decimals)
     }
 }
 
@@ -130,13 +133,42 @@ fn grouped(figures: &str) -> String {
     grouped + fraction
 }
 
+/// The text of a value in its unit: `250 ms`, `12%`.
+pub fn with_unit(number: &str, unit: &str) -> String {
+    match unit {
+        "" => number.to_owned(),
+        "%" => format!("{number}%"),
+        _ => format!("{number} {unit}"),
+    }
+}
+
+/// The number in a few characters: `950`, `1.2k`, `34M`; the shortest that is right to two figures.
+pub fn short_number(value: f64) -> String {
+    let magnitude = value.abs();
+    for (power, suffix) in [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] {
+        if magnitude >= 0.9995 * power {
+            let share = value / power;
+            // From 10 on, a decimal would be a third figure.
+            let decimals = usize::from(share.abs() < 9.95);
+            return format!("{}{suffix}", format_number(share, decimals));
+        }
+    }
+    let decimals = match magnitude {
+        _ if value.fract() == 0.0 => 0,
+        10.0.. => 0,
+        1.0.. => 1,
+        _ => 2,
+    };
+    format_number(value, decimals)
+}
+
 /// Parts and multiples of a day in hours, and of an hour in minutes: with one of these as the distance of the labels,
 /// those of a week by hours fall on the same hours of each day.
 const CLOCK_STEPS: [usize; 16] = [
     1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 120, 180, 240, 360, 720, 1440,
 ];
 
-/// Every how many points there is room for a label, when each may take up to `label` and the points share `room`.
+/// Every how many slots there is room for a label, when each may take up to `label` and the slots share `room`.
 pub fn label_step(points: usize, label: i32, room: i32) -> usize {
     let fitting = (room / label.max(1)).max(1) as usize;
     let least = points.div_ceil(fitting);
@@ -158,6 +190,31 @@ mod tests {
             .iter()
             .map(|&tick| axis.tick_label(tick))
             .collect()
+    }
+
+    #[test]
+    fn numbers_are_short_in_a_cell() {
+        let texts = [
+            0.0,
+            7.0,
+            999.0,
+            999.6,
+            1_234.0,
+            12_345.0,
+            9_960_000.0,
+            0.256,
+            1.26,
+            -1500.0,
+        ]
+        .map(short_number);
+        assert_eq!(
+            texts,
+            [
+                "0", "7", "999", "1.0k", "1.2k", "12k", "10M", "0.26", "1.3", "−1.5k"
+            ]
+        );
+        assert_eq!(with_unit("7", "ms"), "7 ms");
+        assert_eq!(with_unit("7", "%"), "7%");
     }
 
     #[test]
@@ -200,7 +257,7 @@ mod tests {
         assert_eq!(format_number(2.5e-9, 10), "2.5e-9");
         assert_eq!(ValueAxis::new(&[12_000.0]).value_label(11_987.0), "11,987");
         assert_eq!(ValueAxis::new(&[0.42]).value_label(0.4213), "0.42");
-        assert_eq!(ValueAxis::new(&[1234.567]).value_label(1234.567), "1,234.6");
+        assert_eq!(ValueAxis::new(&[1234.567]).value_label(1234.567), "1,235");
     }
 
     #[test]

@@ -12,7 +12,6 @@ use plotters_backend::{
 use png::{BitDepth, ColorType, Compression, Encoder, EncodingError, Filter};
 
 use super::font::PlacedText;
-use super::{HEIGHT, WIDTH};
 
 const CHANNELS: usize = 3;
 
@@ -27,10 +26,11 @@ pub type AreaResult = Result<(), DrawingAreaErrorKind<BitmapError>>;
 
 /// The RGB pixels of what is drawn, row by row.
 pub fn render(
+    (width, height): (u32, u32),
     draw: impl FnOnce(&DrawingArea<Bitmap<'_>, Shift>) -> AreaResult,
 ) -> Result<Vec<u8>, DrawingAreaErrorKind<BitmapError>> {
-    let mut pixels = vec![0xff; WIDTH as usize * HEIGHT as usize * CHANNELS];
-    let area = Bitmap(BitMapBackend::with_buffer(&mut pixels, (WIDTH, HEIGHT))).into_drawing_area();
+    let mut pixels = vec![0xff; width as usize * height as usize * CHANNELS];
+    let area = Bitmap(BitMapBackend::with_buffer(&mut pixels, (width, height))).into_drawing_area();
     draw(&area)?;
     area.present()?;
     drop(area);
@@ -38,9 +38,13 @@ pub fn render(
 }
 
 /// A PNG of the pixels, with the title in an `iTXt` chunk.
-pub fn encode(pixels: &[u8], title: &str) -> Result<Vec<u8>, EncodingError> {
+pub fn encode(
+    pixels: &[u8],
+    (width, height): (u32, u32),
+    title: &str,
+) -> Result<Vec<u8>, EncodingError> {
     let mut png = Vec::new();
-    let mut encoder = Encoder::new(&mut png, WIDTH, HEIGHT);
+    let mut encoder = Encoder::new(&mut png, width, height);
     encoder.set_color(ColorType::Rgb);
     encoder.set_depth(BitDepth::Eight);
     encoder.set_compression(Compression::High);
@@ -93,6 +97,34 @@ impl Bitmap<'_> {
                 let coverage =
                     (radius + 0.5 - distance(f64::from(column) + 0.5, y)).clamp(0.0, 1.0);
                 self.cover((column, row), color, coverage)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What lies inside the polygon by the even-odd rule, smooth at its left and right edges.
+    ///
+    /// plotters fills whole pixels, and not always those at the corners.
+    fn fill(&mut self, corners: &[(f64, f64)], color: BackendColor) -> Drawn {
+        let rows = corners.iter().map(|corner| corner.1);
+        let top = rows.clone().fold(f64::INFINITY, f64::min).floor() as i32;
+        let bottom = rows.fold(f64::NEG_INFINITY, f64::max).ceil() as i32;
+        for row in top..bottom {
+            let y = f64::from(row) + 0.5;
+            let mut crossings: Vec<f64> = corners
+                .iter()
+                .zip(corners.iter().cycle().skip(1))
+                .filter(|(from, to)| (from.1 <= y) != (to.1 <= y))
+                .map(|(from, to)| from.0 + (to.0 - from.0) * (y - from.1) / (to.1 - from.1))
+                .collect();
+            crossings.sort_by(f64::total_cmp);
+            for span in crossings.chunks_exact(2) {
+                let (left, right) = (span[0], span[1]);
+                for column in left.floor() as i32..right.ceil() as i32 {
+                    let start = f64::from(column);
+                    let coverage = right.min(start + 1.0) - left.max(start);
+                    self.cover((column, row), color, coverage)?;
+                }
             }
         }
         Ok(())
@@ -173,6 +205,18 @@ impl DrawingBackend for Bitmap<'_> {
             .try_for_each(|ends| self.draw_line(ends[0], ends[1], style))
     }
 
+    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        path: I,
+        style: &S,
+    ) -> Drawn {
+        let corners: Vec<(f64, f64)> = path
+            .into_iter()
+            .map(|(x, y)| (f64::from(x), f64::from(y)))
+            .collect();
+        self.fill(&corners, style.color())
+    }
+
     fn draw_circle<S: BackendStyle>(
         &mut self,
         center: BackendCoord,
@@ -210,14 +254,14 @@ impl DrawingBackend for Bitmap<'_> {
 
 #[cfg(test)]
 mod tests {
-    use plotters::element::{Circle, PathElement, Rectangle};
+    use plotters::element::{Circle, PathElement, Polygon, Rectangle};
     use plotters::style::{BLACK, Color, ShapeStyle};
 
     use super::*;
 
     /// How much ink is on the picture, in pixels.
     fn ink(draw: impl FnOnce(&DrawingArea<Bitmap<'_>, Shift>) -> AreaResult) -> f64 {
-        let pixels = render(draw).expect("drawing in memory");
+        let pixels = render((1600, 900), draw).expect("drawing in memory");
         pixels
             .chunks_exact(CHANNELS)
             .map(|pixel| f64::from(0xff - pixel[0]) / 255.0)
@@ -236,6 +280,9 @@ mod tests {
         assert_eq!(rectangle, 200.0);
         let disc = ink(|area| area.draw(&Circle::new((50, 50), 10, BLACK.filled())));
         assert!((disc - 314.0).abs() < 4.0, "{disc}");
+        let corners = [(10, 10), (110, 10), (110, 60), (60, 110)];
+        let polygon = ink(|area| area.draw(&Polygon::new(corners.to_vec(), BLACK.filled())));
+        assert!((polygon - 6250.0).abs() < 70.0, "{polygon}");
         for end in [
             (400, 100),
             (100, 400),

@@ -1,59 +1,201 @@
-//! Sizes and colours: everything to change for another look.
+//! Sizes: everything to change for another look. Colours are in [`palette`](super::palette).
 //!
-//! Lengths are in pixels, chosen to be legible when 1600 pixels are shown as 600.
+//! Lengths are those of a chart of 1600×900 pixels, chosen to be legible when it is shown 600 pixels wide; [`Style::px`]
+//! turns them into the pixels of a chart of another size.
 
 use plotters::style::{FontStyle, RGBColor};
 
+use super::Look;
 use super::font::face;
-
-pub const WIDTH: i32 = super::WIDTH as i32;
-pub const HEIGHT: i32 = super::HEIGHT as i32;
+use super::palette::Palette;
 
 pub const MARGIN_X: i32 = 60;
 pub const MARGIN_TOP: i32 = 48;
 pub const MARGIN_BOTTOM: i32 = 38;
-pub const TEXT_WIDTH: i32 = WIDTH - 2 * MARGIN_X;
 /// Between the blocks: heading, plot, footer.
 pub const BLOCK_GAP: i32 = 28;
 /// Between what belongs together: title and subtitle, axis and its labels.
 pub const GAP: i32 = 16;
 
-pub const BACKGROUND: RGBColor = RGBColor(0xff, 0xff, 0xff);
-pub const ACCENT: RGBColor = RGBColor(0x2f, 0x6d, 0xb5);
-pub const INK: RGBColor = RGBColor(0x11, 0x18, 0x27);
-pub const INK_SOFT: RGBColor = RGBColor(0x37, 0x41, 0x51);
-pub const INK_FAINT: RGBColor = RGBColor(0x6b, 0x72, 0x80);
-pub const RULE: RGBColor = RGBColor(0xe2, 0xe5, 0xea);
-pub const AXIS: RGBColor = RGBColor(0x9c, 0xa3, 0xaf);
-pub const HATCH: RGBColor = RGBColor(0xc2, 0xc8, 0xd2);
-pub const HATCH_BACKGROUND: RGBColor = RGBColor(0xf6, 0xf7, 0xf9);
+/// A title takes the first of its sizes at which it fits on one line.
+pub const TITLE_SIZES: [i32; 3] = [48, 42, 36];
+/// The labels of the slots take the first size at which each has its label.
+pub const TICK_SIZES: [i32; 3] = [28, 25, 22];
+
+pub const GRID_LINE: i32 = 1;
+pub const AXIS_LINE: i32 = 2;
+pub const TICK_LENGTH: i32 = 8;
+/// Between the labels of neighbouring slots.
+pub const TICK_LABEL_GAP: i32 = 10;
+/// Between labels that stand for several slots each.
+pub const SPARSE_LABEL_GAP: i32 = 26;
+/// A slot's label longer than this, and than its slot, is cut.
+pub const LONGEST_TICK_LABEL: i32 = 220;
+/// So are the names of series in the legend and at the lines, and those of a heatmap's rows.
+pub const LONGEST_NAME: i32 = 400;
+
+/// A zero is a hairline on the axis; whatever is not zero stands clearly higher.
+pub const ZERO_HEIGHT: i32 = 3;
+pub const SMALLEST_HEIGHT: i32 = 7;
+/// Of a part of a bar, which needs to be seen only.
+pub const SMALLEST_PART: i32 = 5;
+/// Between the parts of a bar.
+pub const PART_GAP: i32 = 2;
+/// Bars are this share of their slot, until it gets too narrow for a gap.
+pub const BAR_SHARE: f64 = 0.74;
+pub const NARROW_SLOT: i32 = 4;
+/// A single bar need not fill the plot.
+pub const WIDEST_BAR: i32 = 160;
+/// How much of its colour a bar keeps behind the hatching that says that it may grow.
+pub const PROVISIONAL_TINT: f64 = 0.30;
+
+pub const LINE_WIDTH: i32 = 5;
+/// Where there are many, lines are thinner.
+pub const THIN_LINE_WIDTH: i32 = 4;
+pub const MARKER_RADIUS: i32 = 7;
+/// The ring of background around a marker or the line of the earlier window.
+pub const RING: i32 = 3;
+/// With less distance markers would hide the line.
+pub const MARKER_SLOT: i32 = 18;
+/// The line that the marks are held against.
+pub const EARLIER_WIDTH: i32 = 3;
+
+/// Between the peak and its label.
+pub const PEAK_GAP: i32 = 12;
+
+pub const HATCH_GAP: i32 = 12;
+pub const HATCH_WIDTH: i32 = 2;
+/// The legend's samples.
+pub const SAMPLE_WIDTH: i32 = 36;
+pub const SAMPLE_HEIGHT: i32 = 22;
+pub const LEGEND_GAP: i32 = 34;
+pub const MOST_LEGEND_ROWS: usize = 3;
+
+/// Between the cells of a heatmap.
+pub const CELL_GAP: i32 = 3;
+/// A heatmap of few rows need not fill the plot.
+pub const TALLEST_CELL: i32 = 200;
+/// The legend's scale of colours.
+pub const HEAT_SCALE_WIDTH: i32 = 240;
+
+/// Below this share of a full chart's size, texts would be too small to read.
+const LEAST_UNIT: f64 = 0.5;
+
+/// A chart that is lower than this has no title of its x axis, and one line of footer.
+const LEAST_FULL_HEIGHT: u32 = 340;
+
+/// A chart's sizes in its pixels, and its colours.
+pub struct Style {
+    pub width: i32,
+    pub height: i32,
+    pub palette: &'static Palette,
+    /// Whether there is no room for what can be done without.
+    pub is_low: bool,
+    /// Pixels for each unit of the lengths above.
+    unit: f64,
+}
+
+impl Style {
+    pub fn new(look: &Look) -> Self {
+        let (width, height) = look.pixels();
+        let share = (f64::from(look.width) / 1600.0).min(f64::from(look.height) / 900.0);
+        Self {
+            width: width as i32,
+            height: height as i32,
+            palette: Palette::of(look.theme),
+            is_low: look.height < LEAST_FULL_HEIGHT,
+            unit: share.max(LEAST_UNIT) * look.scale,
+        }
+    }
+
+    /// A length in pixels, at least one.
+    pub fn px(&self, length: i32) -> i32 {
+        ((f64::from(length) * self.unit).round() as i32).max(1)
+    }
+
+    /// The room between the margins.
+    pub fn text_width(&self) -> i32 {
+        self.width - 2 * self.px(MARGIN_X)
+    }
+
+    fn regular(&self, size: i32, color: RGBColor) -> Type {
+        Type {
+            size: self.px(size),
+            style: FontStyle::Normal,
+            color,
+        }
+    }
+
+    fn bold(&self, size: i32, color: RGBColor) -> Type {
+        Type {
+            style: FontStyle::Bold,
+            ..self.regular(size, color)
+        }
+    }
+
+    pub fn titles(&self) -> [Type; 3] {
+        TITLE_SIZES.map(|size| self.bold(size, self.palette.ink))
+    }
+
+    pub fn subtitle(&self) -> Type {
+        self.regular(32, self.palette.ink_soft)
+    }
+
+    pub fn badge(&self) -> Type {
+        self.bold(25, self.palette.badge)
+    }
+
+    pub fn axis_title(&self) -> Type {
+        self.regular(26, self.palette.ink_faint)
+    }
+
+    pub fn legend(&self) -> Type {
+        self.regular(26, self.palette.ink_soft)
+    }
+
+    pub fn ticks(&self) -> [Type; 3] {
+        TICK_SIZES.map(|size| self.regular(size, self.palette.ink_soft))
+    }
+
+    pub fn tick(&self) -> Type {
+        self.regular(TICK_SIZES[0], self.palette.ink_soft)
+    }
+
+    pub fn group(&self) -> Type {
+        self.regular(24, self.palette.ink_faint)
+    }
+
+    pub fn note(&self) -> Type {
+        self.regular(23, self.palette.badge)
+    }
+
+    pub fn peak(&self) -> Type {
+        self.bold(30, self.palette.ink)
+    }
+
+    pub fn name(&self, color: RGBColor) -> Type {
+        self.bold(25, color)
+    }
+
+    pub fn message(&self) -> Type {
+        self.bold(56, self.palette.ink_faint)
+    }
+
+    pub fn footer(&self) -> Type {
+        self.regular(23, self.palette.ink_faint)
+    }
+}
 
 /// How a text is set.
 #[derive(Clone, Copy)]
 pub struct Type {
-    /// Height of the em square.
+    /// Height of the em square in pixels.
     pub size: i32,
     pub style: FontStyle,
     pub color: RGBColor,
 }
 
 impl Type {
-    const fn regular(size: i32, color: RGBColor) -> Self {
-        Self {
-            size,
-            style: FontStyle::Normal,
-            color,
-        }
-    }
-
-    const fn bold(size: i32, color: RGBColor) -> Self {
-        Self {
-            size,
-            style: FontStyle::Bold,
-            color,
-        }
-    }
-
     /// How much room the text takes from left to right.
     pub fn width(self, text: &str) -> i32 {
         face(self.style).width(text, f64::from(self.size)).ceil() as i32
@@ -71,50 +213,9 @@ impl Type {
             _ => self.line_height() * (lines as i32 - 1) + self.size,
         }
     }
+
+    /// The same in another colour.
+    pub fn colored(self, color: RGBColor) -> Self {
+        Self { color, ..self }
+    }
 }
-
-/// A title takes the first of its sizes at which it fits on one line.
-pub const TITLE_SIZES: [i32; 3] = [48, 42, 36];
-pub const TITLE: Type = Type::bold(TITLE_SIZES[0], INK);
-pub const SUBTITLE: Type = Type::regular(32, INK_SOFT);
-pub const AXIS_TITLE: Type = Type::regular(26, INK_FAINT);
-/// The labels of the points take the first size at which each has its label.
-pub const TICK_SIZES: [i32; 3] = [28, 25, 22];
-pub const TICK: Type = Type::regular(TICK_SIZES[0], INK_SOFT);
-pub const PEAK: Type = Type::bold(30, INK);
-pub const MESSAGE: Type = Type::bold(56, INK_FAINT);
-pub const FOOTER: Type = Type::regular(23, INK_FAINT);
-
-pub const GRID_LINE: i32 = 1;
-pub const AXIS_LINE: i32 = 2;
-pub const TICK_LENGTH: i32 = 8;
-/// Between the labels of neighbouring points.
-pub const TICK_LABEL_GAP: i32 = 10;
-/// A point's label longer than this, and than its slot, is cut.
-pub const LONGEST_TICK_LABEL: i32 = 220;
-
-/// A zero is a hairline on the axis; whatever is not zero stands clearly higher.
-pub const ZERO_HEIGHT: i32 = 3;
-pub const SMALLEST_HEIGHT: i32 = 7;
-/// Bars are this share of their slot, until it gets too narrow for a gap.
-pub const BAR_SHARE: f64 = 0.74;
-pub const NARROW_SLOT: f64 = 4.0;
-/// A single bar need not fill the plot.
-pub const WIDEST_BAR: i32 = 160;
-
-pub const LINE_WIDTH: u32 = 5;
-pub const MARKER_RADIUS: i32 = 7;
-/// The ring of background around a marker.
-pub const RING: i32 = 3;
-/// With less distance markers would hide the line.
-pub const MARKER_SLOT: f64 = 18.0;
-
-/// Between the peak and its label.
-pub const PEAK_GAP: i32 = 12;
-/// Between the peak and the top of the plot.
-pub const PEAK_LABEL_ROOM: i32 = PEAK_GAP + PEAK.size;
-
-pub const HATCH_GAP: i32 = 12;
-pub const HATCH_WIDTH: u32 = 2;
-/// The width of the legend's sample.
-pub const LEGEND_SAMPLE: i32 = 36;

@@ -12,13 +12,14 @@ use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind,
 };
 
+use super::Look;
 use super::font::PlacedText;
-use super::{HEIGHT, WIDTH};
 
 /// A plotters backend that appends an element for each shape.
 #[derive(Debug)]
 pub struct Svg<'a> {
     elements: &'a mut String,
+    size: (u32, u32),
 }
 
 type Drawn = Result<(), DrawingErrorKind<Infallible>>;
@@ -26,8 +27,9 @@ type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 /// What the drawing returns.
 pub type AreaResult = Result<(), DrawingAreaErrorKind<Infallible>>;
 
-/// The document of what is drawn.
+/// The document of what is drawn: in the look's pixels, shown in its width and height.
 pub fn render(
+    look: &Look,
     title: &str,
     description: &str,
     draw: impl FnOnce(&DrawingArea<Svg<'_>, Shift>) -> AreaResult,
@@ -35,12 +37,15 @@ pub fn render(
     let mut elements = String::new();
     let area = Svg {
         elements: &mut elements,
+        size: look.pixels(),
     }
     .into_drawing_area();
     draw(&area)?;
     drop(area);
+    let (width, height) = look.pixels();
     let mut document = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n",
+        look.width, look.height
     );
     for (name, text) in [("title", title), ("desc", description)] {
         if !text.is_empty() {
@@ -88,7 +93,7 @@ impl DrawingBackend for Svg<'_> {
     type ErrorType = Infallible;
 
     fn get_size(&self) -> (u32, u32) {
-        (WIDTH, HEIGHT)
+        self.size
     }
 
     fn ensure_prepared(&mut self) -> Drawn {

@@ -94,11 +94,11 @@ impl Lines {
     }
 
     /// The text in one line at the first of the descending sizes at which it fits, else in two at the last.
-    pub fn fit(text: &str, font: Type, sizes: &[i32], room: i32) -> Self {
-        let mut fonts = sizes.iter().map(|&size| Type { size, ..font });
-        match fonts.clone().find(|font| font.width(text) <= room) {
+    pub fn fit<const N: usize>(text: &str, fonts: [Type; N], room: i32) -> Self {
+        const { assert!(N > 0) };
+        match fonts.into_iter().find(|font| font.width(text) <= room) {
             Some(fitting) => Self::wrap(text, fitting, room, 1),
-            None => Self::wrap(text, fonts.next_back().unwrap_or(font), room, 2),
+            None => Self::wrap(text, fonts[N - 1], room, 2),
         }
     }
 
@@ -152,8 +152,20 @@ fn longest_prefix(text: &str, font: Type, room: i32) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::style::{FOOTER, TITLE};
+    use plotters::style::{BLACK, FontStyle};
+
     use super::*;
+
+    const FOOTER: Type = Type {
+        size: 23,
+        style: FontStyle::Normal,
+        color: BLACK,
+    };
+    const TITLE: Type = Type {
+        size: 48,
+        style: FontStyle::Bold,
+        color: BLACK,
+    };
 
     #[test]
     fn normalizes() {
@@ -212,7 +224,7 @@ mod tests {
         let text = "checkout · 2026-11-21";
         let width = |size| Type { size, ..TITLE }.width(text);
         let fit = |room| {
-            let fitted = Lines::fit(text, TITLE, &[40, 30], room);
+            let fitted = Lines::fit(text, [40, 30].map(|size| Type { size, ..TITLE }), room);
             (fitted.font.size, fitted.lines.join("|"))
         };
         assert_eq!(fit(width(40)), (40, text.to_owned()));

@@ -15,10 +15,10 @@ use super::json::{Members, Value};
 use super::message::trace_root;
 use super::text_column::TextColumn;
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanBufferBuilder, PrimitiveArray, StringViewArray,
-    StructArray,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, PrimitiveArray,
+    StringViewArray, StructArray,
 };
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Field, Fields, Float64Type, Int64Type};
 use arrow::error::ArrowError;
 use memchr::{memchr2_iter, memmem};
@@ -71,12 +71,19 @@ impl<'a> Report<'a> {
     /// Reads a message, if it is a report.
     #[inline]
     pub fn parse(message: &'a str) -> Option<Self> {
-        let message = message.trim_ascii_start();
-        match message.as_bytes().first()? {
-            b'R' => message.strip_prefix(TEXT_REPORT).map(Self::of_text),
-            // Nearly all JSON is not a report: looking for the word costs far less than walking over the members.
-            b'{' if FIND_JSON_REPORT.find(message.as_bytes()).is_some() => Self::of_json(message),
-            _ => None,
+        match Form::of(message)? {
+            Form::Text(text) => Some(Self::of_text(text)),
+            Form::Json(message) => Self::of_json(message),
+        }
+    }
+
+    /// Whether [`parse`](Self::parse) would answer anything.
+    #[inline]
+    pub fn is_report(message: &str) -> bool {
+        match Form::of(message) {
+            Some(Form::Text(_)) => true,
+            Some(Form::Json(message)) => Report::of_json(message).is_some(),
+            None => false,
         }
     }
 
@@ -152,6 +159,29 @@ impl<'a> Report<'a> {
                 "restoreDurationMs" => self.restore_ms = decimal(number),
                 _ => {}
             }
+        }
+    }
+}
+
+/// What a message that looks like a report has to be read as.
+enum Form<'a> {
+    /// From the request id on.
+    Text(&'a str),
+    /// An object that may be a report: the word is somewhere in it.
+    Json(&'a str),
+}
+
+impl<'a> Form<'a> {
+    #[inline]
+    fn of(message: &'a str) -> Option<Self> {
+        let message = message.trim_ascii_start();
+        match message.as_bytes().first()? {
+            b'R' => message.strip_prefix(TEXT_REPORT).map(Self::Text),
+            // Nearly all JSON is not a report: looking for the word costs far less than walking over the members.
+            b'{' if FIND_JSON_REPORT.find(message.as_bytes()).is_some() => {
+                Some(Self::Json(message))
+            }
+            _ => None,
         }
     }
 }
@@ -235,6 +265,14 @@ pub(super) fn reports(messages: &StringViewArray) -> Result<ArrayRef, ArrowError
         columns,
         Some(nulls),
     )?))
+}
+
+/// Whether each message is a report; NULL for NULL.
+pub(super) fn are_reports(messages: &StringViewArray) -> ArrayRef {
+    let are = BooleanBuffer::collect_bool(messages.len(), |row| {
+        messages.is_valid(row) && Report::is_report(messages.value(row))
+    });
+    Arc::new(BooleanArray::new(are, messages.logical_nulls()))
 }
 
 /// A column of numbers, NULL but for the rows that are set.

@@ -13,7 +13,7 @@ use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -26,6 +26,7 @@ enum Question {
     RequestId,
     TraceId,
     LambdaReport,
+    IsLambdaReport,
 }
 
 /// `level(message)`, `log_type(message)`, `request_id(message)`, `trace_id(message)` as Utf8View, and
@@ -49,10 +50,22 @@ impl OfMessage {
             Question::TraceId,
             Question::LambdaReport,
         ]
-        .map(|question| OfMessage {
+        .map(Self::new)
+    }
+
+    fn new(question: Question) -> Self {
+        OfMessage {
             question,
             signature: Signature::user_defined(Volatility::Immutable),
-        })
+        }
+    }
+
+    /// The function that only tells whether this one has an answer, where that is cheaper to find out.
+    pub(super) fn whether_there(&self) -> Option<ScalarUDF> {
+        match self.question {
+            Question::LambdaReport => Some(Self::new(Question::IsLambdaReport).into()),
+            _ => None,
+        }
     }
 }
 
@@ -64,6 +77,7 @@ impl ScalarUDFImpl for OfMessage {
             Question::RequestId => "request_id",
             Question::TraceId => "trace_id",
             Question::LambdaReport => "lambda_report",
+            Question::IsLambdaReport => "is_lambda_report",
         }
     }
 
@@ -96,6 +110,7 @@ impl ScalarUDFImpl for OfMessage {
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match self.question {
             Question::LambdaReport => lambda::report_type(),
+            Question::IsLambdaReport => DataType::Boolean,
             _ => DataType::Utf8View,
         })
     }
@@ -112,6 +127,7 @@ impl ScalarUDFImpl for OfMessage {
                 Question::RequestId => parts(messages, request_id),
                 Question::TraceId => parts(messages, trace_id),
                 Question::LambdaReport => lambda::reports(messages),
+                Question::IsLambdaReport => Ok(lambda::are_reports(messages)),
             };
             Ok(answers?)
         })

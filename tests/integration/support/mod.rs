@@ -2,10 +2,14 @@
 //! other people's readers, and exports in awkward shapes.
 
 pub mod cloud;
+pub mod engines;
 pub mod events;
 pub mod export;
+pub mod faults;
 pub mod job;
 pub mod moto;
+pub mod on_s3;
 pub mod parquet;
 pub mod program;
 pub mod python;
+pub mod server;

@@ -1,17 +1,16 @@
 //! A server with AWS's interfaces (moto) for one test: started on a free port, gone with the test.
 
-use std::io::{BufRead, BufReader};
+use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
-use std::{fs, io::Write};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::program::forget_aws;
+use super::program::{STATES, forget_aws};
 use super::python;
+use super::server::Server;
 
 /// The Region that the server is asked in.
 pub const REGION: &str = "ap-northeast-2";
@@ -20,11 +19,7 @@ pub const REGION: &str = "ap-northeast-2";
 const EVENTS_IN_A_PUT: usize = 10_000;
 
 /// A running server with nothing in it. Dropping it ends it, also while a test panics.
-pub struct Moto {
-    server: Child,
-    port: u16,
-    log: Arc<Mutex<String>>,
-}
+pub struct Moto(Server);
 
 impl Moto {
     /// The server that tests share whose buckets and log groups have names of their own. It ends with the process,
@@ -42,62 +37,31 @@ impl Moto {
     /// Starts a server with these environment variables too, such as those that `tools/moto_server.py` knows.
     pub fn start_with<const N: usize>(variables: [(&str, &str); N]) -> Self {
         let mut command = python::tool("moto_server.py");
-        forget_aws(&mut command);
-        let mut server = command
+        command
             // Its exports write local times, and AWS's are in UTC.
             .env("TZ", "UTC")
-            .envs(variables)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("Python starts");
-        let log = Arc::new(Mutex::new(String::new()));
-        let stderr = BufReader::new(server.stderr.take().expect("stderr is piped"));
-        let written = Arc::clone(&log);
-        let reader = thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                let mut log = written.lock().unwrap_or_else(PoisonError::into_inner);
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
-        let mut first = String::new();
-        let stdout = server.stdout.as_mut().expect("stdout is piped");
-        let announced = BufReader::new(stdout).read_line(&mut first);
-        let Some(port) = announced.ok().and_then(|_| first.trim().parse().ok()) else {
-            let _ = server.kill();
-            let _ = server.wait();
-            let _ = reader.join();
-            panic!(
-                "moto's server does not start:\n{}",
-                log.lock().unwrap_or_else(PoisonError::into_inner)
-            );
-        };
-        Self { server, port, log }
+            .envs(variables);
+        Self(Server::start(command))
     }
 
     /// `http://127.0.0.1:PORT`
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.port())
+    }
+
+    /// The port of this machine that it listens on.
+    pub fn port(&self) -> u16 {
+        self.0.port()
     }
 
     /// What a program needs in its environment to take this server for AWS.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("AWS_ENDPOINT_URL", self.endpoint()),
-            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-            ("AWS_REGION", REGION.to_owned()),
-        ]
+        environment_of(&self.endpoint())
     }
 
     /// The server's log so far: a line for each request, such as `… "GET /bucket?list-type=2 HTTP/1.1" 200 -`.
     pub fn log(&self) -> String {
-        self.log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.log()
     }
 
     /// Makes one call, named as in boto3. Panics with AWS's error if it fails.
@@ -233,8 +197,16 @@ impl Moto {
         }
     }
 
-    /// The keys of a bucket under a prefix, sorted; at most 1000.
+    /// The keys of a bucket under a prefix, sorted, without the books of runs; at most 1000.
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        self.all_keys(bucket, prefix)
+            .into_iter()
+            .filter(|key| !key.split('/').any(|segment| segment == STATES))
+            .collect()
+    }
+
+    /// The same with the books of runs.
+    pub fn all_keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
         self.list_objects(bucket, prefix)
             .iter()
             .map(|object| object["Key"].as_str().expect("a key is a text").to_owned())
@@ -290,9 +262,12 @@ impl Moto {
     }
 }
 
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
+/// What a program needs in its environment to take what listens at `endpoint` for AWS.
+pub fn environment_of(endpoint: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("AWS_REGION", REGION.to_owned()),
+    ]
 }

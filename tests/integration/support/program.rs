@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -93,14 +94,28 @@ impl Dir {
         Program {
             command,
             input: Vec::new(),
+            open_input: false,
             time_limit: TIME_LIMIT,
         }
     }
 }
 
-/// Every file below a folder, however deep: relative paths with `/`, sorted.
+/// Where runs keep their books.
+pub const STATES: &str = "_state";
+
+/// Every file below a folder, however deep: relative paths with `/`, sorted. Without the books of runs, which are no
+/// output and tell of failures too.
 pub fn files_below(folder: &Path) -> Vec<String> {
+    everything_below(folder)
+        .into_iter()
+        .filter(|path| !path.ends_with('/') && !path.split('/').any(|segment| segment == STATES))
+        .collect()
+}
+
+/// Every file below a folder, and every empty folder, with `/` at its end: relative paths, sorted.
+pub fn everything_below(folder: &Path) -> Vec<String> {
     fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) {
+        let before = found.len();
         for entry in fs::read_dir(folder).expect("a readable folder") {
             let entry = entry.expect("a readable folder");
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
@@ -110,9 +125,13 @@ pub fn files_below(folder: &Path) -> Vec<String> {
                 found.push(name);
             }
         }
+        if found.len() == before {
+            found.push(prefix.to_owned());
+        }
     }
     let mut found = Vec::new();
     walk(folder, "", &mut found);
+    found.retain(|path| !path.is_empty());
     found.sort();
     found
 }
@@ -152,10 +171,18 @@ fn inherited(prefix: &str) -> Vec<OsString> {
 pub struct Program {
     command: Command,
     input: Vec<u8>,
+    /// Whether more input may come, and never does.
+    open_input: bool,
     time_limit: Duration,
 }
 
 impl Program {
+    /// One argument more.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
@@ -182,6 +209,12 @@ impl Program {
         self
     }
 
+    /// Leaves its standard input open, so that it waits for more.
+    pub fn open_stdin(mut self) -> Self {
+        self.open_input = true;
+        self
+    }
+
     /// Kills it after this long, and fails the test.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
@@ -205,11 +238,16 @@ impl Program {
             .unwrap_or_else(|error| panic!("{command_line} does not start: {error}"));
         let mut stdin = child.stdin.take().expect("stdin is piped");
         let input = self.input;
+        let open_input = self.open_input.then(|| {
+            let stdin = stdin.as_fd().try_clone_to_owned();
+            stdin.expect("a pipe can be had twice")
+        });
         // A thread of its own, and no error: a program may end before it has read everything.
         thread::spawn(move || {
             let _ = stdin.write_all(&input);
         });
         Running {
+            _input: open_input,
             stdout: Collected::from(child.stdout.take().expect("stdout is piped")),
             stderr: Collected::from(child.stderr.take().expect("stderr is piped")),
             deadline: Instant::now() + self.time_limit,
@@ -222,6 +260,8 @@ impl Program {
 /// A program that runs in the background; killed when dropped.
 pub struct Running {
     child: Child,
+    /// Held so that it stays open.
+    _input: Option<OwnedFd>,
     stdout: Collected,
     stderr: Collected,
     deadline: Instant,
@@ -248,6 +288,28 @@ impl Running {
             .try_wait()
             .expect("a child can be waited for")
             .is_none()
+    }
+
+    /// The most memory that it had at any time so far, in bytes; none where it has ended, or the system does not tell.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let peak = self.status("VmHWM:")?;
+        let kib: u64 = peak.strip_suffix(" kB")?.parse().ok()?;
+        Some(kib * 1024)
+    }
+
+    /// Whether it has asked the system to be told of SIGINT and SIGTERM.
+    pub fn listens_to_signals(&self) -> bool {
+        const BOTH: u64 = 1 << (2 - 1) | 1 << (15 - 1);
+        self.status("SigCgt:")
+            .and_then(|caught| u64::from_str_radix(&caught, 16).ok())
+            .is_some_and(|caught| caught & BOTH == BOTH)
+    }
+
+    /// A line of what Linux tells of the process.
+    fn status(&self, name: &str) -> Option<String> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(value.trim().to_owned())
     }
 
     /// What it has written to stderr so far.

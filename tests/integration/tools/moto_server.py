@@ -3,6 +3,9 @@
 The last point is what makes it end with its test, however that ends: a killed process closes its pipes too.
 The access log goes to standard error.
 
+CloudWatch's metrics are also to be had in the protocol that AWS's SDK for Rust speaks (Smithy RPC v2 in CBOR), and
+Insights queries that count events by hour answer that count; moto knows JSON only, and answers the events.
+
 Two things of CloudWatch Logs that moto has not, as a test asks for them in the environment:
 
 GROUP_AGE_DAYS       how old a log group is when it is made, 30 unless told otherwise: events are put with times of
@@ -11,12 +14,19 @@ EXPORT_TASK_SECONDS  how long an export task is PENDING and then RUNNING, half o
                      objects are there; 0 unless told otherwise
 """
 
+import collections
 import datetime as dt
+import io
+import json
 import os
+import re
+import struct
 import sys
 import time
 
+from botocore.parsers import BaseCBORParser
 from moto.logs import models as logs
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import ThreadedMotoServer
 
 GROUP_AGE = dt.timedelta(days=float(os.environ.get("GROUP_AGE_DAYS", "30")))
@@ -27,6 +37,8 @@ EXPORT_TASK_SECONDS = float(os.environ.get("EXPORT_TASK_SECONDS", "0"))
 make_group = logs.LogGroup.__init__
 export = logs.LogsBackend.create_export_task
 describe = logs.LogsBackend.describe_export_tasks
+execute_query = logs.execute_query
+serve = DomainDispatcherApplication.__call__
 
 
 def make_aged_group(group, *arguments, **named):
@@ -71,8 +83,71 @@ def advance(backend, task):
     task.status = backend.export_tasks.pop(done).status
 
 
+def count_by_hour(log_groups, query, start_time, end_time):
+    """What `… | stats count(*) as events by bin(1h)` answers, with the filters by time and stream that logtally uses."""
+    if not query.endswith("stats count(*) as events by bin(1h)"):
+        return execute_query(log_groups, query, start_time, end_time)
+    first = int(re.search(r"toMillis\(@timestamp\) >= (\d+)", query)[1])
+    end = int(re.search(r"toMillis\(@timestamp\) < (\d+)", query)[1])
+    stream = re.search(r"@logStream like /((?:\\.|[^/])*)/", query)
+    hours = collections.Counter(
+        event.timestamp // 3_600_000 * 3_600
+        for group in log_groups
+        for log_stream in group.streams.values()
+        if not stream or re.search(stream[1], log_stream.log_stream_name)
+        for event in log_stream.events
+        if max(first, start_time * 1000) <= event.timestamp < min(end, end_time * 1000 + 1)
+    )
+    at = lambda hour: dt.datetime.fromtimestamp(hour, dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S.000")
+    return [{"bin(1h)": at(hour), "events": count} for hour, count in hours.items()]
+
+
+def serve_cbor_too(application, environ, start_response):
+    """Hands a request in CBOR on as one in JSON, and the answer back in CBOR."""
+    called = re.fullmatch(r"/service/(\w+)/operation/(\w+)", environ["PATH_INFO"])
+    if not called:
+        return serve(application, environ, start_response)
+    parser = BaseCBORParser()
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    request = parser.parse_data_item(parser.get_peekable_stream_from_bytes(body))
+    body = json.dumps(request, default=lambda time: time.timestamp()).encode()
+    environ |= {
+        "PATH_INFO": "/",
+        "RAW_URI": "/",
+        "REQUEST_URI": "/",
+        "CONTENT_TYPE": "application/x-amz-json-1.0",
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_X_AMZ_TARGET": ".".join(called.groups()),
+        "wsgi.input": io.BytesIO(body),
+    }
+    answered = []
+    answer = b"".join(serve(application, environ, lambda *status: answered.append(status)))
+    answer = cbor(json.loads(answer))
+    headers = [("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"), ("Content-Length", str(len(answer)))]
+    start_response(answered[0][0], headers)
+    return [answer]
+
+
+def cbor(value, is_time=False):
+    def head(kind, number):
+        return struct.pack(">BQ", kind << 5 | 27, number)
+
+    if isinstance(value, dict):
+        items = (cbor(key) + cbor(item, "Timestamp" in key) for key, item in value.items())
+        return head(5, len(value)) + b"".join(items)
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(cbor(item, is_time) for item in value)
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if value is None:
+        return b"\xf6"
+    return (b"\xc1" if is_time else b"") + b"\xfb" + struct.pack(">d", value)
+
+
 def main():
+    DomainDispatcherApplication.__call__ = serve_cbor_too
     logs.LogGroup.__init__ = make_aged_group
+    logs.execute_query = count_by_hour
     if EXPORT_TASK_SECONDS:
         logs.LogsBackend.create_export_task = begin_export
         logs.LogsBackend.describe_export_tasks = describe_advanced

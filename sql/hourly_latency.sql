@@ -1,0 +1,23 @@
+-- Calls of Lambda functions and percentiles of how long they took, in milliseconds, in each local hour of the window;
+-- an hour without any has NULLs.
+SELECT
+    hours.hour_local,
+    hours.utc_offset,
+    hours.hour_utc,
+    coalesce(reports.calls, 0) AS calls,
+    reports.p50,
+    reports.p95,
+    reports.p99
+FROM hours
+LEFT JOIN (
+    SELECT
+        time_bucket('1 hour', "timestamp") AS hour_utc,
+        count(*) AS calls,
+        percentile_cont(report['duration_ms'], 0.5) AS p50,
+        percentile_cont(report['duration_ms'], 0.95) AS p95,
+        percentile_cont(report['duration_ms'], 0.99) AS p99
+    FROM (SELECT "timestamp", lambda_report(message) AS report FROM logs) AS calls
+    WHERE report IS NOT NULL
+    GROUP BY 1
+) AS reports ON reports.hour_utc = hours.hour_utc
+ORDER BY hours.hour_utc

@@ -1,0 +1,222 @@
+//! The Glue catalogue, in which Athena finds its tables. The client is there with the feature `glue` only.
+
+use std::collections::BTreeMap;
+
+/// A table as the catalogue has it, as far as this program decides it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogueTable {
+    /// The name.
+    pub name: String,
+    /// A description for people.
+    pub comment: Option<String>,
+    /// Where the files are.
+    pub location: String,
+    /// The columns of the files.
+    pub columns: Vec<CatalogueColumn>,
+    /// The columns of the folders.
+    pub partition_keys: Vec<CatalogueColumn>,
+    /// Properties, such as those of partition projection.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// A column of such a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogueColumn {
+    /// The name.
+    pub name: String,
+    /// The type, in Hive's words.
+    pub data_type: String,
+    /// A description for people.
+    pub comment: Option<String>,
+}
+
+#[cfg(feature = "glue")]
+pub use client::{Catalogue, Found};
+
+#[cfg(feature = "glue")]
+mod client {
+    use std::collections::BTreeMap;
+    use std::error::Error as StdError;
+
+    use aws_sdk_glue::Client;
+    use aws_sdk_glue::error::{BuildError, ProvideErrorMetadata, SdkError};
+    use aws_sdk_glue::types::{
+        Column, DatabaseInput, SerDeInfo, StorageDescriptor, Table, TableInput,
+    };
+
+    use super::{CatalogueColumn, CatalogueTable};
+    use crate::aws::{Account, Aws, root_cause};
+    use crate::error::{Class, Error, Result};
+
+    const INPUT_FORMAT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat";
+    const OUTPUT_FORMAT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat";
+    const SERDE: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
+
+    /// One database of the catalogue of the account that holds the answers.
+    #[derive(Debug)]
+    pub struct Catalogue {
+        client: Client,
+        database: String,
+    }
+
+    /// A table that is there.
+    #[derive(Debug)]
+    pub struct Found {
+        /// What this program decides.
+        pub table: CatalogueTable,
+        /// `EXTERNAL_TABLE`, `VIRTUAL_VIEW` or another kind.
+        pub kind: Option<String>,
+        whole: Table,
+    }
+
+    impl Catalogue {
+        /// The database of this name, which is made where it is not there.
+        pub async fn open(aws: &Aws, database: &str) -> Result<Self> {
+            let client = Client::new(aws.config(Account::Output).await?);
+            let found = client.get_database().name(database).send().await;
+            match found.map_err(SdkError::into_service_error) {
+                Ok(_) => {}
+                Err(error) if error.is_entity_not_found_exception() => {
+                    let input = DatabaseInput::builder().name(database).build();
+                    client
+                        .create_database()
+                        .database_input(input.map_err(|error| incomplete(database, error))?)
+                        .send()
+                        .await
+                        .map_err(|error| {
+                            refused("make the database", database, error.into_service_error())
+                        })?;
+                }
+                Err(error) => return Err(refused("look for the database", database, error)),
+            }
+            Ok(Self {
+                client,
+                database: database.to_owned(),
+            })
+        }
+
+        /// The table of this name; `None` where there is none.
+        pub async fn find(&self, name: &str) -> Result<Option<Found>> {
+            let request = self.client.get_table().database_name(&self.database);
+            match request.name(name).send().await {
+                Ok(answer) => Ok(answer.table.map(found)),
+                Err(error) => match error.into_service_error() {
+                    error if error.is_entity_not_found_exception() => Ok(None),
+                    error => Err(refused("look for the table", &self.full_name(name), error)),
+                },
+            }
+        }
+
+        /// Makes a table.
+        pub async fn create(&self, table: &CatalogueTable) -> Result<()> {
+            let name = self.full_name(&table.name);
+            let input = input(table, None).map_err(|error| incomplete(&name, error))?;
+            let request = self.client.create_table().database_name(&self.database);
+            request
+                .table_input(input)
+                .send()
+                .await
+                .map_err(|error| refused("make the table", &name, error.into_service_error()))?;
+            Ok(())
+        }
+
+        /// Changes a table, if it is still the one that was found.
+        pub async fn update(&self, found: &Found, table: &CatalogueTable) -> Result<()> {
+            let name = self.full_name(&table.name);
+            let input =
+                input(table, Some(&found.whole)).map_err(|error| incomplete(&name, error))?;
+            let request = self.client.update_table().database_name(&self.database);
+            request
+                .set_version_id(found.whole.version_id.clone())
+                .table_input(input)
+                .send()
+                .await
+                .map_err(|error| refused("change the table", &name, error.into_service_error()))?;
+            Ok(())
+        }
+
+        fn full_name(&self, table: &str) -> String {
+            format!("{}.{table}", self.database)
+        }
+    }
+
+    fn found(whole: Table) -> Found {
+        let storage = whole.storage_descriptor.as_ref();
+        let columns = |columns: &[Column]| columns.iter().map(catalogue_column).collect();
+        Found {
+            table: CatalogueTable {
+                name: whole.name.clone(),
+                comment: whole.description.clone(),
+                location: storage
+                    .and_then(|storage| storage.location.clone())
+                    .unwrap_or_default(),
+                columns: columns(storage.map_or(&[], |storage| storage.columns())),
+                partition_keys: columns(whole.partition_keys()),
+                properties: BTreeMap::from_iter(whole.parameters.clone().unwrap_or_default()),
+            },
+            kind: whole.table_type.clone(),
+            whole,
+        }
+    }
+
+    fn catalogue_column(column: &Column) -> CatalogueColumn {
+        CatalogueColumn {
+            name: column.name.clone(),
+            data_type: column.r#type.clone().unwrap_or_default(),
+            comment: column.comment.clone(),
+        }
+    }
+
+    /// What to put in place of a table, which takes over what this program does not decide.
+    fn input(table: &CatalogueTable, before: Option<&Table>) -> Result<TableInput, BuildError> {
+        let columns = |columns: &[CatalogueColumn]| -> Result<Vec<Column>, BuildError> {
+            let columns = columns.iter().map(|column| {
+                Column::builder()
+                    .name(&column.name)
+                    .r#type(&column.data_type)
+                    .set_comment(column.comment.clone())
+                    .build()
+            });
+            columns.collect()
+        };
+        let serde = SerDeInfo::builder()
+            .serialization_library(SERDE)
+            .parameters("serialization.format", "1");
+        let storage = StorageDescriptor::builder()
+            .set_columns(Some(columns(&table.columns)?))
+            .location(&table.location)
+            .input_format(INPUT_FORMAT)
+            .output_format(OUTPUT_FORMAT)
+            .serde_info(serde.build());
+        TableInput::builder()
+            .name(&table.name)
+            .set_description(table.comment.clone())
+            .set_owner(before.and_then(|before| before.owner.clone()))
+            .retention(before.map_or(0, |before| before.retention))
+            .table_type("EXTERNAL_TABLE")
+            .storage_descriptor(storage.build())
+            .set_partition_keys(Some(columns(&table.partition_keys)?))
+            .set_parameters(Some(table.properties.clone().into_iter().collect()))
+            .build()
+    }
+
+    fn incomplete(name: &str, error: BuildError) -> Error {
+        Error::new(Class::Unexpected, format!("can't describe {name} to Glue")).caused_by(error)
+    }
+
+    /// The service's words, or what kept them from coming.
+    fn refused(
+        doing: &str,
+        name: &str,
+        error: impl ProvideErrorMetadata + StdError + 'static,
+    ) -> Error {
+        let why = match (error.code(), error.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            _ => root_cause(&error),
+        };
+        Error::new(
+            Class::Output,
+            format!("could not {doing} {name} in the Glue catalogue: {why}"),
+        )
+    }
+}

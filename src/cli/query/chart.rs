@@ -1,0 +1,142 @@
+//! `query --chart`: an answer drawn in the terminal, or into a PNG or SVG.
+
+use std::path::Path;
+
+use arrow::datatypes::{DataType, Schema};
+use futures::StreamExt;
+
+use super::Answer;
+use crate::error::{Class, Error, Result};
+use crate::job::{self, ChartKind, ImageFormat, Name};
+use crate::output::chart::Chart;
+use crate::output::picture::{self, Series};
+use crate::output::terminal;
+use crate::query::Session;
+
+/// Columns of the table `hours` that say the same as its first.
+const SAME_AS_THE_HOUR: [&str; 4] = ["hour_local", "utc_offset", "hour_utc", "hour_of_day"];
+
+/// What an answer can be drawn as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Drawing {
+    /// A bar for each row
+    Bar,
+    /// A line for each column of numbers, or each series
+    Line,
+    /// The hours of each day in a row
+    Heatmap,
+}
+
+/// The format of the picture that is to be written. Errors (usage): a file name that is that of a picture without
+/// `--chart`, or the other way round.
+pub fn image_format(chart: Option<Drawing>, output: Option<&Path>) -> Result<Option<ImageFormat>> {
+    let Some(output) = output else {
+        return Ok(None);
+    };
+    let extension = output
+        .extension()
+        .map(|extension| extension.to_ascii_lowercase());
+    let image = [ImageFormat::Png, ImageFormat::Svg]
+        .into_iter()
+        .find(|format| {
+            extension
+                .as_ref()
+                .is_some_and(|name| name == format.extension())
+        });
+    match (chart, image) {
+        (None, Some(_)) => Err(Error::usage(format!(
+            "--output {} is a picture: expected --chart bar, line or heatmap with it",
+            output.display()
+        ))),
+        (Some(_), None) => Err(Error::usage(format!(
+            "--output {} is no picture: expected a name that ends with .png or .svg",
+            output.display()
+        ))),
+        (_, image) => Ok(image),
+    }
+}
+
+/// The chart of an answer.
+pub async fn of(
+    mut answer: Answer,
+    drawing: Drawing,
+    session: &Session,
+    title: &str,
+) -> Result<Chart> {
+    let chart = columns(&answer.schema, drawing)?;
+    picture::check(&chart, "the question", &answer.schema)?;
+    let mut series = Series::new(&chart, "the question");
+    while let Some(batch) = answer.batches.next().await {
+        series.add(&batch.map_err(Error::from_engine)?)?;
+    }
+    Ok(series.sketch(session.timezone(), session.range(), title))
+}
+
+/// Which columns are drawn: the first from left to right, those of numbers upwards, a text beside them as series.
+fn columns(schema: &Schema, drawing: Drawing) -> Result<job::Chart> {
+    let Some(x) = schema.fields().first() else {
+        return Err(Error::usage("the answer has no columns to draw"));
+    };
+    let is_hour = SAME_AS_THE_HOUR.contains(&x.name().as_str());
+    let rest = || {
+        let rest = schema.fields().iter().skip(1);
+        rest.filter(|field| !(is_hour && SAME_AS_THE_HOUR.contains(&field.name().as_str())))
+    };
+    let mut y: Vec<String> = rest()
+        .filter(|field| field.data_type().is_numeric())
+        .map(|field| field.name().clone())
+        .collect();
+    let series = rest().find(|field| is_text(field.data_type()));
+    if y.is_empty() {
+        let names: Vec<&str> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
+        return Err(Error::usage(format!(
+            "the answer has the columns {}: to draw it, expected one for the x axis first and at least one of numbers behind it",
+            names.join(", ")
+        )));
+    }
+    let kind = match (drawing, series) {
+        (Drawing::Bar, None) => ChartKind::Bar,
+        (Drawing::Bar, Some(_)) => ChartKind::StackedBar,
+        (Drawing::Line, _) => ChartKind::Line,
+        (Drawing::Heatmap, _) => ChartKind::Heatmap,
+    };
+    if kind != ChartKind::Line || series.is_some() {
+        y.truncate(1);
+    }
+    let name = Name::new("question").map_err(Error::usage)?;
+    Ok(job::Chart {
+        y,
+        series: series.map(|field| field.name().clone()),
+        ..job::Chart::new(name, kind, x.name(), "")
+    })
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_text(values),
+        other => other.is_string(),
+    }
+}
+
+/// The picture's bytes.
+pub fn image(chart: &Chart, format: ImageFormat) -> Result<Vec<u8>> {
+    chart.warn_of_missing_glyphs();
+    let drawn = match format {
+        ImageFormat::Png => chart.to_png(),
+        ImageFormat::Svg => chart.to_svg().map(String::into_bytes),
+    };
+    drawn.map_err(|error| Error::new(Class::Unexpected, "can't draw").caused_by(error))
+}
+
+/// The chart in blocks, below what it comes to.
+pub fn in_terminal(chart: &Chart) -> String {
+    let drawn = terminal::draw(chart, terminal::width());
+    match chart.subtitle.as_str() {
+        "" => drawn,
+        subtitle => format!("{subtitle}\n{drawn}"),
+    }
+}

@@ -1,0 +1,169 @@
+//! `status`: which windows of a job are settled, provisional, failed or missing.
+
+use std::fmt::Write;
+
+use clap::Args;
+use serde_json::json;
+use unicode_width::UnicodeWidthStr;
+
+use super::logging::Show;
+use super::{JobFile, SpanArgs, job_environment, print, print_json};
+use crate::error::Result;
+use crate::output::chart::format_number;
+use crate::run::{self, Force, Request, Selection, WindowStatus, WindowSummary};
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// The job file
+    job: JobFile,
+
+    #[command(flatten)]
+    windows: SpanArgs,
+
+    /// Print {"windows": […]} instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn status(args: StatusArgs, show: Show) -> Result<u8> {
+    let (job, environment) = job_environment(&args.job, show)?;
+    let windows = match args.windows.selection() {
+        Selection::Default => None,
+        selection => {
+            let request = Request {
+                selection,
+                force: Force::No,
+                provisional: true,
+            };
+            Some(run::select(&job, &request, environment.clock.now())?)
+        }
+    };
+    let windows = run::status(&environment, &job, windows).await?;
+    if args.json {
+        print_json(&json!({ "job": job.name.as_str(), "windows": windows }))?;
+    } else {
+        print(&table(&windows, &args.job.display().to_string()))?;
+    }
+    Ok(0)
+}
+
+/// A line for each stretch of windows that stand alike, and what to do about those that need it.
+fn table(windows: &[WindowSummary], job: &str) -> String {
+    if windows.is_empty() {
+        return format!("No window ever ran. Begin with\n  logtally run {job}\n");
+    }
+    let alike = |a: &WindowSummary, b: &WindowSummary| a.status == b.status && a.note == b.note;
+    let rows: Vec<[String; 4]> = windows.chunk_by(alike).map(row).collect();
+    let mut widths = [0; 4];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.width());
+        }
+    }
+    let mut out = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            line += cell;
+            line.extend(std::iter::repeat_n(' ', width + 2 - cell.width()));
+        }
+        // Writing to a String can't fail.
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    let undone = |window: &&WindowSummary| {
+        matches!(
+            window.status,
+            WindowStatus::Failed | WindowStatus::Interrupted | WindowStatus::Missing
+        )
+    };
+    let mut undone_windows = windows.iter().filter(undone);
+    if let Some(first) = undone_windows.next() {
+        let last = undone_windows.next_back().unwrap_or(first);
+        let _ = match first == last {
+            true => writeln!(
+                out,
+                "\nTo do it:\n  logtally run {job} --window {}",
+                first.window
+            ),
+            false => writeln!(
+                out,
+                "\nTo do what is not done:\n  logtally run {job} --from {} --to {}",
+                first.window, last.window
+            ),
+        };
+    }
+    out
+}
+
+fn row(alike: &[WindowSummary]) -> [String; 4] {
+    let (Some(first), Some(last)) = (alike.first(), alike.last()) else {
+        return Default::default();
+    };
+    let windows = match alike.len() {
+        1 => first.window.clone(),
+        _ => format!("{} … {}", first.window, last.window),
+    };
+    let events: Option<u64> = alike.iter().map(|window| window.events).sum();
+    let counts = [
+        (alike.len() > 1).then(|| format!("{} windows", format_number(alike.len() as f64, 0))),
+        events.map(|events| format!("{} events", format_number(events as f64, 0))),
+    ];
+    [
+        windows,
+        word(first.status).to_owned(),
+        counts.into_iter().flatten().collect::<Vec<_>>().join(", "),
+        first.note.clone().unwrap_or_default(),
+    ]
+}
+
+fn word(status: WindowStatus) -> &'static str {
+    match status {
+        WindowStatus::Settled => "settled",
+        WindowStatus::Provisional => "provisional",
+        WindowStatus::Running => "running",
+        WindowStatus::Failed => "failed",
+        WindowStatus::Interrupted => "interrupted",
+        WindowStatus::Missing => "missing",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(id: &str, status: WindowStatus, events: Option<u64>) -> WindowSummary {
+        WindowSummary {
+            window: id.to_owned(),
+            status,
+            events,
+            as_of: None,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn windows_that_stand_alike_share_a_line() {
+        let windows = [
+            window("2026-11-18", WindowStatus::Settled, Some(1000)),
+            window("2026-11-19", WindowStatus::Settled, Some(500)),
+            window("2026-11-20", WindowStatus::Missing, None),
+            WindowSummary {
+                note: Some("no such group".to_owned()),
+                ..window("2026-11-21", WindowStatus::Failed, None)
+            },
+            window("2026-11-22", WindowStatus::Provisional, Some(7)),
+        ];
+        assert_eq!(
+            table(&windows, "a.toml"),
+            "\
+2026-11-18 … 2026-11-19  settled      2 windows, 1,500 events
+2026-11-20               missing
+2026-11-21               failed                                no such group
+2026-11-22               provisional  7 events
+
+To do what is not done:
+  logtally run a.toml --from 2026-11-20 --to 2026-11-21
+"
+        );
+    }
+}

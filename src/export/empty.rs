@@ -1,0 +1,122 @@
+//! Whether an export without a single event can be right.
+//!
+//! The service says COMPLETED also where it wrote nothing because retention has eaten the events or no stream has the
+//! prefix. What it knows of a group's streams lags behind, so only this is taken for proof: a stream of those asked for
+//! has its first or its last event in the window, and got its last event so long before the export that every one of
+//! them was exportable. A stream that merely reaches across the window may have been silent in it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::service::LogStream;
+use crate::window::Range;
+
+/// Events may take so long until an export has them.
+pub const EXPORTABLE_AFTER: TimeDelta = TimeDelta::hours(12);
+
+/// What the streams of a log group say about an export that has no events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing speaks against it.
+    Plausible,
+    /// A stream may have had events in the window.
+    Doubtful {
+        /// The stream.
+        stream: String,
+    },
+    /// A stream had an event in the window.
+    Wrong {
+        /// The stream.
+        stream: String,
+        /// The time of the event, in milliseconds since 1970.
+        event_ms: i64,
+    },
+    /// Streams had events in the window, but the group has none whose name begins with the prefix asked for.
+    NoSuchPrefix {
+        /// One of those that had events.
+        stream: String,
+    },
+}
+
+/// Looks at the streams of a log group, one after the other.
+#[derive(Debug)]
+pub struct Inspection<'a> {
+    window: Range,
+    asked_at: DateTime<Utc>,
+    prefix: Option<&'a str>,
+    prefix_seen: bool,
+    /// A stream without the prefix that had events in the window.
+    elsewhere: Option<String>,
+    verdict: Verdict,
+}
+
+impl<'a> Inspection<'a> {
+    /// Of an export of the streams with `prefix` that was asked for at `asked_at`.
+    pub fn new(window: Range, asked_at: DateTime<Utc>, prefix: Option<&'a str>) -> Self {
+        Self {
+            window,
+            asked_at,
+            prefix,
+            prefix_seen: false,
+            elsewhere: None,
+            verdict: Verdict::Plausible,
+        }
+    }
+
+    /// Looks at the next stream, in the order of their last events, the latest first. True where those behind it can
+    /// say nothing more.
+    pub fn look(&mut self, stream: LogStream) -> bool {
+        let judged = self.judge(&stream);
+        let wrong = matches!(judged, Verdict::Wrong { .. });
+        let asked_for = self
+            .prefix
+            .is_none_or(|prefix| stream.name.starts_with(prefix));
+        let before_window = stream
+            .last_event_ms
+            .is_some_and(|last| last < self.window.start_ms);
+        if asked_for {
+            self.prefix_seen = true;
+            if judged != Verdict::Plausible {
+                self.verdict = judged;
+            }
+            wrong || before_window
+        } else {
+            if wrong {
+                self.elsewhere = Some(stream.name);
+            }
+            before_window && self.prefix_seen
+        }
+    }
+
+    /// What all of them say; `complete` where every stream was looked at.
+    pub fn verdict(self, complete: bool) -> Verdict {
+        match self.elsewhere {
+            Some(stream) if complete && !self.prefix_seen => Verdict::NoSuchPrefix { stream },
+            _ => self.verdict,
+        }
+    }
+
+    fn judge(&self, stream: &LogStream) -> Verdict {
+        let (Some(first), Some(last)) = (stream.first_event_ms, stream.last_event_ms) else {
+            return Verdict::Plausible;
+        };
+        if last < self.window.start_ms || self.window.end_ms <= first {
+            return Verdict::Plausible;
+        }
+        let exportable_ms = (self.asked_at - EXPORTABLE_AFTER).timestamp_millis();
+        let all_exportable = stream
+            .last_ingestion_ms
+            .is_some_and(|last| last <= exportable_ms);
+        let in_window = [last, first]
+            .into_iter()
+            .find(|at| self.window.contains(*at));
+        match in_window {
+            Some(event_ms) if all_exportable => Verdict::Wrong {
+                stream: stream.name.clone(),
+                event_ms,
+            },
+            _ => Verdict::Doubtful {
+                stream: stream.name.clone(),
+            },
+        }
+    }
+}

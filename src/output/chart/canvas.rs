@@ -1,0 +1,132 @@
+//! plotters' drawing area with this crate's ways of using it: rectangles, lines, hatching, texts.
+
+use std::ops::Range;
+
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind};
+use plotters::element::{Circle, PathElement, Polygon, Rectangle};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontFamily, IntoFont, RGBColor, ShapeStyle, TextStyle};
+use plotters_backend::DrawingBackend;
+
+use super::style::*;
+use super::text::Lines;
+
+pub type Drawn<B, T = ()> = Result<T, DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+
+/// Where a chart is drawn, and in what sizes and colours.
+pub struct Canvas<'a, B: DrawingBackend> {
+    pub area: &'a DrawingArea<B, Shift>,
+    pub style: &'a Style,
+}
+
+impl<B: DrawingBackend> Canvas<'_, B> {
+    pub fn fill(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn<B> {
+        let corners = [(x.start, y.start), (x.end, y.end)];
+        self.area.draw(&Rectangle::new(corners, color.filled()))
+    }
+
+    pub fn polygon(&self, corners: Vec<(i32, i32)>, color: RGBColor) -> Drawn<B> {
+        self.area.draw(&Polygon::new(corners, color.filled()))
+    }
+
+    pub fn line(&self, points: Vec<(i32, i32)>, color: RGBColor, width: i32) -> Drawn<B> {
+        let style = ShapeStyle {
+            color: color.to_rgba(),
+            filled: false,
+            stroke_width: width.max(1) as u32,
+        };
+        self.area.draw(&PathElement::new(points, style))
+    }
+
+    pub fn disc(&self, center: (i32, i32), radius: i32, color: RGBColor) -> Drawn<B> {
+        self.area.draw(&Circle::new(center, radius, color.filled()))
+    }
+
+    /// An upright line of dashes.
+    pub fn dashes(&self, x: i32, y: Range<i32>, color: RGBColor) -> Drawn<B> {
+        let (width, dash) = (self.style.px(AXIS_LINE), self.style.px(HATCH_GAP));
+        for start in y.clone().step_by(2 * dash as usize) {
+            let end = (start + dash).min(y.end);
+            self.fill(centered(x, width), start..end, color)?;
+        }
+        Ok(())
+    }
+
+    /// Hatching that says that nothing is known there.
+    pub fn hatch_missing(&self, x: Range<i32>, y: Range<i32>) -> Drawn<B> {
+        let palette = self.style.palette;
+        self.hatch(x, y, palette.hatch, palette.hatch_background)
+    }
+
+    /// Hatching that says that what has this colour may still grow.
+    pub fn hatch_provisional(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn<B> {
+        let behind = self.style.palette.tint(color, PROVISIONAL_TINT);
+        self.hatch(x, y, color, behind)
+    }
+
+    /// Hatching behind lines that may still move.
+    pub fn hatch_behind(&self, x: Range<i32>, y: Range<i32>) -> Drawn<B> {
+        let palette = self.style.palette;
+        self.hatch(x, y, palette.rule, palette.background)
+    }
+
+    /// Slanting lines over the rectangle. They lie on one pattern, so that neighbouring rectangles join.
+    fn hatch(&self, x: Range<i32>, y: Range<i32>, color: RGBColor, behind: RGBColor) -> Drawn<B> {
+        self.fill(x.clone(), y.clone(), behind)?;
+        let gap = self.style.px(HATCH_GAP);
+        // Round ends stay inside.
+        let width = self.style.px(HATCH_WIDTH);
+        let inset = width.div_euclid(2);
+        let (x, y) = (
+            x.start + inset..x.end - inset,
+            y.start + inset..y.end - inset,
+        );
+        // Each line is where x + y is one multiple of the gap.
+        let lowest = x.start + y.start;
+        let first = lowest + (-lowest).rem_euclid(gap);
+        for sum in (first..x.end + y.end).step_by(gap as usize) {
+            let (left, right) = (x.start.max(sum - y.end), x.end.min(sum - y.start));
+            if left < right {
+                self.line(vec![(left, sum - left), (right, sum - right)], color, width)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lines of text below each other, from the left margin.
+    pub fn block(&self, block: &Lines, top: i32) -> Drawn<B> {
+        let left = self.style.px(MARGIN_X);
+        let tops = (top..).step_by(block.font.line_height().max(1) as usize);
+        for (line, top) in block.lines.iter().zip(tops) {
+            self.text(line, block.font, (left, top), (HPos::Left, VPos::Top))?;
+        }
+        Ok(())
+    }
+
+    pub fn text(
+        &self,
+        text: &str,
+        font: Type,
+        at: (i32, i32),
+        (horizontal, vertical): (HPos, VPos),
+    ) -> Drawn<B> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        // The family is never looked up: both backends know only the embedded font.
+        let family = (FontFamily::SansSerif, font.size, font.style).into_font();
+        let style = TextStyle::from(family)
+            .color(&font.color)
+            .pos(Pos::new(horizontal, vertical));
+        self.area.draw_text(text, &style, at)
+    }
+}
+
+pub fn middle(range: &Range<i32>) -> i32 {
+    (range.start + range.end) / 2
+}
+
+pub fn centered(middle: i32, width: i32) -> Range<i32> {
+    middle - width / 2..middle - width / 2 + width
+}

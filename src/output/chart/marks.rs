@@ -1,0 +1,409 @@
+//! What stands for the values: bars, lines, bands, the line of an earlier window, and their labels.
+
+use std::ops::Range;
+
+use plotters::style::RGBColor;
+use plotters::style::text_anchor::{HPos, VPos};
+use plotters_backend::DrawingBackend;
+
+use super::axis::{ValueAxis, with_unit};
+use super::canvas::{Canvas, Drawn};
+use super::draw::runs;
+use super::font::CAP_HEIGHT;
+use super::legend::is_missing;
+use super::style::*;
+use super::text::{cut, normalize};
+use super::x_axis::Slots;
+use super::{Chart, Layer, Marks, State, drawable};
+
+/// Where the plot lies, and how slots and values map into it.
+pub struct Plot {
+    pub slots: Slots,
+    pub y: Range<i32>,
+    /// The values at its bottom and top.
+    pub values: (f64, f64),
+}
+
+impl Plot {
+    pub fn y_of(&self, value: f64) -> i32 {
+        let (low, high) = self.values;
+        let share = (value - low) / (high - low);
+        self.y.end - (f64::from(self.y.end - self.y.start) * share).round() as i32
+    }
+}
+
+/// The value of a slot, if an axis can show it.
+fn value(layer: &Layer, slot: usize) -> Option<f64> {
+    drawable(layer.values.get(slot).copied().flatten())
+}
+
+/// The lowest and the highest values that the y axis is to have room for; of bars, those of the whole.
+pub fn heights(chart: &Chart) -> (Vec<f64>, Vec<f64>) {
+    let slots = 0..chart.slots.len();
+    let (mut lows, mut highs) = (Vec::new(), Vec::new());
+    match &chart.marks {
+        Marks::Bars(layers) => {
+            for slot in slots.clone().filter(|&slot| !is_missing(chart, slot)) {
+                let values = || layers.iter().filter_map(|layer| value(layer, slot));
+                lows.push(values().map(|value| value.min(0.0)).sum());
+                highs.push(values().map(|value| value.max(0.0)).sum());
+            }
+        }
+        _ => {
+            let layers = chart.marks.layers().iter();
+            highs.extend(
+                layers.flat_map(|layer| slots.clone().filter_map(|slot| value(layer, slot))),
+            );
+        }
+    }
+    if !highs.is_empty() {
+        let earlier = chart.earlier.iter();
+        lows.extend(earlier.flat_map(|layer| slots.clone().filter_map(|slot| value(layer, slot))));
+    }
+    // A sum of what can be drawn need not be drawable.
+    for values in [&mut lows, &mut highs] {
+        values.retain(|&value| drawable(Some(value)).is_some());
+    }
+    (lows, highs)
+}
+
+impl<B: DrawingBackend> Canvas<'_, B> {
+    pub fn marks(&self, chart: &Chart, plot: &Plot) -> Drawn<B> {
+        match &chart.marks {
+            Marks::Bars(layers) => self.bars(chart, layers, plot),
+            Marks::Lines(layers) => {
+                // The first on top, as it is the one that is looked at.
+                for layer in layers.iter().rev() {
+                    let color = self.style.palette.layer(layer.role);
+                    let width = match layers.len() {
+                        1..=4 => LINE_WIDTH,
+                        _ => THIN_LINE_WIDTH,
+                    };
+                    self.line_layer(layer, plot, color, self.style.px(width), layers.len() == 1)?;
+                }
+                Ok(())
+            }
+            Marks::Bands(layers) => self.bands(layers, plot),
+            Marks::Cells(_) => Ok(()),
+        }
+    }
+
+    fn bar_width(&self, plot: &Plot, slot: usize) -> Range<i32> {
+        let slots = &plot.slots;
+        if slots.width() < f64::from(self.style.px(NARROW_SLOT)) {
+            return slots.edge(slot)..slots.edge(slot + 1).max(slots.edge(slot) + 1);
+        }
+        let half = (slots.width() * BAR_SHARE / 2.0).round() as i32;
+        let half = half.min(self.style.px(WIDEST_BAR) / 2).max(1);
+        slots.center(slot) - half..slots.center(slot) + half
+    }
+
+    fn bars(&self, chart: &Chart, layers: &[Layer], plot: &Plot) -> Drawn<B> {
+        let style = self.style;
+        let zero = plot.y_of(0.0);
+        for slot in (0..chart.slots.len()).filter(|&slot| !is_missing(chart, slot)) {
+            let x = self.bar_width(plot, slot);
+            let parts = || {
+                let values = layers
+                    .iter()
+                    .filter_map(|layer| Some((layer, value(layer, slot)?)));
+                values.filter(|&(_, value)| value != 0.0)
+            };
+            let several = parts().count() > 1;
+            let mut ends = (zero, zero);
+            let mut sums = (0.0, 0.0);
+            for (layer, value) in parts() {
+                let color = style.palette.layer(layer.role);
+                let least = style.px(if several {
+                    SMALLEST_PART
+                } else {
+                    SMALLEST_HEIGHT
+                });
+                let y = if value > 0.0 {
+                    sums.0 += value;
+                    let top = plot.y_of(sums.0).min(ends.0 - least);
+                    let y = top..ends.0;
+                    ends.0 = top;
+                    y
+                } else {
+                    sums.1 += value;
+                    let bottom = plot.y_of(sums.1).max(ends.1 + least);
+                    let y = ends.1..bottom;
+                    ends.1 = bottom;
+                    y
+                };
+                // Parts are set off by a line of background, but for those that are hardly higher than it.
+                let gap = style.px(PART_GAP);
+                let y = match several && y.end < zero && y.end - y.start > 3 * gap {
+                    true => y.start..y.end - gap,
+                    false => y,
+                };
+                match chart.slots[slot].state {
+                    State::Provisional => self.hatch_provisional(x.clone(), y, color)?,
+                    _ => self.fill(x.clone(), y, color)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bars of nothing, in the colour of the axis: seen to be there, and not taken for a few.
+    pub fn zeros(&self, chart: &Chart, plot: &Plot) -> Drawn<B> {
+        let Marks::Bars(layers) = &chart.marks else {
+            return Ok(());
+        };
+        let zero = plot.y_of(0.0);
+        for slot in (0..chart.slots.len()).filter(|&slot| !is_missing(chart, slot)) {
+            if layers
+                .iter()
+                .all(|layer| value(layer, slot).is_none_or(|value| value == 0.0))
+            {
+                let x = self.bar_width(plot, slot);
+                let y = zero - self.style.px(ZERO_HEIGHT)..zero;
+                self.fill(x, y, self.style.palette.axis)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A line, broken where a value is missing.
+    fn line_layer(
+        &self,
+        layer: &Layer,
+        plot: &Plot,
+        color: RGBColor,
+        width: i32,
+        markers: bool,
+    ) -> Drawn<B> {
+        let roomy = plot.slots.width() >= f64::from(self.style.px(MARKER_SLOT));
+        for points in line_runs(layer, plot) {
+            if points.len() > 1 {
+                self.line(points.clone(), color, width)?;
+            }
+            // A point without neighbours has no line to be seen by.
+            if points.len() == 1 || (markers && roomy) {
+                for &point in &points {
+                    self.marker(point, color)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A dot with a ring of the background, which sets it off from the line.
+    fn marker(&self, at: (i32, i32), color: RGBColor) -> Drawn<B> {
+        let (radius, ring) = (self.style.px(MARKER_RADIUS), self.style.px(RING));
+        self.disc(at, radius + ring, self.style.palette.background)?;
+        self.disc(at, radius, color)
+    }
+
+    /// Each band between two neighbours, the outer the paler, under the lines.
+    fn bands(&self, layers: &[Layer], plot: &Plot) -> Drawn<B> {
+        for (place, pair) in layers.windows(2).enumerate().rev() {
+            let (low, high) = (&pair[0], &pair[1]);
+            let both = |slot: usize| value(low, slot).is_some() && value(high, slot).is_some();
+            let color = self.style.palette.layer(low.role);
+            let fill = self.style.palette.tint(color, 0.34 / (place + 1) as f64);
+            for run in runs(plot.slots.count, both) {
+                let at =
+                    |layer, slot| Some((plot.slots.center(slot), plot.y_of(value(layer, slot)?)));
+                let upper = run.clone().filter_map(|slot| at(high, slot));
+                let lower = run.clone().rev().filter_map(|slot| at(low, slot));
+                let corners: Vec<_> = upper.chain(lower).collect();
+                if run.len() > 1 {
+                    self.polygon(corners, fill)?;
+                }
+            }
+        }
+        for (place, layer) in layers.iter().enumerate().rev() {
+            let width = if place == 0 {
+                LINE_WIDTH
+            } else {
+                EARLIER_WIDTH
+            };
+            let color = self.band_color(layer, place);
+            self.line_layer(layer, plot, color, self.style.px(width), false)?;
+        }
+        Ok(())
+    }
+
+    fn band_color(&self, layer: &Layer, place: usize) -> RGBColor {
+        let color = self.style.palette.layer(layer.role);
+        self.style.palette.tint(color, 1.0 - 0.18 * place as f64)
+    }
+
+    /// The line of an earlier window, over a wider one of background that sets it off from bars.
+    pub fn earlier(&self, chart: &Chart, plot: &Plot) -> Drawn<B> {
+        let Some(earlier) = &chart.earlier else {
+            return Ok(());
+        };
+        let (width, ring) = (self.style.px(EARLIER_WIDTH), self.style.px(RING));
+        let palette = self.style.palette;
+        for points in line_runs(earlier, plot) {
+            if let [only] = points[..] {
+                self.disc(only, width + ring, palette.background)?;
+                self.disc(only, width, palette.ink_faint)?;
+                continue;
+            }
+            self.line(points.clone(), palette.background, width + ring)?;
+            self.line(points, palette.ink_faint, width)?;
+        }
+        Ok(())
+    }
+
+    /// The number above the highest value, the first of several.
+    pub fn peak(&self, chart: &Chart, axis: &ValueAxis, plot: &Plot) -> Drawn<B> {
+        let style = self.style;
+        let top_of = |slot: usize| -> Option<f64> {
+            let values = || {
+                chart
+                    .marks
+                    .layers()
+                    .iter()
+                    .filter_map(move |layer| value(layer, slot))
+            };
+            match &chart.marks {
+                Marks::Bars(_) if is_missing(chart, slot) => None,
+                Marks::Bars(_) => Some(values().sum()),
+                _ => values().reduce(f64::max),
+            }
+        };
+        let highest = (0..chart.slots.len())
+            .filter_map(|slot| Some((slot, drawable(top_of(slot))?)))
+            .reduce(|highest, point| if point.1 > highest.1 { point } else { highest });
+        let Some((slot, value)) = highest.filter(|&(_, value)| value != 0.0) else {
+            return Ok(());
+        };
+        let font = style.peak();
+        let label = with_unit(&axis.value_label(value), &chart.unit);
+        let half = font.width(&label) / 2;
+        let x = &plot.slots.x;
+        let at = plot
+            .slots
+            .center(slot)
+            .min(x.end - half)
+            .max(x.start + half);
+        let marker = match chart.marks {
+            Marks::Bars(_) => 0,
+            _ => style.px(MARKER_RADIUS),
+        };
+        let gap = style.px(PEAK_GAP);
+        let baseline = plot.y_of(value.max(0.0)) - marker - gap;
+        // Cleared, so that no gridline runs through it.
+        let top = baseline - (f64::from(font.size) * CAP_HEIGHT) as i32;
+        let ring = gap / 2;
+        self.fill(
+            at - half - ring..at + half + ring,
+            top - ring..baseline + ring,
+            style.palette.background,
+        )?;
+        self.text(&label, font, (at, baseline), (HPos::Center, VPos::Bottom))
+    }
+}
+
+/// The points of each stretch of a layer in which no value is missing.
+fn line_runs(layer: &Layer, plot: &Plot) -> Vec<Vec<(i32, i32)>> {
+    let points = |run: Range<usize>| {
+        let points = run.filter_map(|slot| Some((slot, value(layer, slot)?)));
+        points
+            .map(|(slot, value)| (plot.slots.center(slot), plot.y_of(value)))
+            .collect()
+    };
+    let count = layer.values.len().min(plot.slots.count);
+    runs(count, |slot| value(layer, slot).is_some())
+        .into_iter()
+        .map(points)
+        .collect()
+}
+
+/// The names of lines at their right ends, moved apart where they would lie on each other.
+pub struct LineNames {
+    /// Name, colour and the slot and value at which its line ends.
+    names: Vec<(String, RGBColor, (usize, f64))>,
+}
+
+impl LineNames {
+    /// Those of a chart with several lines.
+    pub fn new(chart: &Chart, style: &Style) -> Self {
+        let layers = match &chart.marks {
+            Marks::Lines(layers) | Marks::Bands(layers) if layers.len() > 1 => &layers[..],
+            _ => &[],
+        };
+        let font = style.name(style.palette.ink_soft);
+        // On a narrow chart they must leave room for the lines.
+        let longest = style.px(LONGEST_NAME).min(style.width / 4);
+        let names = layers.iter().enumerate().filter_map(|(place, layer)| {
+            let last = (0..layer.values.len())
+                .rev()
+                .find_map(|slot| Some((slot, value(layer, slot)?)))?;
+            let color = style.palette.layer(layer.role);
+            let color = match chart.marks {
+                Marks::Bands(_) => style.palette.tint(color, 1.0 - 0.18 * place as f64),
+                _ => color,
+            };
+            Some((cut(&normalize(&layer.name), font, longest), color, last))
+        });
+        Self {
+            names: names.collect(),
+        }
+    }
+
+    /// How much they take at the right of the plot.
+    pub fn width(&self, style: &Style) -> i32 {
+        let font = style.name(style.palette.ink_soft);
+        let widest = self.names.iter().map(|(name, ..)| font.width(name)).max();
+        widest.map_or(0, |widest| widest + style.px(GAP) * 5 / 2)
+    }
+
+    pub fn draw<B: DrawingBackend>(&self, canvas: &Canvas<'_, B>, plot: &Plot) -> Drawn<B> {
+        let style = canvas.style;
+        let font = style.name(style.palette.ink_soft);
+        let mut wanted: Vec<(i32, &str, RGBColor)> = self
+            .names
+            .iter()
+            .map(|(name, color, (_, value))| (plot.y_of(*value), name.as_str(), *color))
+            .collect();
+        wanted.sort_by_key(|&(y, ..)| y);
+        let room = plot.y.end - plot.y.start;
+        let distance = font.line_height().min(room / wanted.len().max(1) as i32);
+        let places = apart(wanted.iter().map(|&(y, ..)| y), distance, &plot.y);
+        let left = plot.slots.x.end + style.px(GAP);
+        for ((_, name, color), y) in wanted.into_iter().zip(places) {
+            let radius = style.px(GAP) / 2;
+            canvas.disc((left + radius, y), radius, color)?;
+            let at = (left + 2 * radius + style.px(GAP) / 2, y);
+            canvas.text(name, font, at, (HPos::Left, VPos::Center))?;
+        }
+        Ok(())
+    }
+}
+
+/// Ascending places moved as little as needed to be at least `distance` from each other, inside the room.
+fn apart(wanted: impl Iterator<Item = i32>, distance: i32, room: &Range<i32>) -> Vec<i32> {
+    let mut places: Vec<i32> = wanted.collect();
+    let mut free = room.start;
+    for place in &mut places {
+        *place = (*place).max(free);
+        free = *place + distance;
+    }
+    let mut free = room.end;
+    for place in places.iter_mut().rev() {
+        *place = (*place).min(free);
+        free = *place - distance;
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_moved_apart_and_stay_inside() {
+        let apart = |wanted: &[i32]| apart(wanted.iter().copied(), 10, &(0..100));
+        assert_eq!(apart(&[20, 50]), [20, 50]);
+        assert_eq!(apart(&[20, 22, 23]), [20, 30, 40]);
+        assert_eq!(apart(&[97, 98, 99]), [80, 90, 100]);
+        assert_eq!(apart(&[]), [0; 0]);
+    }
+}

@@ -1,0 +1,272 @@
+//! Colours, for a light and a dark background.
+//!
+//! The colours of series were searched for by computer: of all that go with the first few, those whose nearest
+//! neighbour is furthest away, for normal sight and for the three kinds of colour blindness at once. The test says how
+//! far that is.
+
+use plotters::style::RGBColor;
+
+use super::Role;
+use crate::job::Theme;
+
+/// Series that colours can tell apart; what is beyond is one of them, "other".
+pub const MOST_SERIES: usize = 12;
+
+/// The colours of a theme.
+#[derive(Debug)]
+pub struct Palette {
+    pub background: RGBColor,
+    pub ink: RGBColor,
+    pub ink_soft: RGBColor,
+    pub ink_faint: RGBColor,
+    pub rule: RGBColor,
+    pub axis: RGBColor,
+    pub hatch: RGBColor,
+    pub hatch_background: RGBColor,
+    /// The frame of the badge.
+    pub badge: RGBColor,
+    main: RGBColor,
+    errors: RGBColor,
+    other: RGBColor,
+    series: [RGBColor; MOST_SERIES],
+    /// A heatmap's colours, from zero to the most.
+    heat: [RGBColor; 5],
+}
+
+const fn rgb(color: u32) -> RGBColor {
+    RGBColor((color >> 16) as u8, (color >> 8) as u8, color as u8)
+}
+
+const LIGHT: Palette = Palette {
+    background: rgb(0xffffff),
+    ink: rgb(0x111827),
+    ink_soft: rgb(0x374151),
+    ink_faint: rgb(0x6b7280),
+    rule: rgb(0xe2e5ea),
+    axis: rgb(0x9ca3af),
+    hatch: rgb(0xc2c8d2),
+    hatch_background: rgb(0xf6f7f9),
+    badge: rgb(0xb45309),
+    main: rgb(0x2f6db5),
+    errors: rgb(0xd1441f),
+    other: rgb(0xa3a9b4),
+    series: [
+        rgb(0x2f6db5),
+        rgb(0xeda61f),
+        rgb(0x64bd7a),
+        rgb(0x4c2b42),
+        rgb(0xdbb5f8),
+        rgb(0x74370c),
+        rgb(0x538ef1),
+        rgb(0xa57785),
+        rgb(0x243294),
+        rgb(0xe7792f),
+        rgb(0x50e7a3),
+        rgb(0x755068),
+    ],
+    heat: [
+        rgb(0xeef2f7),
+        rgb(0xb9d3ec),
+        rgb(0x6fa3d8),
+        rgb(0x2f6db5),
+        rgb(0x14315c),
+    ],
+};
+
+const DARK: Palette = Palette {
+    background: rgb(0x0f1420),
+    ink: rgb(0xf3f5f8),
+    ink_soft: rgb(0xc9d0db),
+    ink_faint: rgb(0x939dad),
+    rule: rgb(0x262e3d),
+    axis: rgb(0x667085),
+    hatch: rgb(0x3b4557),
+    hatch_background: rgb(0x161c2a),
+    badge: rgb(0xf2b134),
+    main: rgb(0x5b9bea),
+    errors: rgb(0xff6b4a),
+    other: rgb(0x8a93a3),
+    series: [
+        rgb(0x5b9bea),
+        rgb(0xf2b134),
+        rgb(0x65d883),
+        rgb(0x833794),
+        rgb(0xabdbf3),
+        rgb(0x446b00),
+        rgb(0xc8a4c3),
+        rgb(0x5872da),
+        rgb(0xe5e75b),
+        rgb(0x816688),
+        rgb(0x6cfeb9),
+        rgb(0xafb5fc),
+    ],
+    heat: [
+        rgb(0x1b2434),
+        rgb(0x224a7d),
+        rgb(0x3577c4),
+        rgb(0x7db4f2),
+        rgb(0xdcecff),
+    ],
+};
+
+impl Palette {
+    pub const fn of(theme: Theme) -> &'static Self {
+        match theme {
+            Theme::Light => &LIGHT,
+            Theme::Dark => &DARK,
+        }
+    }
+
+    /// The colour of a layer.
+    pub fn layer(&self, role: Role) -> RGBColor {
+        match role {
+            Role::Main => self.main,
+            Role::Errors => self.errors,
+            Role::Other => self.other,
+            Role::Series(place) => self.series[place % MOST_SERIES],
+        }
+    }
+
+    /// The colour of a cell whose value is `share`, from 0 to 1, of the most.
+    pub fn heat(&self, share: f64) -> RGBColor {
+        let place = share.clamp(0.0, 1.0) * (self.heat.len() - 1) as f64;
+        let below = (place.floor() as usize).min(self.heat.len() - 2);
+        mix(self.heat[below], self.heat[below + 1], place - below as f64)
+    }
+
+    /// The colour over the background as if it were so transparent; opaque, as viewers differ in what they do with
+    /// transparency.
+    pub fn tint(&self, color: RGBColor, share: f64) -> RGBColor {
+        mix(self.background, color, share)
+    }
+
+    /// Of the ink and the background, the one that is read better on the colour.
+    pub fn ink_on(&self, color: RGBColor) -> RGBColor {
+        let distance = |ink| (luminance(color) - luminance(ink)).abs();
+        match distance(self.ink) >= distance(self.background) {
+            true => self.ink,
+            false => self.background,
+        }
+    }
+}
+
+/// From one colour, `share` of the way to another.
+fn mix(from: RGBColor, to: RGBColor, share: f64) -> RGBColor {
+    let channel =
+        |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * share).round() as u8;
+    RGBColor(
+        channel(from.0, to.0),
+        channel(from.1, to.1),
+        channel(from.2, to.2),
+    )
+}
+
+/// How bright it looks, from 0 to 1.
+fn luminance(RGBColor(red, green, blue): RGBColor) -> f64 {
+    let perceived = 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
+    perceived / 255.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What linear RGB becomes for those without one kind of cone (Machado, Oliveira and Fernandes 2009, severity 1).
+    const SIGHTS: [[[f64; 3]; 3]; 4] = [
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ],
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ],
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ],
+    ];
+
+    fn times(matrix: &[[f64; 3]; 3], vector: [f64; 3]) -> [f64; 3] {
+        matrix.map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum())
+    }
+
+    /// The colour in Oklab (Ottosson 2020), where distances are those that are seen, 0 to 100.
+    fn seen(RGBColor(red, green, blue): RGBColor, sight: &[[f64; 3]; 3]) -> [f64; 3] {
+        let linear = [red, green, blue].map(|channel| {
+            let share = f64::from(channel) / 255.0;
+            match share <= 0.04045 {
+                true => share / 12.92,
+                false => ((share + 0.055) / 1.055).powf(2.4),
+            }
+        });
+        let cones = times(
+            &[
+                [0.4122214708, 0.5363325363, 0.0514459929],
+                [0.2119034982, 0.6806995451, 0.1073969566],
+                [0.0883024619, 0.2817188376, 0.6299787005],
+            ],
+            times(sight, linear).map(|channel| channel.clamp(0.0, 1.0)),
+        );
+        times(
+            &[
+                [0.2104542553, 0.7936177850, -0.0040720468],
+                [1.9779984951, -2.4285922050, 0.4505937099],
+                [0.0259040371, 0.7827717662, -0.8086757660],
+            ],
+            cones.map(f64::cbrt),
+        )
+        .map(|axis| axis * 100.0)
+    }
+
+    fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
+        let squares = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b));
+        squares.sum::<f64>().sqrt()
+    }
+
+    #[test]
+    fn series_can_be_told_apart_whatever_cones_an_eye_has() {
+        for palette in [&LIGHT, &DARK] {
+            let mut colors = palette.series.to_vec();
+            colors.extend([palette.errors, palette.other]);
+            for sight in &SIGHTS {
+                for (place, &one) in colors.iter().enumerate() {
+                    for &other in &colors[..place] {
+                        let distance = distance(seen(one, sight), seen(other, sight));
+                        assert!(distance > 7.0, "{one:?} and {other:?}: {distance}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn more_is_further_from_the_background_in_a_heatmap() {
+        for palette in [&LIGHT, &DARK] {
+            let contrast = |share: f64| {
+                let cell = seen(palette.heat(share), &SIGHTS[0]);
+                distance(cell, seen(palette.background, &SIGHTS[0]))
+            };
+            let steps = (0..20).map(|step| f64::from(step) / 20.0);
+            for share in steps {
+                assert!(contrast(share + 0.05) > contrast(share), "{share}");
+            }
+            assert!(contrast(0.0) > 2.0, "a zero is to be seen");
+        }
+    }
+
+    #[test]
+    fn ink_is_read_on_every_colour() {
+        for palette in [&LIGHT, &DARK] {
+            for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
+                let cell = palette.heat(share);
+                let contrast = (luminance(palette.ink_on(cell)) - luminance(cell)).abs();
+                assert!(contrast > 0.35, "{share}: {contrast}");
+            }
+        }
+    }
+}

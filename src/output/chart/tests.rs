@@ -1,0 +1,495 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn slot(label: &str) -> Slot {
+    Slot {
+        label: label.to_owned(),
+        group: String::new(),
+        state: State::Settled,
+        note: String::new(),
+    }
+}
+
+fn layer(role: Role, values: impl IntoIterator<Item = Option<f64>>) -> Layer {
+    Layer {
+        name: format!("{role:?}"),
+        role,
+        values: values.into_iter().collect(),
+    }
+}
+
+fn bars(values: impl IntoIterator<Item = Option<f64>>) -> Chart {
+    chart(Marks::Bars(vec![layer(Role::Main, values)]))
+}
+
+fn line(values: impl IntoIterator<Item = Option<f64>>) -> Chart {
+    chart(Marks::Lines(vec![layer(Role::Main, values)]))
+}
+
+fn chart(marks: Marks) -> Chart {
+    let slots = match &marks {
+        Marks::Cells(rows) => rows.first().map_or(0, |row| row.cells.len()),
+        other => other.layers()[0].values.len(),
+    };
+    Chart {
+        look: Look {
+            width: 1600,
+            height: 900,
+            scale: 1.0,
+            theme: Theme::Light,
+        },
+        title: "checkout · 2026-11-21 (토) · KST".to_owned(),
+        badge: String::new(),
+        subtitle: "12,345 events".to_owned(),
+        x_label: "hour".to_owned(),
+        y_label: "events".to_owned(),
+        unit: String::new(),
+        slots: (0..slots).map(|hour| slot(&format!("{hour:02}"))).collect(),
+        marks,
+        earlier: None,
+        words: Words {
+            no_data: "no data".to_owned(),
+            provisional: "provisional".to_owned(),
+        },
+        footer: "/aws/lambda/checkout-api · settled · logtally 0.1.0".to_owned(),
+    }
+}
+
+/// 24 hours, all different, the highest at 23:00.
+fn day() -> Vec<Option<f64>> {
+    (0..24)
+        .map(|hour| Some(f64::from(hour * hour * 20 + 60)))
+        .collect()
+}
+
+/// The texts in the picture.
+fn texts(chart: &Chart) -> Vec<String> {
+    let svg = chart.to_svg().expect("drawing in memory");
+    let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
+    document
+        .descendants()
+        .filter_map(|node| node.attribute("aria-label").map(str::to_owned))
+        .collect()
+}
+
+/// How many elements of this name have this fill.
+fn count(chart: &Chart, name: &str, fill: &str) -> usize {
+    let svg = chart.to_svg().expect("drawing in memory");
+    let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
+    let elements = document.descendants();
+    elements
+        .filter(|node| node.has_tag_name(name) && node.attribute("fill") == Some(fill))
+        .count()
+}
+
+const ACCENT: &str = "#2f6db5";
+const AXIS: &str = "#9ca3af";
+
+#[test]
+fn png_has_its_size_and_title_and_is_always_the_same() {
+    let chart = bars(day());
+    let png = chart.to_png().expect("drawing in memory");
+    assert_eq!(chart.to_png().expect("drawing in memory"), png);
+
+    let mut reader = png::Decoder::new(std::io::Cursor::new(png))
+        .read_info()
+        .expect("a PNG");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+    reader.next_frame(&mut pixels).expect("pixels");
+    let info = reader.info();
+    assert_eq!((info.width, info.height), (1600, 900));
+    assert_eq!(
+        (info.color_type, info.bit_depth),
+        (png::ColorType::Rgb, png::BitDepth::Eight)
+    );
+    let title = &info.utf8_text[0];
+    assert_eq!(
+        (title.keyword.as_str(), title.get_text().expect("text")),
+        ("Title", chart.title.clone())
+    );
+    assert_eq!(pixels[..3], [0xff; 3], "a white corner");
+    assert!(
+        pixels
+            .chunks_exact(3)
+            .any(|pixel| pixel == [0x2f, 0x6d, 0xb5]),
+        "bars"
+    );
+}
+
+#[test]
+fn svg_says_its_texts_without_depending_on_a_font() {
+    let chart = Chart {
+        title: "a < b & \"c\"\u{1}".to_owned(),
+        ..line(day())
+    };
+    let svg = chart.to_svg().expect("drawing in memory");
+    assert_eq!(chart.to_svg().expect("drawing in memory"), svg);
+    let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
+    let text_of = |name| {
+        document
+            .descendants()
+            .find(|node| node.has_tag_name(name))
+            .and_then(|node| node.text())
+    };
+    assert_eq!(text_of("title"), Some("a < b & \"c\""));
+    assert_eq!(text_of("desc"), Some("12,345 events"));
+    assert!(!svg.contains("<text") && !svg.contains("font"));
+}
+
+#[test]
+fn an_hour_has_its_tick_and_the_peak_its_value() {
+    let texts = texts(&bars(day()));
+    let hours: Vec<String> = (0..24).map(|hour| format!("{hour:02}")).collect();
+    assert!(texts.windows(24).any(|window| window == hours), "{texts:?}");
+    for wanted in [
+        "checkout · 2026-11-21 (토) · KST",
+        "12,345 events",
+        "hour",
+        "events",
+        "0",
+        "10,000",
+        "10,640",
+    ] {
+        assert!(
+            texts.iter().any(|text| text == wanted),
+            "{wanted} in {texts:?}"
+        );
+    }
+    assert!(!texts.iter().any(|text| text == "no data"));
+}
+
+#[test]
+fn a_month_of_days_has_every_label_and_a_year_some() {
+    let labelled = |points: usize| {
+        let chart = Chart {
+            x_label: String::new(),
+            ..bars(vec![Some(7.5); points])
+        };
+        let labels: BTreeSet<String> = chart.slots.iter().map(|slot| slot.label.clone()).collect();
+        texts(&chart)
+            .into_iter()
+            .filter(|text| text.len() > 1 && labels.contains(text))
+            .count()
+    };
+    assert_eq!(labelled(25), 25);
+    assert_eq!(labelled(31), 31);
+    assert!((8..=16).contains(&labelled(365)), "{}", labelled(365));
+}
+
+#[test]
+fn missing_is_not_zero() {
+    let zero = bars([Some(5.0), Some(0.0), Some(3.0)]);
+    let missing = bars([Some(5.0), None, Some(3.0)]);
+    let not_a_number = bars([Some(5.0), Some(f64::NAN), Some(3.0)]);
+    // A zero has the colour of the axis, lest it be taken for a few.
+    assert_eq!(count(&zero, "rect", ACCENT), 2);
+    assert_eq!(
+        count(&zero, "rect", AXIS),
+        count(&missing, "rect", AXIS) + 1
+    );
+    assert_eq!(count(&missing, "rect", ACCENT), 2);
+    assert!(
+        texts(&missing).contains(&"no data".to_owned()),
+        "the legend"
+    );
+    assert!(!texts(&zero).contains(&"no data".to_owned()));
+    assert_eq!(missing.to_svg().ok(), not_a_number.to_svg().ok());
+}
+
+#[test]
+fn a_line_breaks_where_a_value_is_missing() {
+    let gap = line([
+        Some(1.0),
+        Some(2.0),
+        None,
+        Some(3.0),
+        None,
+        Some(2.0),
+        Some(1.0),
+    ]);
+    let svg = gap.to_svg().expect("drawing in memory");
+    let lines = svg
+        .lines()
+        .filter(|line| line.starts_with("<polyline") && line.contains(ACCENT));
+    assert_eq!(lines.count(), 2);
+    assert_eq!(count(&gap, "circle", ACCENT), 5);
+}
+
+#[test]
+fn without_data_it_says_so() {
+    for values in [
+        vec![],
+        vec![None; 24],
+        vec![Some(f64::INFINITY), Some(f64::NAN)],
+    ] {
+        for chart in [bars(values.clone()), line(values.clone())] {
+            let texts = texts(&chart);
+            assert_eq!(
+                texts.iter().filter(|text| *text == "no data").count(),
+                1,
+                "{texts:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn characters_that_the_font_lacks_are_named() {
+    let mut chart = bars(day());
+    assert!(chart.missing_glyphs().is_empty());
+    chart.title.push_str(" 🔥🔥\u{fe0f}");
+    chart.slots[3].label = "漢".to_owned();
+    assert_eq!(chart.missing_glyphs(), ['漢', '🔥']);
+    chart.to_png().expect("boxes instead");
+}
+
+fn any_value() -> impl Strategy<Value = Option<f64>> {
+    prop_oneof![
+        Just(None),
+        any::<f64>().prop_map(Some),
+        (-1e6..1e6).prop_map(Some),
+        prop::sample::select(vec![
+            0.0,
+            -0.0,
+            f64::MAX,
+            f64::MIN,
+            f64::MIN_POSITIVE,
+            5e-324,
+            f64::NAN
+        ])
+        .prop_map(Some),
+    ]
+}
+
+/// The rectangles with this fill: left, top, width, height.
+fn rects(chart: &Chart, fill: &str) -> Vec<[i64; 4]> {
+    let svg = chart.to_svg().expect("drawing in memory");
+    let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
+    let rects = document
+        .descendants()
+        .filter(|node| node.has_tag_name("rect") && node.attribute("fill") == Some(fill));
+    rects.map(|rect| geometry(&rect)).collect()
+}
+
+fn geometry(rect: &roxmltree::Node<'_, '_>) -> [i64; 4] {
+    ["x", "y", "width", "height"].map(|name| {
+        let value = rect.attribute(name).and_then(|value| value.parse().ok());
+        value.expect("a number")
+    })
+}
+
+#[test]
+fn parts_of_a_bar_stand_on_each_other() {
+    let errors = layer(Role::Errors, [Some(10.0), Some(0.0), Some(30.0)]);
+    let rest = layer(Role::Main, [Some(50.0), Some(60.0), Some(20.0)]);
+    let stack = chart(Marks::Bars(vec![errors, rest]));
+    let legend = |rects: Vec<[i64; 4]>| rects.into_iter().partition::<Vec<_>, _>(|r| r[3] == 22);
+    let (samples, errors) = legend(rects(&stack, "#d1441f"));
+    let (_, rest) = legend(rects(&stack, ACCENT));
+    assert_eq!((samples.len(), errors.len(), rest.len()), (1, 2, 3));
+    for (below, above) in errors.iter().zip([rest[0], rest[2]]) {
+        assert_eq!(below[0], above[0]);
+        let gap = below[1] - (above[1] + above[3]);
+        assert!((0..=3).contains(&gap), "{below:?} {above:?}");
+    }
+    // A whole of 60 is as high as a whole of 60.
+    assert_eq!(rest[0][1], rest[1][1]);
+    for wanted in ["Errors", "Main", "60"] {
+        assert!(texts(&stack).contains(&wanted.to_owned()), "{wanted}");
+    }
+}
+
+#[test]
+fn what_may_grow_is_hatched_in_its_colour_and_what_is_not_known_in_grey() {
+    let mut day = bars([Some(5.0), Some(3.0), Some(0.0), None]);
+    assert!(!texts(&day).contains(&"provisional".to_owned()));
+    day.slots[1].state = State::Provisional;
+    day.slots[2].state = State::Missing;
+    assert_eq!(rects(&day, ACCENT).len(), 1, "the settled one");
+    assert_eq!(rects(&day, "#c1d3e9").len(), 2, "a bar and its sample");
+    let texts = texts(&day);
+    assert!(texts.contains(&"provisional".to_owned()) && texts.contains(&"no data".to_owned()));
+}
+
+#[test]
+fn an_earlier_day_is_a_thin_line_with_its_name() {
+    let mut day = bars([Some(5.0), Some(3.0), Some(4.0)]);
+    day.earlier = Some(Layer {
+        name: "2026-11-14 (Sat)".to_owned(),
+        ..layer(Role::Other, [Some(50.0), None, Some(4.0)])
+    });
+    assert!(texts(&day).contains(&"2026-11-14 (Sat)".to_owned()));
+    // The axis has room for it.
+    assert!(texts(&day).contains(&"50".to_owned()));
+    assert!(
+        texts(&day).contains(&"5".to_owned()),
+        "the peak is of this day"
+    );
+}
+
+#[test]
+fn lines_have_their_names_at_their_ends() {
+    let layers = (0..3).map(|place| {
+        let value = f64::from(place) + 1.0;
+        layer(Role::Series(place as usize), [Some(value), Some(value)])
+    });
+    let lines = chart(Marks::Lines(layers.collect()));
+    let texts = texts(&lines);
+    for name in ["Series(0)", "Series(1)", "Series(2)"] {
+        assert_eq!(texts.iter().filter(|text| *text == name).count(), 1);
+    }
+}
+
+#[test]
+fn a_heatmap_has_a_cell_for_each_value_and_says_the_most() {
+    let row = |label: &str, cells: [Cell; 3]| Row {
+        label: label.to_owned(),
+        note: String::new(),
+        cells: cells.to_vec(),
+    };
+    let grid = chart(Marks::Cells(vec![
+        row(
+            "Mon",
+            [Cell::Value(0.0), Cell::Value(1500.0), Cell::Missing],
+        ),
+        row(
+            "Tue",
+            [Cell::Absent, Cell::Provisional(750.0), Cell::Value(3000.0)],
+        ),
+    ]));
+    let texts = texts(&grid);
+    for wanted in [
+        "Mon",
+        "Tue",
+        "1.5k",
+        "3.0k",
+        "750",
+        "no data",
+        "provisional",
+    ] {
+        assert!(texts.contains(&wanted.to_owned()), "{wanted} in {texts:?}");
+    }
+    // The most has the last colour, in its cell and at the end of the scale.
+    assert_eq!(rects(&grid, "#14315c").len(), 2);
+}
+
+#[test]
+fn percent_stands_at_each_number_and_other_units_once() {
+    let of = |unit: &str| Chart {
+        unit: unit.to_owned(),
+        ..bars([Some(40.0), Some(80.5)])
+    };
+    let percent = texts(&of("%"));
+    assert!(percent.contains(&"80%".to_owned()) && percent.contains(&"80.5%".to_owned()));
+    let ms = texts(&of("ms"));
+    assert!(ms.contains(&"80".to_owned()) && ms.contains(&"80.5 ms".to_owned()));
+    assert!(ms.contains(&"events (ms)".to_owned()));
+}
+
+#[test]
+fn what_neighbours_share_stands_below_them_once() {
+    let mut hours = bars(vec![Some(1.0); 48]);
+    for (place, slot) in hours.slots.iter_mut().enumerate() {
+        slot.group = format!("11-{}", 20 + place / 24);
+        slot.label = format!("{:02}", place % 24);
+    }
+    hours.slots[30].note = "clocks +1 h".to_owned();
+    let texts = texts(&hours);
+    for wanted in ["11-20", "11-21", "clocks +1 h"] {
+        assert_eq!(
+            texts.iter().filter(|text| *text == wanted).count(),
+            1,
+            "{wanted}"
+        );
+    }
+}
+
+#[test]
+fn a_scale_makes_more_pixels_of_the_same_picture() {
+    let mut small = bars(day());
+    small.look = Look {
+        width: 800,
+        height: 450,
+        scale: 2.0,
+        theme: Theme::Dark,
+    };
+    let svg = small.to_svg().expect("drawing in memory");
+    assert!(svg.contains("width=\"800\" height=\"450\" viewBox=\"0 0 1600 900\""));
+    let png = small.to_png().expect("drawing in memory");
+    let reader = png::Decoder::new(std::io::Cursor::new(png))
+        .read_info()
+        .expect("a PNG");
+    assert_eq!((reader.info().width, reader.info().height), (1600, 900));
+    // In units of 1600 pixels it is the same chart, but for its colours.
+    let large = bars(day());
+    assert_eq!(rects(&small, "#5b9bea"), rects(&large, ACCENT));
+}
+
+fn any_marks() -> impl Strategy<Value = Marks> {
+    let values = (0..60usize, 1..14usize).prop_flat_map(|(slots, layers)| {
+        prop::collection::vec(prop::collection::vec(any_value(), slots), layers)
+    });
+    (values, 0..4u8).prop_map(|(values, kind)| {
+        let layers = || {
+            let layers = values.iter().enumerate();
+            layers
+                .map(|(place, values)| layer(Role::Series(place), values.clone()))
+                .collect()
+        };
+        match kind {
+            0 => Marks::Bars(layers()),
+            1 => Marks::Lines(layers()),
+            2 => Marks::Bands(layers()),
+            _ => {
+                let cell = |value: &Option<f64>| value.map_or(Cell::Missing, Cell::Provisional);
+                let rows = values.iter().map(|values| Row {
+                    label: "row".to_owned(),
+                    note: String::new(),
+                    cells: values.iter().map(cell).collect(),
+                });
+                Marks::Cells(rows.collect())
+            }
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_value_and_text_can_be_drawn_inside_the_picture(
+        marks in any_marks(),
+        text in any::<String>(),
+        width in 480..2000u32,
+        height in 270..1200u32,
+        state in prop::sample::select(vec![State::Settled, State::Provisional, State::Missing]),
+    ) {
+        let layers = marks.layers();
+        let earlier = layers.last().map(|layer| Layer { name: text.clone(), ..layer.clone() });
+        let mut chart = Chart {
+            look: Look { width, height, scale: 1.0, theme: Theme::Light },
+            title: text.clone(),
+            badge: text.chars().take(12).collect(),
+            subtitle: text.clone(),
+            x_label: text.clone(),
+            y_label: text.clone(),
+            unit: text.chars().take(3).collect(),
+            footer: text.clone(),
+            earlier,
+            ..chart(marks)
+        };
+        for slot in &mut chart.slots {
+            *slot = Slot { label: text.clone(), group: text.clone(), state, note: String::new() };
+        }
+        let svg = chart.to_svg().expect("drawing in memory");
+        let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
+        for rect in document.descendants().filter(|node| node.has_tag_name("rect")) {
+            let [left, top, rect_width, rect_height] = geometry(&rect);
+            prop_assert!(rect_width >= 0 && rect_height >= 0, "{:?}", rect);
+            prop_assert!(left >= 0 && left + rect_width <= i64::from(width), "{:?}", rect);
+            prop_assert!(top >= 0 && top + rect_height <= i64::from(height), "{:?}", rect);
+        }
+        chart.to_png().expect("drawing in memory");
+    }
+}

@@ -1,0 +1,372 @@
+//! What a chart says by itself, in the languages of a job.
+
+use chrono::{Datelike, NaiveDate};
+
+use crate::job::Language;
+use crate::output::chart::{Words, format_number};
+use crate::window::{Size, Window};
+
+/// A text of each language.
+fn either(language: Language, english: &'static str, korean: &'static str) -> &'static str {
+    match language {
+        Language::English => english,
+        Language::Korean => korean,
+    }
+}
+
+/// `hourly_errors` as words; names of columns that the built-in questions have are translated.
+pub fn words(language: Language, name: &str) -> String {
+    let korean = match name {
+        "events" => "이벤트",
+        "errors" => "오류",
+        "calls" => "호출",
+        "timeouts" => "시간 초과",
+        "cold_starts" => "콜드 스타트",
+        "level" => "레벨",
+        "log_group" => "로그 그룹",
+        "hour" | "hour_local" => "시각",
+        "day" | "date" => "날짜",
+        "month" => "월",
+        "week" => "주",
+        _ => "",
+    };
+    match language {
+        Language::Korean if !korean.is_empty() => korean.to_owned(),
+        _ => name.replace('_', " "),
+    }
+}
+
+/// With a capital at its beginning.
+pub fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+/// So many of what a column counts: `2,643 events`, `이벤트 2,643건`. A label that the job gives stands as it is.
+pub fn counted(language: Language, count: f64, column: &str, label: Option<&str>) -> String {
+    let figures = format_number(count, 0);
+    match (label, language) {
+        (Some(label), _) => format!("{figures} {label}"),
+        (None, Language::Korean) => format!("{} {figures}건", words(language, column)),
+        (None, Language::English) => {
+            let words = words(language, column);
+            let words = match words.strip_suffix('s') {
+                Some(singular) if count == 1.0 => singular.to_owned(),
+                _ => words,
+            };
+            format!("{figures} {words}")
+        }
+    }
+}
+
+/// The highest value, of the series that has it where there are several.
+pub fn up_to(language: Language, name: &str, value: &str) -> String {
+    let text = match language {
+        Language::English => format!("{name} up to {value}"),
+        Language::Korean => format!("{name} 최대 {value}"),
+    };
+    text.trim_start().to_owned()
+}
+
+/// The change against an earlier total: `+12.3% on 2026-11-14 (Sat)`.
+pub fn change(
+    language: Language,
+    total: f64,
+    earlier: f64,
+    when: &str,
+    only_so_far: bool,
+) -> String {
+    let text = match (language, earlier == 0.0) {
+        (Language::English, true) => format!("none on {when}"),
+        (Language::Korean, true) => format!("{when} 0건"),
+        (Language::English, false) => format!("{} on {when}", percent(total, earlier)),
+        (Language::Korean, false) => format!("{when} 대비 {}", percent(total, earlier)),
+    };
+    match (only_so_far, language) {
+        (false, _) => text,
+        (true, Language::English) => format!("{text} up to the same hour"),
+        (true, Language::Korean) => format!("{text} (같은 시각까지)"),
+    }
+}
+
+/// `+12.3%`, `±0%`; from ten times on, how many times it is.
+fn percent(total: f64, earlier: f64) -> String {
+    let change = (total - earlier) / earlier.abs() * 100.0;
+    if change >= 900.0 {
+        return format!("×{}", format_number(total / earlier, 1));
+    }
+    match format_number(change, 1).as_str() {
+        "0" => "±0%".to_owned(),
+        figures if change > 0.0 => format!("+{figures}%"),
+        figures => format!("{figures}%"),
+    }
+}
+
+/// What a share is of something, `2.4%`.
+pub fn share(part: f64, whole: f64) -> String {
+    let percent = part / whole * 100.0;
+    let decimals = if percent < 10.0 { 1 } else { 0 };
+    format!("{}%", format_number(percent, decimals))
+}
+
+/// What stands in the legend where it is needed. `not_yet` where what is missing is still to come.
+pub fn legend(language: Language, not_yet: bool) -> Words {
+    let no_data = match not_yet {
+        true => either(language, "no data yet", "아직 없음"),
+        false => either(language, "no data", "데이터 없음"),
+    };
+    Words {
+        no_data: no_data.to_owned(),
+        provisional: provisional(language).to_owned(),
+    }
+}
+
+/// Of values that may still grow.
+pub fn provisional(language: Language) -> &'static str {
+    either(language, "provisional", "잠정")
+}
+
+/// Of values that stay.
+pub fn settled(language: Language) -> &'static str {
+    either(language, "settled", "확정")
+}
+
+/// What of the values is no error.
+pub fn without_errors(language: Language) -> &'static str {
+    either(language, "without errors", "정상")
+}
+
+/// A series without a name.
+pub fn none(language: Language) -> &'static str {
+    either(language, "(none)", "(없음)")
+}
+
+/// The series beyond those that colours can tell apart.
+pub fn other(language: Language, count: usize) -> String {
+    match language {
+        Language::English => format!("other ({count})"),
+        Language::Korean => format!("기타 ({count})"),
+    }
+}
+
+/// Series that are not drawn, as their sum means nothing.
+pub fn not_shown(language: Language, count: usize) -> String {
+    match language {
+        Language::English => format!("{count} more not shown"),
+        Language::Korean => format!("{count}개는 생략"),
+    }
+}
+
+/// The names of some of the log groups, and how many more there are.
+pub fn groups(language: Language, named: &[String], more: usize) -> String {
+    let named = named.join(", ");
+    match (more, language) {
+        (0, _) => named,
+        (_, Language::English) => format!("{named} and {more} more"),
+        (_, Language::Korean) => format!("{named} 외 {more}개"),
+    }
+}
+
+/// From one local time to another.
+pub fn from_to(language: Language, from: &str, to: &str) -> String {
+    match language {
+        Language::English => format!("{from} to {to}"),
+        Language::Korean => format!("{from} ~ {to}"),
+    }
+}
+
+/// When the events were taken.
+pub fn as_of(language: Language, at: &str) -> String {
+    match language {
+        Language::English => format!("as of {at}"),
+        Language::Korean => format!("{at} 기준"),
+    }
+}
+
+/// That an independent count says the same.
+pub fn verified(language: Language, method: &str) -> String {
+    match language {
+        Language::English => format!("verified against {method}"),
+        Language::Korean => format!("{method} 대조 일치"),
+    }
+}
+
+/// That an independent count says something else.
+pub fn differs(language: Language, expected: u64, counted: u64) -> String {
+    let (expected, counted) = (
+        format_number(expected as f64, 0),
+        format_number(counted as f64, 0),
+    );
+    match language {
+        Language::English => format!("NOT VERIFIED: {counted} counted, {expected} expected"),
+        Language::Korean => format!("대조 불일치: 집계 {counted}건, 기대 {expected}건"),
+    }
+}
+
+/// No independent count could be had.
+pub fn unverified(language: Language) -> &'static str {
+    either(language, "could not be verified", "대조하지 못함")
+}
+
+/// That nobody counted independently.
+pub fn not_verified(language: Language) -> &'static str {
+    either(language, "not verified", "대조 안 함")
+}
+
+/// The title of an axis of hours, days or months.
+pub fn hour_of_day(language: Language, zone: &str) -> String {
+    format!("{} ({zone})", either(language, "Hour of day", "시각"))
+}
+
+/// The title of an axis of days.
+pub fn day(language: Language) -> &'static str {
+    either(language, "Day", "날짜")
+}
+
+/// The title of an axis of months.
+pub fn month(language: Language) -> &'static str {
+    either(language, "Month", "월")
+}
+
+/// What the clocks did before an hour: `clocks +1 h`.
+pub fn clocks(language: Language, seconds: i32) -> String {
+    let sign = if seconds < 0 { "−" } else { "+" };
+    let amount = duration(language, seconds.unsigned_abs());
+    match language {
+        Language::English => format!("clocks {sign}{amount}"),
+        Language::Korean => format!("시계 {sign}{amount}"),
+    }
+}
+
+/// A number of hours and minutes: `25 h`, `23시간 30분`.
+pub fn duration(language: Language, seconds: u32) -> String {
+    let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
+    let parts = match language {
+        Language::English => [(hours, "h", " "), (minutes, "min", " ")],
+        Language::Korean => [(hours, "시간", ""), (minutes, "분", "")],
+    };
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|&(count, ..)| count > 0)
+        .map(|(count, unit, gap)| format!("{count}{gap}{unit}"))
+        .collect();
+    parts.join(" ")
+}
+
+/// `Sat`, `토`.
+pub fn weekday(language: Language, date: NaiveDate) -> &'static str {
+    let day = date.weekday().num_days_from_monday() as usize;
+    let names = match language {
+        Language::English => ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
+        Language::Korean => ["월", "화", "수", "목", "금", "토", "일"],
+    };
+    names[day]
+}
+
+/// `2026-11-21 (Sat)`
+pub fn date(language: Language, date: NaiveDate) -> String {
+    format!("{} ({})", date.format("%Y-%m-%d"), weekday(language, date))
+}
+
+/// `11-21 (Sat)`
+pub fn short_date(language: Language, date: NaiveDate) -> String {
+    format!("{} ({})", date.format("%m-%d"), weekday(language, date))
+}
+
+/// `November 2026`, `2026년 11월`
+pub fn year_month(language: Language, date: NaiveDate) -> String {
+    match language {
+        Language::English => date.format("%B %Y").to_string(),
+        Language::Korean => format!("{}년 {}월", date.year(), date.month()),
+    }
+}
+
+/// `Nov`, `11월`
+pub fn short_month(language: Language, date: NaiveDate) -> String {
+    match language {
+        Language::English => date.format("%b").to_string(),
+        Language::Korean => format!("{}월", date.month()),
+    }
+}
+
+/// `2026`, `2026년`
+pub fn year(language: Language, date: NaiveDate) -> String {
+    match language {
+        Language::English => date.year().to_string(),
+        Language::Korean => format!("{}년", date.year()),
+    }
+}
+
+/// The window in words: `2026-11-21 (Sat)`.
+pub fn window(language: Language, window: &Window) -> String {
+    let begins = window.local_date();
+    match window.size() {
+        Size::Hour => format!("{} {:02}:00", date(language, begins), window.local_hour()),
+        Size::Day => date(language, begins),
+        Size::Week => {
+            let ends = begins + chrono::Days::new(6);
+            let (from, to) = (begins.format("%m-%d"), ends.format("%m-%d"));
+            let days = from_to(language, &from.to_string(), &to.to_string());
+            format!("{} ({days})", window.id())
+        }
+        Size::Month => year_month(language, begins),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Language::{English, Korean};
+
+    #[test]
+    fn changes_are_said_in_percent_until_they_are_many_times() {
+        let change = |total, earlier| change(English, total, earlier, "Sat", false);
+        assert_eq!(change(110.0, 100.0), "+10.0% on Sat");
+        assert_eq!(change(90.0, 100.0), "−10.0% on Sat");
+        assert_eq!(change(100.0, 100.0), "±0% on Sat");
+        assert_eq!(change(2500.0, 100.0), "×25.0 on Sat");
+        assert_eq!(change(7.0, 0.0), "none on Sat");
+        assert_eq!(
+            super::change(Korean, 110.0, 100.0, "11-14 (토)", true),
+            "11-14 (토) 대비 +10.0% (같은 시각까지)"
+        );
+    }
+
+    #[test]
+    fn counts_have_their_noun() {
+        assert_eq!(counted(English, 1.0, "events", None), "1 event");
+        assert_eq!(
+            counted(English, 2643.0, "cold_starts", None),
+            "2,643 cold starts"
+        );
+        assert_eq!(counted(Korean, 2643.0, "events", None), "이벤트 2,643건");
+        assert_eq!(counted(Korean, 64.0, "errors", Some("건")), "64 건");
+        assert_eq!(
+            (share(64.0, 2643.0), share(1.0, 4.0)),
+            ("2.4%".into(), "25%".into())
+        );
+    }
+
+    #[test]
+    fn dates_are_in_the_language() {
+        let day = |id| Window::parse(Size::Day, "Asia/Seoul".parse().unwrap(), id).unwrap();
+        assert_eq!(window(Korean, &day("2026-11-21")), "2026-11-21 (토)");
+        assert_eq!(window(English, &day("2026-11-22")), "2026-11-22 (Sun)");
+        let of = |size, id| Window::parse(size, chrono_tz::UTC, id).unwrap();
+        assert_eq!(
+            window(Korean, &of(Size::Week, "2026-W47")),
+            "2026-W47 (11-16 ~ 11-22)"
+        );
+        assert_eq!(window(Korean, &of(Size::Month, "2026-11")), "2026년 11월");
+        assert_eq!(
+            window(English, &of(Size::Hour, "2026-11-21T05")),
+            "2026-11-21 (Sat) 05:00"
+        );
+        assert_eq!(duration(English, 25 * 3600), "25 h");
+        assert_eq!(duration(Korean, 23 * 3600 + 1800), "23시간 30분");
+        assert_eq!(clocks(English, -3600), "clocks −1 h");
+    }
+}

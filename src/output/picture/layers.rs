@@ -1,0 +1,440 @@
+//! From rows to layers: the parts of bars and the lines, their names and colours, the line of an earlier window, and
+//! the sentence that sums them up.
+
+use std::collections::HashMap;
+
+use super::language;
+use super::slots::{Axis, Frame, Tick};
+use super::{Earlier, Series};
+use crate::job::ChartKind;
+use crate::output::chart::{Layer, MOST_SERIES, Role, State, drawable, format_number};
+
+/// Levels of logs from the worst on: the order in which they are stacked.
+const LEVELS: [&str; 8] = [
+    "fatal", "critical", "error", "warn", "warning", "info", "debug", "trace",
+];
+
+/// Names of series that are errors, in their own colour.
+const ERROR_NAMES: [&str; 6] = ["error", "errors", "fatal", "critical", "failed", "5xx"];
+
+/// Names that always have the same colour, as it is what people expect.
+const USUAL_COLORS: [(&str, usize); 3] = [("info", 0), ("warn", 1), ("warning", 1)];
+
+type Values = Vec<Option<f64>>;
+
+impl Series {
+    /// The layers of everything but a heatmap, each with a value for each slot.
+    pub(super) fn layers(&self, axis: &Axis) -> Vec<Layer> {
+        let language = self.chart.language;
+        if self.names.is_some() {
+            return self.layers_of_series(axis);
+        }
+        let values: Vec<Values> = self
+            .y
+            .iter()
+            .map(|y| by_slot(axis, y.iter().copied()))
+            .collect();
+        if let (Some(errors), [total]) = (&self.errors, &values[..]) {
+            let errors = by_slot(axis, errors.iter().copied());
+            if errors.iter().flatten().any(|&errors| errors > 0.0) {
+                return self.errors_and_rest(total, &errors);
+            }
+        }
+        let several = values.len() > 1;
+        let is_band = self.chart.kind == ChartKind::Band;
+        let layers = values.into_iter().zip(&self.chart.y).enumerate();
+        layers
+            .map(|(place, (values, column))| Layer {
+                name: match several {
+                    true => language::words(language, column),
+                    false => self.noun(),
+                },
+                role: match several && !is_band {
+                    true => Role::Series(place),
+                    false if column == super::ERRORS => Role::Errors,
+                    false => Role::Main,
+                },
+                values,
+            })
+            .collect()
+    }
+
+    /// What the values are: the job's label, or the column's name.
+    fn noun(&self) -> String {
+        match &self.chart.y_label {
+            Some(label) => label.clone(),
+            None => language::words(self.chart.language, &self.chart.y[0]),
+        }
+    }
+
+    /// Errors at the bottom, where days are compared best, and what is none on top of them.
+    fn errors_and_rest(&self, total: &Values, errors: &Values) -> Vec<Layer> {
+        let language = self.chart.language;
+        let column = self.chart.errors.as_deref().unwrap_or(super::ERRORS);
+        let part = |total: Option<f64>, errors: Option<f64>| {
+            total.map(|total| errors.unwrap_or(0.0).clamp(0.0, total.max(0.0)))
+        };
+        let pairs = || {
+            total
+                .iter()
+                .zip(errors)
+                .map(|(&total, &errors)| (total, part(total, errors)))
+        };
+        vec![
+            Layer {
+                name: language::words(language, column),
+                role: Role::Errors,
+                values: pairs().map(|(_, errors)| errors).collect(),
+            },
+            Layer {
+                name: language::without_errors(language).to_owned(),
+                role: Role::Main,
+                values: pairs()
+                    .map(|(total, errors)| Some(total? - errors?))
+                    .collect(),
+            },
+        ]
+    }
+
+    /// A layer for each value of the series column, the largest by name and the rest as one.
+    fn layers_of_series(&self, axis: &Axis) -> Vec<Layer> {
+        let language = self.chart.language;
+        let mut by_name = self.values_by_name(axis);
+        let mut names: Vec<(Option<String>, f64)> = by_name
+            .iter()
+            .map(|(name, values)| (name.clone(), weight(values)))
+            .collect();
+        names.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let rest = names.split_off(names.len().min(MOST_SERIES));
+        // By name and not by size: what a colour means stays the same from day to day.
+        names.sort_by_cached_key(|(name, _)| {
+            let level = name.as_deref().and_then(level).unwrap_or(LEVELS.len());
+            (level, name.is_none(), name.clone())
+        });
+        let roles = roles(names.iter().map(|(name, _)| name.as_deref()));
+        let mut layers: Vec<Layer> = names
+            .iter()
+            .zip(roles)
+            .map(|((name, _), role)| Layer {
+                name: match name {
+                    Some(name) => name.clone(),
+                    None => language::none(language).to_owned(),
+                },
+                role,
+                values: by_name.remove(name).unwrap_or_default(),
+            })
+            .collect();
+        // In a stack, a slot of which some series have a row has none of the others; so it is with lines of counts.
+        let is_stack = self.chart.kind == ChartKind::StackedBar;
+        if is_stack || self.is_count() {
+            if !rest.is_empty() {
+                let parts = rest.iter().filter_map(|(name, _)| by_name.remove(name));
+                layers.push(Layer {
+                    name: language::other(language, rest.len()),
+                    role: Role::Other,
+                    values: parts.reduce(added).unwrap_or_default(),
+                });
+            }
+            let has_row: Vec<bool> = (0..axis.slots.len())
+                .map(|slot| axis.slots[slot].state != State::Missing)
+                .collect();
+            for layer in &mut layers {
+                for (value, has_row) in layer.values.iter_mut().zip(&has_row) {
+                    *value = value.or(has_row.then_some(0.0));
+                }
+            }
+        }
+        layers
+    }
+
+    /// The values of each series by slot. A row without a name whose value is nothing is a slot without any.
+    fn values_by_name(&self, axis: &Axis) -> HashMap<Option<String>, Values> {
+        let mut by_name: HashMap<Option<String>, Values> = HashMap::new();
+        let names = self.names.iter().flatten();
+        let rows = names.zip(&self.y[0]).zip(&axis.of_row);
+        for ((name, value), &slot) in rows {
+            if name.is_none() && value.unwrap_or(0.0) == 0.0 {
+                continue;
+            }
+            let values = by_name
+                .entry(name.clone())
+                .or_insert_with(|| vec![None; axis.slots.len()]);
+            values[slot] = sum(values[slot], *value);
+        }
+        if by_name.is_empty() && !axis.slots.is_empty() {
+            // Nothing at all is a zero, or nothing known, in every slot.
+            by_name.insert(None, by_slot(axis, self.y[0].iter().copied()));
+        }
+        by_name
+    }
+
+    /// How many series a chart leaves out, as their sum means nothing.
+    fn left_out(&self, axis: &Axis) -> usize {
+        let adds_up = self.chart.kind == ChartKind::StackedBar || self.is_count();
+        match self.chart.kind {
+            ChartKind::Line | ChartKind::StackedBar if self.names.is_some() && !adds_up => {
+                self.values_by_name(axis).len().saturating_sub(MOST_SERIES)
+            }
+            _ => 0,
+        }
+    }
+
+    /// The sum of all series in each slot, or the values of the only column.
+    fn totals(&self, axis: &Axis) -> Values {
+        by_slot(axis, self.y[0].iter().copied())
+    }
+
+    /// The line of the earlier window, slot by slot.
+    pub(super) fn earlier_layer(&self, axis: &Axis) -> Option<Layer> {
+        let earlier = self.earlier.as_deref()?;
+        let language = self.chart.language;
+        Some(Layer {
+            name: language::window(language, &earlier.window),
+            role: Role::Other,
+            values: earlier.values(axis, self)?,
+        })
+    }
+
+    /// What stands below the title: the total and its change, or the highest value.
+    pub(super) fn summary(&self, axis: &Axis, frame: &Frame) -> String {
+        let language = self.chart.language;
+        let mut parts = Vec::new();
+        if self.is_count() {
+            let label = self.chart.y_label.as_deref();
+            for (y, column) in self.y.iter().zip(&self.chart.y) {
+                // Several columns may be parts of each other: each has its own sum.
+                let label = label.filter(|_| self.y.len() == 1);
+                parts.push(language::counted(language, total(y), column, label));
+            }
+            parts.extend(self.change(axis, frame));
+            parts.extend(self.errors_in_words());
+        } else {
+            parts.extend(self.highest());
+        }
+        let left_out = self.left_out(axis);
+        if left_out > 0 {
+            parts.push(language::not_shown(language, left_out));
+        }
+        parts.join(" · ")
+    }
+
+    fn errors_in_words(&self) -> Option<String> {
+        let language = self.chart.language;
+        let errors = total(self.errors.as_ref()?);
+        let column = self.chart.errors.as_deref().unwrap_or(super::ERRORS);
+        let text = language::counted(language, errors, column, None);
+        let all = total(&self.y[0]);
+        Some(match errors > 0.0 && all > 0.0 {
+            true => format!("{text} ({})", language::share(errors, all)),
+            false => text,
+        })
+    }
+
+    /// The highest of all values, which for percentiles are those of the last.
+    fn highest(&self) -> Option<String> {
+        let columns = self.y.iter().zip(&self.chart.y);
+        let peaks = columns.filter_map(|(values, column)| {
+            let values = values.iter().copied().filter_map(drawable);
+            Some((values.max_by(f64::total_cmp)?, column))
+        });
+        let (peak, column) = peaks.max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let language = self.chart.language;
+        let decimals = usize::from(peak.abs() < 1000.0 && peak.fract() != 0.0);
+        let figures = format_number(peak, decimals);
+        let unit = self.chart.unit.as_deref().or(self.chart.y_label.as_deref());
+        let value = match unit {
+            Some("%") => format!("{figures}%"),
+            Some(unit) => format!("{figures} {unit}"),
+            None => figures,
+        };
+        let name = match (&self.chart.y_label, self.chart.y.len()) {
+            // The label is the unit.
+            (Some(_), 1) if self.chart.unit.is_none() => String::new(),
+            (Some(label), 1) => label.clone(),
+            _ => language::words(language, column),
+        };
+        Some(language::up_to(language, &name, &value))
+    }
+
+    /// The change of the total against the earlier window, over the slots that both know.
+    fn change(&self, axis: &Axis, frame: &Frame) -> Option<String> {
+        let earlier = self.earlier.as_deref()?;
+        let values = earlier.values(axis, self)?;
+        let complete = |slot: &usize| {
+            let is_known = axis.slots[*slot].state != State::Missing;
+            is_known && axis.ends[*slot].is_none_or(|end| frame.is_complete(end))
+        };
+        let slots: Vec<usize> = (0..axis.slots.len()).filter(complete).collect();
+        let sum = |values: &Values| {
+            let values = slots.iter().filter_map(|&slot| drawable(values[slot]));
+            values.sum::<f64>()
+        };
+        let all = slots.len() == axis.slots.len();
+        // A day of a clock change has an hour more or less than the one before it: all of both are compared.
+        let before = match all {
+            true => total(&earlier.series.y[0]),
+            false => sum(&values),
+        };
+        let language = self.chart.language;
+        let when = language::window(language, &earlier.window);
+        let now = sum(&self.totals(axis));
+        (!slots.is_empty()).then(|| language::change(language, now, before, &when, !all))
+    }
+}
+
+impl Earlier {
+    /// Its total in each slot of the later window's axis; `None` where no slot has any.
+    fn values(&self, axis: &Axis, later: &Series) -> Option<Values> {
+        let span = later.chart.compare?.span;
+        let mut known: HashMap<Tick, Vec<Option<f64>>> = HashMap::new();
+        let own = Axis::new(
+            &later.chart.x,
+            &self.series.ticks(self.window.zone()),
+            &Frame {
+                zone: self.window.zone(),
+                range: Some(self.window.range()),
+                size: Some(self.window.size()),
+                known_until: None,
+                settled_until: None,
+                language: later.chart.language,
+            },
+            self.series.names.is_some(),
+        );
+        let totals = self.series.totals(&own);
+        for (tick, total) in own.ticks.iter().zip(&totals) {
+            if let Some(tick) = tick {
+                known.entry(without_offset(tick)).or_default().push(*total);
+            }
+        }
+        let mut seen: HashMap<Tick, usize> = HashMap::new();
+        let values: Values = axis
+            .ticks
+            .iter()
+            .map(|tick| {
+                let tick = match without_offset(tick.as_ref()?) {
+                    Tick::Time(local, _) => Tick::Time(span.before(local)?, None),
+                    text => text,
+                };
+                let values = known.get(&tick)?;
+                let occurrence = seen.entry(tick).or_default();
+                // The second of two hours is held against the only one, where the clocks stayed as they were.
+                let value = values
+                    .get(*occurrence)
+                    .or(values.first())
+                    .copied()
+                    .flatten();
+                *occurrence += 1;
+                value
+            })
+            .collect();
+        values.iter().any(Option::is_some).then_some(values)
+    }
+}
+
+fn without_offset(tick: &Tick) -> Tick {
+    match tick {
+        Tick::Time(local, _) => Tick::Time(*local, None),
+        Tick::Text(text) => Tick::Text(text.clone()),
+    }
+}
+
+/// The values of rows by slot, those of one slot added.
+pub(super) fn by_slot(axis: &Axis, values: impl Iterator<Item = Option<f64>>) -> Values {
+    let mut by_slot = vec![None; axis.slots.len()];
+    for (value, &slot) in values.zip(&axis.of_row) {
+        by_slot[slot] = sum(by_slot[slot], value);
+    }
+    by_slot
+}
+
+/// The sum of what is there.
+pub(super) fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (one, other) => one.or(other),
+    }
+}
+
+fn added(mut a: Values, b: Values) -> Values {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = sum(*a, b);
+    }
+    a
+}
+
+fn total(values: &[Option<f64>]) -> f64 {
+    values.iter().copied().filter_map(drawable).sum()
+}
+
+/// How much there is of a series, to know which are the largest.
+fn weight(values: &Values) -> f64 {
+    values
+        .iter()
+        .copied()
+        .filter_map(drawable)
+        .map(f64::abs)
+        .sum()
+}
+
+fn level(name: &str) -> Option<usize> {
+    LEVELS
+        .iter()
+        .position(|level| level.eq_ignore_ascii_case(name))
+}
+
+/// The colours of series in their order: errors and usual ones have their own, the others take what is left.
+fn roles<'a>(names: impl Iterator<Item = Option<&'a str>>) -> Vec<Role> {
+    let names: Vec<Option<&str>> = names.collect();
+    let is =
+        |name: Option<&str>, known: &str| name.is_some_and(|name| name.eq_ignore_ascii_case(known));
+    let mut roles: Vec<Option<Role>> = vec![None; names.len()];
+    // Only one has the colour of errors, or two of them could not be told apart.
+    let errors = ERROR_NAMES
+        .iter()
+        .find_map(|error| names.iter().position(|&name| is(name, error)));
+    if let Some(place) = errors {
+        roles[place] = Some(Role::Errors);
+    }
+    // Levels leave the usual colours to the usual ones, also on a day that has none of these.
+    let usual = match names.iter().flatten().any(|name| level(name).is_some()) {
+        true => 2,
+        false => 0,
+    };
+    let mut free: Vec<usize> = (usual..MOST_SERIES).chain(0..usual).rev().collect();
+    for (usual, color) in USUAL_COLORS {
+        let place = names.iter().position(|&name| is(name, usual));
+        if let Some(place) = place.filter(|_| free.contains(&color)) {
+            roles[place] = Some(Role::Series(color));
+            free.retain(|&other| other != color);
+        }
+    }
+    let roles = roles.into_iter().map(|role| match role {
+        Some(role) => role,
+        None => free.pop().map_or(Role::Other, Role::Series),
+    });
+    roles.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_have_the_colours_that_people_expect() {
+        let roles = |names: &[&str]| roles(names.iter().map(|name| Some(*name)));
+        assert_eq!(
+            roles(&["ERROR", "WARN", "INFO", "DEBUG"]),
+            [
+                Role::Errors,
+                Role::Series(1),
+                Role::Series(0),
+                Role::Series(2)
+            ]
+        );
+        assert_eq!(roles(&["a", "b"]), [Role::Series(0), Role::Series(1)]);
+        assert_eq!(roles(&["fatal", "error"]), [Role::Series(2), Role::Errors]);
+        let many: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(!roles(&many).contains(&Role::Other));
+    }
+}

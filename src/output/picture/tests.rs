@@ -1,0 +1,406 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Float64Array, Int32Array, Int64Array, StringArray, TimestampMillisecondArray};
+use arrow::datatypes::Field;
+
+use super::*;
+use crate::job::{Compare, Language, Name};
+use crate::output::chart::{Cell, Layer, Role};
+use crate::window::{Size, Span};
+
+const VERSION: &str = concat!("logtally ", env!("CARGO_PKG_VERSION"));
+
+fn spec(kind: ChartKind, x: &str, y: &[&str]) -> job::Chart {
+    job::Chart {
+        y: y.iter().map(|y| (*y).to_owned()).collect(),
+        ..job::Chart::new(Name::new("hourly_count").unwrap(), kind, x, "")
+    }
+}
+
+fn seoul(id: &str) -> Window {
+    Window::parse(Size::Day, "Asia/Seoul".parse().unwrap(), id).unwrap()
+}
+
+/// The local hours of a day of Seoul, as the table `hours` names them.
+fn hours(day: &str, hours: impl IntoIterator<Item = i64>) -> ArrayRef {
+    let midnight = chrono::NaiveDate::parse_from_str(day, "%Y-%m-%d").unwrap();
+    let midnight = midnight
+        .and_hms_opt(0, 0, 0)
+        .unwrap()
+        .and_utc()
+        .timestamp_millis();
+    let hours: Vec<i64> = hours
+        .into_iter()
+        .map(|hour| midnight + hour * 3_600_000)
+        .collect();
+    Arc::new(TimestampMillisecondArray::from(hours))
+}
+
+fn integers(values: &[i64]) -> ArrayRef {
+    Arc::new(Int64Array::from(values.to_vec()))
+}
+
+fn series(chart: &job::Chart, columns: Vec<(&str, ArrayRef)>) -> Series {
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut series = Series::new(chart, "hourly_count");
+    check(chart, "hourly_count", &batch.schema()).unwrap();
+    series.add(&batch).unwrap();
+    series
+}
+
+fn caption<'a>(window: &'a Window, groups: &'a [String]) -> Caption<'a> {
+    Caption {
+        job: "checkout",
+        window,
+        groups,
+        as_of: None,
+        provisional: false,
+        settled_after: Duration::from_secs(12 * 3600),
+        verified: &Verified::NotAsked,
+    }
+}
+
+fn layers(chart: &Chart) -> Vec<(&str, Role, Vec<f64>)> {
+    let shown = |layer: &Layer| {
+        layer
+            .values
+            .iter()
+            .map(|value| value.unwrap_or(-1.0))
+            .collect()
+    };
+    let layers = chart.marks.layers().iter();
+    layers
+        .map(|layer| (layer.name.as_str(), layer.role, shown(layer)))
+        .collect()
+}
+
+#[test]
+fn a_chart_says_what_it_shows() {
+    let groups: Vec<String> = ["/a", "/b", "/c", "/d", "/e"].map(String::from).into();
+    let window = seoul("2026-11-21");
+    let mut chart = spec(ChartKind::Bar, "hour_local", &["events"]);
+    let day = || {
+        vec![
+            ("hour_local", hours("2026-11-21", 0..24)),
+            ("events", integers(&[50; 24])),
+        ]
+    };
+    let caption = Caption {
+        as_of: Some("2026-11-22T01:02:00Z".parse().unwrap()),
+        provisional: true,
+        ..caption(&window, &groups)
+    };
+    let picture = series(&chart, day()).picture(&caption);
+    assert_eq!(
+        picture.title,
+        "checkout · hourly count · 2026-11-21 (Sat) · KST"
+    );
+    assert_eq!(
+        (picture.subtitle.as_str(), picture.badge.as_str()),
+        ("1,200 events", "provisional")
+    );
+    assert_eq!(picture.x_label, "Hour of day (Asia/Seoul)");
+    let when = "2026-11-21 00:00 KST to 2026-11-22 00:00 KST · as of 2026-11-22 10:02 KST";
+    assert_eq!(
+        picture.footer,
+        format!("/a, /b, /c and 2 more · {when} · provisional · not verified · {VERSION}")
+    );
+
+    chart.language = Language::Korean;
+    chart.title = Some("{job} · {date} · {zone} · {window} {x}".to_owned());
+    let differs = Verified::Differs {
+        expected: 1300,
+        counted: 1200,
+    };
+    let caption = Caption {
+        verified: &differs,
+        ..caption
+    };
+    let picture = series(&chart, day()).picture(&caption);
+    assert_eq!(
+        picture.title,
+        "checkout · 2026-11-21 (토) · KST · 2026-11-21 {x}"
+    );
+    assert_eq!(
+        (picture.subtitle.as_str(), picture.badge.as_str()),
+        ("이벤트 1,200건", "잠정")
+    );
+    assert!(picture.footer.contains("외 2개 ·"), "{}", picture.footer);
+    assert!(
+        picture
+            .footer
+            .contains("대조 불일치: 집계 1,200건, 기대 1,300건"),
+        "{}",
+        picture.footer
+    );
+}
+
+#[test]
+fn what_is_filled_into_a_title_is_not_filled_in_again() {
+    let shout = |name: &str| format!("<{name}{{date}}>");
+    assert_eq!(fill_in("a {job} {b", shout), "a <job{date}> {b");
+    assert_eq!(fill_in("{{job}}", shout), "{<job{date}>}");
+}
+
+#[test]
+fn errors_are_the_lower_part_of_a_bar() {
+    let chart = spec(ChartKind::Bar, "hour_local", &["events"]);
+    let day = |errors: &[i64]| {
+        vec![
+            ("hour_local", hours("2026-11-21", 0..3)),
+            ("events", integers(&[10, 20, 10])),
+            ("errors", integers(errors)),
+        ]
+    };
+    let window = seoul("2026-11-21");
+    let picture = series(&chart, day(&[0, 5, 15])).picture(&caption(&window, &[]));
+    let bars = layers(&picture);
+    // Never more of them than there are events.
+    assert_eq!(bars[0].0, "errors");
+    assert_eq!(
+        (bars[0].1, &bars[0].2[..3]),
+        (Role::Errors, &[0.0, 5.0, 10.0][..])
+    );
+    assert_eq!(
+        (bars[1].1, &bars[1].2[..3]),
+        (Role::Main, &[10.0, 15.0, 0.0][..])
+    );
+    assert_eq!(picture.subtitle, "40 events · 20 errors (50%)");
+    let picture = series(&chart, day(&[0, 0, 0])).picture(&caption(&window, &[]));
+    assert_eq!(layers(&picture).len(), 1);
+    assert_eq!(picture.subtitle, "40 events · 0 errors");
+}
+
+/// Each hour has as many events as it has struck, or so it is until five; a week before it was ten in each.
+fn compared(language: Language, so_far: bool) -> Series {
+    let span: Span = "7 days".parse().unwrap();
+    let chart = job::Chart {
+        compare: Some(Compare { span, windows: 7 }),
+        language,
+        ..spec(ChartKind::Bar, "hour_local", &["events"])
+    };
+    let day = |day, values: Vec<i64>| {
+        let events = integers(&values);
+        RecordBatch::try_from_iter([("hour_local", hours(day, 0..24)), ("events", events)]).unwrap()
+    };
+    let mut series = Series::new(&chart, "hourly_count");
+    let until = if so_far { 5 } else { 24 };
+    let events = (0..24)
+        .map(|hour| if hour < until { hour } else { 0 })
+        .collect();
+    series.add(&day("2026-11-21", events)).unwrap();
+    let earlier = day("2026-11-14", vec![10; 24]);
+    series
+        .hold_against(seoul("2026-11-14"), &[earlier])
+        .unwrap();
+    series
+}
+
+#[test]
+fn an_earlier_window_is_a_line_and_a_change() {
+    let window = seoul("2026-11-21");
+    let picture = compared(Language::English, false).picture(&caption(&window, &[]));
+    let earlier = picture.earlier.unwrap();
+    assert_eq!(earlier.name, "2026-11-14 (Sat)");
+    assert_eq!(earlier.values, [Some(10.0); 24]);
+    assert_eq!(picture.subtitle, "276 events · +15.0% on 2026-11-14 (Sat)");
+}
+
+#[test]
+fn a_day_that_is_not_over_is_held_against_the_hours_that_are_known() {
+    let window = seoul("2026-11-21");
+    let caption = Caption {
+        as_of: Some("2026-11-21T04:30:00+09:00".parse().unwrap()),
+        provisional: true,
+        ..caption(&window, &[])
+    };
+    let picture = compared(Language::Korean, true).picture(&caption);
+    // 0 + 1 + 2 + 3 against 40: the hour in which the events were taken is left out.
+    let expected = "이벤트 10건 · 2026-11-14 (토) 대비 −85.0% (같은 시각까지)";
+    assert_eq!(picture.subtitle, expected);
+    let states: Vec<State> = picture.slots.iter().map(|slot| slot.state).collect();
+    assert_eq!(states[4], State::Provisional);
+    assert_eq!(states[5..], [State::Missing; 19]);
+    assert_eq!(picture.words.no_data, "아직 없음");
+    // What is there is shown, whatever the clock says.
+    let picture = compared(Language::English, false).picture(&caption);
+    assert_eq!(picture.slots[5].state, State::Provisional);
+}
+
+#[test]
+fn an_earlier_answer_without_the_columns_is_an_error() {
+    let batch = RecordBatch::try_from_iter([("hour_local", hours("2026-11-14", 0..24))]).unwrap();
+    let mut series = compared(Language::English, false);
+    let error = series
+        .hold_against(seoul("2026-11-14"), &[batch])
+        .unwrap_err();
+    assert!(error.to_string().contains("events"), "{error}");
+}
+
+#[test]
+fn series_keep_their_colours_and_the_rest_is_other() {
+    let chart = job::Chart {
+        series: Some("level".to_owned()),
+        ..spec(ChartKind::StackedBar, "hour_local", &["events"])
+    };
+    let levels = [Some("INFO"), Some("ERROR"), None, Some("INFO"), None];
+    let rows = vec![
+        ("hour_local", hours("2026-11-21", [0, 0, 0, 1, 2])),
+        (
+            "level",
+            Arc::new(StringArray::from(levels.to_vec())) as ArrayRef,
+        ),
+        ("events", integers(&[5, 1, 2, 7, 0])),
+    ];
+    let window = seoul("2026-11-21");
+    let picture = series(&chart, rows).picture(&caption(&window, &[]));
+    let bars = layers(&picture);
+    let names: Vec<_> = bars
+        .iter()
+        .map(|(name, role, values)| (*name, *role, &values[..3]))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("ERROR", Role::Errors, &[1.0, 0.0, 0.0][..]),
+            ("INFO", Role::Series(0), &[5.0, 7.0, 0.0]),
+            ("(none)", Role::Series(2), &[2.0, 0.0, 0.0]),
+        ]
+    );
+    assert_eq!(picture.subtitle, "15 events");
+
+    let names: Vec<String> = (0..15).map(|service| format!("s{service:02}")).collect();
+    let rows = vec![
+        ("hour_local", hours("2026-11-21", [0; 15])),
+        ("level", Arc::new(StringArray::from(names)) as ArrayRef),
+        ("events", integers(&(1..=15).collect::<Vec<_>>())),
+    ];
+    let picture = series(&chart, rows).picture(&caption(&window, &[]));
+    let bars = layers(&picture);
+    assert_eq!(bars.len(), 13);
+    assert_eq!(
+        (bars[0].0, bars[12].0, bars[12].1),
+        ("s03", "other (3)", Role::Other)
+    );
+    assert_eq!(bars[12].2[0], 1.0 + 2.0 + 3.0);
+}
+
+#[test]
+fn values_with_a_unit_are_never_added_up() {
+    let chart = job::Chart {
+        unit: Some("ms".to_owned()),
+        ..spec(ChartKind::Band, "hour_local", &["p50", "p99"])
+    };
+    let values =
+        |values: [Option<f64>; 3]| Arc::new(Float64Array::from(values.to_vec())) as ArrayRef;
+    let rows = vec![
+        ("hour_local", hours("2026-11-21", 0..3)),
+        ("p50", values([Some(12.0), None, Some(20.0)])),
+        ("p99", values([Some(80.25), None, Some(1234.5)])),
+    ];
+    let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
+    assert_eq!(picture.subtitle, "p99 up to 1,234 ms");
+    assert_eq!(picture.unit, "ms");
+    assert!(matches!(&picture.marks, Marks::Bands(bands) if bands[1].values[1].is_none()));
+}
+
+#[test]
+fn a_heatmap_has_a_row_for_each_day() {
+    let chart = spec(ChartKind::Heatmap, "hour_local", &["events"]);
+    let new_york: Tz = "America/New_York".parse().unwrap();
+    let window = Window::parse(Size::Week, new_york, "2026-W44").unwrap();
+    let range = window.range();
+    let all = crate::query::functions::hours(new_york, range.start_ms, range.end_ms);
+    let locals: Vec<i64> = all.iter().map(|hour| hour.local_ms).collect();
+    let rows = vec![
+        (
+            "hour_local",
+            Arc::new(TimestampMillisecondArray::from(locals)) as ArrayRef,
+        ),
+        ("events", integers(&vec![1; all.len()])),
+    ];
+    let picture = series(&chart, rows).picture(&caption(&window, &[]));
+    let Marks::Cells(rows) = &picture.marks else {
+        panic!("{:?}", picture.marks)
+    };
+    assert_eq!((rows.len(), picture.slots.len()), (7, 24));
+    assert_eq!(rows[6].label, "11-01 (Sun)");
+    assert_eq!(
+        (rows[6].note.as_str(), rows[6].cells[1]),
+        ("25 h", Cell::Value(2.0))
+    );
+    assert_eq!(
+        (rows[5].note.as_str(), rows[5].cells[1]),
+        ("", Cell::Value(1.0))
+    );
+
+    let schema = Schema::new(vec![
+        Field::new("hour_of_day", DataType::Int32, true),
+        Field::new("events", DataType::Int64, true),
+    ]);
+    let error = check(
+        &spec(ChartKind::Heatmap, "hour_of_day", &["events"]),
+        "q",
+        &schema,
+    );
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("whose days are the rows")
+    );
+}
+
+#[test]
+fn times_of_the_engine_are_shown_on_the_jobs_clock() {
+    let chart = spec(ChartKind::Bar, "hour", &["events"]);
+    let instants = TimestampMillisecondArray::from(vec![1_795_186_800_000, 1_795_190_400_000]);
+    let rows = vec![
+        ("hour", Arc::new(instants.with_timezone("UTC")) as ArrayRef),
+        ("events", integers(&[1, 2])),
+    ];
+    let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
+    assert_eq!(picture.slots.len(), 24);
+    assert_eq!(layers(&picture)[0].2[..3], [1.0, 2.0, -1.0]);
+}
+
+#[test]
+fn hours_have_two_digits_and_nothing_a_name() {
+    let chart = spec(ChartKind::Bar, "hour_of_day", &["events"]);
+    let numbers = Arc::new(Int32Array::from(vec![Some(0), Some(9), Some(23), None])) as ArrayRef;
+    let rows = vec![
+        ("hour_of_day", numbers),
+        ("events", integers(&[1, 2, 3, 4])),
+    ];
+    let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
+    let labels: Vec<&str> = picture
+        .slots
+        .iter()
+        .map(|slot| slot.label.as_str())
+        .collect();
+    assert_eq!(labels, ["00", "09", "23", "(none)"]);
+}
+
+#[test]
+fn a_column_that_is_not_there_is_named_with_the_nearest() {
+    let schema = Schema::new(vec![
+        Field::new("hour_local", DataType::Utf8, true),
+        Field::new("events", DataType::Int64, true),
+    ]);
+    let bar = |x: &str, y: &str| spec(ChartKind::Bar, x, &[y]);
+    let error = check(&bar("hour_locl", "events"), "q", &schema).unwrap_err();
+    assert!(
+        error.to_string().contains("did you mean \"hour_local\"?"),
+        "{error}"
+    );
+    let error = check(&bar("events", "hour_local"), "q", &schema).unwrap_err();
+    assert!(error.to_string().contains("expected a number"), "{error}");
+    assert!(check(&bar("hour_local", "events"), "q", &schema).is_ok());
+    let parts = job::Chart {
+        series: Some("leve".to_owned()),
+        ..bar("hour_local", "events")
+    };
+    let error = check(&parts, "q", &schema).unwrap_err();
+    assert!(error.to_string().contains("series = \"leve\""), "{error}");
+}

@@ -1,0 +1,170 @@
+//! Deleting what is no longer needed: objects of exports that this job asked for, and nothing else.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use object_store::path::Path;
+
+use super::history::read_receipt;
+use super::plan::{keys, settled_at};
+use super::{Environment, WindowPlan};
+use crate::error::Result;
+use crate::job::Job;
+use crate::layout;
+use crate::receipt::Receipt;
+use crate::state::lease::{self, HeldWindow};
+use crate::state::{Attempt, AttemptStage, WindowState};
+use crate::store::Store;
+use crate::window::{Unit, Window};
+
+/// An export task ends within a day: what was asked for longer ago writes no more.
+const TASKS_END_WITHIN: TimeDelta = TimeDelta::hours(25);
+
+/// What a run that ended in the middle left beside the outputs.
+pub(super) async fn interrupted(output: &Store, job: &Job, window: &WindowPlan) -> Result<()> {
+    let mut keys = keys(output, job, &window.window, window.is_latest);
+    keys.push(state_key(output, job, window));
+    output.sweep(&keys).await
+}
+
+/// What a run that was killed in its first moment left, while it wrote the state itself: on S3 nothing.
+pub(super) async fn unwritten_state(output: &Store, job: &Job, window: &WindowPlan) -> Result<()> {
+    match output.location().is_local() {
+        true => output.sweep(&[state_key(output, job, window)]).await,
+        false => Ok(()),
+    }
+}
+
+fn state_key(output: &Store, job: &Job, window: &WindowPlan) -> Path {
+    layout::state(output.root(), job.name.as_str(), &window.report.id)
+}
+
+/// Deletes the objects of attempts that the receipt does not list; the prefixes of those that are gone. What can't be
+/// deleted now stays in the state for the next run.
+pub(super) async fn superseded(
+    state: &WindowState,
+    staging: &Store,
+    receipt: &Receipt,
+) -> HashSet<String> {
+    let used: HashSet<&str> = receipt
+        .exports
+        .iter()
+        .map(|export| export.prefix.as_str())
+        .collect();
+    let display = |attempt: &Attempt| staging.display(&prefix(staging, attempt));
+    let unused = state.attempts.iter().filter(|attempt| {
+        let may_write = match attempt.stage {
+            AttemptStage::Complete | AttemptStage::Abandoned => false,
+            AttemptStage::Intended | AttemptStage::Asked => {
+                receipt.finished_at - attempt.asked_at < TASKS_END_WITHIN
+            }
+        };
+        !may_write && !used.contains(display(attempt).as_str())
+    });
+    delete(staging, unused).await
+}
+
+/// Deletes the exports of windows that settled longer ago than the job's `keep`. A failure is a warning: the answers
+/// are there, and the next run tries again.
+pub(super) async fn expired(environment: &Environment, job: &Job, output: &Store, staging: &Store) {
+    let Some(keep) = job.keep else {
+        return;
+    };
+    let keep = TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX);
+    let now = environment.clock.now();
+    if let Err(error) = delete_expired(job, output, staging, keep, now).await {
+        tracing::warn!(%error, "could not delete exports that are older than [source] keep");
+    }
+}
+
+async fn delete_expired(
+    job: &Job,
+    output: &Store,
+    staging: &Store,
+    keep: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let is_over = |since: DateTime<Utc>| {
+        since
+            .checked_add_signed(keep)
+            .is_some_and(|until| until <= now)
+    };
+    for window in exported_windows(job, staging).await? {
+        let is_settled = read_receipt(output, job, &window)
+            .await?
+            .is_some_and(|receipt| !receipt.window.provisional);
+        if !is_settled || !is_over(settled_at(job, &window)) {
+            continue;
+        }
+        let key = layout::state(output.root(), job.name.as_str(), &window.id());
+        let Some((state, _)) = lease::read(output, &key).await? else {
+            continue;
+        };
+        if state.lease.is_some()
+            || !state
+                .attempts
+                .iter()
+                .any(|attempt| is_over(attempt.asked_at))
+        {
+            continue;
+        }
+        let held = HeldWindow::take(output, &key, job.limits.lease, |_| {}, &|_| {}).await?;
+        let state = held.state();
+        let old = state
+            .attempts
+            .iter()
+            .filter(|attempt| is_over(attempt.asked_at));
+        let deleted = delete(staging, old).await;
+        tracing::info!(
+            window = window.id(),
+            exports = deleted.len(),
+            "deleted exports that are older than [source] keep"
+        );
+        held.release(move |state| {
+            state
+                .attempts
+                .retain(|attempt| !deleted.contains(&attempt.prefix));
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// The windows of which anything is staged.
+async fn exported_windows(job: &Job, staging: &Store) -> Result<Vec<Window>> {
+    let folder = layout::staging_of_job(staging.root(), job.name.as_str());
+    let mut units = BTreeMap::new();
+    for meta in staging.list(&folder).await? {
+        let relative = layout::relative(&folder, &meta.location);
+        let id = relative.split('/').next().unwrap_or_default();
+        if let Some(unit) = Unit::parse(job.window.size, id) {
+            units.insert(id.to_owned(), unit);
+        }
+    }
+    units
+        .into_values()
+        .map(|unit| Window::new(job.window.size, job.timezone, unit))
+        .collect()
+}
+
+async fn delete<'a>(
+    staging: &Store,
+    attempts: impl Iterator<Item = &'a Attempt>,
+) -> HashSet<String> {
+    let mut deleted = HashSet::new();
+    for attempt in attempts {
+        match staging.delete_below(&prefix(staging, attempt)).await {
+            Ok(()) => _ = deleted.insert(attempt.prefix.clone()),
+            Err(error) => tracing::warn!(
+                log_group = attempt.log_group,
+                %error,
+                "could not delete an export that is no longer needed"
+            ),
+        }
+    }
+    deleted
+}
+
+fn prefix(staging: &Store, attempt: &Attempt) -> Path {
+    layout::join(staging.root(), &attempt.prefix)
+}

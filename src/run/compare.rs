@@ -1,0 +1,121 @@
+//! The answers of earlier windows that charts are held against, such as those of the same weekday a week before.
+//!
+//! A chart stands without them: an answer that is not there, is of other SQL or can't be read is told and left out.
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
+use sha2::{Digest, Sha256};
+
+use super::fingerprint::hex;
+use crate::error::Result;
+use crate::job::{Compare, Job, Query};
+use crate::layout;
+use crate::output::parquet::SQL_SHA256;
+use crate::output::picture::Series;
+use crate::store::Store;
+use crate::window::Window;
+
+/// Gives the charts of a query their earlier answers. An error where the output location can't be read.
+pub async fn hold_against(
+    output: &Store,
+    job: &Job,
+    window: &Window,
+    query: &Query,
+    series: &mut [Series],
+) -> Result<()> {
+    for series in series {
+        let Some(earlier) = series
+            .chart()
+            .compare
+            .and_then(|compare| before(window, compare))
+        else {
+            continue;
+        };
+        let key = layout::answer(
+            output.root(),
+            job.name.as_str(),
+            query.name.as_str(),
+            &earlier,
+        );
+        let Some(file) = output.get(&key).await? else {
+            continue;
+        };
+        let answer = output.display(&key);
+        let held = match read(file) {
+            Ok((sql, _)) if sql.as_deref() != Some(hash(&query.sql).as_str()) => {
+                tracing::info!(answer, "not compared: the earlier answer is of other SQL");
+                continue;
+            }
+            Ok((_, batches)) => series
+                .hold_against(earlier, &batches)
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = held {
+            tracing::warn!(
+                answer,
+                error,
+                "not compared: the earlier answer can't be used"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The window so many windows before; `None` where there is none, such as a day that the zone skipped.
+fn before(window: &Window, compare: Compare) -> Option<Window> {
+    let unit = window.unit().step(window.size(), -compare.windows)?;
+    Window::new(window.size(), window.zone(), unit).ok()
+}
+
+fn hash(sql: &str) -> String {
+    hex(&Sha256::digest(sql))
+}
+
+/// The hash of the SQL that an answer is of, and its rows.
+fn read(file: Bytes) -> Result<(Option<String>, Vec<RecordBatch>), ParquetError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
+    let metadata = reader.metadata().file_metadata().key_value_metadata();
+    let sql = metadata
+        .into_iter()
+        .flatten()
+        .find(|pair| pair.key == SQL_SHA256);
+    let sql = sql.and_then(|pair| pair.value.clone());
+    let batches = reader.build()?.collect::<Result<_, _>>()?;
+    Ok((sql, batches))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::Size;
+
+    #[test]
+    fn the_window_before_is_of_the_calendar() {
+        let compare = |span: &str, size| {
+            let span: crate::window::Span = span.parse().unwrap();
+            let windows = span.windows(size).unwrap();
+            Compare { span, windows }
+        };
+        let new_york = chrono_tz::America::New_York;
+        for (size, id, span, expected) in [
+            (Size::Day, "2026-11-21", "7 days", Some("2026-11-14")),
+            (Size::Hour, "2026-11-21T05", "7 days", Some("2026-11-14T05")),
+            (Size::Week, "2026-W01", "1 week", Some("2025-W52")),
+            (Size::Month, "2026-03", "1 month", Some("2026-02")),
+            // That hour was skipped.
+            (Size::Hour, "2026-03-15T02", "7 days", None),
+        ] {
+            let window = Window::parse(size, new_york, id).unwrap();
+            let earlier = before(&window, compare(span, size)).map(|window| window.id());
+            assert_eq!(earlier.as_deref(), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_parquet_is_an_error() {
+        assert!(read(Bytes::from_static(b"PAR1 and not much more")).is_err());
+    }
+}

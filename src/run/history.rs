@@ -1,0 +1,165 @@
+//! What earlier runs left: receipts and states.
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt};
+use serde::Serialize;
+
+use super::Environment;
+use crate::aws::Account;
+use crate::error::Result;
+use crate::job::{DefaultWindow, Job};
+use crate::layout;
+use crate::receipt::Receipt;
+use crate::state::{WindowState, lease};
+use crate::store::Store;
+use crate::window::{Unit, Window};
+
+/// How many receipts and states are asked for at a time.
+const AT_ONCE: usize = 32;
+
+/// Where a window stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WindowSummary {
+    /// The window's id.
+    pub window: String,
+    /// Where it stands.
+    pub status: WindowStatus,
+    /// The events of its answers, where it has any.
+    pub events: Option<u64>,
+    /// Until when the events of its answers were taken out of their source.
+    pub as_of: Option<DateTime<Utc>>,
+    /// Who runs it, or why the last run of it failed.
+    pub note: Option<String>,
+}
+
+/// Where a window stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WindowStatus {
+    /// Its answers are there, and late events are no longer expected.
+    Settled,
+    /// Its answers are there, and late events may change them.
+    Provisional,
+    /// A run holds it.
+    Running,
+    /// The last run of it failed. Answers of an earlier one may be there.
+    Failed,
+    /// The last run of it was stopped or died.
+    Interrupted,
+    /// It never ran.
+    Missing,
+}
+
+/// Where the windows of a job stand, in their order. Without `windows`: from the first that ever ran to the last that
+/// ended.
+pub async fn status(
+    environment: &Environment,
+    job: &Job,
+    windows: Option<Vec<Window>>,
+) -> Result<Vec<WindowSummary>> {
+    let output = environment
+        .stores
+        .open(&job.output, Account::Output)
+        .await?;
+    let windows = match windows {
+        Some(windows) => windows,
+        None => {
+            let mut known = done_windows(&output, job).await?;
+            known.extend(
+                units_in(
+                    &output,
+                    job,
+                    &layout::states(output.root(), job.name.as_str()),
+                )
+                .await?,
+            );
+            if job.window.default == DefaultWindow::LastEnded {
+                let now = environment.clock.now();
+                known.push(Window::last_ended(job.window.size, job.timezone, now)?.unit());
+            }
+            match (known.iter().min(), known.iter().max()) {
+                (Some(first), Some(last)) => {
+                    Window::list(job.window.size, job.timezone, *first, *last)?
+                }
+                _ => Vec::new(),
+            }
+        }
+    };
+    futures::stream::iter(windows)
+        .map(|window| summarise(&output, job, window))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+async fn summarise(output: &Store, job: &Job, window: Window) -> Result<WindowSummary> {
+    let receipt = read_receipt(output, job, &window).await?;
+    let state = read_state(output, job, &window).await?.unwrap_or_default();
+    let (status, note) = match (&receipt, state.lease, state.failure, state.unfinished) {
+        (_, Some(lease), ..) => (WindowStatus::Running, Some(lease.holder())),
+        (_, None, Some(failure), _) => (WindowStatus::Failed, Some(failure.error)),
+        (_, None, None, Some(_)) => (WindowStatus::Interrupted, None),
+        (Some(receipt), ..) if receipt.window.provisional => (WindowStatus::Provisional, None),
+        (Some(_), ..) => (WindowStatus::Settled, None),
+        (None, ..) => (WindowStatus::Missing, None),
+    };
+    Ok(WindowSummary {
+        window: window.id(),
+        status,
+        events: receipt.as_ref().map(|receipt| receipt.read.events),
+        as_of: receipt.and_then(|receipt| receipt.as_of),
+        note,
+    })
+}
+
+/// The units of this job's windows that have a receipt, in order.
+pub(super) async fn done_windows(output: &Store, job: &Job) -> Result<Vec<Unit>> {
+    units_in(
+        output,
+        job,
+        &layout::receipts(output.root(), job.name.as_str()),
+    )
+    .await
+}
+
+async fn units_in(
+    output: &Store,
+    job: &Job,
+    folder: &object_store::path::Path,
+) -> Result<Vec<Unit>> {
+    let listed = output.list(folder).await?;
+    let mut units: Vec<Unit> = listed
+        .iter()
+        .filter_map(|meta| layout::parse_window_id(folder, &meta.location))
+        .filter_map(|id| Unit::parse(job.window.size, id))
+        .collect();
+    units.sort_unstable();
+    Ok(units)
+}
+
+pub(super) async fn read_state(
+    output: &Store,
+    job: &Job,
+    window: &Window,
+) -> Result<Option<WindowState>> {
+    let key = layout::state(output.root(), job.name.as_str(), &window.id());
+    Ok(lease::read(output, &key).await?.map(|(state, _)| state))
+}
+
+pub(super) async fn read_receipt(
+    output: &Store,
+    job: &Job,
+    window: &Window,
+) -> Result<Option<Receipt>> {
+    let key = layout::receipt(output.root(), job.name.as_str(), &window.id());
+    let Some(json) = output.get(&key).await? else {
+        return Ok(None);
+    };
+    match serde_json::from_slice(&json) {
+        Ok(receipt) => Ok(Some(receipt)),
+        Err(error) => {
+            tracing::warn!(receipt = output.display(&key), %error, "the receipt can't be read; the window is done anew");
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! Whole runs against the fake CloudWatch Logs and buckets in memory: many nights in seconds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use object_store::memory::InMemory;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::{Environment, Force, Outcome, Request, Selection, execute, plan};
+use crate::aws::{Account, Aws};
+use crate::clock::{Clock, TestClock};
+use crate::error::Class;
+use crate::export::fake::{FakeLogs, Fate};
+use crate::job::{self, AwsSettings, Job, Location};
+use crate::layout;
+use crate::progress::Silent;
+use crate::query::Engine;
+use crate::store::{Body, Condition, Store, Stores};
+use crate::verify::fake::FakeCount;
+use crate::window::{Unit, Window};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn instant(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// CloudWatch Logs, buckets, a job and a clock.
+struct Nights {
+    logs: Arc<FakeLogs>,
+    clock: Arc<TestClock>,
+    environment: Environment,
+    job: Job,
+    output: Store,
+}
+
+impl Nights {
+    async fn new(now: &str, zone: &str) -> Self {
+        Self::with(now, zone, "").await
+    }
+
+    /// With keys more for the job's `[source]`.
+    async fn with(now: &str, zone: &str, keys: &str) -> Self {
+        let clock = Arc::new(TestClock::at(instant(now)));
+        let objects = Arc::new(InMemory::new());
+        let logs = FakeLogs::new(clock.clone(), "acme-logs", objects.clone());
+        let logs = Arc::new(logs);
+        let text = format!(
+            r#"
+            name = "night"
+            timezone = "{zone}"
+            [source]
+            kind = "cloudwatch"
+            log_groups = ["/svc/*"]
+            staging = "s3://acme-logs/exports"
+            {keys}
+            [output]
+            location = "s3://acme-answers"
+            [[query]]
+            name = "total"
+            sql = "total.sql"
+            "#
+        );
+        let scratch = tempfile::tempdir().unwrap();
+        let sql = "SELECT count(*) AS events, count(DISTINCT message) AS messages FROM logs";
+        std::fs::write(scratch.path().join("total.sql"), sql).unwrap();
+        let job = job::parse(&scratch.path().join("night.toml"), &text).unwrap();
+        let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
+        let stores = stores.with_objects("acme-logs", objects).unwrap();
+        let stores = stores
+            .with_objects("acme-answers", Arc::new(InMemory::new()))
+            .unwrap();
+        let answers = Location::parse("s3://acme-answers", "/".as_ref()).unwrap();
+        let output = stores.open(&answers, Account::Output).await.unwrap();
+        let environment = Environment {
+            stores,
+            clock: clock.clone(),
+            progress: Arc::new(Silent),
+            service: Some(logs.clone()),
+            counter: None,
+            engine: Engine::new(256 << 20, scratch.path()).unwrap(),
+            scratch,
+        };
+        Self {
+            logs,
+            clock,
+            environment,
+            job,
+            output,
+        }
+    }
+
+    async fn run(&self, selection: Selection) -> Vec<Outcome> {
+        let request = Request {
+            selection,
+            force: Force::No,
+            provisional: false,
+        };
+        let plan = plan(&self.environment, &self.job, &request).await.unwrap();
+        execute(&self.environment, &self.job, &plan, Force::No, |_, _| {})
+            .await
+            .unwrap()
+    }
+
+    /// What the answer of a window says: how many events, and how many different messages.
+    async fn answer(&self, window: &Window) -> (i64, i64) {
+        use arrow::array::AsArray;
+        use arrow::datatypes::Int64Type;
+        let key = layout::answer(self.output.root(), "night", "total", window);
+        let parquet = self.output.get(&key).await.unwrap().unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(parquet).unwrap();
+        let batch = reader.build().unwrap().next().unwrap().unwrap();
+        let value = |column: usize| batch.column(column).as_primitive::<Int64Type>().value(0);
+        (value(0), value(1))
+    }
+
+    async fn staging(&self) -> Store {
+        let staging = Location::parse("s3://acme-logs/exports", "/".as_ref()).unwrap();
+        self.environment
+            .stores
+            .open(&staging, Account::Source)
+            .await
+            .unwrap()
+    }
+
+    /// The keys of what is staged of a window, relative to the staging location.
+    async fn staged(&self, window: &str) -> Vec<String> {
+        let staging = self.staging().await;
+        let folder = layout::staging_of_window(staging.root(), "night", window);
+        let listed = staging.list(&folder).await.unwrap();
+        listed
+            .iter()
+            .map(|meta| layout::relative(staging.root(), &meta.location))
+            .collect()
+    }
+
+    /// Stages an object that no run of the job knows.
+    async fn put_foreign(&self, key: &str) {
+        let staging = self.staging().await;
+        let key = layout::join(staging.root(), key);
+        let body = Body::Bytes("somebody else's".into());
+        staging
+            .put_if(&key, body, "text/plain", &Condition::Absent)
+            .await
+            .unwrap();
+    }
+
+    fn windows(&self, from: &str, to: &str) -> Vec<Window> {
+        let (size, zone) = (self.job.window.size, self.job.timezone);
+        let unit = |id: &str| Unit::parse(size, id).unwrap();
+        Window::list(size, zone, unit(from), unit(to)).unwrap()
+    }
+}
+
+/// 90 days of 40 log groups, with the changes of daylight saving in Berlin among them.
+#[tokio::test]
+async fn a_backfill_ends_with_every_window_exactly_once() {
+    const GROUPS: usize = 40;
+    let nights = Nights::new("2026-12-01T03:00:00Z", "Europe/Berlin").await;
+    let windows = nights.windows("2026-08-01", "2026-10-29");
+    assert_eq!(windows.len(), 90);
+    for group in 0..GROUPS {
+        let name = format!("/svc/{group:02}");
+        nights
+            .logs
+            .add_group(&name, instant("2026-01-01T00:00:00Z"));
+        for window in &windows {
+            // At both edges, which the padded exports of two windows have, and one of several lines.
+            let last = window.end() - TimeDelta::milliseconds(1);
+            let noon = window.start() + TimeDelta::hours(12);
+            for (at, text) in [
+                (window.start(), "first"),
+                (noon, "one\n\ttwo\n"),
+                (last, "last"),
+            ] {
+                let message = format!("{text} {group} {}", window.id());
+                nights.logs.put(&name, "web/1", at, &message);
+            }
+        }
+    }
+    // Somebody else's exports hold the slot when the backfill begins, and again and again.
+    for (hours, lasting) in [(0, 5), (20, 3), (40, 2), (60, 4)] {
+        let from = nights.clock.now() + TimeDelta::hours(hours);
+        nights.logs.occupy_slot(from, lasting * HOUR);
+    }
+
+    let all = Selection::FromTo("2026-08-01".to_owned(), "2026-10-29".to_owned());
+    let outcomes = nights.run(all.clone()).await;
+    assert_eq!(outcomes.len(), 90);
+    let events = 3 * GROUPS;
+    for (window, outcome) in windows.iter().zip(&outcomes) {
+        let receipt = outcome.result.as_ref().unwrap();
+        assert_eq!(receipt.window.id, window.id());
+        assert!(!receipt.window.provisional && !outcome.skipped);
+        assert_eq!(receipt.read.events, events as u64, "window {window}");
+        assert_eq!(receipt.exports.len(), GROUPS);
+        let found = nights.answer(window).await;
+        assert_eq!(found, (events as i64, events as i64), "window {window}");
+    }
+    // One task for each group and window, and what the receipts say is what the service did.
+    let tasks = nights.logs.own_tasks();
+    let mut of_window: BTreeMap<(&str, i64), usize> = BTreeMap::new();
+    for task in &tasks {
+        let of = (task.request.log_group.as_str(), task.request.from_ms);
+        *of_window.entry(of).or_default() += 1;
+    }
+    assert_eq!(of_window.len(), 90 * GROUPS);
+    assert!(of_window.values().all(|count| *count == 1));
+    let mut told: HashMap<&str, usize> = HashMap::new();
+    for outcome in &outcomes {
+        for export in &outcome.result.as_ref().unwrap().exports {
+            *told.entry(export.task_id.as_deref().unwrap()).or_default() += 1;
+        }
+    }
+    assert_eq!(told.len(), tasks.len());
+    assert!(tasks.iter().all(|task| told[task.id.as_str()] == 1));
+    assert_eq!(nights.logs.asked().len(), tasks.len() + 4);
+
+    // Once more: nothing is left to do.
+    let again = nights.run(all).await;
+    assert!(again.iter().all(|outcome| outcome.skipped));
+    assert_eq!(nights.logs.own_tasks().len(), tasks.len());
+}
+
+#[tokio::test]
+async fn a_window_whose_export_fails_does_not_keep_the_others() {
+    let nights = Nights::new("2026-12-01T03:00:00Z", "UTC").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    for day in ["20", "21", "22"] {
+        let at = instant(&format!("2026-11-{day}T12:00:00Z"));
+        nights.logs.put("/svc/a", "web/1", at, "hello");
+    }
+    nights
+        .logs
+        .doom([Fate::Completed, Fate::Failed, Fate::Failed, Fate::Failed]);
+    let days = Selection::FromTo("2026-11-20".to_owned(), "2026-11-22".to_owned());
+    let outcomes = nights.run(days.clone()).await;
+    let classes: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| outcome.result.as_ref().err().map(|error| error.class()))
+        .collect();
+    assert_eq!(classes, [None, Some(Class::Source), None]);
+    let outcomes = nights.run(days).await;
+    let skipped: Vec<_> = outcomes.iter().map(|outcome| outcome.skipped).collect();
+    assert_eq!(skipped, [true, false, true]);
+    assert_eq!(outcomes[1].result.as_ref().unwrap().read.events, 1);
+}
+
+#[tokio::test]
+async fn late_events_are_counted_when_the_window_is_done_again() {
+    let nights = Nights::new("2026-11-21T00:10:00Z", "UTC").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    let put_late = |at: &str, ingested: &str, message: &str| {
+        let (at, ingested) = (instant(at), instant(ingested));
+        nights
+            .logs
+            .put_late("/svc/a", "web/1", at, ingested, message);
+    };
+    put_late("2026-11-20T12:00:00Z", "2026-11-20T12:00:01Z", "in time");
+    put_late("2026-11-20T23:00:00Z", "2026-11-21T05:00:00Z", "late");
+    let window = Selection::Id("2026-11-20".to_owned());
+    let first = nights.run(window.clone()).await.remove(0).result.unwrap();
+    assert!(first.window.provisional);
+    assert_eq!(first.read.events, 1);
+
+    nights.clock.sleep(12 * HOUR).await;
+    let second = nights.run(window.clone()).await.remove(0).result.unwrap();
+    assert!(!second.window.provisional);
+    assert_eq!(second.read.events, 2);
+    let windows = nights.windows("2026-11-20", "2026-11-20");
+    assert_eq!(nights.answer(&windows[0]).await, (2, 2));
+    assert_eq!(nights.logs.own_tasks().len(), 2);
+    assert!(nights.run(window).await[0].skipped);
+}
+
+#[tokio::test]
+async fn superseded_exports_go_and_those_of_others_stay() {
+    let nights = Nights::new("2026-11-21T00:10:00Z", "UTC").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    let noon = instant("2026-11-20T12:00:00Z");
+    nights.logs.put("/svc/a", "web/1", noon, "hello");
+    let foreign = [
+        "night/2026-11-20/%2Fsvc%2Fa/attempt=0/task/web-1/000000.gz",
+        "night/2026-11-20/%2Fsvc%2Fa/notes.txt",
+    ];
+    for key in foreign {
+        nights.put_foreign(key).await;
+    }
+    let window = Selection::Id("2026-11-20".to_owned());
+    nights.logs.doom([Fate::Failed]);
+    nights.run(window.clone()).await.remove(0).result.unwrap();
+    let own = |keys: Vec<String>| -> Vec<String> {
+        let is_own = |key: &String| !foreign.contains(&key.as_str());
+        keys.into_iter().filter(is_own).collect()
+    };
+    let provisional = own(nights.staged("2026-11-20").await);
+    // One object, the manifest, and CloudWatch's write test; nothing of the attempt that failed.
+    assert_eq!(provisional.len(), 3, "{provisional:?}");
+
+    nights.clock.sleep(12 * HOUR).await;
+    nights.run(window).await.remove(0).result.unwrap();
+    let staged = nights.staged("2026-11-20").await;
+    for key in foreign {
+        assert!(staged.iter().any(|staged| staged == key), "{key} is gone");
+    }
+    let settled = own(staged);
+    assert_eq!(settled.len(), 3, "{settled:?}");
+    assert!(settled.iter().all(|key| !provisional.contains(key)));
+}
+
+#[tokio::test]
+async fn exports_of_settled_windows_go_after_keep() {
+    let nights = Nights::with("2026-11-21T12:30:00Z", "UTC", "keep = \"7d\"").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    for day in 20..=28 {
+        let noon = instant(&format!("2026-11-{day}T12:00:00Z"));
+        nights.logs.put("/svc/a", "web/1", noon, "hello");
+    }
+    nights.put_foreign("night/2026-11-20/notes.txt").await;
+    for _ in 21..28 {
+        nights
+            .run(Selection::Default)
+            .await
+            .remove(0)
+            .result
+            .unwrap();
+        assert_eq!(nights.staged("2026-11-20").await.len(), 4);
+        nights.clock.sleep(24 * HOUR).await;
+    }
+    // The night on which it settled a week ago.
+    nights
+        .run(Selection::Default)
+        .await
+        .remove(0)
+        .result
+        .unwrap();
+    assert_eq!(
+        nights.staged("2026-11-20").await,
+        ["night/2026-11-20/notes.txt"]
+    );
+    assert_eq!(nights.staged("2026-11-21").await.len(), 3);
+    let first = Selection::Id("2026-11-20".to_owned());
+    assert!(nights.run(first).await[0].skipped, "its answer is there");
+}
+
+#[tokio::test]
+async fn a_disputed_window_is_done_again_and_not_for_ever() {
+    let mut nights = Nights::with("2026-11-21T12:30:00Z", "UTC", "verify = \"metrics\"").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    let noon = instant("2026-11-20T12:00:00Z");
+    nights.logs.put("/svc/a", "web/1", noon, "hello");
+    let counter = Arc::new(FakeCount::default());
+    counter.came_in(noon.timestamp_millis(), 20.0);
+    nights.environment.counter = Some(counter);
+    let window = Selection::Id("2026-11-20".to_owned());
+    for redos in 0..=3 {
+        let receipt = nights.run(window.clone()).await.remove(0).result.unwrap();
+        assert!(receipt.is_disputed() && receipt.is_uncertain());
+        assert_eq!(receipt.redos, redos);
+        assert_eq!(nights.logs.own_tasks().len() as u32, redos + 1);
+    }
+    assert!(nights.run(window.clone()).await[0].skipped);
+
+    // The event that was missing, in a run of another night that looks back.
+    let mut nights = Nights::with("2026-11-21T12:30:00Z", "UTC", "verify = \"metrics\"").await;
+    let counter = Arc::new(FakeCount::default());
+    counter.came_in(noon.timestamp_millis(), 20.0);
+    nights.environment.counter = Some(counter);
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    let late = instant("2026-11-21T20:00:00Z");
+    for _ in 0..10 {
+        nights.logs.put("/svc/a", "web/1", noon, "hello");
+        nights.logs.put_late("/svc/a", "web/1", noon, late, "late");
+    }
+    nights.run(window).await.remove(0).result.unwrap();
+    nights.clock.sleep(24 * HOUR).await;
+    let outcomes = nights.run(Selection::Default).await;
+    let receipt = outcomes[0].result.as_ref().unwrap();
+    assert_eq!(
+        (receipt.window.id.as_str(), receipt.redos),
+        ("2026-11-20", 1)
+    );
+    assert!(!receipt.is_uncertain());
+    assert_eq!(receipt.change.as_ref().unwrap().events, 10);
+    assert_eq!(outcomes.len(), 2);
+}
+
+#[tokio::test]
+async fn a_window_that_another_run_did_meanwhile_is_left_as_it_is() {
+    let nights = Nights::new("2026-11-21T12:30:00Z", "UTC").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    let noon = instant("2026-11-20T12:00:00Z");
+    nights.logs.put("/svc/a", "web/1", noon, "hello");
+    let request = Request {
+        selection: Selection::Id("2026-11-20".to_owned()),
+        force: Force::No,
+        provisional: false,
+    };
+    let early = plan(&nights.environment, &nights.job, &request)
+        .await
+        .unwrap();
+    let done = nights.run(request.selection.clone()).await.remove(0);
+    done.result.unwrap();
+    nights.clock.sleep(HOUR).await;
+
+    let late = execute(
+        &nights.environment,
+        &nights.job,
+        &early,
+        Force::No,
+        |_, _| {},
+    );
+    let error = late.await.unwrap().remove(0).result.unwrap_err();
+    assert_eq!(error.class(), Class::Held);
+    assert!(nights.run(request.selection).await[0].skipped);
+    assert_eq!(nights.logs.own_tasks().len(), 1);
+}

@@ -1,0 +1,335 @@
+//! What a run will do, found out without writing anything.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use object_store::path::Path;
+use serde::Serialize;
+
+use super::fingerprint::{answers_fingerprint, source_fingerprint};
+use super::history::{done_windows, read_receipt, read_state};
+use super::{Environment, exporter, question, schema};
+use crate::aws::Account;
+use crate::error::{Error, Result};
+use crate::job::{DefaultWindow, ImageFormat, Job};
+use crate::layout;
+use crate::receipt::{Receipt, WindowReport};
+use crate::state::Unfinished;
+use crate::store::Store;
+use crate::window::{Range, Span, Unit, Window, is_last_ended};
+
+/// Which windows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// The job's default.
+    Default,
+    /// The one with this id, or `yesterday` or `last`: the last that ended.
+    Id(String),
+    /// From one id to another, both included.
+    FromTo(String, String),
+    /// Those in the span before now.
+    Last(Span),
+}
+
+/// What to do again although it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Force {
+    /// Nothing: a settled window that is done stays.
+    #[default]
+    No,
+    /// The answers, from the export that was kept.
+    Recompute,
+    /// The export too.
+    Export,
+}
+
+/// What a person asks for on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Which windows.
+    pub selection: Selection,
+    /// What to do again.
+    pub force: Force,
+    /// Whether windows that have not ended may be taken.
+    pub provisional: bool,
+}
+
+/// What a run will do.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// The job's name.
+    pub job: String,
+    /// The log groups; empty where the source does not tell them.
+    pub log_groups: Vec<String>,
+    /// The windows, in their order.
+    pub windows: Vec<WindowPlan>,
+    /// A hash of everything in the job that decides the answers.
+    pub job_sha256: String,
+    /// A hash of what in the job decides the events.
+    pub source_sha256: String,
+}
+
+/// What a run will do with a window.
+#[derive(Debug, Clone, Serialize)]
+pub struct WindowPlan {
+    /// The window.
+    #[serde(skip)]
+    pub window: Window,
+    /// The window, for people and programs.
+    #[serde(flatten)]
+    pub report: WindowReport,
+    /// What to do.
+    pub action: Action,
+    /// Everything that will be written, the receipt last.
+    pub outputs: Vec<String>,
+    /// What the last run of it said.
+    #[serde(skip)]
+    pub last: Option<Receipt>,
+    /// How often, this time included, it is exported anew because an independent count differs.
+    #[serde(skip)]
+    pub redos: u32,
+    /// Whether its charts become the latest.
+    #[serde(skip)]
+    pub is_latest: bool,
+    /// Whether nobody is at it, and whoever was has tidied up. Told of windows that have a receipt.
+    #[serde(skip)]
+    pub is_at_rest: bool,
+}
+
+/// What to do with a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It is settled and done.
+    Skip,
+    /// Take an export that was made after the window settled, or export, and compute.
+    Compute,
+    /// Export whatever is there, and compute.
+    ExportAndCompute,
+}
+
+/// Finds out what a run would do. Reads, writes nothing; the SQL and the charts are checked before anything remote is
+/// asked for.
+pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Result<Plan> {
+    let now = environment.clock.now();
+    let mut windows = select(job, request, now)?;
+    let representative = windows.first().map_or(Range::ALL, Window::range);
+    let schemas = question::check_all(&environment.engine, job, representative).await?;
+
+    let output = environment
+        .stores
+        .open(&job.output, Account::Output)
+        .await?;
+    let log_groups = exporter(environment, job).await?.groups().await?;
+    let job_sha256 = answers_fingerprint(job);
+    let done = done_windows(&output, job).await?;
+    let newest_done = done.last().copied();
+    if request.selection == Selection::Default {
+        let earlier = settled_since(&output, job, &windows, &done, now).await?;
+        windows.splice(0..0, earlier);
+    }
+
+    let mut plans = Vec::with_capacity(windows.len());
+    for window in windows {
+        let (last, state) = match done.contains(&window.unit()) {
+            true => {
+                let receipt = read_receipt(&output, job, &window);
+                futures::future::try_join(receipt, read_state(&output, job, &window)).await?
+            }
+            false => (None, None),
+        };
+        // A run that began later than the last receipt may have replaced some of what that lists.
+        let is_interrupted = state
+            .as_ref()
+            .and_then(|state| state.unfinished.as_ref())
+            .is_some_and(|unfinished| !is_published(unfinished, last.as_ref()));
+        let provisional = is_provisional(job, &window, now);
+        let is_done = last
+            .as_ref()
+            .is_some_and(|last| !last.window.provisional && last.job_sha256 == job_sha256)
+            && !is_interrupted;
+        let is_redo = last.as_ref().is_some_and(|last| wants_redo(job, last));
+        let action = match request.force {
+            Force::Export => Action::ExportAndCompute,
+            Force::No if is_done && !provisional && !is_redo => Action::Skip,
+            _ if provisional || is_redo => Action::ExportAndCompute,
+            _ => Action::Compute,
+        };
+        let is_latest = newest_done.is_none_or(|newest| newest <= window.unit());
+        plans.push(WindowPlan {
+            outputs: keys(&output, job, &window, is_latest)
+                .iter()
+                .map(|key| output.display(key))
+                .collect(),
+            report: window_report(&window, provisional),
+            redos: match &last {
+                Some(last) if is_redo => last.redos + 1,
+                _ => 0,
+            },
+            is_latest,
+            is_at_rest: state
+                .is_none_or(|state| state.lease.is_none() && state.unfinished.is_none()),
+            window,
+            action,
+            last,
+        });
+    }
+    let newest = newest_done.map(|unit| Window::new(job.window.size, job.timezone, unit));
+    if let Some(Ok(newest)) = newest
+        && plans.iter().any(|plan| plan.action != Action::Skip)
+    {
+        schema::refuse_changed(&output, job, &schemas, &newest, request.force).await?;
+    }
+    Ok(Plan {
+        job: job.name.to_string(),
+        log_groups,
+        windows: plans,
+        job_sha256,
+        source_sha256: source_fingerprint(job),
+    })
+}
+
+/// The windows that the request means. Errors (usage): an id that is none, a window that has not ended.
+pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Window>> {
+    let (size, zone) = (job.window.size, job.timezone);
+    let unit = |id: &str| Window::parse(size, zone, id).map(|window| window.unit());
+    let windows = match &request.selection {
+        Selection::Default => match &job.window.default {
+            DefaultWindow::LastEnded => vec![Window::last_ended(size, zone, now)?],
+            DefaultWindow::Id(id) => vec![Window::parse(size, zone, id)?],
+        },
+        Selection::Id(id) if is_last_ended(id) => vec![Window::last_ended(size, zone, now)?],
+        Selection::Id(id) => vec![Window::parse(size, zone, id)?],
+        Selection::Last(span) => Window::last_of(size, zone, *span, now)?,
+        Selection::FromTo(from, to) => {
+            let (first, last): (Unit, Unit) = (unit(from)?, unit(to)?);
+            if first > last {
+                return Err(Error::usage(format!("--from {from} is after --to {to}")));
+            }
+            Window::list(size, zone, first, last)?
+        }
+    };
+    if let Some(future) = windows.iter().find(|window| now < window.start()) {
+        return Err(Error::usage(format!(
+            "window {future} begins at {}, which is still to come: expected one that has begun",
+            future
+                .start()
+                .with_timezone(&zone)
+                .format("%Y-%m-%d %H:%M %Z")
+        )));
+    }
+    if !request.provisional
+        && let Some(running) = windows.iter().find(|window| !window.has_ended(now))
+    {
+        return Err(Error::usage(format!(
+            "window {running} ends at {}, which is still to come: expected one that has ended, or --provisional",
+            running
+                .end()
+                .with_timezone(&zone)
+                .format("%Y-%m-%d %H:%M %Z")
+        )));
+    }
+    Ok(windows)
+}
+
+/// The earlier windows, up to the job's `lookback`, whose answers are provisional although they have settled since, or
+/// disputed.
+async fn settled_since(
+    output: &Store,
+    job: &Job,
+    windows: &[Window],
+    done: &[Unit],
+    now: DateTime<Utc>,
+) -> Result<Vec<Window>> {
+    let (size, zone) = (job.window.size, job.timezone);
+    let mut earlier = Vec::new();
+    let Some(first) = windows.first() else {
+        return Ok(earlier);
+    };
+    for back in (1..=job.window.lookback).rev() {
+        let unit = i32::try_from(back)
+            .ok()
+            .and_then(|back| first.unit().step(size, -back));
+        let Some(unit) = unit.filter(|unit| done.binary_search(unit).is_ok()) else {
+            continue;
+        };
+        let window = Window::new(size, zone, unit)?;
+        let is_wanting = read_receipt(output, job, &window)
+            .await?
+            .is_some_and(|receipt| receipt.window.provisional || wants_redo(job, &receipt));
+        if is_wanting && !is_provisional(job, &window, now) {
+            earlier.push(window);
+        }
+    }
+    Ok(earlier)
+}
+
+/// Whether an independent count differs and another export may still help: at most as often as the job looks back.
+fn wants_redo(job: &Job, last: &Receipt) -> bool {
+    last.is_disputed() && last.redos < job.window.lookback
+}
+
+/// Whether a run came as far as its receipt, and was killed only then.
+pub(super) fn is_published(unfinished: &Unfinished, last: Option<&Receipt>) -> bool {
+    last.is_some_and(|last| last.started_at >= unfinished.began_at)
+}
+
+/// Whether late events may still come.
+pub(super) fn is_provisional(job: &Job, window: &Window, now: DateTime<Utc>) -> bool {
+    now < settled_at(job, window)
+}
+
+/// When the window settles: events may be that late.
+pub(super) fn settled_at(job: &Job, window: &Window) -> DateTime<Utc> {
+    let after = TimeDelta::from_std(job.window.settled_after).unwrap_or(TimeDelta::MAX);
+    window
+        .end()
+        .checked_add_signed(after)
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+fn window_report(window: &Window, provisional: bool) -> WindowReport {
+    let local = |at: DateTime<Utc>| {
+        at.with_timezone(&window.zone())
+            .to_rfc3339_opts(chrono::SecondsFormat::Secs, false)
+    };
+    WindowReport {
+        id: window.id(),
+        timezone: window.zone().name().to_owned(),
+        start: window.start(),
+        end: window.end(),
+        start_local: local(window.start()),
+        end_local: local(window.end()),
+        provisional,
+    }
+}
+
+/// Everything that a run of the window writes, the receipt last.
+pub(super) fn keys(output: &Store, job: &Job, window: &Window, is_latest: bool) -> Vec<Path> {
+    let (root, name) = (output.root(), job.name.as_str());
+    let mut keys = Vec::new();
+    for query in &job.queries {
+        let query_name = query.name.as_str();
+        keys.push(match &query.partition_by[..] {
+            [] => layout::answer(root, name, query_name, window),
+            by => {
+                let folder = layout::answer_folder(root, name, query_name, window);
+                let folders: String = by.iter().map(|column| format!("{column}=*/")).collect();
+                layout::join(&folder, &format!("{folders}{query_name}.parquet"))
+            }
+        });
+        for chart in &query.charts {
+            for format in &chart.formats {
+                let (chart, extension) = (chart.name.as_str(), ImageFormat::extension(*format));
+                keys.push(layout::chart(
+                    root, name, query_name, chart, window, extension,
+                ));
+                if is_latest {
+                    keys.push(layout::latest_chart(
+                        root, name, query_name, chart, extension,
+                    ));
+                }
+            }
+        }
+    }
+    keys.push(layout::receipt(root, name, &window.id()));
+    keys
+}

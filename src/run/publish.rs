@@ -1,0 +1,243 @@
+//! Putting what a run found where people and programs read it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::path::Path;
+
+use super::answer::{Answer, Picture};
+use super::{Environment, WindowPlan};
+use crate::error::{Class, Error, Result};
+use crate::job::{ImageFormat, Job, Name};
+use crate::layout;
+use crate::output::parquet::Spooled;
+use crate::progress::{Progress, Step};
+use crate::receipt::{OutputKind, OutputReport, Receipt};
+use crate::state::Phase;
+use crate::state::lease::HeldWindow;
+use crate::store::{Body, Condition, Store, Written};
+
+/// Puts a window's outputs, each on condition that it is still what it was when the run took the window.
+pub(super) struct Publisher<'a> {
+    output: Store,
+    progress: Arc<dyn Progress>,
+    job: &'a Job,
+    window: &'a WindowPlan,
+    seen: BTreeMap<Path, Condition>,
+}
+
+impl<'a> Publisher<'a> {
+    pub(super) async fn prepare(
+        environment: &Environment,
+        output: &Store,
+        job: &'a Job,
+        window: &'a WindowPlan,
+    ) -> Result<Self> {
+        let keys = super::plan::keys(output, job, &window.window, window.is_latest);
+        let seen = futures::future::try_join_all(keys.into_iter().map(|key| async move {
+            let condition = output.as_it_is(&key).await?;
+            Ok::<_, Error>((key, condition))
+        }))
+        .await?;
+        let mut seen: BTreeMap<Path, Condition> = seen.into_iter().collect();
+        for query in &job.queries {
+            if !query.partition_by.is_empty() {
+                let (root, job, query) = (output.root(), job.name.as_str(), query.name.as_str());
+                let folder = layout::answer_folder(root, job, query, &window.window);
+                let there = output.list(&folder).await?;
+                seen.extend(there.into_iter().filter_map(|object| {
+                    Some((object.location, Condition::Unchanged(object.e_tag?)))
+                }));
+            }
+        }
+        Ok(Self {
+            output: output.clone(),
+            progress: Arc::clone(&environment.progress),
+            job,
+            window,
+            seen,
+        })
+    }
+
+    pub(super) async fn answer(
+        &self,
+        held: &HeldWindow,
+        answer: &Answer<'_>,
+    ) -> Result<Vec<OutputReport>> {
+        let query = answer.query.name.as_str();
+        let (root, job, window) = (
+            self.output.root(),
+            self.job.name.as_str(),
+            &self.window.window,
+        );
+        let Some(partitioned) = &answer.partitioned else {
+            let key = layout::answer(root, job, query, window);
+            let put = self.answer_file(held, query, key, &answer.spooled);
+            return Ok(vec![put.await?]);
+        };
+        let mut reports = Vec::with_capacity(partitioned.files.len());
+        let mut put = BTreeSet::new();
+        for (values, spooled) in &partitioned.files {
+            let columns = answer.query.partition_by.iter().map(Name::as_str);
+            let values = columns.zip(values.iter().map(Option::as_deref));
+            let key = layout::partitioned_answer(root, job, query, window, values);
+            put.insert(key.clone());
+            reports.push(self.answer_file(held, query, key, spooled).await?);
+        }
+        // What an earlier answer had and this one has not: no rows, rather than those of before.
+        let folder = layout::answer_folder(root, job, query, window);
+        let by = answer.query.partition_by.len();
+        let gone = self.seen.iter().filter(|(key, condition)| {
+            let columns = layout::partition_columns(&folder, key);
+            columns.is_some_and(|columns| columns.len() == by)
+                && **condition != Condition::Absent
+                && !put.contains(*key)
+        });
+        for (key, _) in gone {
+            let (key, empty) = (key.clone(), &partitioned.empty);
+            reports.push(self.answer_file(held, query, key, empty).await?);
+        }
+        Ok(reports)
+    }
+
+    async fn answer_file(
+        &self,
+        held: &HeldWindow,
+        query: &str,
+        key: Path,
+        spooled: &Spooled,
+    ) -> Result<OutputReport> {
+        let body = Body::File(spooled.path.clone());
+        let mut report = self
+            .put(
+                held,
+                OutputKind::Parquet,
+                query,
+                key,
+                body,
+                "application/vnd.apache.parquet",
+            )
+            .await?;
+        report.rows = Some(spooled.rows);
+        Ok(report)
+    }
+
+    pub(super) async fn picture(
+        &self,
+        held: &HeldWindow,
+        picture: Picture,
+    ) -> Result<Vec<OutputReport>> {
+        let Picture {
+            query,
+            chart,
+            format,
+            bytes,
+        } = picture;
+        let (root, job) = (self.output.root(), self.job.name.as_str());
+        let dated = layout::chart(
+            root,
+            job,
+            &query,
+            &chart,
+            &self.window.window,
+            format.extension(),
+        );
+        let body = Body::Bytes(bytes);
+        let content_type = format.content_type();
+        let kind = OutputKind::Chart;
+        let put = self.put(held, kind, &query, dated, body.clone(), content_type);
+        let mut reports = vec![put.await?];
+        if self.window.is_latest {
+            let key = latest_key(&self.output, self.job, &query, &chart, format);
+            let location = self.output.display(&key);
+            let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
+            may_publish(held).await?;
+            let put = self.output.try_put_if(&key, body, content_type, condition);
+            match put.await? {
+                Some(written) => reports.push(self.report(kind, &query, location, written)),
+                // The run of another window was faster. The next one of either puts it right.
+                None => tracing::warn!(
+                    chart = location,
+                    "another run has put this chart meanwhile; its stays"
+                ),
+            }
+        }
+        Ok(reports)
+    }
+
+    pub(super) async fn receipt(&self, held: &HeldWindow, receipt: &Receipt) -> Result<()> {
+        let json = serde_json::to_vec_pretty(receipt).map_err(|error| {
+            Error::new(Class::Unexpected, "can't write the receipt").caused_by(error)
+        })?;
+        let key = layout::receipt(
+            self.output.root(),
+            self.job.name.as_str(),
+            &self.window.report.id,
+        );
+        let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
+        let body = Body::Bytes(Bytes::from(json));
+        may_publish(held).await?;
+        self.output
+            .put_if(&key, body, "application/json", condition)
+            .await?;
+        Ok(())
+    }
+
+    async fn put(
+        &self,
+        held: &HeldWindow,
+        kind: OutputKind,
+        query: &str,
+        key: Path,
+        body: Body,
+        content_type: &str,
+    ) -> Result<OutputReport> {
+        let location = self.output.display(&key);
+        self.progress.report(Step::Writing { target: &location });
+        let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
+        let written = match self.output.unchanged(&key, &body, condition).await? {
+            Some(there) => there,
+            None => {
+                may_publish(held).await?;
+                self.output
+                    .put_if(&key, body, content_type, condition)
+                    .await?
+            }
+        };
+        Ok(self.report(kind, query, location, written))
+    }
+
+    fn report(
+        &self,
+        kind: OutputKind,
+        query: &str,
+        location: String,
+        written: Written,
+    ) -> OutputReport {
+        OutputReport {
+            kind,
+            query: query.to_owned(),
+            location,
+            key: layout::relative(self.output.root(), &written.key),
+            etag: written.etag,
+            rows: None,
+            bytes: written.bytes,
+        }
+    }
+}
+
+/// Asked before each object that is put: whoever lost the lease learns it here.
+async fn may_publish(held: &HeldWindow) -> Result<()> {
+    held.change(|state| state.phase = Phase::Publishing).await
+}
+
+fn latest_key(output: &Store, job: &Job, query: &str, chart: &str, format: ImageFormat) -> Path {
+    layout::latest_chart(
+        output.root(),
+        job.name.as_str(),
+        query,
+        chart,
+        format.extension(),
+    )
+}

@@ -1,0 +1,241 @@
+//! The tables of a job's answers: as its questions make them, and in the Glue catalogue.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::NaiveDate;
+
+use super::{Environment, question};
+use crate::aws::glue::{CatalogueColumn, CatalogueTable};
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::layout;
+use crate::output::athena::{self, Table};
+use crate::window::Window;
+
+/// The table of each query, in their order. Plans the queries, and asks nothing of AWS.
+pub async fn tables(
+    environment: &Environment,
+    job: &Job,
+    database: &str,
+    since: NaiveDate,
+) -> Result<Vec<Table>> {
+    let now = environment.clock.now();
+    let window = Window::last_ended(job.window.size, job.timezone, now)?;
+    let schemas = question::check_all(&environment.engine, job, window.range()).await?;
+    let tables = job.queries.iter().zip(schemas).map(|(query, schema)| {
+        let (comment, mut columns) = athena::columns_with_comments(&schema, &query.sql);
+        let partition_by = query.partition_by.iter().map(ToString::to_string);
+        let partition_by: Vec<String> = partition_by.collect();
+        columns.retain(|column| !partition_by.contains(&column.name));
+        let (job_name, query_name) = (job.name.as_str(), query.name.as_str());
+        Table {
+            database: database.to_owned(),
+            name: format!("{job_name}_{query_name}"),
+            comment,
+            columns,
+            location: layout::answers(&job.output, job_name, query_name),
+            size: job.window.size,
+            partition_by,
+            timezone: job.timezone,
+            since,
+        }
+    });
+    let tables: Vec<Table> = tables.collect();
+    refuse_same_names(&tables)?;
+    Ok(tables)
+}
+
+/// A table may have the name that another's view has.
+fn refuse_same_names(tables: &[Table]) -> Result<()> {
+    let views: HashMap<String, &str> = tables
+        .iter()
+        .map(|table| (table.view(), table.name.as_str()))
+        .collect();
+    match tables.iter().find(|table| views.contains_key(&table.name)) {
+        None => Ok(()),
+        Some(table) => Err(Error::usage(format!(
+            "the table {} and the view of the newest day of {} would have one name: give one of their queries another",
+            table.name, views[&table.name]
+        ))),
+    }
+}
+
+/// What became of a table in the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// It was not there.
+    Created,
+    /// It was there, and got what was new.
+    Updated {
+        /// The new columns, with their types.
+        added: Vec<(String, String)>,
+    },
+    /// It was as it should be.
+    Unchanged,
+}
+
+/// Makes the tables in the Glue catalogue, or changes them: new columns, comments, properties. All are looked at before
+/// the first is changed. Errors (usage): a table that is there and does not go together with the answers.
+#[cfg(feature = "glue")]
+pub async fn apply(environment: &Environment, tables: &[Table]) -> Result<Vec<Applied>> {
+    use crate::aws::glue::Catalogue;
+
+    let Some(first) = tables.first() else {
+        return Ok(Vec::new());
+    };
+    for table in tables {
+        athena::statements(table, athena::Dialect::Athena)?;
+    }
+    let catalogue = Catalogue::open(environment.stores.aws(), &first.database).await?;
+    let mut found = Vec::with_capacity(tables.len());
+    for table in tables {
+        let wanted = catalogue_table(table);
+        let there = catalogue.find(&table.name).await?;
+        let merged = match &there {
+            None => None,
+            Some(there) => {
+                let name = format!("{}.{}", table.database, table.name);
+                refuse_other_kind(&name, there.kind.as_deref())?;
+                Some(merge(&name, &there.table, &wanted)?)
+            }
+        };
+        found.push((wanted, there, merged));
+    }
+    let mut applied = Vec::with_capacity(tables.len());
+    for (wanted, there, merged) in found {
+        applied.push(match (there, merged) {
+            (Some(there), Some(merged)) if merged.table == there.table => Applied::Unchanged,
+            (Some(there), Some(merged)) => {
+                catalogue.update(&there, &merged.table).await?;
+                let added = merged.added;
+                Applied::Updated { added }
+            }
+            _ => {
+                catalogue.create(&wanted).await?;
+                Applied::Created
+            }
+        });
+    }
+    Ok(applied)
+}
+
+/// This build has no client of the Glue catalogue: an error (usage) that says so.
+#[cfg(not(feature = "glue"))]
+pub async fn apply(_environment: &Environment, _tables: &[Table]) -> Result<Vec<Applied>> {
+    Err(Error::usage(
+        "--apply is not in this build of logtally, which was made without the feature \"glue\": expected one made with `cargo build --features glue`, or run in Athena what `ddl` prints without --apply",
+    ))
+}
+
+#[cfg(feature = "glue")]
+fn refuse_other_kind(name: &str, kind: Option<&str>) -> Result<()> {
+    match kind {
+        None | Some("EXTERNAL_TABLE") => Ok(()),
+        Some(kind) => Err(Error::usage(format!(
+            "{name} is in the Glue catalogue as {kind}, not as an external table: drop it there, or choose another --database"
+        ))),
+    }
+}
+
+/// A table as it is to be in the catalogue, and which of its columns are new.
+#[cfg_attr(not(feature = "glue"), allow(dead_code))]
+#[derive(Debug, PartialEq, Eq)]
+struct Merged {
+    table: CatalogueTable,
+    added: Vec<(String, String)>,
+}
+
+/// The table as the catalogue is to have it.
+#[cfg_attr(not(feature = "glue"), allow(dead_code))]
+fn catalogue_table(table: &Table) -> CatalogueTable {
+    let types = athena::hive_columns(
+        table
+            .columns
+            .iter()
+            .map(|column| (column.name.as_str(), &column.data_type)),
+    );
+    let comments = table.columns.iter().map(|column| column.comment.clone());
+    let columns = types.into_iter().zip(comments);
+    let mut properties = BTreeMap::from_iter(table.projection());
+    for (key, value) in [("EXTERNAL", "TRUE"), ("classification", "parquet")] {
+        properties.insert(key.to_owned(), value.to_owned());
+    }
+    CatalogueTable {
+        name: table.name.clone(),
+        comment: table.comment.clone(),
+        location: table.url(),
+        columns: columns
+            .map(|((name, data_type), comment)| CatalogueColumn {
+                name,
+                data_type,
+                comment,
+            })
+            .collect(),
+        partition_keys: table
+            .partition_keys()
+            .into_iter()
+            .map(|key| CatalogueColumn {
+                name: key.to_owned(),
+                data_type: "string".to_owned(),
+                comment: None,
+            })
+            .collect(),
+        properties,
+    }
+}
+
+/// What is there with what is wanted put in: properties and comments of somebody else's stay, and new columns come last.
+/// An error (usage) names every difference that readers would trip over.
+#[cfg_attr(not(feature = "glue"), allow(dead_code))]
+fn merge(name: &str, there: &CatalogueTable, wanted: &CatalogueTable) -> Result<Merged> {
+    let names_and_types = |columns: &[CatalogueColumn]| -> Vec<(String, String)> {
+        let columns = columns.iter();
+        columns
+            .map(|column| (column.name.clone(), column.data_type.clone()))
+            .collect()
+    };
+    let of_files = athena::changes(
+        &names_and_types(&there.columns),
+        &names_and_types(&wanted.columns),
+    );
+    let mut differences = of_files.incompatible;
+    let folder = |location: &str| location.trim_end_matches('/').to_owned();
+    if folder(&there.location) != folder(&wanted.location) {
+        differences.push(format!(
+            "its answers are in {} and would be in {}",
+            there.location, wanted.location
+        ));
+    }
+    let keys = |table: &CatalogueTable| {
+        let keys = table.partition_keys.iter();
+        keys.map(|key| format!("{} {}", key.name, key.data_type))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    if keys(there) != keys(wanted) {
+        differences.push(format!(
+            "it is partitioned by ({}) and would be by ({})",
+            keys(there),
+            keys(wanted)
+        ));
+    }
+    if !differences.is_empty() {
+        return Err(Error::usage(format!(
+            "{name} is in the Glue catalogue, and its readers rely on what it is: {}. Give the query another name, or drop the table there, which leaves the answers where they are",
+            differences.join("; ")
+        )));
+    }
+    let mut table = there.clone();
+    for column in &wanted.columns {
+        match table.columns.iter_mut().find(|own| own.name == column.name) {
+            Some(own) => own.comment = column.comment.clone().or(own.comment.take()),
+            None => table.columns.push(column.clone()),
+        }
+    }
+    table.comment = wanted.comment.clone().or(table.comment);
+    table.properties.extend(wanted.properties.clone());
+    Ok(Merged {
+        table,
+        added: of_files.added,
+    })
+}

@@ -1,0 +1,133 @@
+//! Several runs at the same time: one of them at a window, whatever starts twice, stalls or wakes up late.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::faults::Faults;
+use crate::support::moto::Moto;
+use crate::support::on_s3::{Exported, WINDOW};
+use crate::support::program::Running;
+
+/// The objects that the questions read: a run whose requests for them are held is in the middle of its work.
+const OBJECTS: &str = "/exported/";
+
+fn lease(length: &str) -> String {
+    format!("[run]\nlease = {length:?}\n")
+}
+
+#[test]
+fn of_ten_runs_at_once_one_publishes_and_nine_say_who_does() {
+    let moto = Moto::start();
+    let exported = Exported::new(&moto, "ten");
+    let faults = Faults::before(&moto, json!({"hold": [format!("GET /ten{OBJECTS}")]}));
+    let mut running: Vec<Running> = (0..10)
+        .map(|_| exported.start("once", &lease("5s"), faults.environment()))
+        .collect();
+    let patience = Instant::now() + Duration::from_secs(100);
+    while running
+        .iter_mut()
+        .filter_map(|run| run.is_running().then_some(()))
+        .count()
+        > 1
+    {
+        assert!(Instant::now() < patience, "several runs go on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    faults.plan(json!({}));
+    let mut codes = Vec::new();
+    for run in running {
+        let finished = run.wait();
+        codes.push(finished.code());
+        match finished.code() {
+            Some(8) => _ = finished.stderr_contains("another run holds this window"),
+            _ => assert_eq!(
+                finished.assert_success().stdout_json()["read"]["events"],
+                120
+            ),
+        }
+    }
+    codes.sort();
+    let mut expected = vec![Some(8); 10];
+    expected[0] = Some(0);
+    assert_eq!(codes, expected);
+    assert_eq!(exported.state("once")["lease"], Value::Null);
+    let again = exported
+        .start("once", &lease("5s"), moto.environment())
+        .wait();
+    assert_eq!(again.assert_success().stdout_json()["status"], "skipped");
+}
+
+/// A run that is suspended while its requests are held, for longer than its lease; another one does the window; then it
+/// wakes up, and its requests go on.
+fn suspended_at(name: &'static str, hold: &str, kind: &str) {
+    let moto = Moto::start();
+    let exported = Exported::new(&moto, name);
+    let faults = Faults::before(&moto, json!({"hold": [hold]}));
+    let mut first = exported.start("jobs", &lease("1s"), faults.environment());
+    first.wait_until("its request is held", |_| faults.did().held(kind) > 0);
+    first.signal("STOP");
+    let second = exported
+        .start("jobs", &lease("1s"), moto.environment())
+        .wait();
+    let receipt = second.assert_success().stdout_json();
+    assert_eq!(receipt["read"]["events"], 120);
+    let published = moto.list_objects(name, "jobs/");
+    faults.plan(json!({}));
+    first.signal("CONT");
+    let first = first.wait();
+    first
+        .assert_code(8)
+        .stderr_contains("longer than its lease");
+    assert_eq!(moto.list_objects(name, "jobs/"), published, "{first}");
+}
+
+#[test]
+fn a_run_that_was_suspended_while_it_read_publishes_nothing_more() {
+    suspended_at("asleep-reading", "GET /asleep-reading/exported/", "get");
+}
+
+#[test]
+fn a_run_that_was_suspended_while_it_published_publishes_nothing_more() {
+    suspended_at(
+        "asleep-publishing",
+        "PUT /asleep-publishing/jobs/night/hourly_count/",
+        "put",
+    );
+}
+
+#[test]
+fn runs_of_two_windows_may_both_want_the_latest_chart() {
+    let moto = Moto::start();
+    let exported = Exported::new(&moto, "latest");
+    let latest = "jobs/night/charts/hourly_count/hourly_count-latest.png";
+    let faults = Faults::before(&moto, json!({"hold": [format!("PUT /latest/{latest}")]}));
+    let windows = [WINDOW, "2025-03-04"];
+    let mut running: Vec<Running> = windows
+        .iter()
+        .map(|window| {
+            let program = exported.program("jobs", "", window);
+            program.envs(faults.environment()).spawn()
+        })
+        .collect();
+    running[0].wait_until("both are about to put it", |_| {
+        faults.did().held("put") == 2
+    });
+    faults.plan(json!({}));
+    let warned = running
+        .into_iter()
+        .map(|run| {
+            let finished = run.wait();
+            finished.assert_success();
+            finished.stderr.contains("another run has put this chart")
+        })
+        .filter(|warned| *warned)
+        .count();
+    assert_eq!(warned, 1, "one of them is too late");
+    let answers = exported.answers("jobs");
+    let of = |name: &str| &answers[&format!("night/charts/hourly_count/hourly_count-{name}.png")];
+    assert!(
+        windows.iter().any(|window| of(window) == of("latest")),
+        "{answers:?}"
+    );
+}

@@ -1,0 +1,34 @@
+//! Other people's engines, which run statements and answer questions.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use super::python;
+
+/// The rows of an answer, in the form of `tools/values.py`.
+pub type Rows = Vec<Map<String, Value>>;
+
+/// Runs statements and then questions in DuckDB; the answers, in the order of the questions.
+pub fn duckdb(statements: &[String], questions: &[&str]) -> Vec<Rows> {
+    ask(python::tool("ask_duckdb.py"), statements, questions)
+}
+
+/// The same in Spark with Hive's catalogue, which takes half a minute to start.
+pub fn spark(statements: &[String], questions: &[&str]) -> Vec<Rows> {
+    let folder = TempDir::new().expect("a temporary folder");
+    let mut command = python::tool("ask_spark.py");
+    command.arg(folder.path());
+    ask(command, statements, questions)
+}
+
+fn ask(mut command: Command, statements: &[String], questions: &[&str]) -> Vec<Rows> {
+    let mut input = tempfile::tempfile().expect("a temporary file");
+    let asked = json!({"statements": statements, "questions": questions});
+    write!(input, "{asked}").expect("the temporary folder is writable");
+    std::io::Seek::rewind(&mut input).expect("a file can be read again");
+    command.stdin(Stdio::from(input));
+    serde_json::from_str(&python::output(&mut command)).expect("the tool prints a JSON list")
+}

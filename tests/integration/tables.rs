@@ -1,0 +1,826 @@
+//! The tables of a job's answers: what `ddl` prints, run by other engines over what `run` wrote; the columns of a query
+//! that change between nights; the Glue catalogue.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::demo::demo;
+use crate::support::engines::{Rows, duckdb, spark};
+use crate::support::events::{DAY, HOUR, at};
+use crate::support::job::{JOB, Night};
+use crate::support::moto::Moto;
+use crate::support::parquet::Parquet;
+use crate::support::program::Dir;
+
+const EVERY_TYPE: &str = include_str!("every_type.sql");
+
+/// The statements that `ddl` prints.
+fn ddl<'a>(dir: &Dir, job: &'a str, arguments: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let arguments = ["ddl", job].into_iter().chain(arguments);
+    let finished = dir
+        .logtally(arguments)
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        .run();
+    let script = finished.assert_success().stdout.trim_end();
+    let script = script.strip_suffix(';').expect("each statement ends so");
+    script.split(";\n\n").map(str::to_owned).collect()
+}
+
+/// A job with its answers on S3 in place of the folder, and what Athena's statements for it are with the folder put back.
+fn athena_over_folder(dir: &Dir, job: &str, location: &str, folder: &str) -> Vec<String> {
+    let text = dir.read_text(job);
+    let written = format!("location = {location:?}");
+    assert!(text.contains(&written), "{text}");
+    let on_s3 = job.replace(".toml", "_s3.toml");
+    dir.write(
+        &on_s3,
+        text.replace(&written, "location = \"s3://acme-answers/x\""),
+    );
+    let folder = format!("file://{}", dir.join(folder).display());
+    ddl(dir, &on_s3, [])
+        .into_iter()
+        .filter(|statement| !statement.starts_with("CREATE OR REPLACE VIEW"))
+        .map(|statement| statement.replace("s3://acme-answers/x", &folder))
+        .collect()
+}
+
+/// A night with a question of every type, and one without an answer.
+fn night_of_types() -> Night {
+    let night = Night::with(
+        "",
+        "[[query]]\nname = \"every\"\nsql = \"every_type.sql\"\n[[query]]\nname = \"nothing\"\nsql = \"nothing.sql\"\n",
+    );
+    night.dir.write("every_type.sql", EVERY_TYPE);
+    night.dir.write(
+        "nothing.sql",
+        "SELECT message, \"timestamp\" AS \"select\" FROM logs WHERE message = 'no such thing'",
+    );
+    let noon = at("2025-03-03T12:00:00Z");
+    night.export().stream("web/app", &[(noon, "한글")]);
+    night.run("2025-03-03").assert_success();
+    night
+}
+
+/// What pyarrow and DuckDB read of the file itself, with its partition.
+fn rows_of(night: &Night, query: &str) -> Rows {
+    let file = format!("out/night/{query}/dt=2025-03-03/{query}.parquet");
+    let mut rows = Parquet::read(night.dir.join(file)).rows;
+    for row in &mut rows {
+        row.insert("dt".into(), "2025-03-03".into());
+    }
+    rows
+}
+
+#[test]
+fn every_type_has_one_that_parquet_readers_know() {
+    let night = night_of_types();
+    let every = Parquet::read(
+        night
+            .dir
+            .join("out/night/every/dt=2025-03-03/every.parquet"),
+    );
+    let types: BTreeMap<String, String> = every.columns.into_iter().collect();
+    for (column, expected) in [
+        ("u8", "int32"),
+        ("u32", "int64"),
+        ("u64", "int64"),
+        ("f16", "float"),
+        ("d32", "decimal128(9, 2)"),
+        ("d256", "decimal128(38, 4)"),
+        ("d_negative", "decimal128(8, 0)"),
+        ("text_dictionary", "string"),
+        ("text_view", "string"),
+        ("number_dictionary", "int64"),
+        ("bytes_fixed", "binary"),
+        ("date64", "date32[day]"),
+        ("time_s", "timestamp[ms]"),
+        ("time_ns", "timestamp[ms]"),
+        ("time_zone", "timestamp[ms]"),
+        ("nothing", "string"),
+        ("list_fixed", "list<element: int64>"),
+        ("group", "struct<amount: double, order: string>"),
+    ] {
+        assert_eq!(types[column], expected, "{column}");
+    }
+    let row = &every.rows[0];
+    assert_eq!(row["u64"], i64::MAX);
+    assert_eq!(row["f16"], 1.5);
+    assert_eq!(row["d_negative"], "12345000");
+    assert_eq!(row["time_us"], "2026-11-21T01:02:03.004000");
+    // Towards the past, as all times are cut.
+    assert_eq!(row["time_ns"], "1969-12-31T23:59:59.999000");
+    assert_eq!(row["deep"], json!({"by_key": {"k": {"n": 1}}}));
+    assert!(every.rows[1].values().all(Value::is_null));
+}
+
+#[test]
+fn a_value_beyond_athenas_numbers_is_an_error_that_names_it() {
+    let night = Night::with("", "[[query]]\nname = \"big\"\nsql = \"big.sql\"\n");
+    let noon = at("2025-03-03T12:00:00Z");
+    night.export().stream("web/app", &[(noon, "x")]);
+    for (sql, value) in [
+        (
+            "SELECT 18446744073709551615 AS total FROM logs",
+            "18446744073709551615",
+        ),
+        (
+            "SELECT [arrow_cast(9223372036854775808, 'UInt64')] AS total FROM logs",
+            "9223372036854775808",
+        ),
+    ] {
+        night.dir.write("big.sql", sql);
+        night
+            .run("2025-03-03")
+            .assert_code(6)
+            .stderr_contains("total")
+            .stderr_contains(value);
+        assert_eq!(night.outputs(), Vec::<String>::new());
+    }
+    for (sql, advice) in [
+        ("SELECT now() - now() AS took", "extract(epoch"),
+        ("SELECT interval '1 day' AS took", "extract(epoch"),
+        (
+            "SELECT arrow_cast('01:02:03', 'Time32(Second)') AS took",
+            "::text",
+        ),
+        ("SELECT message->'a' AS took FROM logs", "->>"),
+    ] {
+        night.dir.write("big.sql", sql);
+        night
+            .run("2025-03-03")
+            .assert_code(6)
+            .stderr_contains("took")
+            .stderr_contains(advice);
+    }
+    // What is advised works.
+    night.dir.write(
+        "big.sql",
+        "SELECT extract(epoch FROM now() - now()) AS a, extract(epoch FROM interval '1 day') AS b, \
+         arrow_cast('01:02:03', 'Time32(Second)')::text AS c, message->>'a' AS d FROM logs",
+    );
+    night.run("2025-03-03").assert_success();
+    let big = Parquet::read(night.dir.join("out/night/big/dt=2025-03-03/big.parquet"));
+    assert_eq!(big.rows[0]["b"], 86400.0);
+    assert_eq!(big.rows[0]["c"], "01:02:03");
+}
+
+#[test]
+fn duckdb_reads_every_type_back() {
+    let night = night_of_types();
+    let statements = ddl(&night.dir, JOB, ["--format", "duckdb"]);
+    let answers = duckdb(
+        &statements,
+        &[
+            "SELECT * FROM logtally.night_every ORDER BY n",
+            "SELECT * FROM logtally.night_nothing",
+            "SELECT comment FROM duckdb_views() WHERE view_name = 'night_every'",
+            "SELECT comment FROM duckdb_columns() WHERE table_name = 'night_every' AND column_name = 'u64'",
+        ],
+    );
+    assert_eq!(answers[0], rows_of(&night, "every"));
+    assert_eq!(answers[1], Rows::new());
+    assert_eq!(
+        answers[2][0]["comment"],
+        "One column of each type that a question can answer, and a row of NULLs."
+    );
+    assert_eq!(answers[3][0]["comment"], "as large as Athena's can be");
+}
+
+#[test]
+fn sparks_hive_catalogue_runs_the_ddl_and_reads_every_type_back() {
+    let night = night_of_types();
+    let demo = demo();
+    let ran = demo
+        .logtally([
+            "run",
+            "jobs/demo.toml",
+            "--from",
+            "2026-11-20",
+            "--to",
+            "2026-11-21",
+        ])
+        .run();
+    ran.assert_success();
+
+    // Athena's own statements; Hive's catalogue has no projection, and looks for the partitions.
+    let mut statements = athena_over_folder(&night.dir, JOB, "out", "out");
+    let demo_job = "jobs/demo.toml";
+    statements.extend(athena_over_folder(
+        &demo,
+        demo_job,
+        "../demo-output",
+        "demo-output",
+    ));
+    for table in [
+        "night_every",
+        "night_nothing",
+        "demo_hourly_count",
+        "demo_hourly_errors",
+    ] {
+        statements.push(format!("MSCK REPAIR TABLE logtally.{table}"));
+    }
+    // And Spark's, views too.
+    statements.extend(ddl(
+        &night.dir,
+        JOB,
+        ["--format", "spark", "--database", "by_spark"],
+    ));
+    statements.extend(ddl(
+        &demo,
+        demo_job,
+        ["--format", "spark", "--database", "by_spark"],
+    ));
+
+    let answers = spark(
+        &statements,
+        &[
+            "SELECT * FROM logtally.night_every ORDER BY n NULLS LAST",
+            "SELECT * FROM by_spark.night_every ORDER BY n NULLS LAST",
+            "SELECT * FROM logtally.night_nothing",
+            "SELECT * FROM by_spark.night_nothing",
+            "SELECT * FROM by_spark.night_nothing_latest",
+            "SELECT hour_local, errors, dt FROM logtally.demo_hourly_errors ORDER BY dt, hour_local",
+            "SELECT hour_local, errors, dt FROM by_spark.demo_hourly_errors ORDER BY dt, hour_local",
+            "SELECT dt, sum(events) AS events FROM logtally.demo_hourly_count GROUP BY dt ORDER BY dt",
+            "DESCRIBE logtally.night_every",
+        ],
+    );
+    let every = rows_of(&night, "every");
+    assert_eq!(answers[0], every, "Athena's statement");
+    assert_eq!(answers[1], every, "Spark's statement");
+    for empty in &answers[2..5] {
+        assert_eq!(empty, &Rows::new());
+    }
+    let mut errors = Rows::new();
+    let mut counts = Vec::new();
+    for day in ["2026-11-20", "2026-11-21"] {
+        let file =
+            |query: &str| demo.join(format!("demo-output/demo/{query}/dt={day}/{query}.parquet"));
+        for mut row in Parquet::read(file("hourly_errors")).rows {
+            row.insert("dt".into(), day.into());
+            errors.push(row);
+        }
+        let counted = Parquet::read(file("hourly_count")).integers("events");
+        counts.push(json!({"dt": day, "events": counted.iter().sum::<i64>()}));
+    }
+    assert_eq!(answers[5], errors);
+    assert_eq!(answers[6], errors);
+    assert_eq!(json!(answers[7]), Value::from(counts));
+    let described: BTreeMap<&str, &Value> = answers[8]
+        .iter()
+        .filter_map(|row| Some((row["col_name"].as_str()?, &row["data_type"])))
+        .collect();
+    assert_eq!(described["group"], "struct<amount:double,order:string>");
+    assert_eq!(described["map"], "map<string,bigint>");
+    assert_eq!(described["d256"], "decimal(38,4)");
+}
+
+#[test]
+fn the_view_shows_the_newest_day_that_has_ended() {
+    let night = Night::with("timezone = \"Asia/Seoul\"", "");
+    let today = chrono::Utc::now().date_naive();
+    let day = |back: i64| (today - chrono::TimeDelta::days(back)).to_string();
+    let noon = at(&format!("{}T03:00:00Z", day(4)));
+    // One event four days ago in Seoul, two three days ago.
+    let events = [(noon, "a"), (noon + DAY, "b"), (noon + DAY + HOUR, "c")];
+    night.export().stream("web/app", &events);
+    for back in [4, 3] {
+        night.run(&day(back)).assert_success();
+    }
+    // A day that has not ended, as `run --provisional` writes it; tomorrow is one wherever midnight is just now.
+    let folder = |back: i64| {
+        night
+            .dir
+            .join(format!("out/night/hourly_count/dt={}", day(back)))
+    };
+    fs::create_dir(folder(-2)).expect("the test's folder is writable");
+    let file = "hourly_count.parquet";
+    fs::copy(folder(4).join(file), folder(-2).join(file)).expect("the test's folder is writable");
+
+    let question = "SELECT day, sum(events) AS events, min(hour_of_day) AS first FROM logtally.night_hourly_count_latest GROUP BY day";
+    let newest = json!([{"day": day(3), "events": 2, "first": 0}]);
+    let mut statements = ddl(&night.dir, JOB, ["--format", "duckdb"]);
+    let answers = duckdb(&statements, &[question]);
+    // DuckDB sums into numbers of 128 bits.
+    assert_eq!(json!(answers[0]), newest);
+
+    // Athena's view is in Trino's SQL, which DuckDB understands.
+    night.dir.write(
+        "s3.toml",
+        night
+            .dir
+            .read_text(JOB)
+            .replace("\"out\"", "\"s3://acme/x\""),
+    );
+    let views = ddl(&night.dir, "s3.toml", []);
+    let views = views
+        .into_iter()
+        .filter(|statement| statement.contains(" VIEW "));
+    statements.retain(|statement| !statement.contains("_latest"));
+    statements.extend(views);
+    let answers = duckdb(&statements, &[question]);
+    assert_eq!(json!(answers[0]), newest);
+}
+
+/// Athena's statement for the table of the only query, for windows of a size.
+fn athena_table(head: &str, tail: &str, arguments: &[&str]) -> String {
+    let night = Night::with(head, tail);
+    let job = night
+        .dir
+        .read_text(JOB)
+        .replace("\"out\"", "\"s3://acme/x\"");
+    night.dir.write(JOB, job);
+    ddl(&night.dir, JOB, arguments.iter().copied()).swap_remove(1)
+}
+
+#[test]
+fn athenas_partitions_are_the_windows() {
+    let property = |size: &str, key: &str| {
+        let tail = format!("[window]\nsize = {size:?}\n");
+        let table = athena_table("", &tail, &["--since", "2026-11-21"]);
+        let line = table
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(&format!("'{key}' = '")));
+        line.map(|value| value.trim_end_matches([',', '\'']).to_owned())
+    };
+    for (size, range, unit) in [
+        ("hour", "2026-11-21,NOW+1DAYS", "DAYS"),
+        ("day", "2026-11-21,NOW+1DAYS", "DAYS"),
+        ("week", "2026-11-16,NOW+1DAYS", "WEEKS"),
+        ("month", "2026-11-01,NOW+1DAYS", "MONTHS"),
+    ] {
+        assert_eq!(
+            property(size, "projection.dt.range").as_deref(),
+            Some(range)
+        );
+        assert_eq!(
+            property(size, "projection.dt.interval.unit").as_deref(),
+            Some(unit)
+        );
+        let template = property(size, "storage.location.template");
+        let hours = if size == "hour" { "hh=${hh}/" } else { "" };
+        let expected = format!("s3://acme/x/night/hourly_count/dt=${{dt}}/{hours}");
+        assert_eq!(template, Some(expected));
+    }
+    let table = athena_table("", "[window]\nsize = \"hour\"\n", &[]);
+    assert!(
+        table.contains("PARTITIONED BY (`dt` string, `hh` string)"),
+        "{table}"
+    );
+    assert!(table.contains("'projection.hh.digits' = '2'"), "{table}");
+}
+
+#[test]
+fn ddl_says_what_an_engine_can_not_have() {
+    let night = Night::with("", "[[query]]\nname = \"odd\"\nsql = \"odd.sql\"\n");
+    night.dir.write("odd.sql", "SELECT count(*) FROM logs");
+    let ddl = |arguments: &[&str]| {
+        let arguments = ["ddl", JOB].into_iter().chain(arguments.iter().copied());
+        night.dir.logtally(arguments).run()
+    };
+    for format in ["athena", "trino"] {
+        ddl(&["--format", format])
+            .assert_code(2)
+            .stderr_contains("out/night/hourly_count")
+            .stderr_contains("s3://bucket/prefix")
+            .stderr_contains("--format spark or duckdb");
+    }
+    ddl(&["--format", "duckdb"]).assert_success();
+    let job = night
+        .dir
+        .read_text(JOB)
+        .replace("\"out\"", "\"s3://acme/x\"");
+    night.dir.write(JOB, job);
+    ddl(&[])
+        .assert_code(2)
+        .stderr_contains("count(*)")
+        .stderr_contains("AS");
+    // A column of a partition's name is one too many, for every engine.
+    night
+        .dir
+        .write("odd.sql", "SELECT message AS \"DT\" FROM logs");
+    ddl(&[]).assert_code(6).stderr_contains("\\\"dt\\\"");
+    night.dir.write("odd.sql", "SELECT 1 AS a, 2 AS \"A\"");
+    ddl(&[]).assert_code(6).stderr_contains("\\\"A\\\"");
+}
+
+#[cfg(not(feature = "glue"))]
+#[test]
+fn a_build_without_glue_says_so() {
+    Night::new()
+        .dir
+        .logtally(["ddl", JOB, "--apply"])
+        .run()
+        .assert_code(2)
+        .stderr_contains("without the feature")
+        .stderr_contains("cargo build --features glue");
+}
+
+#[test]
+fn columns_that_change_are_told_before_anything_is_exported() {
+    let dir = demo();
+    let sql = |text: &str| dir.write("jobs/demo/hourly_errors.sql", text);
+    let run = |arguments: &[&str]| {
+        let first = ["run", "jobs/demo.toml", "--window"];
+        dir.logtally(first.into_iter().chain(arguments.iter().copied()))
+            .run()
+    };
+    let original = dir.read_text("jobs/demo/hourly_errors.sql");
+    run(&["2026-11-20"]).assert_success();
+    let before = dir.files();
+
+    sql(&format!(
+        "SELECT hour_local, errors::double AS errors FROM ({original})"
+    ));
+    run(&["2026-11-21"])
+        .assert_code(2)
+        .stderr_contains("hourly_errors")
+        .stderr_contains("errors\\\" was bigint and would be double")
+        .stderr_contains("2026-11-20")
+        .stderr_contains("--force");
+    assert_eq!(dir.files(), before, "nothing is exported");
+    dir.logtally(["plan", "jobs/demo.toml", "--window", "2026-11-21"])
+        .run()
+        .assert_code(2);
+
+    sql(&format!("SELECT errors FROM ({original})"));
+    // Of a window that was done, too.
+    let job = dir
+        .read_text("jobs/demo.toml")
+        .replace("x = \"hour_local\"", "x = \"errors\"");
+    dir.write("jobs/demo.toml", job);
+    run(&["2026-11-20"])
+        .assert_code(2)
+        .stderr_contains("hour_local\\\" (timestamp) would be gone");
+
+    // A new column is fine.
+    let job = dir
+        .read_text("jobs/demo.toml")
+        .replace("x = \"errors\"", "x = \"hour_local\"");
+    dir.write("jobs/demo.toml", job);
+    sql(&format!("SELECT 'x' AS more, * FROM ({original})"));
+    run(&["2026-11-21"]).assert_success();
+    let answers = duckdb(
+        &ddl(&dir, "jobs/demo.toml", ["--format", "duckdb"]),
+        &["SELECT DISTINCT dt, more FROM logtally.demo_hourly_errors ORDER BY dt"],
+    );
+    let expected = json!([{"dt": "2026-11-20", "more": null}, {"dt": "2026-11-21", "more": "x"}]);
+    assert_eq!(json!(answers[0]), expected);
+
+    // And who wants it has it.
+    sql(&format!(
+        "SELECT hour_local, errors::int AS errors FROM ({original})"
+    ));
+    run(&["2026-11-21"]).assert_code(2);
+    run(&["2026-11-21", "--force"])
+        .assert_success()
+        .stderr_contains("would be int");
+}
+
+/// A night whose events are divided by their streams.
+fn divided_night() -> Night {
+    let night = Night::with(
+        "",
+        "[[query]]\nname = \"streams\"\nsql = \"streams.sql\"\npartition_by = [\"stream\"]\n",
+    );
+    night.dir.write(
+        "streams.sql",
+        "SELECT nullif(log_stream, 'none') AS stream, message FROM logs ORDER BY message DESC",
+    );
+    let noon = at("2025-03-03T12:00:00Z");
+    for (stream, messages) in [
+        (
+            "2026/11/21/[$LATEST]8384fc4f4204e4521a5c7742b76ea1ef",
+            ["a", "b"],
+        ),
+        ("한글 = 100%", ["c", "d"]),
+        ("none", ["e", "f"]),
+    ] {
+        let events: Vec<(i64, &str)> = messages.into_iter().map(|text| (noon, text)).collect();
+        night.export().stream(&stream.replace('/', "-"), &events);
+    }
+    night.run("2025-03-03").assert_success();
+    night
+}
+
+#[test]
+fn an_answer_is_divided_into_folders_that_others_read() {
+    let night = divided_night();
+    let folder = "out/night/streams/dt=2025-03-03";
+    let file = |stream: &str| format!("{folder}/stream={stream}/streams.parquet");
+    let lambda = file("2026%2F11%2F21%2F%5B%24LATEST%5D8384fc4f4204e4521a5c7742b76ea1ef");
+    let korean = file("한글%20%3D%20100%25");
+    let none = file("__HIVE_DEFAULT_PARTITION__");
+    let files = || -> Vec<String> {
+        let files = night.outputs().into_iter();
+        files.filter(|file| file.starts_with(folder)).collect()
+    };
+    let expected = [&lambda, &none, &korean].map(Clone::clone);
+    assert_eq!(files(), expected);
+    let parts = Parquet::read_all([&lambda, &korean, &none].map(|file| night.dir.join(file)));
+    for (part, messages) in parts.iter().zip([["b", "a"], ["d", "c"], ["f", "e"]]) {
+        assert_eq!(part.schema(), ["message: string"]);
+        assert_eq!(part.texts("message"), messages);
+    }
+    let receipt = night.dir.read_json("out/night/runs/2025-03-03.json");
+    let outputs = receipt["outputs"].as_array().expect("a list").iter();
+    let of_query = outputs.filter(|output| output["query"] == "streams" && output["rows"] == 2);
+    assert_eq!(of_query.count(), 3);
+
+    let question = "SELECT dt, stream, message FROM logtally.night_streams ORDER BY message";
+    let mut expected = Rows::new();
+    for (stream, messages) in [
+        (
+            json!("2026/11/21/[$LATEST]8384fc4f4204e4521a5c7742b76ea1ef"),
+            ["a", "b"],
+        ),
+        (json!("한글 = 100%"), ["c", "d"]),
+        (Value::Null, ["e", "f"]),
+    ] {
+        for message in messages {
+            let row = json!({"dt": "2025-03-03", "stream": stream, "message": message});
+            expected.extend(row.as_object().cloned());
+        }
+    }
+    let statements = ddl(&night.dir, JOB, ["--format", "duckdb"]);
+    assert_eq!(duckdb(&statements, &[question])[0], expected);
+    let mut statements = athena_over_folder(&night.dir, JOB, "out", "out");
+    assert!(
+        statements
+            .iter()
+            .any(|text| text == "MSCK REPAIR TABLE `logtally`.`night_streams`")
+    );
+    let tables = statements
+        .iter()
+        .filter(|text| text.contains("night_streams"));
+    let projected = |text: &&String| text.contains("projection");
+    assert_eq!(
+        tables.filter(projected).count(),
+        0,
+        "nobody knows the values before"
+    );
+    statements.extend(ddl(
+        &night.dir,
+        JOB,
+        ["--format", "spark", "--database", "by_spark"],
+    ));
+    let by_spark = question.replace("logtally", "by_spark");
+    for answer in spark(&statements, &[question, &by_spark]) {
+        assert_eq!(answer, expected);
+    }
+}
+
+#[test]
+fn what_a_new_answer_has_no_more_reads_as_no_rows() {
+    let night = divided_night();
+    night.dir.write(
+        "streams.sql",
+        "SELECT 'one' AS stream, message FROM logs WHERE message = 'a' UNION ALL \
+         SELECT nullif(log_stream, 'none'), message FROM logs WHERE message = 'e'",
+    );
+    night.run("2025-03-03").assert_success();
+    let files: Vec<String> = night
+        .outputs()
+        .into_iter()
+        .filter(|file| file.contains("/streams/dt=2025-03-03/"))
+        .collect();
+    assert_eq!(files.len(), 4);
+    let rows: Vec<usize> = Parquet::read_all(files.iter().map(|file| night.dir.join(file)))
+        .iter()
+        .map(|part| part.rows.len())
+        .collect();
+    // In the order of the names: gone, NULL, the new one, gone.
+    assert_eq!(rows, [0, 1, 1, 0], "{files:?}");
+    let before = night.dir.files();
+    night
+        .run_with(["--window", "2025-03-03", "--force"])
+        .assert_success();
+    assert_eq!(night.dir.files(), before);
+
+    // Divided in another way, tables over it would break.
+    let job = night.dir.read_text(JOB);
+    night
+        .dir
+        .write(JOB, job.replace("partition_by = [\"stream\"]\n", ""));
+    for force in [&[][..], &["--force"]] {
+        let arguments = ["--window", "2025-03-03"].iter().chain(force).copied();
+        night
+            .run_with(arguments)
+            .assert_code(2)
+            .stderr_contains("divided by (stream) and would be by ()");
+    }
+    for (by, expected) in [
+        ("\"nope\"", "expected one of stream, message"),
+        ("\"stream\", \"message\"", "every column"),
+        ("\"stream\", \"stream\"", "twice"),
+    ] {
+        night
+            .dir
+            .write(JOB, job.replace("[\"stream\"]", &format!("[{by}]")));
+        night
+            .run("2025-03-03")
+            .assert_code(2)
+            .stderr_contains(expected);
+    }
+}
+
+#[test]
+fn divided_answers_go_to_s3_too() {
+    let moto = Moto::shared();
+    moto.create_bucket("divided-answers");
+    let night = divided_night();
+    let job = night.dir.read_text(JOB);
+    let job = job.replace("\"out\"", "\"s3://divided-answers/x\"");
+    night.dir.write(JOB, job);
+    let run = |sql: &str| {
+        night.dir.write("streams.sql", sql);
+        let program = night.dir.logtally(["run", JOB, "--window", "2025-03-03"]);
+        program.envs(moto.environment()).run()
+    };
+    let parts = || -> Vec<(String, Value)> {
+        let objects = moto.list_objects("divided-answers", "x/night/streams/");
+        let part = |object: &Value| {
+            let key = object["Key"].as_str().expect("a key is a text");
+            let part = key.strip_prefix("x/night/streams/dt=2025-03-03/");
+            (
+                part.expect("of that day").to_owned(),
+                object["ETag"].clone(),
+            )
+        };
+        objects.iter().map(part).collect()
+    };
+    run("SELECT '한글/' || message AS stream, message FROM logs").assert_success();
+    let before = parts();
+    let names = before.iter().map(|(name, _)| name.as_str());
+    let expected =
+        ["a", "b", "c", "d", "e", "f"].map(|m| format!("stream=한글%2F{m}/streams.parquet"));
+    assert!(names.eq(expected.iter()), "{before:?}");
+    run("SELECT '한글/' || message AS stream, message FROM logs WHERE message < 'd'")
+        .assert_success();
+    let after = parts();
+    // The others have no rows now, and so all the same bytes.
+    assert!(
+        after[3].1 != before[3].1 && after[3].1 == after[5].1,
+        "{after:?}"
+    );
+    let again = ["run", JOB, "--window", "2025-03-03", "--force"];
+    let again = night.dir.logtally(again).envs(moto.environment()).run();
+    again.assert_success();
+    assert_eq!(parts(), after, "the same answer is the same bytes");
+    run("SELECT '한글/' || message AS stream, 1 AS message FROM logs")
+        .assert_code(2)
+        .stderr_contains("was string and would be bigint");
+}
+
+#[cfg(feature = "glue")]
+mod glue {
+    use super::*;
+    use crate::support::program::Finished;
+
+    const SQL: &str = "-- Counts.\n-- events: how many\nSELECT count(*) AS events FROM logs";
+
+    /// A job with its answers on S3, whose only question is in `q.sql`.
+    fn job(location: &str) -> Dir {
+        let dir = Dir::new();
+        let job = format!(
+            "name = \"night\"\n[source]\nkind = \"exported\"\npath = \"exported\"\n\
+             [output]\nlocation = \"{location}\"\n[[query]]\nname = \"counts\"\nsql = \"q.sql\"\n"
+        );
+        dir.write("job.toml", job);
+        dir.write("q.sql", SQL);
+        dir
+    }
+
+    fn apply(moto: &Moto, dir: &Dir, database: &str) -> Finished {
+        let arguments = ["ddl", "job.toml", "--apply", "--database", database];
+        dir.logtally(arguments).envs(moto.environment()).run()
+    }
+
+    fn table(moto: &Moto, database: &str) -> Value {
+        let name = json!({"DatabaseName": database, "Name": "night_counts"});
+        moto.call("glue", "get_table", name)["Table"].clone()
+    }
+
+    #[test]
+    fn tables_are_made_and_grow_and_are_never_broken() {
+        let moto = Moto::shared();
+        let database = "grows";
+        let dir = job("s3://acme/x");
+        apply(moto, &dir, database)
+            .assert_success()
+            .stdout_is("grows.night_counts  created\n");
+        let made = table(moto, database);
+        assert_eq!(made["Description"], "Counts.");
+        assert_eq!(made["TableType"], "EXTERNAL_TABLE");
+        assert_eq!(
+            made["PartitionKeys"],
+            json!([{"Name": "dt", "Type": "string"}])
+        );
+        let storage = &made["StorageDescriptor"];
+        assert_eq!(storage["Location"], "s3://acme/x/night/counts/");
+        let events = json!({"Name": "events", "Type": "bigint", "Comment": "how many"});
+        assert_eq!(storage["Columns"], json!([events]));
+        let serde = &storage["SerdeInfo"]["SerializationLibrary"];
+        assert!(
+            serde
+                .as_str()
+                .is_some_and(|serde| serde.ends_with("ParquetHiveSerDe"))
+        );
+        assert_eq!(
+            made["Parameters"]["projection.dt.range"],
+            "2020-01-01,NOW+1DAYS"
+        );
+        assert_eq!(made["Parameters"]["EXTERNAL"], "TRUE");
+        apply(moto, &dir, database)
+            .assert_success()
+            .stdout_is("grows.night_counts  unchanged\n");
+
+        // Somebody else's property stays.
+        let mut input = made.clone();
+        let own = input.as_object_mut().expect("a table");
+        own.retain(|key, _| {
+            [
+                "Name",
+                "Description",
+                "StorageDescriptor",
+                "PartitionKeys",
+                "TableType",
+                "Parameters",
+            ]
+            .contains(&key.as_str())
+        });
+        input["Parameters"]["team"] = "shop".into();
+        let change = json!({"DatabaseName": database, "TableInput": input});
+        moto.call("glue", "update_table", change);
+        dir.write(
+            "q.sql",
+            SQL.replace("AS events", "AS events, max(\"timestamp\") AS \"order\""),
+        );
+        apply(moto, &dir, database)
+            .assert_success()
+            .stdout_is("grows.night_counts  updated: new order timestamp\n");
+        let grown = table(moto, database);
+        assert_eq!(grown["Parameters"]["team"], "shop");
+        let columns = &grown["StorageDescriptor"]["Columns"];
+        assert_eq!(columns[0], events);
+        assert_eq!(
+            (&columns[1]["Name"], &columns[1]["Type"]),
+            (&json!("order"), &json!("timestamp"))
+        );
+
+        // What readers would trip over is refused, and all of it told.
+        dir.write("q.sql", "SELECT 1.5 AS events");
+        apply(moto, &dir, database)
+            .assert_code(2)
+            .stderr_contains("grows.night_counts")
+            .stderr_contains("events\\\" was bigint and would be double")
+            .stderr_contains("order\\\" (timestamp) would be gone");
+        let elsewhere = job("s3://acme/y");
+        apply(moto, &elsewhere, database)
+            .assert_code(2)
+            .stderr_contains("s3://acme/x/night/counts/ and would be in s3://acme/y/night/counts/");
+        elsewhere.write(
+            "job.toml",
+            elsewhere.read_text("job.toml").replace("acme/y", "acme/x")
+                + "[window]\nsize = \"hour\"\n",
+        );
+        apply(moto, &elsewhere, database)
+            .assert_code(2)
+            .stderr_contains("(dt string) and would be by (dt string, hh string)");
+        assert_eq!(table(moto, database), grown);
+    }
+
+    #[test]
+    fn a_view_of_that_name_is_left_alone() {
+        let moto = Moto::shared();
+        let input = json!({"Name": "night_counts", "TableType": "VIRTUAL_VIEW"});
+        moto.call(
+            "glue",
+            "create_database",
+            json!({"DatabaseInput": {"Name": "views"}}),
+        );
+        let view = json!({"DatabaseName": "views", "TableInput": input});
+        moto.call("glue", "create_table", view);
+        apply(moto, &job("s3://acme/x"), "views")
+            .assert_code(2)
+            .stderr_contains("VIRTUAL_VIEW");
+    }
+
+    #[test]
+    fn a_refusal_is_one_of_the_output() {
+        let moto = Moto::start();
+        let user = moto.create_user("reader", &["s3:*"]);
+        moto.enforce_policies();
+        let dir = job("s3://acme/x");
+        let program = dir.logtally(["ddl", "job.toml", "--apply"]);
+        program
+            .envs(moto.environment())
+            .envs(user)
+            .run()
+            .assert_code(7)
+            // The service's own words are XML here, which AWS's are not.
+            .stderr_contains("could not look for the database logtally in the Glue catalogue");
+    }
+}

@@ -1,0 +1,153 @@
+//! The independent count, asked of a server with AWS's interfaces.
+//!
+//! The AWS SDK finds its server in the environment of its process, so each test runs [`count`] in a process of its own.
+
+use std::process::Command;
+
+use logtally::aws::Aws;
+use logtally::clock::SystemClock;
+use logtally::job::{AwsSettings, Verify};
+use logtally::verify::{CloudWatchCount, Question, verify};
+use logtally::window::Range;
+use serde_json::{Value, json};
+
+use crate::support::cloud::recent_day;
+use crate::support::events::{DAY, HOUR};
+use crate::support::moto::Moto;
+use crate::support::program::forget_aws;
+
+/// What [`count`] is to ask, as JSON.
+const ASK: &str = "LOGTALLY_TEST_ASK";
+
+/// Not a test: what the others run, with `ASK` and a server in its environment. It prints the answer as JSON.
+#[test]
+#[ignore = "run by the tests of this file"]
+fn count() {
+    let ask: Value = serde_json::from_str(&std::env::var(ASK).expect("what to ask")).expect("JSON");
+    let groups: Vec<String> = serde_json::from_value(ask["groups"].clone()).expect("names");
+    let number = |key: &str| ask[key].as_i64().expect("a number");
+    let question = Question {
+        method: serde_json::from_value(ask["method"].clone()).expect("a method"),
+        log_groups: &groups,
+        log_stream_prefix: ask["prefix"].as_str(),
+        range: Range {
+            start_ms: number("from"),
+            end_ms: number("to"),
+        },
+        counted: number("counted").unsigned_abs(),
+    };
+    assert_ne!(question.method, Verify::Off);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let answer = runtime.block_on(async {
+        let service = CloudWatchCount::new(&Aws::new(AwsSettings::default())).await;
+        verify(&service.expect("settings"), &SystemClock, &question).await
+    });
+    println!("\nANSWER {}", serde_json::to_string(&answer).expect("JSON"));
+}
+
+fn ask(moto: &Moto, user: Option<[(&'static str, String); 2]>, ask: &Value) -> Value {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    forget_aws(&mut command);
+    let output = command
+        .args(["--exact", "verify::count", "--ignored", "--nocapture"])
+        .env(ASK, ask.to_string())
+        .envs(moto.environment())
+        .envs(user.into_iter().flatten())
+        .output()
+        .expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let answer = text.lines().find_map(|line| line.strip_prefix("ANSWER "));
+    let answer = answer.unwrap_or_else(|| panic!("no answer: {output:?}"));
+    serde_json::from_str(answer).expect("JSON")
+}
+
+#[test]
+fn the_metric_of_incoming_events_is_summed_over_groups() {
+    let moto = Moto::shared();
+    let (_, midnight) = recent_day();
+    // Each hour 60 events of one group and 30 of the other, a datum at 10 minutes past.
+    for (group, events) in [("/metrics/a", 60), ("/metrics/b", 30), ("/metrics/c", 7)] {
+        let data: Vec<Value> = (-2..26)
+            .map(|hour| {
+                let at = (midnight + hour * HOUR + 600_000) / 1000;
+                json!({"MetricName": "IncomingLogEvents", "Timestamp": at, "Value": events,
+                       "Dimensions": [{"Name": "LogGroupName", "Value": group}]})
+            })
+            .collect();
+        moto.call(
+            "cloudwatch",
+            "put_metric_data",
+            json!({"Namespace": "AWS/Logs", "MetricData": data}),
+        );
+    }
+    let mut question = json!({
+        "method": "metrics", "groups": ["/metrics/a", "/metrics/b"],
+        "from": midnight, "to": midnight + DAY, "counted": 24 * 90,
+    });
+    let answer = ask(moto, None, &question);
+    assert_eq!(answer["expected"], 24 * 90, "{answer}");
+    assert_eq!(answer["agrees"], true, "{answer}");
+    // Nothing came in at the edges; a thousandth stays open.
+    assert_eq!(answer["tolerance"], 3, "{answer}");
+    question["counted"] = json!(24 * 90 - 60);
+    assert_eq!(ask(moto, None, &question)["agrees"], false);
+    question["groups"] = json!(["/metrics/unknown"]);
+    let answer = ask(moto, None, &question);
+    assert_eq!(answer["agrees"], Value::Null);
+    let note = answer["note"].as_str().expect("a text");
+    assert!(note.contains("IncomingLogEvents"), "{note}");
+}
+
+#[test]
+fn insights_counts_by_hour_between_the_edges() {
+    let moto = Moto::shared();
+    let (day, midnight) = recent_day();
+    let events = [
+        (midnight - 1, "before"),
+        (midnight, "first"),
+        (midnight + 5 * HOUR, "a"),
+        (midnight + 5 * HOUR + 1, "b"),
+        (midnight + DAY - 1, "last"),
+        (midnight + DAY, "after"),
+    ];
+    moto.put_events("/insights/a", "web/1", &events);
+    moto.put_events("/insights/a", "worker", &[(midnight + 5 * HOUR, "c")]);
+    moto.put_events("/insights/b", "web/2", &[(midnight + 6 * HOUR, "d")]);
+    let mut question = json!({
+        "method": "insights", "groups": ["/insights/a", "/insights/b"],
+        "from": midnight, "to": midnight + DAY, "counted": 6,
+    });
+    let hour = |hour: &str, events: u64| json!({"hour_utc": format!("{day}T{hour}:00:00Z"), "events": events});
+    let answer = ask(moto, None, &question);
+    assert_eq!(
+        answer,
+        json!({
+            "method": "insights", "expected": 6, "counted": 6, "tolerance": 0, "agrees": true, "note": null,
+            "by_hour": [hour("00", 1), hour("05", 3), hour("06", 1), hour("23", 1)],
+        })
+    );
+    question["prefix"] = json!("web/");
+    let answer = ask(moto, None, &question);
+    assert_eq!(answer["expected"], 5, "{answer}");
+    assert_eq!(answer["agrees"], false);
+}
+
+#[test]
+fn a_missing_permission_leaves_the_window_unverified() {
+    let moto = Moto::start();
+    let (_, midnight) = recent_day();
+    moto.put_events("/denied/a", "web", &[(midnight, "one")]);
+    let user = moto.create_user("nobody", &["s3:*"]);
+    moto.enforce_policies();
+    let question = json!({
+        "method": "insights", "groups": ["/denied/a"],
+        "from": midnight, "to": midnight + DAY, "counted": 1,
+    });
+    let answer = ask(&moto, Some(user), &question);
+    assert_eq!(answer["agrees"], Value::Null, "{answer}");
+    let note = answer["note"].as_str().expect("a text");
+    assert!(
+        note.contains("logs:StartQuery") && note.contains("logtally init"),
+        "{note}"
+    );
+}
