@@ -1,10 +1,13 @@
 //! The `logs` table: exported objects, read in parallel and as a stream, as one row for each event of a window.
 //!
-//! [`fetch`] gets the objects' bytes, [`inflate`] turns them into [`text`] in bounded memory, [`events`] finds the
-//! events in it, [`batch`] makes Arrow batches of only the columns that were asked for, [`object`] does so for one
-//! object, [`source`] for the engine, and [`table`] decides which objects and packs them.
+//! [`fetch`] gets the objects' bytes, [`inflate`] turns them into [`text`] within a [`budget`] of memory, [`events`]
+//! finds the events in it, [`batch`] makes Arrow batches of only the columns that were asked for, [`object`] does so
+//! for one object and [`bundle`] for many small ones, [`source`] for the engine, and [`table`] decides which objects.
 
 pub mod batch;
+pub mod budget;
+pub mod bundle;
+pub mod cache;
 pub mod events;
 pub mod fetch;
 pub mod inflate;

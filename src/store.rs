@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,6 +41,12 @@ const AGAIN_AFTER: [Duration; 5] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
 ];
+
+/// A folder is listed by one thread; with so many for each, all end at about the same time.
+const FOLDERS_FOR_EACH_THREAD: usize = 16;
+
+/// How deep folders are looked for that the threads can share.
+const SHARED_LEVELS: usize = 8;
 
 /// What the names of files that are being written begin with.
 const TEMPORARY: &str = ".logtally-";
@@ -699,11 +706,56 @@ fn is_temporary(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }
 
-/// Every file below a folder; none where there is no folder. The engine's own walk asks six times for what a file is.
+/// Every file below a folder; none where there is no folder. The engine's own walk asks six times for what a file is, on
+/// one thread: of many small objects, listing takes as long as reading.
 fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
-    let root = format!("/{prefix}");
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut objects = Vec::new();
-    for entry in walkdir::WalkDir::new(&root).follow_links(true) {
+    // From the top down until there are folders for every thread.
+    let mut folders = vec![PathBuf::from(format!("/{prefix}"))];
+    for _ in 0..SHARED_LEVELS {
+        if folders.len() >= threads * FOLDERS_FOR_EACH_THREAD {
+            break;
+        }
+        let mut below = Vec::new();
+        for folder in folders {
+            list_folder(&folder, 1, &mut objects, &mut below)?;
+        }
+        folders = below;
+    }
+    let next = AtomicUsize::new(0);
+    let walk = || -> io::Result<Vec<ObjectMeta>> {
+        let mut objects = Vec::new();
+        while let Some(folder) = folders.get(next.fetch_add(1, Ordering::Relaxed)) {
+            list_folder(folder, usize::MAX, &mut objects, &mut Vec::new())?;
+        }
+        Ok(objects)
+    };
+    std::thread::scope(|scope| {
+        let walks: Vec<_> = (0..threads.min(folders.len()))
+            .map(|_| scope.spawn(walk))
+            .collect();
+        for walk in walks {
+            match walk.join() {
+                Ok(found) => objects.extend(found?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(objects)
+    })
+}
+
+/// Adds the files that are at most so deep below a folder to `objects`, and the folders at just that depth to `below`.
+fn list_folder(
+    folder: &FilePath,
+    depth: usize,
+    objects: &mut Vec<ObjectMeta>,
+    below: &mut Vec<PathBuf>,
+) -> io::Result<()> {
+    let walk = walkdir::WalkDir::new(folder)
+        .follow_links(true)
+        .max_depth(depth);
+    for entry in walk {
         let entry = match entry {
             Err(error)
                 if error
@@ -714,11 +766,17 @@ fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
             }
             entry => entry?,
         };
-        let meta = entry.metadata()?;
-        // What this program has not finished writing is no object.
-        if !meta.is_file() || is_temporary(entry.file_name()) {
+        if entry.file_type().is_dir() {
+            if entry.depth() == depth {
+                below.push(entry.into_path());
+            }
             continue;
         }
+        // What this program has not finished writing is no object.
+        if !entry.file_type().is_file() || is_temporary(entry.file_name()) {
+            continue;
+        }
+        let meta = entry.metadata()?;
         let path = entry.path().to_str().ok_or_else(|| {
             io::Error::other(format!("{} is no UTF-8 name", entry.path().display()))
         })?;
@@ -730,7 +788,7 @@ fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
             version: None,
         });
     }
-    Ok(objects)
+    Ok(())
 }
 
 /// Files are written and renamed under the lock of their folder: whoever holds it may delete every unfinished one.

@@ -146,6 +146,24 @@ impl Statement {
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(self.plan.schema().inner())
     }
+
+    /// Whether it surely reads each object of `logs` once, and all of them.
+    pub fn reads_logs_once(&self) -> bool {
+        let mut scans = 0;
+        let mut skips = false;
+        let looked = self.plan.apply_with_subqueries(|node| {
+            match node {
+                LogicalPlan::TableScan(scan) => {
+                    scans += usize::from(scan.table_name.table() == "logs");
+                }
+                LogicalPlan::Filter(_) | LogicalPlan::Limit(_) => skips = true,
+                _ => {}
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        debug_assert!(looked.is_ok());
+        scans == 1 && !skips
+    }
 }
 
 fn needs_window(what_is: &str) -> Error {

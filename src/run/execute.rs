@@ -13,7 +13,8 @@ use super::history::read_receipt;
 use super::plan::{is_published, settled_at};
 use super::publish::Publisher;
 use super::{
-    Action, Environment, Force, Plan, WindowPlan, clean, compare, counter, exporter, source_store,
+    Action, Environment, Force, Plan, WindowPlan, clean, compare, counter, exporter, question,
+    source_store,
 };
 use crate::aws::Account;
 use crate::error::{Class, Error, Result};
@@ -24,7 +25,7 @@ use crate::output::picture::{Caption, Series, Verified};
 use crate::progress::Step;
 use crate::receipt::{Change, ExportReport, ReadReport, Receipt, Status};
 use crate::scan::LogsTable;
-use crate::scan::fetch::ObjectCache;
+use crate::scan::cache::ObjectCache;
 use crate::state::lease::HeldWindow;
 use crate::state::{Failure, Phase, Unfinished, WindowState};
 use crate::store::Store;
@@ -391,10 +392,11 @@ impl Answering<'_> {
             exported.objects(),
             window.range(),
             environment.engine.pool(),
-        );
-        let logs = match job.queries.len() {
-            0 | 1 => logs,
-            _ => logs.with_cache(ObjectCache::new(folder.path().to_owned(), MOST_CACHED)),
+        )
+        .counting_odd_messages();
+        let logs = match question::reads_again(&environment.engine, job, window.range()).await? {
+            true => logs.with_cache(ObjectCache::new(folder.path().to_owned(), MOST_CACHED)),
+            false => logs,
         };
         let objects = Objects::of(&logs);
         let session = environment

@@ -54,6 +54,19 @@ pub async fn check_all(engine: &Engine, job: &Job, range: Range) -> Result<Vec<S
     Ok(schemas)
 }
 
+/// Whether the job's questions may want an object more than once: then it is worth keeping.
+pub async fn reads_again(engine: &Engine, job: &Job, range: Range) -> Result<bool> {
+    let [query] = &job.queries[..] else {
+        return Ok(true);
+    };
+    let session = engine
+        .session(job.timezone)?
+        .with_logs(LogsTable::empty(engine.pool()), None)?
+        .with_window(range)?;
+    let question = check(&session, query).await?;
+    Ok(!question.statement.reads_logs_once())
+}
+
 /// A table's partitions are columns too, and no table has two of one name. Those that the job names are to be there.
 fn check_partitions(job: &Job, query: &Query, schema: &SchemaRef) -> Result<()> {
     if !query.partition_by.is_empty() {

@@ -19,6 +19,8 @@ pub struct BatchBuilder {
     columns: Vec<Column>,
     rows: usize,
     full_rows: usize,
+    /// How many bytes of messages the next batch is likely to have.
+    likely_bytes: usize,
 }
 
 /// The message of an event, as it was exported.
@@ -52,10 +54,10 @@ impl BatchBuilder {
         let columns = indices
             .iter()
             .map(|index| match index {
-                0 => Column::Timestamp(Vec::with_capacity(full_rows)),
+                0 => Column::Timestamp(Vec::new()),
                 _ => Column::Message {
                     bytes: Vec::new(),
-                    ends: Vec::with_capacity(full_rows),
+                    ends: Vec::new(),
                 },
             })
             .collect();
@@ -64,6 +66,7 @@ impl BatchBuilder {
             columns,
             rows: 0,
             full_rows,
+            likely_bytes: 0,
         }
     }
 
@@ -75,6 +78,9 @@ impl BatchBuilder {
     /// Adds an event. True where the batch is full.
     #[inline]
     pub fn push(&mut self, timestamp_ms: i64, message: Message<'_>) -> bool {
+        if self.rows == 0 {
+            self.make_room();
+        }
         self.rows += 1;
         let mut full = self.rows >= self.full_rows;
         for column in &mut self.columns {
@@ -95,29 +101,49 @@ impl BatchBuilder {
         full
     }
 
+    /// Room for a full batch, as far as it is known how much that is.
+    #[cold]
+    fn make_room(&mut self) {
+        for column in &mut self.columns {
+            match column {
+                Column::Timestamp(values) => values.reserve_exact(self.full_rows),
+                Column::Message { bytes, ends } => {
+                    bytes.reserve(self.likely_bytes);
+                    ends.reserve_exact(self.full_rows);
+                }
+            }
+        }
+    }
+
     /// The batch of what was added, and an empty builder.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         let rows = std::mem::take(&mut self.rows);
-        let capacity = self.full_rows;
-        let columns = self
-            .columns
-            .iter_mut()
-            .map(|column| match column {
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        for column in &mut self.columns {
+            columns.push(match column {
                 Column::Timestamp(values) => {
-                    let values = std::mem::replace(values, Vec::with_capacity(capacity));
+                    let values = without_spare_room(std::mem::take(values));
                     Arc::new(TimestampMillisecondArray::from(values).with_timezone("UTC"))
-                        as ArrayRef
                 }
                 Column::Message { bytes, ends } => {
-                    let text = std::mem::take(bytes);
-                    bytes.reserve(text.len());
+                    let text = without_spare_room(std::mem::take(bytes));
+                    // The next batch is about as long as this one.
+                    self.likely_bytes = text.len() + text.len() / 8;
                     message_views(text, ends)
                 }
-            })
-            .collect();
+            });
+        }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
     }
+}
+
+/// The engine counts a batch by the memory that it holds, so a small one must not hold that of a full one.
+fn without_spare_room<T>(mut values: Vec<T>) -> Vec<T> {
+    if values.len() < values.capacity() / 2 {
+        values.shrink_to_fit();
+    }
+    values
 }
 
 /// Views into the messages' own bytes. Empties `ends`.
@@ -174,6 +200,18 @@ mod tests {
         let batch = builder.finish().unwrap();
         let messages: Vec<_> = batch.column(0).as_string_view().iter().flatten().collect();
         assert_eq!(messages, ["caf\u{fffd} latte", "\u{fffd}", "\u{fffd}"]);
+    }
+
+    #[test]
+    fn a_small_batch_holds_little_memory() {
+        let mut builder = BatchBuilder::new(file_schema(), &[0, 1], 8192);
+        for _ in 0..2 {
+            for n in 0..10 {
+                builder.push(n, Message::of(b"a message of more than twelve bytes"));
+            }
+            let batch = builder.finish().unwrap();
+            assert!(batch.get_array_memory_size() < 2000);
+        }
     }
 
     #[test]

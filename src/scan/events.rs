@@ -93,7 +93,11 @@ impl Splitter {
         }
         while let Some(newline) = memchr::memchr(b'\n', &text[self.search..]) {
             let newline = self.search + newline;
-            let line = newline + 1;
+            let mut line = newline + 1;
+            // Each of Lambda's own events is followed by a blank line.
+            while text.get(line) == Some(&b'\n') {
+                line += 1;
+            }
             match self.start_at(text, line, last) {
                 Look::Start(next) => {
                     self.search = line + PREFIX;

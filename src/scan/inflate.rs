@@ -30,39 +30,38 @@ pub struct WholeInflater {
     decompressor: Option<Decompressor>,
 }
 
+/// How far a [`WholeInflater`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inflated {
+    /// To the end of the object.
+    Whole,
+    /// To a member whose text does not fit: with more room, it goes on there.
+    NoRoom,
+    /// To something that is wrong. A [`StreamInflater`] tells what.
+    Damaged,
+}
+
 impl WholeInflater {
-    /// Appends the text of all members, unless it is longer than `most` or anything is wrong: then the text is cleared
-    /// and the answer is `false`. [`StreamInflater`] reads such an object, or tells what is wrong with it.
-    pub fn inflate(&mut self, compressed: &[u8], text: &mut Vec<u8>, most: usize) -> bool {
-        text.clear();
+    /// Appends the text of members for as long as it fits the capacity of `text`, and leaves what follows them in `rest`.
+    pub fn inflate(&mut self, rest: &mut &[u8], text: &mut Vec<u8>) -> Inflated {
         if self.decompressor.is_none() {
             self.decompressor = Decompressor::new();
         }
         let Some(decompressor) = &mut self.decompressor else {
-            return false;
+            return Inflated::Damaged;
         };
-        let Some(mut room) = likely_text_bytes(compressed) else {
-            return false;
-        };
-        let mut rest = compressed;
-        while !rest.is_empty() {
-            if room > most {
-                break;
-            }
-            text.reserve_exact(room.saturating_sub(text.len()));
+        loop {
             match decompressor.member(rest, text) {
                 Member::Whole(taken) => {
-                    rest = &rest[taken..];
+                    *rest = &rest[taken..];
                     if rest.iter().all(|byte| *byte == 0) {
-                        return true;
+                        return Inflated::Whole;
                     }
                 }
-                Member::NoRoom => room = room.max(text.capacity()).saturating_mul(2),
-                Member::Damaged => break,
+                Member::NoRoom => return Inflated::NoRoom,
+                Member::Damaged => return Inflated::Damaged,
             }
         }
-        text.clear();
-        false
     }
 }
 
@@ -111,7 +110,8 @@ impl StreamInflater {
         while taken < input.len() {
             let rest = &input[taken..];
             match self.place {
-                Place::Start | Place::Between if rest[0] == 0x1f => {
+                Place::Start if rest[0] == 0x1f => self.place = Place::Member,
+                Place::Between if rest[0] == 0x1f => {
                     self.state.reset(true);
                     self.place = Place::Member;
                 }
@@ -195,10 +195,17 @@ mod tests {
     }
 
     fn whole(compressed: &[u8]) -> Option<Vec<u8>> {
-        let mut text = Vec::new();
-        WholeInflater::default()
-            .inflate(compressed, &mut text, 1 << 24)
-            .then_some(text)
+        let mut rest = compressed;
+        let mut text = Vec::with_capacity(likely_text_bytes(compressed)?);
+        let mut inflater = WholeInflater::default();
+        loop {
+            match inflater.inflate(&mut rest, &mut text) {
+                Inflated::Whole => return Some(text),
+                Inflated::Damaged => return None,
+                Inflated::NoRoom if text.capacity() > 1 << 24 => return None,
+                Inflated::NoRoom => text.reserve_exact(2 * text.capacity() - text.len()),
+            }
+        }
     }
 
     fn streamed(compressed: &[u8], piece: usize, room: usize) -> Result<Vec<u8>, Damage> {
@@ -283,11 +290,15 @@ mod tests {
     }
 
     #[test]
-    fn text_beyond_the_limit_is_left_to_the_stream() {
-        let compressed = gzip(&vec![b'x'; 1 << 20]);
-        let mut text = Vec::new();
-        assert!(!WholeInflater::default().inflate(&compressed, &mut text, 1000));
-        assert!(text.is_empty() && text.capacity() <= 1000);
+    fn text_that_does_not_fit_is_not_begun() {
+        let mut compressed = gzip(b"fits\n");
+        let second = gzip(&vec![b'x'; 1 << 20]);
+        compressed.extend(&second);
+        let mut text = Vec::with_capacity(1000);
+        let mut rest = &compressed[..];
+        let inflated = WholeInflater::default().inflate(&mut rest, &mut text);
+        assert_eq!(inflated, Inflated::NoRoom);
+        assert_eq!((&text[..], rest), (&b"fits\n"[..], &second[..]));
     }
 
     proptest! {

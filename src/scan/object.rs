@@ -1,23 +1,31 @@
 //! One object on its way from bytes to batches.
 
+use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use bytes::Bytes;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use tokio::sync::mpsc;
 
 use super::batch::{BatchBuilder, Message};
+use super::budget::Claim;
 use super::events::{LONGEST_EVENT, Splitter, Step};
+use super::fetch::Content;
 use super::inflate::{Damage, StreamInflater};
-use super::text::{Text, TextClaim};
+use super::text::Text;
 use crate::error::{Class, Error};
 use crate::window::Range;
 
-/// The text that a streamed object is read in.
-const STREAM_TEXT: usize = 1 << 20;
+/// A streamed object's text is inflated in blocks of this size, which stay in the processor's cache until they are read.
+const BLOCK: usize = 512 << 10;
+
+/// Blocks that wait for being read.
+const BLOCKS_AHEAD: usize = 2;
 
 /// The names of the counters that a scan leaves in the plan's metrics.
 pub mod counters {
@@ -58,7 +66,7 @@ impl Counts {
 }
 
 /// What a person wants to know of an object that could not be read.
-pub(super) fn unreadable(name: &str, error: object_store::Error) -> DataFusionError {
+pub(super) fn unreadable(name: &ObjectName, error: object_store::Error) -> DataFusionError {
     let message = match &error {
         object_store::Error::NotFound { .. } => {
             format!("{name} is gone: it was there when the run began")
@@ -71,121 +79,141 @@ pub(super) fn unreadable(name: &str, error: object_store::Error) -> DataFusionEr
     Error::new(Class::Source, message).caused_by(error).into()
 }
 
+/// What of an object is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    /// The events that are counted.
+    pub(super) window: Range,
+    /// Those of them that are rows.
+    pub(super) rows: Range,
+    /// Whether their messages are looked at.
+    pub(super) messages: bool,
+}
+
 /// One object on its way from bytes to batches.
 pub(super) struct ObjectReader {
-    name: String,
-    window: Range,
-    range: Range,
+    name: ObjectName,
+    wanted: Wanted,
     splitter: Splitter,
-    builder: BatchBuilder,
     text: Text,
     input: Input,
-    finished: bool,
     events: usize,
     invalid_utf8: usize,
     compressed_bytes: u64,
     counts: Counts,
 }
 
+/// What an object is called in errors.
+#[derive(Debug, Clone)]
+pub(super) struct ObjectName {
+    /// What stands before the key, `s3://bucket/` or `/`.
+    pub(super) place: Arc<str>,
+    pub(super) key: Path,
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.place, self.key)
+    }
+}
+
 enum Input {
-    /// All text is in the buffer.
+    /// All text is there.
     Done,
     /// More is to come.
     Stream {
-        pieces: BoxStream<'static, object_store::Result<Bytes>>,
-        piece: Bytes,
-        inflater: Box<StreamInflater>,
+        blocks: mpsc::Receiver<Result<Vec<u8>>>,
+        inflating: SpawnedTask<()>,
     },
 }
 
+/// Why a reader stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Filled {
+    /// The batch is full; there may be more events.
+    Batch,
+    /// The object has no more events.
+    Object,
+}
+
 impl ObjectReader {
-    /// A reader of nothing yet: [`read_whole`](Self::read_whole) or [`read_stream`](Self::read_stream) comes next.
-    ///
-    /// Events of `window` are counted, those of `range` are rows. `name` is what the object is called in errors, `bytes`
-    /// its compressed size.
+    /// A reader of an object of so many compressed bytes.
     pub(super) fn new(
-        name: String,
-        window: Range,
-        range: Range,
-        builder: BatchBuilder,
-        bytes: u64,
+        name: ObjectName,
+        wanted: Wanted,
+        compressed_bytes: u64,
+        content: Content,
+        claim: &Arc<Claim>,
         counts: Counts,
     ) -> Self {
+        let whole = match &content {
+            Content::Whole(compressed) => Text::inflated(compressed, claim),
+            Content::Pieces(_) => None,
+        };
+        let (text, input) = match (whole, content) {
+            (Some(text), _) => (text, Input::Done),
+            // Too large for the budget, or damaged: the stream says where.
+            (None, Content::Whole(compressed)) => {
+                let once = futures::stream::once(async { Ok(compressed) });
+                Self::streamed(&name, once.boxed())
+            }
+            (None, Content::Pieces(pieces)) => Self::streamed(&name, pieces),
+        };
         Self {
             name,
-            window,
-            range,
+            wanted,
             splitter: Splitter::default(),
-            builder,
-            text: Text::with_capacity(0),
-            input: Input::Done,
-            finished: false,
+            text,
+            input,
             events: 0,
             invalid_utf8: 0,
-            compressed_bytes: bytes,
+            compressed_bytes,
             counts,
         }
     }
 
-    /// What the object is called in errors.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Reads an object that is in memory, whole if its text may be.
-    pub(super) fn read_whole(&mut self, compressed: Bytes, claim: &Arc<TextClaim>) {
-        match Text::inflated(&compressed, claim) {
-            Some(text) => self.text = text,
-            None => {
-                self.read_stream(futures::stream::once(async { Ok(compressed) }).boxed());
-            }
-        }
-    }
-
-    /// Reads an object as it comes.
-    pub(super) fn read_stream(&mut self, pieces: BoxStream<'static, object_store::Result<Bytes>>) {
-        self.text = Text::with_capacity(STREAM_TEXT);
-        self.input = Input::Stream {
-            pieces,
-            piece: Bytes::new(),
-            inflater: Box::default(),
+    /// The text as it comes, inflated by a task of its own while the events in it are found by this one.
+    fn streamed(
+        name: &ObjectName,
+        pieces: BoxStream<'static, object_store::Result<Bytes>>,
+    ) -> (Text, Input) {
+        let (inflated, blocks) = mpsc::channel(BLOCKS_AHEAD);
+        let inflating = inflate_stream(name.clone(), pieces.fuse().boxed(), inflated);
+        let input = Input::Stream {
+            blocks,
+            inflating: SpawnedTask::spawn(inflating),
         };
+        (Text::with_capacity(2 * BLOCK), input)
     }
 
-    pub(super) async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        if self.finished {
-            return Ok(None);
-        }
+    /// Adds events to a batch, until it is full or the object ends.
+    pub(super) async fn fill(&mut self, batch: &mut BatchBuilder) -> Result<Filled> {
+        let Wanted {
+            window,
+            rows,
+            messages,
+        } = self.wanted;
         loop {
             let last = matches!(self.input, Input::Done);
             match self.splitter.next(self.text.bytes(), last) {
                 Step::Event(event) => {
-                    if !self.window.contains(event.timestamp_ms) {
+                    if !window.contains(event.timestamp_ms) {
                         continue;
                     }
-                    let message = self.text.message(event.message);
                     self.events += 1;
+                    let message = match messages {
+                        true => self.text.message(event.message),
+                        false => Message::Text(""),
+                    };
                     self.invalid_utf8 += usize::from(matches!(message, Message::Broken(_)));
-                    if self.range.contains(event.timestamp_ms)
-                        && self.builder.push(event.timestamp_ms, message)
+                    if rows.contains(event.timestamp_ms) && batch.push(event.timestamp_ms, message)
                     {
-                        return self.builder.finish().map(Some).map_err(Into::into);
+                        return Ok(Filled::Batch);
                     }
                 }
                 Step::NeedsText if last => {
-                    self.finished = true;
-                    self.counts.objects.add(1);
-                    self.counts.bytes.add(self.compressed_bytes as usize);
-                    self.counts.events.add(self.events);
-                    self.counts.invalid_utf8.add(self.invalid_utf8);
-                    self.counts
-                        .stray_lines
-                        .add(self.splitter.stray_lines() as usize);
-                    self.text = Text::with_capacity(0);
-                    return match self.builder.is_empty() {
-                        true => Ok(None),
-                        false => self.builder.finish().map(Some).map_err(Into::into),
-                    };
+                    self.count();
+                    return Ok(Filled::Object);
                 }
                 Step::NeedsText => self.read_on().await?,
                 Step::TooLong(_) => {
@@ -200,56 +228,91 @@ impl ObjectReader {
         }
     }
 
-    /// Drops the text that is done with and inflates more behind the rest.
+    fn count(&self) {
+        self.counts.objects.add(1);
+        self.counts.bytes.add(self.compressed_bytes as usize);
+        self.counts.events.add(self.events);
+        self.counts.invalid_utf8.add(self.invalid_utf8);
+        let stray_lines = self.splitter.stray_lines() as usize;
+        self.counts.stray_lines.add(stray_lines);
+    }
+
+    /// Drops the text that is done with and puts the next block behind the rest.
     async fn read_on(&mut self) -> Result<()> {
-        let text = self.text.edit();
-        let done = self.splitter.keep_from();
-        text.drain(..done);
-        self.splitter.dropped(done);
-        if text.capacity() - text.len() < STREAM_TEXT / 2 {
-            text.reserve(STREAM_TEXT.max(text.len()));
-        }
-        let damaged = |damage: Damage| {
-            DataFusionError::from(Error::damaged(format!("{}: {damage}", self.name)))
-        };
-        let Input::Stream {
-            pieces,
-            piece,
-            inflater,
-        } = &mut self.input
-        else {
+        let Input::Stream { blocks, .. } = &mut self.input else {
             return Ok(());
         };
-        let before = text.len();
-        while text.len() == before {
-            if piece.is_empty() {
-                match pieces
-                    .try_next()
-                    .await
-                    .map_err(|error| unreadable(&self.name, error))?
-                {
-                    Some(next) => *piece = next,
-                    None => {
-                        if !inflater.drain(text).map_err(damaged)? {
-                            inflater.finish().map_err(damaged)?;
-                            self.input = Input::Done;
-                        }
-                        return Ok(());
-                    }
-                }
-            }
-            let taken = inflater.inflate(piece, text).map_err(damaged)?;
-            *piece = piece.slice(taken..);
+        if let Some(block) = blocks.recv().await.transpose()? {
+            let done = self.splitter.keep_from();
+            self.text.advance(done, &block);
+            self.splitter.dropped(done);
+        } else if let Input::Stream { inflating, .. } =
+            std::mem::replace(&mut self.input, Input::Done)
+        {
+            // A task that did not come to its end has not given all text.
+            inflating
+                .join_unwind()
+                .await
+                .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
         }
         Ok(())
     }
+}
+
+/// Inflates an object block by block, for as long as somebody takes the blocks.
+async fn inflate_stream(
+    name: ObjectName,
+    mut pieces: BoxStream<'static, object_store::Result<Bytes>>,
+    blocks: mpsc::Sender<Result<Vec<u8>>>,
+) {
+    let mut inflater = StreamInflater::default();
+    let mut piece = Bytes::new();
+    let mut is_last = false;
+    while !is_last {
+        let block = next_block(&name, &mut inflater, &mut pieces, &mut piece).await;
+        // The last block is the one that has room left.
+        is_last = !block.as_ref().is_ok_and(|block| block.len() >= BLOCK);
+        if blocks.send(block).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// As much text as a block holds; less only at the end of the object.
+async fn next_block(
+    name: &ObjectName,
+    inflater: &mut StreamInflater,
+    pieces: &mut BoxStream<'static, object_store::Result<Bytes>>,
+    piece: &mut Bytes,
+) -> Result<Vec<u8>> {
+    let damaged =
+        |damage: Damage| DataFusionError::from(Error::damaged(format!("{name}: {damage}")));
+    let mut block = Vec::with_capacity(BLOCK);
+    while block.len() < BLOCK {
+        if piece.is_empty() {
+            let next = pieces.try_next().await;
+            match next.map_err(|error| unreadable(name, error))? {
+                Some(next) => *piece = next,
+                None => {
+                    while block.len() < BLOCK && inflater.drain(&mut block).map_err(damaged)? {}
+                    if block.len() < BLOCK {
+                        inflater.finish().map_err(damaged)?;
+                    }
+                    break;
+                }
+            }
+        }
+        let taken = inflater.inflate(piece, &mut block).map_err(damaged)?;
+        *piece = piece.slice(taken..);
+    }
+    Ok(block)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::scan::source::file_schema;
-    use crate::scan::text::TextBudget;
+    use crate::scan::budget::Budget;
     use arrow::array::AsArray;
     use arrow::datatypes::TimestampMillisecondType;
     use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, UnboundedMemoryPool};
@@ -292,45 +355,59 @@ mod tests {
         (text, expected)
     }
 
-    fn reader(indices: &[usize], window: Range, batch_size: usize) -> ObjectReader {
-        let schema = Arc::new(file_schema().project(indices).unwrap());
-        ObjectReader::new(
-            "s3://acme/a.gz".into(),
-            window,
-            window,
-            BatchBuilder::new(schema, indices, batch_size),
-            1,
-            Counts::new(&ExecutionPlanMetricsSet::new(), 0),
-        )
+    fn unbounded() -> Arc<dyn MemoryPool> {
+        Arc::new(UnboundedMemoryPool::default())
     }
 
-    fn rows(reader: &mut ObjectReader) -> Result<Found> {
-        let mut found = Vec::new();
-        while let Some(batch) = futures::executor::block_on(reader.next_batch())? {
-            let timestamps = batch.column(0).as_primitive::<TimestampMillisecondType>();
-            let messages = batch.column(1).as_string_view();
-            for row in 0..batch.num_rows() {
-                found.push((timestamps.value(row), messages.value(row).to_owned()));
+    /// The rows of an object, and what was counted.
+    fn read(content: Content, window: Range, pool: &Arc<dyn MemoryPool>) -> Result<(Found, Counts)> {
+        let name = ObjectName {
+            place: "s3://acme/".into(),
+            key: "a.gz".into(),
+        };
+        let wanted = Wanted {
+            window,
+            rows: window,
+            messages: true,
+        };
+        let counts = Counts::new(&ExecutionPlanMetricsSet::new(), 0);
+        let claim = Budget::claim(&Budget::new(pool), 1);
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let mut reader = ObjectReader::new(name, wanted, 1, content, &claim, counts.clone());
+            let mut batch = BatchBuilder::new(file_schema(), &[0, 1], 7);
+            let mut found = Vec::new();
+            loop {
+                let filled = reader.fill(&mut batch).await?;
+                let batch = batch.finish()?;
+                let timestamps = batch.column(0).as_primitive::<TimestampMillisecondType>();
+                let messages = batch.column(1).as_string_view();
+                for row in 0..batch.num_rows() {
+                    found.push((timestamps.value(row), messages.value(row).to_owned()));
+                }
+                if filled == Filled::Object {
+                    return Ok((found, counts));
+                }
             }
-        }
-        Ok(found)
+        })
     }
 
-    fn streamed(compressed: &[u8], piece: usize) -> Result<(Found, ObjectReader)> {
+    fn in_pieces(compressed: &[u8], piece: usize) -> Content {
         let pieces: Vec<_> = compressed
             .chunks(piece)
             .map(|piece| Ok(Bytes::copy_from_slice(piece)))
             .collect();
-        let mut reader = reader(&[0, 1], Range::ALL, 7);
-        reader.read_stream(futures::stream::iter(pieces).boxed());
-        rows(&mut reader).map(|found| (found, reader))
+        Content::Pieces(futures::stream::iter(pieces).boxed())
+    }
+
+    fn streamed(compressed: &[u8], piece: usize) -> Result<Found> {
+        let read = read(in_pieces(compressed, piece), Range::ALL, &unbounded());
+        read.map(|(found, _)| found)
     }
 
     fn whole(compressed: &[u8], pool: Arc<dyn MemoryPool>) -> Result<Found> {
-        let mut reader = reader(&[0, 1], Range::ALL, 7);
-        let claim = TextBudget::claim(&TextBudget::new(&pool), 1);
-        reader.read_whole(Bytes::copy_from_slice(compressed), &claim);
-        rows(&mut reader)
+        let content = Content::Whole(Bytes::copy_from_slice(compressed));
+        read(content, Range::ALL, &pool).map(|(found, _)| found)
     }
 
     #[test]
@@ -339,13 +416,13 @@ mod tests {
         let one = gzip(&text);
         for piece in 1..200 {
             assert_eq!(
-                streamed(&one, piece).unwrap().0,
+                streamed(&one, piece).unwrap(),
                 expected,
                 "pieces of {piece}"
             );
         }
         assert_eq!(
-            whole(&one, Arc::new(UnboundedMemoryPool::default())).unwrap(),
+            whole(&one, unbounded()).unwrap(),
             expected
         );
     }
@@ -357,17 +434,31 @@ mod tests {
             let mut compressed = gzip(&text[..cut]);
             compressed.extend(gzip(&text[cut..]));
             assert_eq!(
-                streamed(&compressed, 1000).unwrap().0,
+                streamed(&compressed, 1000).unwrap(),
                 expected,
                 "cut at {cut}"
             );
         }
         let many: Vec<u8> = text.chunks(3).flat_map(gzip).collect();
-        assert_eq!(streamed(&many, 11).unwrap().0, expected);
+        assert_eq!(streamed(&many, 11).unwrap(), expected);
         assert_eq!(
-            whole(&many, Arc::new(UnboundedMemoryPool::default())).unwrap(),
+            whole(&many, unbounded()).unwrap(),
             expected
         );
+    }
+
+    #[test]
+    fn text_of_many_blocks_is_whole_however_they_cut_it() {
+        let (text, expected) = sample();
+        // Neither the lines nor the characters are aligned with the blocks.
+        let times = 3 * BLOCK / text.len();
+        let found = streamed(&gzip(&text.repeat(times)), 1 << 14).unwrap();
+        assert_eq!(found.len(), times * expected.len());
+        assert!(found.chunks(expected.len()).all(|part| part == expected));
+        // A text that ends with a block.
+        let line = format!("{}\n", "x".repeat(BLOCK - 26));
+        let text = format!("2026-11-21T00:00:00.000Z {line}");
+        assert_eq!(streamed(&gzip(text.as_bytes()), 100).unwrap().len(), 1);
     }
 
     #[test]
@@ -388,7 +479,7 @@ mod tests {
             let error = Error::from_engine(error);
             assert_eq!(error.class(), Class::Damaged, "cut at {end}");
             assert!(error.to_string().starts_with("s3://acme/a.gz: "), "{error}");
-            assert!(whole(&compressed[..end], Arc::new(UnboundedMemoryPool::default())).is_err());
+            assert!(whole(&compressed[..end], unbounded()).is_err());
         }
     }
 
@@ -408,14 +499,12 @@ mod tests {
             start_ms: 1000,
             end_ms: 2000,
         };
-        let mut reader = reader(&[0, 1], window, 100);
-        reader.read_stream(futures::stream::iter([Ok(Bytes::from(gzip(&text)))]).boxed());
-        let found = rows(&mut reader).unwrap();
+        let (found, counts) = read(in_pieces(&gzip(&text), 100), window, &unbounded()).unwrap();
         let messages: Vec<&str> = found.iter().map(|(_, message)| message.as_str()).collect();
         assert_eq!(messages, ["first", "last", "caf\u{fffd}"]);
-        assert_eq!(reader.counts.events.value(), 3);
-        assert_eq!(reader.counts.invalid_utf8.value(), 1);
-        assert_eq!(reader.counts.stray_lines.value(), 1);
+        assert_eq!(counts.events.value(), 3);
+        assert_eq!(counts.invalid_utf8.value(), 1);
+        assert_eq!(counts.stray_lines.value(), 1);
     }
 
     #[test]

@@ -20,10 +20,14 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 
 use super::batch::BatchBuilder;
-use super::fetch::{Content, Fetcher};
-use super::object::{Counts, ObjectReader, unreadable};
-use super::text::TextClaim;
+use super::budget::Claim;
+use super::bundle::{Bundle, BundleReader, Reading};
+use super::fetch::Fetcher;
+use super::object::{Counts, Wanted};
 use crate::window::Range;
+
+/// The place of `message` in [`file_schema`].
+const MESSAGE: usize = 1;
 
 /// What the objects themselves hold: `timestamp` and `message`.
 pub fn file_schema() -> SchemaRef {
@@ -42,13 +46,10 @@ pub fn file_schema() -> SchemaRef {
 pub struct LogSource {
     table_schema: TableSchema,
     projection: SplitProjection,
-    /// Which events are in the table.
-    window: Range,
-    /// Which of them are rows.
-    range: Range,
+    wanted: Wanted,
     /// What stands before a key in messages to people, `s3://bucket/` or `/`.
     place: Arc<str>,
-    claim: Arc<TextClaim>,
+    claim: Arc<Claim>,
     fetcher: Arc<Fetcher>,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
@@ -56,20 +57,17 @@ pub struct LogSource {
 
 impl LogSource {
     /// A source of all columns of `table_schema`, whose file columns are those of [`file_schema`].
-    /// Of the events in `window`, only those in `range` are rows; all are counted.
-    pub fn new(
+    pub(super) fn new(
         table_schema: TableSchema,
-        window: Range,
-        range: Range,
+        wanted: Wanted,
         place: Arc<str>,
-        claim: Arc<TextClaim>,
+        claim: Arc<Claim>,
         fetcher: Arc<Fetcher>,
     ) -> Self {
         Self {
             projection: SplitProjection::unprojected(&table_schema),
             table_schema,
-            window,
-            range,
+            wanted,
             place,
             claim,
             fetcher,
@@ -88,17 +86,22 @@ impl FileSource for LogSource {
     ) -> Result<Arc<dyn FileOpener>> {
         let file_schema = self.table_schema.file_schema();
         let indices = &self.projection.file_indices;
-        let opener = Arc::new(LogOpener {
+        let reading = Reading {
             objects: object_store,
-            schema: Arc::new(file_schema.project(indices)?),
-            indices: indices.clone(),
-            window: self.window,
-            range: self.range,
             place: Arc::clone(&self.place),
+            wanted: Wanted {
+                messages: self.wanted.messages || indices.contains(&MESSAGE),
+                ..self.wanted
+            },
             claim: Arc::clone(&self.claim),
             fetcher: Arc::clone(&self.fetcher),
-            batch_size: self.batch_size,
             counts: Counts::new(&self.metrics, partition),
+        };
+        let opener = Arc::new(LogOpener {
+            reading: Arc::new(reading),
+            schema: Arc::new(file_schema.project(indices)?),
+            indices: indices.clone(),
+            batch_size: self.batch_size,
         });
         ProjectionOpener::try_new(self.projection.clone(), opener, file_schema)
     }
@@ -138,7 +141,7 @@ impl FileSource for LogSource {
     }
 
     fn fmt_extra(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.range {
+        match self.wanted.rows {
             Range::ALL => Ok(()),
             Range { start_ms, end_ms } => write!(f, ", timestamp_ms=[{start_ms}, {end_ms})"),
         }
@@ -164,49 +167,20 @@ impl FileSource for LogSource {
 }
 
 struct LogOpener {
-    objects: Arc<dyn ObjectStore>,
+    reading: Arc<Reading>,
     schema: SchemaRef,
     indices: Vec<usize>,
-    window: Range,
-    range: Range,
-    place: Arc<str>,
-    claim: Arc<TextClaim>,
-    fetcher: Arc<Fetcher>,
     batch_size: usize,
-    counts: Counts,
 }
 
 impl FileOpener for LogOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
-        let objects = Arc::clone(&self.objects);
-        let own = file.extension::<Range>().copied().unwrap_or(Range::ALL);
-        let object = file.object_meta;
-        let place = Arc::clone(&self.place);
-        let claim = Arc::clone(&self.claim);
-        let fetcher = Arc::clone(&self.fetcher);
-        let mut reader = ObjectReader::new(
-            format!("{place}{}", object.location),
-            self.window.intersect(own),
-            self.range.intersect(own),
-            BatchBuilder::new(Arc::clone(&self.schema), &self.indices, self.batch_size),
-            object.size,
-            self.counts.clone(),
-        );
-        Ok(Box::pin(async move {
-            claim.open();
-            let content = fetcher
-                .fetch(&objects, &object)
-                .await
-                .map_err(|error| unreadable(reader.name(), error))?;
-            match content {
-                Content::Whole(compressed) => reader.read_whole(compressed, &claim),
-                Content::Pieces(pieces) => reader.read_stream(pieces),
-            }
-            let batches = futures::stream::try_unfold(reader, |mut reader| async move {
-                let batch = reader.next_batch().await?;
-                Ok(batch.map(|batch| (batch, reader)))
-            });
-            Ok(batches.boxed())
-        }))
+        let batch = BatchBuilder::new(Arc::clone(&self.schema), &self.indices, self.batch_size);
+        let reader = BundleReader::new(Arc::clone(&self.reading), Bundle::of(&file), batch);
+        let batches = futures::stream::try_unfold(reader, |mut reader| async move {
+            let batch = reader.next_batch().await?;
+            Ok(batch.map(|batch| (batch, reader)))
+        });
+        Ok(Box::pin(std::future::ready(Ok(batches.boxed()))))
     }
 }

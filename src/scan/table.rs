@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::TableType;
-use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfigBuilder, wrap_partition_type_in_dict, wrap_partition_value_in_dict,
 };
@@ -21,9 +20,12 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPu
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
-use super::fetch::{Fetcher, ObjectCache};
+use super::budget::Budget;
+use super::bundle::{Bundle, as_file, bundles};
+use super::cache::ObjectCache;
+use super::fetch::Fetcher;
+use super::object::Wanted;
 use super::source::{LogSource, file_schema};
-use super::text::TextBudget;
 use crate::layout::LogObject;
 use crate::store::Store;
 use crate::window::Range;
@@ -40,8 +42,9 @@ pub struct LogsTable {
     url: ObjectStoreUrl,
     place: Arc<str>,
     table_schema: TableSchema,
-    budget: Arc<TextBudget>,
+    budget: Arc<Budget>,
     is_remote: bool,
+    counts_odd_messages: bool,
     cache: Option<Arc<ObjectCache>>,
 }
 
@@ -61,8 +64,9 @@ impl LogsTable {
             url: store.url().clone(),
             place: store.location().display_key(&root).into(),
             table_schema: table_schema(),
-            budget: TextBudget::new(pool),
+            budget: Budget::new(pool),
             is_remote: !store.location().is_local(),
+            counts_odd_messages: false,
             cache: None,
         }
     }
@@ -75,6 +79,12 @@ impl LogsTable {
         self
     }
 
+    /// Looks at the messages also where a question does not, to count those that are not UTF-8.
+    pub fn counting_odd_messages(mut self) -> Self {
+        self.counts_odd_messages = true;
+        self
+    }
+
     /// A table without any object, to plan queries with.
     pub fn empty(pool: &Arc<dyn MemoryPool>) -> Self {
         Self {
@@ -83,8 +93,9 @@ impl LogsTable {
             url: ObjectStoreUrl::local_filesystem(),
             place: "".into(),
             table_schema: table_schema(),
-            budget: TextBudget::new(pool),
+            budget: Budget::new(pool),
             is_remote: false,
+            counts_odd_messages: false,
             cache: None,
         }
     }
@@ -223,19 +234,30 @@ impl TableProvider for LogsTable {
             true => 1,
             false => state.config().target_partitions(),
         };
-        let count = objects.len();
-        let claim = TextBudget::claim(&self.budget, count);
-        let groups = pack(objects, partitions);
+        let claim = Budget::claim(&self.budget, objects.len());
+        let groups = match few_rows {
+            // The fewer objects are opened, the better.
+            true => pack(bundles(&objects, partitions, |_, _| false), partitions),
+            false => pack(bundles(&objects, partitions, alike(projection)), partitions),
+        };
         let fetcher = match self.is_remote {
-            false => Fetcher::local(count),
+            false => Fetcher::local(Arc::clone(&claim)),
             // A few rows need few objects.
-            true if few_rows => Fetcher::new(Vec::new(), self.cache.clone()),
-            true => Fetcher::new(opening_order(&groups), self.cache.clone()),
+            true if few_rows => Fetcher::new(Arc::clone(&claim), Vec::new(), self.cache.clone()),
+            true => Fetcher::new(
+                Arc::clone(&claim),
+                opening_order(&groups),
+                self.cache.clone(),
+            ),
+        };
+        let wanted = Wanted {
+            window: self.range,
+            rows: range,
+            messages: self.counts_odd_messages,
         };
         let source = LogSource::new(
             self.table_schema.clone(),
-            self.range,
-            range,
+            wanted,
             Arc::clone(&self.place),
             claim,
             Arc::new(fetcher),
@@ -251,20 +273,33 @@ impl TableProvider for LogsTable {
     }
 }
 
-/// Packs objects into at most `partitions` groups of about the same size, largest object first; a single group keeps
-/// their order.
-fn pack(mut objects: Vec<&LogObject>, partitions: usize) -> Vec<FileGroup> {
-    let partitions = partitions.clamp(1, objects.len());
+/// Whether two objects have the same values in those columns of a projection that are of a whole object.
+fn alike(projection: Option<&Vec<usize>>) -> impl Fn(&LogObject, &LogObject) -> bool + use<> {
+    let asked_for = |column| projection.is_none_or(|projection| projection.contains(&column));
+    let of_file = file_schema().fields().len();
+    let (log_group, log_stream) = (asked_for(of_file), asked_for(of_file + 1));
+    move |one, other| {
+        (!log_group || one.log_group == other.log_group)
+            && (!log_stream || one.log_stream == other.log_stream)
+    }
+}
+
+/// Packs bundles into at most `partitions` groups of about the same size, the largest first; a single group keeps their
+/// order.
+fn pack(bundles: Vec<(&LogObject, Bundle)>, partitions: usize) -> Vec<FileGroup> {
+    let partitions = partitions.clamp(1, bundles.len().max(1));
+    let files = bundles.into_iter().map(|(first, bundle)| {
+        // Of columns that are not asked for, any value will do.
+        as_file(bundle, vec![log_group(first), log_stream(first)])
+    });
+    let mut files: Vec<_> = files.collect();
     if partitions > 1 {
-        objects.sort_by_key(|object| std::cmp::Reverse(object.meta.size));
+        files.sort_by_key(|file| std::cmp::Reverse(file.object_meta.size));
     }
     let mut groups = vec![(0u64, Vec::new()); partitions];
-    for object in objects {
+    for file in files {
         if let Some((bytes, group)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
-            *bytes += object.meta.size.max(1);
-            let file = PartitionedFile::new_from_meta(object.meta.clone())
-                .with_partition_values(vec![log_group(object), log_stream(object)])
-                .with_extension(object.range.unwrap_or(Range::ALL));
+            *bytes += file.object_meta.size.max(1);
             group.push(file);
         }
     }
@@ -276,12 +311,16 @@ fn pack(mut objects: Vec<&LogObject>, partitions: usize) -> Vec<FileGroup> {
 
 /// The order in which the engine opens the objects: the same as `LogSource::reorder_files`.
 fn opening_order(groups: &[FileGroup]) -> Vec<ObjectMeta> {
-    let files = groups.iter().flat_map(FileGroup::iter);
-    let mut order: Vec<ObjectMeta> = files.map(|file| file.object_meta.clone()).collect();
+    let mut files: Vec<_> = groups.iter().flat_map(FileGroup::iter).collect();
     if groups.len() > 1 {
-        order.sort_by_key(|meta| std::cmp::Reverse(meta.size));
+        files.sort_by_key(|file| std::cmp::Reverse(file.object_meta.size));
     }
-    order
+    let bundles = files.into_iter().map(Bundle::of);
+    let metas = |bundle: Bundle| {
+        let members = bundle.members().iter();
+        members.map(|member| member.meta.clone()).collect::<Vec<_>>()
+    };
+    bundles.flat_map(metas).collect()
 }
 
 /// Whether the filter can be decided for each object as a whole, without reading it.
@@ -374,6 +413,10 @@ mod tests {
             LogObject::new(meta, None).unwrap()
         };
         let objects: Vec<_> = [1, 2, 3, 90, 4, 80].into_iter().map(object).collect();
+        let packed = |objects: &[LogObject], partitions| {
+            let objects: Vec<&LogObject> = objects.iter().collect();
+            pack(bundles(&objects, partitions, |_, _| false), partitions)
+        };
         let sizes = |groups: Vec<FileGroup>| -> Vec<Vec<u64>> {
             groups
                 .iter()
@@ -381,13 +424,13 @@ mod tests {
                 .collect()
         };
         assert_eq!(
-            sizes(pack(objects.iter().collect(), 2)),
+            sizes(packed(&objects, 2)),
             [vec![90], vec![80, 4, 3, 2, 1]]
         );
         assert_eq!(
-            sizes(pack(objects.iter().collect(), 1)),
+            sizes(packed(&objects, 1)),
             [vec![1, 2, 3, 90, 4, 80]]
         );
-        assert_eq!(sizes(pack(objects.iter().take(2).collect(), 8)).len(), 2);
+        assert_eq!(packed(&objects[..2], 8).len(), 2);
     }
 }

@@ -169,6 +169,11 @@ impl Buckets {
         }
     }
 
+    /// Whether they are of this width in this zone.
+    pub fn are_of(&self, zone: Tz, width: Width) -> bool {
+        self.clock.zone() == zone && self.width == width
+    }
+
     /// The first instant of the bucket of an instant, both in milliseconds since 1970.
     ///
     /// # Errors

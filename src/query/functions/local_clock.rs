@@ -78,6 +78,11 @@ impl LocalClock {
         }
     }
 
+    /// The zone whose clock it is.
+    pub fn zone(&self) -> Tz {
+        self.zone
+    }
+
     /// The local time at an instant, as milliseconds between 1970-01-01T00:00 on the wall clock and then.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! Time on the wall clock of the job's zone, in SQL: `time_bucket`, `local_time`, `hour_of_day`, `utc_offset`.
 //!
 //! The zone is the session's `execution.time_zone`. Timestamps of any unit are taken; those without a zone mean UTC.
+//!
+//! Each thread keeps what it found out about the zone for its next batch: finding it out costs more than a small batch.
 
 use super::bucket::{Buckets, Width, hour_of_day};
 use super::local_clock::{DAY_MS, HOUR_MS, LocalClock, MINUTE_MS, OutOfRange, SECOND_MS};
@@ -19,6 +21,7 @@ use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
+use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -89,13 +92,20 @@ impl ScalarUDFImpl for TimeBucket {
                 "time_bucket: expected a constant width, such as '1 hour', and a timestamp"
             );
         };
-        let mut buckets = Buckets::new(session_zone(&args.config_options)?, width_of(width)?);
-        over_array(timestamps, |array| {
+        thread_local! {
+            static LAST: Cell<Option<Buckets>> = const { Cell::new(None) };
+        }
+        let (zone, width) = (session_zone(&args.config_options)?, width_of(width)?);
+        let last = LAST.take().filter(|last| last.are_of(zone, width));
+        let mut buckets = last.unwrap_or_else(|| Buckets::new(zone, width));
+        let starts = over_array(timestamps, |array| {
             let instants = milliseconds(array)?;
             let starts = map_instants(&instants, |instant| buckets.start(instant))?;
             let starts = TimestampMillisecondArray::new(starts.into(), instants.nulls().cloned());
             Ok(Arc::new(starts.with_timezone("UTC")))
-        })
+        });
+        LAST.set(Some(buckets));
+        starts
     }
 
     fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
@@ -176,8 +186,13 @@ impl ScalarUDFImpl for WallClock {
         let [timestamps] = args.args.as_slice() else {
             return exec_err!("{}: expected one timestamp", self.name());
         };
-        let mut clock = LocalClock::new(session_zone(&args.config_options)?);
-        over_array(timestamps, |array| {
+        thread_local! {
+            static LAST: Cell<Option<LocalClock>> = const { Cell::new(None) };
+        }
+        let zone = session_zone(&args.config_options)?;
+        let last = LAST.take().filter(|last| last.zone() == zone);
+        let mut clock = last.unwrap_or_else(|| LocalClock::new(zone));
+        let readings = over_array(timestamps, |array| {
             let instants = milliseconds(array)?;
             let nulls = instants.nulls().cloned();
             Ok(match self.reading {
@@ -193,7 +208,9 @@ impl ScalarUDFImpl for WallClock {
                 }
                 Reading::UtcOffset => utc_offsets(&instants, &mut clock)?,
             })
-        })
+        });
+        LAST.set(Some(clock));
+        readings
     }
 }
 

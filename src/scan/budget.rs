@@ -1,0 +1,345 @@
+//! The memory of the objects that are in memory whole, compressed and as text: one budget over all partitions.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use datafusion::execution::memory_pool::{
+    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+};
+
+/// All objects that are in memory whole at one time, however many partitions there are.
+const MOST: usize = 192 << 20;
+
+/// And at most this part of the engine's memory, as those who sort or group need the rest.
+const PART_OF_MEMORY: usize = 4;
+
+/// An object takes a buffer for its compressed bytes and one for its text.
+const BUFFERS_OF_AN_OBJECT: usize = 2;
+
+/// A much larger buffer is left to an object that needs it.
+const TOO_LARGE_BY: usize = 4;
+
+/// The budget of a table's scans, known to the engine's memory pool. What does not fit is read as a stream instead of
+/// waiting.
+#[derive(Debug)]
+pub struct Budget {
+    most: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    reservation: MemoryReservation,
+    idle: Vec<Vec<u8>>,
+    /// How many objects the scans under way have yet to open.
+    to_come: usize,
+}
+
+impl Budget {
+    /// A budget out of `pool`.
+    pub fn new(pool: &Arc<dyn MemoryPool>) -> Arc<Self> {
+        let most = match pool.memory_limit() {
+            MemoryLimit::Finite(limit) => MOST.min(limit / PART_OF_MEMORY),
+            MemoryLimit::Infinite | MemoryLimit::Unknown => MOST,
+        };
+        Arc::new(Self {
+            most,
+            state: Mutex::new(State {
+                reservation: MemoryConsumer::new("logs").register(pool),
+                idle: Vec::new(),
+                to_come: 0,
+            }),
+        })
+    }
+
+    /// A scan's claim to the budget, which will open so many objects.
+    pub fn claim(budget: &Arc<Self>, objects: usize) -> Arc<Claim> {
+        budget.state().to_come += objects;
+        Arc::new(Claim {
+            budget: Arc::clone(budget),
+            to_come: Mutex::new(objects),
+        })
+    }
+
+    fn take(&self, bytes: usize) -> Option<Vec<u8>> {
+        let mut state = self.state();
+        let fitting = bytes..=bytes.saturating_mul(TOO_LARGE_BY);
+        let fits = (0..state.idle.len())
+            .filter(|at| fitting.contains(&state.idle[*at].capacity()))
+            .min_by_key(|at| state.idle[*at].capacity());
+        if let Some(at) = fits {
+            return Some(state.idle.swap_remove(at));
+        }
+        // Objects of about the same size follow one another, and fresh memory costs more than the texts' checksums.
+        let roomy = bytes + bytes / 8;
+        let room = [roomy, bytes]
+            .into_iter()
+            .find(|room| state.reserve(*room, self.most))?;
+        drop(state);
+        let buffer = Vec::with_capacity(room);
+        in_large_pages(&buffer);
+        Some(buffer)
+    }
+
+    fn grow(&self, buffer: &mut Vec<u8>) -> bool {
+        let more = buffer.capacity().max(1);
+        let reserved = self.state().reserve(more, self.most);
+        if reserved {
+            buffer.reserve_exact(buffer.capacity() + more - buffer.len());
+        }
+        reserved
+    }
+
+    /// Keeps the memory for an object that is to come, or else frees it.
+    fn give_back(&self, mut buffer: Vec<u8>) {
+        let mut state = self.state();
+        if state.idle.len() < BUFFERS_OF_AN_OBJECT * state.to_come {
+            buffer.clear();
+            state.idle.push(buffer);
+        } else {
+            state.free(buffer);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether there is room for so much more, for which idle buffers are given up.
+    fn reserve(&mut self, bytes: usize, most: usize) -> bool {
+        loop {
+            if self.reservation.size() + bytes <= most && self.reservation.try_grow(bytes).is_ok() {
+                return true;
+            }
+            match self.idle.pop() {
+                Some(buffer) => self.free(buffer),
+                None => return false,
+            }
+        }
+    }
+
+    fn free(&mut self, buffer: Vec<u8>) {
+        self.reservation.shrink(buffer.capacity());
+    }
+
+    fn come(&mut self, objects: usize) {
+        self.to_come -= objects;
+        while self.idle.len() > BUFFERS_OF_AN_OBJECT * self.to_come
+            && let Some(buffer) = self.idle.pop()
+        {
+            self.free(buffer);
+        }
+    }
+}
+
+/// A scan's claim to the budget. When its last object was read, or it is given up, nothing is kept for it, so that a
+/// sort has the memory of the scan before it.
+#[derive(Debug)]
+pub struct Claim {
+    budget: Arc<Budget>,
+    to_come: Mutex<usize>,
+}
+
+impl Claim {
+    /// One of the objects is opened. A plan that is run once more opens more than were announced.
+    pub(super) fn open(&self) {
+        let mut to_come = self.to_come.lock().unwrap_or_else(PoisonError::into_inner);
+        if *to_come > 0 {
+            *to_come -= 1;
+            self.budget.state().come(1);
+        }
+    }
+
+    /// An empty buffer for at least so many bytes; `None` where the budget has no room.
+    pub(super) fn buffer(self: &Arc<Self>, bytes: usize) -> Option<Buffer> {
+        Some(Buffer {
+            bytes: self.budget.take(bytes)?,
+            claim: Arc::clone(self),
+        })
+    }
+
+    /// Room for so many bytes that somebody else allocates; `None` where the budget has none.
+    pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Option<Held> {
+        let budget = Arc::clone(&self.budget);
+        let reserved = budget.state().reserve(bytes, budget.most);
+        reserved.then(|| Held { budget, bytes })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let to_come = *self
+            .to_come
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.budget.state().come(to_come);
+    }
+}
+
+/// Memory of the budget, which goes back there when it is dropped.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    /// To be filled up to its capacity, and no further.
+    pub(super) bytes: Vec<u8>,
+    claim: Arc<Claim>,
+}
+
+impl Buffer {
+    /// Makes it twice as large. False where the budget has no room.
+    pub(super) fn grow(&mut self) -> bool {
+        self.claim.budget.grow(&mut self.bytes)
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.claim.budget.give_back(bytes);
+    }
+}
+
+/// Room of the budget for memory that is not a [`Buffer`]. It is given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Held {
+    /// The bytes that the room is for: it is given back with them.
+    pub(super) fn with(self, bytes: Bytes) -> Bytes {
+        struct WithRoom(Bytes, #[expect(dead_code, reason = "dropped with the bytes")] Held);
+        impl AsRef<[u8]> for WithRoom {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        Bytes::from_owner(WithRoom(bytes, self))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.state().reservation.shrink(self.bytes);
+    }
+}
+
+/// Asks for pages of 2 MiB, as each of 4 KiB would be a fault of its own: on a machine that has no others, touching 64 MiB
+/// for the first time costs as much as inflating 10.
+#[cfg(target_os = "linux")]
+fn in_large_pages(buffer: &Vec<u8>) {
+    const LARGE: usize = 2 << 20;
+    let start = (buffer.as_ptr() as usize).next_multiple_of(LARGE);
+    let end = (buffer.as_ptr() as usize + buffer.capacity()) / LARGE * LARGE;
+    if start < end {
+        // SAFETY: the pages are wholly within the buffer, and the advice changes nothing of what is in them. A system that
+        // does not take it goes on as before.
+        unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_large_pages(_: &Vec<u8>) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, UnboundedMemoryPool};
+
+    fn unbounded() -> Arc<dyn MemoryPool> {
+        Arc::new(UnboundedMemoryPool::default())
+    }
+
+    #[test]
+    fn memory_is_used_again_while_objects_are_to_come() {
+        let pool = unbounded();
+        let claim = Budget::claim(&Budget::new(&pool), 3);
+        claim.open();
+        claim.open();
+        let (a, b) = (claim.buffer(1000).unwrap(), claim.buffer(500).unwrap());
+        let (c, place) = (claim.buffer(900).unwrap(), b.bytes.as_ptr());
+        let two = a.bytes.capacity() + b.bytes.capacity();
+        assert_eq!(pool.reserved(), two + c.bytes.capacity());
+        drop((a, b, c));
+        assert_eq!(pool.reserved(), two, "one object is to come");
+        let again = claim.buffer(400).unwrap();
+        assert_eq!(again.bytes.as_ptr(), place);
+        claim.open();
+        assert_eq!(pool.reserved(), 562, "the last one is on its way");
+        drop(again);
+        assert_eq!(pool.reserved(), 0);
+    }
+
+    #[test]
+    fn small_objects_leave_large_buffers_to_large_ones() {
+        let pool = unbounded();
+        let claim = Budget::claim(&Budget::new(&pool), 2);
+        drop(claim.buffer(10_000));
+        let small = claim.buffer(100).unwrap();
+        assert!(small.bytes.capacity() < 200);
+        assert!(claim.buffer(9_000).unwrap().bytes.capacity() >= 10_000);
+    }
+
+    #[test]
+    fn a_scan_that_is_given_up_keeps_no_memory() {
+        let pool = unbounded();
+        let budget = Budget::new(&pool);
+        let (one, other) = (Budget::claim(&budget, 2), Budget::claim(&budget, 1));
+        one.open();
+        drop((0..4).map(|_| one.buffer(100).unwrap()).collect::<Vec<_>>());
+        assert_eq!(pool.reserved(), 4 * 112);
+        drop(one);
+        assert_eq!(pool.reserved(), 2 * 112);
+        other.open();
+        other.open();
+        assert_eq!(pool.reserved(), 0);
+    }
+
+    #[test]
+    fn outgrown_memory_is_replaced_and_no_more_than_the_budget_is_taken() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1000 * PART_OF_MEMORY));
+        let claim = Budget::claim(&Budget::new(&pool), 10);
+        let (a, b) = (claim.buffer(300).unwrap(), claim.buffer(300).unwrap());
+        assert!(claim.buffer(500).is_none());
+        drop((a, b));
+        let mut a = claim.buffer(330).unwrap();
+        assert_eq!(
+            pool.reserved(),
+            674,
+            "a little more is no reason for fresh memory"
+        );
+        let c = claim.buffer(600).unwrap();
+        assert_eq!(c.bytes.capacity(), 600);
+        assert_eq!(pool.reserved(), a.bytes.capacity() + 600);
+        assert!(claim.buffer(1001).is_none());
+        assert!(!a.grow(), "there is no room for twice as much");
+        drop(c);
+        a.bytes.extend_from_slice(b"kept");
+        assert!(a.grow());
+        assert_eq!((&a.bytes[..], a.bytes.capacity()), (&b"kept"[..], 674));
+        assert_eq!(pool.reserved(), 674);
+    }
+
+    #[test]
+    fn bytes_of_others_count_until_nobody_reads_them() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1000 * PART_OF_MEMORY));
+        let claim = Budget::claim(&Budget::new(&pool), 10);
+        let bytes = claim.hold(600).unwrap().with(Bytes::from_static(b"text"));
+        assert!(claim.hold(401).is_none() && claim.buffer(401).is_none());
+        let part = bytes.slice(1..3);
+        drop(bytes);
+        assert_eq!((&part[..], pool.reserved()), (&b"ex"[..], 600));
+        drop(part);
+        assert_eq!(pool.reserved(), 0);
+        drop(claim.buffer(800));
+        assert!(claim.hold(900).is_some(), "idle memory is given up for it");
+    }
+}
