@@ -216,7 +216,10 @@ pub(super) struct Held {
 impl Held {
     /// The bytes that the room is for: it is given back with them.
     pub(super) fn with(self, bytes: Bytes) -> Bytes {
-        struct WithRoom(Bytes, #[expect(dead_code, reason = "dropped with the bytes")] Held);
+        struct WithRoom(
+            Bytes,
+            #[expect(dead_code, reason = "dropped with the bytes")] Held,
+        );
         impl AsRef<[u8]> for WithRoom {
             fn as_ref(&self) -> &[u8] {
                 &self.0

@@ -115,7 +115,11 @@ impl Fetcher {
             Some(held) => joined(self.ask(objects, meta, held))
                 .await
                 .map(Content::Whole),
-            None => Ok(Content::Pieces(pieces(objects, meta, self.cache.as_deref()))),
+            None => Ok(Content::Pieces(pieces(
+                objects,
+                meta,
+                self.cache.as_deref(),
+            ))),
         }
     }
 
@@ -323,13 +327,11 @@ fn ranges(objects: Arc<dyn ObjectStore>, meta: ObjectMeta) -> BoxStream<'static,
 mod tests {
     use super::*;
     use crate::scan::budget::Budget;
-    use datafusion::execution::memory_pool::{
-        GreedyMemoryPool, MemoryPool, UnboundedMemoryPool,
-    };
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, UnboundedMemoryPool};
+    use object_store::ObjectStoreExt;
     use object_store::local::LocalFileSystem;
     use object_store::memory::InMemory;
     use object_store::throttle::{ThrottleConfig, ThrottledStore};
-    use object_store::ObjectStoreExt;
     use std::time::Duration;
 
     fn claim() -> Arc<Claim> {
@@ -412,11 +414,7 @@ mod tests {
             .put(&metas[1].location, Bytes::from("other").into())
             .await
             .unwrap();
-        let error = fetcher(&[])
-            .fetch(&objects, &metas[1])
-            .await
-            .err()
-            .unwrap();
+        let error = fetcher(&[]).fetch(&objects, &metas[1]).await.err().unwrap();
         assert!(matches!(error, Error::Precondition { .. }), "{error}");
     }
 

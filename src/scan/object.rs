@@ -311,8 +311,8 @@ async fn next_block(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::source::file_schema;
     use crate::scan::budget::Budget;
+    use crate::scan::source::file_schema;
     use arrow::array::AsArray;
     use arrow::datatypes::TimestampMillisecondType;
     use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, UnboundedMemoryPool};
@@ -360,7 +360,11 @@ mod tests {
     }
 
     /// The rows of an object, and what was counted.
-    fn read(content: Content, window: Range, pool: &Arc<dyn MemoryPool>) -> Result<(Found, Counts)> {
+    fn read(
+        content: Content,
+        window: Range,
+        pool: &Arc<dyn MemoryPool>,
+    ) -> Result<(Found, Counts)> {
         let name = ObjectName {
             place: "s3://acme/".into(),
             key: "a.gz".into(),
@@ -421,10 +425,7 @@ mod tests {
                 "pieces of {piece}"
             );
         }
-        assert_eq!(
-            whole(&one, unbounded()).unwrap(),
-            expected
-        );
+        assert_eq!(whole(&one, unbounded()).unwrap(), expected);
     }
 
     #[test]
@@ -441,10 +442,7 @@ mod tests {
         }
         let many: Vec<u8> = text.chunks(3).flat_map(gzip).collect();
         assert_eq!(streamed(&many, 11).unwrap(), expected);
-        assert_eq!(
-            whole(&many, unbounded()).unwrap(),
-            expected
-        );
+        assert_eq!(whole(&many, unbounded()).unwrap(), expected);
     }
 
     #[test]

@@ -318,7 +318,9 @@ fn opening_order(groups: &[FileGroup]) -> Vec<ObjectMeta> {
     let bundles = files.into_iter().map(Bundle::of);
     let metas = |bundle: Bundle| {
         let members = bundle.members().iter();
-        members.map(|member| member.meta.clone()).collect::<Vec<_>>()
+        members
+            .map(|member| member.meta.clone())
+            .collect::<Vec<_>>()
     };
     bundles.flat_map(metas).collect()
 }
@@ -423,14 +425,8 @@ mod tests {
                 .map(|group| group.iter().map(|file| file.object_meta.size).collect())
                 .collect()
         };
-        assert_eq!(
-            sizes(packed(&objects, 2)),
-            [vec![90], vec![80, 4, 3, 2, 1]]
-        );
-        assert_eq!(
-            sizes(packed(&objects, 1)),
-            [vec![1, 2, 3, 90, 4, 80]]
-        );
+        assert_eq!(sizes(packed(&objects, 2)), [vec![90], vec![80, 4, 3, 2, 1]]);
+        assert_eq!(sizes(packed(&objects, 1)), [vec![1, 2, 3, 90, 4, 80]]);
         assert_eq!(packed(&objects[..2], 8).len(), 2);
     }
 }

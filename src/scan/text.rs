@@ -48,8 +48,8 @@ impl Text {
         let mut buffer = claim.buffer(likely_text_bytes(compressed)?)?;
         let mut rest = compressed;
         loop {
-            let inflated = INFLATER
-                .with_borrow_mut(|inflater| inflater.inflate(&mut rest, &mut buffer.bytes));
+            let inflated =
+                INFLATER.with_borrow_mut(|inflater| inflater.inflate(&mut rest, &mut buffer.bytes));
             match inflated {
                 Inflated::Whole => return Some(Self::new(Memory::Budgeted(buffer))),
                 // There are several members, and only the last one's length is known beforehand.

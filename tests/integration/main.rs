@@ -18,6 +18,7 @@ mod old_script;
 mod plan_init;
 mod progress;
 mod query;
+mod requests;
 mod sql;
 mod staging;
 mod support;

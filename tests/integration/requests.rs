@@ -1,0 +1,85 @@
+//! How often a run asks S3: each object once, however many questions want it, and as many listings as there are pages.
+
+use crate::support::cloud::{Cloud, recent_day};
+use crate::support::events::HOUR;
+use crate::support::export::Export;
+use crate::support::moto::Moto;
+use crate::support::program::Dir;
+
+const OBJECTS: usize = 60;
+
+/// What the server was asked for of the bucket `asked-logs` since its log was so long: objects and listings.
+fn asked(moto: &Moto, since: usize) -> (usize, usize) {
+    let log = moto.log();
+    let requests = || {
+        let lines = log[since..].lines();
+        lines.filter(|line| line.contains("\"GET /asked-logs"))
+    };
+    let objects = requests().filter(|line| line.contains(".gz"));
+    let listings = requests().filter(|line| line.contains("list-type=2"));
+    (objects.count(), listings.count())
+}
+
+#[test]
+fn each_object_is_asked_for_once_however_many_questions_there_are() {
+    let moto = Moto::shared();
+    let cloud = Cloud::without_logs(moto, "asked");
+    moto.create_bucket("asked-logs");
+    moto.create_bucket("asked-answers");
+    let (_, midnight) = recent_day();
+    let folder = Dir::new();
+    let export = Export::new(folder.path());
+    for number in 0..OBJECTS {
+        let stream = format!("stream-{number:02}");
+        export.stream(
+            &stream,
+            &[(midnight + HOUR, "first"), (midnight + 2 * HOUR, "second")],
+        );
+    }
+    moto.put_folder("asked-logs", "exports", folder.path());
+    cloud.edit("kind = \"cloudwatch\"", "kind = \"exported\"");
+    cloud.edit("log_groups = [\"/aws/lambda/asked-*\"]\n", "");
+    cloud.edit("staging = ", "path = ");
+
+    let run = || {
+        let since = moto.log().len();
+        let receipt = cloud.receipt(["--force"]);
+        assert_eq!(receipt["read"]["events"], 2 * OBJECTS);
+        asked(moto, since)
+    };
+    assert_eq!(run(), (OBJECTS, 1), "one question");
+
+    let questions = [
+        (
+            "of_one_stream",
+            "SELECT count(*) AS n FROM logs WHERE log_stream = 'stream-07'",
+        ),
+        (
+            "twice",
+            "SELECT count(*) AS n FROM logs AS a JOIN logs AS b USING (log_stream)",
+        ),
+        (
+            "messages",
+            "SELECT message, count(*) AS n FROM logs GROUP BY 1 ORDER BY 1",
+        ),
+        ("few", "SELECT message FROM logs LIMIT 1"),
+    ];
+    for (name, sql) in questions {
+        cloud.dir.write(format!("{name}.sql"), sql);
+        let query = format!("[[query]]\nname = \"{name}\"\nsql = \"{name}.sql\"\n");
+        cloud.edit("[[query]]\nuse", &format!("{query}[[query]]\nuse"));
+    }
+    assert_eq!(run(), (OBJECTS, 1), "five questions");
+
+    // A single question may want an object more than once as well.
+    cloud.edit("[[query]]\nuse = \"hourly_count\"\n", "");
+    for name in ["messages", "few", "of_one_stream"] {
+        let query = format!("[[query]]\nname = \"{name}\"\nsql = \"{name}.sql\"\n");
+        cloud.edit(&query, "");
+    }
+    assert_eq!(
+        run(),
+        (OBJECTS, 1),
+        "one question that reads everything twice"
+    );
+}
