@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flate2::{Compression, write::GzEncoder};
-use logtally::scan::batch::{BatchBuilder, Message};
-use logtally::scan::events::{Event, Splitter, Step};
+use logtally::scan::batch::BatchBuilder;
+use logtally::scan::events::{Event, PREFIX, Splitter, Step, TimestampReader};
 use logtally::scan::inflate::{StreamInflater, WholeInflater};
 use logtally::scan::source::file_schema;
+use logtally::scan::text::Text;
 
 const EVENTS: i64 = 40_000;
 
@@ -65,8 +66,11 @@ fn inflate(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("whole object (libdeflate)", |b| {
         let mut inflater = WholeInflater::default();
-        let mut out = Vec::new();
-        b.iter(|| inflater.inflate(black_box(&compressed), &mut out, text.len()));
+        let mut out = Vec::with_capacity(text.len());
+        b.iter(|| {
+            out.clear();
+            inflater.inflate(&mut black_box(&compressed[..]), &mut out)
+        });
     });
     group.bench_function("stream (zlib-rs)", |b| {
         let mut out = Vec::with_capacity(1 << 20);
@@ -89,6 +93,21 @@ fn split(c: &mut Criterion) {
     let text = text();
     let mut group = c.benchmark_group("events");
     group.throughput(Throughput::Elements(EVENTS as u64));
+    let mut prefixes: Vec<[u8; PREFIX]> = Vec::new();
+    each_event(&text, |event| {
+        let prefix = text[..event.message.start].last_chunk();
+        prefixes.push(*prefix.expect("a timestamp stands before the message"));
+    });
+    group.bench_function("read timestamps", |b| {
+        b.iter(|| {
+            let mut timestamps = TimestampReader::default();
+            let read = |prefix| timestamps.read(prefix).expect("a timestamp");
+            black_box(&prefixes)
+                .iter()
+                .map(read)
+                .fold(0, i64::wrapping_add)
+        });
+    });
     group.bench_function("find and read timestamps", |b| {
         b.iter(|| {
             let mut sum = 0i64;
@@ -103,12 +122,14 @@ fn split(c: &mut Criterion) {
         ("batches of timestamps and messages", &[0, 1]),
     ] {
         let schema = Arc::new(file_schema().project(columns).expect("both columns"));
+        let mut checked = Text::with_capacity(text.len());
+        checked.advance(0, &text);
         group.bench_function(name, |b| {
             b.iter(|| {
                 let mut builder = BatchBuilder::new(Arc::clone(&schema), columns, 8192);
                 let mut rows = 0;
                 each_event(black_box(&text), |event| {
-                    if builder.push(event.timestamp_ms, Message::of(&text[event.message])) {
+                    if builder.push(event.timestamp_ms, checked.message(event.message)) {
                         rows += builder.finish().expect("a batch").num_rows();
                     }
                 });

@@ -11,8 +11,8 @@ use chrono::NaiveDate;
 /// An event may be 1 MiB in CloudWatch; sixteen times that is a file that is not what it seems.
 pub const LONGEST_EVENT: usize = 16 << 20;
 
-/// `2024-02-13T21:01:04.792Z ` without the message.
-const PREFIX: usize = 25;
+/// The bytes of a `2024-02-13T21:01:04.792Z `, with which an event's first line begins.
+pub const PREFIX: usize = 25;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -46,7 +46,7 @@ pub struct Splitter {
     /// The next place that may begin a line of interest: no newline before it is still to be looked at.
     search: usize,
     begun: bool,
-    clock: Clock,
+    timestamps: TimestampReader,
     /// Lines before the object's first timestamp.
     stray_lines: u64,
 }
@@ -154,7 +154,7 @@ impl Splitter {
     #[inline]
     fn start_at(&mut self, text: &[u8], at: usize, last: bool) -> Look {
         match text[at..].first_chunk::<PREFIX>() {
-            Some(prefix) => match self.clock.timestamp(prefix) {
+            Some(prefix) => match self.timestamps.read(prefix) {
                 Some(timestamp_ms) => Look::Start(Start { at, timestamp_ms }),
                 None => Look::Other,
             },
@@ -173,7 +173,7 @@ enum Look {
 
 /// Reads timestamps; the minute and the day of the last one are remembered, as neighbours mostly share them.
 #[derive(Debug, Default)]
-struct Clock {
+pub struct TimestampReader {
     /// `2024-02-13T21:01`
     minute: Option<[u8; 16]>,
     minute_ms: i64,
@@ -182,9 +182,10 @@ struct Clock {
     date_ms: i64,
 }
 
-impl Clock {
+impl TimestampReader {
+    /// The milliseconds since 1970-01-01T00:00Z of a `2024-02-13T21:01:04.792Z `; `None` where a line begins otherwise.
     #[inline]
-    fn timestamp(&mut self, prefix: &[u8; PREFIX]) -> Option<i64> {
+    pub fn read(&mut self, prefix: &[u8; PREFIX]) -> Option<i64> {
         let (minute, rest) = prefix.split_first_chunk::<16>()?;
         let (seconds, space) = rest.split_first_chunk::<8>()?;
         // Other lines mostly differ here already.
@@ -400,11 +401,11 @@ mod tests {
                     })
                     .map(|time| time.and_utc().timestamp_millis());
                 // As the first timestamp that is read, and as one like those before.
-                let mut clock = Clock::default();
-                assert_eq!(clock.timestamp(&prefix), expected, "{prefix:?}");
-                let known = clock.timestamp(good);
+                let mut reader = TimestampReader::default();
+                assert_eq!(reader.read(&prefix), expected, "{prefix:?}");
+                let known = reader.read(good);
                 assert_eq!(known, Some(1_707_858_064_792));
-                assert_eq!(clock.timestamp(&prefix), expected, "{prefix:?}");
+                assert_eq!(reader.read(&prefix), expected, "{prefix:?}");
             }
         }
     }

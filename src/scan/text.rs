@@ -12,7 +12,7 @@ use super::inflate::{Inflated, WholeInflater, likely_text_bytes};
 const PIECE: usize = 32 << 10;
 
 /// The text of an object, or as much of it as was inflated.
-pub(super) struct Text {
+pub struct Text {
     memory: Memory,
     /// The piece of the text that was last looked at, and whether all of it is UTF-8.
     looked_at: Range<usize>,
@@ -28,7 +28,7 @@ enum Memory {
 
 impl Text {
     /// Room for text that comes in pieces.
-    pub(super) fn with_capacity(capacity: usize) -> Self {
+    pub fn with_capacity(capacity: usize) -> Self {
         Self::new(Memory::Own(Vec::with_capacity(capacity)))
     }
 
@@ -60,7 +60,7 @@ impl Text {
     }
 
     /// All of it.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         match &self.memory {
             Memory::Budgeted(buffer) => &buffer.bytes,
             Memory::Own(bytes) => bytes,
@@ -68,7 +68,7 @@ impl Text {
     }
 
     /// Drops `done` bytes in front and appends `more`.
-    pub(super) fn advance(&mut self, done: usize, more: &[u8]) {
+    pub fn advance(&mut self, done: usize, more: &[u8]) {
         self.looked_at = 0..0;
         let bytes = match &mut self.memory {
             Memory::Budgeted(buffer) => &mut buffer.bytes,
@@ -80,7 +80,7 @@ impl Text {
 
     /// The message at a place in the text. They are asked for in the order of the text.
     #[inline]
-    pub(super) fn message(&mut self, at: Range<usize>) -> Message<'_> {
+    pub fn message(&mut self, at: Range<usize>) -> Message<'_> {
         if at.start < self.looked_at.start || at.end > self.looked_at.end {
             self.look(at.clone());
         }
