@@ -8,7 +8,7 @@
     s3        many small objects from a local S3 server: requests and waiting; jobs of one and of five queries
     all       all of them
 
-Needs Python 3.10 with venv, access to PyPI, a release build of logtally; for inflating alone igzip (Debian: isal);
+Needs Python 3.11 with venv, access to PyPI, a release build of logtally; for inflating alone igzip (Debian: isal);
 for s3 rustc. Ends with 1 where an answer is not the truth. See README.md beside this file.
 """
 

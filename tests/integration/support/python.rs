@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
 /// What pyarrow and duckdb of these versions need.
-const OLDEST_PYTHON: (u32, u32) = (3, 10);
+const OLDEST_PYTHON: (u32, u32) = (3, 11);
 
 /// The interpreter of the environment, which is made if it isn't there. Panics, saying what to install, where it can't be.
 pub fn interpreter() -> &'static Path {
