@@ -249,6 +249,7 @@ impl<'a> Runner<'a> {
                 // Only what this run, or the one that it goes on with, exported itself.
                 Action::ExportAndCompute => began_at,
             },
+            takes_empty: self.force == Force::Export,
             journal: held,
         };
         let exported = self
@@ -475,6 +476,7 @@ impl Answering<'_> {
             finished_at: environment.clock.now(),
             as_of: caption.as_of,
             exports: export_reports(&exported, source),
+            notes: exported.all_notes(),
             skipped_log_groups: exported.skipped,
             verification,
             redos: self.window.redos,
