@@ -216,6 +216,6 @@ fn a_run_that_may_not_ask_the_metric_is_done_and_not_verified() {
     let receipt = finished.assert_success().stdout_json();
     assert_eq!(receipt["verification"]["agrees"], Value::Null, "{receipt}");
     let note = receipt["verification"]["note"].as_str().expect("a text");
-    assert!(note.contains("cloudwatch:GetMetricData"), "{note}");
+    assert!(note.contains("GetMetricData (AccessDenied)"), "{note}");
     cloud.program(["--strict"]).envs(user).run().assert_code(9);
 }
