@@ -34,6 +34,10 @@ const OLDEST_EVENT_MS: i64 = 14 * 24 * 3_600_000;
 /// So many log groups are looked at for one whose name is like a wrong one. A page has 50.
 const MOST_NAMES: usize = 1000;
 
+/// Why some groups can't be taken.
+const OF_DELIVERY: &str =
+    "of the class Delivery, whose events CloudWatch hands on and neither exports nor gives";
+
 /// S3 keys have at most 1024 bytes; what CloudWatch appends to the prefix takes up to 512 of a stream's name and 50.
 const LONGEST_PREFIX: usize = 1024 - 512 - 50;
 
@@ -102,14 +106,14 @@ impl CloudWatchExporter {
             listed.map_err(cannot_list)?;
             let found = &groups[before..];
             if found.is_empty() {
-                return Err(self.no_such_group(pattern, &patience).await?);
+                return Err(self.no_such_group(pattern, &patience).await);
             }
             if found
                 .iter()
                 .all(|group| group.class == GroupClass::Delivery)
             {
                 return Err(Error::usage(format!(
-                    "[source] log_groups: {:?} is of the class Delivery, whose events CloudWatch hands on and neither exports nor gives",
+                    "[source] log_groups: {:?} is {OF_DELIVERY}",
                     pattern.as_str()
                 )));
             }
@@ -119,11 +123,8 @@ impl CloudWatchExporter {
         Ok(groups)
     }
 
-    async fn no_such_group(
-        &self,
-        pattern: &GroupPattern,
-        patience: &Patience<'_>,
-    ) -> Result<Error> {
+    /// An error that names the existing group most like the one meant.
+    async fn no_such_group(&self, pattern: &GroupPattern, patience: &Patience<'_>) -> Error {
         let mut names = Vec::new();
         // Where they can't be listed, there is nothing to suggest.
         let _ = patience
@@ -137,7 +138,7 @@ impl CloudWatchExporter {
                     }
                 },
             )
-            .await?;
+            .await;
         let text = pattern.as_str();
         let missing = match pattern.is_name() {
             true => format!("the log group {text:?} does not exist"),
@@ -145,9 +146,7 @@ impl CloudWatchExporter {
         };
         let hint = nearest(text, names.iter().map(String::as_str))
             .map_or(String::new(), |name| format!("; did you mean {name:?}?"));
-        Ok(Error::usage(format!(
-            "[source] log_groups: {missing}{hint}"
-        )))
+        Error::usage(format!("[source] log_groups: {missing}{hint}"))
     }
 
     /// Whether the job names the group, rather than a glob that it matches.
@@ -158,14 +157,9 @@ impl CloudWatchExporter {
 
     /// Whether what failed with `error` failed because the group was deleted since the groups were listed. One that the
     /// job names must not be.
-    async fn is_gone(
-        &self,
-        group: &LogGroup,
-        error: &Error,
-        tell: &(dyn Fn(&str) + Sync),
-    ) -> Result<bool> {
+    async fn is_gone(&self, group: &LogGroup, error: &Error, tell: &(dyn Fn(&str) + Sync)) -> bool {
         if error.class() != Class::Usage || self.is_named(group) {
-            return Ok(false);
+            return false;
         }
         let mut is_there = false;
         let listed = self
@@ -180,8 +174,8 @@ impl CloudWatchExporter {
                     }
                 },
             )
-            .await?;
-        Ok(listed.is_ok() && !is_there)
+            .await;
+        matches!(listed, Ok(Ok(()))) && !is_there
     }
 
     fn patience<'a>(&'a self, what: String, tell: &'a (dyn Fn(&str) + Sync)) -> Patience<'a> {
@@ -346,8 +340,7 @@ impl LogExporter for CloudWatchExporter {
                 continue;
             }
             if group.class == GroupClass::Delivery {
-                let why = "it is of the class Delivery, whose events CloudWatch hands on and neither exports nor gives";
-                exported.note(format!("{} was left out: {why}", group.name));
+                exported.note(format!("{} was left out: it is {OF_DELIVERY}", group.name));
                 continue;
             }
             let tell = |state: &str| {
@@ -371,7 +364,7 @@ impl LogExporter for CloudWatchExporter {
                 Via::Auto => self.export_either_way(group, request, &tell).await,
             };
             match done {
-                Err(error) if self.is_gone(group, &error, &tell).await? => {
+                Err(error) if self.is_gone(group, &error, &tell).await => {
                     let why = "it was deleted since the log groups were listed";
                     exported.note(format!("{} was left out: {why}", group.name));
                 }
