@@ -33,8 +33,10 @@ pub struct ExportRequest<'a> {
     pub job: &'a str,
     /// The window; what is exported may reach beyond it.
     pub window: &'a Window,
-    /// An export that was completed at or after this instant will do; `None` asks for a new one.
+    /// An export that was asked for at or after this instant will do; `None` asks for a new one.
     pub reuse_since: Option<DateTime<Utc>>,
+    /// Whether an export without events is taken also where there surely were some.
+    pub takes_empty: bool,
     /// Where every attempt is recorded before anything is asked for or written, and those of earlier runs are found.
     pub journal: &'a dyn Journal,
 }
@@ -46,9 +48,23 @@ pub struct Exported {
     pub groups: Vec<ExportedGroup>,
     /// Log groups that can have no event of the window, since they were made two weeks after it or later.
     pub skipped: Vec<String>,
+    /// What else is to be known: log groups that were left out for other reasons.
+    pub notes: Vec<String>,
 }
 
 impl Exported {
+    /// Adds a note, and warns of it.
+    fn note(&mut self, note: String) {
+        tracing::warn!("{note}");
+        self.notes.push(note);
+    }
+
+    /// Everything that is to be known of it, for people.
+    pub fn all_notes(&self) -> Vec<String> {
+        let of_groups = self.groups.iter().filter_map(|group| group.note.clone());
+        of_groups.chain(self.notes.iter().cloned()).collect()
+    }
+
     /// All objects, in the order of groups and keys.
     pub fn objects(&self) -> Vec<LogObject> {
         self.groups
@@ -69,8 +85,10 @@ pub struct ExportedGroup {
     pub prefix: Path,
     /// Whether an earlier run exported them.
     pub reused: bool,
-    /// When the export was complete.
+    /// When the export was asked for: events that came later may be missing.
     pub as_of: Option<DateTime<Utc>>,
+    /// What is to be known of it, for people.
+    pub note: Option<String>,
     /// The objects.
     pub objects: Vec<LogObject>,
 }

@@ -139,9 +139,23 @@ pub fn exported_object(attempt: &Path, task_id: &str, stream: &str, number: usiz
     join(attempt, &format!("{task_id}/{stream}/{number:06}.gz"))
 }
 
-/// A stream's name as CloudWatch writes it into a key: `/` becomes `-`.
+/// A stream's name as CloudWatch writes it into a key: `/` becomes `-`. What no key can hold (names of only a dot or two,
+/// control characters) is percent-encoded, and nothing else.
 pub fn exported_stream(stream: &str) -> String {
-    stream.replace('/', "-")
+    if matches!(stream, "." | "..") {
+        return encode_name(stream);
+    }
+    let mut name = String::with_capacity(stream.len());
+    for character in stream.chars() {
+        match character {
+            '/' => name.push('-'),
+            control if control.is_ascii_control() => {
+                name.extend(utf8_percent_encode(control.encode_utf8(&mut [0; 4]), NAME));
+            }
+            other => name.push(other),
+        }
+    }
+    name
 }
 
 /// An exported object and what its place says about its events.
@@ -459,6 +473,29 @@ mod tests {
         assert!(is_piece(&piece) && !holds_events(&piece) && !is_manifest(&piece));
         assert!(is_in_piece(&own) && !is_piece(&own) && holds_events(&own));
         assert!(!is_in_piece(&tasks) && !is_in_piece(&stream));
+    }
+
+    #[test]
+    fn any_streams_name_stays_below_its_attempt() {
+        let attempt = attempt(
+            &Path::parse("s").unwrap(),
+            "j",
+            "2026-11-21",
+            "/ecs/web",
+            "1",
+        );
+        for (stream, expected) in [
+            (".", "%2E"),
+            ("..", "%2E%2E"),
+            ("a\tb\u{7f}", "a%09b%7F"),
+            ("web/[$LATEST] 100% 한글~", "web-[$LATEST] 100% 한글~"),
+        ] {
+            let key = exported_object(&attempt, "task", stream, 0);
+            let below = relative(&attempt, &key);
+            assert_eq!(below, format!("task/{expected}/000000.gz"), "{stream:?}");
+            // Once encoded, it stays as it is.
+            assert_eq!(exported_stream(&exported_stream(stream)), expected);
+        }
     }
 
     #[test]

@@ -24,8 +24,11 @@ pub struct Receipt {
     pub as_of: Option<DateTime<Utc>>,
     /// The exports that the answers are of.
     pub exports: Vec<ExportReport>,
-    /// Log groups that were made after the window, and so have no event in it.
+    /// Log groups that were made two weeks after the window or later, and so have no event in it.
     pub skipped_log_groups: Vec<String>,
+    /// What is to be known of the exports: events that may be missing, log groups that were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What was read, once: the objects as they are, whatever the queries took of them.
     pub read: ReadReport,
     /// How an independent count compares; absent where the job asks for none.

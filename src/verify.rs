@@ -42,8 +42,11 @@ const KEPT: [(TimeDelta, i32); 3] = [
 /// One Insights query takes so many log groups.
 const GROUPS_IN_A_QUERY: usize = 50;
 
-/// How long to wait for an Insights query, which seldom takes a minute.
+/// How long to wait for each Insights query, which seldom takes a minute.
 const INSIGHTS_PATIENCE: TimeDelta = TimeDelta::minutes(15);
+
+/// A note names so many hours that differ.
+const NAMED_HOURS: usize = 5;
 
 /// Between looks at an Insights query.
 const LOOK: Backoff = Backoff {
@@ -93,6 +96,8 @@ pub struct Question<'a> {
     pub range: Range,
     /// How many events of the window were exported.
     pub counted: u64,
+    /// The same by hour of event time, in any order, hours without events left out; empty where not known.
+    pub counted_by_hour: &'a [HourCount],
 }
 
 /// Who counts: CloudWatch, or a fake.
@@ -118,6 +123,9 @@ pub trait IndependentCount: Send + Sync {
 
     /// Where an Insights query stands.
     async fn query_state(&self, id: &str) -> Result<InsightsState, ServiceError>;
+
+    /// Stops an Insights query.
+    async fn stop_query(&self, id: &str) -> Result<(), ServiceError>;
 }
 
 /// CloudWatch as it counts.
@@ -165,6 +173,10 @@ impl IndependentCount for CloudWatchCount {
     async fn query_state(&self, id: &str) -> Result<InsightsState, ServiceError> {
         self.logs.insights(id).await
     }
+
+    async fn stop_query(&self, id: &str) -> Result<(), ServiceError> {
+        self.logs.stop_insights(id).await
+    }
 }
 
 /// Has a window's events counted independently. `None` where the job asks for no count. Never fails: a missing
@@ -208,17 +220,55 @@ impl Question<'_> {
                 note: Some(reason),
             },
             Ok(count) => {
-                let agrees = counted.abs_diff(count.events) <= count.tolerance;
+                let note = if counted.abs_diff(count.events) > count.tolerance {
+                    Some(self.disagreement(count.events) + &self.hours_apart(&count.by_hour))
+                } else {
+                    // What is lost of one hour and doubled in another is the same in all.
+                    match self.hours_apart(&count.by_hour) {
+                        none if none.is_empty() => None,
+                        hours => Some(format!("the sum is the same{hours}")),
+                    }
+                };
                 Verification {
                     method,
                     expected: Some(count.events),
                     counted,
                     tolerance: count.tolerance,
-                    agrees: Some(agrees),
+                    agrees: Some(note.is_none()),
                     by_hour: count.by_hour,
-                    note: (!agrees).then(|| self.disagreement(count.events)),
+                    note,
                 }
             }
+        }
+    }
+
+    /// The hours whose counts differ, as the end of a sentence; nothing where none does, or the hours are not known.
+    fn hours_apart(&self, expected: &[HourCount]) -> String {
+        if self.method != Verify::Insights || self.counted_by_hour.is_empty() {
+            return String::new();
+        }
+        let mut hours: BTreeMap<DateTime<Utc>, (u64, u64)> = BTreeMap::new();
+        for hour in self.counted_by_hour {
+            hours.entry(hour.hour_utc).or_default().0 += hour.events;
+        }
+        for hour in expected {
+            hours.entry(hour.hour_utc).or_default().1 += hour.events;
+        }
+        hours.retain(|_, (counted, expected)| counted != expected);
+        let named: Vec<String> = hours
+            .iter()
+            .take(NAMED_HOURS)
+            .map(|(hour, (counted, expected))| {
+                format!(
+                    "{} ({counted}, not {expected})",
+                    hour.format("%Y-%m-%dT%HZ")
+                )
+            })
+            .collect();
+        match (named.is_empty(), hours.len().saturating_sub(NAMED_HOURS)) {
+            (true, _) => String::new(),
+            (false, 0) => format!("; hours that differ: {}", named.join(", ")),
+            (false, more) => format!("; hours that differ: {} and {more} more", named.join(", ")),
         }
     }
 
@@ -351,9 +401,9 @@ async fn by_insights(
         question.range.start_ms.div_euclid(1000),
         question.range.end_ms.div_euclid(1000) + 1,
     );
-    let deadline = clock.now() + INSIGHTS_PATIENCE;
     let mut hours: BTreeMap<DateTime<Utc>, u64> = BTreeMap::new();
     for log_groups in question.log_groups.chunks(GROUPS_IN_A_QUERY) {
+        let deadline = clock.now() + INSIGHTS_PATIENCE;
         let id = patiently(clock, deadline, async || {
             service
                 .start_query(log_groups, from_s, to_s, &query)
@@ -365,7 +415,21 @@ async fn by_insights(
             let state = service.query_state(&id).await?;
             Ok((state != InsightsState::Running).then_some(state))
         })
-        .await?;
+        .await;
+        let state = match state {
+            Ok(state) => state,
+            Err(reason) => {
+                // It would go on scanning, which is what it costs.
+                if let Err(error) = service.stop_query(&id).await {
+                    tracing::warn!(
+                        query = id,
+                        error = error.message,
+                        "could not stop an Insights query"
+                    );
+                }
+                return Err(reason);
+            }
+        };
         let rows = match state {
             InsightsState::Complete(rows) => rows,
             InsightsState::Failed(state) => {
@@ -401,14 +465,7 @@ async fn patiently<T>(
             Ok(Some(answer)) => return Ok(answer),
             Ok(None) => "the Insights query did not end in 15 minutes".to_owned(),
             // Too many queries at once are a limit too.
-            Err(error)
-                if matches!(
-                    error.kind,
-                    ServiceErrorKind::Throttled
-                        | ServiceErrorKind::Transient
-                        | ServiceErrorKind::SlotBusy
-                ) =>
-            {
+            Err(error) if error.kind.passes() || error.kind == ServiceErrorKind::SlotBusy => {
                 refused(&error)
             }
             Err(error) => return Err(refused(&error)),
@@ -503,6 +560,7 @@ mod tests {
             log_stream_prefix: None,
             range: day(),
             counted: 24 * 600,
+            counted_by_hour: &[],
         };
         change(&mut question);
         verify(count, &clock, &question).await.unwrap()
@@ -592,9 +650,14 @@ mod tests {
         }
         count.answers([InsightsState::Failed("Timeout".to_owned())]);
         unverified(ask(&count, Verify::Insights, now, |_| ()).await, "Timeout");
-        // A query that never ends.
+        // A query that never ends is stopped.
+        assert!(count.stopped().is_empty());
         let found = ask(&count, Verify::Insights, now, |_| ()).await;
         unverified(found, "did not end in 15 minutes");
+        assert_eq!(
+            count.stopped(),
+            [format!("query-{}", count.queries().len())]
+        );
         count.fail(1_000, ServiceErrorKind::SlotBusy, "too many queries");
         unverified(
             ask(&count, Verify::Insights, now, |_| ()).await,
@@ -669,6 +732,61 @@ mod tests {
         assert_eq!(json["method"], "insights");
         assert_eq!(json["by_hour"][0]["hour_utc"], "2026-11-21T00:00:00Z");
         assert_eq!(serde_json::from_value::<Verification>(json).unwrap(), found);
+    }
+
+    fn hours(counts: impl IntoIterator<Item = (i64, u64)>) -> Vec<HourCount> {
+        counts
+            .into_iter()
+            .map(|(hour, events)| HourCount {
+                hour_utc: DateTime::from_timestamp_millis(day().start_ms + hour * HOUR).unwrap(),
+                events,
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn what_one_hour_lacks_is_not_made_up_for_by_another() {
+        let count = FakeCount::default();
+        let rows = || InsightsState::Complete(vec![row("03", "600"), row("04", "600")]);
+        let now = "2026-11-22T03:00:00Z";
+        let ask = async |counted: u64, by_hour: Vec<HourCount>| {
+            count.answers([rows()]);
+            ask(&count, Verify::Insights, now, |q| {
+                q.counted = counted;
+                q.counted_by_hour = by_hour.leak();
+            })
+            .await
+        };
+        let same = ask(1200, hours([(4, 600), (3, 600)])).await;
+        assert_eq!((same.agrees, same.note), (Some(true), None));
+        let moved = ask(1200, hours([(3, 500), (4, 700)])).await;
+        assert_eq!(moved.agrees, Some(false));
+        assert_eq!(
+            moved.note.unwrap(),
+            "the sum is the same; hours that differ: 2026-11-21T03Z (500, not 600), 2026-11-21T04Z (700, not 600)"
+        );
+        let lost = ask(1100, hours([(3, 500), (4, 600)])).await;
+        let note = lost.note.unwrap();
+        assert!(note.starts_with("100 events fewer"), "{note}");
+        assert!(note.ends_with("2026-11-21T03Z (500, not 600)"), "{note}");
+        let elsewhere = ask(1200, hours((5..17).map(|hour| (hour, 100)))).await;
+        assert!(elsewhere.note.unwrap().ends_with("and 9 more"));
+    }
+
+    #[tokio::test]
+    async fn each_query_has_its_own_time() {
+        let count = FakeCount::default();
+        let running = || std::iter::repeat_n(InsightsState::Running, 70);
+        let done = || InsightsState::Complete(vec![row("05", "1")]);
+        // Ten minutes each.
+        count.answers(running().chain([done()]).chain(running()).chain([done()]));
+        let groups: Vec<String> = (0..60).map(|n| format!("/ecs/{n}")).collect();
+        let found = ask(&count, Verify::Insights, "2026-11-22T03:00:00Z", |q| {
+            q.log_groups = &groups;
+            q.counted = 2;
+        });
+        assert_eq!(found.await.agrees, Some(true));
+        assert!(count.stopped().is_empty());
     }
 
     proptest! {

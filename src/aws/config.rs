@@ -125,14 +125,31 @@ impl Aws {
     }
 }
 
-/// The endpoint for S3: `AWS_ENDPOINT_URL_S3` and then `AWS_ENDPOINT_URL`, as the SDK's own clients decide it.
+/// The endpoint for S3, where one is set.
 pub(super) fn s3_endpoint(config: &SdkConfig) -> Option<String> {
+    endpoint(config, "AWS_ENDPOINT_URL_S3")
+}
+
+/// The endpoint for CloudWatch Logs.
+pub(super) fn logs_endpoint(config: &SdkConfig) -> String {
+    endpoint(config, "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS").unwrap_or_else(|| {
+        let region = config.region().map(Region::as_ref).unwrap_or_default();
+        let suffix = match region.starts_with("cn-") {
+            true => "amazonaws.com.cn",
+            false => "amazonaws.com",
+        };
+        format!("https://logs.{region}.{suffix}")
+    })
+}
+
+/// A service's endpoint: its own variable and then `AWS_ENDPOINT_URL`, as the SDK's own clients decide it.
+fn endpoint(config: &SdkConfig, variable: &str) -> Option<String> {
     let ignored = std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
         .is_ok_and(|v| v.eq_ignore_ascii_case("true"));
     if ignored {
         return None;
     }
-    std::env::var("AWS_ENDPOINT_URL_S3")
+    std::env::var(variable)
         .ok()
         .filter(|url| !url.is_empty())
         .or_else(|| config.endpoint_url().map(str::to_owned))

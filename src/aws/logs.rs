@@ -8,6 +8,7 @@ use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::types::{ExportTaskStatusCode, LogGroupClass, OrderBy, QueryStatus};
 use chrono::{DateTime, Utc};
 
+use super::config::logs_endpoint;
 use super::{Account, Aws, root_cause};
 use crate::error::Result;
 use crate::window::Range;
@@ -23,8 +24,19 @@ pub struct LogGroup {
     pub stored_bytes: i64,
     /// How many days it keeps its events; for ever where unset.
     pub retention_days: Option<u32>,
-    /// Whether the Logs API gives its events: it does not for the classes Infrequent Access and Delivery.
-    pub has_events_api: bool,
+    /// What the service does with its events.
+    pub class: GroupClass,
+}
+
+/// What the service does with a log group's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupClass {
+    /// All that there is: they can be exported, and read through the Logs API.
+    Standard,
+    /// They can be exported only.
+    InfrequentAccess,
+    /// They are handed on as they come in, and can be had in neither way.
+    Delivery,
 }
 
 /// A request for a page of events.
@@ -137,6 +149,8 @@ pub struct Task {
     pub bucket: String,
     /// What its keys begin with.
     pub prefix: String,
+    /// The events that were asked for.
+    pub range: Option<Range>,
     /// When the service took it on.
     pub created: Option<DateTime<Utc>>,
     /// The state in its life cycle.
@@ -201,8 +215,11 @@ pub enum ServiceErrorKind {
     SlotBusy,
     /// Too many requests: nothing was done, ask again later.
     Throttled,
-    /// The service is not well, or its answer was lost: ask again later, but what was asked for may have been done.
+    /// The service is not well: ask again later, but what was asked for may have been done.
     Transient,
+    /// No answer came, whether the service was not reached or its answer was lost: ask again later, but what was asked
+    /// for may have been done.
+    NoAnswer,
     /// The log group or the task does not exist.
     NotFound,
     /// The request can't be fulfilled as it is: the bucket, its policy, the time range.
@@ -213,10 +230,23 @@ pub enum ServiceErrorKind {
     Other,
 }
 
+impl ServiceErrorKind {
+    /// Whether what was asked for may have been done all the same.
+    pub fn leaves_doubt(self) -> bool {
+        matches!(self, Self::Transient | Self::NoAnswer)
+    }
+
+    /// Whether asking again later may help.
+    pub fn passes(self) -> bool {
+        self.leaves_doubt() || self == Self::Throttled
+    }
+}
+
 /// The client for one account and Region.
 #[derive(Debug, Clone)]
 pub struct LogsClient {
     client: Client,
+    endpoint: String,
 }
 
 impl LogsClient {
@@ -225,7 +255,13 @@ impl LogsClient {
         let config = aws.config(Account::Source).await?;
         Ok(Self {
             client: Client::new(config),
+            endpoint: logs_endpoint(config),
         })
+    }
+
+    /// Where the service is asked.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// A page of the log groups whose names begin with `prefix`, by name.
@@ -253,10 +289,11 @@ impl LogsClient {
                         retention_days: group
                             .retention_in_days
                             .and_then(|days| u32::try_from(days).ok()),
-                        has_events_api: !matches!(
-                            group.log_group_class,
-                            Some(LogGroupClass::InfrequentAccess | LogGroupClass::Delivery)
-                        ),
+                        class: match group.log_group_class {
+                            Some(LogGroupClass::InfrequentAccess) => GroupClass::InfrequentAccess,
+                            Some(LogGroupClass::Delivery) => GroupClass::Delivery,
+                            _ => GroupClass::Standard,
+                        },
                     })
                 })
                 .collect(),
@@ -323,7 +360,10 @@ impl LogsClient {
         filter: &TaskFilter,
         page: Option<String>,
     ) -> Result<Page<Task>, ServiceError> {
-        let request = self.client.describe_export_tasks().set_next_token(page);
+        let request = self
+            .client
+            .describe_export_tasks()
+            .set_next_token(page.clone());
         let request = match filter {
             TaskFilter::All => request,
             TaskFilter::Id(id) => request.task_id(id),
@@ -338,7 +378,9 @@ impl LogsClient {
                     .map(task)
                     .filter(|task| filter.takes(task))
                     .collect(),
-                next: answer.next_token,
+                // A page that is the one before once more is the last: what is looked for is among the newest, and the
+                // list may be left at any place.
+                next: answer.next_token.filter(|next| page.as_ref() != Some(next)),
             }),
             Err(error) if error.kind == ServiceErrorKind::NotFound => Ok(Page {
                 items: Vec::new(),
@@ -414,6 +456,12 @@ impl LogsClient {
         })
     }
 
+    /// Stops an Insights query, which costs money for as long as it runs.
+    pub async fn stop_insights(&self, id: &str) -> Result<(), ServiceError> {
+        let stopping = self.client.stop_query().query_id(id).send();
+        stopping.await.map(drop).map_err(service_error)
+    }
+
     /// Where an Insights query stands, with its rows once it is complete.
     pub async fn insights(&self, id: &str) -> Result<InsightsState, ServiceError> {
         let answer = self
@@ -456,6 +504,10 @@ fn task(task: aws_sdk_cloudwatchlogs::types::ExportTask) -> Task {
         log_group: task.log_group_name.unwrap_or_default(),
         bucket: task.destination.unwrap_or_default(),
         prefix: task.destination_prefix.unwrap_or_default(),
+        range: task
+            .from
+            .zip(task.to)
+            .map(|(start_ms, end_ms)| Range { start_ms, end_ms }),
         created: task
             .execution_info
             .and_then(|info| DateTime::from_timestamp_millis(info.creation_time?)),
@@ -499,7 +551,8 @@ where
             | "OperationAbortedException"
             | "InternalFailure"
             | "InternalServerError"
-            | "RequestTimeout",
+            | "RequestTimeout"
+            | "RequestTimeoutException",
         ) => ServiceErrorKind::Transient,
         (_, "ResourceNotFoundException") => ServiceErrorKind::NotFound,
         (_, "InvalidParameterException" | "ValidationException") => ServiceErrorKind::Invalid,
@@ -522,10 +575,11 @@ where
         {
             ServiceErrorKind::Refused
         }
-        (SdkError::TimeoutError(_) | SdkError::ResponseError(_), _) => ServiceErrorKind::Transient,
+        (SdkError::ResponseError(_), _) => ServiceErrorKind::Transient,
+        (SdkError::TimeoutError(_), _) => ServiceErrorKind::NoAnswer,
         // Without credentials nothing was sent; but a connection that broke may have carried the request.
         (SdkError::DispatchFailure(_), _) if !lacks_credentials(&error) => {
-            ServiceErrorKind::Transient
+            ServiceErrorKind::NoAnswer
         }
         (SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_), _) => {
             ServiceErrorKind::Refused
@@ -533,7 +587,7 @@ where
         (SdkError::ServiceError(raw), _) if matches!(raw.raw().status().as_u16(), 401 | 403) => {
             ServiceErrorKind::Refused
         }
-        (SdkError::ServiceError(raw), _) if raw.raw().status().as_u16() >= 500 => {
+        (SdkError::ServiceError(raw), _) if matches!(raw.raw().status().as_u16(), 408 | 500..) => {
             ServiceErrorKind::Transient
         }
         _ => ServiceErrorKind::Other,
@@ -563,8 +617,8 @@ mod tests {
     use aws_credential_types::Credentials;
     use aws_credential_types::provider::{ProvideCredentials, future};
     use aws_sdk_cloudwatchlogs::config::{BehaviorVersion, Region};
-    use std::io::{Read, Write};
-    use std::net::TcpListener;
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::{TcpListener, TcpStream};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
@@ -578,8 +632,7 @@ mod tests {
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let mut connection = connection.unwrap();
-                let mut request = [0; 65536];
-                if connection.read(&mut request).unwrap_or(0) == 0 {
+                if !read_request(&connection) {
                     continue;
                 }
                 counted.fetch_add(1, Ordering::SeqCst);
@@ -593,6 +646,22 @@ mod tests {
             }
         });
         (endpoint, requests)
+    }
+
+    /// Reads a request to its end; false where none came.
+    fn read_request(connection: &TcpStream) -> bool {
+        let mut reader = BufReader::new(connection);
+        let mut body = 0;
+        for line in reader.by_ref().lines() {
+            let Ok(line) = line else { return false };
+            if line.is_empty() {
+                return std::io::copy(&mut reader.take(body), &mut std::io::sink()).is_ok();
+            }
+            if let Some(length) = line.to_lowercase().strip_prefix("content-length:") {
+                body = length.trim().parse().unwrap();
+            }
+        }
+        false
     }
 
     #[derive(Debug)]
@@ -617,10 +686,11 @@ mod tests {
             .credentials_provider(credentials)
             .region(Region::new("ap-northeast-2"))
             .retry_config(retries)
-            .endpoint_url(endpoint)
+            .endpoint_url(&endpoint)
             .build();
         LogsClient {
             client: Client::from_conf(config),
+            endpoint,
         }
     }
 
@@ -630,7 +700,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_is_asked_for_with_one_request_whatever_the_answer() {
-        use ServiceErrorKind::{Invalid, SlotBusy, Throttled, Transient};
+        use ServiceErrorKind::{Invalid, NoAnswer, SlotBusy, Throttled, Transient};
         let request = TaskRequest {
             name: "night".to_owned(),
             log_group: "/ecs/web".to_owned(),
@@ -663,7 +733,13 @@ mod tests {
             ),
             (500, "<html>", Transient),
             (200, "{}", Transient),
-            (0, "no answer at all", Transient),
+            (
+                400,
+                r#"{"__type":"RequestTimeoutException","message":"Too slow"}"#,
+                Transient,
+            ),
+            (408, "{}", Transient),
+            (0, "no answer at all", NoAnswer),
         ] {
             let (endpoint, requests) = serve(status, body);
             let client = client(endpoint, somebody());

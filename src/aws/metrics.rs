@@ -2,7 +2,7 @@
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, StatusCode};
 
 use super::logs::{ServiceError, ServiceErrorKind, service_error};
 use super::{Account, Aws};
@@ -61,7 +61,9 @@ impl MetricsClient {
                 .send();
             while let Some(page) = pages.next().await {
                 let page = page.map_err(service_error)?;
+                let is_last = page.next_token.is_none();
                 for result in page.metric_data_results.unwrap_or_default() {
+                    check(result.status_code.as_ref(), is_last)?;
                     let times = result.timestamps.unwrap_or_default();
                     let values = result.values.unwrap_or_default();
                     for (time, events) in times.iter().zip(values) {
@@ -76,6 +78,21 @@ impl MetricsClient {
         }
         Ok(samples)
     }
+}
+
+/// An error where a metric's samples are not all there, or will not be: an answer can lack those of some metrics.
+fn check(status: Option<&StatusCode>, is_last: bool) -> Result<(), ServiceError> {
+    let kind = match status {
+        Some(StatusCode::Forbidden) => ServiceErrorKind::Refused,
+        Some(StatusCode::InternalError) => ServiceErrorKind::Transient,
+        Some(StatusCode::PartialData) if is_last => ServiceErrorKind::Transient,
+        _ => return Ok(()),
+    };
+    let status = status.map(StatusCode::as_str).unwrap_or_default();
+    Err(ServiceError {
+        kind,
+        message: format!("GetMetricData answered {status} for a metric IncomingLogEvents"),
+    })
 }
 
 fn incoming(number: usize, log_group: &str, period_s: i32) -> MetricDataQuery {
@@ -97,4 +114,23 @@ fn incoming(number: usize, log_group: &str, period_s: i32) -> MetricDataQuery {
         .id(format!("group{number}"))
         .metric_stat(sum)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_that_is_not_whole_is_no_count() {
+        let kind = |status, is_last| check(Some(&status), is_last).err().map(|error| error.kind);
+        assert_eq!(kind(StatusCode::Complete, true), None);
+        assert_eq!(kind(StatusCode::PartialData, false), None);
+        let transient = Some(ServiceErrorKind::Transient);
+        assert_eq!(kind(StatusCode::PartialData, true), transient);
+        assert_eq!(kind(StatusCode::InternalError, false), transient);
+        assert_eq!(
+            kind(StatusCode::Forbidden, false),
+            Some(ServiceErrorKind::Refused)
+        );
+    }
 }

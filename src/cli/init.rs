@@ -300,11 +300,12 @@ fn role_policy(
         buckets.dedup();
     }
     let needs = Needs::of(job);
-    let mut of_groups = Vec::new();
+    // Whether an export without events can be right is asked of the streams.
+    let mut of_groups = vec!["logs:DescribeLogStreams"];
     // These can't be limited to log groups.
     let mut of_all = vec!["logs:DescribeLogGroups"];
     if needs.export_tasks {
-        of_groups.extend(["logs:CreateExportTask", "logs:DescribeLogStreams"]);
+        of_groups.push("logs:CreateExportTask");
         of_all.push("logs:DescribeExportTasks");
     }
     if needs.events {
@@ -315,7 +316,7 @@ fn role_policy(
         Verify::Metrics => of_all.push("cloudwatch:GetMetricData"),
         Verify::Insights => {
             of_groups.push("logs:StartQuery");
-            of_all.push("logs:GetQueryResults");
+            of_all.extend(["logs:GetQueryResults", "logs:StopQuery"]);
         }
     }
     let log_groups = partition.log_groups(args, &group_arn_pattern(args.log_group.as_str()));

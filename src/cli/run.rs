@@ -253,7 +253,13 @@ fn oddities(receipt: &Receipt) -> String {
         );
     }
     for group in &receipt.skipped_log_groups {
-        let _ = writeln!(out, "skipped  {group} was made after this window");
+        let _ = writeln!(
+            out,
+            "skipped  {group} was made two weeks after the window or later"
+        );
+    }
+    for note in &receipt.notes {
+        let _ = writeln!(out, "note     {note}");
     }
     out
 }

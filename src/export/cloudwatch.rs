@@ -1,6 +1,7 @@
 //! CloudWatch Logs, exported to S3 by its own export tasks, one log group after the other.
 
 mod by_events;
+mod doubt;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -10,15 +11,14 @@ use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use tokio::sync::OnceCell;
 
-use super::empty::{Inspection, Verdict};
 use super::patience::Patience;
 use super::queue::{Order, Queue};
-use super::service::{ExportService, LogGroup, ServiceError, ServiceErrorKind};
+use super::service::{ExportService, GroupClass, LogGroup, ServiceError, ServiceErrorKind};
 use super::staging::{self, Manifest};
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
-use crate::job::{CloudWatch, Location, Via};
+use crate::job::{CloudWatch, GroupPattern, Location, Via, nearest};
 use crate::layout::{self, LogObject};
 use crate::progress::{Progress, Step};
 use crate::state::{Attempt, AttemptStage};
@@ -31,8 +31,12 @@ const LONGEST_TASK_NAME: usize = 512;
 /// PutLogEvents takes events of up to two weeks ago, also into a group that was made since.
 const OLDEST_EVENT_MS: i64 = 14 * 24 * 3_600_000;
 
-/// So many streams are looked at behind an export without events. A page has 50, and 25 may be asked for in a second.
-const MOST_STREAMS: usize = 5000;
+/// So many log groups are looked at for one whose name is like a wrong one. A page has 50.
+const MOST_NAMES: usize = 1000;
+
+/// Why some groups can't be taken.
+const OF_DELIVERY: &str =
+    "of the class Delivery, whose events CloudWatch hands on and neither exports nor gives";
 
 /// S3 keys have at most 1024 bytes; what CloudWatch appends to the prefix takes up to 512 of a stream's name and 50.
 const LONGEST_PREFIX: usize = 1024 - 512 - 50;
@@ -83,6 +87,7 @@ impl CloudWatchExporter {
     async fn expand(&self, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<LogGroup>> {
         let what = "the list of the log groups".to_owned();
         let patience = self.patience(what, tell);
+        let patience = patience.of_first_contact(self.service.endpoint());
         let mut groups: Vec<LogGroup> = Vec::new();
         for pattern in &self.settings.log_groups {
             let before = groups.len();
@@ -99,16 +104,78 @@ impl CloudWatchExporter {
                 )
                 .await?;
             listed.map_err(cannot_list)?;
-            if groups.len() == before {
-                return Err(Error::usage(match pattern.is_name() {
-                    true => format!("the log group {:?} does not exist", pattern.as_str()),
-                    false => format!("no log group matches {:?}", pattern.as_str()),
-                }));
+            let found = &groups[before..];
+            if found.is_empty() {
+                return Err(self.no_such_group(pattern, &patience).await);
+            }
+            if found
+                .iter()
+                .all(|group| group.class == GroupClass::Delivery)
+            {
+                return Err(Error::usage(format!(
+                    "[source] log_groups: {:?} is {OF_DELIVERY}",
+                    pattern.as_str()
+                )));
             }
         }
         groups.sort_by(|a, b| a.name.cmp(&b.name));
         groups.dedup_by(|a, b| a.name == b.name);
         Ok(groups)
+    }
+
+    /// An error that names the existing group most like the one meant.
+    async fn no_such_group(&self, pattern: &GroupPattern, patience: &Patience<'_>) -> Error {
+        let mut names = Vec::new();
+        // Where they can't be listed, there is nothing to suggest.
+        let _ = patience
+            .pages(
+                |page| self.service.groups("", page),
+                |page| {
+                    names.extend(page.into_iter().map(|group| group.name));
+                    match names.len() < MOST_NAMES {
+                        true => ControlFlow::Continue(()),
+                        false => ControlFlow::Break(()),
+                    }
+                },
+            )
+            .await;
+        let text = pattern.as_str();
+        let missing = match pattern.is_name() {
+            true => format!("the log group {text:?} does not exist"),
+            false => format!("no log group matches {text:?}"),
+        };
+        let hint = nearest(text, names.iter().map(String::as_str))
+            .map_or(String::new(), |name| format!("; did you mean {name:?}?"));
+        Error::usage(format!("[source] log_groups: {missing}{hint}"))
+    }
+
+    /// Whether the job names the group, rather than a glob that it matches.
+    fn is_named(&self, group: &LogGroup) -> bool {
+        let mut patterns = self.settings.log_groups.iter();
+        patterns.any(|pattern| pattern.is_name() && pattern.matches(&group.name))
+    }
+
+    /// Whether what failed with `error` failed because the group was deleted since the groups were listed. One that the
+    /// job names must not be.
+    async fn is_gone(&self, group: &LogGroup, error: &Error, tell: &(dyn Fn(&str) + Sync)) -> bool {
+        if error.class() != Class::Usage || self.is_named(group) {
+            return false;
+        }
+        let mut is_there = false;
+        let listed = self
+            .patience(format!("the log group {}", group.name), tell)
+            .pages(
+                |page| self.service.groups(&group.name, page),
+                |page| {
+                    is_there |= page.iter().any(|other| other.name == group.name);
+                    match is_there {
+                        true => ControlFlow::Break(()),
+                        false => ControlFlow::Continue(()),
+                    }
+                },
+            )
+            .await;
+        matches!(listed, Ok(Ok(()))) && !is_there
     }
 
     fn patience<'a>(&'a self, what: String, tell: &'a (dyn Fn(&str) + Sync)) -> Patience<'a> {
@@ -196,11 +263,13 @@ impl CloudWatchExporter {
             .into_iter()
             .filter(|object| !layout::is_in_piece(&object.meta.location))
             .collect();
-        if objects.is_empty() {
-            self.doubt_empty(group, request, &attempt, patience).await?;
-        }
+        let is_empty = objects.is_empty();
+        let note = self
+            .doubt(group, request, &attempt, is_empty, patience)
+            .await?;
         let range = attempt.range;
-        self.complete_with(request, attempt, range, objects).await
+        self.complete_with(request, attempt, range, objects, note)
+            .await
     }
 
     /// Writes the attempt's manifest, and records that it is complete.
@@ -210,133 +279,20 @@ impl CloudWatchExporter {
         mut attempt: Attempt,
         range: Range,
         objects: Vec<LogObject>,
+        note: Option<String>,
     ) -> Result<ExportedGroup> {
         let prefix = layout::join(self.staging.root(), &attempt.prefix);
         let task_id = attempt.task_id.as_deref().unwrap_or(by_events::NO_TASK);
         let (log_group, asked_at) = (&attempt.log_group, attempt.asked_at);
         let manifest = Manifest {
             log_stream_prefix: attempt.log_stream_prefix.clone(),
+            note,
             ..Manifest::new(log_group, request.window, range, task_id, asked_at)
         };
         let exported = staging::complete(&self.staging, &prefix, manifest, objects).await?;
         attempt.stage = AttemptStage::Complete;
         request.journal.record(attempt).await?;
         Ok(exported)
-    }
-
-    /// An error, with the attempt given up, where a task surely should have written something.
-    async fn doubt_empty(
-        &self,
-        group: &LogGroup,
-        request: &ExportRequest<'_>,
-        attempt: &Attempt,
-        patience: &Patience<'_>,
-    ) -> Result<()> {
-        let explained = self.explain_empty(group, request, attempt, patience).await;
-        if explained.is_err() {
-            let stage = AttemptStage::Abandoned;
-            let attempt = attempt.clone();
-            request.journal.record(Attempt { stage, ..attempt }).await?;
-        }
-        explained
-    }
-
-    /// Finds out whether an export can be right that has no events. An error (source) where it surely is not.
-    async fn explain_empty(
-        &self,
-        group: &LogGroup,
-        request: &ExportRequest<'_>,
-        attempt: &Attempt,
-        patience: &Patience<'_>,
-    ) -> Result<()> {
-        let prefix = self.settings.log_stream_prefix.as_deref();
-        let mut inspection = Inspection::new(request.window.range(), attempt.asked_at, prefix);
-        let mut looked_at = 0;
-        let mut stopped = false;
-        let listed = patience
-            .pages(
-                |page| self.service.streams(&group.name, page),
-                |streams| {
-                    looked_at += streams.len();
-                    stopped = streams.into_iter().any(|stream| inspection.look(stream));
-                    match stopped || looked_at >= MOST_STREAMS {
-                        true => ControlFlow::Break(()),
-                        false => ControlFlow::Continue(()),
-                    }
-                },
-            )
-            .await;
-        let complete = match listed {
-            Ok(Ok(())) => stopped || looked_at < MOST_STREAMS,
-            // The export is there: that nobody can look behind it is no reason to fail.
-            Ok(Err(error)) => {
-                tracing::warn!(
-                    log_group = group.name,
-                    error = error.message,
-                    "can't list the streams of a group whose export has no events"
-                );
-                false
-            }
-            Err(late) => {
-                tracing::warn!(log_group = group.name, error = %late, "can't list the streams of a group whose export has no events");
-                false
-            }
-        };
-        let zone = request.window.zone();
-        let empty = format!(
-            "the export of {} (task {}) has no events",
-            group.name,
-            attempt.task_id.as_deref().unwrap_or_default(),
-        );
-        let named = self
-            .settings
-            .log_groups
-            .iter()
-            .any(|pattern| pattern.is_name() && pattern.matches(&group.name));
-        match inspection.verdict(complete) {
-            Verdict::Wrong { stream, event_ms } => {
-                let at = DateTime::from_timestamp_millis(event_ms)
-                    .map(|at| at.with_timezone(&zone).to_rfc3339())
-                    .unwrap_or_default();
-                Err(Error::new(
-                    Class::Source,
-                    format!(
-                        "{empty}, but its stream {stream} had one at {at}, in window {}: has the group's retention deleted them, \
-                         or is [source] log_stream_prefix or the job's timezone ({zone}) not the one meant? The group holds {} bytes",
-                        request.window, group.stored_bytes
-                    ),
-                ))
-            }
-            Verdict::NoSuchPrefix { stream } if named => Err(Error::new(
-                Class::Source,
-                format!(
-                    "{empty}: none of its streams begins with {:?} ([source] log_stream_prefix), while {stream} had events in window {}",
-                    prefix.unwrap_or_default(),
-                    request.window
-                ),
-            )),
-            Verdict::NoSuchPrefix { stream } => {
-                tracing::warn!(
-                    log_group = group.name,
-                    log_stream_prefix = prefix,
-                    stream,
-                    "no stream has the prefix, while others had events"
-                );
-                Ok(())
-            }
-            Verdict::Doubtful { stream } => {
-                tracing::warn!(
-                    log_group = group.name,
-                    stream,
-                    "the export has no events, but a stream may have had some then: retention may have deleted them, or they are too fresh to be exported"
-                );
-                Ok(())
-            }
-            Verdict::Plausible => {
-                tracing::info!(log_group = group.name, "the export has no events");
-                Ok(())
-            }
-        }
     }
 }
 
@@ -383,6 +339,10 @@ impl LogExporter for CloudWatchExporter {
                 exported.skipped.push(group.name.clone());
                 continue;
             }
+            if group.class == GroupClass::Delivery {
+                exported.note(format!("{} was left out: it is {OF_DELIVERY}", group.name));
+                continue;
+            }
             let tell = |state: &str| {
                 progress.report(Step::Exporting {
                     group: &group.name,
@@ -391,21 +351,25 @@ impl LogExporter for CloudWatchExporter {
                     state,
                 });
             };
-            exported.groups.push(match kept.remove(&group.name) {
-                Some(kept) => {
-                    tell("using the export that was kept");
-                    staging::record_kept(&self.staging, request.journal, &kept).await?;
-                    kept
+            if let Some(kept) = kept.remove(&group.name) {
+                tell("using the export that was kept");
+                staging::record_kept(&self.staging, request.journal, &kept).await?;
+                exported.groups.push(kept);
+                continue;
+            }
+            tell("asking for the export");
+            let done = match self.settings.via {
+                Via::ExportTask => self.export_group(group, request, &tell).await,
+                Via::Events => self.export_events(group, request, &tell).await,
+                Via::Auto => self.export_either_way(group, request, &tell).await,
+            };
+            match done {
+                Err(error) if self.is_gone(group, &error, &tell).await => {
+                    let why = "it was deleted since the log groups were listed";
+                    exported.note(format!("{} was left out: {why}", group.name));
                 }
-                None => {
-                    tell("asking for the export");
-                    match self.settings.via {
-                        Via::ExportTask => self.export_group(group, request, &tell).await?,
-                        Via::Events => self.export_events(group, request, &tell).await?,
-                        Via::Auto => self.export_either_way(group, request, &tell).await?,
-                    }
-                }
-            });
+                done => exported.groups.push(done?),
+            }
         }
         Ok(exported)
     }
@@ -441,6 +405,7 @@ mod tests {
         settings: CloudWatch,
         journal: MemoryJournal,
         reuse_since: Option<DateTime<Utc>>,
+        takes_empty: bool,
     }
 
     impl Cloud {
@@ -469,6 +434,7 @@ mod tests {
                 },
                 journal: MemoryJournal::default(),
                 reuse_since: Some(instant("2026-11-21T12:00:00Z")),
+                takes_empty: false,
             }
         }
 
@@ -479,14 +445,19 @@ mod tests {
         }
 
         async fn export(&self) -> Result<Exported> {
+            self.export_by(&self.exporter()).await
+        }
+
+        async fn export_by(&self, exporter: &CloudWatchExporter) -> Result<Exported> {
             let window = Window::parse(Size::Day, Tz::UTC, "2026-11-20").unwrap();
             let request = ExportRequest {
                 job: "night",
                 window: &window,
                 reuse_since: self.reuse_since,
+                takes_empty: self.takes_empty,
                 journal: &self.journal,
             };
-            self.exporter().export(&request, &Silent).await
+            exporter.export(&request, &Silent).await
         }
 
         fn put(&self, stream: &str, at: &str) {
@@ -618,6 +589,192 @@ mod tests {
         assert_eq!(cloud.manifests().await, 0);
         cloud.export().await.unwrap_err();
         assert_eq!(cloud.logs.own_tasks().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_empty_export_is_taken_where_that_is_forced() {
+        let mut cloud = Cloud::new().await;
+        cloud.put("web", "2026-11-20T12:00:00Z");
+        cloud.logs.expire("/a", instant("2026-11-21T00:00:00Z"));
+        let error = cloud.export().await.unwrap_err();
+        assert!(error.to_string().contains("--force=export"), "{error}");
+        cloud.takes_empty = true;
+        let exported = cloud.export().await.unwrap();
+        assert!(exported.objects().is_empty());
+        let note = exported.all_notes().remove(0);
+        assert!(note.contains("2026-11-20T12:00:00"), "{note}");
+        // It is kept, and what was said of it too.
+        cloud.takes_empty = false;
+        let kept = cloud.export().await.unwrap();
+        assert!(kept.groups[0].reused);
+        assert_eq!(kept.all_notes(), [note]);
+    }
+
+    #[tokio::test]
+    async fn what_retention_has_deleted_is_no_answer_of_no_events() {
+        // The streams of long ago are gone too, so nothing but the retention tells of it.
+        let mut cloud = Cloud::new().await;
+        cloud.logs.set_retention("/a", 30);
+        cloud.clock.sleep(24 * 60 * HOUR).await;
+        for via in [Via::ExportTask, Via::Events, Via::Auto] {
+            cloud.settings.via = via;
+            let error = cloud.export().await.unwrap_err();
+            assert_eq!(error.class(), Class::Source);
+            for expected in ["/a", "2026-11-20", "30 days"] {
+                assert!(error.to_string().contains(expected), "{error}");
+            }
+        }
+        assert_eq!(cloud.manifests().await, 0);
+
+        // The group did not exist then.
+        cloud.settings.log_groups = vec![GroupPattern::new("/new").unwrap()];
+        cloud
+            .logs
+            .add_group("/new", instant("2026-11-21T00:00:00Z"));
+        cloud.logs.set_retention("/new", 30);
+        cloud.export().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_window_that_retention_cuts_is_exported_with_a_note() {
+        // At 15:00 of the next day, the events from before 15:00 may be deleted.
+        let cloud = Cloud::new().await;
+        cloud.logs.set_retention("/a", 1);
+        cloud.put("web", "2026-11-20T20:00:00Z");
+        let exported = cloud.export().await.unwrap();
+        assert_eq!(exported.objects().len(), 1);
+        let notes = exported.all_notes();
+        assert_eq!(notes.len(), 1);
+        for expected in ["/a", "2026-11-20T15:00:", "for a day"] {
+            assert!(notes[0].contains(expected), "{notes:?}");
+        }
+
+        let cloud = Cloud::new().await;
+        cloud.logs.set_retention("/a", 2);
+        cloud.put("web", "2026-11-20T20:00:00Z");
+        assert_eq!(cloud.export().await.unwrap().all_notes(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn no_events_through_the_logs_api_are_doubted_too() {
+        let mut cloud = Cloud::new().await;
+        cloud.put("web/1", "2026-11-20T12:00:00Z");
+        cloud.settings.log_stream_prefix = Some("wbe/".to_owned());
+        for via in [Via::Events, Via::Auto] {
+            cloud.settings.via = via;
+            let error = cloud.export().await.unwrap_err();
+            assert_eq!(error.class(), Class::Source);
+            assert!(error.to_string().contains("\"wbe/\""), "{error}");
+            assert!(
+                cloud
+                    .stages()
+                    .iter()
+                    .all(|stage| *stage == AttemptStage::Abandoned)
+            );
+        }
+        cloud.settings.log_stream_prefix = Some("web/".to_owned());
+        assert_eq!(cloud.export().await.unwrap().objects().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_group_that_was_deleted_meanwhile_is_left_out() {
+        for via in [Via::ExportTask, Via::Events, Via::Auto] {
+            let mut cloud = Cloud::new().await;
+            cloud.settings.via = via;
+            cloud.settings.log_groups = vec![GroupPattern::new("/[ab]").unwrap()];
+            cloud.put("web", "2026-11-20T12:00:00Z");
+            let exporter = cloud.exporter();
+            assert_eq!(exporter.groups().await.unwrap(), ["/a", "/b"]);
+            cloud.logs.delete_group("/b");
+            let exported = cloud.export_by(&exporter).await.unwrap();
+            assert_eq!(exported.objects().len(), 1);
+            assert_eq!(exported.groups.len(), 1);
+            let notes = exported.all_notes();
+            assert!(notes[0].starts_with("/b was left out"), "{notes:?}");
+        }
+        // One that the job names must be there.
+        let cloud = Cloud::new().await;
+        let exporter = cloud.exporter();
+        exporter.groups().await.unwrap();
+        cloud.logs.delete_group("/a");
+        let error = cloud.export_by(&exporter).await.unwrap_err();
+        assert_eq!(error.class(), Class::Usage);
+    }
+
+    #[tokio::test]
+    async fn groups_of_the_class_delivery_are_left_out_or_an_error() {
+        for via in [Via::ExportTask, Via::Events, Via::Auto] {
+            let mut cloud = Cloud::new().await;
+            cloud.settings.via = via;
+            cloud.logs.set_class("/b", GroupClass::Delivery);
+            cloud.settings.log_groups = vec![GroupPattern::new("/[ab]").unwrap()];
+            cloud.put("web", "2026-11-20T12:00:00Z");
+            let exported = cloud.export().await.unwrap();
+            assert_eq!(exported.groups.len(), 1);
+            let notes = exported.all_notes();
+            assert!(
+                notes[0].contains("/b") && notes[0].contains("Delivery"),
+                "{notes:?}"
+            );
+            for named in ["/b", "/[b]"] {
+                cloud.settings.log_groups = vec![GroupPattern::new(named).unwrap()];
+                let error = cloud.exporter().groups().await.unwrap_err();
+                assert_eq!(error.class(), Class::Usage);
+                assert!(error.to_string().contains(named), "{error}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_not_there_is_told_with_the_nearest() {
+        let mut cloud = Cloud::new().await;
+        cloud
+            .logs
+            .add_group("/aws/lambda/checkout", instant("2026-01-01T00:00:00Z"));
+        for wrong in ["/aws/lamda/checkout", "/aws/lamda/check*"] {
+            cloud.settings.log_groups = vec![GroupPattern::new(wrong).unwrap()];
+            let error = cloud.exporter().groups().await.unwrap_err();
+            assert_eq!(error.class(), Class::Usage);
+            for expected in [
+                "[source] log_groups",
+                wrong,
+                "did you mean \"/aws/lambda/checkout\"?",
+            ] {
+                assert!(error.to_string().contains(expected), "{error}");
+            }
+        }
+        // Nothing is suggested where nobody knows.
+        let refused = ServiceErrorKind::Refused;
+        cloud.logs.fail(Call::Groups, 1..2, refused, "AccessDenied");
+        let error = cloud.exporter().groups().await.unwrap_err();
+        assert!(!error.to_string().contains("mean"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_never_answers_is_given_up_in_minutes() {
+        let cloud = Cloud::new().await;
+        let began = cloud.clock.now();
+        let lost = ServiceErrorKind::NoAnswer;
+        cloud
+            .logs
+            .fail(Call::Groups, 0..9999, lost, "no answer: connection refused");
+        let error = cloud.exporter().groups().await.unwrap_err();
+        assert_eq!(error.class(), Class::Source);
+        for expected in ["the fake", "2 minutes", "connection refused"] {
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        let took = cloud.clock.now() - began;
+        assert!(took < chrono::TimeDelta::minutes(3), "{took}");
+
+        // One that has said anything at all is there, and is waited for.
+        let cloud = Cloud::new().await;
+        let throttled = ServiceErrorKind::Throttled;
+        cloud
+            .logs
+            .fail(Call::Groups, 0..1, throttled, "Rate exceeded");
+        cloud.logs.fail(Call::Groups, 1..60, lost, "no answer");
+        assert_eq!(cloud.exporter().groups().await.unwrap(), ["/a"]);
+        assert!(cloud.clock.now() - began > chrono::TimeDelta::minutes(10));
     }
 
     #[tokio::test]

@@ -313,6 +313,7 @@ mod tests {
         let journal = MemoryJournal::default();
         let window = Window::parse(Size::Day, Tz::UTC, "2026-11-20").unwrap();
         let request = ExportRequest {
+            takes_empty: false,
             job: "night",
             window: &window,
             reuse_since: Some(now),

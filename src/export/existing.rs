@@ -51,9 +51,11 @@ impl LogExporter for ExistingExport {
                 prefix: root.clone(),
                 reused: true,
                 as_of: objects.iter().map(|object| object.meta.last_modified).max(),
+                note: None,
                 objects,
             }],
             skipped: Vec::new(),
+            notes: Vec::new(),
         })
     }
 }

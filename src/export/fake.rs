@@ -15,11 +15,12 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::service::{
-    EventPage, EventService, ExportService, LogEvent, LogGroup, LogStream, Page, PageRequest,
-    ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest, TaskStatus,
+    EventPage, EventService, ExportService, GroupClass, LogEvent, LogGroup, LogStream, Page,
+    PageRequest, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest, TaskStatus,
 };
 use crate::clock::Clock;
 use crate::layout;
+use crate::window::Range;
 
 /// How long a task waits, and then runs.
 const PENDING: Duration = Duration::from_secs(5);
@@ -109,7 +110,8 @@ struct State {
 
 struct FakeGroup {
     created: DateTime<Utc>,
-    infrequent: bool,
+    class: GroupClass,
+    retention_days: Option<u32>,
     /// By time.
     events: Vec<FakeEvent>,
     streams: BTreeMap<String, LogStream>,
@@ -145,18 +147,31 @@ impl FakeLogs {
     pub fn add_group(&self, name: &str, created: DateTime<Utc>) {
         let group = FakeGroup {
             created,
-            infrequent: false,
+            class: GroupClass::Standard,
+            retention_days: None,
             events: Vec::new(),
             streams: BTreeMap::new(),
         };
         self.state().groups.insert(name.to_owned(), group);
     }
 
-    /// Puts a log group into the class Infrequent Access: FilterLogEvents does not know that class.
-    pub fn make_infrequent(&self, name: &str) {
+    /// Puts a log group into a class: FilterLogEvents knows Standard only, CreateExportTask not Delivery.
+    pub fn set_class(&self, name: &str, class: GroupClass) {
         if let Some(group) = self.state().groups.get_mut(name) {
-            group.infrequent = true;
+            group.class = class;
         }
+    }
+
+    /// Says how long a log group keeps its events; [`Self::expire`] deletes them.
+    pub fn set_retention(&self, name: &str, days: u32) {
+        if let Some(group) = self.state().groups.get_mut(name) {
+            group.retention_days = Some(days);
+        }
+    }
+
+    /// Deletes a log group.
+    pub fn delete_group(&self, name: &str) {
+        self.state().groups.remove(name);
     }
 
     /// Adds an event that was ingested as it happened.
@@ -447,6 +462,10 @@ impl FakeTask {
             log_group: self.request.log_group.clone(),
             bucket: self.request.bucket.clone(),
             prefix: self.request.prefix.clone(),
+            range: Some(Range {
+                start_ms: self.request.from_ms,
+                end_ms: self.request.to_ms,
+            }),
             created: Some(self.created),
             status,
             message: message.to_owned(),
@@ -472,6 +491,10 @@ fn page_of<T>(items: impl Iterator<Item = T>, token: Option<String>) -> Page<T> 
 
 #[async_trait]
 impl ExportService for FakeLogs {
+    fn endpoint(&self) -> &str {
+        "the fake"
+    }
+
     async fn groups(
         &self,
         prefix: &str,
@@ -487,8 +510,8 @@ impl ExportService for FakeLogs {
             name: name.clone(),
             created_ms: group.created.timestamp_millis(),
             stored_bytes: group.events.iter().map(|e| e.message.len() as i64).sum(),
-            retention_days: None,
-            has_events_api: !group.infrequent,
+            retention_days: group.retention_days,
+            class: group.class,
         });
         Ok(page_of(groups, page))
     }
@@ -516,6 +539,9 @@ impl ExportService for FakeLogs {
                 return invalid(
                     "The given bucket does not exist. Please make sure the bucket is valid.",
                 );
+            }
+            if group.class == GroupClass::Delivery {
+                return invalid("The log group's class does not support this operation.");
             }
             if request.to_ms < request.from_ms || request.to_ms < group.created.timestamp_millis() {
                 return invalid("Specified time range is not valid.");
@@ -583,7 +609,7 @@ impl EventService for FakeLogs {
         let now = self.begin(Call::Events).await?;
         let state = self.state();
         let group = state.groups.get(&request.log_group).ok_or_else(no_group)?;
-        if group.infrequent {
+        if group.class != GroupClass::Standard {
             let message = "The log group's class does not support this operation.";
             return Err(error(ServiceErrorKind::Invalid, message));
         }

@@ -4,6 +4,7 @@
 //! The time asked for is fetched in pieces, each page by page to its end. A piece writes below a folder of its own and
 //! then lists what it wrote, so whoever comes after a crash fetches only the time that no whole piece has.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -148,8 +149,8 @@ pub async fn fetch(
     Ok(Fetched::All(objects))
 }
 
-/// The pieces that an earlier run wrote to their end. Those that were asked for before their time was over are not
-/// whole: more events have come since.
+/// The pieces that an earlier run wrote to their end, none of which has a time that another has. Those that were asked
+/// for before their time was over are not whole: more events have come since.
 async fn whole_pieces(store: &Store, wanted: &Wanted<'_>) -> Result<Vec<Piece>> {
     let mut pieces = Vec::new();
     for meta in store.list(wanted.attempt).await? {
@@ -174,7 +175,22 @@ async fn whole_pieces(store: &Store, wanted: &Wanted<'_>) -> Result<Vec<Piece>> 
             pieces.push(piece);
         }
     }
-    Ok(pieces)
+    Ok(disjoint(pieces))
+}
+
+/// Pieces of which no two have a common time, in order. A run that was taken over from, and had not noticed yet, leaves
+/// pieces that lie across those of the other.
+fn disjoint(mut pieces: Vec<Piece>) -> Vec<Piece> {
+    pieces.sort_by_key(|piece| (piece.range.start_ms, Reverse(piece.range.end_ms)));
+    let mut end_ms = i64::MIN;
+    pieces.retain(|piece| {
+        let is_behind = piece.range.start_ms >= end_ms;
+        if is_behind {
+            end_ms = piece.range.end_ms;
+        }
+        is_behind
+    });
+    pieces
 }
 
 /// The parts of `range` that no piece has, in order.
@@ -634,6 +650,28 @@ mod tests {
             fetch(&self.service, &self.store, &self.clock, &patience, &wanted).await
         }
 
+        /// Has one whole piece written.
+        async fn write_piece(&self, range: Range) {
+            let patience = Patience::new(&self.clock, String::new(), Duration::MAX, &|_| ());
+            let mut fetcher = Fetcher {
+                service: &self.service,
+                store: &self.store,
+                clock: &self.clock,
+                patience: &patience,
+                wanted: &Wanted {
+                    log_group: GROUP,
+                    log_stream_prefix: None,
+                    range: self.day,
+                    attempt: &self.attempt,
+                    most_pages: None,
+                },
+                asked_at: Mutex::default(),
+                pages: 0,
+                events: 0,
+            };
+            assert!(fetcher.piece(range).await.unwrap().is_some());
+        }
+
         /// The text of each stream, its objects one after the other.
         async fn read(&self, fetched: Fetched) -> BTreeMap<String, String> {
             let Fetched::All(objects) = fetched else {
@@ -741,6 +779,35 @@ mod tests {
         let fetched = room.fetch(|wanted| wanted.log_stream_prefix = Some("w"));
         assert_eq!(room.read(fetched.await.unwrap()).await, text_of(&events));
         assert!(room.service.requests().len() > requests);
+    }
+
+    #[tokio::test]
+    async fn pieces_that_lie_across_each_other_count_no_event_twice() {
+        let room = Room::new(50).await;
+        let mut events = Vec::new();
+        for number in 0..240 {
+            events.push(("web", room.day.start_ms + number * HOUR / 10, "tick\n"));
+        }
+        for (stream, time, message) in &events {
+            room.service.put(GROUP, stream, *time, message);
+        }
+        let hours = |(from, to): (i64, i64)| Range {
+            start_ms: room.day.start_ms + from * HOUR,
+            end_ms: room.day.start_ms + to * HOUR,
+        };
+        // Two runs at the same attempt: one was suspended, and taken over from.
+        for of in [(0, 4), (0, 3), (2, 7), (3, 5), (6, 8), (10, 12), (9, 11)] {
+            room.write_piece(hours(of)).await;
+        }
+        let requests = room.service.requests().len();
+        let fetched = room.fetch(|_| ()).await.unwrap();
+        assert_eq!(room.read(fetched).await, text_of(&events));
+        // What is taken of them is not asked for again.
+        let asked = room.service.requests().split_off(requests);
+        for taken in [(0, 4), (6, 8), (9, 11)].map(hours) {
+            let again = |request: &PageRequest| !request.range.intersect(taken).is_empty();
+            assert!(!asked.iter().any(again), "{taken:?}");
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Waiting for a service until a deadline: how long between two tries is arithmetic, apart from the waiting itself.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -37,6 +38,9 @@ pub const AGAIN: Backoff = Backoff {
     most: Duration::from_secs(30),
 };
 
+/// A service from which nothing ever came is given up after so long: its address is wrong, or no way leads there.
+const UNREACHABLE_AFTER: TimeDelta = TimeDelta::minutes(2);
+
 impl Backoff {
     /// The wait after `attempt` tries (0 first), `jitter` in [0, 1) taking up to half of it away, so that several
     /// waiting programs don't ask in step.
@@ -55,9 +59,13 @@ pub struct Patience<'a> {
     clock: &'a dyn Clock,
     /// What is waited for, in words: `the export of /ecs/web`.
     what: String,
+    began: DateTime<Utc>,
     deadline: DateTime<Utc>,
     give_up_after: Duration,
     tell: &'a (dyn Fn(&str) + Sync),
+    /// Where the service is, until it has answered for the first time.
+    unreached: Option<&'a str>,
+    answered: AtomicBool,
 }
 
 impl<'a> Patience<'a> {
@@ -69,13 +77,25 @@ impl<'a> Patience<'a> {
         tell: &'a (dyn Fn(&str) + Sync),
     ) -> Self {
         let give_up = TimeDelta::from_std(give_up_after).unwrap_or(TimeDelta::MAX);
-        let deadline = clock.now().checked_add_signed(give_up);
+        let began = clock.now();
+        let deadline = began.checked_add_signed(give_up);
         Self {
             clock,
             what,
+            began,
             deadline: deadline.unwrap_or(DateTime::<Utc>::MAX_UTC),
             give_up_after,
             tell,
+            unreached: None,
+            answered: AtomicBool::new(false),
+        }
+    }
+
+    /// For the first questions to the service at `endpoint`: where no answer of any kind comes, they fail in minutes.
+    pub fn of_first_contact(self, endpoint: &'a str) -> Self {
+        Self {
+            unreached: Some(endpoint),
+            ..self
         }
     }
 
@@ -124,14 +144,42 @@ impl<'a> Patience<'a> {
     ) -> Result<Result<T, ServiceError>> {
         for attempt in 0.. {
             let error = match ask().await {
-                Err(error) if error.passes() => error,
-                answer => return Ok(answer),
+                Err(error) if error.kind.passes() => error,
+                answer => {
+                    self.answered.store(true, Ordering::Relaxed);
+                    return Ok(answer);
+                }
             };
+            self.check_reached(&error)?;
             let waiting_for = format!("CloudWatch Logs answered: {}", error.message);
             self.tell(&waiting_for);
             self.wait(AGAIN, attempt, &waiting_for).await?;
         }
         unreachable!("the loop ends with an answer or at the deadline")
+    }
+
+    /// An error (`Source`) where nothing has come of the service at all for too long.
+    fn check_reached(&self, error: &ServiceError) -> Result<()> {
+        if error.kind != ServiceErrorKind::NoAnswer {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+        let tried_for = self.clock.now() - self.began;
+        match self.unreached {
+            Some(endpoint)
+                if !self.answered.load(Ordering::Relaxed) && tried_for >= UNREACHABLE_AFTER =>
+            {
+                Err(Error::new(
+                    Class::Source,
+                    format!(
+                        "CloudWatch Logs could not be reached at {endpoint} in {} minutes: {}. Is the Region right, and is \
+                         there a way to it (a route, a VPC endpoint, a proxy)?",
+                        UNREACHABLE_AFTER.num_minutes(),
+                        error.message
+                    ),
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Asks for page after page until `take` has what it wants or they end.
@@ -146,29 +194,26 @@ impl<'a> Patience<'a> {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
-            let ended = take(page.items).is_break();
-            // A service that gives the same token again would be asked for ever.
-            if ended || page.next.is_none() || page.next == token {
+            if take(page.items).is_break() || page.next.is_none() {
                 return Ok(Ok(()));
+            }
+            // It would be asked for ever, and nobody knows what is missing.
+            if page.next == token {
+                return Ok(Err(ServiceError {
+                    kind: ServiceErrorKind::Other,
+                    message: "CloudWatch Logs answers one page of the list over and over"
+                        .to_owned(),
+                }));
             }
             token = page.next;
         }
     }
 }
 
-impl ServiceError {
-    /// Whether asking again later may help.
-    pub fn passes(&self) -> bool {
-        matches!(
-            self.kind,
-            ServiceErrorKind::Throttled | ServiceErrorKind::Transient
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::TestClock;
 
     #[test]
     fn waits_double_up_to_the_longest() {
@@ -176,5 +221,29 @@ mod tests {
         assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30, 30]);
         assert_eq!(POLL.delay(u32::MAX, 0.0), POLL.most);
         assert!(SLOT.delay(0, 0.999) > SLOT.first / 2);
+    }
+
+    #[tokio::test]
+    async fn a_page_that_comes_again_is_an_error_and_not_the_end() {
+        let clock = TestClock::at(DateTime::UNIX_EPOCH);
+        let patience = Patience::new(&clock, "a list".to_owned(), Duration::MAX, &|_| ());
+        let mut taken = Vec::new();
+        let listed = patience.pages(
+            |page| {
+                Box::pin(async {
+                    Ok(Page {
+                        items: vec![page],
+                        next: Some("next".to_owned()),
+                    })
+                })
+            },
+            |items| {
+                taken.extend(items);
+                ControlFlow::Continue(())
+            },
+        );
+        let error = listed.await.unwrap().unwrap_err();
+        assert!(error.message.contains("over and over"), "{error:?}");
+        assert_eq!(taken, [None, Some("next".to_owned())]);
     }
 }

@@ -26,6 +26,12 @@ const MOST_TASKS: u32 = 3;
 /// A task that the service does not know so long after it was asked for is not coming.
 const UNKNOWN_FOR: TimeDelta = TimeDelta::minutes(5);
 
+/// The clocks of this machine and of the service differ by no more: requests that are further off are refused.
+const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(5);
+
+/// What is said of the slot while nobody knows whose task holds it.
+const BUSY: &str = "the export slot is busy";
+
 /// An export of a log group that is wanted.
 #[derive(Clone, Copy)]
 pub struct Order<'a> {
@@ -57,6 +63,26 @@ pub struct Queue<'a> {
     pub journal: &'a dyn Journal,
     /// How long to wait.
     pub patience: &'a Patience<'a>,
+}
+
+/// Who holds the slot.
+struct Holders {
+    tasks: Vec<Task>,
+    /// Why the service does not say.
+    untold: Option<String>,
+}
+
+impl Holders {
+    /// For people; `None` where nothing is known.
+    fn told(&self) -> Option<String> {
+        match (self.tasks.first(), &self.untold) {
+            (Some(task), _) => Some(format!("the export slot is held by {}", describe(task))),
+            (None, Some(why)) => Some(format!(
+                "{BUSY}, and whose task holds it is not told: {why}"
+            )),
+            (None, None) => None,
+        }
+    }
 }
 
 /// How a task ended.
@@ -104,6 +130,11 @@ impl Order<'_> {
 
     fn is_of(&self, task: &Task, attempt: &Attempt) -> bool {
         task.bucket == self.bucket && task.prefix == self.destination(attempt)
+    }
+
+    /// Whether the task is the attempt's and at what is wanted.
+    fn is_wanted(&self, task: &Task, attempt: &Attempt, began: DateTime<Utc>) -> bool {
+        self.is_of(task, attempt) && self.accepts(&as_found(attempt.clone(), task), began)
     }
 
     fn request(&self, attempt: &Attempt) -> TaskRequest {
@@ -195,13 +226,14 @@ impl Queue<'_> {
     ) -> Result<Attempt> {
         let mut attempt = order.intend(self.patience.now());
         self.journal.record(attempt.clone()).await?;
+        let mut held = BUSY.to_owned();
         for tries in 0.. {
             let error = match self.service.create(&order.request(&attempt)).await {
                 Ok(task_id) => return self.asked(attempt, task_id).await,
                 Err(error) => error,
             };
             let answered = format!("CloudWatch Logs answered: {}", error.message);
-            if error.kind == ServiceErrorKind::Transient {
+            if error.kind.leaves_doubt() {
                 open.push(attempt);
                 self.patience.tell(&answered);
                 // A task can be asked for a moment before every server knows it, so it is looked for twice. Later it
@@ -219,45 +251,49 @@ impl Queue<'_> {
             }
             let waiting_for = match error.kind {
                 ServiceErrorKind::SlotBusy => {
-                    let holders = self.holders().await?;
+                    let holders = self.holders().await;
                     let own = |task: &Task| order.is_of(task, &attempt);
-                    if let Some(task) = holders.iter().find(|task| own(task)) {
+                    if let Some(task) = holders.tasks.iter().find(|task| own(task)) {
                         return self.adopted(attempt, task).await;
                     }
                     for at in 0..open.len() {
-                        let task = holders.iter().find(|task| order.is_of(task, &open[at]));
-                        if let Some(task) = task.filter(|_| order.accepts(&open[at], began)) {
+                        let mut tasks = holders.tasks.iter();
+                        if let Some(task) =
+                            tasks.find(|task| order.is_wanted(task, &open[at], began))
+                        {
                             self.abandon(attempt).await?;
                             return self.adopted(open.remove(at), task).await;
                         }
                     }
-                    match holders.first() {
-                        Some(task) => format!("the export slot is held by {}", describe(task)),
-                        None => "the export slot is busy".to_owned(),
+                    // Where it can't be told any more, the last that was told is the best that is known.
+                    if let Some(told) = holders.told().filter(|told| *told != held) {
+                        if holders.tasks.is_empty() {
+                            tracing::warn!(log_group = order.log_group.name, "{told}");
+                        }
+                        held = told;
                     }
+                    held.clone()
                 }
-                ServiceErrorKind::Throttled => answered,
+                ServiceErrorKind::Throttled if held == BUSY => answered,
+                ServiceErrorKind::Throttled => format!("{answered}; before that, {held}"),
                 _ => {
                     self.abandon(attempt.clone()).await?;
                     return Err(refused(&error, &order.request(&attempt)));
                 }
             };
             self.patience.tell(&waiting_for);
-            if let Err(late) = self.patience.wait(SLOT, tries, &waiting_for).await {
-                self.abandon(attempt).await?;
-                return Err(late);
-            }
             // What held the slot may have been the task whose answer was lost, listed late and done by now.
-            if let Some(adopted) = self.adopt(order, open, began).await? {
+            let adopted = match self.patience.wait(SLOT, tries, &waiting_for).await {
+                Ok(()) => self.adopt(order, open, began).await,
+                Err(late) => Err(late),
+            };
+            if let Some(ended) = adopted.transpose() {
                 self.abandon(attempt).await?;
-                return Ok(adopted);
+                return ended;
             }
             attempt.asked_at = self.patience.now();
-            let range = order.range_at(attempt.asked_at);
-            if attempt.range != range {
-                attempt.range = range;
-                self.journal.record(attempt.clone()).await?;
-            }
+            attempt.range = order.range_at(attempt.asked_at);
+            self.journal.record(attempt.clone()).await?;
         }
         unreachable!("the loop ends with a task or at the deadline")
     }
@@ -284,9 +320,9 @@ impl Queue<'_> {
                 |page| self.service.tasks(&TaskFilter::All, page),
                 |tasks| {
                     found = tasks.into_iter().find_map(|task| {
-                        let at = open
-                            .iter()
-                            .position(|attempt| wanted(attempt) && order.is_of(&task, attempt))?;
+                        let at = open.iter().position(|attempt| {
+                            wanted(attempt) && order.is_wanted(&task, attempt, began)
+                        })?;
                         Some((at, task))
                     });
                     match found {
@@ -317,7 +353,7 @@ impl Queue<'_> {
             task = task.id,
             "adopting an export task whose answer was lost"
         );
-        self.asked(attempt, task.id.clone()).await
+        self.asked(as_found(attempt, task), task.id.clone()).await
     }
 
     async fn asked(&self, mut attempt: Attempt, task_id: String) -> Result<Attempt> {
@@ -332,26 +368,33 @@ impl Queue<'_> {
         self.journal.record(attempt).await
     }
 
-    /// The tasks that hold the slot, of anybody; none where the service does not say.
-    async fn holders(&self) -> Result<Vec<Task>> {
-        let mut holders = Vec::new();
+    /// The tasks that hold the slot, of anybody, as far as the service says.
+    async fn holders(&self) -> Holders {
+        let mut tasks = Vec::new();
         for status in TaskStatus::ACTIVE {
             let filter = TaskFilter::Status(status);
             let listed = self
                 .patience
                 .pages(
                     |page| self.service.tasks(&filter, page),
-                    |tasks| {
-                        holders.extend(tasks);
+                    |listed| {
+                        tasks.extend(listed);
                         ControlFlow::Continue(())
                     },
                 )
-                .await?;
-            if let Err(error) = listed {
-                tracing::debug!(error = error.message, "can't list the active export tasks");
-            }
+                .await;
+            let untold = match listed {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => Some(error.message),
+                // Who holds the slot does not matter any more; the wait for it ends with its own words.
+                Err(_late) => None,
+            };
+            return Holders { tasks, untold };
         }
-        Ok(holders)
+        Holders {
+            tasks,
+            untold: None,
+        }
     }
 
     async fn wait_for(&self, order: &Order<'_>, attempt: &Attempt) -> Result<End> {
@@ -397,6 +440,23 @@ impl Queue<'_> {
         }
         unreachable!("the loop ends with the task or at the deadline")
     }
+}
+
+/// The attempt as its task has it. A task may be that of an earlier try than the last one recorded, and then has the
+/// events of that one only.
+fn as_found(mut attempt: Attempt, task: &Task) -> Attempt {
+    if let Some(created) = task.created {
+        attempt.asked_at = attempt.asked_at.min(created + CLOCKS_DIFFER_BY);
+    }
+    if let Some(range) = task.range.filter(|range| *range != attempt.range) {
+        attempt.range = range;
+        // Tries ask for different times only while these end with the present.
+        let asked_at = DateTime::from_timestamp_millis(range.end_ms).unwrap_or(attempt.asked_at);
+        if attempt.asked_at - asked_at <= CLOCKS_DIFFER_BY * 2 {
+            attempt.asked_at = attempt.asked_at.min(asked_at);
+        }
+    }
+    attempt
 }
 
 fn describe(task: &Task) -> String {
@@ -450,7 +510,9 @@ mod tests {
     use super::*;
     use crate::clock::{Clock, TestClock};
     use crate::export::fake::{Call, FakeLogs, FakeTask, Fate};
-    use crate::export::service::{EventPage, EventService, LogStream, Page, PageRequest};
+    use crate::export::service::{
+        EventPage, EventService, GroupClass, LogStream, Page, PageRequest,
+    };
     use crate::state::MemoryJournal;
     use async_trait::async_trait;
     use object_store::memory::InMemory;
@@ -505,7 +567,7 @@ mod tests {
                 created_ms: 0,
                 stored_bytes: 0,
                 retention_days: None,
-                has_events_api: true,
+                class: GroupClass::Standard,
             };
             let window = Range {
                 start_ms: instant("2026-11-20T00:00:00Z").timestamp_millis(),
@@ -588,6 +650,46 @@ mod tests {
         }
     }
 
+    /// Sends each request to make a task twice, as a broken connection can.
+    struct SentTwice<'a>(&'a FakeLogs);
+    #[async_trait]
+    impl EventService for SentTwice<'_> {
+        async fn events(&self, request: &PageRequest) -> Result<EventPage, ServiceError> {
+            self.0.events(request).await
+        }
+    }
+    #[async_trait]
+    impl ExportService for SentTwice<'_> {
+        fn endpoint(&self) -> &str {
+            self.0.endpoint()
+        }
+        async fn groups(
+            &self,
+            prefix: &str,
+            page: Option<String>,
+        ) -> Result<Page<LogGroup>, ServiceError> {
+            self.0.groups(prefix, page).await
+        }
+        async fn streams(
+            &self,
+            log_group: &str,
+            page: Option<String>,
+        ) -> Result<Page<LogStream>, ServiceError> {
+            self.0.streams(log_group, page).await
+        }
+        async fn create(&self, request: &TaskRequest) -> Result<String, ServiceError> {
+            let _ = self.0.create(request).await;
+            self.0.create(request).await
+        }
+        async fn tasks(
+            &self,
+            filter: &TaskFilter,
+            page: Option<String>,
+        ) -> Result<Page<Task>, ServiceError> {
+            self.0.tasks(filter, page).await
+        }
+    }
+
     #[tokio::test]
     async fn an_attempt_is_recorded_before_anything_is_asked_for() {
         let night = Night::new();
@@ -601,6 +703,9 @@ mod tests {
         }
         #[async_trait]
         impl ExportService for Watching<'_> {
+            fn endpoint(&self) -> &str {
+                self.0.logs.endpoint()
+            }
             async fn groups(
                 &self,
                 prefix: &str,
@@ -661,17 +766,127 @@ mod tests {
 
     #[tokio::test]
     async fn a_slot_that_never_comes_ends_in_time() {
+        // By the jitter, the last request may be one too many in its second, and be throttled.
+        for seed in 0..300 {
+            fastrand::seed(seed);
+            let mut night = Night::new();
+            night.give_up_after = HOUR / 4;
+            night.logs.occupy_slot(night.clock.now(), 20 * HOUR);
+            let error = night.export().await.unwrap_err();
+            assert_eq!(error.class(), Class::ExportLate);
+            for expected in [GROUP, "15m", "held by task", "/stranger"] {
+                assert!(error.to_string().contains(expected), "{seed}: {error}");
+            }
+            let late = night.clock.now() - instant("2026-11-21T15:15:00Z");
+            assert!(late.num_seconds().abs() < 2, "{seed}: gave up {late} late");
+            assert_eq!(night.stages(), [AttemptStage::Abandoned]);
+            assert!(night.logs.own_tasks().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slot_whose_holder_is_not_told_says_why() {
         let night = Night::new();
         night.logs.occupy_slot(night.clock.now(), 20 * HOUR);
+        let denied = "is not authorized to perform: logs:DescribeExportTasks";
+        let kind = ServiceErrorKind::Refused;
+        night.logs.fail(Call::Tasks, 0..99_999, kind, denied);
         let error = night.export().await.unwrap_err();
         assert_eq!(error.class(), Class::ExportLate);
-        for expected in [GROUP, "6h", "held by task", "/stranger"] {
+        assert!(error.to_string().contains(denied), "{error}");
+    }
+
+    #[tokio::test]
+    async fn throttling_behind_a_busy_slot_still_says_who_held_it() {
+        let night = Night::new();
+        night.logs.occupy_slot(night.clock.now(), 20 * HOUR);
+        let kind = ServiceErrorKind::Throttled;
+        night
+            .logs
+            .fail(Call::Create, 3..99_999, kind, "Rate exceeded");
+        let error = night.export().await.unwrap_err();
+        for expected in ["Rate exceeded", "held by task", "/stranger"] {
             assert!(error.to_string().contains(expected), "{error}");
         }
-        let late = night.clock.now() - instant("2026-11-21T21:00:00Z");
-        assert!(late.num_seconds().abs() < 2, "gave up {late} late");
-        assert_eq!(night.stages(), [AttemptStage::Abandoned]);
-        assert!(night.logs.own_tasks().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_run_killed_when_the_slot_had_come_is_gone_on_with() {
+        /// Does not come to hear that the task was made.
+        struct Dying<'a>(&'a FakeLogs, tokio::sync::Notify);
+        #[async_trait]
+        impl EventService for Dying<'_> {
+            async fn events(&self, request: &PageRequest) -> Result<EventPage, ServiceError> {
+                self.0.events(request).await
+            }
+        }
+        #[async_trait]
+        impl ExportService for Dying<'_> {
+            fn endpoint(&self) -> &str {
+                self.0.endpoint()
+            }
+            async fn groups(
+                &self,
+                prefix: &str,
+                page: Option<String>,
+            ) -> Result<Page<LogGroup>, ServiceError> {
+                self.0.groups(prefix, page).await
+            }
+            async fn streams(
+                &self,
+                log_group: &str,
+                page: Option<String>,
+            ) -> Result<Page<LogStream>, ServiceError> {
+                self.0.streams(log_group, page).await
+            }
+            async fn create(&self, request: &TaskRequest) -> Result<String, ServiceError> {
+                self.0.create(request).await?;
+                self.1.notify_one();
+                std::future::pending().await
+            }
+            async fn tasks(
+                &self,
+                filter: &TaskFilter,
+                page: Option<String>,
+            ) -> Result<Page<Task>, ServiceError> {
+                self.0.tasks(filter, page).await
+            }
+        }
+        let mut night = Night::new();
+        night.logs.occupy_slot(night.clock.now(), 3 * HOUR);
+        let dying = Dying(&night.logs, tokio::sync::Notify::new());
+        tokio::select! {
+            _ = night.export_through(&dying) => panic!("it was not killed"),
+            () = dying.1.notified() => {}
+        }
+        // The window settled while the slot was waited for.
+        night.reuse_since = Some(instant("2026-11-21T17:30:00Z"));
+        let (attempt, _) = night.succeed().await;
+        assert!(attempt.asked_at >= instant("2026-11-21T18:00:00Z"));
+        assert_eq!(night.logs.own_tasks().len(), 1);
+        assert_eq!(night.stages(), [AttemptStage::Asked]);
+    }
+
+    #[tokio::test]
+    async fn a_task_of_an_earlier_try_has_what_was_asked_for_then() {
+        // Each try asks for more: the padding behind the window is not over yet.
+        let began = instant("2026-11-21T00:30:00Z");
+        let clock = Arc::new(TestClock::at(began));
+        let logs = FakeLogs::new(clock.clone(), "acme-logs", Arc::new(InMemory::new()));
+        logs.add_group(GROUP, instant("2026-01-01T00:00:00Z"));
+        logs.list_tasks_after(Duration::from_secs(20));
+        let night = Night {
+            clock,
+            logs,
+            ..Night::new()
+        };
+        let (result, _) = night.export_through(&SentTwice(&night.logs)).await;
+        let attempt = result.unwrap();
+        let own = night.logs.own_tasks();
+        assert_eq!(own.len(), 1);
+        assert_eq!(attempt.asked_at, began);
+        let asked_for = (own[0].request.from_ms, own[0].request.to_ms);
+        assert_eq!((attempt.range.start_ms, attempt.range.end_ms), asked_for);
     }
 
     #[tokio::test]
@@ -689,14 +904,17 @@ mod tests {
 
     #[tokio::test]
     async fn throttling_and_transient_errors_are_waited_out_at_every_request() {
-        let night = Night::new();
-        let logs = &night.logs;
-        logs.fail(Call::Create, 0..20, ServiceErrorKind::Throttled, "Rate");
-        logs.fail(Call::Tasks, 0..10, ServiceErrorKind::Throttled, "Rate");
-        logs.fail(Call::Tasks, 11..30, ServiceErrorKind::Transient, "503");
-        night.succeed().await;
-        assert_eq!(logs.own_tasks().len(), 1);
-        assert_eq!(night.stages(), [AttemptStage::Asked]);
+        for seed in 0..100 {
+            fastrand::seed(seed);
+            let night = Night::new();
+            let logs = &night.logs;
+            logs.fail(Call::Create, 0..20, ServiceErrorKind::Throttled, "Rate");
+            logs.fail(Call::Tasks, 0..10, ServiceErrorKind::Throttled, "Rate");
+            logs.fail(Call::Tasks, 11..30, ServiceErrorKind::Transient, "503");
+            night.succeed().await;
+            assert_eq!(logs.own_tasks().len(), 1);
+            assert_eq!(night.stages(), [AttemptStage::Asked]);
+        }
     }
 
     #[tokio::test]
@@ -779,7 +997,11 @@ mod tests {
     #[tokio::test]
     async fn a_task_whose_answer_was_lost_is_adopted() {
         // Listed at once; when it is looked for again; while it holds the slot; hardly before it ends.
-        for seconds in [0, 2, 40, 64] {
+        for (seconds, seed) in [0, 2, 40, 64]
+            .into_iter()
+            .flat_map(|s| (0..200).map(move |n| (s, n)))
+        {
+            fastrand::seed(seed);
             let night = Night::new();
             night.logs.lose_answers(1);
             night.logs.list_tasks_after(Duration::from_secs(seconds));
@@ -787,7 +1009,7 @@ mod tests {
             assert_eq!(
                 night.logs.own_tasks().len(),
                 1,
-                "listed after {seconds} seconds"
+                "listed after {seconds} seconds, seed {seed}"
             );
             let mut stages = night.stages();
             stages.retain(|stage| *stage != AttemptStage::Abandoned);
@@ -797,14 +1019,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_was_lost_on_its_way_is_sent_again() {
-        let night = Night::new();
-        let kind = ServiceErrorKind::Transient;
-        night.logs.fail(Call::Create, 0..3, kind, "no answer");
-        night.succeed().await;
-        assert_eq!(night.logs.own_tasks().len(), 1);
-        let stages = night.stages();
-        assert_eq!(stages[..3], [AttemptStage::Abandoned; 3]);
-        assert_eq!(stages[3..], [AttemptStage::Asked]);
+        for seed in 0..100 {
+            fastrand::seed(seed);
+            let night = Night::new();
+            let kind = ServiceErrorKind::NoAnswer;
+            night.logs.fail(Call::Create, 0..3, kind, "no answer");
+            night.succeed().await;
+            assert_eq!(night.logs.own_tasks().len(), 1);
+            let stages = night.stages();
+            assert_eq!(stages[..3], [AttemptStage::Abandoned; 3]);
+            assert_eq!(stages[3..], [AttemptStage::Asked]);
+        }
     }
 
     #[tokio::test]
@@ -826,48 +1051,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_slot_may_be_our_own_task() {
-        /// Sends each request to make a task twice, as a broken connection can.
-        struct SentTwice<'a>(&'a FakeLogs);
-        #[async_trait]
-        impl EventService for SentTwice<'_> {
-            async fn events(&self, request: &PageRequest) -> Result<EventPage, ServiceError> {
-                self.0.events(request).await
-            }
+        for seed in 0..100 {
+            fastrand::seed(seed);
+            let night = Night::new();
+            let (result, _) = night.export_through(&SentTwice(&night.logs)).await;
+            let own: Vec<FakeTask> = night.logs.own_tasks();
+            assert_eq!(own.len(), 1);
+            assert_eq!(result.unwrap().task_id.as_deref(), Some(own[0].id.as_str()));
+            assert_eq!(night.stages(), [AttemptStage::Asked]);
         }
-        #[async_trait]
-        impl ExportService for SentTwice<'_> {
-            async fn groups(
-                &self,
-                prefix: &str,
-                page: Option<String>,
-            ) -> Result<Page<LogGroup>, ServiceError> {
-                self.0.groups(prefix, page).await
-            }
-            async fn streams(
-                &self,
-                log_group: &str,
-                page: Option<String>,
-            ) -> Result<Page<LogStream>, ServiceError> {
-                self.0.streams(log_group, page).await
-            }
-            async fn create(&self, request: &TaskRequest) -> Result<String, ServiceError> {
-                let _ = self.0.create(request).await;
-                self.0.create(request).await
-            }
-            async fn tasks(
-                &self,
-                filter: &TaskFilter,
-                page: Option<String>,
-            ) -> Result<Page<Task>, ServiceError> {
-                self.0.tasks(filter, page).await
-            }
-        }
-        let night = Night::new();
-        let (result, _) = night.export_through(&SentTwice(&night.logs)).await;
-        let own: Vec<FakeTask> = night.logs.own_tasks();
-        assert_eq!(own.len(), 1);
-        assert_eq!(result.unwrap().task_id.as_deref(), Some(own[0].id.as_str()));
-        assert_eq!(night.stages(), [AttemptStage::Asked]);
     }
 
     #[tokio::test]

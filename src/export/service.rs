@@ -6,13 +6,16 @@ use async_trait::async_trait;
 use crate::aws::logs::LogsClient;
 
 pub use crate::aws::logs::{
-    EventPage, LogEvent, LogGroup, LogStream, Page, PageRequest, ServiceError, ServiceErrorKind,
-    Task, TaskFilter, TaskRequest, TaskStatus,
+    EventPage, GroupClass, LogEvent, LogGroup, LogStream, Page, PageRequest, ServiceError,
+    ServiceErrorKind, Task, TaskFilter, TaskRequest, TaskStatus,
 };
 
 /// CloudWatch Logs, or something that behaves like it.
 #[async_trait]
 pub trait ExportService: EventService {
+    /// Where it is asked, for people.
+    fn endpoint(&self) -> &str;
+
     /// A page of the log groups whose names begin with `prefix`; `page` is the one before's `next`.
     async fn groups(
         &self,
@@ -27,7 +30,8 @@ pub trait ExportService: EventService {
         page: Option<String>,
     ) -> Result<Page<LogStream>, ServiceError>;
 
-    /// Asks for an export, once, and returns the task's id. After a `Transient` error the task may exist all the same.
+    /// Asks for an export, once, and returns the task's id. After an error of a kind that leaves doubt the task may exist
+    /// all the same.
     async fn create(&self, request: &TaskRequest) -> Result<String, ServiceError>;
 
     /// A page of the export tasks, of anybody; a task that there is not is an empty page.
@@ -54,6 +58,10 @@ impl EventService for LogsClient {
 
 #[async_trait]
 impl ExportService for LogsClient {
+    fn endpoint(&self) -> &str {
+        self.endpoint()
+    }
+
     async fn groups(
         &self,
         prefix: &str,

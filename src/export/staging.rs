@@ -35,6 +35,9 @@ pub struct Manifest {
     pub task_id: String,
     /// When the export was asked for: events that came later may be missing.
     pub as_of: DateTime<Utc>,
+    /// What is to be known of it, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// The objects, in the order of their keys.
     pub objects: Vec<ManifestObject>,
 }
@@ -91,6 +94,7 @@ pub async fn complete(
         prefix: attempt.clone(),
         reused: false,
         as_of: Some(manifest.as_of),
+        note: manifest.note,
         objects,
     })
 }
@@ -299,6 +303,7 @@ impl Manifest {
             range,
             task_id: task_id.to_owned(),
             as_of,
+            note: None,
             objects: Vec::new(),
         }
     }
@@ -331,6 +336,7 @@ impl Attempt {
             prefix: self.prefix,
             reused: true,
             as_of: Some(self.manifest.as_of),
+            note: self.manifest.note,
             objects: self.objects?,
         };
         Some((self.manifest.log_group, group))

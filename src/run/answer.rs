@@ -3,8 +3,10 @@
 use std::path::Path as FilePath;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, TimestampMillisecondType};
 use bytes::Bytes;
+use chrono::DateTime;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
@@ -19,6 +21,7 @@ use crate::output::picture::{Caption, Series};
 use crate::progress::Step;
 use crate::query::{ScanReport, Session, Statement};
 use crate::scan::LogsTable;
+use crate::verify::HourCount;
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -179,6 +182,27 @@ pub(super) async fn count_all(
                 "the count of all events did not read every object",
             )
         })
+}
+
+/// The window's events by hour of UTC, in order, hours without events left out.
+pub(super) async fn count_by_hour(session: &Session) -> Result<Vec<HourCount>> {
+    let sql = "SELECT arrow_cast(date_trunc('hour', timestamp), 'Timestamp(Millisecond, None)') AS hour_utc, \
+               count(*) AS events FROM logs GROUP BY 1 ORDER BY 1";
+    let statement = session.statement(sql, "the count by hour").await?;
+    let (mut batches, _) = session.run(&statement).await?;
+    let mut counts = Vec::new();
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(Error::from_engine)?;
+        let hours = batch.column(0).as_primitive::<TimestampMillisecondType>();
+        let events = batch.column(1).as_primitive::<Int64Type>();
+        for (hour, events) in hours.values().iter().zip(events.values()) {
+            counts.push(HourCount {
+                hour_utc: DateTime::from_timestamp_millis(*hour).unwrap_or_default(),
+                events: events.unsigned_abs(),
+            });
+        }
+    }
+    Ok(counts)
 }
 
 /// A chart in a file format.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
-use super::answer::{Asking, Objects, count_all, draw};
+use super::answer::{Asking, Objects, count_all, count_by_hour, draw};
 use super::history::read_receipt;
 use super::plan::{is_published, settled_at};
 use super::publish::Publisher;
@@ -19,10 +19,11 @@ use super::{
 use crate::aws::Account;
 use crate::error::{Class, Error, Result};
 use crate::export::{ExportRequest, Exported, LogExporter};
-use crate::job::{Job, Source};
+use crate::job::{Job, Source, Verify};
 use crate::layout;
 use crate::output::picture::{Caption, Series, Verified};
 use crate::progress::Step;
+use crate::query::Session;
 use crate::receipt::{Change, ExportReport, ReadReport, Receipt, Status};
 use crate::scan::LogsTable;
 use crate::scan::cache::ObjectCache;
@@ -250,6 +251,7 @@ impl<'a> Runner<'a> {
                 // Only what this run, or the one that it goes on with, exported itself.
                 Action::ExportAndCompute => began_at,
             },
+            takes_empty: self.force == Force::Export,
             journal: held,
         };
         let exported = self
@@ -438,7 +440,7 @@ impl Answering<'_> {
             .iter()
             .filter_map(|group| group.log_group.clone())
             .collect();
-        let verification = self.verify(&groups, read.events).await;
+        let verification = self.verify(&groups, read.events, &session).await?;
         stopwatch.stop("verify", since);
 
         let since = Instant::now();
@@ -477,6 +479,7 @@ impl Answering<'_> {
             finished_at: environment.clock.now(),
             as_of: caption.as_of,
             exports: export_reports(&exported, source),
+            notes: exported.all_notes(),
             skipped_log_groups: exported.skipped,
             verification,
             redos: self.window.redos,
@@ -507,7 +510,12 @@ impl Answering<'_> {
     }
 
     /// Holds the count against an independent one, where the job asks for that.
-    async fn verify(&self, groups: &[String], counted: u64) -> Option<Verification> {
+    async fn verify(
+        &self,
+        groups: &[String],
+        counted: u64,
+        session: &Session,
+    ) -> Result<Option<Verification>> {
         let Runner {
             environment,
             job,
@@ -515,7 +523,11 @@ impl Answering<'_> {
             ..
         } = self.runner;
         let (Source::CloudWatch(settings), Some(counter)) = (&job.source, counter) else {
-            return None;
+            return Ok(None);
+        };
+        let counted_by_hour = match settings.verify {
+            Verify::Insights => count_by_hour(session).await?,
+            Verify::Metrics | Verify::Off => Vec::new(),
         };
         let question = verify::Question {
             method: settings.verify,
@@ -523,10 +535,13 @@ impl Answering<'_> {
             log_stream_prefix: settings.log_stream_prefix.as_deref(),
             range: self.window.window.range(),
             counted,
+            counted_by_hour: &counted_by_hour,
         };
         let clock = environment.clock.as_ref();
-        let verification = verify::verify(counter.as_ref(), clock, &question).await?;
-        if verification.agrees != Some(true) {
+        let verification = verify::verify(counter.as_ref(), clock, &question).await;
+        if let Some(verification) = &verification
+            && verification.agrees != Some(true)
+        {
             tracing::warn!(
                 window = self.window.report.id,
                 expected = verification.expected,
@@ -535,7 +550,7 @@ impl Answering<'_> {
                 verification.note.as_deref().unwrap_or("the counts differ")
             );
         }
-        Some(verification)
+        Ok(verification)
     }
 }
 

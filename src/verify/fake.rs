@@ -19,6 +19,7 @@ struct State {
     errors: Vec<ServiceError>,
     periods: Vec<(Range, i32)>,
     queries: Vec<(Vec<String>, i64, i64, String)>,
+    stopped: Vec<String>,
 }
 
 impl FakeCount {
@@ -49,6 +50,11 @@ impl FakeCount {
     /// The queries that were started: log groups, first and last second, text.
     pub fn queries(&self) -> Vec<(Vec<String>, i64, i64, String)> {
         self.state().queries.clone()
+    }
+
+    /// The ids of the queries that were stopped.
+    pub fn stopped(&self) -> Vec<String> {
+        self.state().stopped.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -90,6 +96,11 @@ impl IndependentCount for FakeCount {
         let query = (log_groups.to_vec(), from_s, to_s, query.to_owned());
         state.queries.push(query);
         Ok(format!("query-{}", state.queries.len()))
+    }
+
+    async fn stop_query(&self, id: &str) -> Result<(), ServiceError> {
+        self.state().stopped.push(id.to_owned());
+        Ok(())
     }
 
     async fn query_state(&self, _: &str) -> Result<InsightsState, ServiceError> {

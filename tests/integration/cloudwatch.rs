@@ -688,3 +688,18 @@ fn a_window_that_has_not_settled_is_exported_again() {
     assert_eq!(run()["read"]["events"], 1);
     assert_eq!(cloud.tasks().len(), 4);
 }
+
+#[test]
+fn a_run_says_which_events_retention_may_have_deleted() {
+    let cloud = Cloud::new(Moto::shared(), "retained");
+    let retention = json!({"logGroupName": cloud.group("api"), "retentionInDays": 1});
+    cloud.moto.call("logs", "put_retention_policy", retention);
+    let told = cloud.run([]);
+    told.assert_success()
+        .stdout_contains("note     events of /aws/lambda/retained-api from before")
+        .stdout_contains("the log group keeps its events for a day");
+    // The export is kept, and what is to be known of it too.
+    let receipt = cloud.receipt(["--force"]);
+    assert_eq!(receipt["exports"][0]["reused"], true, "{receipt}");
+    assert_eq!(receipt["notes"].as_array().map(Vec::len), Some(1));
+}

@@ -201,7 +201,9 @@ fn init_lists_the_permissions_of_what_the_job_does_in_its_partition() {
     let groups = "arn:aws-cn:logs:cn-north-1:ACCOUNT:log-group:/aws/lambda/checkout-*";
     assert!(allows(role, "logs:FilterLogEvents", groups), "{role}");
     assert!(allows(role, "logs:StartQuery", groups), "{role}");
+    assert!(allows(role, "logs:DescribeLogStreams", groups), "{role}");
     assert!(allows(role, "logs:GetQueryResults", "*"), "{role}");
+    assert!(allows(role, "logs:StopQuery", "*"), "{role}");
     assert!(!role.to_string().contains("ExportTask"), "{role}");
     assert!(!role.to_string().contains("arn:aws:"), "{role}");
 

@@ -11,7 +11,7 @@ use logtally::verify::{CloudWatchCount, Question, verify};
 use logtally::window::Range;
 use serde_json::{Value, json};
 
-use crate::support::cloud::recent_day;
+use crate::support::cloud::{Cloud, recent_day};
 use crate::support::events::{DAY, HOUR};
 use crate::support::moto::Moto;
 use crate::support::program::forget_aws;
@@ -35,6 +35,7 @@ fn count() {
             end_ms: number("to"),
         },
         counted: number("counted").unsigned_abs(),
+        counted_by_hour: &[],
     };
     assert_ne!(question.method, Verify::Off);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -150,4 +151,71 @@ fn a_missing_permission_leaves_the_window_unverified() {
         note.contains("logs:StartQuery") && note.contains("logtally init"),
         "{note}"
     );
+}
+
+/// What the metric says of one of the test's log groups: how many events came in during an hour of [`recent_day`].
+fn put_metric(cloud: &Cloud, of: &str, hours: impl IntoIterator<Item = (i64, u32)>) {
+    let (_, midnight) = recent_day();
+    let data: Vec<Value> = hours
+        .into_iter()
+        .map(|(hour, events)| {
+            let at = (midnight + hour * HOUR + 600_000) / 1000;
+            json!({"MetricName": "IncomingLogEvents", "Timestamp": at, "Value": events,
+                   "Dimensions": [{"Name": "LogGroupName", "Value": cloud.group(of)}]})
+        })
+        .collect();
+    cloud.moto.call(
+        "cloudwatch",
+        "put_metric_data",
+        json!({"Namespace": "AWS/Logs", "MetricData": data}),
+    );
+}
+
+#[test]
+fn a_run_says_whether_the_metric_agrees() {
+    for (name, lost, code) in [("agreed", 0, 0), ("disputed", 40, 9)] {
+        let cloud = Cloud::new(Moto::shared(), name);
+        cloud.edit("staging", "verify = \"metrics\"\nstaging");
+        put_metric(&cloud, "api", (0..24).map(|hour| (hour, 4)));
+        put_metric(&cloud, "worker", [(2, 1), (22, 1 + lost)]);
+        let receipt = cloud.receipt([]);
+        let verification = &receipt["verification"];
+        assert_eq!(verification["counted"], 98, "{receipt}");
+        assert_eq!(verification["expected"], 98 + lost, "{receipt}");
+        assert_eq!(verification["agrees"], lost == 0, "{receipt}");
+        let note = verification["note"].as_str().unwrap_or_default();
+        assert_eq!(note.contains("40 events fewer"), lost == 40, "{note}");
+        cloud.run(["--strict"]).assert_code(code);
+    }
+}
+
+#[test]
+fn a_run_compares_the_hours_of_insights() {
+    let cloud = Cloud::new(Moto::shared(), "byhour");
+    // A day whose hours are not UTC's.
+    cloud.edit(
+        "[source]",
+        "timezone = \"Asia/Kolkata\"\n[source]\nverify = \"insights\"",
+    );
+    let receipt = cloud.receipt(["--strict"]);
+    let verification = &receipt["verification"];
+    assert_eq!(verification["agrees"], true, "{receipt}");
+    assert_eq!(verification["counted"], receipt["read"]["events"]);
+    let hours = verification["by_hour"].as_array().expect("a list");
+    assert_eq!(hours.len(), 25, "{receipt}");
+}
+
+#[test]
+fn a_run_that_may_not_ask_the_metric_is_done_and_not_verified() {
+    let moto = Moto::start();
+    let cloud = Cloud::new(&moto, "denied");
+    cloud.edit("staging", "verify = \"metrics\"\nstaging");
+    let user = moto.create_user("runner", &["s3:*", "logs:*"]);
+    moto.enforce_policies();
+    let finished = cloud.program(["--json"]).envs(user.clone()).run();
+    let receipt = finished.assert_success().stdout_json();
+    assert_eq!(receipt["verification"]["agrees"], Value::Null, "{receipt}");
+    let note = receipt["verification"]["note"].as_str().expect("a text");
+    assert!(note.contains("GetMetricData (AccessDenied)"), "{note}");
+    cloud.program(["--strict"]).envs(user).run().assert_code(9);
 }

@@ -8,7 +8,7 @@ use crate::error::{Class, Error, Result};
 use crate::export::empty::EXPORTABLE_AFTER;
 use crate::export::filter_events::{Fetched, Wanted, fetch};
 use crate::export::patience::Patience;
-use crate::export::service::LogGroup;
+use crate::export::service::{GroupClass, LogGroup};
 use crate::export::{ExportRequest, ExportedGroup};
 use crate::layout::{self, LogObject};
 use crate::state::{Attempt, AttemptStage};
@@ -32,9 +32,9 @@ impl CloudWatchExporter {
         request: &ExportRequest<'_>,
         tell: &(dyn Fn(&str) + Sync),
     ) -> Result<ExportedGroup> {
-        if !group.has_events_api {
+        if group.class != GroupClass::Standard {
             return Err(Error::usage(format!(
-                "the log group {} is of the class Infrequent Access or Delivery, whose events the Logs API does not give: \
+                "the log group {} is of the class Infrequent Access, whose events the Logs API does not give: \
                  expected [source] via = \"export-task\" or \"auto\"",
                 group.name
             )));
@@ -50,7 +50,7 @@ impl CloudWatchExporter {
         request: &ExportRequest<'_>,
         tell: &(dyn Fn(&str) + Sync),
     ) -> Result<ExportedGroup> {
-        if !group.has_events_api {
+        if group.class != GroupClass::Standard {
             return self.export_group(group, request, tell).await;
         }
         let window = request.window.range();
@@ -59,7 +59,9 @@ impl CloudWatchExporter {
         if exportable_until(window, now) <= window.start_ms {
             return self.all_events(group, request, &patience).await;
         }
-        if seems_small(group, window, now)
+        let since = asked_since(request, now);
+        if self.open_tasks(group, request, since).next().is_none()
+            && seems_small(group, window, now)
             && let Some(done) = self
                 .events(group, request, Some(FEW_PAGES), &patience)
                 .await?
@@ -96,8 +98,7 @@ impl CloudWatchExporter {
             self.settings.give_up_after / 2,
             tell,
         );
-        let began = self.clock.now();
-        let since = request.reuse_since.map_or(began, |since| since.min(began));
+        let since = asked_since(request, self.clock.now());
         let late = match self
             .run_task(group, request, needed, Some(since), &half)
             .await
@@ -105,12 +106,8 @@ impl CloudWatchExporter {
             Err(error) if error.class() == Class::ExportLate => error,
             other => return other.map(Some),
         };
-        let has_task = request.journal.attempts(&group.name).iter().any(|attempt| {
-            attempt.stage == AttemptStage::Asked
-                && attempt.task_id.is_some()
-                && attempt.asked_at >= since
-        });
-        if has_task {
+        let mut open = self.open_tasks(group, request, since);
+        if open.any(|attempt| attempt.stage == AttemptStage::Asked) {
             let attempt = self
                 .run_task(group, request, needed, Some(since), patience)
                 .await?;
@@ -118,6 +115,25 @@ impl CloudWatchExporter {
         }
         tracing::info!(log_group = group.name, %late, "fetching events instead");
         Ok(None)
+    }
+
+    /// The attempts, of this run or an earlier one, that were asked for at or after `since` and whose task is under way,
+    /// or may be.
+    fn open_tasks(
+        &self,
+        group: &LogGroup,
+        request: &ExportRequest<'_>,
+        since: DateTime<Utc>,
+    ) -> impl Iterator<Item = Attempt> {
+        let attempts = request.journal.attempts(&group.name).into_iter();
+        attempts.filter(move |attempt| {
+            let is_open = match attempt.stage {
+                AttemptStage::Intended => true,
+                AttemptStage::Asked => attempt.task_id.is_some(),
+                AttemptStage::Complete | AttemptStage::Abandoned => false,
+            };
+            is_open && attempt.asked_at >= since
+        })
     }
 
     /// Completes an attempt whose task is done with the events that it was too early for. Each event is taken from
@@ -161,16 +177,18 @@ impl CloudWatchExporter {
             .filter(|object| !layout::is_in_piece(&object.meta.location))
             .map(|object| cut(object, exported))
             .collect();
-        if objects.is_empty() && cut_ms > window.start_ms {
-            self.doubt_empty(group, request, &attempt, patience).await?;
-        }
+        let is_empty = objects.is_empty() && cut_ms > window.start_ms;
+        let note = self
+            .doubt(group, request, &attempt, is_empty, patience)
+            .await?;
         objects.extend(fetched.into_iter().map(|object| cut(object, fresh)));
         objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
         let range = Range {
             end_ms: window.end_ms,
             ..attempt.range
         };
-        self.complete_with(request, attempt, range, objects).await
+        self.complete_with(request, attempt, range, objects, note)
+            .await
     }
 
     async fn all_events(
@@ -204,8 +222,12 @@ impl CloudWatchExporter {
         };
         match self.fetch(&wanted, patience).await? {
             Some(objects) => {
+                let is_empty = objects.is_empty();
+                let note = self
+                    .doubt(group, request, &attempt, is_empty, patience)
+                    .await?;
                 let range = attempt.range;
-                let done = self.complete_with(request, attempt, range, objects);
+                let done = self.complete_with(request, attempt, range, objects, note);
                 done.await.map(Some)
             }
             None => {
@@ -272,6 +294,11 @@ impl CloudWatchExporter {
         request.journal.record(wanted.clone()).await?;
         Ok(wanted)
     }
+}
+
+/// From when on attempts will do for a run that began at `began`: its own do in any case.
+fn asked_since(request: &ExportRequest<'_>, began: DateTime<Utc>) -> DateTime<Utc> {
+    request.reuse_since.map_or(began, |since| since.min(began))
 }
 
 /// The end of what a task that is asked for at `asked_at` surely has of the window, in milliseconds since 1970.
@@ -394,6 +421,7 @@ mod tests {
                 job: "night",
                 window: &self.window,
                 reuse_since: self.reuse_since,
+                takes_empty: false,
                 journal: &self.journal,
             };
             let mut exported = exporter?.export(&request, &Silent).await?;
@@ -530,6 +558,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_killed_run_looks_for_its_task_before_it_tries_the_events() {
+        let mut night = Night::new(Via::Auto, 10).await;
+        night.reuse_since = Some(night.clock.now());
+        let killed = ServiceErrorKind::Refused;
+        night.logs.fail(Call::Tasks, 0..1, killed, "killed");
+        night.export().await.unwrap_err();
+        assert_eq!(night.logs.own_tasks().len(), 1);
+        night.export().await.unwrap();
+        assert_eq!(night.logs.own_tasks().len(), 1);
+        // The try at the events is the first run's.
+        let stages = [AttemptStage::Abandoned, AttemptStage::Complete];
+        assert_eq!(night.stages(), stages);
+    }
+
+    #[tokio::test]
     async fn where_the_slot_does_not_come_the_events_do() {
         let night = Night::new(Via::Auto, 10).await;
         night.logs.occupy_slot(night.clock.now(), 48 * HOUR);
@@ -564,12 +607,12 @@ mod tests {
     #[tokio::test]
     async fn infrequent_access_goes_through_a_task() {
         let night = Night::new(Via::Auto, 60).await;
-        night.logs.make_infrequent(GROUP);
+        night.logs.set_class(GROUP, GroupClass::InfrequentAccess);
         let exported = night.export().await.unwrap();
         assert_eq!(night.seconds(&exported).await, night.expected(60));
         assert_eq!(night.logs.requests(Call::Events), 0);
         let night = Night::new(Via::Events, 60).await;
-        night.logs.make_infrequent(GROUP);
+        night.logs.set_class(GROUP, GroupClass::InfrequentAccess);
         let error = night.export().await.unwrap_err();
         assert_eq!(error.class(), Class::Usage);
         assert!(error.to_string().contains(GROUP), "{error}");
@@ -587,7 +630,7 @@ mod tests {
             created_ms: instant(created).timestamp_millis(),
             stored_bytes,
             retention_days,
-            has_events_api: true,
+            class: GroupClass::Standard,
         };
         let year = "2025-11-22T03:00:00Z";
         assert!(seems_small(&group(0, None, year), day, now));
