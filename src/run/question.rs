@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use crate::error::{Class, Error, Result};
-use crate::job::{Job, Query};
+use crate::job::{Job, Query, Source, Verify};
 use crate::layout;
 use crate::output::{columns, partitioned, picture};
 use crate::query::{Engine, Session, Statement};
@@ -54,11 +54,17 @@ pub async fn check_all(engine: &Engine, job: &Job, range: Range) -> Result<Vec<S
     Ok(schemas)
 }
 
-/// Whether the job's questions may want an object more than once: then it is worth keeping.
+/// Whether the job may want an object more than once: then it is worth keeping.
 pub async fn reads_again(engine: &Engine, job: &Job, range: Range) -> Result<bool> {
     let [query] = &job.queries[..] else {
         return Ok(true);
     };
+    // Insights is held against a count by hour.
+    if let Source::CloudWatch(settings) = &job.source
+        && settings.verify == Verify::Insights
+    {
+        return Ok(true);
+    }
     let session = engine
         .session(job.timezone)?
         .with_logs(LogsTable::empty(engine.pool()), None)?
