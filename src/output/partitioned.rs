@@ -133,7 +133,8 @@ pub async fn split(
             }
             if let Some((_, spool)) = &mut current {
                 // Copied, as a slice would count with all that it is of.
-                let numbers: UInt32Array = range.map(|row| u32::try_from(row).ok()).collect();
+                let numbers = range.map(u32::try_from).collect::<Result<Vec<u32>, _>>();
+                let numbers = UInt32Array::from(numbers.map_err(unexpected)?);
                 let taken = take_record_batch(&batch, &numbers).map_err(unexpected)?;
                 spool.write(&taken).await?;
             }
