@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::support::engines::{Rows, duckdb, spark};
 use crate::support::events::at;
 use crate::support::job::{JOB, Night};
+use crate::support::moto::Moto;
 use crate::support::parquet::Parquet;
 use crate::support::program::Program;
 
@@ -185,6 +186,50 @@ fn a_run_that_dies_between_the_parts_and_their_list_leaves_the_answer_of_before(
     assert_eq!(rows(&night), [5]);
     assert!(!night.dir.join(&half).exists());
     assert_eq!(parts(&night).0.len(), 1 + first.len());
+}
+
+#[test]
+fn parts_go_to_s3_too() {
+    let moto = Moto::shared();
+    moto.create_bucket("parts-answers");
+    let night = night_in_parts();
+    let job = night.dir.read_text(JOB);
+    night
+        .dir
+        .write(JOB, job.replace("\"out\"", "\"s3://parts-answers/x\""));
+    let run = |rows: u64, more: &[&str]| {
+        night.dir.write("numbers.sql", sql(rows));
+        let arguments = ["run", JOB, "--window", WINDOW].iter().chain(more);
+        let program = night.dir.logtally(arguments.copied());
+        program.envs(moto.environment()).run().assert_success();
+    };
+    let there = || moto.list_objects("parts-answers", "x/night/parts/");
+    let list = || {
+        let list = "x/night/numbers/dt=2025-03-03/numbers.txt";
+        String::from_utf8(moto.get_object("parts-answers", list)).expect("a text")
+    };
+    let urls = |parts: &[Value]| -> String {
+        let keys = parts.iter().map(|part| part["Key"].as_str().unwrap_or(""));
+        keys.map(|key| format!("s3://parts-answers/{key}\n"))
+            .collect()
+    };
+    run(2_200_000, &[]);
+    let first = there();
+    assert_eq!(first.len(), 3);
+    assert_eq!(list(), urls(&first));
+    run(2_200_000, &["--force"]);
+    assert_eq!(there(), first, "nothing is put again");
+    run(2, &[]);
+    let second: Vec<Value> = there();
+    let second: Vec<Value> = second
+        .into_iter()
+        .filter(|part| !first.contains(part))
+        .collect();
+    assert_eq!(second.len(), 1);
+    assert_eq!(list(), urls(&second));
+    assert_eq!(there().len(), 4);
+    run(2, &["--force"]);
+    assert_eq!(there(), second, "of the answer before nothing is left");
 }
 
 #[test]
