@@ -277,8 +277,8 @@ fn to_milliseconds<T: ArrowTimestampType>(array: &ArrayRef, per_millisecond: i64
 mod tests {
     use super::*;
     use arrow::array::{
-        Decimal256Array, DictionaryArray, Int8Array, Int64Array, RunArray, StringArray, TimestampSecondArray,
-        UInt32Array, UInt64Array, new_null_array,
+        Decimal256Array, DictionaryArray, Int8Array, Int64Array, RunArray, StringArray,
+        TimestampSecondArray, UInt32Array, UInt64Array, new_null_array,
     };
     use arrow::datatypes::{Int32Type, IntervalUnit, i256};
     use arrow::util::display::array_value_to_string;

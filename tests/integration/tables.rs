@@ -1153,7 +1153,9 @@ mod glue {
                 reader.read_exact(&mut content).expect("the body");
                 body = String::from_utf8(content).expect("JSON");
                 let (status, answer) = match targets.last().map(String::as_str) {
-                    Some("AWSGlue.GetDatabase") => ("200 OK", json!({"Database": {"Name": "logtally"}})),
+                    Some("AWSGlue.GetDatabase") => {
+                        ("200 OK", json!({"Database": {"Name": "logtally"}}))
+                    }
                     Some("AWSGlue.GetTable") => ("200 OK", table.clone()),
                     _ => (
                         "400 Bad Request",
@@ -1188,7 +1190,11 @@ mod glue {
         let (targets, update) = serving.join().expect("it served three requests");
         assert_eq!(
             targets,
-            ["AWSGlue.GetDatabase", "AWSGlue.GetTable", "AWSGlue.UpdateTable"]
+            [
+                "AWSGlue.GetDatabase",
+                "AWSGlue.GetTable",
+                "AWSGlue.UpdateTable"
+            ]
         );
         let update: Value = serde_json::from_str(&update).expect("JSON");
         assert_eq!(update["VersionId"], "7", "{update}");
