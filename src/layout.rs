@@ -602,11 +602,12 @@ mod tests {
             bucket: "acme".into(),
             prefix: root,
         };
-        let text = write_parts_list(&s3, std::slice::from_ref(&key));
+        let one = std::slice::from_ref(&key);
+        let text = write_parts_list(&s3, one);
         assert_eq!(text, format!("s3://acme/{key}\n"));
-        let local = write_parts_list(&Location::Local("/x".into()), std::slice::from_ref(&key));
+        let local = write_parts_list(&Location::Local("/x".into()), one);
         assert_eq!(local, format!("file:///{key}\n"));
-        assert_eq!(read_parts_list(&text, &folder), [key.clone()]);
+        assert_eq!(read_parts_list(&text, &folder), one);
         assert!(is_part(&key, "q"));
         for other in [
             "q.parquet",
