@@ -130,6 +130,8 @@ pub struct Query {
     pub sql_origin: String,
     /// The columns whose values are folders of the answer, each with a file of its own.
     pub partition_by: Vec<Name>,
+    /// The bytes at which a file of the answer ends and the next begins; one file whatever its size where unset.
+    pub file_size: Option<u64>,
     /// The pictures of the answer.
     pub charts: Vec<Chart>,
 }

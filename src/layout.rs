@@ -5,6 +5,8 @@
 //! <staging>/<job>/<window>/<group>/attempt=<id>/manifest.json
 //! <staging>/<job>/<window>/<group>/attempt=<id>/events-<from>-<id>/piece.json    (without an export task)
 //! <location>/<job>/<query>/dt=2026-11-21/<query>.parquet        (hour windows: dt=…/hh=05)
+//! <location>/<job>/<query>/dt=2026-11-21/<query>.txt            where the answer is in parts: lists them
+//! <location>/<job>/parts/<query>/dt=2026-11-21/<query>-<generation>-00000.parquet
 //! <location>/<job>/charts/<query>/<chart>-2026-11-21.png        and <chart>-latest.png
 //! <location>/<job>/runs/2026-11-21.json                         the receipt
 //! <location>/<job>/runs/_state/2026-11-21.json                  the state
@@ -285,7 +287,7 @@ pub fn answer_folder(location: &Path, job: &str, query: &str, window: &Window) -
 }
 
 /// What Hive's readers take for NULL.
-const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+pub const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// The part of a query's answer for a window that has these values in these columns.
 pub fn partitioned_answer<'a>(
@@ -303,7 +305,7 @@ pub fn partitioned_answer<'a>(
         })
         .collect();
     let window = answer_folder(location, job, query, window);
-    join(&window, &format!("{folders}{query}.parquet"))
+    join(&window, &format!("{folders}{}", answer_file(query)))
 }
 
 /// A value as a folder's name in Hive's way, where each byte that is encoded is a character of its own: so what is not
@@ -321,14 +323,14 @@ fn partition_value(value: &str) -> String {
     name
 }
 
-/// The columns that the folders between a window's folder and an answer's file have; `None` where it is no answer.
-pub fn partition_columns<'a>(folder: &Path, key: &'a Path) -> Option<Vec<&'a str>> {
+/// The columns of the folders between `folder` and a file of this name; `None` where the key is of another file, or in
+/// a folder that is no partition.
+pub fn partition_columns<'a>(folder: &Path, key: &'a Path, file: &str) -> Option<Vec<&'a str>> {
     let below = key.as_ref().strip_prefix(folder.as_ref())?;
-    let (folders, file) = below.rsplit_once('/')?;
+    let (folders, name) = below.rsplit_once('/')?;
     let folders = folders.split('/').filter(|folder| !folder.is_empty());
     let columns = folders.map(|folder| folder.split_once('=').map(|(column, _)| column));
-    file.ends_with(".parquet")
-        .then(|| columns.collect::<Option<Vec<_>>>())?
+    (name == file).then(|| columns.collect::<Option<Vec<_>>>())?
 }
 
 /// The folder of a query's answers, of all windows.
@@ -336,12 +338,92 @@ pub fn answers(location: &Location, job: &str, query: &str) -> Location {
     location.below(job).below(query)
 }
 
+/// The same as a key.
+pub fn answers_folder(location: &Path, job: &str, query: &str) -> Path {
+    join(location, &format!("{job}/{query}"))
+}
+
+/// The file name of a query's answer.
+pub fn answer_file(query: &str) -> String {
+    format!("{query}.parquet")
+}
+
+/// The folder of all parts of a job's answers. It is beside those of the answers: readers of a table take every object
+/// below its location.
+pub const PARTS: &str = "parts";
+
+/// The file name of the list of an answer's parts.
+pub fn parts_list_file(query: &str) -> String {
+    format!("{query}.txt")
+}
+
+/// The list of the parts of a query's answer for a window.
+pub fn parts_list(location: &Path, job: &str, query: &str, window: &Window) -> Path {
+    let folder = answer_folder(location, job, query, window);
+    join(&folder, &parts_list_file(query))
+}
+
+/// The folder of the parts of a query's answers, of all windows.
+pub fn parts(location: &Location, job: &str, query: &str) -> Location {
+    location.below(job).below(PARTS).below(query)
+}
+
+/// The folder of the parts of a query's answer for a window.
+pub fn parts_folder(location: &Path, job: &str, query: &str, window: &Window) -> Path {
+    let folder = partition(window);
+    join(location, &format!("{job}/{PARTS}/{query}/{folder}"))
+}
+
+/// A part of an answer; `generation` is the same for the same answer only.
+pub fn part(folder: &Path, query: &str, generation: &str, number: usize) -> Path {
+    join(folder, &format!("{query}-{generation}-{number:05}.parquet"))
+}
+
+/// The hexadecimal digits of a generation.
+pub const GENERATION_DIGITS: usize = 16;
+
+/// Whether the key is one that [`part`] makes for this query.
+pub fn is_part(key: &Path, query: &str) -> bool {
+    let parse = || {
+        let rest = key.filename()?.strip_prefix(query)?.strip_prefix('-')?;
+        rest.strip_suffix(".parquet")?.split_once('-')
+    };
+    parse().is_some_and(|(generation, number)| {
+        let is_hex = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+        generation.len() == GENERATION_DIGITS
+            && generation.bytes().all(is_hex)
+            && number.len() >= 5
+            && number.bytes().all(|digit| digit.is_ascii_digit())
+    })
+}
+
+/// The list of an answer's parts as Hive's `SymlinkTextInputFormat` reads it: the full URL of each, a line each.
+pub fn write_parts_list(location: &Location, parts: &[Path]) -> String {
+    let url = |part: &Path| match location {
+        Location::S3 { .. } => location.display_key(part),
+        Location::Local(_) => format!("file:///{part}"),
+    };
+    parts.iter().map(|part| url(part) + "\n").collect()
+}
+
+/// The parts in such a list, which are in the folder `parts` wherever that was when the list was written.
+pub fn read_parts_list(list: &str, parts: &Path) -> Vec<Path> {
+    let names = list.lines().filter_map(|line| line.rsplit('/').next());
+    let names = names.filter(|name| !name.is_empty());
+    names.map(|name| join(parts, name)).collect()
+}
+
+/// The folder of the parts whose list has this key; `folder` is the one of the query's answers.
+pub fn parts_of_list(location: &Path, job: &str, query: &str, list: &Path) -> Path {
+    let answers = answers_folder(location, job, query);
+    let partition = relative(&answers, &parent(list));
+    join(location, &format!("{job}/{PARTS}/{query}/{partition}"))
+}
+
 /// A query's answer for a window.
 pub fn answer(location: &Path, job: &str, query: &str, window: &Window) -> Path {
-    join(
-        location,
-        &format!("{job}/{query}/{}/{query}.parquet", partition(window)),
-    )
+    let folder = answer_folder(location, job, query, window);
+    join(&folder, &answer_file(query))
 }
 
 /// A chart for a window; `extension` without its dot.
@@ -526,13 +608,53 @@ mod tests {
         );
         let folder = answer_folder(&root, "j", "q", &window);
         assert_eq!(
-            partition_columns(&folder, &key),
+            partition_columns(&folder, &key, "q.parquet"),
             Some(vec!["log_group", "word", "none"])
         );
         let plain = answer(&root, "j", "q", &window);
-        assert_eq!(partition_columns(&folder, &plain), Some(vec![]));
-        let other = join(&folder, "a/q.parquet");
-        assert_eq!(partition_columns(&folder, &other), None);
+        assert_eq!(
+            partition_columns(&folder, &plain, "q.parquet"),
+            Some(vec![])
+        );
+        for other in ["a/q.parquet", "other.parquet"] {
+            let key = join(&folder, other);
+            assert_eq!(partition_columns(&folder, &key, "q.parquet"), None);
+        }
+    }
+
+    #[test]
+    fn parts_are_listed_and_found_again() {
+        let root = Path::parse("x").unwrap();
+        let window = Window::parse(Size::Hour, chrono_tz::Tz::UTC, "2026-11-21T05").unwrap();
+        let folder = parts_folder(&root, "j", "q", &window);
+        let key = part(&folder, "q", "00112233445566ff", 7);
+        assert_eq!(
+            key.as_ref(),
+            "x/j/parts/q/dt=2026-11-21/hh=05/q-00112233445566ff-00007.parquet"
+        );
+        let list = parts_list(&root, "j", "q", &window);
+        assert_eq!(list.as_ref(), "x/j/q/dt=2026-11-21/hh=05/q.txt");
+        assert_eq!(parts_of_list(&root, "j", "q", &list), folder);
+        let s3 = Location::S3 {
+            bucket: "acme".into(),
+            prefix: root,
+        };
+        let one = std::slice::from_ref(&key);
+        let text = write_parts_list(&s3, one);
+        assert_eq!(text, format!("s3://acme/{key}\n"));
+        let local = write_parts_list(&Location::Local("/x".into()), one);
+        assert_eq!(local, format!("file:///{key}\n"));
+        assert_eq!(read_parts_list(&text, &folder), one);
+        assert!(is_part(&key, "q"));
+        for other in [
+            "q.parquet",
+            "qq-00112233445566ff-00007.parquet",
+            "q-00112233445566FF-00007.parquet",
+            "q-00112233445566ff-7.parquet",
+            "q-00112233445566ff-00007.txt",
+        ] {
+            assert!(!is_part(&join(&folder, other), "q"), "{other}");
+        }
     }
 
     #[test]

@@ -179,8 +179,10 @@ pub struct OutputReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputKind {
-    /// An answer, as Parquet.
+    /// An answer, or a part of one, as Parquet.
     Parquet,
+    /// The list of an answer's parts.
+    Parts,
     /// A chart.
     Chart,
 }

@@ -17,8 +17,8 @@ use object_store::client::SpawnedReqwestConnector;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
-    UpdateVersion,
+    GetOptions, GetRange, ListResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, UpdateVersion,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
@@ -315,6 +315,41 @@ impl Store {
         }
     }
 
+    /// The last object below `prefix` that is `wanted`, by the names of its folders. It looks into few of them, however many
+    /// there are.
+    pub async fn last(
+        &self,
+        prefix: &Path,
+        wanted: impl Fn(&Path) -> bool,
+    ) -> Result<Option<Path>> {
+        let mut folders = vec![prefix.clone()];
+        while let Some(folder) = folders.pop() {
+            let mut listed = self.list_folder(&folder).await?;
+            let keys = listed.objects.into_iter().map(|object| object.location);
+            if let Some(last) = keys.filter(|key| wanted(key)).max() {
+                return Ok(Some(last));
+            }
+            listed.common_prefixes.sort();
+            folders.append(&mut listed.common_prefixes);
+        }
+        Ok(None)
+    }
+
+    async fn list_folder(&self, folder: &Path) -> Result<ListResult> {
+        let mut waits = AGAIN_AFTER.iter();
+        loop {
+            match self.objects.list_with_delimiter(Some(folder)).await {
+                Ok(listed) => return Ok(listed),
+                Err(error) => match (&error, waits.next()) {
+                    (object_store::Error::Generic { .. }, Some(wait)) => {
+                        tokio::time::sleep(*wait).await;
+                    }
+                    _ => return Err(self.failed("list", folder, error)),
+                },
+            }
+        }
+    }
+
     /// Every exported object below `prefix`, by key. Neighbours that hold no events are left alone.
     pub async fn list_logs(
         &self,
@@ -581,12 +616,19 @@ impl Store {
         })
     }
 
-    /// Removes what killed processes left of puts to these keys, which nobody else may be putting now: unfinished files
-    /// on disk, on S3 the parts of unfinished uploads. Those are no objects and nobody sees them, so that a missing
-    /// permission is but a warning.
-    pub async fn sweep(&self, keys: &[Path]) -> Result<()> {
+    /// Removes what killed processes left of puts to these keys and to any below these folders, to which nobody else may
+    /// be putting now: unfinished files on disk, on S3 the parts of unfinished uploads. Those are no objects and nobody
+    /// sees them, so that a missing permission is but a warning.
+    pub async fn sweep(&self, keys: &[Path], folders: &[Path]) -> Result<()> {
         if let Puts::InBucket(bucket) = &self.puts {
-            let ours = |key: &str| keys.iter().any(|ours| ours.as_ref() == key);
+            let is_below = |folder: &Path, key: &str| {
+                key.strip_prefix(folder.as_ref())
+                    .is_some_and(|below| below.starts_with('/'))
+            };
+            let ours = |key: &str| {
+                keys.iter().any(|ours| ours.as_ref() == key)
+                    || folders.iter().any(|folder| is_below(folder, key))
+            };
             match bucket.abort_uploads(self.root.as_ref(), ours).await {
                 Ok(0) => {}
                 Ok(uploads) => tracing::info!(uploads, "aborted uploads of a run that was killed"),
@@ -596,12 +638,16 @@ impl Store {
             }
             return Ok(());
         }
-        let folders: BTreeSet<Path> = keys.iter().map(layout::parent).collect();
-        for folder in folders {
-            sweep_folder(&on_disk(&folder)).map_err(|error| {
+        let mut on_disk: BTreeSet<PathBuf> = keys
+            .iter()
+            .map(|key| on_disk(&layout::parent(key)))
+            .collect();
+        on_disk.extend(folders.iter().flat_map(folders_in));
+        for folder in on_disk {
+            sweep_folder(&folder).map_err(|error| {
                 Error::new(
                     self.class,
-                    format!("could not tidy up {}", self.display(&folder)),
+                    format!("could not tidy up {}", folder.display()),
                 )
                 .caused_by(error)
             })?;
@@ -630,13 +676,8 @@ impl Store {
         }
         if self.location.is_local() {
             let folder = on_disk(prefix);
-            for entry in walkdir::WalkDir::new(&folder) {
-                match entry {
-                    Ok(entry) if entry.file_type().is_dir() => {
-                        sweep_folder(entry.path()).map_err(failed)?;
-                    }
-                    _ => {}
-                }
+            for folder in folders_in(prefix) {
+                sweep_folder(&folder).map_err(failed)?;
             }
             remove_empty_folders(&folder, &on_disk(&self.root)).map_err(failed)?;
         }
@@ -700,6 +741,13 @@ async fn list_on_s3(
 /// A key of a local location as a path.
 fn on_disk(key: &Path) -> PathBuf {
     PathBuf::from(format!("/{key}"))
+}
+
+/// A folder and every one in it, however deep; none where it is not there.
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = walkdir::WalkDir::new(on_disk(folder)).into_iter().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_dir());
+    folders.map(walkdir::DirEntry::into_path).collect()
 }
 
 fn is_temporary(name: &std::ffi::OsStr) -> bool {

@@ -11,6 +11,12 @@ pub struct CatalogueTable {
     pub comment: Option<String>,
     /// Where the files are.
     pub location: String,
+    /// Hive's class that reads the files.
+    pub input_format: String,
+    /// Hive's class that would write them.
+    pub output_format: String,
+    /// Hive's class that makes rows of what is in them.
+    pub serde: String,
     /// The columns of the files.
     pub columns: Vec<CatalogueColumn>,
     /// The columns of the folders.
@@ -47,10 +53,6 @@ mod client {
     use super::{CatalogueColumn, CatalogueTable};
     use crate::aws::{Account, Aws, root_cause};
     use crate::error::{Class, Error, Result};
-
-    const INPUT_FORMAT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat";
-    const OUTPUT_FORMAT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat";
-    const SERDE: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
 
     /// One database of the catalogue of the account that holds the answers.
     #[derive(Debug)]
@@ -143,13 +145,17 @@ mod client {
     fn found(whole: Table) -> Found {
         let storage = whole.storage_descriptor.as_ref();
         let columns = |columns: &[Column]| columns.iter().map(catalogue_column).collect();
+        let text = |of: fn(&StorageDescriptor) -> Option<&str>| {
+            storage.and_then(of).unwrap_or_default().to_owned()
+        };
         Found {
             table: CatalogueTable {
                 name: whole.name.clone(),
                 comment: whole.description.clone(),
-                location: storage
-                    .and_then(|storage| storage.location.clone())
-                    .unwrap_or_default(),
+                location: text(StorageDescriptor::location),
+                input_format: text(StorageDescriptor::input_format),
+                output_format: text(StorageDescriptor::output_format),
+                serde: text(|storage| storage.serde_info()?.serialization_library()),
                 columns: columns(storage.map_or(&[], |storage| storage.columns())),
                 partition_keys: columns(whole.partition_keys()),
                 properties: BTreeMap::from_iter(whole.parameters.clone().unwrap_or_default()),
@@ -179,22 +185,26 @@ mod client {
             });
             columns.collect()
         };
-        let serde = SerDeInfo::builder()
-            .serialization_library(SERDE)
-            .parameters("serialization.format", "1");
-        let storage = StorageDescriptor::builder()
-            .set_columns(Some(columns(&table.columns)?))
-            .location(&table.location)
-            .input_format(INPUT_FORMAT)
-            .output_format(OUTPUT_FORMAT)
-            .serde_info(serde.build());
+        let before_storage = before.and_then(|before| before.storage_descriptor.clone());
+        let mut storage = before_storage.unwrap_or_else(|| {
+            let serde = SerDeInfo::builder()
+                .serialization_library(&table.serde)
+                .parameters("serialization.format", "1");
+            StorageDescriptor::builder()
+                .input_format(&table.input_format)
+                .output_format(&table.output_format)
+                .serde_info(serde.build())
+                .build()
+        });
+        storage.columns = Some(columns(&table.columns)?);
+        storage.location = Some(table.location.clone());
         TableInput::builder()
             .name(&table.name)
             .set_description(table.comment.clone())
             .set_owner(before.and_then(|before| before.owner.clone()))
             .retention(before.map_or(0, |before| before.retention))
             .table_type("EXTERNAL_TABLE")
-            .storage_descriptor(storage.build())
+            .storage_descriptor(storage)
             .set_partition_keys(Some(columns(&table.partition_keys)?))
             .set_parameters(Some(table.properties.clone().into_iter().collect()))
             .build()

@@ -23,9 +23,10 @@ pub(super) struct DdlArgs {
     #[arg(long, value_name = "NAME", default_value = "logtally", value_parser = Name::new)]
     database: Name,
 
-    /// The day of the first window that Athena and Trino look for; earlier answers are not seen by their tables
-    #[arg(long, value_name = "DAY", default_value = "2020-01-01")]
-    since: NaiveDate,
+    /// The day of the first window that Athena and Trino look for; earlier answers are not seen by their tables. Default:
+    /// 2020-01-01, or with --apply what the table has
+    #[arg(long, value_name = "DAY")]
+    since: Option<NaiveDate>,
 
     /// Create or update the tables in the Glue catalogue instead of printing (needs a build with the feature glue)
     #[arg(long, conflicts_with = "format")]
@@ -96,5 +97,9 @@ fn tell(table: &Table, applied: &Applied) -> String {
             format!("updated: new {}", added.join(", "))
         }
     };
-    format!("{}.{}  {what}\n", table.database, table.name)
+    let mut told = format!("{}.{}  {what}\n", table.database, table.name);
+    if let Some(statement) = athena::list_of_partitions(table, Dialect::Athena) {
+        told += &format!("  run in Athena after each new window: {statement}\n");
+    }
+    told
 }

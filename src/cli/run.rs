@@ -208,6 +208,7 @@ fn places(receipt: &Receipt, window: &WindowPlan) -> String {
                 )
             }
             (OutputKind::Parquet, None) => writeln!(out, "answer   {}", output.location),
+            (OutputKind::Parts, _) => writeln!(out, "parts    {}", output.location),
             (OutputKind::Chart, _) => writeln!(out, "chart    {}", output.location),
         };
     }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::window::{Size, Window, is_last_ended};
 
 /// Keys below the job's own prefix that are not answers.
-const RESERVED_NAMES: [&str; 3] = ["charts", "runs", "report"];
+const RESERVED_NAMES: [&str; 4] = ["charts", "parts", "runs", "report"];
 
 /// Tables that are there before any answer.
 const RESERVED_TABLES: [&str; 2] = ["logs", "hours"];
@@ -353,13 +353,46 @@ impl<'a> Resolver<'a> {
                 twice.as_str()
             ));
         }
+        let file_size = spec.file_size.map(|size| size.0);
+        if let Some(size) = file_size {
+            check_file_size(&name, size, &spec.partition_by, &charts)?;
+        }
         Ok(Query {
             name,
             sql,
             sql_origin,
             partition_by: spec.partition_by,
+            file_size,
             charts,
         })
+    }
+}
+
+/// Smaller files are a mistake: readers open each.
+const SMALLEST_FILE: u64 = 1 << 20;
+
+fn check_file_size(
+    name: &Name,
+    size: u64,
+    partition_by: &[Name],
+    charts: &[Chart],
+) -> Result<(), String> {
+    if size < SMALLEST_FILE {
+        return Err(format!(
+            "[[query]] {name}: file_size is {size} bytes: expected 1MiB or more, such as \"256MiB\""
+        ));
+    }
+    if !partition_by.is_empty() {
+        return Err(format!(
+            "[[query]] {name} has both partition_by and file_size: an answer is divided by the values of columns or by size, expected one of them"
+        ));
+    }
+    match charts.iter().find(|chart| chart.compare.is_some()) {
+        None => Ok(()),
+        Some(chart) => Err(format!(
+            "[[query]] {name} has file_size, and its chart {} has compare, which reads earlier answers of one file: expected one of them",
+            chart.name
+        )),
     }
 }
 
@@ -553,6 +586,18 @@ use = "hourly_count"
                 "two [[query]]",
             ),
             (format!("{GOOD}name = \"logs\"\n"), "taken"),
+            (format!("{GOOD}name = \"parts\"\n"), "taken"),
+            (format!("{GOOD}file_size = \"1MB\"\n"), "1MiB or more"),
+            (
+                format!("{GOOD}file_size = \"256MiB\"\npartition_by = [\"x\"]\n"),
+                "both partition_by and file_size",
+            ),
+            (
+                format!(
+                    "{GOOD}file_size = \"256MiB\"\n[[query.chart]]\nkind = \"bar\"\nx = \"hour_local\"\ny = \"events\"\ncompare = \"7 days\"\n"
+                ),
+                "compare, which reads",
+            ),
             (
                 format!("{GOOD}[window]\ndefault = \"2026-W47\"\n"),
                 "2026-11-21",

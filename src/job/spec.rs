@@ -115,6 +115,7 @@ pub struct QuerySpec {
     pub sql: Option<Text>,
     #[serde(default)]
     pub partition_by: Vec<Name>,
+    pub file_size: Option<ByteSize>,
     #[serde(default)]
     pub chart: Vec<ChartSpec>,
 }

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Schema, TimeUnit};
 use chrono::{NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 
-pub use statements::{database, statements};
+pub use statements::{database, list_of_partitions, statements};
 
 use crate::job::Location;
 use crate::layout;
@@ -57,12 +57,32 @@ pub struct Table {
     /// The size of the windows, which are its partitions.
     pub size: Size,
     /// The columns whose values are folders within those of the windows.
-    pub partition_by: Vec<String>,
+    pub partition_by: Vec<Column>,
+    /// The folder of the parts of the answers, where each is in parts and `location` has the lists of them.
+    pub parts: Option<Location>,
     /// The zone of the windows.
     pub timezone: Tz,
-    /// A day in the earliest window that Athena looks for.
-    pub since: NaiveDate,
+    /// A day in the earliest window that Athena looks for, where one is asked for.
+    pub since: Option<NaiveDate>,
 }
+
+/// Hive's class by which rows are read and written.
+pub const SERDE: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
+
+/// Hive's classes by which files are read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Formats {
+    /// `INPUTFORMAT`
+    pub input: &'static str,
+    /// `OUTPUTFORMAT`
+    pub output: &'static str,
+}
+
+/// The first window that Athena looks for where none is asked for.
+const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2020, 1, 1).unwrap();
+
+/// The property that says which windows Athena looks for.
+pub const RANGE: &str = "projection.dt.range";
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,12 +101,60 @@ impl Table {
         format!("{}_latest", self.name)
     }
 
+    /// The names of all that its statements make.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = vec![self.name.clone(), self.view()];
+        if self.parts.is_some() {
+            names.extend([self.parts_table(), self.lists_table()]);
+        }
+        names
+    }
+
+    /// The name of Spark's table of all parts of answers, those that are no longer listed too.
+    fn parts_table(&self) -> String {
+        format!("{}_parts", self.name)
+    }
+
+    /// The name of Spark's table of the lists of parts.
+    fn lists_table(&self) -> String {
+        format!("{}_lists", self.name)
+    }
+
     /// The columns of the folders, outermost first.
     pub fn partition_keys(&self) -> Vec<&str> {
         let of_windows = layout::partition_keys(self.size).iter().copied();
         of_windows
-            .chain(self.partition_by.iter().map(String::as_str))
+            .chain(self.partition_by.iter().map(|column| column.name.as_str()))
             .collect()
+    }
+
+    /// The same with what is said of them.
+    pub fn partition_columns(&self) -> Vec<Column> {
+        let of_windows = layout::partition_keys(self.size).iter().map(|key| Column {
+            name: (*key).to_owned(),
+            data_type: DataType::Utf8,
+            comment: None,
+        });
+        of_windows
+            .chain(self.partition_by.iter().cloned())
+            .collect()
+    }
+
+    /// Hive's classes for reading and writing the files.
+    ///
+    /// A list of files in the place of the files is what S3's own inventory is, and this is how AWS has Athena read that,
+    /// with partition projection: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-athena-query.html>.
+    pub fn formats(&self) -> Formats {
+        match self.parts {
+            None => Formats {
+                input: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+                output: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+            },
+            Some(_) => Formats {
+                input: "org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat",
+                output: "org.apache.hadoop.hive.ql.io.IgnoreKeyTextOutputFormat",
+            },
+        }
     }
 
     /// Whether the partitions are known without a list of them. Of windows they are; the values of a column nobody knows
@@ -102,12 +170,14 @@ impl Table {
         if !self.is_projected() {
             return Vec::new();
         }
-        let unit = match self.size {
-            Size::Hour | Size::Day => "DAYS",
-            Size::Week => "WEEKS",
-            Size::Month => "MONTHS",
+        // Not every engine that reads these properties knows weeks.
+        let (interval, unit) = match self.size {
+            Size::Hour | Size::Day => ("1", "DAYS"),
+            Size::Week => ("7", "DAYS"),
+            Size::Month => ("1", "MONTHS"),
         };
-        let first = Unit::holding(self.size, self.since.and_time(NaiveTime::MIN)).local_date();
+        let since = self.since.unwrap_or(FIRST_DAY).and_time(NaiveTime::MIN);
+        let first = Unit::holding(self.size, since).local_date();
         let keys = layout::partition_keys(self.size);
         let mut properties = vec![("projection.enabled".to_owned(), "true".to_owned())];
         let mut add =
@@ -128,7 +198,7 @@ impl Table {
                         ("type", "date"),
                         ("format", "yyyy-MM-dd"),
                         ("range", &format!("{first},NOW+1DAYS")),
-                        ("interval", "1"),
+                        ("interval", interval),
                         ("interval.unit", unit),
                     ],
                 ),
@@ -144,10 +214,15 @@ impl Table {
 
     /// Where the answers are, with a slash at the end.
     pub fn url(&self) -> String {
-        match &self.location {
-            Location::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}/"),
-            Location::Local(folder) => format!("{}/", folder.display()),
-        }
+        url(&self.location)
+    }
+}
+
+/// A folder, with a slash at the end.
+fn url(folder: &Location) -> String {
+    match folder {
+        Location::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}/"),
+        Location::Local(folder) => format!("{}/", folder.display()),
     }
 }
 
@@ -298,8 +373,9 @@ mod tests {
             },
             size,
             partition_by: Vec::new(),
+            parts: None,
             timezone: Tz::Asia__Seoul,
-            since: since.parse().unwrap(),
+            since: Some(since.parse().unwrap()),
         }
     }
 
@@ -316,19 +392,25 @@ mod tests {
         assert_eq!(range(Size::Week, "2026-11-23"), "2026-11-23,NOW+1DAYS");
         assert_eq!(range(Size::Month, "2026-11-21"), "2026-11-01,NOW+1DAYS");
         assert_eq!(range(Size::Month, "2026-11-01"), "2026-11-01,NOW+1DAYS");
-        for (size, unit, template) in [
+        for (size, interval, template) in [
             (
                 Size::Hour,
-                "DAYS",
+                "1 DAYS",
                 "s3://acme/x/night/counts/dt=${dt}/hh=${hh}/",
             ),
-            (Size::Day, "DAYS", "s3://acme/x/night/counts/dt=${dt}/"),
-            (Size::Week, "WEEKS", "s3://acme/x/night/counts/dt=${dt}/"),
-            (Size::Month, "MONTHS", "s3://acme/x/night/counts/dt=${dt}/"),
+            (Size::Day, "1 DAYS", "s3://acme/x/night/counts/dt=${dt}/"),
+            (Size::Week, "7 DAYS", "s3://acme/x/night/counts/dt=${dt}/"),
+            (
+                Size::Month,
+                "1 MONTHS",
+                "s3://acme/x/night/counts/dt=${dt}/",
+            ),
         ] {
             let table = table(size, "2026-11-01");
             let of = |key| property(&table, key);
-            assert_eq!(of("projection.dt.interval.unit").as_deref(), Some(unit));
+            let found = of("projection.dt.interval").zip(of("projection.dt.interval.unit"));
+            let found = found.map(|(count, unit)| format!("{count} {unit}"));
+            assert_eq!(found.as_deref(), Some(interval));
             assert_eq!(of("storage.location.template").as_deref(), Some(template));
             assert_eq!(of("projection.hh.digits").is_some(), size == Size::Hour);
         }

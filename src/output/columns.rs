@@ -25,7 +25,7 @@ pub fn athena_schema(schema: &Schema) -> Result<SchemaRef> {
     if schema.fields().is_empty() {
         return Err(Error::new(Class::Sql, "the answer has no columns"));
     }
-    let fields = lower_case(schema.fields(), "two columns").map_err(sql_error)?;
+    let fields = lower_case(schema.fields(), None).map_err(sql_error)?;
     let fields = schema.fields().iter().zip(fields).map(|(field, name)| {
         let data_type = athena_type(field.data_type(), field.name()).map_err(sql_error)?;
         Ok(Field::new(name, data_type, true))
@@ -37,20 +37,28 @@ fn sql_error(message: String) -> Error {
     Error::new(Class::Sql, message)
 }
 
-/// The names as Hive has them. An error where two become one, or one is empty.
-fn lower_case(fields: &Fields, what: &str) -> Result<Vec<String>, String> {
+/// The names of columns, or of the fields of a column, as Hive has them. An error where two become one, or one is empty.
+fn lower_case(fields: &Fields, column: Option<&str>) -> Result<Vec<String>, String> {
+    let (one, two) = match column {
+        None => (
+            "a column of the answer".to_owned(),
+            "two columns".to_owned(),
+        ),
+        Some(column) => (
+            format!("a field of the column {column:?}"),
+            format!("two fields of the column {column:?}"),
+        ),
+    };
     let mut first_names: BTreeMap<String, &str> = BTreeMap::new();
     let mut names = Vec::with_capacity(fields.len());
     for field in fields {
         let name = field.name().to_lowercase();
         if name.is_empty() {
-            return Err(format!(
-                "{what} of the answer: one has no name. Give it one with AS"
-            ));
+            return Err(format!("{one} has no name: give it one with AS"));
         }
         if let Some(other) = first_names.insert(name.clone(), field.name()) {
             return Err(format!(
-                "{what} would be named {name:?} in Athena, which ignores case: {other:?} and {:?}. Give one another name with AS",
+                "{two} would be named {name:?} in Athena, which ignores case: {other:?} and {:?}. Give one another name with AS",
                 field.name()
             ));
         }
@@ -117,7 +125,7 @@ fn athena_type(data_type: &DataType, column: &str) -> Result<DataType, String> {
             return unreadable("give the struct a field");
         }
         DataType::Struct(fields) => {
-            let names = lower_case(fields, &format!("two fields of the column {column:?}"))?;
+            let names = lower_case(fields, Some(column))?;
             let fields = fields.iter().zip(names).map(|(field, name)| {
                 let inner = athena_type(field.data_type(), &format!("{column}.{name}"))?;
                 Ok(Field::new(name, inner, true))
@@ -214,6 +222,7 @@ fn convert(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
         (DataType::Map(_, _), DataType::Map(entries, sorted)) => {
             convert_map(array.as_map(), entries, *sorted)
         }
+        (DataType::Dictionary(_, values), to) => convert(&strict_cast(array, values)?, to),
         (DataType::RunEndEncoded(_, values), to) => {
             convert(&strict_cast(array, values.data_type())?, to)
         }
@@ -268,8 +277,8 @@ fn to_milliseconds<T: ArrowTimestampType>(array: &ArrayRef, per_millisecond: i64
 mod tests {
     use super::*;
     use arrow::array::{
-        Decimal256Array, Int8Array, Int64Array, RunArray, StringArray, TimestampSecondArray,
-        UInt32Array, UInt64Array, new_null_array,
+        Decimal256Array, DictionaryArray, Int8Array, Int64Array, RunArray, StringArray,
+        TimestampSecondArray, UInt32Array, UInt64Array, new_null_array,
     };
     use arrow::datatypes::{Int32Type, IntervalUnit, i256};
     use arrow::util::display::array_value_to_string;
@@ -434,7 +443,11 @@ mod tests {
             "{error}"
         );
         let unnamed = Schema::new(vec![Field::new("", DataType::Int64, false)]);
-        assert!(athena_schema(&unnamed).is_err());
+        let error = athena_schema(&unnamed).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "a column of the answer has no name: give it one with AS"
+        );
     }
 
     fn written(column: ArrayRef) -> Result<ArrayRef> {
@@ -520,10 +533,15 @@ mod tests {
         fn times_are_cut_towards_the_past(nanoseconds: i64) {
             let array = PrimitiveArray::<TimestampNanosecondType>::from(vec![nanoseconds])
                 .with_timezone("Asia/Seoul");
-            let converted = written(Arc::new(array)).unwrap();
-            let milliseconds = converted.as_primitive::<TimestampMillisecondType>().value(0);
-            let cut = i128::from(nanoseconds) - i128::from(milliseconds) * 1_000_000;
-            prop_assert!((0..1_000_000).contains(&cut));
+            let array: ArrayRef = Arc::new(array);
+            let keys = PrimitiveArray::<Int32Type>::from(vec![0]);
+            let dictionary = DictionaryArray::new(keys, Arc::clone(&array));
+            for array in [array, Arc::new(dictionary)] {
+                let converted = written(array).unwrap();
+                let milliseconds = converted.as_primitive::<TimestampMillisecondType>().value(0);
+                let cut = i128::from(nanoseconds) - i128::from(milliseconds) * 1_000_000;
+                prop_assert!((0..1_000_000).contains(&cut));
+            }
         }
     }
 }

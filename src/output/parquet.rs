@@ -1,9 +1,9 @@
-//! Answers as Parquet that Athena reads: one file, the same bytes for the same rows.
+//! Answers as Parquet that Athena reads: one file, or several of a size, the same bytes for the same rows.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, GenericByteViewArray, RecordBatch};
@@ -33,6 +33,9 @@ const MOST_ENCODERS: usize = 4;
 
 /// The key under which a file says what SQL it answers.
 pub const SQL_SHA256: &str = "logtally.sql_sha256";
+
+/// The key under which a file says the id of its window.
+pub const WINDOW: &str = "logtally.window";
 
 /// Higher levels shrink log messages by a few percent and take twice the time.
 const ZSTD_LEVEL: i32 = 1;
@@ -77,7 +80,7 @@ impl Metadata {
             ("logtally.job", self.job.as_str()),
             (SQL_SHA256, &self.sql_sha256),
             ("logtally.version", env!("CARGO_PKG_VERSION")),
-            ("logtally.window", &self.window),
+            (WINDOW, &self.window),
         ]
         .into_iter()
         .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()))
@@ -85,7 +88,7 @@ impl Metadata {
     }
 }
 
-/// An answer on its way into a local file, from where it is put whole.
+/// An answer on its way into a local file, or several, from where each is put whole.
 ///
 /// Row groups are encoded on threads of their own, and appended in the order of their rows, so that the bytes do not
 /// depend on which was ready first.
@@ -93,13 +96,20 @@ pub struct Spool {
     writer: SerializedFileWriter<File>,
     encoders: Arc<ArrowRowGroupWriterFactory>,
     schema: SchemaRef,
+    properties: WriterProperties,
+    /// The file that is being written.
     path: PathBuf,
+    /// Its rows so far.
+    rows: u64,
+    /// The bytes at which a file ends and the next begins.
+    file_size: u64,
+    /// The files before it.
+    full: Vec<Spooled>,
     /// The rows of the next row group.
     next: RowGroup,
     /// How many row groups were given to encode.
     begun: usize,
     encoding: VecDeque<SpawnedTask<parquet::errors::Result<Vec<ArrowColumnChunk>>>>,
-    rows: u64,
 }
 
 #[derive(Default)]
@@ -109,7 +119,7 @@ struct RowGroup {
     bytes: usize,
 }
 
-/// An answer in a local file.
+/// An answer, or a part of one, in a local file.
 #[derive(Debug, Clone)]
 pub struct Spooled {
     /// The file.
@@ -133,30 +143,31 @@ impl Spool {
             .set_created_by(concat!("logtally version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_key_value_metadata(Some(metadata.key_values()))
             .build();
-        let file = File::create(&path).map_err(|error| unwritable(&path, error))?;
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties)
-            .with_skip_arrow_metadata(true);
-        let (writer, encoders) =
-            ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options)
-                .and_then(ArrowWriter::into_serialized_writer)
-                .map_err(failed)?;
+        let (writer, encoders) = open(&path, &schema, &properties)?;
         Ok(Self {
             writer,
             encoders: Arc::new(encoders),
             schema,
+            properties,
             path,
+            rows: 0,
+            file_size: u64::MAX,
+            full: Vec::new(),
             next: RowGroup::default(),
             begun: 0,
             encoding: VecDeque::new(),
-            rows: 0,
         })
+    }
+
+    /// A file ends with the row group that brings it to this many bytes, and the next one begins beside it.
+    pub fn with_file_size(mut self, bytes: u64) -> Self {
+        self.file_size = bytes;
+        self
     }
 
     /// Adds rows as the engine gave them, and gives them back as they are written.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let batch = compact(to_athena(batch, &self.schema)?)?;
-        self.rows += batch.num_rows() as u64;
         self.next.rows += batch.num_rows();
         self.next.bytes += batch.get_array_memory_size();
         self.next.batches.push(batch.clone());
@@ -164,19 +175,6 @@ impl Spool {
             self.encode_next().await?;
         }
         Ok(batch)
-    }
-
-    /// The bytes of rows that wait for their row group to be full.
-    pub(super) fn waiting(&self) -> usize {
-        self.next.bytes
-    }
-
-    /// Ends the row group that is being filled.
-    pub(super) async fn end_row_group(&mut self) -> Result<()> {
-        match self.next.rows {
-            0 => Ok(()),
-            _ => self.encode_next().await,
-        }
     }
 
     async fn encode_next(&mut self) -> Result<()> {
@@ -204,38 +202,70 @@ impl Spool {
         let Some(encoding) = self.encoding.pop_front() else {
             return Ok(());
         };
-        let failed = |error: ParquetError| unwritable(&self.path, error);
         let columns = encoding
             .join_unwind()
             .await
             .map_err(|error| unwritable(&self.path, error))?
-            .map_err(failed)?;
+            .map_err(|error| unwritable(&self.path, error))?;
+        if self.rows > 0 && self.writer.bytes_written() as u64 >= self.file_size {
+            self.begin_file()?;
+        }
+        let failed = |error: ParquetError| unwritable(&self.path, error);
         let mut group = self.writer.next_row_group().map_err(failed)?;
         for column in columns {
             column.append_to_row_group(&mut group).map_err(failed)?;
         }
-        group.close().map_err(failed)?;
+        let group = group.close().map_err(failed)?;
+        self.rows += group.num_rows().unsigned_abs();
         Ok(())
     }
 
-    /// Completes the file.
-    pub async fn finish(mut self) -> Result<Spooled> {
-        self.end_row_group().await?;
+    /// Completes the file that is being written, and begins another beside it.
+    fn begin_file(&mut self) -> Result<()> {
+        let name = format!("{}.parquet", self.full.len() + 1);
+        let path = self.path.with_extension("").with_extension(name);
+        let (writer, _) = open(&path, &self.schema, &self.properties)?;
+        let writer = std::mem::replace(&mut self.writer, writer);
+        let path = std::mem::replace(&mut self.path, path);
+        self.full
+            .push(close(writer, path, std::mem::take(&mut self.rows))?);
+        Ok(())
+    }
+
+    /// Completes the files: in the order of their rows, and one at least.
+    pub async fn finish(mut self) -> Result<Vec<Spooled>> {
+        if self.next.rows > 0 {
+            self.encode_next().await?;
+        }
         while !self.encoding.is_empty() {
             self.append_oldest().await?;
         }
-        self.writer
-            .close()
-            .map_err(|error| unwritable(&self.path, error))?;
-        let bytes = std::fs::metadata(&self.path)
-            .map_err(|error| unwritable(&self.path, error))?
-            .len();
-        Ok(Spooled {
-            path: self.path,
-            rows: self.rows,
-            bytes,
-        })
+        let mut files = self.full;
+        files.push(close(self.writer, self.path, self.rows)?);
+        Ok(files)
     }
+}
+
+fn open(
+    path: &FilePath,
+    schema: &SchemaRef,
+    properties: &WriterProperties,
+) -> Result<(SerializedFileWriter<File>, ArrowRowGroupWriterFactory)> {
+    let file = File::create(path).map_err(|error| unwritable(path, error))?;
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties.clone())
+        .with_skip_arrow_metadata(true);
+    ArrowWriter::try_new_with_options(file, Arc::clone(schema), options)
+        .and_then(ArrowWriter::into_serialized_writer)
+        .map_err(|error| unwritable(path, error))
+}
+
+fn close(writer: SerializedFileWriter<File>, path: PathBuf, rows: u64) -> Result<Spooled> {
+    writer.close().map_err(|error| unwritable(&path, error))?;
+    let bytes = std::fs::metadata(&path)
+        .map_err(|error| unwritable(&path, error))?
+        .len();
+    Ok(Spooled { path, rows, bytes })
 }
 
 fn encode(
@@ -259,7 +289,7 @@ fn encode(
 }
 
 fn unwritable(
-    path: &std::path::Path,
+    path: &FilePath,
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {
     Error::new(
@@ -297,7 +327,7 @@ mod tests {
             let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(values)]).unwrap();
             spool.write(&batch).await.unwrap();
         }
-        assert_eq!(spool.finish().await.unwrap().rows, rows.unsigned_abs());
+        assert_eq!(spool.finish().await.unwrap()[0].rows, rows.unsigned_abs());
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
         let groups = reader.metadata().row_groups();
         assert_eq!(groups.len(), 2);
@@ -317,6 +347,52 @@ mod tests {
             }
         }
         assert_eq!(expected.next(), None);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_the_size_is_followed_by_another_and_rows_keep_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("c", DataType::Int64, true)]));
+        let rows = 3 * i64::try_from(ROW_GROUP_ROWS).unwrap() + 7;
+        let write = async |name: &str, file_size: u64| {
+            let path = folder.path().join(format!("{name}.parquet"));
+            let spool = Spool::create(path, Arc::clone(&schema), &metadata()).unwrap();
+            let mut spool = spool.with_file_size(file_size);
+            for start in (0..rows).step_by(1 << 16) {
+                let values = Int64Array::from_iter_values(start..rows.min(start + (1 << 16)));
+                let batch =
+                    RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(values)]).unwrap();
+                spool.write(&batch).await.unwrap();
+            }
+            spool.finish().await.unwrap()
+        };
+        let one = write("one", u64::MAX).await;
+        assert_eq!(one.len(), 1);
+        // More than two of its four row groups, and less than three.
+        let files = write("parts", one[0].bytes / 3 * 2).await;
+        let counts: Vec<u64> = files.iter().map(|file| file.rows).collect();
+        let group = ROW_GROUP_ROWS as u64;
+        assert_eq!(counts, [3 * group, 7]);
+        let files = write("each", 1).await;
+        let counts: Vec<u64> = files.iter().map(|file| file.rows).collect();
+        assert_eq!(counts, [group, group, group, 7]);
+        let mut expected = 0..rows;
+        for file in files {
+            let file = File::open(file.path).unwrap();
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+            for batch in reader.build().unwrap() {
+                let batch = batch.unwrap();
+                for value in batch.column(0).as_primitive::<Int64Type>().values() {
+                    assert_eq!(Some(*value), expected.next());
+                }
+            }
+        }
+        assert_eq!(expected.next(), None);
+        let again = write("again", 1).await;
+        assert_eq!(
+            std::fs::read(&again[1].path).unwrap(),
+            std::fs::read(folder.path().join("each.1.parquet")).unwrap()
+        );
     }
 
     #[tokio::test]
@@ -398,7 +474,7 @@ mod tests {
             for batch in batches {
                 spool.write(batch).await.unwrap();
             }
-            let spooled = spool.finish().await.unwrap();
+            let spooled = spool.finish().await.unwrap().remove(0);
             (spooled.rows, std::fs::read(spooled.path).unwrap())
         };
         let (rows, bytes) = write("a", std::slice::from_ref(&batch)).await;

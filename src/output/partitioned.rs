@@ -1,22 +1,24 @@
 //! An answer as several files, one for each value of some of its columns, which are then in the files' folders.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::compute::{partition, take_record_batch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use futures::StreamExt;
+use object_store::path::Path;
 
 use super::parquet::{Metadata, Spool, Spooled};
 use crate::error::{Class, Error, Result};
+use crate::job::Location;
+use crate::layout;
+use crate::query::Session;
 
-/// More files for one window are a mistake in the choice of columns: readers list and open each, and here each is open
-/// while the answer is divided.
+/// More files for one window are a mistake in the choice of columns: readers list and open each.
 const MOST_FILES: usize = 500;
 
 /// The values of an answer's partition columns, in their order.
@@ -31,7 +33,7 @@ pub struct Partitioned {
     pub empty: Spooled,
 }
 
-/// The positions of the partition columns, and the columns that stay in the files. Errors (SQL): a column that the
+/// The positions of the partition columns, and the columns that stay in the files. Errors (usage): a column that the
 /// answer has not, or that is no text; none that stays.
 pub fn columns(schema: &Schema, by: &[impl AsRef<str>]) -> Result<(Vec<usize>, SchemaRef)> {
     let mut positions = Vec::with_capacity(by.len());
@@ -70,101 +72,150 @@ pub fn columns(schema: &Schema, by: &[impl AsRef<str>]) -> Result<(Vec<usize>, S
     Ok((positions, Arc::new(rest)))
 }
 
-/// Divides the file of a whole answer. Rows keep their order within each file.
+/// Where the files of an answer are to go, which bounds what values there can be.
+pub struct Destination<'a> {
+    /// The location that the keys are in.
+    pub location: &'a Location,
+    /// The key of the file of a combination of values.
+    pub key: &'a (dyn Fn(&Values) -> Path + Sync),
+    /// Whether names that differ only in case are of one folder.
+    pub ignores_case: bool,
+}
+
+/// Divides the file of a whole answer. Rows keep their order within each file. Errors (SQL): a value that can't be the
+/// name of a folder, too many of them.
+///
+/// The engine sorts the rows by the columns, so that one file is written at a time, however many there are.
 pub async fn split(
+    session: &Session,
     whole: &Spooled,
     by: &[impl AsRef<str>],
     metadata: &Metadata,
     folder: &FilePath,
+    destination: &Destination<'_>,
 ) -> Result<Partitioned> {
-    let file = File::open(&whole.path).map_err(|error| unreadable(&whole.path, error))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|error| unreadable(&whole.path, error))?;
-    let (positions, schema) = columns(reader.schema(), by)?;
+    let mut rows = session.sorted_file(&whole.path, by).await?;
+    let (positions, schema) = columns(&rows.schema(), by)?;
+    let rest: Vec<usize> = (0..rows.schema().fields().len())
+        .filter(|position| !positions.contains(position))
+        .collect();
     let create = |name: String| Spool::create(folder.join(name), Arc::clone(&schema), metadata);
-    let mut spools: BTreeMap<Values, Spool> = BTreeMap::new();
-    let batches = reader
-        .build()
-        .map_err(|error| unreadable(&whole.path, error))?;
-    for batch in batches {
-        let batch = batch.map_err(|error| unreadable(&whole.path, error))?;
-        for (values, rows) in by_values(&batch, &positions, by)? {
-            if !spools.contains_key(&values) {
-                if spools.len() == MOST_FILES {
-                    return Err(Error::new(
-                        Class::Sql,
-                        format!(
-                            "partition_by gives more than {MOST_FILES} files for one window: expected columns of few values"
-                        ),
-                    ));
+    let mut names = Names {
+        by: by.iter().map(AsRef::as_ref).collect(),
+        destination,
+        folded: HashSet::new(),
+    };
+    let mut files: BTreeMap<Values, Spooled> = BTreeMap::new();
+    let mut current: Option<(Values, Spool)> = None;
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(Error::from_engine)?;
+        let values: Vec<ArrayRef> = positions
+            .iter()
+            .map(|position| Arc::clone(batch.column(*position)))
+            .collect();
+        let batch = batch.project(&rest).map_err(unexpected)?;
+        for range in partition(&values).map_err(unexpected)?.ranges() {
+            let row = range.start;
+            let values = values.iter().map(|column| value(column, row));
+            let values = values.collect::<Result<Values>>()?;
+            if current.as_ref().is_none_or(|(last, _)| *last != values) {
+                if let Some((last, spool)) = current.take() {
+                    files.insert(last, one(spool).await?);
                 }
-                let spool = create(format!("part-{}.parquet", spools.len()))?;
-                spools.insert(values.clone(), spool);
+                if files.len() == MOST_FILES {
+                    return Err(sql_error(format!(
+                        "partition_by gives more than {MOST_FILES} files for one window: expected columns of few values"
+                    )));
+                }
+                names.check(&values)?;
+                let spool = create(format!("part-{}.parquet", files.len()))?;
+                current = Some((values, spool));
             }
-            if let Some(spool) = spools.get_mut(&values) {
-                spool.write(&rows).await?;
+            if let Some((_, spool)) = &mut current {
+                // Copied, as a slice would count with all that it is of.
+                let numbers = range.map(u32::try_from).collect::<Result<Vec<u32>, _>>();
+                let numbers = UInt32Array::from(numbers.map_err(unexpected)?);
+                let taken = take_record_batch(&batch, &numbers).map_err(unexpected)?;
+                spool.write(&taken).await?;
             }
         }
-        bound_memory(&mut spools).await?;
     }
-    let mut files = BTreeMap::new();
-    for (values, spool) in spools {
-        files.insert(values, spool.finish().await?);
+    if let Some((last, spool)) = current {
+        files.insert(last, one(spool).await?);
     }
-    let empty = create("part-empty.parquet".to_owned())?.finish().await?;
+    let empty = one(create("part-empty.parquet".to_owned())?).await?;
+    if files.is_empty() {
+        // A window without a file would be one that was never done, and its columns nobody's.
+        files.insert(vec![None; by.len()], empty.clone());
+    }
     Ok(Partitioned { files, empty })
 }
 
-/// Rows that wait for their row group, over all files.
-const MOST_WAITING: usize = 192 << 20;
-
-/// Ends the largest row group early where all that wait are too much. It depends on the rows alone, and so do the bytes.
-async fn bound_memory(spools: &mut BTreeMap<Values, Spool>) -> Result<()> {
-    while spools.values().map(Spool::waiting).sum::<usize>() > MOST_WAITING {
-        match spools.values_mut().max_by_key(|spool| spool.waiting()) {
-            Some(largest) => largest.end_row_group().await?,
-            None => break,
-        }
-    }
-    Ok(())
+async fn one(spool: Spool) -> Result<Spooled> {
+    let files = spool.finish().await?;
+    let file = files.into_iter().next();
+    file.ok_or_else(|| Error::new(Class::Unexpected, "an answer without a file"))
 }
 
-/// The rows of each combination of values, without the columns of the values.
-fn by_values(
-    batch: &RecordBatch,
-    positions: &[usize],
-    by: &[impl AsRef<str>],
-) -> Result<BTreeMap<Values, RecordBatch>> {
-    let mut rows: BTreeMap<Values, Vec<u32>> = BTreeMap::new();
-    for row in 0..batch.num_rows() {
-        let values = positions.iter().zip(by).map(|(position, name)| {
-            let value = value(batch.column(*position), row)?;
-            if value.as_deref() == Some("") {
-                return Err(Error::new(
-                    Class::Sql,
-                    format!(
-                        "partition_by: a value of {:?} is empty, which no folder can be named. Make it NULL with nullif(…, '')",
-                        name.as_ref()
-                    ),
-                ));
+/// A folder's name, on disk.
+const LONGEST_NAME: usize = 255;
+
+/// A key, on S3.
+const LONGEST_KEY: usize = 1024;
+
+/// The names that values give folders.
+struct Names<'a> {
+    by: Vec<&'a str>,
+    destination: &'a Destination<'a>,
+    folded: HashSet<String>,
+}
+
+impl Names<'_> {
+    /// An error (SQL) names the column and the value that no folder can be named.
+    fn check(&mut self, values: &Values) -> Result<()> {
+        for (column, value) in self.by.iter().zip(values) {
+            let Some(value) = value else { continue };
+            if value.is_empty() || value == layout::NULL_PARTITION {
+                return Err(sql_error(format!(
+                    "partition_by: a value of {column:?} is {value:?}, which no folder can be named. Make it NULL with nullif(…, '{value}')"
+                )));
             }
-            Ok(value)
-        });
-        let number = u32::try_from(row).map_err(unexpected)?;
-        rows.entry(values.collect::<Result<Values>>()?)
-            .or_default()
-            .push(number);
+        }
+        let key = (self.destination.key)(values);
+        let too_long = match self.destination.location {
+            Location::S3 { .. } => key.as_ref().len() > LONGEST_KEY,
+            Location::Local(_) => {
+                let mut names = key.as_ref().split('/');
+                names.any(|name| name.len() > LONGEST_NAME)
+            }
+        };
+        if too_long {
+            let longest = self.by.iter().zip(values);
+            let longest = longest.max_by_key(|(_, value)| value.as_ref().map_or(0, String::len));
+            let (column, value) = longest.map_or(("", ""), |(column, value)| {
+                (*column, value.as_deref().unwrap_or_default())
+            });
+            let most = match self.destination.location {
+                Location::S3 { .. } => format!("a key on S3 has {LONGEST_KEY} bytes"),
+                Location::Local(_) => format!("the name of a folder has {LONGEST_NAME} bytes"),
+            };
+            return Err(sql_error(format!(
+                "partition_by: the value {value:?} of {column:?} is too long for a folder: {most} at the most"
+            )));
+        }
+        let folded = key.as_ref().to_lowercase();
+        if self.destination.ignores_case && !self.folded.insert(folded) {
+            return Err(sql_error(format!(
+                "partition_by: the values {values:?} of {} differ from others only in case, and this disk has one folder for both. Make them alike with lower(…)",
+                self.by.join(", ")
+            )));
+        }
+        Ok(())
     }
-    let rest: Vec<usize> = (0..batch.num_columns())
-        .filter(|position| !positions.contains(position))
-        .collect();
-    let rest = batch.project(&rest).map_err(unexpected)?;
-    rows.into_iter()
-        .map(|(values, rows)| {
-            let taken = take_record_batch(&rest, &UInt32Array::from(rows));
-            Ok((values, taken.map_err(unexpected)?))
-        })
-        .collect()
+}
+
+fn sql_error(message: String) -> Error {
+    Error::new(Class::Sql, message)
 }
 
 fn value(column: &ArrayRef, row: usize) -> Result<Option<String>> {
@@ -180,22 +231,106 @@ fn unexpected(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Err
     Error::new(Class::Unexpected, "can't divide an answer").caused_by(error)
 }
 
-fn unreadable(
-    path: &FilePath,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
-    Error::new(
-        Class::Output,
-        format!("can't read the temporary file {}", path.display()),
-    )
-    .caused_by(error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{AsArray, Int64Array, StringArray};
+    use crate::query::Engine;
+    use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
     use arrow::datatypes::Int64Type;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use std::fs::File;
+
+    /// Divides rows by their only text, with little memory.
+    async fn divide(
+        batch: &RecordBatch,
+        location: &Location,
+        ignores_case: bool,
+        folder: &FilePath,
+    ) -> Result<Partitioned> {
+        let metadata = Metadata {
+            job: "j".into(),
+            window: "w".into(),
+            sql_sha256: "0".into(),
+        };
+        let schema = super::super::columns::athena_schema(&batch.schema()).unwrap();
+        let path = folder.join("whole.parquet");
+        let mut spool = Spool::create(path, schema, &metadata).unwrap();
+        spool.write(batch).await.unwrap();
+        let whole = spool.finish().await.unwrap().remove(0);
+        let session = Engine::new(64 << 20, folder).unwrap();
+        let session = session.session(chrono_tz::Tz::UTC).unwrap();
+        let key = |values: &Values| {
+            let folder = Path::parse("x/j/q/dt=2026-11-21").unwrap();
+            let value = values[0].as_deref().unwrap_or(layout::NULL_PARTITION);
+            layout::join(
+                &folder,
+                &format!("g={}/q.parquet", layout::encode_name(value)),
+            )
+        };
+        let destination = Destination {
+            location,
+            key: &key,
+            ignores_case,
+        };
+        let by = [batch.schema().field(0).name().clone()];
+        split(&session, &whole, &by, &metadata, folder, &destination).await
+    }
+
+    #[tokio::test]
+    async fn values_that_no_folder_can_be_named_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let s3 = Location::S3 {
+            bucket: "acme".into(),
+            prefix: Path::default(),
+        };
+        let disk = Location::Local("/out".into());
+        let divide = async |values: &[&str], location: &Location, ignores_case: bool| {
+            let texts: ArrayRef = Arc::new(StringArray::from_iter_values(values));
+            let rows = 0..i64::try_from(values.len()).unwrap();
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(rows));
+            let batch = RecordBatch::try_from_iter([("g", texts), ("n", numbers)]).unwrap();
+            divide(&batch, location, ignores_case, folder.path())
+                .await
+                .map(|divided| divided.files.len())
+                .map_err(|error| {
+                    assert_eq!(error.class(), Class::Sql);
+                    error.to_string()
+                })
+        };
+        let long = "x".repeat(254);
+        for (values, location, expected) in [
+            (["a", ""], &disk, "nullif(…, '')"),
+            (
+                ["a", layout::NULL_PARTITION],
+                &s3,
+                "__HIVE_DEFAULT_PARTITION__",
+            ),
+            (["a", &long], &disk, "255 bytes"),
+            (["a", &"한".repeat(400)], &s3, "1024 bytes"),
+        ] {
+            let error = divide(&values, location, false).await.unwrap_err();
+            assert!(
+                error.contains(expected) && error.contains("\"g\""),
+                "{error}"
+            );
+        }
+        assert_eq!(divide(&["a", &long], &s3, false).await, Ok(2));
+        assert_eq!(divide(&["app", "b", "App"], &disk, false).await, Ok(3));
+        let error = divide(&["app", "b", "App"], &disk, true).await.unwrap_err();
+        assert!(error.contains("only in case"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_rows_is_a_file_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values([""; 0]));
+        let batch = RecordBatch::try_from_iter([("g", Arc::clone(&texts)), ("m", texts)]).unwrap();
+        let disk = Location::Local("/out".into());
+        let divided = divide(&batch, &disk, false, folder.path()).await.unwrap();
+        let values: Vec<&Values> = divided.files.keys().collect();
+        assert_eq!(values, [&vec![None]]);
+        assert_eq!(divided.files[&vec![None]].rows, 0);
+    }
 
     #[tokio::test]
     async fn each_row_is_in_the_file_of_its_values_and_in_its_order() {
@@ -212,18 +347,8 @@ mod tests {
             ("n", Arc::new(Int64Array::from_iter_values(0..rows))),
         ];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
-        let metadata = Metadata {
-            job: "j".into(),
-            window: "w".into(),
-            sql_sha256: "0".into(),
-        };
-        let schema = super::super::columns::athena_schema(&batch.schema()).unwrap();
-        let mut spool = Spool::create(folder.path().join("whole"), schema, &metadata).unwrap();
-        spool.write(&batch).await.unwrap();
-        let whole = spool.finish().await.unwrap();
-        let divided = split(&whole, &["log_group"], &metadata, folder.path())
-            .await
-            .unwrap();
+        let disk = Location::Local("/out".into());
+        let divided = divide(&batch, &disk, false, folder.path()).await.unwrap();
         assert_eq!(divided.empty.rows, 0);
         let values: Vec<Option<&str>> = divided
             .files

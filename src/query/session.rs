@@ -9,10 +9,12 @@ use chrono_tz::Tz;
 use datafusion::catalog::TableProvider;
 use datafusion::common::config::Dialect;
 use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use datafusion::functions_window::expr_fn::row_number;
+use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext, ident};
 
 use super::{functions, views};
 use crate::error::{Error, Result};
@@ -123,15 +125,45 @@ impl Session {
         self.register(name, Arc::new(EmptyTable::new(schema)))
     }
 
-    /// Makes an answer in a local Parquet file a table.
-    pub async fn add_answer(&self, name: &str, file: &FilePath) -> Result<()> {
-        let path = file.to_string_lossy();
+    /// Makes an answer in local Parquet files a table.
+    pub async fn add_answer(&self, name: &str, files: &[&FilePath]) -> Result<()> {
+        let files: Vec<String> = files
+            .iter()
+            .map(|file| file.to_string_lossy().into_owned())
+            .collect();
         let answer = self
             .context
-            .read_parquet(path.as_ref(), ParquetReadOptions::default())
+            .read_parquet(files, ParquetReadOptions::default())
             .await
             .map_err(Error::from_engine)?;
         self.register(name, answer.into_view())
+    }
+
+    /// The rows of a local Parquet file in the order of some columns, NULL first, and where those are equal in the file's
+    /// own. It sorts in the engine's memory, and spills.
+    pub async fn sorted_file(
+        &self,
+        file: &FilePath,
+        by: &[impl AsRef<str>],
+    ) -> Result<SendableRecordBatchStream> {
+        // No column of an answer: those are in lower case.
+        const NUMBER: &str = "NUMBER";
+        // More partitions would number the rows in another order.
+        let config = self.context.copied_config().with_target_partitions(1);
+        let context = SessionContext::new_with_config_rt(config, self.context.runtime_env());
+        let path = file.to_string_lossy();
+        let rows = context
+            .read_parquet(path.as_ref(), ParquetReadOptions::default())
+            .await;
+        let order = by.iter().map(|column| ident(column.as_ref()));
+        let order = order.chain([ident(NUMBER)]);
+        let order: Vec<_> = order.map(|column| column.sort(true, true)).collect();
+        let sorted = rows
+            .and_then(|rows| rows.window(vec![row_number().alias(NUMBER)]))
+            .and_then(|rows| rows.sort(order))
+            .and_then(|rows| rows.drop_columns(&[format!("\"{NUMBER}\"")]))
+            .map_err(Error::from_engine)?;
+        sorted.execute_stream().await.map_err(Error::from_engine)
     }
 
     fn register(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {

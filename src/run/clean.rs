@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use object_store::path::Path;
 
 use super::history::read_receipt;
-use super::plan::{keys, settled_at};
+use super::plan::{keys, settled_at, spread};
 use super::{Environment, WindowPlan};
 use crate::error::Result;
 use crate::job::Job;
@@ -24,13 +24,15 @@ const TASKS_END_WITHIN: TimeDelta = TimeDelta::hours(25);
 pub(super) async fn interrupted(output: &Store, job: &Job, window: &WindowPlan) -> Result<()> {
     let mut keys = keys(output, job, &window.window, window.is_latest);
     keys.push(state_key(output, job, window));
-    output.sweep(&keys).await
+    let spread = spread(output, job, &window.window);
+    let folders: Vec<Path> = spread.into_iter().map(|(folder, _)| folder).collect();
+    output.sweep(&keys, &folders).await
 }
 
 /// What a run that was killed in its first moment left, while it wrote the state itself: on S3 nothing.
 pub(super) async fn unwritten_state(output: &Store, job: &Job, window: &WindowPlan) -> Result<()> {
     match output.location().is_local() {
-        true => output.sweep(&[state_key(output, job, window)]).await,
+        true => output.sweep(&[state_key(output, job, window)], &[]).await,
         false => Ok(()),
     }
 }

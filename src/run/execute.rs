@@ -2,6 +2,7 @@
 //! there, and while one window waits for its export, the answers of the one before are computed.
 
 use std::collections::BTreeMap;
+use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -280,6 +281,7 @@ impl<'a> Runner<'a> {
         };
         match while_held(&held, answering.run(exported, stopwatch)).await {
             Ok((receipt, series)) => {
+                publisher.delete_old_parts(&receipt).await;
                 self.complete(held, &receipt).await;
                 Ok((receipt, series))
             }
@@ -415,12 +417,9 @@ impl Answering<'_> {
                 query,
                 objects,
             };
-            let answer = asking
-                .answer(folder.path(), job, &self.window.report.id, &mut read)
-                .await?;
-            session
-                .add_answer(query.name.as_str(), &answer.spooled.path)
-                .await?;
+            let answer = asking.answer(folder.path(), job, window, &mut read).await?;
+            let files: Vec<&FilePath> = answer.files.iter().map(|file| &*file.path).collect();
+            session.add_answer(query.name.as_str(), &files).await?;
             answers.push(answer);
         }
         let read = match read {

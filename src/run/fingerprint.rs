@@ -50,6 +50,9 @@ pub(super) fn answers_fingerprint(job: &Job) -> String {
         for column in &query.partition_by {
             hash.add(column.as_str());
         }
+        if let Some(size) = query.file_size {
+            hash.add(&format!("file_size {size}"));
+        }
         for chart in &query.charts {
             hash.add(&format!("{chart:?}"));
         }

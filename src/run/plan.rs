@@ -9,7 +9,7 @@ use super::history::{done_windows, read_receipt, read_state};
 use super::{Environment, exporter, question, schema};
 use crate::aws::Account;
 use crate::error::{Error, Result};
-use crate::job::{DefaultWindow, ImageFormat, Job};
+use crate::job::{DefaultWindow, ImageFormat, Job, Query};
 use crate::layout;
 use crate::receipt::{Receipt, WindowReport};
 use crate::state::Unfinished;
@@ -155,9 +155,11 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
         };
         let is_latest = newest_done.is_none_or(|newest| newest <= window.unit());
         plans.push(WindowPlan {
-            outputs: keys(&output, job, &window, is_latest)
+            outputs: spread(&output, job, &window)
                 .iter()
-                .map(|key| output.display(key))
+                .map(|(folder, files)| layout::join(folder, files))
+                .chain(keys(&output, job, &window, is_latest))
+                .map(|key| output.display(&key))
                 .collect(),
             report: window_report(&window, provisional),
             redos: match &last {
@@ -172,11 +174,8 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
             last,
         });
     }
-    let newest = newest_done.map(|unit| Window::new(job.window.size, job.timezone, unit));
-    if let Some(Ok(newest)) = newest
-        && plans.iter().any(|plan| plan.action != Action::Skip)
-    {
-        schema::refuse_changed(&output, job, &schemas, &newest, request.force).await?;
+    if plans.iter().any(|plan| plan.action != Action::Skip) {
+        schema::refuse_changed(&output, job, &schemas, request.force).await?;
     }
     Ok(Plan {
         job: job.name.to_string(),
@@ -302,20 +301,34 @@ fn window_report(window: &Window, provisional: bool) -> WindowReport {
     }
 }
 
-/// Everything that a run of the window writes, the receipt last.
+/// The folders of what a run of the window writes under keys that depend on its rows, each with how the files in it look.
+pub(super) fn spread(output: &Store, job: &Job, window: &Window) -> Vec<(Path, String)> {
+    let (root, name) = (output.root(), job.name.as_str());
+    let of_query = |query: &Query| {
+        let query_name = query.name.as_str();
+        if query.file_size.is_some() {
+            let folder = layout::parts_folder(root, name, query_name, window);
+            return Some((folder, format!("{query_name}-*.parquet")));
+        }
+        let by = query.partition_by.iter();
+        let folders: String = by.map(|column| format!("{column}=*/")).collect();
+        let folder = layout::answer_folder(root, name, query_name, window);
+        (!folders.is_empty()).then(|| (folder, folders + &layout::answer_file(query_name)))
+    };
+    job.queries.iter().filter_map(of_query).collect()
+}
+
+/// Everything else that a run of the window writes, the receipt last.
 pub(super) fn keys(output: &Store, job: &Job, window: &Window, is_latest: bool) -> Vec<Path> {
     let (root, name) = (output.root(), job.name.as_str());
     let mut keys = Vec::new();
     for query in &job.queries {
         let query_name = query.name.as_str();
-        keys.push(match &query.partition_by[..] {
-            [] => layout::answer(root, name, query_name, window),
-            by => {
-                let folder = layout::answer_folder(root, name, query_name, window);
-                let folders: String = by.iter().map(|column| format!("{column}=*/")).collect();
-                layout::join(&folder, &format!("{folders}{query_name}.parquet"))
-            }
-        });
+        if query.file_size.is_some() {
+            keys.push(layout::parts_list(root, name, query_name, window));
+        } else if query.partition_by.is_empty() {
+            keys.push(layout::answer(root, name, query_name, window));
+        }
         for chart in &query.charts {
             for format in &chart.formats {
                 let (chart, extension) = (chart.name.as_str(), ImageFormat::extension(*format));

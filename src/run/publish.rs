@@ -1,6 +1,6 @@
 //! Putting what a run found where people and programs read it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,6 +25,8 @@ pub(super) struct Publisher<'a> {
     job: &'a Job,
     window: &'a WindowPlan,
     seen: BTreeMap<Path, Condition>,
+    /// The parts of answers that were listed when the run took the window.
+    listed: HashSet<Path>,
 }
 
 impl<'a> Publisher<'a> {
@@ -41,14 +43,22 @@ impl<'a> Publisher<'a> {
         }))
         .await?;
         let mut seen: BTreeMap<Path, Condition> = seen.into_iter().collect();
-        for query in &job.queries {
-            if !query.partition_by.is_empty() {
-                let (root, job, query) = (output.root(), job.name.as_str(), query.name.as_str());
-                let folder = layout::answer_folder(root, job, query, &window.window);
-                let there = output.list(&folder).await?;
-                seen.extend(there.into_iter().filter_map(|object| {
+        for (folder, _) in super::plan::spread(output, job, &window.window) {
+            let there = output.list(&folder).await?;
+            seen.extend(
+                there.into_iter().filter_map(|object| {
                     Some((object.location, Condition::Unchanged(object.e_tag?)))
-                }));
+                }),
+            );
+        }
+        let mut listed = HashSet::new();
+        for query in job.queries.iter().filter(|query| query.file_size.is_some()) {
+            let (root, job, query) = (output.root(), job.name.as_str(), query.name.as_str());
+            let list = layout::parts_list(root, job, query, &window.window);
+            if let Some(list) = output.get(&list).await? {
+                let folder = layout::parts_folder(root, job, query, &window.window);
+                let list = String::from_utf8_lossy(&list);
+                listed.extend(layout::read_parts_list(&list, &folder));
             }
         }
         Ok(Self {
@@ -57,6 +67,7 @@ impl<'a> Publisher<'a> {
             job,
             window,
             seen,
+            listed,
         })
     }
 
@@ -71,10 +82,16 @@ impl<'a> Publisher<'a> {
             self.job.name.as_str(),
             &self.window.window,
         );
+        if answer.query.file_size.is_some() {
+            return self.parts(held, answer).await;
+        }
         let Some(partitioned) = &answer.partitioned else {
-            let key = layout::answer(root, job, query, window);
-            let put = self.answer_file(held, query, key, &answer.spooled);
-            return Ok(vec![put.await?]);
+            let mut reports = Vec::with_capacity(1);
+            for file in &answer.files {
+                let key = layout::answer(root, job, query, window);
+                reports.push(self.answer_file(held, query, key, file).await?);
+            }
+            return Ok(reports);
         };
         let mut reports = Vec::with_capacity(partitioned.files.len());
         let mut put = BTreeSet::new();
@@ -87,9 +104,10 @@ impl<'a> Publisher<'a> {
         }
         // What an earlier answer had and this one has not: no rows, rather than those of before.
         let folder = layout::answer_folder(root, job, query, window);
+        let file = layout::answer_file(query);
         let by = answer.query.partition_by.len();
         let gone = self.seen.iter().filter(|(key, condition)| {
-            let columns = layout::partition_columns(&folder, key);
+            let columns = layout::partition_columns(&folder, key, &file);
             columns.is_some_and(|columns| columns.len() == by)
                 && **condition != Condition::Absent
                 && !put.contains(*key)
@@ -99,6 +117,59 @@ impl<'a> Publisher<'a> {
             reports.push(self.answer_file(held, query, key, empty).await?);
         }
         Ok(reports)
+    }
+
+    /// Puts the parts of an answer, under keys that no other answer has, and then the list of them: by that, readers go
+    /// from the answer of before to this one at one moment.
+    async fn parts(&self, held: &HeldWindow, answer: &Answer<'_>) -> Result<Vec<OutputReport>> {
+        let query = answer.query.name.as_str();
+        let (root, job) = (self.output.root(), self.job.name.as_str());
+        let window = &self.window.window;
+        let folder = layout::parts_folder(root, job, query, window);
+        let generation = answer.generation().await?;
+        let mut reports = Vec::with_capacity(answer.files.len() + 1);
+        let mut keys = Vec::with_capacity(answer.files.len());
+        for (number, file) in answer.files.iter().enumerate() {
+            let key = layout::part(&folder, query, &generation, number);
+            keys.push(key.clone());
+            reports.push(self.answer_file(held, query, key, file).await?);
+        }
+        let list = layout::write_parts_list(self.output.location(), &keys);
+        let key = layout::parts_list(root, job, query, window);
+        let body = Body::Bytes(Bytes::from(list));
+        let kind = OutputKind::Parts;
+        let put = self.put(held, kind, query, key, body, "text/plain");
+        reports.push(put.await?);
+        Ok(reports)
+    }
+
+    /// Deletes the parts of answers that neither this run lists nor the one before it, whose readers may be under way.
+    /// What can't be deleted is left to the next run.
+    pub(super) async fn delete_old_parts(&self, receipt: &Receipt) {
+        let put = receipt.outputs.iter().map(|output| output.key.as_str());
+        let put: HashSet<&str> = put.collect();
+        for query in &self.job.queries {
+            if query.file_size.is_none() {
+                continue;
+            }
+            let (root, job, query) = (
+                self.output.root(),
+                self.job.name.as_str(),
+                query.name.as_str(),
+            );
+            let folder = layout::parts_folder(root, job, query, &self.window.window);
+            let old = self.seen.keys().filter(|key| {
+                layout::parent(key) == folder
+                    && layout::is_part(key, query)
+                    && !put.contains(layout::relative(root, key).as_str())
+                    && !self.listed.contains(*key)
+            });
+            for key in old {
+                if let Err(error) = self.output.delete(key).await {
+                    tracing::warn!(query, %error, "could not delete a part of an earlier answer");
+                }
+            }
+        }
     }
 
     async fn answer_file(

@@ -13,49 +13,58 @@ use crate::error::{Error, Result};
 use crate::job::{Job, Name};
 use crate::layout;
 use crate::output::athena::{self, changes};
+use crate::output::parquet::WINDOW;
 use crate::store::Store;
-use crate::window::Window;
+use crate::window::Unit;
 
 /// How much of a file's end is read at first, in which most footers are whole.
 const FOOTER_BYTES: u64 = 64 << 10;
 
 /// Compares the columns of each question with those of its newest answer, whose file says them best: receipts may be of
-/// other versions of this program. A new column is fine, as rows of before read as NULL there. An error (usage) where
-/// one is gone or has another type, unless forced, and where the files are divided in another way, always.
+/// other versions of this program, or of other windows. A new column is fine, as rows of before read as NULL there. An
+/// error (usage) where one is gone or has another type, unless forced, and always where no table could read the files of
+/// both: those of windows of another size, or divided in another way.
 pub async fn refuse_changed(
     output: &Store,
     job: &Job,
     schemas: &[SchemaRef],
-    newest: &Window,
     force: Force,
 ) -> Result<()> {
     for (query, schema) in job.queries.iter().zip(schemas) {
         let name = query.name.as_str();
-        let folder = layout::answer_folder(output.root(), job.name.as_str(), name, newest);
-        let files = output.list(&folder).await?;
-        let Some((key, by)) = files.iter().find_map(|file| {
-            let by = layout::partition_columns(&folder, &file.location)?;
-            Some((&file.location, by))
-        }) else {
+        let Some(newest) = Newest::find(output, job, name).await? else {
             continue;
         };
-        let Some(before) = columns_of(output, key).await? else {
+        let Some(before) = footer(output, &newest.file).await? else {
             continue;
         };
+        let size = job.window.size;
+        let keys = layout::partition_keys(size);
+        let folders: Vec<&str> = newest.folders.iter().map(String::as_str).collect();
+        let is_of_size = |id: &String| Unit::parse(size, id).is_some();
+        let by = folders.strip_prefix(keys);
+        let (Some(by), true) = (by, before.window.as_ref().is_none_or(is_of_size)) else {
+            return Err(Error::usage(format!(
+                "[window] size is \"{size}\", and the answers of {name} that are there are of other windows ({}): their files would be read together, or replace each other. Give the query another name",
+                output.display(&newest.key),
+            )));
+        };
+        let window = before.window.as_deref().unwrap_or("before");
         let now_by: Vec<&str> = query.partition_by.iter().map(Name::as_str).collect();
-        if by != now_by {
+        let now_in_parts = query.file_size.is_some();
+        if by != now_by || newest.in_parts != now_in_parts {
             // Files of the one kind would lie among those of the other, and be read with them.
             return Err(Error::usage(format!(
-                "the files of {name} in window {newest} are divided by ({}) and would be by ({}), and no table reads both. Give the query another name",
-                by.join(", "),
-                now_by.join(", ")
+                "the files of {name} in window {window} are divided {} and would be {}, and no table reads both. Give the query another name",
+                division(by, newest.in_parts),
+                division(&now_by, now_in_parts)
             )));
         }
         let in_files = schema.fields().iter();
         let in_files = in_files.filter(|field| !now_by.contains(&field.name().as_str()));
         let now =
             athena::hive_columns(in_files.map(|field| (field.name().as_str(), field.data_type())));
-        let incompatible = changes(&before, &now).incompatible;
+        let incompatible = changes(&before.columns, &now).incompatible;
         if incompatible.is_empty() {
             continue;
         }
@@ -63,28 +72,95 @@ pub async fn refuse_changed(
         if force != Force::No {
             tracing::warn!(
                 query = name,
-                "the columns change from those of window {newest}: {differences}"
+                "the columns change from those of window {window}: {differences}"
             );
             continue;
         }
         return Err(Error::usage(format!(
-            "{}: the answers of {name} would have other columns than those of window {newest}, on which tables over them rely: {differences}. Give the query another name, or go on with --force",
+            "{}: the answers of {name} would have other columns than those of window {window}, on which tables over them rely: {differences}. Give the query another name, or go on with --force",
             query.sql_origin
         )));
     }
     Ok(())
 }
 
-/// The columns of a Parquet file with their types as tables name them; `None` where there is no such file, or it is none
-/// of this program's, so that a run can replace it.
-async fn columns_of(output: &Store, key: &Path) -> Result<Option<Vec<(String, String)>>> {
+/// How an answer is divided, in words.
+fn division(by: &[&str], in_parts: bool) -> String {
+    match in_parts {
+        true => "by size".to_owned(),
+        false => format!("by ({})", by.join(", ")),
+    }
+}
+
+/// A query's answer in the last of its folders.
+struct Newest {
+    /// What readers find it by.
+    key: Path,
+    /// The columns of the folders that it is in.
+    folders: Vec<String>,
+    /// Whether it is a list of parts.
+    in_parts: bool,
+    /// A file of its columns.
+    file: Path,
+}
+
+impl Newest {
+    async fn find(output: &Store, job: &Job, query: &str) -> Result<Option<Self>> {
+        let (root, job) = (output.root(), job.name.as_str());
+        let answers = layout::answers_folder(root, job, query);
+        let (file, list) = (layout::answer_file(query), layout::parts_list_file(query));
+        let folders = |key: &Path, name: &str| {
+            let columns = layout::partition_columns(&answers, key, name)?;
+            Some(columns.into_iter().map(str::to_owned).collect())
+        };
+        let is_answer = |key: &Path| {
+            let found: Option<Vec<String>> = folders(key, &file).or_else(|| folders(key, &list));
+            found.is_some()
+        };
+        let Some(key) = output.last(&answers, is_answer).await? else {
+            return Ok(None);
+        };
+        if let Some(folders) = folders(&key, &file) {
+            return Ok(Some(Self {
+                file: key.clone(),
+                key,
+                folders,
+                in_parts: false,
+            }));
+        }
+        let (Some(folders), Some(text)) = (folders(&key, &list), output.get(&key).await?) else {
+            return Ok(None);
+        };
+        let parts = layout::parts_of_list(root, job, query, &key);
+        let parts = layout::read_parts_list(&String::from_utf8_lossy(&text), &parts);
+        Ok(parts.into_iter().next().map(|file| Self {
+            key,
+            folders,
+            in_parts: true,
+            file,
+        }))
+    }
+}
+
+/// What the footer of an answer's file says.
+#[derive(Debug, PartialEq)]
+struct Footer {
+    /// The columns with their types as tables name them.
+    columns: Vec<(String, String)>,
+    /// The window's id.
+    window: Option<String>,
+}
+
+/// The footer of a Parquet file; `None` where there is no such file, or it is none of this program's, so that a run can
+/// replace it.
+async fn footer(output: &Store, key: &Path) -> Result<Option<Footer>> {
     let mut wanted = FOOTER_BYTES;
     loop {
         let Some((end, size)) = output.end_of(key, wanted).await? else {
             return Ok(None);
         };
-        match columns(&end, size) {
-            Ok(columns) => return Ok(Some(columns)),
+        match read_footer(&end, size) {
+            Ok(footer) => return Ok(Some(footer)),
             // The length of the footer is in its last bytes, so this happens once.
             Err(ParquetError::NeedMoreData(more)) if more as u64 > wanted && wanted < size => {
                 wanted = more as u64;
@@ -97,15 +173,21 @@ async fn columns_of(output: &Store, key: &Path) -> Result<Option<Vec<(String, St
     }
 }
 
-fn columns(end: &Bytes, size: u64) -> parquet::errors::Result<Vec<(String, String)>> {
+fn read_footer(end: &Bytes, size: u64) -> parquet::errors::Result<Footer> {
     let mut reader = ParquetMetaDataReader::new();
     reader.try_parse_sized(end, size)?;
     let metadata: ParquetMetaData = reader.finish()?;
-    let schema = parquet_to_arrow_schema(metadata.file_metadata().schema_descr(), None)?;
+    let file = metadata.file_metadata();
+    let schema = parquet_to_arrow_schema(file.schema_descr(), None)?;
     let fields = schema.fields().iter();
-    Ok(athena::hive_columns(
-        fields.map(|field| (field.name().as_str(), field.data_type())),
-    ))
+    let pairs = file.key_value_metadata();
+    let window = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == WINDOW));
+    Ok(Footer {
+        columns: athena::hive_columns(
+            fields.map(|field| (field.name().as_str(), field.data_type())),
+        ),
+        window: window.and_then(|pair| pair.value.clone()),
+    })
 }
 
 #[cfg(test)]
@@ -154,13 +236,15 @@ mod tests {
             .await
             .unwrap();
         let of = |name| layout::join(store.root(), name);
-        let found = columns_of(&store, &of("a.parquet")).await.unwrap();
+        let found = footer(&store, &of("a.parquet")).await.unwrap();
         let planned = schema.fields().iter();
         let planned =
             athena::hive_columns(planned.map(|field| (field.name().as_str(), field.data_type())));
-        assert_eq!(found, Some(planned));
-        assert_eq!(columns_of(&store, &of("b.parquet")).await.unwrap(), None);
+        let window = Some("w".to_owned());
+        let columns = planned;
+        assert_eq!(found, Some(Footer { columns, window }));
+        assert_eq!(footer(&store, &of("b.parquet")).await.unwrap(), None);
         std::fs::write(folder.path().join("b.parquet"), "no Parquet").unwrap();
-        assert_eq!(columns_of(&store, &of("b.parquet")).await.unwrap(), None);
+        assert_eq!(footer(&store, &of("b.parquet")).await.unwrap(), None);
     }
 }

@@ -12,21 +12,32 @@ use crate::layout;
 use crate::output::athena::{self, Table};
 use crate::window::Window;
 
-/// The table of each query, in their order. Plans the queries, and asks nothing of AWS.
+/// The table of each query, in their order. Plans the queries, and asks nothing of AWS. Errors (usage): `since` is still to
+/// come, or two tables would have one name.
 pub async fn tables(
     environment: &Environment,
     job: &Job,
     database: &str,
-    since: NaiveDate,
+    since: Option<NaiveDate>,
 ) -> Result<Vec<Table>> {
     let now = environment.clock.now();
+    let today = now.with_timezone(&job.timezone).date_naive();
+    if let Some(since) = since.filter(|since| *since > today) {
+        return Err(Error::usage(format!(
+            "--since {since} is after today, {today}: expected the day of the first answer that tables are to have"
+        )));
+    }
     let window = Window::last_ended(job.window.size, job.timezone, now)?;
     let schemas = question::check_all(&environment.engine, job, window.range()).await?;
     let tables = job.queries.iter().zip(schemas).map(|(query, schema)| {
         let (comment, mut columns) = athena::columns_with_comments(&schema, &query.sql);
-        let partition_by = query.partition_by.iter().map(ToString::to_string);
-        let partition_by: Vec<String> = partition_by.collect();
-        columns.retain(|column| !partition_by.contains(&column.name));
+        let partition_by = query.partition_by.iter().filter_map(|name| {
+            let place = columns
+                .iter()
+                .position(|column| column.name == name.as_str())?;
+            Some(columns.remove(place))
+        });
+        let partition_by = partition_by.collect();
         let (job_name, query_name) = (job.name.as_str(), query.name.as_str());
         Table {
             database: database.to_owned(),
@@ -36,6 +47,9 @@ pub async fn tables(
             location: layout::answers(&job.output, job_name, query_name),
             size: job.window.size,
             partition_by,
+            parts: query
+                .file_size
+                .map(|_| layout::parts(&job.output, job_name, query_name)),
             timezone: job.timezone,
             since,
         }
@@ -45,19 +59,20 @@ pub async fn tables(
     Ok(tables)
 }
 
-/// A table may have the name that another's view has.
+/// What the statements of a table make beside it may have the name that another table has.
 fn refuse_same_names(tables: &[Table]) -> Result<()> {
-    let views: HashMap<String, &str> = tables
-        .iter()
-        .map(|table| (table.view(), table.name.as_str()))
-        .collect();
-    match tables.iter().find(|table| views.contains_key(&table.name)) {
-        None => Ok(()),
-        Some(table) => Err(Error::usage(format!(
-            "the table {} and the view of the newest day of {} would have one name: give one of their queries another",
-            table.name, views[&table.name]
-        ))),
+    let mut owners: HashMap<String, &str> = HashMap::new();
+    for table in tables {
+        for name in table.names() {
+            if let Some(other) = owners.insert(name.clone(), &table.name) {
+                return Err(Error::usage(format!(
+                    "{name} would be of two queries, those of the tables {other} and {}: give one of them another name",
+                    table.name
+                )));
+            }
+        }
     }
+    Ok(())
 }
 
 /// What became of a table in the catalogue.
@@ -96,7 +111,7 @@ pub async fn apply(environment: &Environment, tables: &[Table]) -> Result<Vec<Ap
             Some(there) => {
                 let name = format!("{}.{}", table.database, table.name);
                 refuse_other_kind(&name, there.kind.as_deref())?;
-                Some(merge(&name, &there.table, &wanted)?)
+                Some(merge(&name, &there.table, &wanted, table.since.is_none())?)
             }
         };
         found.push((wanted, there, merged));
@@ -157,13 +172,18 @@ fn catalogue_table(table: &Table) -> CatalogueTable {
     let comments = table.columns.iter().map(|column| column.comment.clone());
     let columns = types.into_iter().zip(comments);
     let mut properties = BTreeMap::from_iter(table.projection());
-    for (key, value) in [("EXTERNAL", "TRUE"), ("classification", "parquet")] {
-        properties.insert(key.to_owned(), value.to_owned());
+    properties.insert("EXTERNAL".to_owned(), "TRUE".to_owned());
+    if table.parts.is_none() {
+        properties.insert("classification".to_owned(), "parquet".to_owned());
     }
+    let formats = table.formats();
     CatalogueTable {
         name: table.name.clone(),
         comment: table.comment.clone(),
         location: table.url(),
+        input_format: formats.input.to_owned(),
+        output_format: formats.output.to_owned(),
+        serde: athena::SERDE.to_owned(),
         columns: columns
             .map(|((name, data_type), comment)| CatalogueColumn {
                 name,
@@ -172,22 +192,28 @@ fn catalogue_table(table: &Table) -> CatalogueTable {
             })
             .collect(),
         partition_keys: table
-            .partition_keys()
+            .partition_columns()
             .into_iter()
             .map(|key| CatalogueColumn {
-                name: key.to_owned(),
+                name: key.name,
                 data_type: "string".to_owned(),
-                comment: None,
+                comment: key.comment,
             })
             .collect(),
         properties,
     }
 }
 
-/// What is there with what is wanted put in: properties and comments of somebody else's stay, and new columns come last.
+/// What is there with what is wanted put in: properties and comments of somebody else's stay, the range of windows too
+/// where no other is asked for, and new columns come last.
 /// An error (usage) names every difference that readers would trip over.
 #[cfg_attr(not(feature = "glue"), allow(dead_code))]
-fn merge(name: &str, there: &CatalogueTable, wanted: &CatalogueTable) -> Result<Merged> {
+fn merge(
+    name: &str,
+    there: &CatalogueTable,
+    wanted: &CatalogueTable,
+    keeps_range: bool,
+) -> Result<Merged> {
     let names_and_types = |columns: &[CatalogueColumn]| -> Vec<(String, String)> {
         let columns = columns.iter();
         columns
@@ -204,6 +230,12 @@ fn merge(name: &str, there: &CatalogueTable, wanted: &CatalogueTable) -> Result<
         differences.push(format!(
             "its answers are in {} and would be in {}",
             there.location, wanted.location
+        ));
+    }
+    if there.input_format != wanted.input_format {
+        differences.push(format!(
+            "its files are read by {} and would be by {}",
+            there.input_format, wanted.input_format
         ));
     }
     let keys = |table: &CatalogueTable| {
@@ -233,7 +265,16 @@ fn merge(name: &str, there: &CatalogueTable, wanted: &CatalogueTable) -> Result<
         }
     }
     table.comment = wanted.comment.clone().or(table.comment);
+    for (own, key) in table.partition_keys.iter_mut().zip(&wanted.partition_keys) {
+        own.comment = key.comment.clone().or(own.comment.take());
+    }
     table.properties.extend(wanted.properties.clone());
+    if let Some(range) = there.properties.get(athena::RANGE)
+        && keeps_range
+    {
+        let key = athena::RANGE.to_owned();
+        table.properties.insert(key, range.clone());
+    }
     Ok(Merged {
         table,
         added: of_files.added,

@@ -103,12 +103,17 @@ fn a_killed_run_over_a_folder_is_ended_by_the_next() {
     }
     let job = format!(
         "name = \"night\"\n[source]\nkind = \"directory\"\npath = {:?}\n[output]\nlocation = \"out\"\n\
-         [[query]]\nuse = \"hourly_count\"\n[run]\nlease = \"1s\"\n",
+         [[query]]\nuse = \"hourly_count\"\n\
+         [[query]]\nname = \"groups\"\nsql = \"groups.sql\"\npartition_by = [\"log_group\"]\n[run]\nlease = \"1s\"\n",
         source.path()
     );
     let place = || {
         let dir = Dir::new();
         dir.write(JOB, &job);
+        dir.write(
+            "groups.sql",
+            "SELECT log_group, count(*) AS events FROM logs GROUP BY 1",
+        );
         std::fs::create_dir(dir.join("tmp")).expect("the test's folder is writable");
         dir
     };

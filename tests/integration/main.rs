@@ -15,6 +15,7 @@ mod gallery;
 mod interrupted;
 mod killed;
 mod old_script;
+mod parts;
 mod plan_init;
 mod progress;
 mod query;

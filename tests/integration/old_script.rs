@@ -28,37 +28,23 @@ fn demo() -> Dir {
     dir
 }
 
-fn script(dir: &Dir, limit: Option<u32>) -> Value {
+fn script(dir: &Dir, window: &Value, limit: Option<u32>) -> Value {
     let mut command = Command::new(python::interpreter());
     command
         .arg(root().join("tests/tools/old_script.py"))
         .arg(dir.join("demo-output/staging"));
+    for (flag, edge) in [("--from", "start"), ("--to", "end")] {
+        command.args([flag, window[edge].as_str().expect("a time")]);
+    }
     if let Some(limit) = limit {
         command.args(["--limit", &limit.to_string()]);
     }
     serde_json::from_str(&python::output(&mut command)).expect("the script prints JSON")
 }
 
-/// What the script counted in the hours of the day; the export has an hour more on both sides.
-fn in_the_day(script: &Value) -> u64 {
-    let hours = script["by_hour"].as_object().expect("counts by hour");
-    hours
-        .iter()
-        .filter(|(hour, _)| hour.starts_with(DAY))
-        .map(|(_, count)| count.as_u64().expect("a count"))
-        .sum()
-}
-
-fn query(dir: &Dir, sql: &str) -> Vec<Value> {
-    let arguments = [
-        "query",
-        "jobs/demo.toml",
-        "--window",
-        DAY,
-        "--format",
-        "json",
-        sql,
-    ];
+fn query(dir: &Dir, of: &[&str], sql: &str) -> Vec<Value> {
+    let arguments = of.iter().copied().chain(["--format", "json", sql]);
+    let arguments = ["query"].into_iter().chain(arguments);
     let answer = dir.logtally(arguments).run();
     let text = answer.assert_success().stdout.clone();
     serde_json::from_str(&text).expect("rows as JSON")
@@ -71,22 +57,22 @@ fn every_event_that_the_old_script_loses_is_accounted_for() {
     let receipt = run.assert_success().stdout_json();
     let ours = receipt["read"]["events"].as_u64().expect("a count");
 
-    let limited = in_the_day(&script(&dir, Some(100)));
-    let whole = script(&dir, None);
-    let unlimited = in_the_day(&whole);
+    let window = &receipt["window"];
+    let limited = script(&dir, window, Some(100));
+    let whole = script(&dir, window, None);
+    let count = |counts: &Value, name: &str| counts[name].as_u64().expect("a count");
+    let unlimited = count(&whole, "counted");
     let dropped = query(
         &dir,
+        &["jobs/demo.toml", "--window", DAY],
         "SELECT log_type(message) AS kind, count(*) AS events FROM logs WHERE message NOT LIKE '{%' GROUP BY 1 ORDER BY 1",
-    );
-    let rest = query(
-        &dir,
-        "SELECT count(*) AS events, sum(array_length(string_to_array(message, chr(10))) - 1) AS continuations FROM logs",
     );
 
     let mut table = String::from("| | events |\n|---|---:|\n");
     let mut row = |what: &str, count: String| table += &format!("| {what} | {count} |\n");
-    row("the script with `limit=100`", limited.to_string());
-    row("cut by the limit", format!("+{}", unlimited - limited));
+    let with_limit = count(&limited, "counted");
+    row("the script with `limit=100`", with_limit.to_string());
+    row("cut by the limit", format!("+{}", unlimited - with_limit));
     row("**the script without a limit**", format!("**{unlimited}**"));
     let mut sum = unlimited;
     for kind in &dropped {
@@ -103,14 +89,28 @@ fn every_event_that_the_old_script_loses_is_accounted_for() {
     }
     row("**logtally**", format!("**{ours}**"));
     assert_eq!(sum, ours, "every event is in one of the lines:\n{table}");
-    assert_eq!(rest[0]["events"], ours);
-    // Lines behind the first of an event are no events, and the script sees them as such.
-    let continuations = rest[0]["continuations"].as_u64().expect("a count");
-    let without_time = whole["no_timestamp"].as_u64().expect("a count");
-    assert!(
-        0 < continuations && continuations <= without_time + 100,
-        "{continuations} against {without_time}"
+    assert_eq!(sum - unlimited, count(&whole, "no_json"));
+    assert_eq!(limited["beyond_limit"], ours - 100 * 4, "four log groups");
+
+    // Over the whole export, with what is before the window and behind it, both see the same events and the same lines.
+    // As somebody else's objects, as those of the job's own attempts are read for their window only.
+    let is_object =
+        |file: &String| file.starts_with("demo-output/staging/") && file.ends_with(".gz");
+    for file in dir.files().into_iter().filter(is_object) {
+        let copy = file.replace("attempt=", "export-");
+        dir.write(
+            copy.replacen("demo-output/staging", "copy", 1),
+            dir.read(&file),
+        );
+    }
+    let export = query(
+        &dir,
+        &["copy"],
+        "SELECT count(*) AS events, sum(array_length(string_to_array(message, chr(10))) - 1) AS continuations, \
+         count(*) FILTER (WHERE message LIKE '{%') AS json FROM logs",
     );
+    assert!(count(&whole["whole_export"], "continuations") > 0);
+    assert_eq!(export[0], whole["whole_export"]);
 
     let doc = root().join("docs/from-the-script.md");
     let text = std::fs::read_to_string(&doc).expect("the document is there");

@@ -25,7 +25,7 @@ impl Folder {
     fn write_job(&self, zone: &str, size: &str) {
         let job = format!(
             "name = \"night\"\ntimezone = {zone:?}\n[source]\nkind = \"directory\"\npath = \"events\"\nstaging = \"staging\"\n\
-             [window]\nsize = {size:?}\n[output]\nlocation = \"out\"\n[[query]]\nuse = \"hourly_count\"\n"
+             [window]\nsize = {size:?}\n[output]\nlocation = \"out\"\n[[query]]\nuse = \"hourly_count\"\nname = \"by_{size}\"\n"
         );
         self.dir.write("night.toml", job);
     }

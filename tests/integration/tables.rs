@@ -267,6 +267,14 @@ fn sparks_hive_catalogue_runs_the_ddl_and_reads_every_type_back() {
     }
     assert_eq!(answers[5], errors);
     assert_eq!(answers[6], errors);
+    let by_duckdb = ddl(&demo, demo_job, ["--format", "duckdb"]);
+    let question =
+        "SELECT hour_local, errors, dt FROM logtally.demo_hourly_errors ORDER BY dt, hour_local";
+    assert_eq!(
+        duckdb(&by_duckdb, &[question])[0],
+        errors,
+        "DuckDB's statement"
+    );
     assert_eq!(json!(answers[7]), Value::from(counts));
     let described: BTreeMap<&str, &Value> = answers[8]
         .iter()
@@ -301,6 +309,8 @@ fn the_view_shows_the_newest_day_that_has_ended() {
 
     let question = "SELECT day, sum(events) AS events, min(hour_of_day) AS first FROM logtally.night_hourly_count_latest GROUP BY day";
     let newest = json!([{"day": day(3), "events": 2, "first": 0}]);
+    let by_spark = ddl(&night.dir, JOB, ["--format", "spark"]);
+    assert_eq!(json!(spark(&by_spark, &[question])[0]), newest);
     let mut statements = ddl(&night.dir, JOB, ["--format", "duckdb"]);
     let answers = duckdb(&statements, &[question]);
     // DuckDB sums into numbers of 128 bits.
@@ -345,12 +355,16 @@ fn athenas_partitions_are_the_windows() {
             .find_map(|line| line.trim().strip_prefix(&format!("'{key}' = '")));
         line.map(|value| value.trim_end_matches([',', '\'']).to_owned())
     };
-    for (size, range, unit) in [
-        ("hour", "2026-11-21,NOW+1DAYS", "DAYS"),
-        ("day", "2026-11-21,NOW+1DAYS", "DAYS"),
-        ("week", "2026-11-16,NOW+1DAYS", "WEEKS"),
-        ("month", "2026-11-01,NOW+1DAYS", "MONTHS"),
+    for (size, range, interval, unit) in [
+        ("hour", "2026-11-21,NOW+1DAYS", "1", "DAYS"),
+        ("day", "2026-11-21,NOW+1DAYS", "1", "DAYS"),
+        ("week", "2026-11-16,NOW+1DAYS", "7", "DAYS"),
+        ("month", "2026-11-01,NOW+1DAYS", "1", "MONTHS"),
     ] {
+        assert_eq!(
+            property(size, "projection.dt.interval").as_deref(),
+            Some(interval)
+        );
         assert_eq!(
             property(size, "projection.dt.range").as_deref(),
             Some(range)
@@ -364,6 +378,13 @@ fn athenas_partitions_are_the_windows() {
         let expected = format!("s3://acme/x/night/hourly_count/dt=${{dt}}/{hours}");
         assert_eq!(template, Some(expected));
     }
+    // Trino knows no months: of each day it asks for, the first is there.
+    let months = "[window]\nsize = \"month\"\n";
+    let trino = athena_table("", months, &["--format", "trino"]);
+    assert!(
+        trino.contains("partition_projection_interval_unit = 'DAYS'"),
+        "{trino}"
+    );
     let table = athena_table("", "[window]\nsize = \"hour\"\n", &[]);
     assert!(
         table.contains("PARTITIONED BY (`dt` string, `hh` string)"),
@@ -397,6 +418,9 @@ fn ddl_says_what_an_engine_can_not_have() {
         .assert_code(2)
         .stderr_contains("count(*)")
         .stderr_contains("AS");
+    ddl(&["--since", "2999-01-01"])
+        .assert_code(2)
+        .stderr_contains("--since 2999-01-01 is after today");
     // A column of a partition's name is one too many, for every engine.
     night
         .dir
@@ -572,6 +596,19 @@ fn an_answer_is_divided_into_folders_that_others_read() {
     }
 }
 
+/// The files of a job's answers with their sizes.
+fn sizes(night: &Night) -> Vec<(String, u64)> {
+    sizes_of(night, night.dir.files())
+}
+
+fn sizes_of(night: &Night, files: Vec<String>) -> Vec<(String, u64)> {
+    let size = |file: String| {
+        let size = fs::metadata(night.dir.join(&file)).map_or(0, |meta| meta.len());
+        (file, size)
+    };
+    files.into_iter().map(size).collect()
+}
+
 #[test]
 fn what_a_new_answer_has_no_more_reads_as_no_rows() {
     let night = divided_night();
@@ -624,6 +661,237 @@ fn what_a_new_answer_has_no_more_reads_as_no_rows() {
             .assert_code(2)
             .stderr_contains(expected);
     }
+}
+
+#[test]
+fn a_divided_answer_without_rows_is_there_all_the_same() {
+    let night = Night::with(
+        "",
+        "[[query]]\nname = \"streams\"\nsql = \"streams.sql\"\npartition_by = [\"stream\"]\n",
+    );
+    let sql = |message: &str| {
+        let sql =
+            format!("SELECT log_stream AS stream, {message} AS message FROM logs WHERE false");
+        night.dir.write("streams.sql", sql);
+    };
+    sql("message");
+    night
+        .export()
+        .stream("web/app", &[(at("2025-03-03T12:00:00Z"), "x")]);
+    night.run("2025-03-03").assert_success();
+    let file = "out/night/streams/dt=2025-03-03/stream=__HIVE_DEFAULT_PARTITION__/streams.parquet";
+    assert!(night.outputs().contains(&file.to_owned()));
+    let statements = ddl(&night.dir, JOB, ["--format", "duckdb"]);
+    let question = "SELECT * FROM logtally.night_streams";
+    assert_eq!(duckdb(&statements, &[question])[0], Rows::new());
+    sql("1");
+    night
+        .run("2025-03-04")
+        .assert_code(2)
+        .stderr_contains("message\\\" was string and would be bigint");
+}
+
+#[test]
+fn a_value_that_no_folder_can_be_named_is_told_before_anything_is_put() {
+    let night = divided_night();
+    let before = night.dir.files();
+    let long = "x".repeat(300);
+    night.dir.write(
+        "streams.sql",
+        format!("SELECT '{long}' AS stream, message FROM logs"),
+    );
+    night
+        .run("2025-03-03")
+        .assert_code(6)
+        .stderr_contains("[[query]] streams")
+        .stderr_contains("\\\"stream\\\"")
+        .stderr_contains("255 bytes");
+    night.dir.write(
+        "streams.sql",
+        "SELECT '__HIVE_DEFAULT_PARTITION__' AS stream, message FROM logs",
+    );
+    night
+        .run("2025-03-03")
+        .assert_code(6)
+        .stderr_contains("nullif(…, '__HIVE_DEFAULT_PARTITION__')");
+    let answers = |files: Vec<(String, u64)>| -> Vec<(String, u64)> {
+        let files = files.into_iter();
+        files.filter(|(file, _)| !file.contains("_state")).collect()
+    };
+    assert_eq!(answers(sizes(&night)), answers(sizes_of(&night, before)));
+}
+
+#[test]
+fn what_a_killed_run_left_of_a_divided_answer_is_swept() {
+    let night = divided_night();
+    let left = "out/night/streams/dt=2025-03-03/stream=gone/.logtally-left";
+    night.dir.write(left, "PAR1");
+    let path = "out/night/runs/_state/2025-03-03.json";
+    let mut state = night.dir.read_json(path);
+    let receipt = night.dir.read_json("out/night/runs/2025-03-03.json");
+    state["unfinished"] = json!({
+        "began_at": chrono::Utc::now().to_rfc3339(),
+        "source_sha256": receipt["source_sha256"],
+    });
+    night.dir.write(path, state.to_string());
+    night.run("2025-03-03").assert_success();
+    assert!(!night.dir.join(left).exists());
+}
+
+#[test]
+fn windows_of_another_size_are_refused() {
+    let sized = |night: &Night, size: &str| {
+        let job = night.dir.read_text(JOB);
+        let job = job.split("[window]").next().expect("a text").to_owned();
+        night
+            .dir
+            .write(JOB, format!("{job}[window]\nsize = {size:?}\n"));
+    };
+    // A Monday, which is also the first hour of itself and the first day of its week.
+    let windows = [
+        ("day", "2025-03-03"),
+        ("hour", "2025-03-03T12"),
+        ("week", "2025-W10"),
+        ("month", "2025-03"),
+    ];
+    for (was, first) in windows {
+        let night = Night::new();
+        night
+            .export()
+            .stream("web/app", &[(at("2025-03-03T12:00:00Z"), "x")]);
+        sized(&night, was);
+        night.run(first).assert_success();
+        let before = night.dir.files();
+        for (size, window) in windows.into_iter().filter(|(size, _)| *size != was) {
+            sized(&night, size);
+            night
+                .run_with(["--window", window, "--force"])
+                .assert_code(2)
+                .stderr_contains("of other windows")
+                .stderr_contains("hourly_count");
+        }
+        assert_eq!(night.dir.files(), before, "{was}");
+        sized(&night, was);
+        night.run(first).assert_success();
+    }
+}
+
+#[test]
+fn a_query_that_was_away_for_a_while_is_compared_with_its_own_newest_answer() {
+    let night = divided_night();
+    let job = night.dir.read_text(JOB);
+    let without = job.split("[[query]]\nname").next().expect("a text");
+    night.dir.write(JOB, without);
+    night.run("2025-03-04").assert_success();
+    night.dir.write(JOB, job);
+    night.dir.write(
+        "streams.sql",
+        "SELECT log_stream AS stream, 1 AS message FROM logs",
+    );
+    night
+        .run("2025-03-05")
+        .assert_code(2)
+        .stderr_contains("of window 2025-03-03")
+        .stderr_contains("message\\\" was string and would be bigint");
+}
+
+#[test]
+fn tables_of_windows_of_every_size_are_read() {
+    let windows = [
+        ("hour", "2025-03-03T12"),
+        ("week", "2025-W10"),
+        ("month", "2025-03"),
+    ];
+    let mut statements = Vec::new();
+    let mut questions = Vec::new();
+    let mut expected = Vec::new();
+    let nights = windows.map(|(size, window)| {
+        let night = Night::with("", &format!("[window]\nsize = {size:?}\n"));
+        let noon = at("2025-03-03T12:00:00Z");
+        night.export().stream("web/app", &[(noon, "x"), (noon, "y")]);
+        night.run(window).assert_success();
+        let hour = if size == "hour" { ", hh" } else { "" };
+        let question = format!(
+            "SELECT sum(events) AS events, dt{hour} FROM by_{size}.night_hourly_count GROUP BY dt{hour}"
+        );
+        let mut row = json!({"events": 2, "dt": if size == "month" { "2025-03-01" } else { "2025-03-03" }});
+        if size == "hour" {
+            row["hh"] = "12".into();
+        }
+        expected.push(json!([row]));
+        questions.push(question);
+        let database = format!("by_{size}");
+        statements.extend(ddl(&night.dir, JOB, ["--format", "spark", "--database", &database]));
+        night
+    });
+    let questions: Vec<&str> = questions.iter().map(String::as_str).collect();
+    assert_eq!(json!(spark(&statements, &questions)), json!(expected));
+    let mut statements = Vec::new();
+    for (night, (size, _)) in nights.iter().zip(windows) {
+        let database = format!("by_{size}");
+        statements.extend(ddl(
+            &night.dir,
+            JOB,
+            ["--format", "duckdb", "--database", &database],
+        ));
+    }
+    assert_eq!(json!(duckdb(&statements, &questions)), json!(expected));
+}
+
+#[test]
+fn names_and_comments_of_folders_are_in_the_tables() {
+    let night = Night::with(
+        "",
+        "[[query]]\nname = \"q\"\nsql = \"q.sql\"\npartition_by = [\"day\"]\n",
+    );
+    // Of such a name the view makes one of its own.
+    night.dir.write(
+        "q.sql",
+        "-- day: 'what' it was\nSELECT message AS day, 1 AS n FROM logs",
+    );
+    night
+        .export()
+        .stream("web/app", &[(at("2025-03-03T12:00:00Z"), "x")]);
+    night.run("2025-03-03").assert_success();
+    let statements = ddl(&night.dir, JOB, ["--format", "duckdb"]);
+    let answers = duckdb(
+        &statements,
+        &[
+            "SELECT * FROM logtally.night_q_latest",
+            "SELECT comment FROM duckdb_columns() WHERE table_name = 'night_q' AND column_name = 'day'",
+        ],
+    );
+    assert_eq!(answers[0], Rows::new());
+    assert_eq!(answers[1][0]["comment"], "'what' it was");
+    let athena = athena_over_folder(&night.dir, JOB, "out", "out");
+    assert!(
+        athena.iter().any(|text| text
+            .contains("PARTITIONED BY (`dt` string, `day` string COMMENT '\\'what\\' it was')")),
+        "{athena:?}"
+    );
+    let on_s3 = ddl(&night.dir, "night_s3.toml", ["--format", "trino"]);
+    assert!(
+        on_s3
+            .iter()
+            .any(|text| text.contains("\"day\" varchar COMMENT "))
+    );
+}
+
+#[test]
+fn a_folder_may_have_the_characters_of_patterns() {
+    let night = Night::new();
+    let job = night.dir.read_text(JOB);
+    night.dir.write(JOB, job.replace("\"out\"", "\"out[1]*?\""));
+    night
+        .export()
+        .stream("web/app", &[(at("2025-03-03T12:00:00Z"), "x")]);
+    night.run("2025-03-03").assert_success();
+    let statements = ddl(&night.dir, JOB, ["--format", "duckdb"]);
+    let question = "SELECT sum(events) AS events FROM logtally.night_hourly_count";
+    assert_eq!(
+        json!(duckdb(&statements, &[question])[0]),
+        json!([{"events": 1}])
+    );
 }
 
 #[test]
@@ -694,7 +962,12 @@ mod glue {
     }
 
     fn apply(moto: &Moto, dir: &Dir, database: &str) -> Finished {
+        apply_with(moto, dir, database, &[])
+    }
+
+    fn apply_with(moto: &Moto, dir: &Dir, database: &str, more: &[&str]) -> Finished {
         let arguments = ["ddl", "job.toml", "--apply", "--database", database];
+        let arguments = arguments.iter().chain(more).copied();
         dir.logtally(arguments).envs(moto.environment()).run()
     }
 
@@ -737,8 +1010,23 @@ mod glue {
             .assert_success()
             .stdout_is("grows.night_counts  unchanged\n");
 
-        // Somebody else's property stays.
+        // A range that was asked for once stays until another is asked for.
+        let since = ["--since", "2026-11-01"];
+        apply_with(moto, &dir, database, &since)
+            .assert_success()
+            .stdout_is("grows.night_counts  updated\n");
+        apply(moto, &dir, database)
+            .assert_success()
+            .stdout_is("grows.night_counts  unchanged\n");
+        let made = table(moto, database);
+        assert_eq!(
+            made["Parameters"]["projection.dt.range"],
+            "2026-11-01,NOW+1DAYS"
+        );
+
+        // What somebody else added stays.
         let mut input = made.clone();
+        input["StorageDescriptor"]["Parameters"] = json!({"owner": "shop"});
         let own = input.as_object_mut().expect("a table");
         own.retain(|key, _| {
             [
@@ -763,6 +1051,7 @@ mod glue {
             .stdout_is("grows.night_counts  updated: new order timestamp\n");
         let grown = table(moto, database);
         assert_eq!(grown["Parameters"]["team"], "shop");
+        assert_eq!(grown["StorageDescriptor"]["Parameters"]["owner"], "shop");
         let columns = &grown["StorageDescriptor"]["Columns"];
         assert_eq!(columns[0], events);
         assert_eq!(
@@ -790,6 +1079,125 @@ mod glue {
             .assert_code(2)
             .stderr_contains("(dt string) and would be by (dt string, hh string)");
         assert_eq!(table(moto, database), grown);
+    }
+
+    #[test]
+    fn tables_over_parts_and_over_folders_of_values_are_made() {
+        let moto = Moto::shared();
+        let database = "divided";
+        let dir = job("s3://acme/x");
+        let job = dir.read_text("job.toml");
+        dir.write("job.toml", format!("{job}file_size = \"256MiB\"\n"));
+        apply(moto, &dir, database)
+            .assert_success()
+            .stdout_is("divided.night_counts  created\n");
+        let made = table(moto, database);
+        let storage = &made["StorageDescriptor"];
+        assert_eq!(
+            storage["InputFormat"],
+            "org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat"
+        );
+        assert_eq!(storage["Location"], "s3://acme/x/night/counts/");
+        assert_eq!(made["Parameters"]["projection.enabled"], "true");
+        dir.write("job.toml", &job);
+        apply(moto, &dir, database)
+            .assert_code(2)
+            .stderr_contains("SymlinkTextInputFormat and would be");
+
+        dir.write(
+            "q.sql",
+            "-- word: one each\nSELECT message AS word, 1 AS n FROM logs",
+        );
+        dir.write("job.toml", format!("{job}partition_by = [\"word\"]\n"));
+        apply(moto, &dir, "words")
+            .assert_success()
+            .stdout_contains("MSCK REPAIR TABLE `words`.`night_counts`");
+        let keys = &table(moto, "words")["PartitionKeys"];
+        assert_eq!(keys[1]["Name"], "word");
+        assert_eq!(keys[1]["Comment"], "one each");
+    }
+
+    /// A catalogue with one table, of version 7, which somebody else changes before anybody can. What it was asked for,
+    /// with the last request's body.
+    fn contended(mut requests: usize) -> (u16, std::thread::JoinHandle<(Vec<String>, String)>) {
+        use std::io::{BufRead, BufReader, Read, Write};
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let table = json!({"Table": {
+            "Name": "night_counts", "TableType": "EXTERNAL_TABLE", "VersionId": "7",
+            "PartitionKeys": [{"Name": "dt", "Type": "string"}],
+            "StorageDescriptor": {
+                "Location": "s3://acme/x/night/counts/",
+                "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+                "Columns": [{"Name": "events", "Type": "bigint"}],
+            },
+        }});
+        let serving = std::thread::spawn(move || {
+            let (mut targets, mut body) = (Vec::new(), String::new());
+            while requests > 0 {
+                requests -= 1;
+                let (stream, _) = listener.accept().expect("a connection");
+                let mut reader = BufReader::new(stream);
+                let (mut line, mut length) = (String::new(), 0);
+                while reader.read_line(&mut line).expect("a request") > 2 {
+                    let (name, value) = line.split_once(": ").unwrap_or_default();
+                    match name.to_lowercase().as_str() {
+                        "content-length" => length = value.trim().parse().expect("a number"),
+                        "x-amz-target" => targets.push(value.trim().to_owned()),
+                        _ => {}
+                    }
+                    line.clear();
+                }
+                let mut content = vec![0; length];
+                reader.read_exact(&mut content).expect("the body");
+                body = String::from_utf8(content).expect("JSON");
+                let (status, answer) = match targets.last().map(String::as_str) {
+                    Some("AWSGlue.GetDatabase") => {
+                        ("200 OK", json!({"Database": {"Name": "logtally"}}))
+                    }
+                    Some("AWSGlue.GetTable") => ("200 OK", table.clone()),
+                    _ => (
+                        "400 Bad Request",
+                        json!({"__type": "ConcurrentModificationException", "Message": "Update table failed"}),
+                    ),
+                };
+                let answer = answer.to_string();
+                write!(
+                    reader.get_mut(),
+                    "HTTP/1.1 {status}\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
+                    answer.len()
+                )
+                .expect("the program reads");
+            }
+            (targets, body)
+        });
+        (port, serving)
+    }
+
+    #[test]
+    fn a_table_that_somebody_else_changes_at_the_same_moment_is_not_overwritten() {
+        let (port, serving) = contended(3);
+        let dir = job("s3://acme/x");
+        let program = dir.logtally(["ddl", "job.toml", "--apply"]);
+        program
+            .envs(Moto::shared().environment())
+            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+            .run()
+            .assert_code(7)
+            .stderr_contains("ConcurrentModificationException")
+            .stderr_contains("logtally.night_counts");
+        let (targets, update) = serving.join().expect("it served three requests");
+        assert_eq!(
+            targets,
+            [
+                "AWSGlue.GetDatabase",
+                "AWSGlue.GetTable",
+                "AWSGlue.UpdateTable"
+            ]
+        );
+        let update: Value = serde_json::from_str(&update).expect("JSON");
+        assert_eq!(update["VersionId"], "7", "{update}");
     }
 
     #[test]

@@ -1,66 +1,85 @@
 #!/usr/bin/env python3
 """The script that teams run before they have logtally, as it is found in many places, over exported objects.
 
-usage: python3 tests/tools/old_script.py FOLDER [--limit N]
+usage: python3 tests/tools/old_script.py FOLDER --from TIME --to TIME [--limit N]
 
-For each log stream below FOLDER: take the first N events (100 is what `filter_log_events(limit=100)` gives to whoever
-does not follow its nextToken; without --limit all of them), `json.loads` each message and drop what is no JSON, convert
-to Asia/Seoul, group by hour. Prints what it counted, and what it dropped on the way, as JSON. Needs pandas.
+For each log group that is exported below FOLDER: take its events of the window in the order of time, as
+`filter_log_events` gives them, and of those the first N (100 is what `limit=100` gives to whoever does not follow its
+nextToken; without --limit all of them), `json.loads` each message and drop what is no JSON, convert to Asia/Seoul, group
+by hour. Prints what it counted and what it dropped on the way, as JSON, and what the whole export has, padding included.
+Needs pandas.
 """
 
 import argparse
 import gzip
 import json
 import pathlib
+import re
 
 import pandas as pd
 
+# An event begins with a line of this form, and may have more lines.
+FIRST_LINE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (.*)", re.DOTALL)
 
-def lines_of(stream):
-    """A line each is an event, for this script: it knows nothing of events of several lines."""
-    for path in sorted(stream.glob("*.gz")):
-        for line in gzip.decompress(path.read_bytes()).decode().splitlines():
-            if line:
-                yield line
+
+def events_of(group):
+    """The events of a log group: (timestamp, message), in the order of time."""
+    events = []
+    for path in sorted(group.rglob("*.gz")):
+        for line in gzip.decompress(path.read_bytes()).decode().split("\n"):
+            first = FIRST_LINE.fullmatch(line)
+            if first:
+                events.append([first[1], first[2]])
+            elif events:
+                events[-1][1] += "\n" + line
+    return sorted(((pd.Timestamp(at), message.rstrip("\n")) for at, message in events), key=lambda event: event[0])
+
+
+def is_json(message):
+    try:
+        json.loads(message)
+    except json.JSONDecodeError:
+        return False
+    return True
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--from", dest="start", type=pd.Timestamp, required=True)
+    parser.add_argument("--to", dest="end", type=pd.Timestamp, required=True)
     parser.add_argument("--limit", type=int)
     arguments = parser.parse_args()
 
-    lines = beyond_limit = no_timestamp = no_json = 0
+    whole = []
     rows = []
-    for stream in sorted({path.parent for path in arguments.folder.rglob("*.gz")}):
-        for number, line in enumerate(lines_of(stream)):
-            lines += 1
-            if arguments.limit is not None and number >= arguments.limit:
-                beyond_limit += 1
-                continue
-            timestamp, _, message = line.partition(" ")
-            timestamp = pd.to_datetime(timestamp, format="%Y-%m-%dT%H:%M:%S.%fZ", utc=True, errors="coerce")
-            if pd.isna(timestamp):
-                no_timestamp += 1
-                continue
-            try:
-                json.loads(message)
-            except json.JSONDecodeError:
+    no_json = beyond_limit = 0
+    for group in sorted({attempt.parent for attempt in arguments.folder.rglob("attempt=*")}):
+        events = events_of(group)
+        whole += [message for _, message in events]
+        events = [event for event in events if arguments.start <= event[0] < arguments.end]
+        page = events[: arguments.limit]
+        beyond_limit += len(events) - len(page)
+        for timestamp, message in page:
+            if is_json(message):
+                rows.append(timestamp)
+            else:
                 no_json += 1
-                continue
-            rows.append(timestamp)
 
     events = pd.DataFrame({"timestamp": pd.to_datetime(pd.Series(rows, dtype="datetime64[ns, UTC]"))})
     events["hour"] = events["timestamp"].dt.tz_convert("Asia/Seoul").dt.strftime("%Y-%m-%dT%H")
     print(
         json.dumps(
             {
-                "lines": lines,
                 "beyond_limit": beyond_limit,
-                "no_timestamp": no_timestamp,
                 "no_json": no_json,
                 "counted": len(events),
                 "by_hour": {hour: int(count) for hour, count in events.groupby("hour").size().items()},
+                "whole_export": {
+                    "events": len(whole),
+                    "continuations": sum(message.count("\n") for message in whole),
+                    "json": sum(map(is_json, whole)),
+                },
             }
         )
     )

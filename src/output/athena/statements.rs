@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-use super::{Column, Dialect, Table, Words, hive_type};
+use super::{Column, Dialect, SERDE, Table, Words, hive_type, url};
 use crate::error::{Error, Result};
 use crate::job::Location;
 use crate::layout;
@@ -20,9 +20,18 @@ pub fn statements(table: &Table, dialect: Dialect) -> Result<Vec<String>> {
         )));
     }
     check_names(table, dialect)?;
+    if dialect == Dialect::Trino && table.parts.is_some() {
+        return Err(Error::usage(format!(
+            "Trino's SQL can't make a table over lists of files, which {} is because of file_size: make it in Athena, or with --apply in Glue's catalogue, where Trino's Hive connector reads it",
+            table.name
+        )));
+    }
     let mut statements = match dialect {
         Dialect::Athena => vec![athena(table)],
-        Dialect::Spark => vec![spark(table)],
+        Dialect::Spark => match &table.parts {
+            None => vec![spark(table)],
+            Some(parts) => return Ok(spark_over_parts(table, parts)),
+        },
         Dialect::DuckDb => duckdb(table),
         Dialect::Trino => vec![trino(table)],
     };
@@ -48,7 +57,8 @@ fn check_names(table: &Table, dialect: Dialect) -> Result<()> {
         Dialect::Spark => !name.contains([',', ':', ';', '`']) && !name.contains(char::is_control),
         Dialect::DuckDb => true,
     };
-    let names = table.columns.iter().flat_map(|column| {
+    let columns = table.columns.iter().chain(&table.partition_by);
+    let names = columns.flat_map(|column| {
         let own = (column.name.clone(), column.name.clone());
         std::iter::once(own).chain(fields_in(&column.name, &column.data_type))
     });
@@ -156,19 +166,28 @@ fn column_lines(
 fn athena(table: &Table) -> String {
     let dialect = Dialect::Athena;
     let quote = |name: &str| dialect.quote_in_ddl(name);
-    let keys: Vec<String> = table
-        .partition_keys()
-        .iter()
-        .map(|key| format!("{} string", quote(key)))
-        .collect();
+    let keys = column_lines(&table.partition_columns(), dialect, |_| "string".to_owned());
+    let keys: Vec<&str> = keys.iter().map(|key| key.trim_start()).collect();
+    let formats = table.formats();
+    let stored_as = match table.parts {
+        None => "STORED AS PARQUET".to_owned(),
+        Some(_) => format!(
+            "ROW FORMAT SERDE {}\nSTORED AS INPUTFORMAT {}\nOUTPUTFORMAT {}",
+            dialect.literal(SERDE),
+            dialect.literal(formats.input),
+            dialect.literal(formats.output)
+        ),
+    };
     let mut properties: Vec<String> = table
         .projection()
         .iter()
         .map(|(key, value)| format!("  {} = {}", dialect.literal(key), dialect.literal(value)))
         .collect();
-    properties.push("  'classification' = 'parquet'".to_owned());
+    if table.parts.is_none() {
+        properties.push("  'classification' = 'parquet'".to_owned());
+    }
     format!(
-        "CREATE EXTERNAL TABLE {} (\n{}\n)\n{}PARTITIONED BY ({})\nSTORED AS PARQUET\nLOCATION {}\nTBLPROPERTIES (\n{}\n)",
+        "CREATE EXTERNAL TABLE {} (\n{}\n)\n{}PARTITIONED BY ({})\n{stored_as}\nLOCATION {}\nTBLPROPERTIES (\n{}\n)",
         full_name(table, &table.name, quote),
         column_lines(&table.columns, dialect, |of| hive_type(of, &QUOTED)).join(",\n"),
         comment_line(table, dialect),
@@ -185,31 +204,92 @@ fn comment_line(table: &Table, dialect: Dialect) -> String {
 }
 
 fn spark(table: &Table) -> String {
+    let columns = column_lines(&table.columns, Dialect::Spark, spark_type);
+    let comment = comment_line(table, Dialect::Spark);
+    spark_table(
+        table,
+        &table.name,
+        columns,
+        "parquet",
+        &comment,
+        &table.location,
+    )
+}
+
+/// A table of Spark's own over files in the folders of windows.
+fn spark_table(
+    table: &Table,
+    name: &str,
+    mut columns: Vec<String>,
+    format: &str,
+    comment: &str,
+    location: &Location,
+) -> String {
     let dialect = Dialect::Spark;
-    let keys: Vec<String> = table
-        .partition_keys()
-        .iter()
-        .map(|key| dialect.quote_in_ddl(key))
-        .collect();
-    let mut columns = column_lines(&table.columns, dialect, spark_type);
-    columns.extend(keys.iter().map(|key| format!("  {key} string")));
-    let location = match &table.location {
-        Location::S3 { .. } => table.url(),
-        Location::Local(_) => format!("file://{}", table.url()),
+    let of_folders = table.partition_columns();
+    columns.extend(column_lines(&of_folders, dialect, spark_type));
+    let keys: Vec<String> = of_folders.iter().map(|key| backticks(&key.name)).collect();
+    let url = match location {
+        Location::S3 { .. } => url(location),
+        Location::Local(_) => format!("file://{}", url(location)),
     };
     format!(
-        "CREATE TABLE {} (\n{}\n)\nUSING parquet\n{}PARTITIONED BY ({})\nLOCATION {}",
-        full_name(table, &table.name, backticks),
+        "CREATE TABLE {} (\n{}\n)\nUSING {format}\n{comment}PARTITIONED BY ({})\nLOCATION {}",
+        full_name(table, name, backticks),
         columns.join(",\n"),
-        comment_line(table, dialect),
         keys.join(", "),
-        dialect.literal(&location),
+        dialect.literal(&url),
     )
+}
+
+/// Spark's own tables know no lists of files: a view of those parts that are listed does the same.
+fn spark_over_parts(table: &Table, parts: &Location) -> Vec<String> {
+    let dialect = Dialect::Spark;
+    let columns = column_lines(&table.columns, dialect, spark_type);
+    let of = |name: &str| full_name(table, name, backticks);
+    let keys = table.partition_keys();
+    let mut names = column_lines(&table.columns, dialect, |_| String::new());
+    names.extend(keys.iter().map(|key| format!("  {}", backticks(key))));
+    let own = table.columns.iter().map(|column| column.name.as_str());
+    let selected: Vec<String> = own
+        .chain(keys.iter().copied())
+        .map(|name| format!("  parts.{}", backticks(name)))
+        .collect();
+    let same_window: Vec<String> = keys
+        .iter()
+        .map(|key| format!("parts.{0} = lists.{0}", backticks(key)))
+        .collect();
+    let view = format!(
+        "CREATE OR REPLACE VIEW {} (\n{}\n)\n{}AS SELECT\n{}\nFROM {} AS parts\nLEFT SEMI JOIN {} AS lists\nON {}\n  AND parts._metadata.file_name = substring_index(lists.value, '/', -1)",
+        of(&table.name),
+        names.join(",\n"),
+        comment_line(table, dialect),
+        selected.join(",\n"),
+        of(&table.parts_table()),
+        of(&table.lists_table()),
+        same_window.join(" AND "),
+    );
+    let lines = vec!["  `value` string".to_owned()];
+    vec![
+        spark_table(table, &table.parts_table(), columns, "parquet", "", parts),
+        spark_table(
+            table,
+            &table.lists_table(),
+            lines,
+            "text",
+            "",
+            &table.location,
+        ),
+        format!("MSCK REPAIR TABLE {}", of(&table.parts_table())),
+        format!("MSCK REPAIR TABLE {}", of(&table.lists_table())),
+        view,
+        newest_complete_day(table, dialect),
+    ]
 }
 
 /// Where an engine does not work out the partitions or list the folder itself, it has a list of them, which is to be
 /// made anew when windows are added.
-fn list_of_partitions(table: &Table, dialect: Dialect) -> Option<String> {
+pub fn list_of_partitions(table: &Table, dialect: Dialect) -> Option<String> {
     let hive = format!(
         "MSCK REPAIR TABLE {}",
         full_name(table, &table.name, backticks)
@@ -252,25 +332,61 @@ fn duckdb(table: &Table) -> Vec<String> {
         .map(|name| format!("  {}", double_quotes(name)))
         .collect();
     let name = full_name(table, &table.name, double_quotes);
-    let files = format!("{}{}*.parquet", table.url(), "*/".repeat(keys.len()));
+    let read = |folder: &Location, more: &str| {
+        let files = format!("{}{}*.parquet", pattern(folder), "*/".repeat(keys.len()));
+        format!(
+            "FROM read_parquet(\n  {},\n  hive_partitioning = true,\n  hive_types = {{{}}},\n  union_by_name = true{more}\n)",
+            dialect.literal(&files),
+            key_types.join(", "),
+        )
+    };
+    let (listed, from) = match &table.parts {
+        None => (String::new(), read(&table.location, "")),
+        Some(parts) => {
+            let lists = format!(
+                "{}{}*.txt",
+                pattern(&table.location),
+                "*/".repeat(keys.len())
+            );
+            let listed = format!(
+                "WITH listed AS (\n  SELECT parse_filename(unnest(string_split(trim(content, chr(10)), chr(10)))) AS file\n  FROM read_text({})\n)\n",
+                dialect.literal(&lists)
+            );
+            // No column of an answer: those are in lower case.
+            let from = read(parts, ",\n  filename = 'FILE'")
+                + "\nWHERE parse_filename(\"FILE\") IN (SELECT file FROM listed)";
+            (listed, from)
+        }
+    };
     let mut statements = vec![format!(
-        "CREATE OR REPLACE VIEW {name} AS\nSELECT\n{}\nFROM read_parquet(\n  {},\n  hive_partitioning = true,\n  hive_types = {{{}}},\n  union_by_name = true\n)",
+        "CREATE OR REPLACE VIEW {name} AS\n{listed}SELECT\n{}\n{from}",
         columns.join(",\n"),
-        dialect.literal(&files),
-        key_types.join(", "),
     )];
     let comment = |of: String, text: &Option<String>| {
         let text = text.as_ref()?;
         Some(format!("COMMENT ON {of} IS {}", dialect.literal(text)))
     };
     statements.extend(comment(format!("VIEW {name}"), &table.comment));
-    statements.extend(table.columns.iter().filter_map(|column| {
+    let commented = table.columns.iter().chain(&table.partition_by);
+    statements.extend(commented.filter_map(|column| {
         comment(
             format!("COLUMN {name}.{}", double_quotes(&column.name)),
             &column.comment,
         )
     }));
     statements
+}
+
+/// A folder in a pattern of files, in which its own characters stand for themselves.
+fn pattern(folder: &Location) -> String {
+    let mut pattern = String::new();
+    for character in url(folder).chars() {
+        match character {
+            '*' | '?' | '[' => pattern.extend(['[', character, ']']),
+            other => pattern.push(other),
+        }
+    }
+    pattern
 }
 
 fn trino(table: &Table) -> String {
@@ -283,9 +399,13 @@ fn trino(table: &Table) -> String {
         found.map_or("", |(_, value)| value.as_str())
     };
     let mut columns = column_lines(&table.columns, dialect, trino_type);
-    for key in &keys {
-        let of = |name: &str| property(&format!("projection.{key}.{name}"));
-        let column = format!("  {} varchar", double_quotes(key));
+    let of_folders = column_lines(&table.partition_columns(), dialect, trino_type);
+    for (key, column) in keys.iter().zip(of_folders) {
+        // It knows no months. To ask for each day of one finds its first all the same.
+        let of = |name: &str| match (name, property(&format!("projection.{key}.{name}"))) {
+            ("interval.unit", "MONTHS") => "DAYS",
+            (_, value) => value,
+        };
         if !table.is_projected() {
             columns.push(column);
             continue;
@@ -408,19 +528,14 @@ fn newest_complete_day(table: &Table, dialect: Dialect) -> String {
                 _ => ("day", "date"),
             };
             // Not in place of a column of the answer.
-            let is_taken = table.columns.iter().any(|column| column.name == readable);
+            let mut names = table.columns.iter().chain(&table.partition_by);
+            let is_taken = names.any(|column| column.name == readable);
             let name = if is_taken { *key } else { readable };
             format!("  CAST({} AS {data_type}) AS {}", quote(key), quote(name))
         })
         .collect();
-    let names = table.columns.iter().map(|column| &column.name);
-    columns.extend(
-        table
-            .partition_by
-            .iter()
-            .chain(names)
-            .map(|name| format!("  {}", quote(name))),
-    );
+    let names = table.partition_by.iter().chain(&table.columns);
+    columns.extend(names.map(|column| format!("  {}", quote(&column.name))));
     format!(
         "CREATE OR REPLACE VIEW {} AS\nWITH recent AS (\n  SELECT * FROM {}\n  WHERE {date} BETWEEN {}\n    AND {}\n)\nSELECT\n{}\nFROM recent\nWHERE {date} = (SELECT max({date}) FROM recent)",
         full_name(table, &table.view(), quote),
