@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::checked::{Name, Text, nearest};
-use super::spec::{ChartSpec, OneOrMore};
-use super::{Chart, ChartKind, Compare, ImageFormat, Language};
+use super::spec::{ChartSpec, OneOrMore, TextOrFalse};
+use super::{Chart, ChartKind, Compare, ErrorsColumn, ImageFormat, Language};
 use crate::window::{Size, Span};
 
 /// What a title can have filled in.
@@ -74,7 +74,14 @@ fn chart(name: Name, spec: ChartSpec, size: Size, language: Language) -> Result<
             OneOrMore::More(y) => y.into_iter().map(|y| y.0).collect(),
         },
         series: text(spec.series),
-        errors: text(spec.errors),
+        errors: match spec.errors {
+            None => ErrorsColumn::IfCounted,
+            Some(TextOrFalse::Text(name)) => ErrorsColumn::Named(name.0),
+            Some(TextOrFalse::Flag(false)) => ErrorsColumn::Not,
+            Some(TextOrFalse::Flag(true)) => {
+                return Err("has errors = true: expected the name of a column, or false".to_owned());
+            }
+        },
         compare: spec
             .compare
             .map(|span| compare(&span.0, size))
@@ -161,7 +168,7 @@ fn check(chart: &Chart) -> Result<(), String> {
         }
         _ => {}
     }
-    if let (Some(errors), true) = (&chart.errors, chart.kind != Bar) {
+    if let (ErrorsColumn::Named(errors), true) = (&chart.errors, chart.kind != Bar) {
         return Err(format!(
             "has errors = {errors:?}, which goes with kind = \"bar\" only"
         ));
@@ -252,6 +259,7 @@ mod tests {
             ("kind = \"line\"\ny = [\"a\", \"a\"]", "twice"),
             ("kind = \"line\"\ny = []", "y = []"),
             ("kind = \"line\"\ny = \"a\"\nerrors = \"b\"", "\"bar\" only"),
+            ("kind = \"bar\"\ny = \"a\"\nerrors = true", "or false"),
             (
                 "kind = \"heatmap\"\ny = \"a\"\ncompare = \"7 days\"",
                 "compare",

@@ -24,7 +24,7 @@ pub use caption::{Caption, Verified};
 
 use super::chart::{Chart, Look, Marks, State};
 use crate::error::{Class, Error, Result};
-use crate::job::{self, ChartKind};
+use crate::job::{self, ChartKind, ErrorsColumn};
 use crate::window::{Range, Window};
 use slots::{Axis, Frame, Tick};
 
@@ -42,7 +42,9 @@ pub fn check(chart: &job::Chart, query: &str, schema: &Schema) -> Result<()> {
     let mut columns = vec![("x", &chart.x)];
     columns.extend(chart.y.iter().map(|y| ("y", y)));
     columns.extend(chart.series.iter().map(|series| ("series", series)));
-    columns.extend(chart.errors.iter().map(|errors| ("errors", errors)));
+    if let ErrorsColumn::Named(errors) = &chart.errors {
+        columns.push(("errors", errors));
+    }
     for (key, name) in columns {
         let Ok(field) = schema.field_with_name(name) else {
             let known: Vec<&str> = schema
@@ -108,6 +110,8 @@ pub struct Series {
 #[derive(Debug)]
 struct Earlier {
     window: Window,
+    /// Whether it may still grow.
+    provisional: bool,
     series: Series,
 }
 
@@ -172,17 +176,48 @@ impl Series {
         Ok(())
     }
 
-    /// The column that says how much of a bar are errors: the one that the job names, or one of that name.
+    /// The column that says how much of the values are errors: the one that the job names, or one of that name beside
+    /// counts.
     fn errors_column<'a>(&self, batch: &'a RecordBatch) -> Option<&'a ArrayRef> {
-        let name = self.chart.errors.as_deref().unwrap_or(ERRORS);
-        let is_part = self.chart.kind == ChartKind::Bar && self.chart.y[..] != [name];
+        let name = self.errors_name()?;
+        let is_part = self.chart.y.len() == 1 && self.chart.y[0] != name;
         let column = column(batch, name).filter(|_| is_part)?;
-        column.data_type().is_numeric().then_some(column)
+        let is_asked_for = self.chart.errors != ErrorsColumn::IfCounted;
+        let fits = match is_asked_for {
+            true => column.data_type().is_numeric(),
+            false => column.data_type().is_integer() && self.is_count(),
+        };
+        fits.then_some(column)
     }
 
-    /// Holds the chart against the answer for an earlier window. An error where a column of it is not there, or is
-    /// another type.
-    pub fn hold_against(&mut self, window: Window, answer: &[RecordBatch]) -> Result<()> {
+    fn errors_name(&self) -> Option<&str> {
+        match &self.chart.errors {
+            ErrorsColumn::IfCounted => Some(ERRORS),
+            ErrorsColumn::Named(name) => Some(name),
+            ErrorsColumn::Not => None,
+        }
+    }
+
+    /// How much of each value are errors. A column of that name which nobody asked for and which has more of them than
+    /// there is of the whole counts something else.
+    fn errors(&self) -> Option<&[Option<f64>]> {
+        let errors = self.errors.as_deref()?;
+        let is_part = |(errors, all): (&Option<f64>, &Option<f64>)| {
+            errors.unwrap_or(0.0) <= all.unwrap_or(0.0)
+        };
+        let are_parts = self.chart.errors != ErrorsColumn::IfCounted
+            || errors.iter().zip(&self.y[0]).all(is_part);
+        are_parts.then_some(errors)
+    }
+
+    /// Holds the chart against the answer for an earlier window, which may be provisional itself. An error where a column
+    /// of it is not there, or is another type.
+    pub fn hold_against(
+        &mut self,
+        window: Window,
+        provisional: bool,
+        answer: &[RecordBatch],
+    ) -> Result<()> {
         let mut series = Series::new(&self.chart, &self.query);
         // A file of answers does not say of its times that they are of UTC.
         series.x_is_utc = self.x_is_utc;
@@ -190,7 +225,11 @@ impl Series {
             check(&self.chart, &self.query, batch.schema_ref())?;
             series.add(batch)?;
         }
-        self.earlier = Some(Box::new(Earlier { window, series }));
+        self.earlier = Some(Box::new(Earlier {
+            window,
+            provisional,
+            series,
+        }));
         Ok(())
     }
 
@@ -264,12 +303,19 @@ impl Series {
         let mut axis = Axis::new(&chart.x, &self.ticks(frame.zone), frame, merge);
         self.show_what_is_there(&mut axis);
         let axis = axis;
+        let layers = || {
+            let mut layers = self.layers(&axis);
+            for layer in &mut layers {
+                forget_missing(&mut layer.values, &axis);
+            }
+            layers
+        };
         let x_label = match (&axis.title, chart.x.as_str()) {
             (Some(title), _) => title.clone(),
             (None, "hour_local" | "hour_of_day") => {
                 language::hour_of_day(language, frame.zone.name())
             }
-            (None, "hour_utc") => "Hour (UTC)".to_owned(),
+            (None, "hour_utc") => language::hour_utc(language).to_owned(),
             (None, other) => language::capitalized(&language::words(language, other)),
         };
         let (marks, x_label, slots) = match chart.kind {
@@ -284,18 +330,10 @@ impl Series {
                 (Marks::Cells(rows), label, slots)
             }
             ChartKind::Bar | ChartKind::StackedBar => {
-                (Marks::Bars(self.layers(&axis)), x_label, axis.slots.clone())
+                (Marks::Bars(layers()), x_label, axis.slots.clone())
             }
-            ChartKind::Line => (
-                Marks::Lines(self.layers(&axis)),
-                x_label,
-                axis.slots.clone(),
-            ),
-            ChartKind::Band => (
-                Marks::Bands(self.layers(&axis)),
-                x_label,
-                axis.slots.clone(),
-            ),
+            ChartKind::Line => (Marks::Lines(layers()), x_label, axis.slots.clone()),
+            ChartKind::Band => (Marks::Bands(layers()), x_label, axis.slots.clone()),
         };
         let missing = |slot: usize| {
             slots
@@ -360,6 +398,15 @@ impl Series {
             title.unwrap_or("{job} · {chart} · {date} · {zone}"),
             filled_in,
         )
+    }
+}
+
+/// An answer may have a zero for an hour that has not happened.
+fn forget_missing(values: &mut [Option<f64>], axis: &Axis) {
+    for (value, slot) in values.iter_mut().zip(&axis.slots) {
+        if slot.state == State::Missing {
+            *value = None;
+        }
     }
 }
 

@@ -76,7 +76,7 @@ fn an_earlier_answer_of_other_sql_or_that_is_damaged_is_left_out() {
     night.run("2025-11-15").assert_success();
     night.run("2025-11-22").assert_success();
     let (held, _) = texts(&chart(&night, "2025-11-22"));
-    assert_eq!(held, "48 events · +100.0% on 2025-11-15 (Sat)");
+    assert_eq!(held, "48 events · +100.0% against 2025-11-15 (Sat)");
 
     let earlier = "out/night/hourly_count/dt=2025-11-15/hourly_count.parquet";
     let whole = night.dir.read(earlier);

@@ -14,6 +14,13 @@ use super::text::Lines;
 
 pub type Drawn<B, T = ()> = Result<T, DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
+/// Which way the lines of a hatching go, from the left.
+#[derive(Clone, Copy)]
+enum Slant {
+    Rising,
+    Falling,
+}
+
 /// Where a chart is drawn, and in what sizes and colours.
 pub struct Canvas<'a, B: DrawingBackend> {
     pub area: &'a DrawingArea<B, Shift>,
@@ -56,23 +63,31 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     /// Hatching that says that nothing is known there.
     pub fn hatch_missing(&self, x: Range<i32>, y: Range<i32>) -> Drawn<B> {
         let palette = self.style.palette;
-        self.hatch(x, y, palette.hatch, palette.hatch_background)
+        self.hatch(x, y, palette.hatch, palette.hatch_background, Slant::Rising)
     }
 
-    /// Hatching that says that what has this colour may still grow.
+    /// Hatching that says that what has this colour may still grow; slants the other way than where nothing is known.
     pub fn hatch_provisional(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn<B> {
         let behind = self.style.palette.tint(color, PROVISIONAL_TINT);
-        self.hatch(x, y, color, behind)
+        self.hatch(x, y, color, behind, Slant::Falling)
     }
 
-    /// Hatching behind lines that may still move.
+    /// Hatching behind lines and zeros that may still move.
     pub fn hatch_behind(&self, x: Range<i32>, y: Range<i32>) -> Drawn<B> {
         let palette = self.style.palette;
-        self.hatch(x, y, palette.rule, palette.background)
+        let color = palette.tint(palette.badge, BEHIND_TINT);
+        self.hatch(x, y, color, palette.background, Slant::Falling)
     }
 
     /// Slanting lines over the rectangle. They lie on one pattern, so that neighbouring rectangles join.
-    fn hatch(&self, x: Range<i32>, y: Range<i32>, color: RGBColor, behind: RGBColor) -> Drawn<B> {
+    fn hatch(
+        &self,
+        x: Range<i32>,
+        y: Range<i32>,
+        color: RGBColor,
+        behind: RGBColor,
+        slant: Slant,
+    ) -> Drawn<B> {
         self.fill(x.clone(), y.clone(), behind)?;
         let gap = self.style.px(HATCH_GAP);
         // Round ends stay inside.
@@ -82,13 +97,24 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             x.start + inset..x.end - inset,
             y.start + inset..y.end - inset,
         );
-        // Each line is where x + y is one multiple of the gap.
-        let lowest = x.start + y.start;
+        // Each line is where x + y, or x - y, is one multiple of the gap.
+        let (lowest, highest) = match slant {
+            Slant::Rising => (x.start + y.start, x.end + y.end),
+            Slant::Falling => (x.start - y.end, x.end - y.start),
+        };
         let first = lowest + (-lowest).rem_euclid(gap);
-        for sum in (first..x.end + y.end).step_by(gap as usize) {
-            let (left, right) = (x.start.max(sum - y.end), x.end.min(sum - y.start));
+        for at in (first..highest).step_by(gap as usize) {
+            let (from, to) = match slant {
+                Slant::Rising => (at - y.end, at - y.start),
+                Slant::Falling => (at + y.start, at + y.end),
+            };
+            let (left, right) = (x.start.max(from), x.end.min(to));
+            let y_of = |x: i32| match slant {
+                Slant::Rising => at - x,
+                Slant::Falling => x - at,
+            };
             if left < right {
-                self.line(vec![(left, sum - left), (right, sum - right)], color, width)?;
+                self.line(vec![(left, y_of(left)), (right, y_of(right))], color, width)?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use plotters_backend::DrawingBackend;
 use super::axis::{MOST_INTERVALS, ValueAxis, with_unit};
 use super::canvas::{Canvas, Drawn, centered, middle};
 use super::legend::{Legend, is_missing};
-use super::marks::{LineNames, Plot, heights};
+use super::marks::{LineNames, Plot, heights, is_zero};
 use super::style::*;
 use super::text::{Lines, cut, normalize};
 use super::x_axis::{Slots, XAxis};
@@ -169,12 +169,9 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             let x = plot.slots.edge(run.start)..plot.slots.edge(run.end);
             self.hatch_missing(x, plot.y.clone())?;
         }
-        if !matches!(chart.marks, Marks::Bars(_)) {
-            let is_provisional = |slot: usize| chart.slots[slot].state == State::Provisional;
-            for run in runs(chart.slots.len(), is_provisional) {
-                let x = plot.slots.edge(run.start)..plot.slots.edge(run.end);
-                self.hatch_behind(x, plot.y.clone())?;
-            }
+        for run in runs(chart.slots.len(), |slot| may_move(chart, slot)) {
+            let x = plot.slots.edge(run.start)..plot.slots.edge(run.end);
+            self.hatch_behind(x, plot.y.clone())?;
         }
         self.notes(chart, &plot)?;
         let zero = plot.y_of(0.0);
@@ -274,6 +271,12 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             (HPos::Center, VPos::Center),
         )
     }
+}
+
+/// Whether a slot is provisional and has no bar that could be hatched to say so.
+pub fn may_move(chart: &Chart, slot: usize) -> bool {
+    let has_bar = matches!(chart.marks, Marks::Bars(_)) && !is_zero(chart, slot);
+    chart.slots[slot].state == State::Provisional && !has_bar && !is_missing(chart, slot)
 }
 
 /// The title of the y axis with the unit: `Duration (ms)`. A percent sign stands at each number instead.

@@ -67,6 +67,15 @@ pub fn heights(chart: &Chart) -> (Vec<f64>, Vec<f64>) {
     (lows, highs)
 }
 
+/// Whether the bar of a slot is a zero.
+pub fn is_zero(chart: &Chart, slot: usize) -> bool {
+    let values = chart.marks.layers().iter();
+    let mut values = values.filter_map(|layer| value(layer, slot));
+    matches!(chart.marks, Marks::Bars(_))
+        && !is_missing(chart, slot)
+        && values.all(|value| value == 0.0)
+}
+
 impl<B: DrawingBackend> Canvas<'_, B> {
     pub fn marks(&self, chart: &Chart, plot: &Plot) -> Drawn<B> {
         match &chart.marks {
@@ -99,49 +108,59 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     }
 
     fn bars(&self, chart: &Chart, layers: &[Layer], plot: &Plot) -> Drawn<B> {
-        let style = self.style;
-        let zero = plot.y_of(0.0);
+        let zero = plot.y_of(0.0).clamp(plot.y.start, plot.y.end);
         for slot in (0..chart.slots.len()).filter(|&slot| !is_missing(chart, slot)) {
-            let x = self.bar_width(plot, slot);
-            let parts = || {
-                let values = layers
-                    .iter()
-                    .filter_map(|layer| Some((layer, value(layer, slot)?)));
-                values.filter(|&(_, value)| value != 0.0)
-            };
-            let several = parts().count() > 1;
-            let mut ends = (zero, zero);
-            let mut sums = (0.0, 0.0);
-            for (layer, value) in parts() {
-                let color = style.palette.layer(layer.role);
-                let least = style.px(if several {
-                    SMALLEST_PART
-                } else {
-                    SMALLEST_HEIGHT
+            let parts = |sign: f64| -> Vec<(RGBColor, f64)> {
+                let values = layers.iter().filter_map(|layer| {
+                    Some((self.style.palette.layer(layer.role), value(layer, slot)?))
                 });
-                let y = if value > 0.0 {
-                    sums.0 += value;
-                    let top = plot.y_of(sums.0).min(ends.0 - least);
-                    let y = top..ends.0;
-                    ends.0 = top;
-                    y
-                } else {
-                    sums.1 += value;
-                    let bottom = plot.y_of(sums.1).max(ends.1 + least);
-                    let y = ends.1..bottom;
-                    ends.1 = bottom;
-                    y
-                };
-                // Parts are set off by a line of background, but for those that are hardly higher than it.
-                let gap = style.px(PART_GAP);
-                let y = match several && y.end < zero && y.end - y.start > 3 * gap {
-                    true => y.start..y.end - gap,
-                    false => y,
-                };
-                match chart.slots[slot].state {
-                    State::Provisional => self.hatch_provisional(x.clone(), y, color)?,
-                    _ => self.fill(x.clone(), y, color)?,
-                }
+                values.filter(|&(_, value)| value * sign > 0.0).collect()
+            };
+            let provisional = chart.slots[slot].state == State::Provisional;
+            let x = self.bar_width(plot, slot);
+            self.stack(&parts(1.0), x.clone(), zero, plot, provisional)?;
+            self.stack(&parts(-1.0), x, zero, plot, provisional)?;
+        }
+        Ok(())
+    }
+
+    /// Parts of one sign on each other, from the axis on.
+    fn stack(
+        &self,
+        parts: &[(RGBColor, f64)],
+        x: Range<i32>,
+        zero: i32,
+        plot: &Plot,
+        provisional: bool,
+    ) -> Drawn<B> {
+        let style = self.style;
+        let total: f64 = parts.iter().map(|(_, value)| value).sum();
+        if total == 0.0 {
+            return Ok(());
+        }
+        let upwards = total > 0.0;
+        let end = plot.y_of(total).clamp(plot.y.start, plot.y.end);
+        let height = (end - zero).abs().max(style.px(SMALLEST_HEIGHT));
+        let values: Vec<f64> = parts.iter().map(|(_, value)| value.abs()).collect();
+        let heights = part_heights(&values, height, style.px(SMALLEST_PART));
+        // Parts are set off by a line of background, but for those that are hardly higher than it.
+        let gap = style.px(PART_GAP);
+        let mut from = zero;
+        for (place, (&(color, _), height)) in parts.iter().zip(heights).enumerate() {
+            let (start, end) = match upwards {
+                true => (from - height, from),
+                false => (from, from + height),
+            };
+            from = if upwards { start } else { end };
+            let y = match place > 0 && height > 3 * gap {
+                true if upwards => start..end - gap,
+                true => start + gap..end,
+                false => start..end,
+            };
+            match provisional {
+                _ if y.is_empty() => {}
+                true => self.hatch_provisional(x.clone(), y, color)?,
+                false => self.fill(x.clone(), y, color)?,
             }
         }
         Ok(())
@@ -149,19 +168,11 @@ impl<B: DrawingBackend> Canvas<'_, B> {
 
     /// Bars of nothing, in the colour of the axis: seen to be there, and not taken for a few.
     pub fn zeros(&self, chart: &Chart, plot: &Plot) -> Drawn<B> {
-        let Marks::Bars(layers) = &chart.marks else {
-            return Ok(());
-        };
         let zero = plot.y_of(0.0);
-        for slot in (0..chart.slots.len()).filter(|&slot| !is_missing(chart, slot)) {
-            if layers
-                .iter()
-                .all(|layer| value(layer, slot).is_none_or(|value| value == 0.0))
-            {
-                let x = self.bar_width(plot, slot);
-                let y = zero - self.style.px(ZERO_HEIGHT)..zero;
-                self.fill(x, y, self.style.palette.axis)?;
-            }
+        for slot in (0..chart.slots.len()).filter(|&slot| is_zero(chart, slot)) {
+            let x = self.bar_width(plot, slot);
+            let y = zero - self.style.px(ZERO_HEIGHT)..zero;
+            self.fill(x, y, self.style.palette.axis)?;
         }
         Ok(())
     }
@@ -301,6 +312,41 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     }
 }
 
+/// The heights of the parts of a bar, which add up to its height: in proportion, but for those that would be lower than
+/// `least`. What these lack is taken from the largest, which shows it least. A bar without room for that has its parts
+/// as they are.
+fn part_heights(values: &[f64], height: i32, least: i32) -> Vec<i32> {
+    let total: f64 = values.iter().sum();
+    let mut heights = Vec::with_capacity(values.len());
+    let (mut sum, mut below) = (0.0, 0);
+    for value in values {
+        sum += value;
+        let edge = (sum / total * f64::from(height)).round() as i32;
+        heights.push(edge - below);
+        below = edge;
+    }
+    if height < least * values.len() as i32 {
+        return heights;
+    }
+    let mut lacking = 0;
+    for height in &mut heights {
+        lacking += (least - *height).max(0);
+        *height = (*height).max(least);
+    }
+    while lacking > 0 {
+        let Some(largest) = heights.iter_mut().max() else {
+            break;
+        };
+        let spare = (*largest - least).clamp(0, lacking);
+        if spare == 0 {
+            break;
+        }
+        *largest -= spare;
+        lacking -= spare;
+    }
+    heights
+}
+
 /// The points of each stretch of a layer in which no value is missing.
 fn line_runs(layer: &Layer, plot: &Plot) -> Vec<Vec<(i32, i32)>> {
     let points = |run: Range<usize>| {
@@ -397,6 +443,22 @@ fn apart(wanted: impl Iterator<Item = i32>, distance: i32, room: &Range<i32>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_parts_are_seen_at_the_cost_of_the_largest() {
+        assert_eq!(part_heights(&[1.0, 999.0], 500, 5), [5, 495]);
+        assert_eq!(part_heights(&[50.0, 50.0], 100, 5), [50, 50]);
+        assert_eq!(
+            part_heights(&[1.0, 1.0, 500.0, 498.0], 100, 5)
+                .iter()
+                .sum::<i32>(),
+            100
+        );
+        // No room for four of them.
+        assert_eq!(part_heights(&[1.0, 1.0, 1.0, 97.0], 10, 5), [0, 0, 0, 10]);
+        assert_eq!(part_heights(&[1.0; 4], 20, 5), [5; 4]);
+        assert_eq!(part_heights(&[1e300, 1e300], 20, 5), [10, 10]);
+    }
 
     #[test]
     fn names_are_moved_apart_and_stay_inside() {

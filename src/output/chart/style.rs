@@ -48,6 +48,8 @@ pub const NARROW_SLOT: i32 = 4;
 pub const WIDEST_BAR: i32 = 160;
 /// How much of its colour a bar keeps behind the hatching that says that it may grow.
 pub const PROVISIONAL_TINT: f64 = 0.30;
+/// How much of the badge's colour the hatching behind lines and zeros has.
+pub const BEHIND_TINT: f64 = 0.35;
 
 pub const LINE_WIDTH: i32 = 5;
 /// Where there are many, lines are thinner.

@@ -313,6 +313,47 @@ fn what_may_grow_is_hatched_in_its_colour_and_what_is_not_known_in_grey() {
 }
 
 #[test]
+fn a_provisional_zero_is_not_a_settled_one() {
+    let mut day = bars([Some(5.0), Some(0.0), Some(3.0)]);
+    let hatched = |chart: &Chart| {
+        let svg = chart.to_svg().expect("drawing in memory");
+        let lines = svg.lines().filter(|line| line.starts_with("<polyline"));
+        lines.filter(|line| line.contains("#e5c3a9")).count()
+    };
+    assert_eq!(hatched(&day), 0);
+    day.slots[1].state = State::Provisional;
+    assert!(hatched(&day) > 10, "its column, and the legend's sample");
+    assert!(texts(&day).contains(&"provisional".to_owned()));
+}
+
+#[test]
+fn a_bar_of_many_small_parts_is_as_high_as_its_sum() {
+    let values = [1.0, 2.0, 1.0, 1.0, 3.0, 1.0, 900.0];
+    let mut layers: Vec<Layer> = (0..)
+        .zip(values)
+        .map(|(place, value)| layer(Role::Series(place), [Some(value), None]))
+        .collect();
+    layers.push(layer(Role::Main, [None, Some(909.0)]));
+    let stack = chart(Marks::Bars(layers));
+    let colors = ["#2f6db5"];
+    let whole = rects(&stack, colors[0])
+        .into_iter()
+        .filter(|rect| rect[3] > 22)
+        .min_by_key(|rect| rect[1])
+        .expect("a bar");
+    let svg = stack.to_svg().expect("drawing in memory");
+    let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
+    let tops: Vec<i64> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("rect"))
+        .map(|node| geometry(&node))
+        .filter(|rect| rect[3] > 100 && rect[2] < 400)
+        .map(|rect| rect[1])
+        .collect();
+    assert_eq!(tops, [whole[1], whole[1]]);
+}
+
+#[test]
 fn an_earlier_day_is_a_thin_line_with_its_name() {
     let mut day = bars([Some(5.0), Some(3.0), Some(4.0)]);
     day.earlier = Some(Layer {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::language;
 use super::slots::{Axis, Frame, Tick};
 use super::{Earlier, Series};
-use crate::job::ChartKind;
+use crate::job::{ChartKind, Language};
 use crate::output::chart::{Layer, MOST_SERIES, Role, State, drawable, format_number};
 
 /// Levels of logs from the worst on: the order in which they are stacked.
@@ -34,7 +34,8 @@ impl Series {
             .iter()
             .map(|y| by_slot(axis, y.iter().copied()))
             .collect();
-        if let (Some(errors), [total]) = (&self.errors, &values[..]) {
+        let is_bar = self.chart.kind == ChartKind::Bar;
+        if let (true, Some(errors), [total]) = (is_bar, self.errors(), &values[..]) {
             let errors = by_slot(axis, errors.iter().copied());
             if errors.iter().flatten().any(|&errors| errors > 0.0) {
                 return self.errors_and_rest(total, &errors);
@@ -70,7 +71,7 @@ impl Series {
     /// Errors at the bottom, where days are compared best, and what is none on top of them.
     fn errors_and_rest(&self, total: &Values, errors: &Values) -> Vec<Layer> {
         let language = self.chart.language;
-        let column = self.chart.errors.as_deref().unwrap_or(super::ERRORS);
+        let column = self.errors_name().unwrap_or(super::ERRORS);
         let part = |total: Option<f64>, errors: Option<f64>| {
             total.map(|total| errors.unwrap_or(0.0).clamp(0.0, total.max(0.0)))
         };
@@ -189,7 +190,7 @@ impl Series {
         let earlier = self.earlier.as_deref()?;
         let language = self.chart.language;
         Some(Layer {
-            name: language::window(language, &earlier.window),
+            name: earlier.name(language),
             role: Role::Other,
             values: earlier.values(axis, self)?,
         })
@@ -220,8 +221,8 @@ impl Series {
 
     fn errors_in_words(&self) -> Option<String> {
         let language = self.chart.language;
-        let errors = total(self.errors.as_ref()?);
-        let column = self.chart.errors.as_deref().unwrap_or(super::ERRORS);
+        let errors = total(self.errors()?);
+        let column = self.errors_name()?;
         let text = language::counted(language, errors, column, None);
         let all = total(&self.y[0]);
         Some(match errors > 0.0 && all > 0.0 {
@@ -256,14 +257,12 @@ impl Series {
         Some(language::up_to(language, &name, &value))
     }
 
-    /// The change of the total against the earlier window, over the slots that both know.
+    /// The change of the total against the earlier window, over the slots that are over. One of them that has no row has
+    /// no events: an outage is a change.
     fn change(&self, axis: &Axis, frame: &Frame) -> Option<String> {
         let earlier = self.earlier.as_deref()?;
         let values = earlier.values(axis, self)?;
-        let complete = |slot: &usize| {
-            let is_known = axis.slots[*slot].state != State::Missing;
-            is_known && axis.ends[*slot].is_none_or(|end| frame.is_complete(end))
-        };
+        let complete = |slot: &usize| axis.ends[*slot].is_none_or(|end| frame.is_complete(end));
         let slots: Vec<usize> = (0..axis.slots.len()).filter(complete).collect();
         let sum = |values: &Values| {
             let values = slots.iter().filter_map(|&slot| drawable(values[slot]));
@@ -276,13 +275,22 @@ impl Series {
             false => sum(&values),
         };
         let language = self.chart.language;
-        let when = language::window(language, &earlier.window);
+        let when = earlier.name(language);
         let now = sum(&self.totals(axis));
         (!slots.is_empty()).then(|| language::change(language, now, before, &when, !all))
     }
 }
 
 impl Earlier {
+    /// The window in words, and that its values may still grow.
+    fn name(&self, language: Language) -> String {
+        let window = language::window(language, &self.window);
+        match self.provisional {
+            true => format!("{window} ({})", language::provisional(language)),
+            false => window,
+        }
+    }
+
     /// Its total in each slot of the later window's axis; `None` where no slot has any.
     fn values(&self, axis: &Axis, later: &Series) -> Option<Values> {
         let span = later.chart.compare?.span;

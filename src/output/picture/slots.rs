@@ -271,7 +271,7 @@ impl<'a> Times<'a> {
         let title = match self.step {
             Step::Days(_) => Some(language::day(self.frame.language).to_owned()),
             Step::Months(_) => Some(language::month(self.frame.language).to_owned()),
-            _ if column == "hour_utc" => Some("Hour (UTC)".to_owned()),
+            _ if column == "hour_utc" => Some(language::hour_utc(self.frame.language).to_owned()),
             _ => None,
         };
         let title = match (title, one_group && self.frame.size.is_none()) {

@@ -145,7 +145,10 @@ fn what_is_filled_into_a_title_is_not_filled_in_again() {
 
 #[test]
 fn errors_are_the_lower_part_of_a_bar() {
-    let chart = spec(ChartKind::Bar, "hour_local", &["events"]);
+    let chart = job::Chart {
+        errors: ErrorsColumn::Named("errors".to_owned()),
+        ..spec(ChartKind::Bar, "hour_local", &["events"])
+    };
     let day = |errors: &[i64]| {
         vec![
             ("hour_local", hours("2026-11-21", 0..3)),
@@ -192,7 +195,7 @@ fn compared(language: Language, so_far: bool) -> Series {
     series.add(&day("2026-11-21", events)).unwrap();
     let earlier = day("2026-11-14", vec![10; 24]);
     series
-        .hold_against(seoul("2026-11-14"), &[earlier])
+        .hold_against(seoul("2026-11-14"), false, &[earlier])
         .unwrap();
     series
 }
@@ -204,7 +207,10 @@ fn an_earlier_window_is_a_line_and_a_change() {
     let earlier = picture.earlier.unwrap();
     assert_eq!(earlier.name, "2026-11-14 (Sat)");
     assert_eq!(earlier.values, [Some(10.0); 24]);
-    assert_eq!(picture.subtitle, "276 events · +15.0% on 2026-11-14 (Sat)");
+    assert_eq!(
+        picture.subtitle,
+        "276 events · +15.0% against 2026-11-14 (Sat)"
+    );
 }
 
 #[test]
@@ -233,7 +239,7 @@ fn an_earlier_answer_without_the_columns_is_an_error() {
     let batch = RecordBatch::try_from_iter([("hour_local", hours("2026-11-14", 0..24))]).unwrap();
     let mut series = compared(Language::English, false);
     let error = series
-        .hold_against(seoul("2026-11-14"), &[batch])
+        .hold_against(seoul("2026-11-14"), false, &[batch])
         .unwrap_err();
     assert!(error.to_string().contains("events"), "{error}");
 }
@@ -403,4 +409,94 @@ fn a_column_that_is_not_there_is_named_with_the_nearest() {
     };
     let error = check(&parts, "q", &schema).unwrap_err();
     assert!(error.to_string().contains("series = \"leve\""), "{error}");
+}
+
+#[test]
+fn a_line_ends_where_the_hours_that_have_happened_do() {
+    // A zero for each hour that is still to come, as a join with `hours` gives it.
+    let events: Vec<i64> = (0..24).map(|hour| if hour < 9 { 7 } else { 0 }).collect();
+    let window = seoul("2026-11-21");
+    let caption = Caption {
+        as_of: Some("2026-11-21T09:30:00+09:00".parse().unwrap()),
+        provisional: true,
+        ..caption(&window, &[])
+    };
+    for kind in [ChartKind::Bar, ChartKind::Line, ChartKind::Band] {
+        let day = vec![
+            ("hour_local", hours("2026-11-21", 0..24)),
+            ("events", integers(&events)),
+        ];
+        let picture = series(&spec(kind, "hour_local", &["events"]), day).picture(&caption);
+        let layer = &picture.marks.layers()[0];
+        assert_eq!(layer.values[9], Some(0.0), "{kind:?}: the hour has begun");
+        assert_eq!(layer.values[10..], [None; 14], "{kind:?}");
+    }
+}
+
+#[test]
+fn an_outage_is_a_change() {
+    let span: Span = "7 days".parse().unwrap();
+    let chart = job::Chart {
+        compare: Some(Compare { span, windows: 7 }),
+        ..spec(ChartKind::Bar, "hour_local", &["events"])
+    };
+    // Grouped without the table `hours`: an hour without events has no row.
+    let day = |day, until: i64| {
+        let events = integers(&vec![10; until as usize]);
+        RecordBatch::try_from_iter([("hour_local", hours(day, 0..until)), ("events", events)])
+            .unwrap()
+    };
+    let mut series = Series::new(&chart, "hourly_count");
+    series.add(&day("2026-11-21", 12)).unwrap();
+    series
+        .hold_against(seoul("2026-11-14"), true, &[day("2026-11-14", 24)])
+        .unwrap();
+    let picture = series.picture(&caption(&seoul("2026-11-21"), &[]));
+    let expected = "120 events · −50.0% against 2026-11-14 (Sat) (provisional)";
+    assert_eq!(picture.subtitle, expected);
+    assert_eq!(
+        picture.earlier.unwrap().name,
+        "2026-11-14 (Sat) (provisional)"
+    );
+}
+
+#[test]
+fn a_column_named_errors_is_taken_by_itself_only_where_it_is_a_part() {
+    let window = seoul("2026-11-21");
+    let drawn = |chart: &job::Chart, y: ArrayRef, errors: &[i64]| {
+        let rows = vec![
+            ("hour_local", hours("2026-11-21", 0..2)),
+            ("y", y),
+            ("errors", integers(errors)),
+        ];
+        let picture = series(chart, rows).picture(&caption(&window, &[]));
+        (picture.marks.layers().len(), picture.subtitle)
+    };
+    let bar = spec(ChartKind::Bar, "hour_local", &["y"]);
+    let two = (2, "30 y · 5 errors (17%)".to_owned());
+    let one = |subtitle: &str| (1, subtitle.to_owned());
+    assert_eq!(drawn(&bar, integers(&[10, 20]), &[0, 5]), two);
+    // More errors than there is of the whole.
+    assert_eq!(drawn(&bar, integers(&[10, 20]), &[0, 25]), one("30 y"));
+    let times: ArrayRef = Arc::new(Float64Array::from(vec![12.5, 20.0]));
+    assert_eq!(drawn(&bar, times, &[0, 5]), one("y up to 20"));
+    let ms = job::Chart {
+        unit: Some("ms".to_owned()),
+        ..bar.clone()
+    };
+    assert_eq!(drawn(&ms, integers(&[10, 20]), &[0, 5]).0, 1);
+    let off = job::Chart {
+        errors: ErrorsColumn::Not,
+        ..bar.clone()
+    };
+    assert_eq!(drawn(&off, integers(&[10, 20]), &[0, 5]), one("30 y"));
+    let named = job::Chart {
+        errors: ErrorsColumn::Named("errors".to_owned()),
+        ..ms
+    };
+    assert_eq!(drawn(&named, integers(&[10, 20]), &[0, 5]).0, 2);
+    // Not stacked in a line, but said.
+    let line = spec(ChartKind::Line, "hour_local", &["y"]);
+    let said = drawn(&line, integers(&[10, 20]), &[0, 5]);
+    assert_eq!(said, one("30 y · 5 errors (17%)"));
 }
