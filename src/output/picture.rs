@@ -22,7 +22,7 @@ use chrono_tz::Tz;
 
 pub use caption::{Caption, Verified};
 
-use super::chart::{Chart, Look, Marks, State};
+use super::chart::{Chart, Look, Marks, Sources, State};
 use crate::error::{Class, Error, Result};
 use crate::job::{self, ChartKind, ErrorsColumn};
 use crate::window::{Range, Window};
@@ -267,13 +267,10 @@ impl Series {
             settled_until: known_until.and_then(|at| at.checked_sub_signed(settled_after)),
             language: self.chart.language,
         };
-        let badge = match caption.provisional {
-            true => language::provisional(self.chart.language),
-            false => "",
-        };
         Chart {
             title: self.title(caption),
-            badge: badge.to_owned(),
+            badge: caption.badge(self.chart.language),
+            sources: caption.sources(self.chart.language),
             footer: caption.footer(self.chart.language),
             ..self.compose(&frame)
         }
@@ -365,6 +362,7 @@ impl Series {
             words: language::legend(language, not_yet),
             slots,
             marks,
+            sources: Sources::default(),
             footer: String::new(),
         }
     }

@@ -398,6 +398,7 @@ mod tests {
                 no_data: "no data".to_owned(),
                 provisional: "provisional".to_owned(),
             },
+            sources: Default::default(),
             footer: String::new(),
         }
     }

@@ -12,7 +12,7 @@ use super::draw::runs;
 use super::font::CAP_HEIGHT;
 use super::legend::is_missing;
 use super::style::*;
-use super::text::{cut, normalize};
+use super::text::{cut_names, normalize};
 use super::x_axis::Slots;
 use super::{Chart, Layer, Marks, State, drawable};
 
@@ -378,17 +378,23 @@ impl LineNames {
         let font = style.name(style.palette.ink_soft);
         // On a narrow chart they must leave room for the lines.
         let longest = style.px(LONGEST_NAME).min(style.width / 4);
-        let names = layers.iter().enumerate().filter_map(|(place, layer)| {
-            let last = (0..layer.values.len())
-                .rev()
-                .find_map(|slot| Some((slot, value(layer, slot)?)))?;
-            let color = style.palette.layer(layer.role);
-            let color = match chart.marks {
-                Marks::Bands(_) => style.palette.tint(color, 1.0 - 0.18 * place as f64),
-                _ => color,
-            };
-            Some((cut(&normalize(&layer.name), font, longest), color, last))
-        });
+        let names: Vec<String> = layers.iter().map(|layer| normalize(&layer.name)).collect();
+        let names = cut_names(&names, font, longest).into_iter();
+        let names = layers
+            .iter()
+            .zip(names)
+            .enumerate()
+            .filter_map(|(place, (layer, name))| {
+                let last = (0..layer.values.len())
+                    .rev()
+                    .find_map(|slot| Some((slot, value(layer, slot)?)))?;
+                let color = style.palette.layer(layer.role);
+                let color = match chart.marks {
+                    Marks::Bands(_) => style.palette.tint(color, 1.0 - 0.18 * place as f64),
+                    _ => color,
+                };
+                Some((name, color, last))
+            });
         Self {
             names: names.collect(),
         }

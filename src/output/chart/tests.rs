@@ -52,7 +52,11 @@ fn chart(marks: Marks) -> Chart {
             no_data: "no data".to_owned(),
             provisional: "provisional".to_owned(),
         },
-        footer: "/aws/lambda/checkout-api · settled · logtally 0.1.0".to_owned(),
+        sources: Sources {
+            names: vec!["/aws/lambda/checkout-api".to_owned()],
+            more: String::new(),
+        },
+        footer: "settled · logtally 0.1.0".to_owned(),
     }
 }
 
@@ -135,6 +139,47 @@ fn svg_says_its_texts_without_depending_on_a_font() {
     assert_eq!(text_of("title"), Some("a < b & \"c\""));
     assert_eq!(text_of("desc"), Some("12,345 events"));
     assert!(!svg.contains("<text") && !svg.contains("font"));
+}
+
+#[test]
+fn long_names_never_push_out_what_a_chart_is_to_be_trusted_for() {
+    let name = |end: char| format!("/aws/{}/{end}", "very-long-name-".repeat(5));
+    let facts = "2026-11-21 00:00 KST to 2026-11-22 00:00 KST · as of 2026-11-22 10:02 KST · provisional · NOT VERIFIED: 1,200 counted, 1,300 expected · logtally 0.1.0";
+    for (width, height) in [(1600, 900), (800, 450), (480, 270)] {
+        let mut chart = bars(day());
+        (chart.look.width, chart.look.height) = (width, height);
+        chart.sources = Sources {
+            names: ['a', 'b', 'c'].map(name).to_vec(),
+            more: " and 2 more".to_owned(),
+        };
+        chart.footer = facts.to_owned();
+        let all = texts(&chart).join(" · ");
+        assert!(all.contains(facts), "{width}: {all}");
+        let is_low = height < 340;
+        for end in ["/a, ", "/b, ", "/c and 2 more"] {
+            assert!(is_low || all.contains(end), "{width}: {all}");
+        }
+    }
+}
+
+#[test]
+fn a_legend_has_all_of_its_names() {
+    let names: Vec<String> = (0..12)
+        .map(|n| format!("/aws/lambda/checkout-service-of-production-{n:02}-handler"))
+        .collect();
+    for (width, height) in [(1600, 900), (700, 500)] {
+        let layers = (0..).zip(&names).map(|(place, name)| Layer {
+            name: name.clone(),
+            ..layer(Role::Series(place), [Some(5.0), Some(3.0)])
+        });
+        let mut stack = chart(Marks::Bars(layers.collect()));
+        (stack.look.width, stack.look.height) = (width, height);
+        stack.slots[1].state = State::Provisional;
+        let texts = texts(&stack);
+        assert!(texts.contains(&"provisional".to_owned()), "{texts:?}");
+        let named: BTreeSet<&String> = texts.iter().filter(|text| text.contains("dler")).collect();
+        assert_eq!(named.len(), 12, "{width}: {texts:?}");
+    }
 }
 
 #[test]

@@ -160,13 +160,12 @@ pub fn not_shown(language: Language, count: usize) -> String {
     }
 }
 
-/// The names of some of the log groups, and how many more there are.
-pub fn groups(language: Language, named: &[String], more: usize) -> String {
-    let named = named.join(", ");
-    match (more, language) {
-        (0, _) => named,
-        (_, Language::English) => format!("{named} and {more} more"),
-        (_, Language::Korean) => format!("{named} 외 {more}개"),
+/// How many there are besides those that are named.
+pub fn more(language: Language, count: usize) -> String {
+    match (count, language) {
+        (0, _) => String::new(),
+        (_, Language::English) => format!(" and {count} more"),
+        (_, Language::Korean) => format!(" 외 {count}개"),
     }
 }
 
@@ -204,6 +203,11 @@ pub fn differs(language: Language, expected: u64, counted: u64) -> String {
         Language::English => format!("NOT VERIFIED: {counted} counted, {expected} expected"),
         Language::Korean => format!("대조 불일치: 집계 {counted}건, 기대 {expected}건"),
     }
+}
+
+/// The same in a word.
+pub fn differs_badge(language: Language) -> &'static str {
+    either(language, "NOT VERIFIED", "대조 불일치")
 }
 
 /// No independent count could be had.

@@ -104,7 +104,11 @@ fn a_chart_says_what_it_shows() {
     let when = "2026-11-21 00:00 KST to 2026-11-22 00:00 KST · as of 2026-11-22 10:02 KST";
     assert_eq!(
         picture.footer,
-        format!("/a, /b, /c and 2 more · {when} · provisional · not verified · {VERSION}")
+        format!("{when} · provisional · not verified · {VERSION}")
+    );
+    assert_eq!(
+        (&picture.sources.names[..], picture.sources.more.as_str()),
+        (&groups[..3], " and 2 more")
     );
 
     chart.language = Language::Korean;
@@ -124,9 +128,9 @@ fn a_chart_says_what_it_shows() {
     );
     assert_eq!(
         (picture.subtitle.as_str(), picture.badge.as_str()),
-        ("이벤트 1,200건", "잠정")
+        ("이벤트 1,200건", "잠정 · 대조 불일치")
     );
-    assert!(picture.footer.contains("외 2개 ·"), "{}", picture.footer);
+    assert_eq!(picture.sources.more, " 외 2개");
     assert!(
         picture
             .footer
