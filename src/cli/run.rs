@@ -176,6 +176,10 @@ fn summary(
             verified: &Verified::NotAsked,
         };
         for series in &outcome.series {
+            if let Err(error) = series.fits() {
+                let _ = writeln!(out, "\nleft out: {error}");
+                continue;
+            }
             let chart = series.picture(&caption);
             let heading = format!("{}: {}", series.chart().name, chart.subtitle);
             let _ = writeln!(out, "\n{}", heading.trim_end_matches([':', ' ']));

@@ -34,6 +34,16 @@ pub fn of_counts(name: Name, size: Size) -> Chart {
     }
 }
 
+/// The same for a question that counts errors too: in a bar they are a part of the events; the cells of a long window show
+/// them alone, as they would be lost in the events.
+pub fn of_errors(name: Name, size: Size) -> Chart {
+    let mut chart = of_counts(name, size);
+    if chart.kind == ChartKind::Heatmap {
+        chart.y = vec!["errors".to_owned()];
+    }
+    chart
+}
+
 /// The same weekday a week before.
 fn a_week(size: Size) -> Option<Compare> {
     let span: Span = "7 days".parse().ok()?;
@@ -313,5 +323,7 @@ mod tests {
         assert_eq!(day.compare.unwrap().windows, 7);
         let month = of_counts(name(), Size::Month);
         assert_eq!((month.kind, month.compare), (ChartKind::Heatmap, None));
+        assert_eq!(of_errors(name(), Size::Day).y, ["events"]);
+        assert_eq!(of_errors(name(), Size::Month).y, ["errors"]);
     }
 }

@@ -37,7 +37,7 @@ const BUILT_IN: [BuiltIn; 5] = [
     BuiltIn {
         name: "hourly_errors",
         sql: include_str!("../../sql/hourly_errors.sql"),
-        chart: |name, size| charts::of_counts(name, size),
+        chart: |name, size| charts::of_errors(name, size),
     },
     BuiltIn {
         name: "hourly_levels",
@@ -336,12 +336,24 @@ impl<'a> Resolver<'a> {
             }
         };
         let charts = match (spec.chart.is_empty(), default_chart) {
-            (true, Some(built_in)) => vec![Chart {
-                language,
-                ..(built_in.chart)(name.clone(), size)
-            }],
+            (true, Some(built_in)) => {
+                let chart = (built_in.chart)(name.clone(), size);
+                let compare = chart.compare.filter(|_| spec.partition_by.is_empty());
+                vec![Chart {
+                    language,
+                    compare,
+                    ..chart
+                }]
+            }
             _ => charts::resolve(&name, spec.chart, size, language)?,
         };
+        let compared = charts.iter().find(|chart| chart.compare.is_some());
+        if let Some(chart) = compared.filter(|_| !spec.partition_by.is_empty()) {
+            return Err(format!(
+                "[[query]] {name}: the chart {} has compare, but partition_by divides the earlier answer that it would be held against: expected one of the two keys",
+                chart.name
+            ));
+        }
         let mut columns = HashSet::new();
         if let Some(twice) = spec
             .partition_by

@@ -16,6 +16,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Schema, TimeUnit, TimestampMillisecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Offset, TimeDelta};
 use chrono_tz::Tz;
@@ -96,6 +97,8 @@ pub struct Series {
     x: Vec<Tick>,
     /// Whether the times of x are of UTC, rather than of a wall clock.
     x_is_utc: bool,
+    /// Whether they are dates.
+    x_is_date: bool,
     /// The values of each column of y.
     y: Vec<Vec<Option<f64>>>,
     /// The name of each row's series, where the chart has a column of them.
@@ -103,6 +106,10 @@ pub struct Series {
     /// How much of each value are errors, where the answer says so.
     errors: Option<Vec<Option<f64>>>,
     whole_numbers: bool,
+    /// The row of each x and series, where the chart has series: rows that differ in nothing that it shows are one.
+    row_of: HashMap<(Tick, Option<String>), usize>,
+    /// Whether there were more rows than a chart can show, which are then not kept.
+    too_many: bool,
     earlier: Option<Box<Earlier>>,
 }
 
@@ -122,6 +129,9 @@ impl Series {
             query: query.to_owned(),
             x: Vec::new(),
             x_is_utc: false,
+            x_is_date: false,
+            row_of: HashMap::new(),
+            too_many: false,
             y: vec![Vec::new(); chart.y.len()],
             names: chart.series.as_ref().map(|_| Vec::new()),
             errors: None,
@@ -136,14 +146,10 @@ impl Series {
         &self.chart
     }
 
-    /// Adds a batch of the answer, whose columns are those that [`check`] saw. An error (usage) where there are more
-    /// points than a chart can show.
+    /// Adds a batch of the answer, whose columns are those that [`check`] saw.
     pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        if self.x.len() + batch.num_rows() > MOST_POINTS {
-            return Err(Error::usage(format!(
-                "the chart {} of {} has more than {MOST_POINTS} points: expected an answer that is grouped further",
-                self.chart.name, self.query
-            )));
+        if self.too_many {
+            return Ok(());
         }
         let column = |name: &str| {
             column(batch, name).ok_or_else(|| {
@@ -158,22 +164,87 @@ impl Series {
             Ok(column.as_primitive::<Float64Type>().iter().collect())
         };
         let x = column(&self.chart.x)?;
+        let ys: Vec<&ArrayRef> = self
+            .chart
+            .y
+            .iter()
+            .map(|name| column(name))
+            .collect::<Result<_>>()?;
+        let names = match &self.chart.series {
+            Some(series) => Some(texts(column(series)?)?),
+            None => None,
+        };
         self.x_is_utc |= matches!(x.data_type(), DataType::Timestamp(_, Some(_)));
+        self.x_is_date |= matches!(x.data_type(), DataType::Date32 | DataType::Date64);
+        self.whole_numbers &= ys.iter().all(|column| column.data_type().is_integer());
         let none = language::none(self.chart.language);
-        self.x
-            .extend(ticks(x, batch.column_by_name(UTC_OFFSET), none)?);
-        for (values, name) in self.y.iter_mut().zip(&self.chart.y) {
-            let column = column(name)?;
-            self.whole_numbers &= column.data_type().is_integer();
-            values.extend(numbers(column)?);
-        }
-        if let (Some(names), Some(series)) = (&mut self.names, &self.chart.series) {
-            names.extend(texts(column(series)?)?);
-        }
-        if let Some(errors) = self.errors_column(batch) {
-            self.errors.get_or_insert_default().extend(numbers(errors)?);
+        let x = ticks(x, batch.column_by_name(UTC_OFFSET), none)?;
+        let ys: Vec<Vec<Option<f64>>> = ys.into_iter().map(numbers).collect::<Result<_>>()?;
+        let errors = self.errors_column(batch).map(numbers).transpose()?;
+        let combined = self.combined();
+        for (row, tick) in x.into_iter().enumerate() {
+            let name = names.as_ref().map(|names| names[row].clone());
+            let next = self.x.len();
+            let place = match &name {
+                Some(name) => *self
+                    .row_of
+                    .entry((tick.clone(), name.clone()))
+                    .or_insert(next),
+                None => next,
+            };
+            if place == next {
+                if next == MOST_POINTS {
+                    self.forget();
+                    return Ok(());
+                }
+                self.x.push(tick);
+                self.y.iter_mut().for_each(|values| values.push(None));
+                if let (Some(names), Some(name)) = (&mut self.names, name) {
+                    names.push(name);
+                }
+            }
+            for (values, new) in self.y.iter_mut().zip(&ys) {
+                values[place] = combined(values[place], new[row]);
+            }
+            if let Some(new) = &errors {
+                let errors = self.errors.get_or_insert_default();
+                errors.resize(self.x.len(), None);
+                errors[place] = sum(errors[place], new[row]);
+            }
         }
         Ok(())
+    }
+
+    /// An error (usage) where there are more points than a chart can show.
+    pub fn fits(&self) -> Result<()> {
+        match self.too_many {
+            false => Ok(()),
+            true => Err(Error::usage(format!(
+                "the chart {} of {} has more than {MOST_POINTS} points: expected an answer that is grouped further",
+                self.chart.name, self.query
+            ))),
+        }
+    }
+
+    fn forget(&mut self) {
+        *self = Self {
+            too_many: true,
+            ..Self::new(&self.chart, &self.query)
+        };
+    }
+
+    /// How values of one slot come together: counts and the parts of a stack are added up; of anything else, such as
+    /// percentiles, the highest is taken, as a sum would be of nothing.
+    fn combined(&self) -> fn(Option<f64>, Option<f64>) -> Option<f64> {
+        match self.adds_up() {
+            true => sum,
+            false => highest,
+        }
+    }
+
+    /// Whether the sum of several values means something.
+    fn adds_up(&self) -> bool {
+        self.chart.kind == ChartKind::StackedBar || self.is_count()
     }
 
     /// The column that says how much of the values are errors: the one that the job names, or one of that name beside
@@ -225,6 +296,7 @@ impl Series {
             check(&self.chart, &self.query, batch.schema_ref())?;
             series.add(batch)?;
         }
+        series.fits()?;
         self.earlier = Some(Box::new(Earlier {
             window,
             provisional,
@@ -263,6 +335,7 @@ impl Series {
             zone: window.zone(),
             range: Some(window.range()),
             size: Some(window.size()),
+            dates: self.x_is_date,
             known_until,
             settled_until: known_until.and_then(|at| at.checked_sub_signed(settled_after)),
             language: self.chart.language,
@@ -282,6 +355,7 @@ impl Series {
             zone,
             range,
             size: None,
+            dates: self.x_is_date,
             known_until: None,
             settled_until: None,
             language: self.chart.language,
@@ -426,6 +500,22 @@ fn fill_in(template: &str, filled_in: impl Fn(&str) -> String) -> String {
         }
     }
     out + rest
+}
+
+/// The sum of what is there.
+fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The higher of what is there.
+fn highest(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// The column of this name, as an answer's file will have it: in lower case.

@@ -69,6 +69,7 @@ pub async fn of(
     while let Some(batch) = answer.batches.next().await {
         series.add(&batch.map_err(Error::from_engine)?)?;
     }
+    series.fits()?;
     Ok(series.sketch(session.timezone(), session.range(), title))
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::language;
 use super::slots::{Axis, Frame, Tick};
-use super::{Earlier, Series};
+use super::{Earlier, Series, sum};
 use crate::job::{ChartKind, Language};
 use crate::output::chart::{Layer, MOST_SERIES, Role, State, drawable, format_number};
 
@@ -32,11 +32,11 @@ impl Series {
         let values: Vec<Values> = self
             .y
             .iter()
-            .map(|y| by_slot(axis, y.iter().copied()))
+            .map(|y| by_slot(axis, y.iter().copied(), self.combined()))
             .collect();
         let is_bar = self.chart.kind == ChartKind::Bar;
         if let (true, Some(errors), [total]) = (is_bar, self.errors(), &values[..]) {
-            let errors = by_slot(axis, errors.iter().copied());
+            let errors = by_slot(axis, errors.iter().copied(), sum);
             if errors.iter().flatten().any(|&errors| errors > 0.0) {
                 return self.errors_and_rest(total, &errors);
             }
@@ -126,8 +126,7 @@ impl Series {
             })
             .collect();
         // In a stack, a slot of which some series have a row has none of the others; so it is with lines of counts.
-        let is_stack = self.chart.kind == ChartKind::StackedBar;
-        if is_stack || self.is_count() {
+        if self.adds_up() {
             if !rest.is_empty() {
                 let parts = rest.iter().filter_map(|(name, _)| by_name.remove(name));
                 layers.push(Layer {
@@ -150,6 +149,7 @@ impl Series {
 
     /// The values of each series by slot. A row without a name whose value is nothing is a slot without any.
     fn values_by_name(&self, axis: &Axis) -> HashMap<Option<String>, Values> {
+        let combined = self.combined();
         let mut by_name: HashMap<Option<String>, Values> = HashMap::new();
         let names = self.names.iter().flatten();
         let rows = names.zip(&self.y[0]).zip(&axis.of_row);
@@ -160,29 +160,28 @@ impl Series {
             let values = by_name
                 .entry(name.clone())
                 .or_insert_with(|| vec![None; axis.slots.len()]);
-            values[slot] = sum(values[slot], *value);
+            values[slot] = combined(values[slot], *value);
         }
         if by_name.is_empty() && !axis.slots.is_empty() {
             // Nothing at all is a zero, or nothing known, in every slot.
-            by_name.insert(None, by_slot(axis, self.y[0].iter().copied()));
+            by_name.insert(None, self.totals(axis));
         }
         by_name
     }
 
     /// How many series a chart leaves out, as their sum means nothing.
     fn left_out(&self, axis: &Axis) -> usize {
-        let adds_up = self.chart.kind == ChartKind::StackedBar || self.is_count();
         match self.chart.kind {
-            ChartKind::Line | ChartKind::StackedBar if self.names.is_some() && !adds_up => {
+            ChartKind::Line if self.names.is_some() && !self.adds_up() => {
                 self.values_by_name(axis).len().saturating_sub(MOST_SERIES)
             }
             _ => 0,
         }
     }
 
-    /// The sum of all series in each slot, or the values of the only column.
-    fn totals(&self, axis: &Axis) -> Values {
-        by_slot(axis, self.y[0].iter().copied())
+    /// All series together in each slot, or the values of the only column.
+    pub(super) fn totals(&self, axis: &Axis) -> Values {
+        by_slot(axis, self.y[0].iter().copied(), self.combined())
     }
 
     /// The line of the earlier window, slot by slot.
@@ -302,6 +301,7 @@ impl Earlier {
                 zone: self.window.zone(),
                 range: Some(self.window.range()),
                 size: Some(self.window.size()),
+                dates: self.series.x_is_date,
                 known_until: None,
                 settled_until: None,
                 language: later.chart.language,
@@ -320,7 +320,7 @@ impl Earlier {
             .iter()
             .map(|tick| {
                 let tick = match without_offset(tick.as_ref()?) {
-                    Tick::Time(local, _) => Tick::Time(span.before(local)?, None),
+                    Tick::Time(local, _) => Tick::Time(span.same_before(local)?, None),
                     text => text,
                 };
                 let values = known.get(&tick)?;
@@ -346,21 +346,17 @@ fn without_offset(tick: &Tick) -> Tick {
     }
 }
 
-/// The values of rows by slot, those of one slot added.
-pub(super) fn by_slot(axis: &Axis, values: impl Iterator<Item = Option<f64>>) -> Values {
+/// The values of rows by slot, those of one slot combined.
+fn by_slot(
+    axis: &Axis,
+    values: impl Iterator<Item = Option<f64>>,
+    combined: fn(Option<f64>, Option<f64>) -> Option<f64>,
+) -> Values {
     let mut by_slot = vec![None; axis.slots.len()];
     for (value, &slot) in values.zip(&axis.of_row) {
-        by_slot[slot] = sum(by_slot[slot], value);
+        by_slot[slot] = combined(by_slot[slot], value);
     }
     by_slot
-}
-
-/// The sum of what is there.
-pub(super) fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a + b),
-        (one, other) => one.or(other),
-    }
 }
 
 fn added(mut a: Values, b: Values) -> Values {

@@ -504,3 +504,127 @@ fn a_column_named_errors_is_taken_by_itself_only_where_it_is_a_part() {
     let said = drawn(&line, integers(&[10, 20]), &[0, 5]);
     assert_eq!(said, one("30 y · 5 errors (17%)"));
 }
+
+#[test]
+fn rows_that_differ_in_nothing_that_is_shown_are_one_point() {
+    let chart = job::Chart {
+        series: Some("level".to_owned()),
+        ..spec(ChartKind::StackedBar, "hour_local", &["events"])
+    };
+    let rows = MOST_POINTS * 2;
+    let batch = RecordBatch::try_from_iter([
+        (
+            "hour_local",
+            hours("2026-11-21", (0..24).cycle().take(rows)),
+        ),
+        (
+            "level",
+            Arc::new(StringArray::from(vec!["INFO"; rows])) as ArrayRef,
+        ),
+        ("events", integers(&vec![1; rows])),
+    ])
+    .unwrap();
+    let mut series = Series::new(&chart, "hourly_count");
+    series.add(&batch).unwrap();
+    series.fits().unwrap();
+    let picture = series.picture(&caption(&seoul("2026-11-21"), &[]));
+    assert_eq!(picture.subtitle, "20,000 events");
+    assert_eq!(picture.slots.len(), 24);
+}
+
+#[test]
+fn a_chart_of_too_many_points_is_an_error_of_the_chart_only() {
+    let chart = spec(ChartKind::Bar, "hour", &["events"]);
+    let batch = RecordBatch::try_from_iter([
+        ("hour", integers(&(0..7_000).collect::<Vec<_>>())),
+        ("events", integers(&[1; 7_000])),
+    ])
+    .unwrap();
+    let mut series = Series::new(&chart, "hourly_count");
+    series.add(&batch).unwrap();
+    series.fits().unwrap();
+    series.add(&batch).unwrap();
+    let error = series.fits().unwrap_err().to_string();
+    assert!(error.contains("more than 10000 points"), "{error}");
+    assert!(series.x.is_empty(), "and keeps nothing");
+}
+
+#[test]
+fn a_cell_of_percentiles_is_the_highest_of_them() {
+    let chart = job::Chart {
+        unit: Some("ms".to_owned()),
+        series: Some("level".to_owned()),
+        ..spec(ChartKind::Heatmap, "hour_of_day", &["p99"])
+    };
+    let rows = vec![
+        ("hour_of_day", integers(&[5, 5, 6])),
+        (
+            "level",
+            Arc::new(StringArray::from(vec!["a", "a", "a"])) as ArrayRef,
+        ),
+        (
+            "p99",
+            Arc::new(Float64Array::from(vec![70.0, 40.0, 30.0])) as ArrayRef,
+        ),
+    ];
+    let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
+    let Marks::Cells(rows) = &picture.marks else {
+        panic!("{:?}", picture.marks)
+    };
+    assert_eq!(rows[0].cells, [Cell::Value(70.0), Cell::Value(30.0)]);
+}
+
+#[test]
+fn an_hour_that_the_clocks_skip_at_midnight_is_no_cell() {
+    let cairo: Tz = "Africa/Cairo".parse().unwrap();
+    let window = Window::parse(Size::Week, cairo, "2026-W17").unwrap();
+    let range = window.range();
+    let all = crate::query::functions::hours(cairo, range.start_ms, range.end_ms);
+    let locals: Vec<i64> = all.iter().map(|hour| hour.local_ms).collect();
+    let rows = vec![
+        (
+            "hour_local",
+            Arc::new(TimestampMillisecondArray::from(locals)) as ArrayRef,
+        ),
+        ("events", integers(&vec![1; all.len()])),
+    ];
+    let chart = spec(ChartKind::Heatmap, "hour_local", &["events"]);
+    let picture = series(&chart, rows).picture(&caption(&window, &[]));
+    let Marks::Cells(rows) = &picture.marks else {
+        panic!("{:?}", picture.marks)
+    };
+    let friday = &rows[4];
+    assert_eq!(
+        (friday.label.as_str(), friday.note.as_str()),
+        ("04-24 (Fri)", "23 h")
+    );
+    assert_eq!(
+        friday.cells[..2],
+        [Cell::Absent, Cell::Value(1.0)],
+        "{friday:?}"
+    );
+    assert!(rows[3].note.is_empty());
+}
+
+#[test]
+fn a_day_that_the_month_before_does_not_have_is_not_compared() {
+    let span: Span = "1 month".parse().unwrap();
+    let chart = job::Chart {
+        compare: Some(Compare { span, windows: 1 }),
+        ..spec(ChartKind::Bar, "day", &["events"])
+    };
+    let month = |id| Window::parse(Size::Month, chrono_tz::UTC, id).unwrap();
+    let days = |first: &str, count: i64| {
+        let days = hours(first, (0..count).map(|day| day * 24));
+        let events = integers(&(1..=count).collect::<Vec<_>>());
+        RecordBatch::try_from_iter([("day", days), ("events", events)]).unwrap()
+    };
+    let mut series = Series::new(&chart, "hourly_count");
+    series.add(&days("2026-03-01", 31)).unwrap();
+    series
+        .hold_against(month("2026-02"), false, &[days("2026-02-01", 28)])
+        .unwrap();
+    let picture = series.picture(&caption(&month("2026-03"), &[]));
+    let earlier = picture.earlier.unwrap().values;
+    assert_eq!(earlier[26..], [Some(27.0), Some(28.0), None, None, None]);
+}
