@@ -498,6 +498,19 @@ use = "hourly_count"
     }
 
     #[test]
+    fn a_divided_answer_is_compared_with_nothing() {
+        let divided = format!("{GOOD}partition_by = [\"hour_of_day\"]\n");
+        let job = parse(Path::new("jobs/night.toml"), &divided).unwrap();
+        assert_eq!(job.queries[0].charts[0].compare, None);
+        let chart = "[[query.chart]]\nkind = \"bar\"\nx = \"hour_local\"\ny = \"events\"\ncompare = \"7 days\"\n";
+        let error = refused(&format!("{divided}{chart}"));
+        assert!(
+            error.contains("compare") && error.contains("partition_by"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn a_wrong_key_is_named_with_its_line_and_the_nearest() {
         let error = refused(&GOOD.replace("timezone", "timezon"));
         assert!(

@@ -27,7 +27,9 @@ use std::collections::BTreeSet;
 use plotters::style::FontStyle;
 
 pub use axis::{format_number, short_number};
+pub use marks::part_heights;
 pub use palette::MOST_SERIES;
+pub use text::normalize;
 
 use crate::job::Theme;
 use style::Style;
@@ -84,6 +86,8 @@ pub enum Role {
     Main,
     /// What went wrong.
     Errors,
+    /// What went wrong worse than errors.
+    Fatal,
     /// One of several, by its place.
     Series(usize),
     /// The rest.

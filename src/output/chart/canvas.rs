@@ -33,6 +33,23 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         self.area.draw(&Rectangle::new(corners, color.filled()))
     }
 
+    /// A rectangle that stands for a value: of a pale colour, with an outline.
+    pub fn solid(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn<B> {
+        let Some(outline) = self.style.palette.outline(color) else {
+            return self.fill(x, y, color);
+        };
+        self.fill(x.clone(), y.clone(), outline)?;
+        let width = self.style.px(OUTLINE);
+        let (x, y) = (
+            x.start + width..x.end - width,
+            y.start + width..y.end - width,
+        );
+        match x.is_empty() || y.is_empty() {
+            true => Ok(()),
+            false => self.fill(x, y, color),
+        }
+    }
+
     pub fn polygon(&self, corners: Vec<(i32, i32)>, color: RGBColor) -> Drawn<B> {
         self.area.draw(&Polygon::new(corners, color.filled()))
     }
@@ -44,6 +61,25 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             stroke_width: width.max(1) as u32,
         };
         self.area.draw(&PathElement::new(points, style))
+    }
+
+    /// A line that stands for values: of a pale colour, with an outline.
+    pub fn outlined(&self, points: Vec<(i32, i32)>, color: RGBColor, width: i32) -> Drawn<B> {
+        if let Some(outline) = self.style.palette.outline(color) {
+            // Hardly thicker than others: half of it lies inside.
+            let half = self.style.px(OUTLINE) / 2;
+            self.line(points.clone(), outline, width + half)?;
+            return self.line(points, color, width - half);
+        }
+        self.line(points, color, width)
+    }
+
+    /// A disc in the colour of a line.
+    pub fn dot(&self, center: (i32, i32), radius: i32, color: RGBColor) -> Drawn<B> {
+        if let Some(outline) = self.style.palette.outline(color) {
+            self.disc(center, radius + self.style.px(OUTLINE) / 2, outline)?;
+        }
+        self.disc(center, radius, color)
     }
 
     pub fn disc(&self, center: (i32, i32), radius: i32, color: RGBColor) -> Drawn<B> {
@@ -69,6 +105,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     /// Hatching that says that what has this colour may still grow; slants the other way than where nothing is known.
     pub fn hatch_provisional(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn<B> {
         let behind = self.style.palette.tint(color, PROVISIONAL_TINT);
+        let color = self.style.palette.outline(color).unwrap_or(color);
         self.hatch(x, y, color, behind, Slant::Falling)
     }
 

@@ -192,10 +192,10 @@ fn draw_sample<B: DrawingBackend>(
     let style = canvas.style;
     let y = centered(middle, style.px(SAMPLE_HEIGHT));
     match sample {
-        Sample::Filled(color) => canvas.fill(x, y, color),
+        Sample::Filled(color) => canvas.solid(x, y, color),
         Sample::Line(color) => {
             let width = style.px(EARLIER_WIDTH);
-            canvas.line(vec![(x.start, middle), (x.end, middle)], color, width)
+            canvas.outlined(vec![(x.start, middle), (x.end, middle)], color, width)
         }
         Sample::Missing => canvas.hatch_missing(x, y),
         Sample::Provisional(color) => canvas.hatch_provisional(x, y, color),

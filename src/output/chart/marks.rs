@@ -160,7 +160,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             match provisional {
                 _ if y.is_empty() => {}
                 true => self.hatch_provisional(x.clone(), y, color)?,
-                false => self.fill(x.clone(), y, color)?,
+                false => self.solid(x.clone(), y, color)?,
             }
         }
         Ok(())
@@ -189,7 +189,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         let roomy = plot.slots.width() >= f64::from(self.style.px(MARKER_SLOT));
         for points in line_runs(layer, plot) {
             if points.len() > 1 {
-                self.line(points.clone(), color, width)?;
+                self.outlined(points.clone(), color, width)?;
             }
             // A point without neighbours has no line to be seen by.
             if points.len() == 1 || (markers && roomy) {
@@ -205,7 +205,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     fn marker(&self, at: (i32, i32), color: RGBColor) -> Drawn<B> {
         let (radius, ring) = (self.style.px(MARKER_RADIUS), self.style.px(RING));
         self.disc(at, radius + ring, self.style.palette.background)?;
-        self.disc(at, radius, color)
+        self.dot(at, radius, color)
     }
 
     /// Each band between two neighbours, the outer the paler, under the lines.
@@ -299,10 +299,24 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             _ => style.px(MARKER_RADIUS),
         };
         let gap = style.px(PEAK_GAP);
-        let baseline = plot.y_of(value.max(0.0)) - marker - gap;
-        // Cleared, so that no gridline runs through it.
-        let top = baseline - (f64::from(font.size) * CAP_HEIGHT) as i32;
+        let height = (f64::from(font.size) * CAP_HEIGHT) as i32;
         let ring = gap / 2;
+        let mut baseline = plot.y_of(value.max(0.0)) - marker - gap;
+        // Above the lines that run through there, if there is room: what is cleared for it is gone.
+        let around = at - half - ring..at + half + ring;
+        let crossing = lines_over(chart, plot, &around);
+        let is_free = |baseline: i32| {
+            let place = baseline - height - ring..baseline + ring;
+            crossing.iter().all(|y| !place.contains(y))
+        };
+        let above = crossing.iter().min().map(|y| y - 2 * ring);
+        if let Some(above) =
+            above.filter(|above| !is_free(baseline) && above - height > plot.y.start)
+        {
+            baseline = above;
+        }
+        // Cleared, so that no gridline runs through it.
+        let top = baseline - height;
         self.fill(
             at - half - ring..at + half + ring,
             top - ring..baseline + ring,
@@ -312,10 +326,31 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     }
 }
 
+/// Where the lines of a chart run, in each column of pixels of a stretch.
+fn lines_over(chart: &Chart, plot: &Plot, x: &Range<i32>) -> Vec<i32> {
+    let marks = match &chart.marks {
+        Marks::Lines(layers) | Marks::Bands(layers) => &layers[..],
+        Marks::Bars(_) | Marks::Cells(_) => &[],
+    };
+    let runs = marks
+        .iter()
+        .chain(&chart.earlier)
+        .flat_map(|layer| line_runs(layer, plot));
+    let mut crossing = Vec::new();
+    for run in runs {
+        for pair in run.windows(2) {
+            let [(left, from), (right, to)] = [pair[0], pair[1]];
+            let shared = left.max(x.start)..right.min(x.end);
+            crossing.extend(shared.map(|x| from + (to - from) * (x - left) / (right - left)));
+        }
+    }
+    crossing
+}
+
 /// The heights of the parts of a bar, which add up to its height: in proportion, but for those that would be lower than
 /// `least`. What these lack is taken from the largest, which shows it least. A bar without room for that has its parts
 /// as they are.
-fn part_heights(values: &[f64], height: i32, least: i32) -> Vec<i32> {
+pub fn part_heights(values: &[f64], height: i32, least: i32) -> Vec<i32> {
     let total: f64 = values.iter().sum();
     let mut heights = Vec::with_capacity(values.len());
     let (mut sum, mut below) = (0.0, 0);
@@ -422,7 +457,7 @@ impl LineNames {
         let left = plot.slots.x.end + style.px(GAP);
         for ((_, name, color), y) in wanted.into_iter().zip(places) {
             let radius = style.px(GAP) / 2;
-            canvas.disc((left + radius, y), radius, color)?;
+            canvas.dot((left + radius, y), radius, color)?;
             let at = (left + 2 * radius + style.px(GAP) / 2, y);
             canvas.text(name, font, at, (HPos::Left, VPos::Center))?;
         }

@@ -51,6 +51,9 @@ pub const PROVISIONAL_TINT: f64 = 0.30;
 /// How much of the badge's colour the hatching behind lines and zeros has.
 pub const BEHIND_TINT: f64 = 0.35;
 
+/// Around colours that would not be seen on the background by themselves.
+pub const OUTLINE: i32 = 2;
+
 pub const LINE_WIDTH: i32 = 5;
 /// Where there are many, lines are thinner.
 pub const THIN_LINE_WIDTH: i32 = 4;

@@ -14,11 +14,23 @@ const LEVELS: [&str; 8] = [
     "fatal", "critical", "error", "warn", "warning", "info", "debug", "trace",
 ];
 
-/// Names of series that are errors, in their own colour.
-const ERROR_NAMES: [&str; 6] = ["error", "errors", "fatal", "critical", "failed", "5xx"];
-
 /// Names that always have the same colour, as it is what people expect.
-const USUAL_COLORS: [(&str, usize); 3] = [("info", 0), ("warn", 1), ("warning", 1)];
+const USUAL_COLORS: [(&str, Role); 13] = [
+    ("error", Role::Errors),
+    ("errors", Role::Errors),
+    ("failed", Role::Errors),
+    ("5xx", Role::Errors),
+    ("fatal", Role::Fatal),
+    ("critical", Role::Fatal),
+    ("info", Role::Series(0)),
+    ("warn", Role::Series(1)),
+    ("warning", Role::Series(1)),
+    ("debug", Role::Series(2)),
+    ("trace", Role::Series(3)),
+    // What is no level at all.
+    ("", Role::Series(4)),
+    ("(none)", Role::Series(4)),
+];
 
 type Values = Vec<Option<f64>>;
 
@@ -51,8 +63,8 @@ impl Series {
                     false => self.noun(),
                 },
                 role: match several && !is_band {
+                    _ if column == super::ERRORS => Role::Errors,
                     true => Role::Series(place),
-                    false if column == super::ERRORS => Role::Errors,
                     false => Role::Main,
                 },
                 values,
@@ -386,37 +398,43 @@ fn level(name: &str) -> Option<usize> {
         .position(|level| level.eq_ignore_ascii_case(name))
 }
 
-/// The colours of series in their order: errors and usual ones have their own, the others take what is left.
+/// The colours of series: usual ones have their own, the others one by their name, so that it is the same tomorrow, whoever
+/// else is there. Where it is taken already, they have the next one that is free.
 fn roles<'a>(names: impl Iterator<Item = Option<&'a str>>) -> Vec<Role> {
-    let names: Vec<Option<&str>> = names.collect();
-    let is =
-        |name: Option<&str>, known: &str| name.is_some_and(|name| name.eq_ignore_ascii_case(known));
-    let mut roles: Vec<Option<Role>> = vec![None; names.len()];
-    // Only one has the colour of errors, or two of them could not be told apart.
-    let errors = ERROR_NAMES
-        .iter()
-        .find_map(|error| names.iter().position(|&name| is(name, error)));
-    if let Some(place) = errors {
-        roles[place] = Some(Role::Errors);
-    }
-    // Levels leave the usual colours to the usual ones, also on a day that has none of these.
-    let usual = match names.iter().flatten().any(|name| level(name).is_some()) {
-        true => 2,
-        false => 0,
+    let names: Vec<&str> = names.map(Option::unwrap_or_default).collect();
+    let mut taken: Vec<Role> = Vec::new();
+    let usual = |name: &str| {
+        let mut usual = USUAL_COLORS.iter();
+        usual.find(|(usual, _)| usual.eq_ignore_ascii_case(name))
     };
-    let mut free: Vec<usize> = (usual..MOST_SERIES).chain(0..usual).rev().collect();
-    for (usual, color) in USUAL_COLORS {
-        let place = names.iter().position(|&name| is(name, usual));
-        if let Some(place) = place.filter(|_| free.contains(&color)) {
-            roles[place] = Some(Role::Series(color));
-            free.retain(|&other| other != color);
-        }
+    let mut roles: Vec<Option<Role>> = Vec::with_capacity(names.len());
+    for name in &names {
+        let role = usual(name).map(|(_, role)| *role);
+        // Two of one colour could not be told apart.
+        let role = role.filter(|role| !taken.contains(role));
+        taken.extend(role);
+        roles.push(role);
     }
-    let roles = roles.into_iter().map(|role| match role {
-        Some(role) => role,
-        None => free.pop().map_or(Role::Other, Role::Series),
+    for (role, name) in roles
+        .iter_mut()
+        .zip(&names)
+        .filter(|(role, _)| role.is_none())
+    {
+        let mut from_wanted =
+            (0..MOST_SERIES).map(|step| Role::Series((place_of(name) + step) % MOST_SERIES));
+        *role = from_wanted.find(|role| !taken.contains(role));
+        taken.extend(*role);
+    }
+    let roles = roles.into_iter();
+    roles.map(|role| role.unwrap_or(Role::Other)).collect()
+}
+
+/// A place among the colours that depends on the name only (FNV-1a, as the standard library's hash is of no fixed kind).
+fn place_of(name: &str) -> usize {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
-    roles.collect()
+    hash as usize % MOST_SERIES
 }
 
 #[cfg(test)]
@@ -435,10 +453,26 @@ mod tests {
                 Role::Series(2)
             ]
         );
-        assert_eq!(roles(&["a", "b"]), [Role::Series(0), Role::Series(1)]);
-        assert_eq!(roles(&["fatal", "error"]), [Role::Series(2), Role::Errors]);
+        assert_eq!(roles(&["fatal", "error"]), [Role::Fatal, Role::Errors]);
+        assert_eq!(
+            roles(&["FATAL"]),
+            [Role::Fatal],
+            "also on a day without errors"
+        );
         let many: Vec<String> = (0..12).map(|n| n.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert!(!roles(&many).contains(&Role::Other));
+    }
+    #[test]
+    fn a_name_has_its_colour_whoever_else_is_there() {
+        let roles = |names: &[&str]| roles(names.iter().map(|name| Some(*name)));
+        let all = ["/a", "api", "orders", "payments"];
+        let together = roles(&all);
+        for (name, role) in all.iter().zip(&together) {
+            assert_eq!(roles(&[name]), [*role], "{name}");
+        }
+        for (place, role) in together.iter().enumerate() {
+            assert!(!together[..place].contains(role), "{together:?}");
+        }
     }
 }

@@ -276,7 +276,12 @@ impl<'a> Times<'a> {
             _ if column == "hour_utc" => Some(language::hour_utc(self.frame.language).to_owned()),
             _ => None,
         };
-        let title = match (title, one_group && self.frame.size.is_none()) {
+        // The chart's title says it of slots inside the window only.
+        let beyond = self.frame.range.is_none_or(|range| {
+            let holds = |moment: &Moment| range.contains(moment.start_ms);
+            !moments.iter().all(holds)
+        });
+        let title = match (title, one_group && (beyond || self.frame.size.is_none())) {
             // Nothing else says which month, or which year, it is.
             (Some(title), true) if !common.is_empty() => Some(format!("{title} · {common}")),
             (title, _) => title,
@@ -750,6 +755,12 @@ mod tests {
         );
         assert_eq!((labels(&axis)[0], labels(&axis)[11]), ("Jan", "Dec"));
         assert_eq!(axis.title.as_deref(), Some("Month · 2026"));
+        let axis = Axis::new("month", &rows, &week, false);
+        assert_eq!(
+            axis.title.as_deref(),
+            Some("Month · 2026"),
+            "not of the week"
+        );
     }
 
     #[test]

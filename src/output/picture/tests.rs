@@ -275,7 +275,7 @@ fn series_keep_their_colours_and_the_rest_is_other() {
         [
             ("ERROR", Role::Errors, &[1.0, 0.0, 0.0][..]),
             ("INFO", Role::Series(0), &[5.0, 7.0, 0.0]),
-            ("(none)", Role::Series(2), &[2.0, 0.0, 0.0]),
+            ("(none)", Role::Series(4), &[2.0, 0.0, 0.0]),
         ]
     );
     assert_eq!(picture.subtitle, "15 events");
