@@ -382,12 +382,21 @@ fn cut(text: &str) -> String {
     if text.width() <= LONGEST_NAME {
         return text;
     }
+    // The middle goes, as beginnings and ends tell names apart.
+    let head = longest(text.chars(), (LONGEST_NAME - 1) * 2 / 5);
+    let tail = longest(text.chars().rev(), LONGEST_NAME - 1 - head.width());
+    let tail: String = tail.chars().rev().collect();
+    format!("{}…{}", head.trim_end(), tail.trim_start())
+}
+
+/// As many of the characters as fit.
+fn longest(chars: impl Iterator<Item = char>, room: usize) -> String {
     let mut width = 0;
     let fits = |c: &char| {
         width += c.width().unwrap_or(0);
-        width < LONGEST_NAME
+        width <= room
     };
-    text.chars().take_while(fits).chain(['…']).collect()
+    chars.take_while(fits).collect()
 }
 
 #[cfg(test)]

@@ -38,16 +38,17 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         let Some(outline) = self.style.palette.outline(color) else {
             return self.fill(x, y, color);
         };
-        self.fill(x.clone(), y.clone(), outline)?;
-        let width = self.style.px(OUTLINE);
+        // Of a few pixels most have its own colour.
+        let least = (x.end - x.start).min(y.end - y.start);
+        let width = self.style.px(OUTLINE).min(least / 5);
+        if width > 0 {
+            self.fill(x.clone(), y.clone(), outline)?;
+        }
         let (x, y) = (
             x.start + width..x.end - width,
             y.start + width..y.end - width,
         );
-        match x.is_empty() || y.is_empty() {
-            true => Ok(()),
-            false => self.fill(x, y, color),
-        }
+        self.fill(x, y, color)
     }
 
     pub fn polygon(&self, corners: Vec<(i32, i32)>, color: RGBColor) -> Drawn<B> {

@@ -22,6 +22,8 @@ enum Sample {
     Provisional(RGBColor),
     /// Behind lines.
     MayMove,
+    /// Of how many entries there is no room for.
+    Nothing,
 }
 
 #[derive(Clone)]
@@ -95,10 +97,25 @@ impl Legend {
         }
     }
 
-    /// Leaves out its last rows until it is no higher than `room`, but for the first, which has the states.
+    /// Leaves out its last rows until it is no higher than `room`, but for the first, which has the states; says how many
+    /// entries that are.
     pub fn shrink(&mut self, room: i32, y_title: &str, style: &Style) {
+        let mut hidden = 0;
         while self.rows.len() > 1 && self.height(y_title, style) > room {
-            self.rows.pop();
+            hidden += self.rows.pop().map_or(0, |row| row.len());
+        }
+        let Some(row) = self.rows.last_mut().filter(|_| hidden > 0) else {
+            return;
+        };
+        let more = |hidden: usize| Entry {
+            sample: Sample::Nothing,
+            text: format!("+{hidden}"),
+        };
+        row.push(more(hidden));
+        while row.len() > 2 && row_width(row, style) > style.text_width() {
+            row.truncate(row.len() - 2);
+            hidden += 1;
+            row.push(more(hidden));
         }
     }
 
@@ -200,6 +217,7 @@ fn draw_sample<B: DrawingBackend>(
         Sample::Missing => canvas.hatch_missing(x, y),
         Sample::Provisional(color) => canvas.hatch_provisional(x, y, color),
         Sample::MayMove => canvas.hatch_behind(x, y),
+        Sample::Nothing => Ok(()),
     }
 }
 

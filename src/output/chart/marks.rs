@@ -452,12 +452,24 @@ impl LineNames {
             .collect();
         wanted.sort_by_key(|&(y, ..)| y);
         let room = plot.y.end - plot.y.start;
+        // Those of the highest ends where there is no room for all, and how many more there are.
+        let fitting = (room / font.size).max(1) as usize;
+        let more = match wanted.len() > fitting {
+            true => format!("+{}", wanted.len() + 1 - fitting),
+            false => String::new(),
+        };
+        if !more.is_empty() {
+            wanted.truncate(fitting - 1);
+            wanted.push((plot.y.end, &more, style.palette.background));
+        }
         let distance = font.line_height().min(room / wanted.len().max(1) as i32);
         let places = apart(wanted.iter().map(|&(y, ..)| y), distance, &plot.y);
         let left = plot.slots.x.end + style.px(GAP);
         for ((_, name, color), y) in wanted.into_iter().zip(places) {
             let radius = style.px(GAP) / 2;
-            canvas.dot((left + radius, y), radius, color)?;
+            if color != style.palette.background {
+                canvas.dot((left + radius, y), radius, color)?;
+            }
             let at = (left + 2 * radius + style.px(GAP) / 2, y);
             canvas.text(name, font, at, (HPos::Left, VPos::Center))?;
         }

@@ -183,6 +183,31 @@ fn a_legend_has_all_of_its_names() {
 }
 
 #[test]
+fn a_small_chart_has_room_for_its_values() {
+    let layers = || -> Vec<Layer> {
+        let series = (0..12).map(|place| layer(Role::Series(place), day()));
+        series.collect()
+    };
+    for marks in [Marks::Bars(layers()), Marks::Lines(layers())] {
+        let mut small = chart(marks);
+        (small.look.width, small.look.height) = (480, 270);
+        small.slots[23].state = State::Provisional;
+        let texts = texts(&small);
+        let more = texts.iter().filter(|text| text.starts_with('+'));
+        assert_eq!(more.count(), 1, "how many names are not there: {texts:?}");
+        assert!(texts.contains(&"provisional".to_owned()), "{texts:?}");
+        let svg = small.to_svg().expect("drawing in memory");
+        let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
+        let axis = document
+            .descendants()
+            .filter(|node| node.has_tag_name("rect") && node.attribute("fill") == Some("#e2e5ea"));
+        let lines: Vec<i64> = axis.map(|node| geometry(&node)[1]).collect();
+        let height = lines.iter().max().expect("a grid") - lines.iter().min().expect("a grid");
+        assert!(height > 40, "{height}");
+    }
+}
+
+#[test]
 fn an_hour_has_its_tick_and_the_peak_its_value() {
     let texts = texts(&bars(day()));
     let hours: Vec<String> = (0..24).map(|hour| format!("{hour:02}")).collect();

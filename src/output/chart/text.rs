@@ -128,10 +128,8 @@ pub fn cut_middle(text: &str, font: Type, room: i32) -> String {
     let room = room - font.width(ELLIPSIS);
     let head = text[..longest_prefix(text, font, room * 2 / 5)].trim_end();
     let room = room - font.width(head);
-    let starts = text.char_indices().map(|(start, _)| start).skip(1);
-    let tail = starts
-        .map(|start| &text[start..])
-        .find(|tail| font.width(tail) <= room);
+    let tails = text.char_indices().rev().map(|(start, _)| &text[start..]);
+    let tail = tails.take_while(|tail| font.width(tail) <= room).last();
     format!("{head}{ELLIPSIS}{}", tail.unwrap_or_default().trim_start())
 }
 
