@@ -149,8 +149,8 @@ pub struct Chart {
     pub y: Vec<String>,
     /// The column whose values are lines, parts of a bar, or rows of a heatmap.
     pub series: Option<String>,
-    /// The column that says how much of a bar are errors; a column `errors` where unset, if the answer has one.
-    pub errors: Option<String>,
+    /// The column that says how much of the values are errors.
+    pub errors: ErrorsColumn,
     /// The earlier window whose values are drawn as a thin line.
     pub compare: Option<Compare>,
     /// The title; `{job}`, `{query}`, `{chart}`, `{date}`, `{window}`, `{zone}` are filled in. A default where unset.
@@ -180,7 +180,7 @@ impl Chart {
             x: x.to_owned(),
             y: vec![y.to_owned()],
             series: None,
-            errors: None,
+            errors: ErrorsColumn::IfCounted,
             compare: None,
             title: None,
             y_label: None,
@@ -192,6 +192,17 @@ impl Chart {
             formats: vec![ImageFormat::Png],
         }
     }
+}
+
+/// Which column says how much of a chart's values are errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErrorsColumn {
+    /// One named `errors`, where the answer has it beside the counts that it is a part of.
+    IfCounted,
+    /// The one of this name.
+    Named(String),
+    /// None.
+    Not,
 }
 
 /// How a chart shows its values.

@@ -396,6 +396,13 @@ impl Span {
         }
     }
 
+    /// The same local time that much earlier; `None` also where that month has no such day.
+    pub fn same_before(self, local: NaiveDateTime) -> Option<NaiveDateTime> {
+        let is_same =
+            |earlier: &NaiveDateTime| self.unit != Size::Month || earlier.day() == local.day();
+        self.before(local).filter(is_same)
+    }
+
     /// How many windows of a size it is long; `None` where it is no whole number of them in every part of the calendar.
     pub fn windows(self, size: Size) -> Option<i32> {
         let each = match (self.unit, size) {

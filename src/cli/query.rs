@@ -350,6 +350,8 @@ impl Answer {
             batches.push(batch);
         }
         let table = pretty_format_batches(&batches).map_err(unshowable)?;
+        // A message may hold what moves the cursor or colours all that follows.
+        let table = table.to_string().replace(moves_the_cursor, "\u{fffd}");
         writeln!(out, "{table}").map_err(unwritable)
     }
 
@@ -389,6 +391,11 @@ enum Stop {
     /// The reader has gone away, which is no error (`| head`).
     Done,
     Failed(Error),
+}
+
+/// Control characters; lines of a message stay lines.
+fn moves_the_cursor(c: char) -> bool {
+    c.is_control() && c != '\n'
 }
 
 fn unwritable(error: std::io::Error) -> Stop {

@@ -10,6 +10,7 @@ use super::{JobFile, WindowArgs, job_environment, logging, print, print_json};
 use crate::error::{Class, Result};
 use crate::job::{Job, Verify};
 use crate::output::chart::format_number;
+use crate::output::chart::normalize;
 use crate::output::picture::{Caption, Verified};
 use crate::output::terminal;
 use crate::receipt::{OutputKind, Receipt};
@@ -165,7 +166,9 @@ fn summary(
             counted(receipt.read.events, "event")
         );
     }
-    if !several {
+    // Of several windows, the charts of the newest.
+    let is_last = plan.windows.last().map(|last| &last.window) == Some(&window.window);
+    if is_last {
         let caption = Caption {
             job: plan.job.as_str(),
             window: &window.window,
@@ -176,11 +179,17 @@ fn summary(
             verified: &Verified::NotAsked,
         };
         for series in &outcome.series {
+            if let Err(error) = series.fits() {
+                let _ = writeln!(out, "\nleft out: {error}");
+                continue;
+            }
             let chart = series.picture(&caption);
-            let heading = format!("{}: {}", series.chart().name, chart.subtitle);
+            let heading = format!("{}: {}", series.chart().name, normalize(&chart.subtitle));
             let _ = writeln!(out, "\n{}", heading.trim_end_matches([':', ' ']));
             out += &terminal::draw(&chart, terminal::width());
         }
+    }
+    if !several {
         out.push('\n');
         out += &places(receipt, window);
     }

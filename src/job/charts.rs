@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::checked::{Name, Text, nearest};
-use super::spec::{ChartSpec, OneOrMore};
-use super::{Chart, ChartKind, Compare, ImageFormat, Language};
+use super::spec::{ChartSpec, OneOrMore, TextOrFalse};
+use super::{Chart, ChartKind, Compare, ErrorsColumn, ImageFormat, Language};
 use crate::window::{Size, Span};
 
 /// What a title can have filled in.
@@ -32,6 +32,16 @@ pub fn of_counts(name: Name, size: Size) -> Chart {
         title: Some("{job} · {date} · {zone}".to_owned()),
         ..Chart::new(name, kind, "hour_local", "events")
     }
+}
+
+/// The same for a question that counts errors too: in a bar they are a part of the events; the cells of a long window show
+/// them alone, as they would be lost in the events.
+pub fn of_errors(name: Name, size: Size) -> Chart {
+    let mut chart = of_counts(name, size);
+    if chart.kind == ChartKind::Heatmap {
+        chart.y = vec!["errors".to_owned()];
+    }
+    chart
 }
 
 /// The same weekday a week before.
@@ -74,7 +84,14 @@ fn chart(name: Name, spec: ChartSpec, size: Size, language: Language) -> Result<
             OneOrMore::More(y) => y.into_iter().map(|y| y.0).collect(),
         },
         series: text(spec.series),
-        errors: text(spec.errors),
+        errors: match spec.errors {
+            None => ErrorsColumn::IfCounted,
+            Some(TextOrFalse::Text(name)) => ErrorsColumn::Named(name.0),
+            Some(TextOrFalse::Flag(false)) => ErrorsColumn::Not,
+            Some(TextOrFalse::Flag(true)) => {
+                return Err("has errors = true: expected the name of a column, or false".to_owned());
+            }
+        },
         compare: spec
             .compare
             .map(|span| compare(&span.0, size))
@@ -161,7 +178,7 @@ fn check(chart: &Chart) -> Result<(), String> {
         }
         _ => {}
     }
-    if let (Some(errors), true) = (&chart.errors, chart.kind != Bar) {
+    if let (ErrorsColumn::Named(errors), true) = (&chart.errors, chart.kind != Bar) {
         return Err(format!(
             "has errors = {errors:?}, which goes with kind = \"bar\" only"
         ));
@@ -252,6 +269,7 @@ mod tests {
             ("kind = \"line\"\ny = [\"a\", \"a\"]", "twice"),
             ("kind = \"line\"\ny = []", "y = []"),
             ("kind = \"line\"\ny = \"a\"\nerrors = \"b\"", "\"bar\" only"),
+            ("kind = \"bar\"\ny = \"a\"\nerrors = true", "or false"),
             (
                 "kind = \"heatmap\"\ny = \"a\"\ncompare = \"7 days\"",
                 "compare",
@@ -305,5 +323,7 @@ mod tests {
         assert_eq!(day.compare.unwrap().windows, 7);
         let month = of_counts(name(), Size::Month);
         assert_eq!((month.kind, month.compare), (ChartKind::Heatmap, None));
+        assert_eq!(of_errors(name(), Size::Day).y, ["events"]);
+        assert_eq!(of_errors(name(), Size::Month).y, ["errors"]);
     }
 }

@@ -37,7 +37,7 @@ const BUILT_IN: [BuiltIn; 5] = [
     BuiltIn {
         name: "hourly_errors",
         sql: include_str!("../../sql/hourly_errors.sql"),
-        chart: |name, size| charts::of_counts(name, size),
+        chart: |name, size| charts::of_errors(name, size),
     },
     BuiltIn {
         name: "hourly_levels",
@@ -336,12 +336,24 @@ impl<'a> Resolver<'a> {
             }
         };
         let charts = match (spec.chart.is_empty(), default_chart) {
-            (true, Some(built_in)) => vec![Chart {
-                language,
-                ..(built_in.chart)(name.clone(), size)
-            }],
+            (true, Some(built_in)) => {
+                let chart = (built_in.chart)(name.clone(), size);
+                let compare = chart.compare.filter(|_| spec.partition_by.is_empty());
+                vec![Chart {
+                    language,
+                    compare,
+                    ..chart
+                }]
+            }
             _ => charts::resolve(&name, spec.chart, size, language)?,
         };
+        let compared = charts.iter().find(|chart| chart.compare.is_some());
+        if let Some(chart) = compared.filter(|_| !spec.partition_by.is_empty()) {
+            return Err(format!(
+                "[[query]] {name}: the chart {} has compare, but partition_by divides the earlier answer that it would be held against: expected one of the two keys",
+                chart.name
+            ));
+        }
         let mut columns = HashSet::new();
         if let Some(twice) = spec
             .partition_by
@@ -514,6 +526,19 @@ use = "hourly_count"
         let error = refused(&text.replace("\"auto\"", "\"stream\""));
         assert!(
             error.contains(":7:") && error.contains("export-task"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_divided_answer_is_compared_with_nothing() {
+        let divided = format!("{GOOD}partition_by = [\"hour_of_day\"]\n");
+        let job = parse(Path::new("jobs/night.toml"), &divided).unwrap();
+        assert_eq!(job.queries[0].charts[0].compare, None);
+        let chart = "[[query.chart]]\nkind = \"bar\"\nx = \"hour_local\"\ny = \"events\"\ncompare = \"7 days\"\n";
+        let error = refused(&format!("{divided}{chart}"));
+        assert!(
+            error.contains("compare") && error.contains("partition_by"),
             "{error}"
         );
     }

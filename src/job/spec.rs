@@ -129,7 +129,7 @@ pub struct ChartSpec {
     pub x: Text,
     pub y: OneOrMore,
     pub series: Option<Text>,
-    pub errors: Option<Text>,
+    pub errors: Option<TextOrFalse>,
     pub compare: Option<Text>,
     pub title: Option<Text>,
     pub y_label: Option<Text>,
@@ -148,6 +148,16 @@ pub enum OneOrMore {
     One(Text),
     /// `["p50", "p95", "p99"]`
     More(Vec<Text>),
+}
+
+/// A text, or `false` for none.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "expected a text or false")]
+pub enum TextOrFalse {
+    /// `"failures"`
+    Text(Text),
+    /// `false`
+    Flag(bool),
 }
 
 /// `[run]`

@@ -27,7 +27,9 @@ use std::collections::BTreeSet;
 use plotters::style::FontStyle;
 
 pub use axis::{format_number, short_number};
+pub use marks::part_heights;
 pub use palette::MOST_SERIES;
+pub use text::normalize;
 
 use crate::job::Theme;
 use style::Style;
@@ -84,6 +86,8 @@ pub enum Role {
     Main,
     /// What went wrong.
     Errors,
+    /// What went wrong worse than errors.
+    Fatal,
     /// One of several, by its place.
     Series(usize),
     /// The rest.
@@ -157,6 +161,15 @@ pub struct Words {
     pub provisional: String,
 }
 
+/// Names that share a line, the longest of them shortened where it is too long.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// The names.
+    pub names: Vec<String>,
+    /// What stands behind them, such as ` and 2 more`.
+    pub more: String,
+}
+
 /// Everything that a chart shows. Any text may be empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
@@ -182,7 +195,9 @@ pub struct Chart {
     pub earlier: Option<Layer>,
     /// What stands in the legend where it is needed.
     pub words: Words,
-    /// Where the numbers come from; wrapped to two lines.
+    /// Whose the numbers are, in a line above the footer.
+    pub sources: Sources,
+    /// Of when the numbers are, and how far they can be trusted; never cut.
     pub footer: String,
 }
 
@@ -244,6 +259,7 @@ impl Chart {
             &self.x_label,
             &self.y_label,
             &self.unit,
+            &self.sources.more,
             &self.footer,
         ];
         let rows: &[Row] = match &self.marks {
@@ -255,6 +271,7 @@ impl Chart {
             .into_iter()
             .chain(slots.flat_map(|slot| [&slot.label, &slot.group, &slot.note]))
             .chain(self.marks.layers().iter().map(|layer| &layer.name))
+            .chain(&self.sources.names)
             .chain(self.earlier.iter().map(|layer| &layer.name))
             .chain(rows.iter().flat_map(|row| [&row.label, &row.note]));
         let face = font::face(FontStyle::Normal);

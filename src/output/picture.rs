@@ -16,15 +16,16 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Schema, TimeUnit, TimestampMillisecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Offset, TimeDelta};
 use chrono_tz::Tz;
 
 pub use caption::{Caption, Verified};
 
-use super::chart::{Chart, Look, Marks, State};
+use super::chart::{Chart, Look, Marks, Sources, State};
 use crate::error::{Class, Error, Result};
-use crate::job::{self, ChartKind};
+use crate::job::{self, ChartKind, ErrorsColumn};
 use crate::window::{Range, Window};
 use slots::{Axis, Frame, Tick};
 
@@ -42,7 +43,9 @@ pub fn check(chart: &job::Chart, query: &str, schema: &Schema) -> Result<()> {
     let mut columns = vec![("x", &chart.x)];
     columns.extend(chart.y.iter().map(|y| ("y", y)));
     columns.extend(chart.series.iter().map(|series| ("series", series)));
-    columns.extend(chart.errors.iter().map(|errors| ("errors", errors)));
+    if let ErrorsColumn::Named(errors) = &chart.errors {
+        columns.push(("errors", errors));
+    }
     for (key, name) in columns {
         let Ok(field) = schema.field_with_name(name) else {
             let known: Vec<&str> = schema
@@ -94,6 +97,8 @@ pub struct Series {
     x: Vec<Tick>,
     /// Whether the times of x are of UTC, rather than of a wall clock.
     x_is_utc: bool,
+    /// Whether they are dates.
+    x_is_date: bool,
     /// The values of each column of y.
     y: Vec<Vec<Option<f64>>>,
     /// The name of each row's series, where the chart has a column of them.
@@ -101,6 +106,10 @@ pub struct Series {
     /// How much of each value are errors, where the answer says so.
     errors: Option<Vec<Option<f64>>>,
     whole_numbers: bool,
+    /// The row of each x and series, where the chart has series: rows that differ in nothing that it shows are one.
+    row_of: HashMap<(Tick, Option<String>), usize>,
+    /// Whether there were more rows than a chart can show, which are then not kept.
+    too_many: bool,
     earlier: Option<Box<Earlier>>,
 }
 
@@ -108,6 +117,8 @@ pub struct Series {
 #[derive(Debug)]
 struct Earlier {
     window: Window,
+    /// Whether it may still grow.
+    provisional: bool,
     series: Series,
 }
 
@@ -118,6 +129,9 @@ impl Series {
             query: query.to_owned(),
             x: Vec::new(),
             x_is_utc: false,
+            x_is_date: false,
+            row_of: HashMap::new(),
+            too_many: false,
             y: vec![Vec::new(); chart.y.len()],
             names: chart.series.as_ref().map(|_| Vec::new()),
             errors: None,
@@ -132,14 +146,10 @@ impl Series {
         &self.chart
     }
 
-    /// Adds a batch of the answer, whose columns are those that [`check`] saw. An error (usage) where there are more
-    /// points than a chart can show.
+    /// Adds a batch of the answer, whose columns are those that [`check`] saw.
     pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        if self.x.len() + batch.num_rows() > MOST_POINTS {
-            return Err(Error::usage(format!(
-                "the chart {} of {} has more than {MOST_POINTS} points: expected an answer that is grouped further",
-                self.chart.name, self.query
-            )));
+        if self.too_many {
+            return Ok(());
         }
         let column = |name: &str| {
             column(batch, name).ok_or_else(|| {
@@ -154,35 +164,131 @@ impl Series {
             Ok(column.as_primitive::<Float64Type>().iter().collect())
         };
         let x = column(&self.chart.x)?;
+        let ys: Vec<&ArrayRef> = self
+            .chart
+            .y
+            .iter()
+            .map(|name| column(name))
+            .collect::<Result<_>>()?;
+        let names = match &self.chart.series {
+            Some(series) => Some(texts(column(series)?)?),
+            None => None,
+        };
         self.x_is_utc |= matches!(x.data_type(), DataType::Timestamp(_, Some(_)));
+        self.x_is_date |= matches!(x.data_type(), DataType::Date32 | DataType::Date64);
+        self.whole_numbers &= ys.iter().all(|column| column.data_type().is_integer());
         let none = language::none(self.chart.language);
-        self.x
-            .extend(ticks(x, batch.column_by_name(UTC_OFFSET), none)?);
-        for (values, name) in self.y.iter_mut().zip(&self.chart.y) {
-            let column = column(name)?;
-            self.whole_numbers &= column.data_type().is_integer();
-            values.extend(numbers(column)?);
-        }
-        if let (Some(names), Some(series)) = (&mut self.names, &self.chart.series) {
-            names.extend(texts(column(series)?)?);
-        }
-        if let Some(errors) = self.errors_column(batch) {
-            self.errors.get_or_insert_default().extend(numbers(errors)?);
+        let x = ticks(x, batch.column_by_name(UTC_OFFSET), none)?;
+        let ys: Vec<Vec<Option<f64>>> = ys.into_iter().map(numbers).collect::<Result<_>>()?;
+        let errors = self.errors_column(batch).map(numbers).transpose()?;
+        let combined = self.combined();
+        for (row, tick) in x.into_iter().enumerate() {
+            let name = names.as_ref().map(|names| names[row].clone());
+            let next = self.x.len();
+            let place = match &name {
+                Some(name) => *self
+                    .row_of
+                    .entry((tick.clone(), name.clone()))
+                    .or_insert(next),
+                None => next,
+            };
+            if place == next {
+                if next == MOST_POINTS {
+                    self.forget();
+                    return Ok(());
+                }
+                self.x.push(tick);
+                self.y.iter_mut().for_each(|values| values.push(None));
+                if let (Some(names), Some(name)) = (&mut self.names, name) {
+                    names.push(name);
+                }
+            }
+            for (values, new) in self.y.iter_mut().zip(&ys) {
+                values[place] = combined(values[place], new[row]);
+            }
+            if let Some(new) = &errors {
+                let errors = self.errors.get_or_insert_default();
+                errors.resize(self.x.len(), None);
+                errors[place] = sum(errors[place], new[row]);
+            }
         }
         Ok(())
     }
 
-    /// The column that says how much of a bar are errors: the one that the job names, or one of that name.
-    fn errors_column<'a>(&self, batch: &'a RecordBatch) -> Option<&'a ArrayRef> {
-        let name = self.chart.errors.as_deref().unwrap_or(ERRORS);
-        let is_part = self.chart.kind == ChartKind::Bar && self.chart.y[..] != [name];
-        let column = column(batch, name).filter(|_| is_part)?;
-        column.data_type().is_numeric().then_some(column)
+    /// An error (usage) where there are more points than a chart can show.
+    pub fn fits(&self) -> Result<()> {
+        match self.too_many {
+            false => Ok(()),
+            true => Err(Error::usage(format!(
+                "the chart {} of {} has more than {MOST_POINTS} points: expected an answer that is grouped further",
+                self.chart.name, self.query
+            ))),
+        }
     }
 
-    /// Holds the chart against the answer for an earlier window. An error where a column of it is not there, or is
-    /// another type.
-    pub fn hold_against(&mut self, window: Window, answer: &[RecordBatch]) -> Result<()> {
+    fn forget(&mut self) {
+        *self = Self {
+            too_many: true,
+            ..Self::new(&self.chart, &self.query)
+        };
+    }
+
+    /// How values of one slot come together: counts and the parts of a stack are added up; of anything else, such as
+    /// percentiles, the highest is taken, as a sum would be of nothing.
+    fn combined(&self) -> fn(Option<f64>, Option<f64>) -> Option<f64> {
+        match self.adds_up() {
+            true => sum,
+            false => highest,
+        }
+    }
+
+    /// Whether the sum of several values means something.
+    fn adds_up(&self) -> bool {
+        self.chart.kind == ChartKind::StackedBar || self.is_count()
+    }
+
+    /// The column that says how much of the values are errors: the one that the job names, or one of that name beside
+    /// counts.
+    fn errors_column<'a>(&self, batch: &'a RecordBatch) -> Option<&'a ArrayRef> {
+        let name = self.errors_name()?;
+        let is_part = self.chart.y.len() == 1 && self.chart.y[0] != name;
+        let column = column(batch, name).filter(|_| is_part)?;
+        let is_asked_for = self.chart.errors != ErrorsColumn::IfCounted;
+        let fits = match is_asked_for {
+            true => column.data_type().is_numeric(),
+            false => column.data_type().is_integer() && self.is_count(),
+        };
+        fits.then_some(column)
+    }
+
+    fn errors_name(&self) -> Option<&str> {
+        match &self.chart.errors {
+            ErrorsColumn::IfCounted => Some(ERRORS),
+            ErrorsColumn::Named(name) => Some(name),
+            ErrorsColumn::Not => None,
+        }
+    }
+
+    /// How much of each value are errors. A column of that name which nobody asked for and which has more of them than
+    /// there is of the whole counts something else.
+    fn errors(&self) -> Option<&[Option<f64>]> {
+        let errors = self.errors.as_deref()?;
+        let is_part = |(errors, all): (&Option<f64>, &Option<f64>)| {
+            errors.unwrap_or(0.0) <= all.unwrap_or(0.0)
+        };
+        let are_parts = self.chart.errors != ErrorsColumn::IfCounted
+            || errors.iter().zip(&self.y[0]).all(is_part);
+        are_parts.then_some(errors)
+    }
+
+    /// Holds the chart against the answer for an earlier window, which may be provisional itself. An error where a column
+    /// of it is not there, or is another type.
+    pub fn hold_against(
+        &mut self,
+        window: Window,
+        provisional: bool,
+        answer: &[RecordBatch],
+    ) -> Result<()> {
         let mut series = Series::new(&self.chart, &self.query);
         // A file of answers does not say of its times that they are of UTC.
         series.x_is_utc = self.x_is_utc;
@@ -190,7 +296,12 @@ impl Series {
             check(&self.chart, &self.query, batch.schema_ref())?;
             series.add(batch)?;
         }
-        self.earlier = Some(Box::new(Earlier { window, series }));
+        series.fits()?;
+        self.earlier = Some(Box::new(Earlier {
+            window,
+            provisional,
+            series,
+        }));
         Ok(())
     }
 
@@ -224,17 +335,15 @@ impl Series {
             zone: window.zone(),
             range: Some(window.range()),
             size: Some(window.size()),
+            dates: self.x_is_date,
             known_until,
             settled_until: known_until.and_then(|at| at.checked_sub_signed(settled_after)),
             language: self.chart.language,
         };
-        let badge = match caption.provisional {
-            true => language::provisional(self.chart.language),
-            false => "",
-        };
         Chart {
             title: self.title(caption),
-            badge: badge.to_owned(),
+            badge: caption.badge(self.chart.language),
+            sources: caption.sources(self.chart.language),
             footer: caption.footer(self.chart.language),
             ..self.compose(&frame)
         }
@@ -246,6 +355,7 @@ impl Series {
             zone,
             range,
             size: None,
+            dates: self.x_is_date,
             known_until: None,
             settled_until: None,
             language: self.chart.language,
@@ -264,12 +374,19 @@ impl Series {
         let mut axis = Axis::new(&chart.x, &self.ticks(frame.zone), frame, merge);
         self.show_what_is_there(&mut axis);
         let axis = axis;
+        let layers = || {
+            let mut layers = self.layers(&axis);
+            for layer in &mut layers {
+                forget_missing(&mut layer.values, &axis);
+            }
+            layers
+        };
         let x_label = match (&axis.title, chart.x.as_str()) {
             (Some(title), _) => title.clone(),
             (None, "hour_local" | "hour_of_day") => {
                 language::hour_of_day(language, frame.zone.name())
             }
-            (None, "hour_utc") => "Hour (UTC)".to_owned(),
+            (None, "hour_utc") => language::hour_utc(language).to_owned(),
             (None, other) => language::capitalized(&language::words(language, other)),
         };
         let (marks, x_label, slots) = match chart.kind {
@@ -284,18 +401,10 @@ impl Series {
                 (Marks::Cells(rows), label, slots)
             }
             ChartKind::Bar | ChartKind::StackedBar => {
-                (Marks::Bars(self.layers(&axis)), x_label, axis.slots.clone())
+                (Marks::Bars(layers()), x_label, axis.slots.clone())
             }
-            ChartKind::Line => (
-                Marks::Lines(self.layers(&axis)),
-                x_label,
-                axis.slots.clone(),
-            ),
-            ChartKind::Band => (
-                Marks::Bands(self.layers(&axis)),
-                x_label,
-                axis.slots.clone(),
-            ),
+            ChartKind::Line => (Marks::Lines(layers()), x_label, axis.slots.clone()),
+            ChartKind::Band => (Marks::Bands(layers()), x_label, axis.slots.clone()),
         };
         let missing = |slot: usize| {
             slots
@@ -327,6 +436,7 @@ impl Series {
             words: language::legend(language, not_yet),
             slots,
             marks,
+            sources: Sources::default(),
             footer: String::new(),
         }
     }
@@ -363,6 +473,15 @@ impl Series {
     }
 }
 
+/// An answer may have a zero for an hour that has not happened.
+fn forget_missing(values: &mut [Option<f64>], axis: &Axis) {
+    for (value, slot) in values.iter_mut().zip(&axis.slots) {
+        if slot.state == State::Missing {
+            *value = None;
+        }
+    }
+}
+
 /// The template with each `{name}` replaced, once: what was filled in is not looked at again.
 fn fill_in(template: &str, filled_in: impl Fn(&str) -> String) -> String {
     let mut out = String::new();
@@ -381,6 +500,22 @@ fn fill_in(template: &str, filled_in: impl Fn(&str) -> String) -> String {
         }
     }
     out + rest
+}
+
+/// The sum of what is there.
+fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The higher of what is there.
+fn highest(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// The column of this name, as an answer's file will have it: in lower case.

@@ -3,7 +3,8 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::chart::{Cell, Chart, Layer, Marks, Role, Row, Slot, State, drawable, format_number};
+use super::chart::{Cell, Chart, Layer, Marks, Role, Row, Slot, State};
+use super::chart::{drawable, format_number, normalize, part_heights};
 
 /// Eighths of a character cell, from the left.
 const LEFT_EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
@@ -11,8 +12,10 @@ const LEFT_EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'
 /// Eighths of a character cell, from the bottom.
 const LOWER_EIGHTHS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The parts of a bar and the cells of a heatmap, the densest first.
-const SHADES: [char; 4] = ['█', '▓', '▒', '░'];
+/// The parts of a bar, the densest first; as many as a chart has series.
+const SHADES: [char; 13] = [
+    '█', '▓', '▒', '░', '▚', '#', '=', '+', 'o', 'x', '-', ':', '.',
+];
 
 /// What stands where nothing is known.
 const UNKNOWN: char = '╱';
@@ -62,7 +65,7 @@ fn bars(chart: &Chart, layers: &[Layer], columns: usize) -> String {
         .saturating_sub(label_width + number_width + 6)
         .clamp(10, MOST_COLUMNS);
     let largest = totals.iter().flatten().copied().fold(0.0, f64::max);
-    let mut out = legend(layers);
+    let mut out = legend(layers, columns);
     for (slot, label) in labels.iter().enumerate() {
         let pad = " ".repeat(label_width - label.width());
         let number = &numbers[slot];
@@ -106,38 +109,58 @@ fn shade(layers: &[Layer], place: usize) -> char {
     }
 }
 
-fn legend(layers: &[Layer]) -> String {
+/// The shades and their names, in lines no wider than the terminal.
+fn legend(layers: &[Layer], columns: usize) -> String {
     if layers.len() < 2 {
         return String::new();
     }
     let entries = layers.iter().enumerate().map(|(place, layer)| {
         let shade = shade(layers, place);
-        format!("{shade} {}", cut(&layer.name))
+        format!("  {shade} {}", cut(&layer.name))
     });
-    let entries: Vec<String> = entries.collect();
-    format!("  {}\n", entries.join("  "))
+    let mut out = String::new();
+    let mut width = 0;
+    for entry in entries {
+        if width > 0 && width + entry.width() > columns {
+            out.push('\n');
+            width = 0;
+        }
+        width += entry.width();
+        out += &entry;
+    }
+    out + "\n"
 }
 
 fn bar(layers: &[Layer], slot: usize, largest: f64, room: usize) -> String {
-    let mut bar = String::new();
-    let mut sum = 0.0;
-    for (place, layer) in layers.iter().enumerate() {
-        let value = value(layer, slot).unwrap_or(0.0).max(0.0);
-        if value == 0.0 || largest <= 0.0 {
-            continue;
-        }
-        sum += value;
-        let eighths = ((sum / largest * room as f64 * 8.0).round() as usize).max(1);
-        let has = bar.width();
-        // At least a cell for each part, so that none is unseen.
-        let whole = (eighths / 8).max(if layers.len() > 1 { has + 1 } else { has });
-        let shade = shade(layers, place);
-        bar.extend(std::iter::repeat_n(shade, whole - has));
-        if layers.len() == 1 && !eighths.is_multiple_of(8) {
+    let parts: Vec<(usize, f64)> = layers
+        .iter()
+        .enumerate()
+        .filter_map(|(place, layer)| Some((place, value(layer, slot)?)))
+        .filter(|&(_, value)| value > 0.0)
+        .collect();
+    let sum: f64 = parts.iter().map(|(_, value)| value).sum();
+    if sum == 0.0 || largest <= 0.0 {
+        return String::new();
+    }
+    let eighths = ((sum / largest * room as f64 * 8.0).round() as usize).clamp(1, room * 8);
+    if layers.len() == 1 {
+        let mut bar = SHADES[0].to_string().repeat(eighths / 8);
+        if !eighths.is_multiple_of(8) {
             bar.push(LEFT_EIGHTHS[eighths % 8 - 1]);
         }
+        return bar;
     }
-    bar
+    // At least a cell for each part where the bar has so many, so that none is unseen.
+    let cells = (eighths as i32 + 4) / 8;
+    let values: Vec<f64> = parts.iter().map(|&(_, value)| value).collect();
+    let lengths = part_heights(&values, cells.max(1), 1);
+    let pairs = parts.iter().zip(lengths);
+    let part = |((place, _), length): (&(usize, f64), i32)| {
+        shade(layers, *place)
+            .to_string()
+            .repeat(usize::try_from(length).unwrap_or_default())
+    };
+    pairs.map(part).collect()
 }
 
 /// Each line as a mountain over the slots, with its highest and lowest values beside it.
@@ -245,7 +268,7 @@ fn axis_labels(slots: &[Slot], each: usize, per_column: usize) -> String {
         let column = place / per_column * each;
         let pad = column.saturating_sub(line.width());
         line += &" ".repeat(pad);
-        line += &slot.label;
+        line += &cut(&slot.label);
     }
     line.trim_end().to_owned()
 }
@@ -341,7 +364,7 @@ fn words(chart: &Chart, shown: &[Slot]) -> String {
 }
 
 fn labels(slots: &[Slot]) -> Vec<String> {
-    slots.iter().map(|slot| slot.label.clone()).collect()
+    slots.iter().map(|slot| cut(&slot.label)).collect()
 }
 
 fn widest(texts: &[String]) -> usize {
@@ -353,17 +376,27 @@ fn decimals<'a>(mut values: impl Iterator<Item = &'a f64>) -> usize {
     usize::from(values.any(|value| value.fract() != 0.0))
 }
 
-/// The text in the room of a name.
+/// The text in the room of a name. It may be of anybody's log: what would move the cursor or ring a bell is left out.
 fn cut(text: &str) -> String {
+    let text = normalize(text);
     if text.width() <= LONGEST_NAME {
-        return text.to_owned();
+        return text;
     }
+    // The middle goes, as beginnings and ends tell names apart.
+    let head = longest(text.chars(), (LONGEST_NAME - 1) * 2 / 5);
+    let tail = longest(text.chars().rev(), LONGEST_NAME - 1 - head.width());
+    let tail: String = tail.chars().rev().collect();
+    format!("{}…{}", head.trim_end(), tail.trim_start())
+}
+
+/// As many of the characters as fit.
+fn longest(chars: impl Iterator<Item = char>, room: usize) -> String {
     let mut width = 0;
     let fits = |c: &char| {
         width += c.width().unwrap_or(0);
-        width < LONGEST_NAME
+        width <= room
     };
-    text.chars().take_while(fits).chain(['…']).collect()
+    chars.take_while(fits).collect()
 }
 
 #[cfg(test)]
@@ -398,6 +431,7 @@ mod tests {
                 no_data: "no data".to_owned(),
                 provisional: "provisional".to_owned(),
             },
+            sources: Default::default(),
             footer: String::new(),
         }
     }
@@ -443,6 +477,46 @@ mod tests {
   01   50  ██████████
 ";
         assert_eq!(drawn, expected);
+    }
+
+    #[test]
+    fn many_parts_stay_in_their_room_and_have_shades_of_their_own() {
+        let layers: Vec<Layer> = (0..13)
+            .map(|part| layer(&format!("a-service-{part}"), &[Some(1.0), Some(20.0)]))
+            .collect();
+        let drawn = draw(&chart(&["00", "01"], Marks::Bars(layers)), 80);
+        let widest = drawn.lines().map(UnicodeWidthStr::width).max();
+        assert!(widest <= Some(80), "{drawn}");
+        let bars: Vec<&str> = drawn.lines().rev().take(2).collect();
+        assert!(
+            SHADES.iter().all(|shade| bars[0].contains(*shade)),
+            "{drawn}"
+        );
+        let cells = bars[1].chars().filter(|c| SHADES.contains(c)).count();
+        assert_eq!(cells, 3, "a twentieth of the highest: {drawn}");
+    }
+
+    #[test]
+    fn a_log_can_not_write_to_the_terminal() {
+        let text = "a\u{1b}[2Jb\nc\u{7}";
+        let layers = || vec![layer(text, &[Some(1.0)]), layer("other", &[Some(2.0)])];
+        let rows = vec![Row {
+            label: text.to_owned(),
+            note: text.to_owned(),
+            cells: vec![Cell::Value(1.0)],
+        }];
+        for marks in [
+            Marks::Bars(layers()),
+            Marks::Lines(layers()),
+            Marks::Cells(rows),
+        ] {
+            let drawn = draw(&chart(&[text], marks), 80);
+            assert!(!drawn.contains(['\u{1b}', '\u{7}']), "{drawn:?}");
+            assert!(
+                drawn.lines().all(|line| !line.starts_with('c')),
+                "{drawn:?}"
+            );
+        }
     }
 
     #[test]

@@ -277,6 +277,11 @@ pub(super) struct Picture {
 pub(super) fn draw(answer: &Answer<'_>, caption: &Caption<'_>) -> Result<Vec<Picture>> {
     let mut pictures = Vec::new();
     for series in &answer.series {
+        // The answer is whole, and the export was paid for: no reason to publish neither.
+        if let Err(error) = series.fits() {
+            tracing::warn!("left out: {error}");
+            continue;
+        }
         let chart = series.picture(caption);
         chart.warn_of_missing_glyphs();
         for format in &series.chart().formats {

@@ -1,6 +1,7 @@
 //! The answers of earlier windows that charts are held against, such as those of the same weekday a week before.
 //!
-//! A chart stands without them: an answer that is not there, is of other SQL or can't be read is told and left out.
+//! A chart stands without them: an answer that is not there, is of other SQL or other events, or can't be read is told
+//! and left out.
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
@@ -8,12 +9,14 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use sha2::{Digest, Sha256};
 
-use super::fingerprint::hex;
+use super::fingerprint::{hex, source_fingerprint};
+use super::history::read_receipt;
 use crate::error::Result;
 use crate::job::{Compare, Job, Query};
 use crate::layout;
 use crate::output::parquet::SQL_SHA256;
 use crate::output::picture::Series;
+use crate::receipt::Receipt;
 use crate::store::Store;
 use crate::window::Window;
 
@@ -43,13 +46,25 @@ pub async fn hold_against(
             continue;
         };
         let answer = output.display(&key);
+        let Some(receipt) = read_receipt(output, job, &earlier).await? else {
+            tracing::warn!(
+                answer,
+                "not compared: no receipt says what the earlier answer is of"
+            );
+            continue;
+        };
+        if let Some(difference) = other_events(&receipt, job) {
+            tracing::warn!(answer, "not compared: {difference}");
+            continue;
+        }
+        let provisional = receipt.window.provisional;
         let held = match read(file) {
             Ok((sql, _)) if sql.as_deref() != Some(hash(&query.sql).as_str()) => {
-                tracing::info!(answer, "not compared: the earlier answer is of other SQL");
+                tracing::warn!(answer, "not compared: the earlier answer is of other SQL");
                 continue;
             }
             Ok((_, batches)) => series
-                .hold_against(earlier, &batches)
+                .hold_against(earlier, provisional, &batches)
                 .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
@@ -62,6 +77,19 @@ pub async fn hold_against(
         }
     }
     Ok(())
+}
+
+/// In what the events of an earlier run differ from those of the job, by something other than time.
+fn other_events(receipt: &Receipt, job: &Job) -> Option<String> {
+    let zone = job.timezone.name();
+    if receipt.window.timezone != zone {
+        return Some(format!(
+            "the earlier answer is of the zone {}, this one of {zone}",
+            receipt.window.timezone
+        ));
+    }
+    (receipt.source_sha256 != source_fingerprint(job))
+        .then(|| "the earlier answer is of other log groups or another source".to_owned())
 }
 
 /// The window so many windows before; `None` where there is none, such as a day that the zone skipped.

@@ -76,7 +76,7 @@ fn an_earlier_answer_of_other_sql_or_that_is_damaged_is_left_out() {
     night.run("2025-11-15").assert_success();
     night.run("2025-11-22").assert_success();
     let (held, _) = texts(&chart(&night, "2025-11-22"));
-    assert_eq!(held, "48 events · +100.0% on 2025-11-15 (Sat)");
+    assert_eq!(held, "48 events · +100.0% against 2025-11-15 (Sat)");
 
     let earlier = "out/night/hourly_count/dt=2025-11-15/hourly_count.parquet";
     let whole = night.dir.read(earlier);
@@ -105,6 +105,100 @@ fn an_earlier_answer_of_other_sql_or_that_is_damaged_is_left_out() {
     night.run("2025-11-22").assert_success();
     let (alone, _) = texts(&chart(&night, "2025-11-22"));
     assert_eq!(alone, "168 events");
+}
+
+#[test]
+fn a_comparison_is_with_the_same_events_and_says_what_is_provisional() {
+    let night = two_saturdays("", CHART);
+    night.run("2025-11-15").assert_success();
+    let receipt = "out/night/runs/2025-11-15.json";
+    let whole = night.dir.read_text(receipt);
+    let again = || {
+        let run = night.run_with(["--window", "2025-11-22", "--force"]);
+        let stderr = run.assert_success().stderr.clone();
+        let (subtitle, texts) = texts(&chart(&night, "2025-11-22"));
+        (subtitle, texts, stderr)
+    };
+
+    let mut provisional: serde_json::Value = serde_json::from_str(&whole).expect("a receipt");
+    provisional["window"]["provisional"] = true.into();
+    night.dir.write(receipt, provisional.to_string());
+    let (subtitle, texts, _) = again();
+    let name = "2025-11-15 (Sat) (provisional)";
+    assert_eq!(subtitle, format!("48 events · +100.0% against {name}"));
+    assert!(texts.contains(&name.to_owned()), "{texts:?}");
+
+    let mut other: serde_json::Value = serde_json::from_str(&whole).expect("a receipt");
+    other["window"]["timezone"] = "Asia/Seoul".into();
+    night.dir.write(receipt, other.to_string());
+    let (subtitle, _, stderr) = again();
+    assert_eq!(subtitle, "48 events");
+    assert!(stderr.contains("Asia/Seoul"), "{stderr}");
+
+    night.dir.write(receipt, &whole);
+    let job = night.dir.read_text("night.toml");
+    let source = "kind = \"exported\"";
+    assert!(job.contains(source), "{job}");
+    let job = job.replace(source, &format!("{source}\nlog_group = \"/web\""));
+    night.dir.write("night.toml", job);
+    let (subtitle, _, stderr) = again();
+    assert_eq!(subtitle, "48 events");
+    assert!(stderr.contains("other log groups"), "{stderr}");
+
+    std::fs::remove_file(night.dir.join(receipt)).expect("a receipt");
+    let (subtitle, _, stderr) = again();
+    assert_eq!(subtitle, "48 events");
+    assert!(stderr.contains("no receipt"), "{stderr}");
+}
+
+#[test]
+fn a_chart_of_too_many_points_is_left_out_and_its_answer_written() {
+    let night = two_saturdays("", CHART);
+    night.dir.write(
+        "many.sql",
+        "SELECT 'x' || number AS x, 1 AS events FROM (SELECT unnest(range(0, 10001)) AS number) AS numbers ORDER BY 1",
+    );
+    let job = night.dir.read_text("night.toml");
+    let job = job
+        .replace(
+            "use = \"hourly_count\"",
+            "name = \"hourly_count\"\nsql = \"many.sql\"",
+        )
+        .replace("x = \"hour_local\"", "x = \"x\"");
+    night.dir.write("night.toml", job);
+    let run = night.run("2025-11-22");
+    let told = run.assert_success();
+    assert!(told.stdout.contains("left out"), "{}", told.stdout);
+    assert!(
+        told.stderr.contains("more than 10000 points"),
+        "{}",
+        told.stderr
+    );
+    assert!(told.stdout.contains("10,001 rows"), "{}", told.stdout);
+    let charts = night.dir.files();
+    assert!(
+        !charts.iter().any(|file| file.ends_with(".svg")),
+        "{charts:?}"
+    );
+}
+
+#[test]
+fn a_log_can_not_write_to_the_terminal_of_a_question() {
+    let night = two_saturdays("", "");
+    let run = query(&night.dir, ["SELECT 'a' || chr(27) || '[2Jb' AS text"]);
+    let table = &run.assert_success().stdout;
+    assert!(table.contains("a\u{fffd}[2Jb"), "{table:?}");
+    let bars = [
+        "--chart",
+        "bar",
+        "SELECT 'a' || chr(27) || 'b' AS text, 1 AS n",
+    ];
+    let run = query(&night.dir, bars);
+    let drawn = &run.assert_success().stdout;
+    assert!(
+        !drawn.contains('\u{1b}') && drawn.contains("a b"),
+        "{drawn:?}"
+    );
 }
 
 #[test]

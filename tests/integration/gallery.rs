@@ -1,7 +1,7 @@
 //! The pictures of `docs/charts.md`, drawn by a run of the jobs in `docs/gallery/` at a fixed time.
 //!
-//! What is compared is the structure of each SVG, in a text file that a person can review: pixels differ where they do
-//! not matter. `UPDATE_EXPECTED=1 cargo test --test integration gallery` writes the files and the pictures anew; look
+//! What is compared is the structure of each SVG, in a text file that a person can review, and the bytes of each PNG, so
+//! that no picture of the page is of another program. `UPDATE_EXPECTED=1 cargo test --test integration gallery` writes the files and the pictures anew; look
 //! at both before committing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,12 +23,15 @@ use logtally::store::Stores;
 use crate::support::program::{Dir, files_below};
 
 /// The runs, in their order: job, window and the time at which it is run.
-const RUNS: [(&str, &str, &str); 6] = [
+const RUNS: [(&str, &str, &str); 9] = [
     ("day", "2026-11-20", "2026-11-22T01:10:00Z"),
     ("day", "2026-11-21", "2026-11-23T01:10:00Z"),
     ("morning", "2026-11-21", "2026-11-21T09:25:00Z"),
     ("clocks", "2026-11-01", "2026-11-03T01:10:00Z"),
     ("week", "2026-W46", "2026-11-17T01:10:00Z"),
+    ("week_so_far", "2026-W47", "2026-11-21T09:25:00Z"),
+    ("weekday", "2026-11-14", "2026-11-16T06:10:00Z"),
+    ("weekday", "2026-11-21", "2026-11-23T06:10:00Z"),
     ("made_up", "2026-03", "2026-04-02T01:10:00Z"),
 ];
 
@@ -217,14 +220,20 @@ fn the_gallery_is_what_the_program_draws() {
         let svg = std::fs::read_to_string(file).expect("an SVG");
         let structure = structure(&svg);
         let known = expected.join(format!("{chart}.txt"));
+        let image = images.join(format!("{chart}.png"));
         if update {
             std::fs::create_dir_all(&expected).expect("a writable checkout");
             std::fs::create_dir_all(&images).expect("a writable checkout");
             std::fs::write(&known, &structure).expect("a writable checkout");
-            let image = images.join(format!("{chart}.png"));
             std::fs::copy(&pngs[chart], image).expect("a writable checkout");
-        } else if std::fs::read_to_string(&known).unwrap_or_default() != structure {
+            continue;
+        }
+        if std::fs::read_to_string(&known).unwrap_or_default() != structure {
             wrong.push(format!("{}:\n{structure}", known.display()));
+        }
+        if std::fs::read(&image).unwrap_or_default() != std::fs::read(&pngs[chart]).expect("a PNG")
+        {
+            wrong.push(format!("{}: other pixels\n", image.display()));
         }
     }
     assert!(

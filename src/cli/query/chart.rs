@@ -8,7 +8,7 @@ use futures::StreamExt;
 use super::Answer;
 use crate::error::{Class, Error, Result};
 use crate::job::{self, ChartKind, ImageFormat, Name};
-use crate::output::chart::Chart;
+use crate::output::chart::{Chart, normalize};
 use crate::output::picture::{self, Series};
 use crate::output::terminal;
 use crate::query::Session;
@@ -69,6 +69,7 @@ pub async fn of(
     while let Some(batch) = answer.batches.next().await {
         series.add(&batch.map_err(Error::from_engine)?)?;
     }
+    series.fits()?;
     Ok(series.sketch(session.timezone(), session.range(), title))
 }
 
@@ -135,7 +136,7 @@ pub fn image(chart: &Chart, format: ImageFormat) -> Result<Vec<u8>> {
 /// The chart in blocks, below what it comes to.
 pub fn in_terminal(chart: &Chart) -> String {
     let drawn = terminal::draw(chart, terminal::width());
-    match chart.subtitle.as_str() {
+    match normalize(&chart.subtitle).as_str() {
         "" => drawn,
         subtitle => format!("{subtitle}\n{drawn}"),
     }

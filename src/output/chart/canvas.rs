@@ -14,6 +14,13 @@ use super::text::Lines;
 
 pub type Drawn<B, T = ()> = Result<T, DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
+/// Which way the lines of a hatching go, from the left.
+#[derive(Clone, Copy)]
+enum Slant {
+    Rising,
+    Falling,
+}
+
 /// Where a chart is drawn, and in what sizes and colours.
 pub struct Canvas<'a, B: DrawingBackend> {
     pub area: &'a DrawingArea<B, Shift>,
@@ -24,6 +31,24 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     pub fn fill(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn<B> {
         let corners = [(x.start, y.start), (x.end, y.end)];
         self.area.draw(&Rectangle::new(corners, color.filled()))
+    }
+
+    /// A rectangle that stands for a value: of a pale colour, with an outline.
+    pub fn solid(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn<B> {
+        let Some(outline) = self.style.palette.outline(color) else {
+            return self.fill(x, y, color);
+        };
+        // Of a few pixels most have its own colour.
+        let least = (x.end - x.start).min(y.end - y.start);
+        let width = self.style.px(OUTLINE).min(least / 5);
+        if width > 0 {
+            self.fill(x.clone(), y.clone(), outline)?;
+        }
+        let (x, y) = (
+            x.start + width..x.end - width,
+            y.start + width..y.end - width,
+        );
+        self.fill(x, y, color)
     }
 
     pub fn polygon(&self, corners: Vec<(i32, i32)>, color: RGBColor) -> Drawn<B> {
@@ -37,6 +62,25 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             stroke_width: width.max(1) as u32,
         };
         self.area.draw(&PathElement::new(points, style))
+    }
+
+    /// A line that stands for values: of a pale colour, with an outline.
+    pub fn outlined(&self, points: Vec<(i32, i32)>, color: RGBColor, width: i32) -> Drawn<B> {
+        if let Some(outline) = self.style.palette.outline(color) {
+            // Hardly thicker than others: half of it lies inside.
+            let half = self.style.px(OUTLINE) / 2;
+            self.line(points.clone(), outline, width + half)?;
+            return self.line(points, color, width - half);
+        }
+        self.line(points, color, width)
+    }
+
+    /// A disc in the colour of a line.
+    pub fn dot(&self, center: (i32, i32), radius: i32, color: RGBColor) -> Drawn<B> {
+        if let Some(outline) = self.style.palette.outline(color) {
+            self.disc(center, radius + self.style.px(OUTLINE) / 2, outline)?;
+        }
+        self.disc(center, radius, color)
     }
 
     pub fn disc(&self, center: (i32, i32), radius: i32, color: RGBColor) -> Drawn<B> {
@@ -56,23 +100,32 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     /// Hatching that says that nothing is known there.
     pub fn hatch_missing(&self, x: Range<i32>, y: Range<i32>) -> Drawn<B> {
         let palette = self.style.palette;
-        self.hatch(x, y, palette.hatch, palette.hatch_background)
+        self.hatch(x, y, palette.hatch, palette.hatch_background, Slant::Rising)
     }
 
-    /// Hatching that says that what has this colour may still grow.
+    /// Hatching that says that what has this colour may still grow; slants the other way than where nothing is known.
     pub fn hatch_provisional(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn<B> {
         let behind = self.style.palette.tint(color, PROVISIONAL_TINT);
-        self.hatch(x, y, color, behind)
+        let color = self.style.palette.outline(color).unwrap_or(color);
+        self.hatch(x, y, color, behind, Slant::Falling)
     }
 
-    /// Hatching behind lines that may still move.
+    /// Hatching behind lines and zeros that may still move.
     pub fn hatch_behind(&self, x: Range<i32>, y: Range<i32>) -> Drawn<B> {
         let palette = self.style.palette;
-        self.hatch(x, y, palette.rule, palette.background)
+        let color = palette.tint(palette.badge, BEHIND_TINT);
+        self.hatch(x, y, color, palette.background, Slant::Falling)
     }
 
     /// Slanting lines over the rectangle. They lie on one pattern, so that neighbouring rectangles join.
-    fn hatch(&self, x: Range<i32>, y: Range<i32>, color: RGBColor, behind: RGBColor) -> Drawn<B> {
+    fn hatch(
+        &self,
+        x: Range<i32>,
+        y: Range<i32>,
+        color: RGBColor,
+        behind: RGBColor,
+        slant: Slant,
+    ) -> Drawn<B> {
         self.fill(x.clone(), y.clone(), behind)?;
         let gap = self.style.px(HATCH_GAP);
         // Round ends stay inside.
@@ -82,13 +135,24 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             x.start + inset..x.end - inset,
             y.start + inset..y.end - inset,
         );
-        // Each line is where x + y is one multiple of the gap.
-        let lowest = x.start + y.start;
+        // Each line is where x + y, or x - y, is one multiple of the gap.
+        let (lowest, highest) = match slant {
+            Slant::Rising => (x.start + y.start, x.end + y.end),
+            Slant::Falling => (x.start - y.end, x.end - y.start),
+        };
         let first = lowest + (-lowest).rem_euclid(gap);
-        for sum in (first..x.end + y.end).step_by(gap as usize) {
-            let (left, right) = (x.start.max(sum - y.end), x.end.min(sum - y.start));
+        for at in (first..highest).step_by(gap as usize) {
+            let (from, to) = match slant {
+                Slant::Rising => (at - y.end, at - y.start),
+                Slant::Falling => (at + y.start, at + y.end),
+            };
+            let (left, right) = (x.start.max(from), x.end.min(to));
+            let y_of = |x: i32| match slant {
+                Slant::Rising => at - x,
+                Slant::Falling => x - at,
+            };
             if left < right {
-                self.line(vec![(left, sum - left), (right, sum - right)], color, width)?;
+                self.line(vec![(left, y_of(left)), (right, y_of(right))], color, width)?;
             }
         }
         Ok(())

@@ -10,11 +10,11 @@ use plotters_backend::DrawingBackend;
 use super::axis::{MOST_INTERVALS, ValueAxis, with_unit};
 use super::canvas::{Canvas, Drawn, centered, middle};
 use super::legend::{Legend, is_missing};
-use super::marks::{LineNames, Plot, heights};
+use super::marks::{LineNames, Plot, heights, is_zero};
 use super::style::*;
-use super::text::{Lines, cut, normalize};
+use super::text::{Lines, cut, normalize, share_line};
 use super::x_axis::{Slots, XAxis};
-use super::{Chart, Marks, State, heatmap};
+use super::{Chart, Marks, Sources, State, heatmap};
 
 /// Draws the chart over the whole area.
 pub fn draw<B: DrawingBackend>(
@@ -25,7 +25,7 @@ pub fn draw<B: DrawingBackend>(
     let canvas = Canvas { area, style };
     area.fill(&style.palette.background)?;
     let top = canvas.heading(chart)?;
-    let bottom = canvas.footer(&chart.footer)?;
+    let bottom = canvas.footer(chart)?;
     match &chart.marks {
         Marks::Cells(rows) => heatmap::draw(&canvas, chart, rows, top..bottom),
         _ => canvas.plot(chart, top..bottom),
@@ -92,10 +92,15 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     }
 
     /// Returns where the room above it ends.
-    fn footer(&self, text: &str) -> Drawn<B, i32> {
+    fn footer(&self, chart: &Chart) -> Drawn<B, i32> {
         let style = self.style;
-        let lines = if style.is_low { 1 } else { 2 };
-        let footer = Lines::wrap(&normalize(text), style.footer(), style.text_width(), lines);
+        let font = style.footer();
+        let room = style.text_width();
+        let mut footer = Lines::wrap(&normalize(&chart.footer), font, room, MOST_FOOTER_LINES);
+        // Where there is no room for both, what the numbers are worth matters more than whose they are.
+        if !chart.sources.names.is_empty() && !style.is_low {
+            footer.lines.insert(0, sources(&chart.sources, font, room));
+        }
         let bottom = style.height - style.px(MARGIN_BOTTOM);
         if footer.lines.is_empty() {
             return Ok(bottom);
@@ -123,7 +128,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         let margin = style.px(MARGIN_X);
         let (lows, highs) = heights(chart);
         let values: Vec<f64> = lows.iter().chain(&highs).copied().collect();
-        let legend = Legend::new(chart, style);
+        let mut legend = Legend::new(chart, style);
         if highs.is_empty() {
             let x = margin..style.width - margin;
             let axis = XAxis::new(&chart.slots, &x, style);
@@ -145,12 +150,17 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         let x = left..(style.width - margin - names.width(style)).max(left + 1);
         let x_axis = XAxis::new(&chart.slots, &x, style);
         let y_label = y_title(&chart.y_label, &chart.unit);
-        let mut top = legend.draw(self, &y_label, y.start)?;
-        let notes = chart.slots.iter().any(|slot| !slot.note.is_empty());
-        if notes {
-            top += style.note().line_height();
-        }
         let bottom = self.x_title(&chart.x_label, &x, y.end)? - x_axis.height(style);
+        let notes = match chart.slots.iter().any(|slot| !slot.note.is_empty()) {
+            true => style.note().line_height(),
+            false => 0,
+        };
+        legend.shrink(
+            bottom - y.start - notes - style.px(LEAST_PLOT),
+            &y_label,
+            style,
+        );
+        let top = legend.draw(self, &y_label, y.start)? + notes;
         let bottom = bottom.max(top + 1);
         let fitting = (bottom - top) / (style.tick().size * 3 / 2);
         if fitting < MOST_INTERVALS {
@@ -169,12 +179,9 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             let x = plot.slots.edge(run.start)..plot.slots.edge(run.end);
             self.hatch_missing(x, plot.y.clone())?;
         }
-        if !matches!(chart.marks, Marks::Bars(_)) {
-            let is_provisional = |slot: usize| chart.slots[slot].state == State::Provisional;
-            for run in runs(chart.slots.len(), is_provisional) {
-                let x = plot.slots.edge(run.start)..plot.slots.edge(run.end);
-                self.hatch_behind(x, plot.y.clone())?;
-            }
+        for run in runs(chart.slots.len(), |slot| may_move(chart, slot)) {
+            let x = plot.slots.edge(run.start)..plot.slots.edge(run.end);
+            self.hatch_behind(x, plot.y.clone())?;
         }
         self.notes(chart, &plot)?;
         let zero = plot.y_of(0.0);
@@ -274,6 +281,23 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             (HPos::Center, VPos::Center),
         )
     }
+}
+
+/// Whether a slot is provisional and has no bar that could be hatched to say so.
+pub fn may_move(chart: &Chart, slot: usize) -> bool {
+    let has_bar = matches!(chart.marks, Marks::Bars(_)) && !is_zero(chart, slot);
+    chart.slots[slot].state == State::Provisional && !has_bar && !is_missing(chart, slot)
+}
+
+/// The names in a line no wider than `room`.
+fn sources(sources: &Sources, font: Type, room: i32) -> String {
+    const BETWEEN: &str = ", ";
+    let names: Vec<String> = sources.names.iter().map(|name| normalize(name)).collect();
+    // Its first space sets it off from the names.
+    let more = format!(" {}", normalize(&sources.more));
+    let rest = BETWEEN.repeat(names.len() - 1) + more.trim_end();
+    let names = share_line(&names, font, room - font.width(&rest));
+    cut(&(names.join(BETWEEN) + more.trim_end()), font, room)
 }
 
 /// The title of the y axis with the unit: `Duration (ms)`. A percent sign stands at each number instead.

@@ -11,7 +11,7 @@ use super::draw::y_title;
 use super::font::CAP_HEIGHT;
 use super::legend::Legend;
 use super::style::*;
-use super::text::{cut, normalize};
+use super::text::{cut, cut_names, normalize};
 use super::x_axis::{Slots, XAxis};
 use super::{Cell, Chart, Row, drawable};
 
@@ -31,8 +31,8 @@ pub fn draw<B: DrawingBackend>(
     let labels: Vec<String> = rows
         .iter()
         .map(|row| normalize(&format!("{} {}", row.label, row.note)))
-        .map(|label| cut(&label, font, style.px(LONGEST_NAME)))
         .collect();
+    let labels = cut_names(&labels, font, style.px(LONGEST_NAME).min(style.width / 4));
     let widest = labels.iter().map(|label| font.width(label)).max();
     let left = margin + widest.map_or(0, |widest| widest + style.px(GAP));
     let x = left..(style.width - margin).max(left + 1);

@@ -12,7 +12,7 @@ use super::draw::runs;
 use super::font::CAP_HEIGHT;
 use super::legend::is_missing;
 use super::style::*;
-use super::text::{cut, normalize};
+use super::text::{cut_names, normalize};
 use super::x_axis::Slots;
 use super::{Chart, Layer, Marks, State, drawable};
 
@@ -67,6 +67,15 @@ pub fn heights(chart: &Chart) -> (Vec<f64>, Vec<f64>) {
     (lows, highs)
 }
 
+/// Whether the bar of a slot is a zero.
+pub fn is_zero(chart: &Chart, slot: usize) -> bool {
+    let values = chart.marks.layers().iter();
+    let mut values = values.filter_map(|layer| value(layer, slot));
+    matches!(chart.marks, Marks::Bars(_))
+        && !is_missing(chart, slot)
+        && values.all(|value| value == 0.0)
+}
+
 impl<B: DrawingBackend> Canvas<'_, B> {
     pub fn marks(&self, chart: &Chart, plot: &Plot) -> Drawn<B> {
         match &chart.marks {
@@ -99,49 +108,59 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     }
 
     fn bars(&self, chart: &Chart, layers: &[Layer], plot: &Plot) -> Drawn<B> {
-        let style = self.style;
-        let zero = plot.y_of(0.0);
+        let zero = plot.y_of(0.0).clamp(plot.y.start, plot.y.end);
         for slot in (0..chart.slots.len()).filter(|&slot| !is_missing(chart, slot)) {
-            let x = self.bar_width(plot, slot);
-            let parts = || {
-                let values = layers
-                    .iter()
-                    .filter_map(|layer| Some((layer, value(layer, slot)?)));
-                values.filter(|&(_, value)| value != 0.0)
-            };
-            let several = parts().count() > 1;
-            let mut ends = (zero, zero);
-            let mut sums = (0.0, 0.0);
-            for (layer, value) in parts() {
-                let color = style.palette.layer(layer.role);
-                let least = style.px(if several {
-                    SMALLEST_PART
-                } else {
-                    SMALLEST_HEIGHT
+            let parts = |sign: f64| -> Vec<(RGBColor, f64)> {
+                let values = layers.iter().filter_map(|layer| {
+                    Some((self.style.palette.layer(layer.role), value(layer, slot)?))
                 });
-                let y = if value > 0.0 {
-                    sums.0 += value;
-                    let top = plot.y_of(sums.0).min(ends.0 - least);
-                    let y = top..ends.0;
-                    ends.0 = top;
-                    y
-                } else {
-                    sums.1 += value;
-                    let bottom = plot.y_of(sums.1).max(ends.1 + least);
-                    let y = ends.1..bottom;
-                    ends.1 = bottom;
-                    y
-                };
-                // Parts are set off by a line of background, but for those that are hardly higher than it.
-                let gap = style.px(PART_GAP);
-                let y = match several && y.end < zero && y.end - y.start > 3 * gap {
-                    true => y.start..y.end - gap,
-                    false => y,
-                };
-                match chart.slots[slot].state {
-                    State::Provisional => self.hatch_provisional(x.clone(), y, color)?,
-                    _ => self.fill(x.clone(), y, color)?,
-                }
+                values.filter(|&(_, value)| value * sign > 0.0).collect()
+            };
+            let provisional = chart.slots[slot].state == State::Provisional;
+            let x = self.bar_width(plot, slot);
+            self.stack(&parts(1.0), x.clone(), zero, plot, provisional)?;
+            self.stack(&parts(-1.0), x, zero, plot, provisional)?;
+        }
+        Ok(())
+    }
+
+    /// Parts of one sign on each other, from the axis on.
+    fn stack(
+        &self,
+        parts: &[(RGBColor, f64)],
+        x: Range<i32>,
+        zero: i32,
+        plot: &Plot,
+        provisional: bool,
+    ) -> Drawn<B> {
+        let style = self.style;
+        let total: f64 = parts.iter().map(|(_, value)| value).sum();
+        if total == 0.0 {
+            return Ok(());
+        }
+        let upwards = total > 0.0;
+        let end = plot.y_of(total).clamp(plot.y.start, plot.y.end);
+        let height = (end - zero).abs().max(style.px(SMALLEST_HEIGHT));
+        let values: Vec<f64> = parts.iter().map(|(_, value)| value.abs()).collect();
+        let heights = part_heights(&values, height, style.px(SMALLEST_PART));
+        // Parts are set off by a line of background, but for those that are hardly higher than it.
+        let gap = style.px(PART_GAP);
+        let mut from = zero;
+        for (place, (&(color, _), height)) in parts.iter().zip(heights).enumerate() {
+            let (start, end) = match upwards {
+                true => (from - height, from),
+                false => (from, from + height),
+            };
+            from = if upwards { start } else { end };
+            let y = match place > 0 && height > 3 * gap {
+                true if upwards => start..end - gap,
+                true => start + gap..end,
+                false => start..end,
+            };
+            match provisional {
+                _ if y.is_empty() => {}
+                true => self.hatch_provisional(x.clone(), y, color)?,
+                false => self.solid(x.clone(), y, color)?,
             }
         }
         Ok(())
@@ -149,19 +168,11 @@ impl<B: DrawingBackend> Canvas<'_, B> {
 
     /// Bars of nothing, in the colour of the axis: seen to be there, and not taken for a few.
     pub fn zeros(&self, chart: &Chart, plot: &Plot) -> Drawn<B> {
-        let Marks::Bars(layers) = &chart.marks else {
-            return Ok(());
-        };
         let zero = plot.y_of(0.0);
-        for slot in (0..chart.slots.len()).filter(|&slot| !is_missing(chart, slot)) {
-            if layers
-                .iter()
-                .all(|layer| value(layer, slot).is_none_or(|value| value == 0.0))
-            {
-                let x = self.bar_width(plot, slot);
-                let y = zero - self.style.px(ZERO_HEIGHT)..zero;
-                self.fill(x, y, self.style.palette.axis)?;
-            }
+        for slot in (0..chart.slots.len()).filter(|&slot| is_zero(chart, slot)) {
+            let x = self.bar_width(plot, slot);
+            let y = zero - self.style.px(ZERO_HEIGHT)..zero;
+            self.fill(x, y, self.style.palette.axis)?;
         }
         Ok(())
     }
@@ -178,7 +189,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         let roomy = plot.slots.width() >= f64::from(self.style.px(MARKER_SLOT));
         for points in line_runs(layer, plot) {
             if points.len() > 1 {
-                self.line(points.clone(), color, width)?;
+                self.outlined(points.clone(), color, width)?;
             }
             // A point without neighbours has no line to be seen by.
             if points.len() == 1 || (markers && roomy) {
@@ -194,7 +205,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     fn marker(&self, at: (i32, i32), color: RGBColor) -> Drawn<B> {
         let (radius, ring) = (self.style.px(MARKER_RADIUS), self.style.px(RING));
         self.disc(at, radius + ring, self.style.palette.background)?;
-        self.disc(at, radius, color)
+        self.dot(at, radius, color)
     }
 
     /// Each band between two neighbours, the outer the paler, under the lines.
@@ -288,10 +299,24 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             _ => style.px(MARKER_RADIUS),
         };
         let gap = style.px(PEAK_GAP);
-        let baseline = plot.y_of(value.max(0.0)) - marker - gap;
-        // Cleared, so that no gridline runs through it.
-        let top = baseline - (f64::from(font.size) * CAP_HEIGHT) as i32;
+        let height = (f64::from(font.size) * CAP_HEIGHT) as i32;
         let ring = gap / 2;
+        let mut baseline = plot.y_of(value.max(0.0)) - marker - gap;
+        // Above the lines that run through there, if there is room: what is cleared for it is gone.
+        let around = at - half - ring..at + half + ring;
+        let crossing = lines_over(chart, plot, &around);
+        let is_free = |baseline: i32| {
+            let place = baseline - height - ring..baseline + ring;
+            crossing.iter().all(|y| !place.contains(y))
+        };
+        let above = crossing.iter().min().map(|y| y - 2 * ring);
+        if let Some(above) =
+            above.filter(|above| !is_free(baseline) && above - height > plot.y.start)
+        {
+            baseline = above;
+        }
+        // Cleared, so that no gridline runs through it.
+        let top = baseline - height;
         self.fill(
             at - half - ring..at + half + ring,
             top - ring..baseline + ring,
@@ -299,6 +324,62 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         )?;
         self.text(&label, font, (at, baseline), (HPos::Center, VPos::Bottom))
     }
+}
+
+/// Where the lines of a chart run, in each column of pixels of a stretch.
+fn lines_over(chart: &Chart, plot: &Plot, x: &Range<i32>) -> Vec<i32> {
+    let marks = match &chart.marks {
+        Marks::Lines(layers) | Marks::Bands(layers) => &layers[..],
+        Marks::Bars(_) | Marks::Cells(_) => &[],
+    };
+    let runs = marks
+        .iter()
+        .chain(&chart.earlier)
+        .flat_map(|layer| line_runs(layer, plot));
+    let mut crossing = Vec::new();
+    for run in runs {
+        for pair in run.windows(2) {
+            let [(left, from), (right, to)] = [pair[0], pair[1]];
+            let shared = left.max(x.start)..right.min(x.end);
+            crossing.extend(shared.map(|x| from + (to - from) * (x - left) / (right - left)));
+        }
+    }
+    crossing
+}
+
+/// The heights of the parts of a bar, which add up to its height: in proportion, but for those that would be lower than
+/// `least`. What these lack is taken from the largest, which shows it least. A bar without room for that has its parts
+/// as they are.
+pub fn part_heights(values: &[f64], height: i32, least: i32) -> Vec<i32> {
+    let total: f64 = values.iter().sum();
+    let mut heights = Vec::with_capacity(values.len());
+    let (mut sum, mut below) = (0.0, 0);
+    for value in values {
+        sum += value;
+        let edge = (sum / total * f64::from(height)).round() as i32;
+        heights.push(edge - below);
+        below = edge;
+    }
+    if height < least * values.len() as i32 {
+        return heights;
+    }
+    let mut lacking = 0;
+    for height in &mut heights {
+        lacking += (least - *height).max(0);
+        *height = (*height).max(least);
+    }
+    while lacking > 0 {
+        let Some(largest) = heights.iter_mut().max() else {
+            break;
+        };
+        let spare = (*largest - least).clamp(0, lacking);
+        if spare == 0 {
+            break;
+        }
+        *largest -= spare;
+        lacking -= spare;
+    }
+    heights
 }
 
 /// The points of each stretch of a layer in which no value is missing.
@@ -332,17 +413,23 @@ impl LineNames {
         let font = style.name(style.palette.ink_soft);
         // On a narrow chart they must leave room for the lines.
         let longest = style.px(LONGEST_NAME).min(style.width / 4);
-        let names = layers.iter().enumerate().filter_map(|(place, layer)| {
-            let last = (0..layer.values.len())
-                .rev()
-                .find_map(|slot| Some((slot, value(layer, slot)?)))?;
-            let color = style.palette.layer(layer.role);
-            let color = match chart.marks {
-                Marks::Bands(_) => style.palette.tint(color, 1.0 - 0.18 * place as f64),
-                _ => color,
-            };
-            Some((cut(&normalize(&layer.name), font, longest), color, last))
-        });
+        let names: Vec<String> = layers.iter().map(|layer| normalize(&layer.name)).collect();
+        let names = cut_names(&names, font, longest).into_iter();
+        let names = layers
+            .iter()
+            .zip(names)
+            .enumerate()
+            .filter_map(|(place, (layer, name))| {
+                let last = (0..layer.values.len())
+                    .rev()
+                    .find_map(|slot| Some((slot, value(layer, slot)?)))?;
+                let color = style.palette.layer(layer.role);
+                let color = match chart.marks {
+                    Marks::Bands(_) => style.palette.tint(color, 1.0 - 0.18 * place as f64),
+                    _ => color,
+                };
+                Some((name, color, last))
+            });
         Self {
             names: names.collect(),
         }
@@ -365,12 +452,24 @@ impl LineNames {
             .collect();
         wanted.sort_by_key(|&(y, ..)| y);
         let room = plot.y.end - plot.y.start;
+        // Those of the highest ends where there is no room for all, and how many more there are.
+        let fitting = (room / font.size).max(1) as usize;
+        let more = match wanted.len() > fitting {
+            true => format!("+{}", wanted.len() + 1 - fitting),
+            false => String::new(),
+        };
+        if !more.is_empty() {
+            wanted.truncate(fitting - 1);
+            wanted.push((plot.y.end, &more, style.palette.background));
+        }
         let distance = font.line_height().min(room / wanted.len().max(1) as i32);
         let places = apart(wanted.iter().map(|&(y, ..)| y), distance, &plot.y);
         let left = plot.slots.x.end + style.px(GAP);
         for ((_, name, color), y) in wanted.into_iter().zip(places) {
             let radius = style.px(GAP) / 2;
-            canvas.disc((left + radius, y), radius, color)?;
+            if color != style.palette.background {
+                canvas.dot((left + radius, y), radius, color)?;
+            }
             let at = (left + 2 * radius + style.px(GAP) / 2, y);
             canvas.text(name, font, at, (HPos::Left, VPos::Center))?;
         }
@@ -397,6 +496,22 @@ fn apart(wanted: impl Iterator<Item = i32>, distance: i32, room: &Range<i32>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_parts_are_seen_at_the_cost_of_the_largest() {
+        assert_eq!(part_heights(&[1.0, 999.0], 500, 5), [5, 495]);
+        assert_eq!(part_heights(&[50.0, 50.0], 100, 5), [50, 50]);
+        assert_eq!(
+            part_heights(&[1.0, 1.0, 500.0, 498.0], 100, 5)
+                .iter()
+                .sum::<i32>(),
+            100
+        );
+        // No room for four of them.
+        assert_eq!(part_heights(&[1.0, 1.0, 1.0, 97.0], 10, 5), [0, 0, 0, 10]);
+        assert_eq!(part_heights(&[1.0; 4], 20, 5), [5; 4]);
+        assert_eq!(part_heights(&[1e300, 1e300], 20, 5), [10, 10]);
+    }
 
     #[test]
     fn names_are_moved_apart_and_stay_inside() {

@@ -12,6 +12,9 @@ use crate::job::Theme;
 /// Series that colours can tell apart; what is beyond is one of them, "other".
 pub const MOST_SERIES: usize = 12;
 
+/// What graphics need to be seen by people whose eyes are weak (WCAG 2.2, 1.4.11).
+const LEAST_CONTRAST: f64 = 3.0;
+
 /// The colours of a theme.
 #[derive(Debug)]
 pub struct Palette {
@@ -27,6 +30,7 @@ pub struct Palette {
     pub badge: RGBColor,
     main: RGBColor,
     errors: RGBColor,
+    fatal: RGBColor,
     other: RGBColor,
     series: [RGBColor; MOST_SERIES],
     /// A heatmap's colours, from zero to the most.
@@ -49,6 +53,7 @@ const LIGHT: Palette = Palette {
     badge: rgb(0xb45309),
     main: rgb(0x2f6db5),
     errors: rgb(0xd1441f),
+    fatal: rgb(0x600000),
     other: rgb(0xa3a9b4),
     series: [
         rgb(0x2f6db5),
@@ -85,14 +90,15 @@ const DARK: Palette = Palette {
     badge: rgb(0xf2b134),
     main: rgb(0x5b9bea),
     errors: rgb(0xff6b4a),
+    fatal: rgb(0xcf2850),
     other: rgb(0x8a93a3),
     series: [
         rgb(0x5b9bea),
         rgb(0xf2b134),
         rgb(0x65d883),
-        rgb(0x833794),
+        rgb(0x9737ac),
         rgb(0xabdbf3),
-        rgb(0x446b00),
+        rgb(0x506f0c),
         rgb(0xc8a4c3),
         rgb(0x5872da),
         rgb(0xe5e75b),
@@ -122,9 +128,21 @@ impl Palette {
         match role {
             Role::Main => self.main,
             Role::Errors => self.errors,
+            Role::Fatal => self.fatal,
             Role::Other => self.other,
             Role::Series(place) => self.series[place % MOST_SERIES],
         }
+    }
+
+    /// What a colour needs around it to be seen on the background; `None` where it stands out by itself. Twelve colours
+    /// that all stand out by themselves would not be told apart by everybody.
+    pub fn outline(&self, color: RGBColor) -> Option<RGBColor> {
+        let stands_out = |color: &RGBColor| contrast(*color, self.background) >= LEAST_CONTRAST;
+        if stands_out(&color) {
+            return None;
+        }
+        let mut darker = (1..=10).map(|tenths| mix(color, self.ink, f64::from(tenths) / 10.0));
+        darker.find(stands_out)
     }
 
     /// The colour of a cell whose value is `share`, from 0 to 1, of the most.
@@ -142,8 +160,7 @@ impl Palette {
 
     /// Of the ink and the background, the one that is read better on the colour.
     pub fn ink_on(&self, color: RGBColor) -> RGBColor {
-        let distance = |ink| (luminance(color) - luminance(ink)).abs();
-        match distance(self.ink) >= distance(self.background) {
+        match contrast(self.ink, color) >= contrast(self.background, color) {
             true => self.ink,
             false => self.background,
         }
@@ -161,10 +178,25 @@ fn mix(from: RGBColor, to: RGBColor, share: f64) -> RGBColor {
     )
 }
 
-/// How bright it looks, from 0 to 1.
+/// How well one is seen on the other, from 1 to 21 (WCAG 2.2, contrast ratio).
+fn contrast(a: RGBColor, b: RGBColor) -> f64 {
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+/// How much light there is in it, from 0 to 1 (WCAG 2.2, relative luminance).
 fn luminance(RGBColor(red, green, blue): RGBColor) -> f64 {
-    let perceived = 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
-    perceived / 255.0
+    let [red, green, blue] = [red, green, blue].map(linear);
+    0.2126 * red + 0.7152 * green + 0.0722 * blue
+}
+
+/// The light of a channel of sRGB, from 0 to 1.
+fn linear(channel: u8) -> f64 {
+    let share = f64::from(channel) / 255.0;
+    match share <= 0.04045 {
+        true => share / 12.92,
+        false => ((share + 0.055) / 1.055).powf(2.4),
+    }
 }
 
 #[cfg(test)]
@@ -197,13 +229,7 @@ mod tests {
 
     /// The colour in Oklab (Ottosson 2020), where distances are those that are seen, 0 to 100.
     fn seen(RGBColor(red, green, blue): RGBColor, sight: &[[f64; 3]; 3]) -> [f64; 3] {
-        let linear = [red, green, blue].map(|channel| {
-            let share = f64::from(channel) / 255.0;
-            match share <= 0.04045 {
-                true => share / 12.92,
-                false => ((share + 0.055) / 1.055).powf(2.4),
-            }
-        });
+        let linear = [red, green, blue].map(linear);
         let cones = times(
             &[
                 [0.4122214708, 0.5363325363, 0.0514459929],
@@ -232,7 +258,7 @@ mod tests {
     fn series_can_be_told_apart_whatever_cones_an_eye_has() {
         for palette in [&LIGHT, &DARK] {
             let mut colors = palette.series.to_vec();
-            colors.extend([palette.errors, palette.other]);
+            colors.extend([palette.errors, palette.fatal, palette.other]);
             for sight in &SIGHTS {
                 for (place, &one) in colors.iter().enumerate() {
                     for &other in &colors[..place] {
@@ -240,6 +266,28 @@ mod tests {
                         assert!(distance > 7.0, "{one:?} and {other:?}: {distance}");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn lines_and_bars_stand_out_from_the_background() {
+        for palette in [&LIGHT, &DARK] {
+            let mut colors = palette.series.to_vec();
+            colors.extend([palette.main, palette.errors, palette.fatal, palette.other]);
+            colors.extend([palette.ink_faint, palette.badge]);
+            for color in colors {
+                let seen = palette.outline(color).unwrap_or(color);
+                let contrast = contrast(seen, palette.background);
+                assert!(contrast >= LEAST_CONTRAST, "{color:?}: {contrast}");
+            }
+            for color in [
+                palette.main,
+                palette.errors,
+                palette.fatal,
+                palette.ink_faint,
+            ] {
+                assert_eq!(palette.outline(color), None);
             }
         }
     }
@@ -264,8 +312,9 @@ mod tests {
         for palette in [&LIGHT, &DARK] {
             for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
                 let cell = palette.heat(share);
-                let contrast = (luminance(palette.ink_on(cell)) - luminance(cell)).abs();
-                assert!(contrast > 0.35, "{share}: {contrast}");
+                let contrast = contrast(palette.ink_on(cell), cell);
+                // No ink has 4.5 on a colour in the middle.
+                assert!(contrast >= 4.0, "{share}: {contrast}");
             }
         }
     }

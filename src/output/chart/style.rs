@@ -31,7 +31,7 @@ pub const TICK_LABEL_GAP: i32 = 10;
 pub const SPARSE_LABEL_GAP: i32 = 26;
 /// A slot's label longer than this, and than its slot, is cut.
 pub const LONGEST_TICK_LABEL: i32 = 220;
-/// So are the names of series in the legend and at the lines, and those of a heatmap's rows.
+/// The names of series in the legend and at the lines, and those of a heatmap's rows, lose their middle beyond this.
 pub const LONGEST_NAME: i32 = 400;
 
 /// A zero is a hairline on the axis; whatever is not zero stands clearly higher.
@@ -48,6 +48,11 @@ pub const NARROW_SLOT: i32 = 4;
 pub const WIDEST_BAR: i32 = 160;
 /// How much of its colour a bar keeps behind the hatching that says that it may grow.
 pub const PROVISIONAL_TINT: f64 = 0.30;
+/// How much of the badge's colour the hatching behind lines and zeros has.
+pub const BEHIND_TINT: f64 = 0.35;
+
+/// Around colours that would not be seen on the background by themselves.
+pub const OUTLINE: i32 = 2;
 
 pub const LINE_WIDTH: i32 = 5;
 /// Where there are many, lines are thinner.
@@ -69,7 +74,12 @@ pub const HATCH_WIDTH: i32 = 2;
 pub const SAMPLE_WIDTH: i32 = 36;
 pub const SAMPLE_HEIGHT: i32 = 22;
 pub const LEGEND_GAP: i32 = 34;
+/// Names are cut further where there would be more rows than this.
 pub const MOST_LEGEND_ROWS: usize = 3;
+/// A legend leaves out its last rows where the plot would be lower than this.
+pub const LEAST_PLOT: i32 = 140;
+/// A footer is not cut: this is only what ends it on a chart that is hardly wider than a word.
+pub const MOST_FOOTER_LINES: usize = 6;
 
 /// Between the cells of a heatmap.
 pub const CELL_GAP: i32 = 3;
@@ -81,7 +91,7 @@ pub const HEAT_SCALE_WIDTH: i32 = 240;
 /// Below this share of a full chart's size, texts would be too small to read.
 const LEAST_UNIT: f64 = 0.5;
 
-/// A chart that is lower than this has no title of its x axis, and one line of footer.
+/// A chart that is lower than this has no title of its x axis, and does not name its sources.
 const LEAST_FULL_HEIGHT: u32 = 340;
 
 /// A chart's sizes in its pixels, and its colours.

@@ -52,7 +52,11 @@ fn chart(marks: Marks) -> Chart {
             no_data: "no data".to_owned(),
             provisional: "provisional".to_owned(),
         },
-        footer: "/aws/lambda/checkout-api · settled · logtally 0.1.0".to_owned(),
+        sources: Sources {
+            names: vec!["/aws/lambda/checkout-api".to_owned()],
+            more: String::new(),
+        },
+        footer: "settled · logtally 0.1.0".to_owned(),
     }
 }
 
@@ -135,6 +139,72 @@ fn svg_says_its_texts_without_depending_on_a_font() {
     assert_eq!(text_of("title"), Some("a < b & \"c\""));
     assert_eq!(text_of("desc"), Some("12,345 events"));
     assert!(!svg.contains("<text") && !svg.contains("font"));
+}
+
+#[test]
+fn long_names_never_push_out_what_a_chart_is_to_be_trusted_for() {
+    let name = |end: char| format!("/aws/{}/{end}", "very-long-name-".repeat(5));
+    let facts = "2026-11-21 00:00 KST to 2026-11-22 00:00 KST · as of 2026-11-22 10:02 KST · provisional · NOT VERIFIED: 1,200 counted, 1,300 expected · logtally 0.1.0";
+    for (width, height) in [(1600, 900), (800, 450), (480, 270)] {
+        let mut chart = bars(day());
+        (chart.look.width, chart.look.height) = (width, height);
+        chart.sources = Sources {
+            names: ['a', 'b', 'c'].map(name).to_vec(),
+            more: " and 2 more".to_owned(),
+        };
+        chart.footer = facts.to_owned();
+        let all = texts(&chart).join(" · ");
+        assert!(all.contains(facts), "{width}: {all}");
+        let is_low = height < 340;
+        for end in ["/a, ", "/b, ", "/c and 2 more"] {
+            assert!(is_low || all.contains(end), "{width}: {all}");
+        }
+    }
+}
+
+#[test]
+fn a_legend_has_all_of_its_names() {
+    let names: Vec<String> = (0..12)
+        .map(|n| format!("/aws/lambda/checkout-service-of-production-{n:02}-handler"))
+        .collect();
+    for (width, height) in [(1600, 900), (700, 500)] {
+        let layers = (0..).zip(&names).map(|(place, name)| Layer {
+            name: name.clone(),
+            ..layer(Role::Series(place), [Some(5.0), Some(3.0)])
+        });
+        let mut stack = chart(Marks::Bars(layers.collect()));
+        (stack.look.width, stack.look.height) = (width, height);
+        stack.slots[1].state = State::Provisional;
+        let texts = texts(&stack);
+        assert!(texts.contains(&"provisional".to_owned()), "{texts:?}");
+        let named: BTreeSet<&String> = texts.iter().filter(|text| text.contains("dler")).collect();
+        assert_eq!(named.len(), 12, "{width}: {texts:?}");
+    }
+}
+
+#[test]
+fn a_small_chart_has_room_for_its_values() {
+    let layers = || -> Vec<Layer> {
+        let series = (0..12).map(|place| layer(Role::Series(place), day()));
+        series.collect()
+    };
+    for marks in [Marks::Bars(layers()), Marks::Lines(layers())] {
+        let mut small = chart(marks);
+        (small.look.width, small.look.height) = (480, 270);
+        small.slots[23].state = State::Provisional;
+        let texts = texts(&small);
+        let more = texts.iter().filter(|text| text.starts_with('+'));
+        assert_eq!(more.count(), 1, "how many names are not there: {texts:?}");
+        assert!(texts.contains(&"provisional".to_owned()), "{texts:?}");
+        let svg = small.to_svg().expect("drawing in memory");
+        let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
+        let axis = document
+            .descendants()
+            .filter(|node| node.has_tag_name("rect") && node.attribute("fill") == Some("#e2e5ea"));
+        let lines: Vec<i64> = axis.map(|node| geometry(&node)[1]).collect();
+        let height = lines.iter().max().expect("a grid") - lines.iter().min().expect("a grid");
+        assert!(height > 40, "{height}");
+    }
 }
 
 #[test]
@@ -310,6 +380,47 @@ fn what_may_grow_is_hatched_in_its_colour_and_what_is_not_known_in_grey() {
     assert_eq!(rects(&day, "#c1d3e9").len(), 2, "a bar and its sample");
     let texts = texts(&day);
     assert!(texts.contains(&"provisional".to_owned()) && texts.contains(&"no data".to_owned()));
+}
+
+#[test]
+fn a_provisional_zero_is_not_a_settled_one() {
+    let mut day = bars([Some(5.0), Some(0.0), Some(3.0)]);
+    let hatched = |chart: &Chart| {
+        let svg = chart.to_svg().expect("drawing in memory");
+        let lines = svg.lines().filter(|line| line.starts_with("<polyline"));
+        lines.filter(|line| line.contains("#e5c3a9")).count()
+    };
+    assert_eq!(hatched(&day), 0);
+    day.slots[1].state = State::Provisional;
+    assert!(hatched(&day) > 10, "its column, and the legend's sample");
+    assert!(texts(&day).contains(&"provisional".to_owned()));
+}
+
+#[test]
+fn a_bar_of_many_small_parts_is_as_high_as_its_sum() {
+    let values = [1.0, 2.0, 1.0, 1.0, 3.0, 1.0, 900.0];
+    let mut layers: Vec<Layer> = (0..)
+        .zip(values)
+        .map(|(place, value)| layer(Role::Series(place), [Some(value), None]))
+        .collect();
+    layers.push(layer(Role::Main, [None, Some(909.0)]));
+    let stack = chart(Marks::Bars(layers));
+    let colors = ["#2f6db5"];
+    let whole = rects(&stack, colors[0])
+        .into_iter()
+        .filter(|rect| rect[3] > 22)
+        .min_by_key(|rect| rect[1])
+        .expect("a bar");
+    let svg = stack.to_svg().expect("drawing in memory");
+    let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
+    let tops: Vec<i64> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("rect"))
+        .map(|node| geometry(&node))
+        .filter(|rect| rect[3] > 100 && rect[2] < 400)
+        .map(|rect| rect[1])
+        .collect();
+    assert_eq!(tops, [whole[1], whole[1]]);
 }
 
 #[test]

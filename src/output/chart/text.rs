@@ -1,5 +1,7 @@
 //! Texts made drawable, and fitted into the room there is.
 
+use std::collections::HashSet;
+
 use super::style::Type;
 
 /// What cuts a text that is too long.
@@ -117,6 +119,65 @@ pub fn cut(text: &str, font: Type, room: i32) -> String {
     format!("{}{ELLIPSIS}", kept.trim_end())
 }
 
+/// The text, with its middle replaced by an ellipsis if it is wider than `room`: of names, the beginnings and the ends
+/// tell one from another.
+pub fn cut_middle(text: &str, font: Type, room: i32) -> String {
+    if font.width(text) <= room {
+        return text.to_owned();
+    }
+    let room = room - font.width(ELLIPSIS);
+    let head = text[..longest_prefix(text, font, room * 2 / 5)].trim_end();
+    let room = room - font.width(head);
+    let tails = text.char_indices().rev().map(|(start, _)| &text[start..]);
+    let tail = tails.take_while(|tail| font.width(tail) <= room).last();
+    format!("{head}{ELLIPSIS}{}", tail.unwrap_or_default().trim_start())
+}
+
+/// Names of at most `longest` each. Where they would come to the same, what all of them begin with is left out first.
+pub fn cut_names(names: &[String], font: Type, longest: i32) -> Vec<String> {
+    let cut = |names: &[String]| -> Vec<String> {
+        let names = names.iter();
+        names.map(|name| cut_middle(name, font, longest)).collect()
+    };
+    let distinct = |names: &[String]| names.iter().collect::<HashSet<_>>().len();
+    let whole = cut(names);
+    if distinct(&whole) == distinct(names) {
+        return whole;
+    }
+    let shared = names
+        .iter()
+        .map(|name| common_prefix(name, &names[0]))
+        .min()
+        .unwrap_or_default();
+    let rest = names
+        .iter()
+        .map(|name| format!("{ELLIPSIS}{}", &name[shared..]));
+    cut(&rest.collect::<Vec<_>>())
+}
+
+/// The length in bytes of what two texts begin with.
+fn common_prefix(a: &str, b: &str) -> usize {
+    let pairs = a.chars().zip(b.chars());
+    let same = pairs.take_while(|(a, b)| a == b);
+    same.map(|(c, _)| c.len_utf8()).sum()
+}
+
+/// Names that are to share a line of this width: the longest are cut, all to the same width.
+pub fn share_line(names: &[String], font: Type, room: i32) -> Vec<String> {
+    let mut widths: Vec<i32> = names.iter().map(|name| font.width(name)).collect();
+    widths.sort_unstable();
+    let (mut room, mut longest) = (room, 0);
+    for (place, width) in widths.iter().enumerate() {
+        let share = room / (widths.len() - place) as i32;
+        longest = (*width).min(share);
+        room -= longest;
+        if *width > share {
+            break;
+        }
+    }
+    cut_names(names, font, longest)
+}
+
 /// The first line and the rest.
 fn break_line(text: &str, font: Type, room: i32) -> (&str, &str) {
     let fits = longest_prefix(text, font, room);
@@ -195,6 +256,29 @@ mod tests {
         assert!(
             cut[1].starts_with("orders and") && cut[1].ends_with(ELLIPSIS),
             "{cut:?}"
+        );
+    }
+
+    #[test]
+    fn names_are_told_apart_by_what_is_left_of_them() {
+        let room = FOOTER.width("/aws/lambda/checkout…-prod");
+        let name = "/aws/lambda/checkout-of-the-whole-company-prod";
+        let cut = cut_middle(name, FOOTER, room);
+        assert!(cut.starts_with("/aws/") && cut.ends_with("-prod"), "{cut}");
+        assert!(FOOTER.width(&cut) <= room);
+        assert_eq!(cut_middle("/short", FOOTER, room), "/short");
+
+        let alike = ["a", "b"].map(|end| format!("{}{end}{}", "x".repeat(60), "y".repeat(60)));
+        let cut = cut_names(&alike, FOOTER, room);
+        assert!(cut[0] != cut[1], "{cut:?}");
+
+        let names = ["/a".to_owned(), "n".repeat(80), "m".repeat(80)];
+        let room = 600;
+        let shared = share_line(&names, FOOTER, room);
+        let width: i32 = shared.iter().map(|name| FOOTER.width(name)).sum();
+        assert!(
+            shared[0] == "/a" && width <= room && width > room * 9 / 10,
+            "{shared:?}"
         );
     }
 

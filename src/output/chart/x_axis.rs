@@ -44,6 +44,8 @@ pub struct XAxis {
     font: Type,
     /// Every how many slots one is shown.
     step: usize,
+    /// The slots whose labels are shown where there is room.
+    shown: Vec<usize>,
     /// Stretches of slots and what they have in common; empty where all have the same.
     groups: Vec<(Range<usize>, String)>,
 }
@@ -86,6 +88,7 @@ impl XAxis {
             groups.clear();
         }
         Self {
+            shown: shown(&labels, step),
             labels,
             font,
             step,
@@ -116,18 +119,32 @@ impl XAxis {
         let style = canvas.style;
         let gap = style.px(GAP);
         let line = style.px(AXIS_LINE);
-        for (slot, text) in self.labels.iter().enumerate().step_by(self.step) {
+        let mut free = i32::MIN;
+        for &slot in &self.shown {
+            let text = &self.labels[slot];
             if text.is_empty() {
                 continue;
             }
             let center = slots.center(slot);
+            let width = self.font.width(text);
+            let half = width / 2;
+            let inside = style.width - style.px(MARGIN_X) / 2 - half;
+            let middle = center.min(inside).max(half + gap);
+            // A step over a change of the clocks is shorter than others.
+            if middle - half < free {
+                continue;
+            }
+            free = middle + half + style.px(TICK_LABEL_GAP) / 2;
             if marked || self.step > 1 {
                 let tick = top..top + style.px(TICK_LENGTH);
                 canvas.fill(centered(center, line), tick, style.palette.axis)?;
             }
-            let half = self.font.width(text) / 2 + gap;
-            let at = (center.min(style.width - half).max(half), top + gap);
-            canvas.text(text, self.font, at, (HPos::Center, VPos::Top))?;
+            canvas.text(
+                text,
+                self.font,
+                (middle, top + gap),
+                (HPos::Center, VPos::Top),
+            )?;
         }
         let font = style.group();
         let text_top = top + gap + self.font.block_height(1) + style.px(TICK_LABEL_GAP);
@@ -146,5 +163,83 @@ impl XAxis {
             }
         }
         Ok(())
+    }
+}
+
+/// The slots that have a label where every `step`th can have one: times of day at round ones, also behind a change of the
+/// clocks, anything else by its place.
+fn shown(labels: &[String], step: usize) -> Vec<usize> {
+    let by_clock = || {
+        let minutes: Vec<usize> = labels
+            .iter()
+            .map(|label| minute(label))
+            .collect::<Option<_>>()?;
+        let between = minutes
+            .windows(2)
+            .map(|pair| (pair[1] + DAY - pair[0]) % DAY);
+        let slot = between.filter(|&minutes| minutes > 0).min()?;
+        let distance = slot * step;
+        match (DAY % distance, distance % DAY) {
+            (0, _) => Some(at(&minutes, distance, 1)),
+            (_, 0) => Some(at(&minutes, DAY, distance / DAY)),
+            _ => None,
+        }
+    };
+    match step {
+        1 => (0..labels.len()).collect(),
+        _ => by_clock().unwrap_or_else(|| (0..labels.len()).step_by(step).collect()),
+    }
+}
+
+/// Minutes.
+const DAY: usize = 24 * 60;
+
+/// Every so-manieth of the slots whose minute of the day is a multiple of `distance`.
+fn at(minutes: &[usize], distance: usize, every: usize) -> Vec<usize> {
+    let round = (0..minutes.len()).filter(|&slot| minutes[slot].is_multiple_of(distance));
+    round.step_by(every).collect()
+}
+
+/// The minute of the day of `05` and `05:30`.
+fn minute(label: &str) -> Option<usize> {
+    let number = |text: &str, below: usize| {
+        let number: usize = (text.len() == 2).then(|| text.parse().ok())??;
+        (number < below).then_some(number)
+    };
+    let (hour, minutes) = label.split_once(':').unwrap_or((label, "00"));
+    Some(number(hour, 24)? * 60 + number(minutes, 60)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hours(hours: impl IntoIterator<Item = u32>) -> Vec<String> {
+        hours.into_iter().map(|hour| format!("{hour:02}")).collect()
+    }
+
+    fn texts(labels: &[String], step: usize) -> String {
+        let shown = shown(labels, step).into_iter();
+        shown
+            .map(|slot| labels[slot].as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn hours_are_round_also_behind_a_change_of_the_clocks() {
+        let spring = hours((0..24).filter(|&hour| hour != 2).chain(0..24));
+        assert_eq!(texts(&spring, 6), "00 06 12 18 00 06 12 18");
+        assert_eq!(texts(&spring, 24), "00 00");
+        assert_eq!(texts(&spring, 48), "00");
+        // Hours of a window that begins in the morning, and quarters of an hour.
+        assert_eq!(texts(&hours((5..24).chain(0..5)), 8), "08 16 00");
+        let quarters: Vec<String> = (0..16)
+            .map(|n| format!("{:02}:{:02}", n / 4, n % 4 * 15))
+            .collect();
+        assert_eq!(texts(&quarters, 8), "00:00 02:00");
+        // Days of a month, and what is no time.
+        let days: Vec<String> = (1..=9).map(|day: u32| day.to_string()).collect();
+        assert_eq!(texts(&days, 4), "1 5 9");
     }
 }

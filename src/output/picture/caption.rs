@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::language;
 use crate::job::{Language, Verify};
+use crate::output::chart::Sources;
 use crate::verify::Verification;
 use crate::window::Window;
 
@@ -77,14 +78,30 @@ pub struct Caption<'a> {
 }
 
 impl Caption<'_> {
-    /// The lines below a chart: log groups, window, as-of time, and how far the numbers are to be trusted.
+    /// What must not be missed: that late events may come, that another count differs.
+    pub(super) fn badge(&self, language: Language) -> String {
+        let mut parts = Vec::new();
+        if self.provisional {
+            parts.push(language::provisional(language));
+        }
+        if let Verified::Differs { .. } = self.verified {
+            parts.push(language::differs_badge(language));
+        }
+        parts.join(" · ")
+    }
+
+    /// The log groups.
+    pub(super) fn sources(&self, language: Language) -> Sources {
+        let named = self.groups.len().min(NAMED_GROUPS);
+        Sources {
+            names: self.groups[..named].to_vec(),
+            more: language::more(language, self.groups.len() - named),
+        }
+    }
+
+    /// The lines below a chart: window, as-of time, and how far the numbers are to be trusted.
     pub(super) fn footer(&self, language: Language) -> String {
         let mut parts = Vec::new();
-        if !self.groups.is_empty() {
-            let named = self.groups.len().min(NAMED_GROUPS);
-            let more = self.groups.len() - named;
-            parts.push(language::groups(language, &self.groups[..named], more));
-        }
         let zone = self.window.zone();
         let local = |at: DateTime<Utc>| {
             at.with_timezone(&zone)

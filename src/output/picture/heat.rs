@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, TimeDelta, Timelike};
+use chrono::{NaiveDate, NaiveTime, TimeDelta, Timelike};
+use chrono_tz::Tz;
 
-use super::layers::{by_slot, sum};
-use super::slots::{Axis, Frame, Tick};
+use super::slots::{Axis, Frame, Tick, zone_of};
 use super::{Series, is_grid_of_days, language};
 use crate::output::chart::{Cell, Row, Slot, State};
+use crate::window::first_instant;
+
+const DAY: TimeDelta = TimeDelta::hours(24);
 
 /// What is known of a cell, from all of its slots.
 #[derive(Clone, Copy)]
@@ -35,13 +38,14 @@ impl Series {
         }
     }
 
-    /// Days by their hours. An hour that a clock change repeats is one cell, with the sum of both.
+    /// Days by their hours. An hour that a clock change repeats is one cell, of both together.
     fn days(&self, axis: &Axis, frame: &Frame) -> (Vec<Slot>, Vec<Row>) {
-        let values = by_slot(axis, self.y[0].iter().copied());
+        let combined = self.combined();
+        let values = self.totals(axis);
+        let zone = zone_of(&self.chart.x, frame.zone);
         let mut days: BTreeMap<NaiveDate, [Option<Known>; 24]> = BTreeMap::new();
-        let mut seconds: BTreeMap<NaiveDate, (i32, i32)> = BTreeMap::new();
         for (place, tick) in axis.ticks.iter().enumerate() {
-            let Some(Tick::Time(local, offset)) = tick else {
+            let Some(Tick::Time(local, _)) = tick else {
                 continue;
             };
             let cells = days.entry(local.date()).or_insert([None; 24]);
@@ -52,7 +56,7 @@ impl Series {
             };
             *cell = Some(match *cell {
                 Some(old) => Known {
-                    value: sum(old.value, new.value),
+                    value: combined(old.value, new.value),
                     state: match (old.state, new.state) {
                         (State::Missing, other) | (other, State::Missing) => other,
                         (State::Settled, State::Settled) => State::Settled,
@@ -61,23 +65,18 @@ impl Series {
                 },
                 None => new,
             });
-            let offset = offset.unwrap_or_default();
-            let ends = seconds.entry(local.date()).or_insert((offset, offset));
-            ends.1 = offset;
         }
         let language = frame.language;
         let rows = days.into_iter().map(|(date, cells)| {
-            let (first, last) = seconds.get(&date).copied().unwrap_or_default();
-            let length = TimeDelta::hours(24) - TimeDelta::seconds(i64::from(last - first));
-            let seconds = u32::try_from(length.num_seconds()).unwrap_or_default();
-            let note = match first == last {
-                true => String::new(),
-                false => language::duration(language, seconds),
+            let usual = DAY.num_seconds();
+            let seconds = length(zone, date).map_or(usual, |length| length.num_seconds());
+            let note = match u32::try_from(seconds) {
+                Ok(seconds) if i64::from(seconds) != usual => language::duration(language, seconds),
+                _ => String::new(),
             };
-            let skipped = first != last;
-            let cells = cells.into_iter().map(|cell| match cell {
+            let cells = cells.into_iter().zip(0..).map(|(cell, hour)| match cell {
                 Some(known) => known.cell(),
-                None if skipped => Cell::Absent,
+                None if seconds != usual && is_skipped(zone, date, hour) => Cell::Absent,
                 None => Cell::Missing,
             });
             Row {
@@ -107,6 +106,7 @@ impl Series {
     /// A row for each value of the series column, in the order in which they come.
     fn rows(&self, axis: &Axis) -> Vec<Row> {
         let language = self.chart.language;
+        let combined = self.combined();
         let mut order: Vec<Option<String>> = Vec::new();
         let mut values: Vec<Vec<Option<f64>>> = Vec::new();
         let names = self.names.iter().flatten();
@@ -119,7 +119,7 @@ impl Series {
                     order.len() - 1
                 }
             };
-            values[place][slot] = sum(values[place][slot], *value);
+            values[place][slot] = combined(values[place][slot], *value);
         }
         let rows = order.into_iter().zip(values).map(|(name, values)| Row {
             label: name.unwrap_or_else(|| language::none(language).to_owned()),
@@ -135,4 +135,20 @@ impl Series {
         });
         rows.collect()
     }
+}
+
+/// How long a day is between its first instant and that of the next.
+fn length(zone: Tz, date: NaiveDate) -> Option<TimeDelta> {
+    let begins = |date: NaiveDate| first_instant(zone, date.and_time(NaiveTime::MIN));
+    Some(begins(date.succ_opt()?)? - begins(date)?)
+}
+
+/// Whether the clocks skip the whole of an hour.
+fn is_skipped(zone: Tz, date: NaiveDate, hour: u32) -> bool {
+    let begins = date.and_hms_opt(hour, 0, 0);
+    let first = begins.and_then(|local| first_instant(zone, local));
+    first.is_some_and(|first| {
+        let local = first.with_timezone(&zone);
+        (local.date_naive(), local.hour()) != (date, hour)
+    })
 }

@@ -71,7 +71,7 @@ pub fn up_to(language: Language, name: &str, value: &str) -> String {
     text.trim_start().to_owned()
 }
 
-/// The change against an earlier total: `+12.3% on 2026-11-14 (Sat)`.
+/// The change against an earlier total: `+12.3% against 2026-11-14 (Sat)`.
 pub fn change(
     language: Language,
     total: f64,
@@ -80,9 +80,9 @@ pub fn change(
     only_so_far: bool,
 ) -> String {
     let text = match (language, earlier == 0.0) {
-        (Language::English, true) => format!("none on {when}"),
+        (Language::English, true) => format!("none before, on {when}"),
         (Language::Korean, true) => format!("{when} 0건"),
-        (Language::English, false) => format!("{} on {when}", percent(total, earlier)),
+        (Language::English, false) => format!("{} against {when}", percent(total, earlier)),
         (Language::Korean, false) => format!("{when} 대비 {}", percent(total, earlier)),
     };
     match (only_so_far, language) {
@@ -160,13 +160,12 @@ pub fn not_shown(language: Language, count: usize) -> String {
     }
 }
 
-/// The names of some of the log groups, and how many more there are.
-pub fn groups(language: Language, named: &[String], more: usize) -> String {
-    let named = named.join(", ");
-    match (more, language) {
-        (0, _) => named,
-        (_, Language::English) => format!("{named} and {more} more"),
-        (_, Language::Korean) => format!("{named} 외 {more}개"),
+/// How many there are besides those that are named.
+pub fn more(language: Language, count: usize) -> String {
+    match (count, language) {
+        (0, _) => String::new(),
+        (_, Language::English) => format!(" and {count} more"),
+        (_, Language::Korean) => format!(" 외 {count}개"),
     }
 }
 
@@ -206,6 +205,11 @@ pub fn differs(language: Language, expected: u64, counted: u64) -> String {
     }
 }
 
+/// The same in a word.
+pub fn differs_badge(language: Language) -> &'static str {
+    either(language, "NOT VERIFIED", "대조 불일치")
+}
+
 /// No independent count could be had.
 pub fn unverified(language: Language) -> &'static str {
     either(language, "could not be verified", "대조하지 못함")
@@ -219,6 +223,11 @@ pub fn not_verified(language: Language) -> &'static str {
 /// The title of an axis of hours, days or months.
 pub fn hour_of_day(language: Language, zone: &str) -> String {
     format!("{} ({zone})", either(language, "Hour of day", "시각"))
+}
+
+/// The title of an axis of hours of UTC.
+pub fn hour_utc(language: Language) -> &'static str {
+    either(language, "Hour (UTC)", "시각 (UTC)")
 }
 
 /// The title of an axis of days.
@@ -324,11 +333,11 @@ mod tests {
     #[test]
     fn changes_are_said_in_percent_until_they_are_many_times() {
         let change = |total, earlier| change(English, total, earlier, "Sat", false);
-        assert_eq!(change(110.0, 100.0), "+10.0% on Sat");
-        assert_eq!(change(90.0, 100.0), "−10.0% on Sat");
-        assert_eq!(change(100.0, 100.0), "±0% on Sat");
-        assert_eq!(change(2500.0, 100.0), "×25.0 on Sat");
-        assert_eq!(change(7.0, 0.0), "none on Sat");
+        assert_eq!(change(110.0, 100.0), "+10.0% against Sat");
+        assert_eq!(change(90.0, 100.0), "−10.0% against Sat");
+        assert_eq!(change(100.0, 100.0), "±0% against Sat");
+        assert_eq!(change(2500.0, 100.0), "×25.0 against Sat");
+        assert_eq!(change(7.0, 0.0), "none before, on Sat");
         assert_eq!(
             super::change(Korean, 110.0, 100.0, "11-14 (토)", true),
             "11-14 (토) 대비 +10.0% (같은 시각까지)"

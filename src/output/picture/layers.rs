@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use super::language;
 use super::slots::{Axis, Frame, Tick};
-use super::{Earlier, Series};
-use crate::job::ChartKind;
+use super::{Earlier, Series, sum};
+use crate::job::{ChartKind, Language};
 use crate::output::chart::{Layer, MOST_SERIES, Role, State, drawable, format_number};
 
 /// Levels of logs from the worst on: the order in which they are stacked.
@@ -14,11 +14,23 @@ const LEVELS: [&str; 8] = [
     "fatal", "critical", "error", "warn", "warning", "info", "debug", "trace",
 ];
 
-/// Names of series that are errors, in their own colour.
-const ERROR_NAMES: [&str; 6] = ["error", "errors", "fatal", "critical", "failed", "5xx"];
-
 /// Names that always have the same colour, as it is what people expect.
-const USUAL_COLORS: [(&str, usize); 3] = [("info", 0), ("warn", 1), ("warning", 1)];
+const USUAL_COLORS: [(&str, Role); 13] = [
+    ("error", Role::Errors),
+    ("errors", Role::Errors),
+    ("failed", Role::Errors),
+    ("5xx", Role::Errors),
+    ("fatal", Role::Fatal),
+    ("critical", Role::Fatal),
+    ("info", Role::Series(0)),
+    ("warn", Role::Series(1)),
+    ("warning", Role::Series(1)),
+    ("debug", Role::Series(2)),
+    ("trace", Role::Series(3)),
+    // What is no level at all.
+    ("", Role::Series(4)),
+    ("(none)", Role::Series(4)),
+];
 
 type Values = Vec<Option<f64>>;
 
@@ -32,10 +44,11 @@ impl Series {
         let values: Vec<Values> = self
             .y
             .iter()
-            .map(|y| by_slot(axis, y.iter().copied()))
+            .map(|y| by_slot(axis, y.iter().copied(), self.combined()))
             .collect();
-        if let (Some(errors), [total]) = (&self.errors, &values[..]) {
-            let errors = by_slot(axis, errors.iter().copied());
+        let is_bar = self.chart.kind == ChartKind::Bar;
+        if let (true, Some(errors), [total]) = (is_bar, self.errors(), &values[..]) {
+            let errors = by_slot(axis, errors.iter().copied(), sum);
             if errors.iter().flatten().any(|&errors| errors > 0.0) {
                 return self.errors_and_rest(total, &errors);
             }
@@ -50,8 +63,8 @@ impl Series {
                     false => self.noun(),
                 },
                 role: match several && !is_band {
+                    _ if column == super::ERRORS => Role::Errors,
                     true => Role::Series(place),
-                    false if column == super::ERRORS => Role::Errors,
                     false => Role::Main,
                 },
                 values,
@@ -70,7 +83,7 @@ impl Series {
     /// Errors at the bottom, where days are compared best, and what is none on top of them.
     fn errors_and_rest(&self, total: &Values, errors: &Values) -> Vec<Layer> {
         let language = self.chart.language;
-        let column = self.chart.errors.as_deref().unwrap_or(super::ERRORS);
+        let column = self.errors_name().unwrap_or(super::ERRORS);
         let part = |total: Option<f64>, errors: Option<f64>| {
             total.map(|total| errors.unwrap_or(0.0).clamp(0.0, total.max(0.0)))
         };
@@ -125,8 +138,7 @@ impl Series {
             })
             .collect();
         // In a stack, a slot of which some series have a row has none of the others; so it is with lines of counts.
-        let is_stack = self.chart.kind == ChartKind::StackedBar;
-        if is_stack || self.is_count() {
+        if self.adds_up() {
             if !rest.is_empty() {
                 let parts = rest.iter().filter_map(|(name, _)| by_name.remove(name));
                 layers.push(Layer {
@@ -149,6 +161,7 @@ impl Series {
 
     /// The values of each series by slot. A row without a name whose value is nothing is a slot without any.
     fn values_by_name(&self, axis: &Axis) -> HashMap<Option<String>, Values> {
+        let combined = self.combined();
         let mut by_name: HashMap<Option<String>, Values> = HashMap::new();
         let names = self.names.iter().flatten();
         let rows = names.zip(&self.y[0]).zip(&axis.of_row);
@@ -159,29 +172,28 @@ impl Series {
             let values = by_name
                 .entry(name.clone())
                 .or_insert_with(|| vec![None; axis.slots.len()]);
-            values[slot] = sum(values[slot], *value);
+            values[slot] = combined(values[slot], *value);
         }
         if by_name.is_empty() && !axis.slots.is_empty() {
             // Nothing at all is a zero, or nothing known, in every slot.
-            by_name.insert(None, by_slot(axis, self.y[0].iter().copied()));
+            by_name.insert(None, self.totals(axis));
         }
         by_name
     }
 
     /// How many series a chart leaves out, as their sum means nothing.
     fn left_out(&self, axis: &Axis) -> usize {
-        let adds_up = self.chart.kind == ChartKind::StackedBar || self.is_count();
         match self.chart.kind {
-            ChartKind::Line | ChartKind::StackedBar if self.names.is_some() && !adds_up => {
+            ChartKind::Line if self.names.is_some() && !self.adds_up() => {
                 self.values_by_name(axis).len().saturating_sub(MOST_SERIES)
             }
             _ => 0,
         }
     }
 
-    /// The sum of all series in each slot, or the values of the only column.
-    fn totals(&self, axis: &Axis) -> Values {
-        by_slot(axis, self.y[0].iter().copied())
+    /// All series together in each slot, or the values of the only column.
+    pub(super) fn totals(&self, axis: &Axis) -> Values {
+        by_slot(axis, self.y[0].iter().copied(), self.combined())
     }
 
     /// The line of the earlier window, slot by slot.
@@ -189,7 +201,7 @@ impl Series {
         let earlier = self.earlier.as_deref()?;
         let language = self.chart.language;
         Some(Layer {
-            name: language::window(language, &earlier.window),
+            name: earlier.name(language),
             role: Role::Other,
             values: earlier.values(axis, self)?,
         })
@@ -220,8 +232,8 @@ impl Series {
 
     fn errors_in_words(&self) -> Option<String> {
         let language = self.chart.language;
-        let errors = total(self.errors.as_ref()?);
-        let column = self.chart.errors.as_deref().unwrap_or(super::ERRORS);
+        let errors = total(self.errors()?);
+        let column = self.errors_name()?;
         let text = language::counted(language, errors, column, None);
         let all = total(&self.y[0]);
         Some(match errors > 0.0 && all > 0.0 {
@@ -256,14 +268,12 @@ impl Series {
         Some(language::up_to(language, &name, &value))
     }
 
-    /// The change of the total against the earlier window, over the slots that both know.
+    /// The change of the total against the earlier window, over the slots that are over. One of them that has no row has
+    /// no events: an outage is a change.
     fn change(&self, axis: &Axis, frame: &Frame) -> Option<String> {
         let earlier = self.earlier.as_deref()?;
         let values = earlier.values(axis, self)?;
-        let complete = |slot: &usize| {
-            let is_known = axis.slots[*slot].state != State::Missing;
-            is_known && axis.ends[*slot].is_none_or(|end| frame.is_complete(end))
-        };
+        let complete = |slot: &usize| axis.ends[*slot].is_none_or(|end| frame.is_complete(end));
         let slots: Vec<usize> = (0..axis.slots.len()).filter(complete).collect();
         let sum = |values: &Values| {
             let values = slots.iter().filter_map(|&slot| drawable(values[slot]));
@@ -276,13 +286,22 @@ impl Series {
             false => sum(&values),
         };
         let language = self.chart.language;
-        let when = language::window(language, &earlier.window);
+        let when = earlier.name(language);
         let now = sum(&self.totals(axis));
         (!slots.is_empty()).then(|| language::change(language, now, before, &when, !all))
     }
 }
 
 impl Earlier {
+    /// The window in words, and that its values may still grow.
+    fn name(&self, language: Language) -> String {
+        let window = language::window(language, &self.window);
+        match self.provisional {
+            true => format!("{window} ({})", language::provisional(language)),
+            false => window,
+        }
+    }
+
     /// Its total in each slot of the later window's axis; `None` where no slot has any.
     fn values(&self, axis: &Axis, later: &Series) -> Option<Values> {
         let span = later.chart.compare?.span;
@@ -294,6 +313,7 @@ impl Earlier {
                 zone: self.window.zone(),
                 range: Some(self.window.range()),
                 size: Some(self.window.size()),
+                dates: self.series.x_is_date,
                 known_until: None,
                 settled_until: None,
                 language: later.chart.language,
@@ -312,7 +332,7 @@ impl Earlier {
             .iter()
             .map(|tick| {
                 let tick = match without_offset(tick.as_ref()?) {
-                    Tick::Time(local, _) => Tick::Time(span.before(local)?, None),
+                    Tick::Time(local, _) => Tick::Time(span.same_before(local)?, None),
                     text => text,
                 };
                 let values = known.get(&tick)?;
@@ -338,21 +358,17 @@ fn without_offset(tick: &Tick) -> Tick {
     }
 }
 
-/// The values of rows by slot, those of one slot added.
-pub(super) fn by_slot(axis: &Axis, values: impl Iterator<Item = Option<f64>>) -> Values {
+/// The values of rows by slot, those of one slot combined.
+fn by_slot(
+    axis: &Axis,
+    values: impl Iterator<Item = Option<f64>>,
+    combined: fn(Option<f64>, Option<f64>) -> Option<f64>,
+) -> Values {
     let mut by_slot = vec![None; axis.slots.len()];
     for (value, &slot) in values.zip(&axis.of_row) {
-        by_slot[slot] = sum(by_slot[slot], value);
+        by_slot[slot] = combined(by_slot[slot], value);
     }
     by_slot
-}
-
-/// The sum of what is there.
-pub(super) fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a + b),
-        (one, other) => one.or(other),
-    }
 }
 
 fn added(mut a: Values, b: Values) -> Values {
@@ -382,37 +398,43 @@ fn level(name: &str) -> Option<usize> {
         .position(|level| level.eq_ignore_ascii_case(name))
 }
 
-/// The colours of series in their order: errors and usual ones have their own, the others take what is left.
+/// The colours of series: usual ones have their own, the others one by their name, so that it is the same tomorrow, whoever
+/// else is there. Where it is taken already, they have the next one that is free.
 fn roles<'a>(names: impl Iterator<Item = Option<&'a str>>) -> Vec<Role> {
-    let names: Vec<Option<&str>> = names.collect();
-    let is =
-        |name: Option<&str>, known: &str| name.is_some_and(|name| name.eq_ignore_ascii_case(known));
-    let mut roles: Vec<Option<Role>> = vec![None; names.len()];
-    // Only one has the colour of errors, or two of them could not be told apart.
-    let errors = ERROR_NAMES
-        .iter()
-        .find_map(|error| names.iter().position(|&name| is(name, error)));
-    if let Some(place) = errors {
-        roles[place] = Some(Role::Errors);
-    }
-    // Levels leave the usual colours to the usual ones, also on a day that has none of these.
-    let usual = match names.iter().flatten().any(|name| level(name).is_some()) {
-        true => 2,
-        false => 0,
+    let names: Vec<&str> = names.map(Option::unwrap_or_default).collect();
+    let mut taken: Vec<Role> = Vec::new();
+    let usual = |name: &str| {
+        let mut usual = USUAL_COLORS.iter();
+        usual.find(|(usual, _)| usual.eq_ignore_ascii_case(name))
     };
-    let mut free: Vec<usize> = (usual..MOST_SERIES).chain(0..usual).rev().collect();
-    for (usual, color) in USUAL_COLORS {
-        let place = names.iter().position(|&name| is(name, usual));
-        if let Some(place) = place.filter(|_| free.contains(&color)) {
-            roles[place] = Some(Role::Series(color));
-            free.retain(|&other| other != color);
-        }
+    let mut roles: Vec<Option<Role>> = Vec::with_capacity(names.len());
+    for name in &names {
+        let role = usual(name).map(|(_, role)| *role);
+        // Two of one colour could not be told apart.
+        let role = role.filter(|role| !taken.contains(role));
+        taken.extend(role);
+        roles.push(role);
     }
-    let roles = roles.into_iter().map(|role| match role {
-        Some(role) => role,
-        None => free.pop().map_or(Role::Other, Role::Series),
+    for (role, name) in roles
+        .iter_mut()
+        .zip(&names)
+        .filter(|(role, _)| role.is_none())
+    {
+        let mut from_wanted =
+            (0..MOST_SERIES).map(|step| Role::Series((place_of(name) + step) % MOST_SERIES));
+        *role = from_wanted.find(|role| !taken.contains(role));
+        taken.extend(*role);
+    }
+    let roles = roles.into_iter();
+    roles.map(|role| role.unwrap_or(Role::Other)).collect()
+}
+
+/// A place among the colours that depends on the name only (FNV-1a, as the standard library's hash is of no fixed kind).
+fn place_of(name: &str) -> usize {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
-    roles.collect()
+    hash as usize % MOST_SERIES
 }
 
 #[cfg(test)]
@@ -431,10 +453,26 @@ mod tests {
                 Role::Series(2)
             ]
         );
-        assert_eq!(roles(&["a", "b"]), [Role::Series(0), Role::Series(1)]);
-        assert_eq!(roles(&["fatal", "error"]), [Role::Series(2), Role::Errors]);
+        assert_eq!(roles(&["fatal", "error"]), [Role::Fatal, Role::Errors]);
+        assert_eq!(
+            roles(&["FATAL"]),
+            [Role::Fatal],
+            "also on a day without errors"
+        );
         let many: Vec<String> = (0..12).map(|n| n.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert!(!roles(&many).contains(&Role::Other));
+    }
+    #[test]
+    fn a_name_has_its_colour_whoever_else_is_there() {
+        let roles = |names: &[&str]| roles(names.iter().map(|name| Some(*name)));
+        let all = ["/a", "api", "orders", "payments"];
+        let together = roles(&all);
+        for (name, role) in all.iter().zip(&together) {
+            assert_eq!(roles(&[name]), [*role], "{name}");
+        }
+        for (place, role) in together.iter().enumerate() {
+            assert!(!together[..place].contains(role), "{together:?}");
+        }
     }
 }

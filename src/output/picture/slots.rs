@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
-use chrono::{TimeZone, Timelike, Utc};
+use chrono::{Offset, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 
 use super::language;
@@ -44,6 +44,8 @@ pub struct Frame {
     pub range: Option<Range>,
     /// The size of the window, where it is one.
     pub size: Option<Size>,
+    /// Whether the values of the x axis are dates rather than times.
+    pub dates: bool,
     /// From here on nothing is known yet.
     pub known_until: Option<DateTime<Utc>>,
     /// From here on values may still grow.
@@ -146,7 +148,7 @@ impl Axis {
 
 /// The zone of a column's times, which have none in an answer: that of the job, but for those that say UTC by their
 /// names, as the tables `hours` and `logs` name them.
-fn zone_of(column: &str, zone: Tz) -> Tz {
+pub fn zone_of(column: &str, zone: Tz) -> Tz {
     if is_utc(column) { Tz::UTC } else { zone }
 }
 
@@ -271,10 +273,15 @@ impl<'a> Times<'a> {
         let title = match self.step {
             Step::Days(_) => Some(language::day(self.frame.language).to_owned()),
             Step::Months(_) => Some(language::month(self.frame.language).to_owned()),
-            _ if column == "hour_utc" => Some("Hour (UTC)".to_owned()),
+            _ if column == "hour_utc" => Some(language::hour_utc(self.frame.language).to_owned()),
             _ => None,
         };
-        let title = match (title, one_group && self.frame.size.is_none()) {
+        // The chart's title says it of slots inside the window only.
+        let beyond = self.frame.range.is_none_or(|range| {
+            let holds = |moment: &Moment| range.contains(moment.start_ms);
+            !moments.iter().all(holds)
+        });
+        let title = match (title, one_group && (beyond || self.frame.size.is_none())) {
             // Nothing else says which month, or which year, it is.
             (Some(title), true) if !common.is_empty() => Some(format!("{title} · {common}")),
             (title, _) => title,
@@ -318,11 +325,10 @@ impl<'a> Times<'a> {
             });
         let moment = |start_ms: i64| {
             let at = DateTime::from_timestamp_millis(start_ms).unwrap_or_default();
-            let local = at.with_timezone(&zone).naive_local();
             Moment {
                 start_ms,
-                local,
-                offset: (local - at.naive_utc()).num_seconds() as i32,
+                local: at.with_timezone(&zone).naive_local(),
+                offset: offset_at(zone, start_ms),
             }
         };
         Some(filled?.into_iter().map(moment).collect())
@@ -377,12 +383,14 @@ impl<'a> Times<'a> {
                 }
             }
             Step::Instants(_) | Step::Clock(_) => {
-                let before = place.checked_sub(1).map(|before| moments[before].offset);
-                match before {
-                    Some(before) if before != moment.offset => {
-                        language::clocks(language, moment.offset - before)
-                    }
-                    _ => String::new(),
+                // The first slot may be the one that the clocks were set to, as where they change at midnight.
+                let before = match place.checked_sub(1) {
+                    Some(before) => moments[before].offset,
+                    None => offset_at(self.frame.zone, moment.start_ms.saturating_sub(1)),
+                };
+                match moment.offset - before {
+                    0 => String::new(),
+                    change => language::clocks(language, change),
                 }
             }
         }
@@ -402,8 +410,12 @@ impl Step {
         let mut dates: Vec<NaiveDate> = locals.iter().map(|(local, _)| local.date()).collect();
         dates.sort_unstable();
         dates.dedup();
-        if midnights && dates.len() > 1 {
-            if dates.iter().all(|date| date.day() == 1) {
+        // A day alone is one where the window has several.
+        let several = dates.len() > 1;
+        let are_days =
+            several || frame.dates || matches!(frame.size, Some(Size::Week | Size::Month));
+        if midnights && are_days {
+            if several && dates.iter().all(|date| date.day() == 1) {
                 let months = dates
                     .windows(2)
                     .map(|pair| month_number(pair[1]) - month_number(pair[0]));
@@ -411,7 +423,7 @@ impl Step {
                 return u32::try_from(step).ok().map(Step::Months);
             }
             let days = dates.windows(2).map(|pair| (pair[1] - pair[0]).num_days());
-            let step = days.fold(0, gcd);
+            let step = days.fold(0, gcd).max(1);
             return u32::try_from(step).ok().map(Step::Days);
         }
         let clock = |(local, _): &(NaiveDateTime, Option<i32>)| local.and_utc().timestamp_millis();
@@ -428,10 +440,13 @@ impl Step {
         if step > HOUR_MS && DAY_MS % step == 0 {
             return Some(Step::Clock(step));
         }
-        // Hours are the finest that the SQL functions give by local time; the instants of finer steps are as even.
+        // Hours are the finest that the SQL functions give by local time; the instants of finer steps are as even. They
+        // are listed only where a chart can have so many: a timestamp may be of any year.
+        let most_ms = HOUR_MS * MOST_FILLED_HOURS.max(locals.len() * MOST_FILLED_FOR_EACH) as i64;
         let hour_grid = distinct
             .first()
             .zip(distinct.last())
+            .filter(|(first, last)| last.saturating_sub(**first) <= most_ms)
             .is_some_and(|(&first, &last)| {
                 let hours = functions::hours(frame.zone, first, last + 1);
                 let starts: Vec<i64> = hours.iter().map(|hour| hour.start_ms).collect();
@@ -534,6 +549,12 @@ impl Step {
     }
 }
 
+/// The offset from UTC in seconds, east positive.
+fn offset_at(zone: Tz, ms: i64) -> i32 {
+    let at = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    at.with_timezone(&zone).offset().fix().local_minus_utc()
+}
+
 fn local_at(zone: Tz, ms: i64) -> Option<NaiveDateTime> {
     DateTime::from_timestamp_millis(ms).map(|at| at.with_timezone(&zone).naive_local())
 }
@@ -592,6 +613,7 @@ mod tests {
             zone,
             range: Some(window.range()),
             size: Some(size),
+            dates: false,
             known_until: None,
             settled_until: None,
             language: Language::English,
@@ -733,6 +755,12 @@ mod tests {
         );
         assert_eq!((labels(&axis)[0], labels(&axis)[11]), ("Jan", "Dec"));
         assert_eq!(axis.title.as_deref(), Some("Month · 2026"));
+        let axis = Axis::new("month", &rows, &week, false);
+        assert_eq!(
+            axis.title.as_deref(),
+            Some("Month · 2026"),
+            "not of the week"
+        );
     }
 
     #[test]
@@ -766,6 +794,59 @@ mod tests {
             let complete = |hour: usize| window.is_complete(axis.ends[hour].unwrap());
             assert!(complete(13) && !complete(14));
         }
+    }
+
+    #[test]
+    fn clocks_that_change_at_midnight_are_marked() {
+        let cairo = Tz::Africa__Cairo;
+        let window = frame(cairo, Size::Day, "2026-04-24");
+        let range = window.range.unwrap();
+        let hours = functions::hours(cairo, range.start_ms, range.end_ms);
+        let rows: Vec<Tick> = hours
+            .iter()
+            .map(|hour| {
+                let local = DateTime::from_timestamp_millis(hour.local_ms).unwrap();
+                Tick::Time(local.naive_utc(), Some(hour.utc_offset_seconds))
+            })
+            .collect();
+        let axis = Axis::new("hour_local", &rows, &window, false);
+        assert_eq!((axis.slots.len(), labels(&axis)[0]), (23, "01"));
+        assert_eq!(axis.slots[0].note, "clocks +1 h");
+        // Not on any other day.
+        let rows = times(&["2026-04-25T00:00", "2026-04-25T01:00"]);
+        let axis = Axis::new(
+            "hour_local",
+            &rows,
+            &frame(cairo, Size::Day, "2026-04-25"),
+            false,
+        );
+        assert!(axis.slots.iter().all(|slot| slot.note.is_empty()));
+    }
+
+    #[test]
+    fn a_day_alone_is_a_day() {
+        let row = times(&["2026-11-16T00:00"]);
+        let month = frame(SEOUL, Size::Month, "2026-11");
+        let axis = Axis::new("day", &row, &month, false);
+        assert_eq!((axis.slots.len(), labels(&axis)[15]), (30, "16"));
+        assert_eq!(missing(&axis).len(), 29);
+        // A midnight of a day is an hour, a date of it is the day.
+        let day = frame(SEOUL, Size::Day, "2026-11-16");
+        assert_eq!(Axis::new("x", &row, &day, false).slots.len(), 24);
+        let dates = Frame { dates: true, ..day };
+        assert_eq!(labels(&Axis::new("x", &row, &dates, false)), ["16 (Mon)"]);
+    }
+
+    #[test]
+    fn a_time_of_a_far_year_is_no_reason_to_list_its_hours() {
+        let far = NaiveDate::from_ymd_opt(58_859, 3, 1)
+            .unwrap()
+            .and_hms_opt(5, 0, 0)
+            .unwrap();
+        let mut rows = times(&["2026-11-21T03:00"]);
+        rows.push(Tick::Time(far, None));
+        let axis = Axis::new("hour", &rows, &frame(SEOUL, Size::Day, "2026-11-21"), false);
+        assert_eq!((axis.slots.len(), &axis.of_row[..]), (2, &[0, 1][..]));
     }
 
     #[test]

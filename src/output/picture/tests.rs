@@ -104,7 +104,11 @@ fn a_chart_says_what_it_shows() {
     let when = "2026-11-21 00:00 KST to 2026-11-22 00:00 KST · as of 2026-11-22 10:02 KST";
     assert_eq!(
         picture.footer,
-        format!("/a, /b, /c and 2 more · {when} · provisional · not verified · {VERSION}")
+        format!("{when} · provisional · not verified · {VERSION}")
+    );
+    assert_eq!(
+        (&picture.sources.names[..], picture.sources.more.as_str()),
+        (&groups[..3], " and 2 more")
     );
 
     chart.language = Language::Korean;
@@ -124,9 +128,9 @@ fn a_chart_says_what_it_shows() {
     );
     assert_eq!(
         (picture.subtitle.as_str(), picture.badge.as_str()),
-        ("이벤트 1,200건", "잠정")
+        ("이벤트 1,200건", "잠정 · 대조 불일치")
     );
-    assert!(picture.footer.contains("외 2개 ·"), "{}", picture.footer);
+    assert_eq!(picture.sources.more, " 외 2개");
     assert!(
         picture
             .footer
@@ -145,7 +149,10 @@ fn what_is_filled_into_a_title_is_not_filled_in_again() {
 
 #[test]
 fn errors_are_the_lower_part_of_a_bar() {
-    let chart = spec(ChartKind::Bar, "hour_local", &["events"]);
+    let chart = job::Chart {
+        errors: ErrorsColumn::Named("errors".to_owned()),
+        ..spec(ChartKind::Bar, "hour_local", &["events"])
+    };
     let day = |errors: &[i64]| {
         vec![
             ("hour_local", hours("2026-11-21", 0..3)),
@@ -192,7 +199,7 @@ fn compared(language: Language, so_far: bool) -> Series {
     series.add(&day("2026-11-21", events)).unwrap();
     let earlier = day("2026-11-14", vec![10; 24]);
     series
-        .hold_against(seoul("2026-11-14"), &[earlier])
+        .hold_against(seoul("2026-11-14"), false, &[earlier])
         .unwrap();
     series
 }
@@ -204,7 +211,10 @@ fn an_earlier_window_is_a_line_and_a_change() {
     let earlier = picture.earlier.unwrap();
     assert_eq!(earlier.name, "2026-11-14 (Sat)");
     assert_eq!(earlier.values, [Some(10.0); 24]);
-    assert_eq!(picture.subtitle, "276 events · +15.0% on 2026-11-14 (Sat)");
+    assert_eq!(
+        picture.subtitle,
+        "276 events · +15.0% against 2026-11-14 (Sat)"
+    );
 }
 
 #[test]
@@ -233,7 +243,7 @@ fn an_earlier_answer_without_the_columns_is_an_error() {
     let batch = RecordBatch::try_from_iter([("hour_local", hours("2026-11-14", 0..24))]).unwrap();
     let mut series = compared(Language::English, false);
     let error = series
-        .hold_against(seoul("2026-11-14"), &[batch])
+        .hold_against(seoul("2026-11-14"), false, &[batch])
         .unwrap_err();
     assert!(error.to_string().contains("events"), "{error}");
 }
@@ -265,7 +275,7 @@ fn series_keep_their_colours_and_the_rest_is_other() {
         [
             ("ERROR", Role::Errors, &[1.0, 0.0, 0.0][..]),
             ("INFO", Role::Series(0), &[5.0, 7.0, 0.0]),
-            ("(none)", Role::Series(2), &[2.0, 0.0, 0.0]),
+            ("(none)", Role::Series(4), &[2.0, 0.0, 0.0]),
         ]
     );
     assert_eq!(picture.subtitle, "15 events");
@@ -403,4 +413,218 @@ fn a_column_that_is_not_there_is_named_with_the_nearest() {
     };
     let error = check(&parts, "q", &schema).unwrap_err();
     assert!(error.to_string().contains("series = \"leve\""), "{error}");
+}
+
+#[test]
+fn a_line_ends_where_the_hours_that_have_happened_do() {
+    // A zero for each hour that is still to come, as a join with `hours` gives it.
+    let events: Vec<i64> = (0..24).map(|hour| if hour < 9 { 7 } else { 0 }).collect();
+    let window = seoul("2026-11-21");
+    let caption = Caption {
+        as_of: Some("2026-11-21T09:30:00+09:00".parse().unwrap()),
+        provisional: true,
+        ..caption(&window, &[])
+    };
+    for kind in [ChartKind::Bar, ChartKind::Line, ChartKind::Band] {
+        let day = vec![
+            ("hour_local", hours("2026-11-21", 0..24)),
+            ("events", integers(&events)),
+        ];
+        let picture = series(&spec(kind, "hour_local", &["events"]), day).picture(&caption);
+        let layer = &picture.marks.layers()[0];
+        assert_eq!(layer.values[9], Some(0.0), "{kind:?}: the hour has begun");
+        assert_eq!(layer.values[10..], [None; 14], "{kind:?}");
+    }
+}
+
+#[test]
+fn an_outage_is_a_change() {
+    let span: Span = "7 days".parse().unwrap();
+    let chart = job::Chart {
+        compare: Some(Compare { span, windows: 7 }),
+        ..spec(ChartKind::Bar, "hour_local", &["events"])
+    };
+    // Grouped without the table `hours`: an hour without events has no row.
+    let day = |day, until: i64| {
+        let events = integers(&vec![10; until as usize]);
+        RecordBatch::try_from_iter([("hour_local", hours(day, 0..until)), ("events", events)])
+            .unwrap()
+    };
+    let mut series = Series::new(&chart, "hourly_count");
+    series.add(&day("2026-11-21", 12)).unwrap();
+    series
+        .hold_against(seoul("2026-11-14"), true, &[day("2026-11-14", 24)])
+        .unwrap();
+    let picture = series.picture(&caption(&seoul("2026-11-21"), &[]));
+    let expected = "120 events · −50.0% against 2026-11-14 (Sat) (provisional)";
+    assert_eq!(picture.subtitle, expected);
+    assert_eq!(
+        picture.earlier.unwrap().name,
+        "2026-11-14 (Sat) (provisional)"
+    );
+}
+
+#[test]
+fn a_column_named_errors_is_taken_by_itself_only_where_it_is_a_part() {
+    let window = seoul("2026-11-21");
+    let drawn = |chart: &job::Chart, y: ArrayRef, errors: &[i64]| {
+        let rows = vec![
+            ("hour_local", hours("2026-11-21", 0..2)),
+            ("y", y),
+            ("errors", integers(errors)),
+        ];
+        let picture = series(chart, rows).picture(&caption(&window, &[]));
+        (picture.marks.layers().len(), picture.subtitle)
+    };
+    let bar = spec(ChartKind::Bar, "hour_local", &["y"]);
+    let two = (2, "30 y · 5 errors (17%)".to_owned());
+    let one = |subtitle: &str| (1, subtitle.to_owned());
+    assert_eq!(drawn(&bar, integers(&[10, 20]), &[0, 5]), two);
+    // More errors than there is of the whole.
+    assert_eq!(drawn(&bar, integers(&[10, 20]), &[0, 25]), one("30 y"));
+    let times: ArrayRef = Arc::new(Float64Array::from(vec![12.5, 20.0]));
+    assert_eq!(drawn(&bar, times, &[0, 5]), one("y up to 20"));
+    let ms = job::Chart {
+        unit: Some("ms".to_owned()),
+        ..bar.clone()
+    };
+    assert_eq!(drawn(&ms, integers(&[10, 20]), &[0, 5]).0, 1);
+    let off = job::Chart {
+        errors: ErrorsColumn::Not,
+        ..bar.clone()
+    };
+    assert_eq!(drawn(&off, integers(&[10, 20]), &[0, 5]), one("30 y"));
+    let named = job::Chart {
+        errors: ErrorsColumn::Named("errors".to_owned()),
+        ..ms
+    };
+    assert_eq!(drawn(&named, integers(&[10, 20]), &[0, 5]).0, 2);
+    // Not stacked in a line, but said.
+    let line = spec(ChartKind::Line, "hour_local", &["y"]);
+    let said = drawn(&line, integers(&[10, 20]), &[0, 5]);
+    assert_eq!(said, one("30 y · 5 errors (17%)"));
+}
+
+#[test]
+fn rows_that_differ_in_nothing_that_is_shown_are_one_point() {
+    let chart = job::Chart {
+        series: Some("level".to_owned()),
+        ..spec(ChartKind::StackedBar, "hour_local", &["events"])
+    };
+    let rows = MOST_POINTS * 2;
+    let batch = RecordBatch::try_from_iter([
+        (
+            "hour_local",
+            hours("2026-11-21", (0..24).cycle().take(rows)),
+        ),
+        (
+            "level",
+            Arc::new(StringArray::from(vec!["INFO"; rows])) as ArrayRef,
+        ),
+        ("events", integers(&vec![1; rows])),
+    ])
+    .unwrap();
+    let mut series = Series::new(&chart, "hourly_count");
+    series.add(&batch).unwrap();
+    series.fits().unwrap();
+    let picture = series.picture(&caption(&seoul("2026-11-21"), &[]));
+    assert_eq!(picture.subtitle, "20,000 events");
+    assert_eq!(picture.slots.len(), 24);
+}
+
+#[test]
+fn a_chart_of_too_many_points_is_an_error_of_the_chart_only() {
+    let chart = spec(ChartKind::Bar, "hour", &["events"]);
+    let batch = RecordBatch::try_from_iter([
+        ("hour", integers(&(0..7_000).collect::<Vec<_>>())),
+        ("events", integers(&[1; 7_000])),
+    ])
+    .unwrap();
+    let mut series = Series::new(&chart, "hourly_count");
+    series.add(&batch).unwrap();
+    series.fits().unwrap();
+    series.add(&batch).unwrap();
+    let error = series.fits().unwrap_err().to_string();
+    assert!(error.contains("more than 10000 points"), "{error}");
+    assert!(series.x.is_empty(), "and keeps nothing");
+}
+
+#[test]
+fn a_cell_of_percentiles_is_the_highest_of_them() {
+    let chart = job::Chart {
+        unit: Some("ms".to_owned()),
+        series: Some("level".to_owned()),
+        ..spec(ChartKind::Heatmap, "hour_of_day", &["p99"])
+    };
+    let rows = vec![
+        ("hour_of_day", integers(&[5, 5, 6])),
+        (
+            "level",
+            Arc::new(StringArray::from(vec!["a", "a", "a"])) as ArrayRef,
+        ),
+        (
+            "p99",
+            Arc::new(Float64Array::from(vec![70.0, 40.0, 30.0])) as ArrayRef,
+        ),
+    ];
+    let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
+    let Marks::Cells(rows) = &picture.marks else {
+        panic!("{:?}", picture.marks)
+    };
+    assert_eq!(rows[0].cells, [Cell::Value(70.0), Cell::Value(30.0)]);
+}
+
+#[test]
+fn an_hour_that_the_clocks_skip_at_midnight_is_no_cell() {
+    let cairo: Tz = "Africa/Cairo".parse().unwrap();
+    let window = Window::parse(Size::Week, cairo, "2026-W17").unwrap();
+    let range = window.range();
+    let all = crate::query::functions::hours(cairo, range.start_ms, range.end_ms);
+    let locals: Vec<i64> = all.iter().map(|hour| hour.local_ms).collect();
+    let rows = vec![
+        (
+            "hour_local",
+            Arc::new(TimestampMillisecondArray::from(locals)) as ArrayRef,
+        ),
+        ("events", integers(&vec![1; all.len()])),
+    ];
+    let chart = spec(ChartKind::Heatmap, "hour_local", &["events"]);
+    let picture = series(&chart, rows).picture(&caption(&window, &[]));
+    let Marks::Cells(rows) = &picture.marks else {
+        panic!("{:?}", picture.marks)
+    };
+    let friday = &rows[4];
+    assert_eq!(
+        (friday.label.as_str(), friday.note.as_str()),
+        ("04-24 (Fri)", "23 h")
+    );
+    assert_eq!(
+        friday.cells[..2],
+        [Cell::Absent, Cell::Value(1.0)],
+        "{friday:?}"
+    );
+    assert!(rows[3].note.is_empty());
+}
+
+#[test]
+fn a_day_that_the_month_before_does_not_have_is_not_compared() {
+    let span: Span = "1 month".parse().unwrap();
+    let chart = job::Chart {
+        compare: Some(Compare { span, windows: 1 }),
+        ..spec(ChartKind::Bar, "day", &["events"])
+    };
+    let month = |id| Window::parse(Size::Month, chrono_tz::UTC, id).unwrap();
+    let days = |first: &str, count: i64| {
+        let days = hours(first, (0..count).map(|day| day * 24));
+        let events = integers(&(1..=count).collect::<Vec<_>>());
+        RecordBatch::try_from_iter([("day", days), ("events", events)]).unwrap()
+    };
+    let mut series = Series::new(&chart, "hourly_count");
+    series.add(&days("2026-03-01", 31)).unwrap();
+    series
+        .hold_against(month("2026-02"), false, &[days("2026-02-01", 28)])
+        .unwrap();
+    let picture = series.picture(&caption(&month("2026-03"), &[]));
+    let earlier = picture.earlier.unwrap().values;
+    assert_eq!(earlier[26..], [Some(27.0), Some(28.0), None, None, None]);
 }
