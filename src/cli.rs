@@ -159,7 +159,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: can't start: {error}");
+            logging::say(&format!("error: can't start: {error}"));
             return ExitCode::from(Class::Unexpected.exit_code());
         }
     };

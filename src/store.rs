@@ -602,8 +602,8 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes every object below `prefix`, and on disk unfinished files and the folders that this leaves empty, up to
-    /// the location's own.
+    /// Deletes every object below `prefix`, on S3 also the parts of unfinished uploads, on disk unfinished files and the
+    /// folders that this leaves empty, up to the location's own.
     pub async fn delete_below(&self, prefix: &Path) -> Result<()> {
         let failed = |error: io::Error| {
             Error::new(
@@ -619,6 +619,12 @@ impl Store {
                     tokio::time::sleep(*wait).await;
                 }
                 _ => return Err(self.failed("delete what is below", prefix, error)),
+            }
+        }
+        if let Puts::InBucket(bucket) = &self.puts {
+            // Parts that nobody sees: a missing permission to list them is no reason to keep the objects.
+            if let Err(error) = bucket.abort_uploads(&format!("{prefix}/"), |_| true).await {
+                tracing::warn!(%error, "could not look for unfinished uploads of an export");
             }
         }
         if self.location.is_local() {

@@ -8,7 +8,7 @@ use object_store::path::Path;
 use super::history::read_receipt;
 use super::plan::{keys, settled_at};
 use super::{Environment, WindowPlan};
-use crate::error::Result;
+use crate::error::{Class, Result};
 use crate::job::Job;
 use crate::layout;
 use crate::receipt::Receipt;
@@ -22,7 +22,7 @@ const TASKS_END_WITHIN: TimeDelta = TimeDelta::hours(25);
 
 /// What a run that ended in the middle left beside the outputs.
 pub(super) async fn interrupted(output: &Store, job: &Job, window: &WindowPlan) -> Result<()> {
-    let mut keys = keys(output, job, &window.window, window.is_latest);
+    let mut keys = keys(output, job, &window.window, true);
     keys.push(state_key(output, job, window));
     output.sweep(&keys).await
 }
@@ -45,23 +45,35 @@ pub(super) async fn superseded(
     state: &WindowState,
     staging: &Store,
     receipt: &Receipt,
+    now: DateTime<Utc>,
 ) -> HashSet<String> {
+    delete(staging, unneeded(state, staging, receipt, now)).await
+}
+
+/// The attempts that the receipt does not list and that nobody writes to any more. For whoever holds the window: events
+/// that are fetched one by one, without a task, are fetched by nobody else.
+pub(super) fn unneeded<'a>(
+    state: &'a WindowState,
+    staging: &Store,
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = &'a Attempt> {
     let used: HashSet<&str> = receipt
         .exports
         .iter()
         .map(|export| export.prefix.as_str())
         .collect();
-    let display = |attempt: &Attempt| staging.display(&prefix(staging, attempt));
-    let unused = state.attempts.iter().filter(|attempt| {
-        let may_write = match attempt.stage {
-            AttemptStage::Complete | AttemptStage::Abandoned => false,
-            AttemptStage::Intended | AttemptStage::Asked => {
-                receipt.finished_at - attempt.asked_at < TASKS_END_WITHIN
+    state.attempts.iter().filter(move |attempt| {
+        let may_write = match (attempt.stage, &attempt.task_id) {
+            (AttemptStage::Complete | AttemptStage::Abandoned, _) => false,
+            (AttemptStage::Asked, None) => false,
+            (AttemptStage::Intended | AttemptStage::Asked, _) => {
+                now - attempt.asked_at < TASKS_END_WITHIN
             }
         };
-        !may_write && !used.contains(display(attempt).as_str())
-    });
-    delete(staging, unused).await
+        let prefix = staging.display(&prefix(staging, attempt));
+        !may_write && !used.contains(prefix.as_str())
+    })
 }
 
 /// Deletes the exports of windows that settled longer ago than the job's `keep`. A failure is a warning: the answers
@@ -90,25 +102,30 @@ async fn delete_expired(
             .is_some_and(|until| until <= now)
     };
     for window in exported_windows(job, staging).await? {
+        if !is_over(settled_at(job, &window)) {
+            continue;
+        }
         let is_settled = read_receipt(output, job, &window)
             .await?
             .is_some_and(|receipt| !receipt.window.provisional);
-        if !is_settled || !is_over(settled_at(job, &window)) {
+        if !is_settled {
             continue;
         }
         let key = layout::state(output.root(), job.name.as_str(), &window.id());
         let Some((state, _)) = lease::read(output, &key).await? else {
             continue;
         };
-        if state.lease.is_some()
-            || !state
-                .attempts
-                .iter()
-                .any(|attempt| is_over(attempt.asked_at))
-        {
+        let mut attempts = state.attempts.iter();
+        if !attempts.any(|attempt| is_over(attempt.asked_at)) {
             continue;
         }
-        let held = HeldWindow::take(output, &key, job.limits.lease, |_| {}, &|_| {}).await?;
+        // A lease may be that of a run that was killed just here.
+        let held = HeldWindow::take(output, &key, job.limits.lease, |_| {}, &|_| {}).await;
+        let held = match held {
+            // Somebody is at it, and another night will do.
+            Err(error) if error.class() == Class::Held => continue,
+            held => held?,
+        };
         let state = held.state();
         let old = state
             .attempts

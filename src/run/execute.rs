@@ -317,7 +317,8 @@ impl<'a> Runner<'a> {
 
     /// The receipt is there: tidies up and gives the lease back. What fails now is left to the next run.
     async fn complete(&self, held: HeldWindow, receipt: &Receipt) {
-        let deleted = clean::superseded(&held.state(), &self.source, receipt).await;
+        let now = self.environment.clock.now();
+        let deleted = clean::superseded(&held.state(), &self.source, receipt, now).await;
         let released = held.release(move |state| {
             state.phase = Phase::Done;
             state.unfinished = None;
@@ -444,7 +445,8 @@ impl Answering<'_> {
             job: job.name.as_str(),
             window,
             groups: &groups,
-            as_of: exported.groups.iter().filter_map(|group| group.as_of).max(),
+            // What came in after the first of the exports may be missing.
+            as_of: exported.groups.iter().filter_map(|group| group.as_of).min(),
             provisional: self.window.report.provisional,
             settled_after: job.window.settled_after,
             verified: &Verified::of(verification.as_ref()),
@@ -457,13 +459,16 @@ impl Answering<'_> {
 
         let since = Instant::now();
         let mut outputs = Vec::new();
-        for (answer, pictures) in answers.iter().zip(pictures) {
+        for (answer, pictures) in answers.iter().zip(&pictures) {
             let put = self.publisher.answer(self.held, answer);
             outputs.extend(put.await?);
             for picture in pictures {
                 let put = self.publisher.picture(self.held, picture);
-                outputs.extend(put.await?);
+                outputs.push(put.await?);
             }
+        }
+        for pictures in &pictures {
+            self.publisher.latest(self.held, pictures).await?;
         }
         stopwatch.stop("write", since);
 

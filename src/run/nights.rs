@@ -17,6 +17,7 @@ use crate::job::{self, AwsSettings, Job, Location};
 use crate::layout;
 use crate::progress::Silent;
 use crate::query::Engine;
+use crate::state::{Lease, lease};
 use crate::store::{Body, Condition, Store, Stores};
 use crate::verify::fake::FakeCount;
 use crate::window::{Unit, Window};
@@ -351,6 +352,83 @@ async fn exports_of_settled_windows_go_after_keep() {
     assert_eq!(nights.staged("2026-11-21").await.len(), 3);
     let first = Selection::Id("2026-11-20".to_owned());
     assert!(nights.run(first).await[0].skipped, "its answer is there");
+}
+
+/// Hours are provisional for longer than they are: those that have settled are the ones behind twelve others.
+#[tokio::test]
+async fn hours_are_done_again_when_they_have_settled() {
+    let hours = "[window]\nsize = \"hour\"";
+    let nights = Nights::with("2026-11-21T00:10:00Z", "UTC", hours).await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    nights.run(Selection::Default).await;
+    for hours in 1..=15 {
+        nights.clock.sleep(HOUR).await;
+        let outcomes = nights.run(Selection::Default).await;
+        let done: Vec<(&str, bool)> = outcomes
+            .iter()
+            .map(|outcome| {
+                let window = &outcome.result.as_ref().unwrap().window;
+                (window.id.as_str(), window.provisional)
+            })
+            .collect();
+        let last = |hours_ago: i64| {
+            let start = instant("2026-11-21T00:00:00Z") + TimeDelta::hours(hours - hours_ago);
+            start.format("%Y-%m-%dT%H").to_string()
+        };
+        let (new, settled) = (last(1), last(13));
+        let expected = match hours < 12 {
+            true => vec![(new.as_str(), true)],
+            false => vec![(settled.as_str(), false), (new.as_str(), true)],
+        };
+        assert_eq!(done, expected, "after {hours} hours");
+    }
+}
+
+/// A receipt says until when its events are all there: since the first of the exports, not the last.
+#[tokio::test]
+async fn an_answer_is_as_old_as_the_first_of_its_exports() {
+    let nights = Nights::new("2026-11-21T12:30:00Z", "UTC").await;
+    for group in ["/svc/a", "/svc/b"] {
+        nights
+            .logs
+            .add_group(group, instant("2026-01-01T00:00:00Z"));
+    }
+    let began = nights.clock.now();
+    let receipt = nights.run(Selection::Default).await.remove(0);
+    let receipt = receipt.result.unwrap();
+    assert_eq!(receipt.as_of, Some(began));
+    assert!(receipt.finished_at > began, "the second one waited");
+}
+
+#[tokio::test]
+async fn exports_go_after_keep_although_a_run_was_killed_while_it_deleted_them() {
+    let nights = Nights::with("2026-11-21T12:30:00Z", "UTC", "keep = \"7d\"").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    let noon = instant("2026-11-20T12:00:00Z");
+    nights.logs.put("/svc/a", "web/1", noon, "hello");
+    nights.run(Selection::Default).await;
+    let key = layout::state(nights.output.root(), "night", "2026-11-20");
+    let (mut state, seen) = lease::read(&nights.output, &key).await.unwrap().unwrap();
+    state.lease = Some(Lease {
+        run: "killed".to_owned(),
+        host: "elsewhere".to_owned(),
+        process: 1,
+        since: nights.clock.now(),
+        seconds: 0.1,
+        renewals: 3,
+    });
+    let body = Body::Bytes(serde_json::to_vec(&state).unwrap().into());
+    let put = nights.output.put_if(&key, body, "application/json", &seen);
+    put.await.unwrap();
+    nights.clock.sleep(8 * 24 * HOUR).await;
+    nights.run(Selection::Default).await;
+    assert_eq!(nights.staged("2026-11-20").await, Vec::<String>::new());
+    let (state, _) = lease::read(&nights.output, &key).await.unwrap().unwrap();
+    assert_eq!((state.lease, state.attempts.len()), (None, 0));
 }
 
 #[tokio::test]

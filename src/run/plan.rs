@@ -86,9 +86,6 @@ pub struct WindowPlan {
     /// How often, this time included, it is exported anew because an independent count differs.
     #[serde(skip)]
     pub redos: u32,
-    /// Whether its charts become the latest.
-    #[serde(skip)]
-    pub is_latest: bool,
     /// Whether nobody is at it, and whoever was has tidied up. Told of windows that have a receipt.
     #[serde(skip)]
     pub is_at_rest: bool,
@@ -164,7 +161,6 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
                 Some(last) if is_redo => last.redos + 1,
                 _ => 0,
             },
-            is_latest,
             is_at_rest: state
                 .is_none_or(|state| state.lease.is_none() && state.unfinished.is_none()),
             window,
@@ -230,8 +226,8 @@ pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Wi
     Ok(windows)
 }
 
-/// The earlier windows, up to the job's `lookback`, whose answers are provisional although they have settled since, or
-/// disputed.
+/// Of the job's `lookback` last windows that have settled, before those of the run, the ones whose answers are provisional
+/// all the same, or disputed.
 async fn settled_since(
     output: &Store,
     job: &Job,
@@ -240,25 +236,25 @@ async fn settled_since(
     now: DateTime<Utc>,
 ) -> Result<Vec<Window>> {
     let (size, zone) = (job.window.size, job.timezone);
-    let mut earlier = Vec::new();
-    let Some(first) = windows.first() else {
-        return Ok(earlier);
+    let (Some(first), Some(oldest)) = (windows.first(), done.first()) else {
+        return Ok(Vec::new());
     };
-    for back in (1..=job.window.lookback).rev() {
-        let unit = i32::try_from(back)
-            .ok()
-            .and_then(|back| first.unit().step(size, -back));
-        let Some(unit) = unit.filter(|unit| done.binary_search(unit).is_ok()) else {
-            continue;
-        };
-        let window = Window::new(size, zone, unit)?;
+    let settled = std::iter::successors(first.unit().step(size, -1), |unit| unit.step(size, -1))
+        .take_while(|unit| oldest <= unit)
+        // A zone may have skipped one.
+        .filter_map(|unit| Window::new(size, zone, unit).ok())
+        .skip_while(|window| is_provisional(job, window, now))
+        .take(job.window.lookback as usize);
+    let mut earlier = Vec::new();
+    for window in settled.filter(|window| done.binary_search(&window.unit()).is_ok()) {
         let is_wanting = read_receipt(output, job, &window)
             .await?
             .is_some_and(|receipt| receipt.window.provisional || wants_redo(job, &receipt));
-        if is_wanting && !is_provisional(job, &window, now) {
+        if is_wanting {
             earlier.push(window);
         }
     }
+    earlier.reverse();
     Ok(earlier)
 }
 
@@ -302,7 +298,7 @@ fn window_report(window: &Window, provisional: bool) -> WindowReport {
     }
 }
 
-/// Everything that a run of the window writes, the receipt last.
+/// Everything that a run of the window writes, the receipt last; with `is_latest`, the copies of its charts too.
 pub(super) fn keys(output: &Store, job: &Job, window: &Window, is_latest: bool) -> Vec<Path> {
     let (root, name) = (output.root(), job.name.as_str());
     let mut keys = Vec::new();

@@ -185,6 +185,21 @@ fn a_stopped_run_leaves_its_export_to_the_next() {
 }
 
 #[test]
+fn a_run_goes_on_when_nobody_reads_its_log_any_more() {
+    let night = crate::support::job::Night::new();
+    let noon = crate::support::events::at("2025-03-03T12:00:00Z");
+    night.export().stream("web/app", &[(noon, "x")]);
+    let run = |window| {
+        let arguments = ["-v", "run", "night.toml", "--json", "--window", window];
+        night.dir.logtally(arguments).unread_stderr().run()
+    };
+    let done = run("2025-03-03");
+    assert_eq!(done.assert_success().stdout_json()["status"], "done");
+    let failed = run("2025-W10");
+    assert_eq!(failed.assert_code(2).stdout_json()["status"], "failed");
+}
+
+#[test]
 fn ctrl_c_stops_a_question_that_is_being_typed() {
     let night = crate::support::job::Night::new();
     let noon = crate::support::events::at("2025-03-03T12:00:00Z");

@@ -307,6 +307,40 @@ fn from_and_to_include_both_ends() {
 }
 
 #[test]
+fn the_latest_chart_is_the_newest_windows_also_behind_a_backfill() {
+    let night = Night::new();
+    night.export().stream(
+        "web/app",
+        &[
+            (at("2025-03-02T01:00:00Z"), "x"),
+            (at("2025-03-03T02:00:00Z"), "x"),
+            (at("2025-03-04T03:00:00Z"), "x"),
+        ],
+    );
+    let chart = |of: &str| {
+        let file = format!("out/night/charts/hourly_count/hourly_count-{of}.png");
+        night.dir.read(file)
+    };
+    night.run("2025-03-02").assert_success();
+    assert_eq!(chart("latest"), chart("2025-03-02"));
+    // While the answers of a window are computed, the next one is taken.
+    let backfill = ["--from", "2025-03-02", "--to", "2025-03-04", "--force"];
+    let finished = night.run_with(backfill.into_iter().chain(["--json"]));
+    let printed = finished.assert_success().stdout_json();
+    assert_eq!(chart("latest"), chart("2025-03-04"));
+    // Receipts list what stays as they say.
+    assert!(!printed.to_string().contains("-latest"), "{printed:#}");
+
+    let latest = night
+        .dir
+        .join("out/night/charts/hourly_count/hourly_count-latest.png");
+    let put = |file| std::fs::metadata(file).and_then(|meta| meta.modified());
+    let before = put(&latest).expect("it is there");
+    night.run_with(backfill).assert_success();
+    assert_eq!(put(&latest).expect("it is there"), before, "the same bytes");
+}
+
+#[test]
 fn several_windows_are_one_json_document() {
     let night = Night::new();
     night
