@@ -163,10 +163,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(Class::Unexpected.exit_code());
         }
     };
+    // Of a command that is stopped, a program that reads its stdout is to find a document there too.
+    let as_json = matches!(&cli.command, Command::Run(args) if args.json);
     let ended = runtime.block_on(async {
         tokio::select! {
             ended = dispatch(cli.command, show) => ended,
-            signal = stopped() => Err(signal),
+            signal = stopped() => run::failed_early(signal, as_json),
         }
     });
     // Decoding that is under way ends at its next batch; nothing half-written is left, as puts are whole.
@@ -224,7 +226,9 @@ async fn stopped() -> Error {
 /// The real things.
 fn environment(aws: AwsSettings, memory: Option<u64>, show: logging::Show) -> Result<Environment> {
     let scratch = scratch::make().map_err(|error| {
-        Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
+        let parent = std::env::temp_dir();
+        let what = format!("can't make a temporary folder in {}", parent.display());
+        Error::new(Class::Output, what).caused_by(error)
     })?;
     Ok(Environment {
         stores: Stores::new(Arc::new(Aws::new(aws)))?,
@@ -253,6 +257,13 @@ fn print(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// `1 event`, `2,643 events`.
+fn counted(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    let count = crate::output::chart::format_number(count as f64, 0);
+    format!("{count} {what}{s}")
 }
 
 fn print_json(value: &impl serde::Serialize) -> Result<()> {

@@ -58,6 +58,15 @@ pub(super) fn say(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }
 
+/// Says why one of several windows failed.
+pub(super) fn window_error(show: Show, window: &str, error: &Error) {
+    if show.person {
+        say(&format!("error: window {window}: {error}"));
+    } else {
+        tracing::error!(window, exit_code = error.class().exit_code(), "{error}");
+    }
+}
+
 /// Says why the program ends.
 pub(super) fn error(show: Show, error: &Error) {
     if show.person {

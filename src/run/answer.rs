@@ -97,7 +97,8 @@ impl<'a> Asking<'a> {
             [] => None,
             by => {
                 let parts = tempfile::tempdir_in(folder).map_err(|error| {
-                    Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
+                    let what = format!("can't make a temporary folder in {}", folder.display());
+                    Error::new(Class::Output, what).caused_by(error)
                 })?;
                 // It goes with the folder that it is in, when all is put.
                 Some(partitioned::split(&spooled, by, &metadata, &parts.keep()).await?)

@@ -8,7 +8,7 @@ use object_store::path::Path;
 use super::history::read_receipt;
 use super::plan::{keys, settled_at};
 use super::{Environment, WindowPlan};
-use crate::error::{Class, Result};
+use crate::error::{Class, Error, Result};
 use crate::job::Job;
 use crate::layout;
 use crate::receipt::Receipt;
@@ -82,56 +82,66 @@ pub(super) async fn expired(environment: &Environment, job: &Job, output: &Store
     let Some(keep) = job.keep else {
         return;
     };
-    let keep = TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX);
-    let now = environment.clock.now();
-    if let Err(error) = delete_expired(job, output, staging, keep, now).await {
+    let keeping = Keeping {
+        job,
+        output,
+        staging,
+        keep: TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX),
+        now: environment.clock.now(),
+    };
+    let warn = |error: Error| {
         tracing::warn!(%error, "could not delete exports that are older than [source] keep");
+    };
+    match exported_windows(job, staging).await {
+        Ok(windows) => {
+            for window in windows {
+                match keeping.delete_expired(&window).await {
+                    // Somebody is at it, and another night will do.
+                    Err(error) if error.class() == Class::Held => {}
+                    Err(error) => warn(error),
+                    Ok(()) => {}
+                }
+            }
+        }
+        Err(error) => warn(error),
     }
 }
 
-async fn delete_expired(
-    job: &Job,
-    output: &Store,
-    staging: &Store,
+/// How long a job keeps its exports.
+struct Keeping<'a> {
+    job: &'a Job,
+    output: &'a Store,
+    staging: &'a Store,
     keep: TimeDelta,
     now: DateTime<Utc>,
-) -> Result<()> {
-    let is_over = |since: DateTime<Utc>| {
+}
+
+impl Keeping<'_> {
+    fn is_over(&self, since: DateTime<Utc>) -> bool {
         since
-            .checked_add_signed(keep)
-            .is_some_and(|until| until <= now)
-    };
-    for window in exported_windows(job, staging).await? {
-        if !is_over(settled_at(job, &window)) {
-            continue;
+            .checked_add_signed(self.keep)
+            .is_some_and(|until| until <= self.now)
+    }
+
+    async fn delete_expired(&self, window: &Window) -> Result<()> {
+        let (job, output) = (self.job, self.output);
+        if !self.is_over(settled_at(job, window)) {
+            return Ok(());
         }
-        let is_settled = read_receipt(output, job, &window)
-            .await?
-            .is_some_and(|receipt| !receipt.window.provisional);
-        if !is_settled {
-            continue;
+        let receipt = read_receipt(output, job, window).await?;
+        if receipt.is_none_or(|receipt| receipt.window.provisional) {
+            return Ok(());
         }
         let key = layout::state(output.root(), job.name.as_str(), &window.id());
-        let Some((state, _)) = lease::read(output, &key).await? else {
-            continue;
-        };
-        let mut attempts = state.attempts.iter();
-        if !attempts.any(|attempt| is_over(attempt.asked_at)) {
-            continue;
+        let is_old = |attempt: &&Attempt| self.is_over(attempt.asked_at);
+        match lease::read(output, &key).await? {
+            Some((state, _)) if state.attempts.iter().any(|attempt| is_old(&attempt)) => {}
+            _ => return Ok(()),
         }
-        // A lease may be that of a run that was killed just here.
-        let held = HeldWindow::take(output, &key, job.limits.lease, |_| {}, &|_| {}).await;
-        let held = match held {
-            // Somebody is at it, and another night will do.
-            Err(error) if error.class() == Class::Held => continue,
-            held => held?,
-        };
+        // Where there is a lease, it may be that of a run that was killed just here.
+        let held = HeldWindow::take(output, &key, job.limits.lease, |_| {}, &|_| {}).await?;
         let state = held.state();
-        let old = state
-            .attempts
-            .iter()
-            .filter(|attempt| is_over(attempt.asked_at));
-        let deleted = delete(staging, old).await;
+        let deleted = delete(self.staging, state.attempts.iter().filter(is_old)).await;
         tracing::info!(
             window = window.id(),
             exports = deleted.len(),
@@ -142,9 +152,8 @@ async fn delete_expired(
                 .attempts
                 .retain(|attempt| !deleted.contains(&attempt.prefix));
         })
-        .await?;
+        .await
     }
-    Ok(())
 }
 
 /// The windows of which anything is staged.

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::fingerprint::{answers_fingerprint, source_fingerprint};
 use super::history::{done_windows, read_receipt, read_state};
-use super::{Environment, exporter, question, schema};
+use super::{Environment, clean, exporter, question, schema, source_store};
 use crate::aws::Account;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::job::{DefaultWindow, ImageFormat, Job};
 use crate::layout;
 use crate::receipt::{Receipt, WindowReport};
@@ -86,7 +86,8 @@ pub struct WindowPlan {
     /// How often, this time included, it is exported anew because an independent count differs.
     #[serde(skip)]
     pub redos: u32,
-    /// Whether nobody is at it, and whoever was has tidied up. Told of windows that have a receipt.
+    /// Whether nobody is at it, and whoever was has tidied up, with nothing left that is to be deleted. Told of windows
+    /// that have a receipt.
     #[serde(skip)]
     pub is_at_rest: bool,
 }
@@ -116,6 +117,7 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
         .open(&job.output, Account::Output)
         .await?;
     let log_groups = exporter(environment, job).await?.groups().await?;
+    let staging = source_store(environment, job).await?;
     let job_sha256 = answers_fingerprint(job);
     let done = done_windows(&output, job).await?;
     let newest_done = done.last().copied();
@@ -128,20 +130,35 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
     for window in windows {
         let (last, state) = match done.contains(&window.unit()) {
             true => {
-                let receipt = read_receipt(&output, job, &window);
-                futures::future::try_join(receipt, read_state(&output, job, &window)).await?
+                let state = async {
+                    match read_state(&output, job, &window).await {
+                        // Whoever takes the window says so; the others have nothing to do with it.
+                        Err(error) if error.class() == Class::Damaged => Ok(None),
+                        state => state.map(|state| Some(state.unwrap_or_default())),
+                    }
+                };
+                futures::future::try_join(read_receipt(&output, job, &window), state).await?
             }
             false => (None, None),
         };
-        // A run that began later than the last receipt may have replaced some of what that lists.
+        // A run that has not come as far as its receipt may have replaced some of what the last one lists.
         let is_interrupted = state
             .as_ref()
             .and_then(|state| state.unfinished.as_ref())
             .is_some_and(|unfinished| !is_published(unfinished, last.as_ref()));
+        let is_at_rest = match (&state, &last) {
+            (Some(state), Some(last)) => {
+                state.lease.is_none()
+                    && state.unfinished.is_none()
+                    && clean::unneeded(state, &staging, last, now).next().is_none()
+            }
+            _ => true,
+        };
         let provisional = is_provisional(job, &window, now);
         let is_done = last
             .as_ref()
             .is_some_and(|last| !last.window.provisional && last.job_sha256 == job_sha256)
+            && state.is_some()
             && !is_interrupted;
         let is_redo = last.as_ref().is_some_and(|last| wants_redo(job, last));
         let action = match request.force {
@@ -161,8 +178,7 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
                 Some(last) if is_redo => last.redos + 1,
                 _ => 0,
             },
-            is_at_rest: state
-                .is_none_or(|state| state.lease.is_none() && state.unfinished.is_none()),
+            is_at_rest,
             window,
             action,
             last,
@@ -265,7 +281,7 @@ fn wants_redo(job: &Job, last: &Receipt) -> bool {
 
 /// Whether a run came as far as its receipt, and was killed only then.
 pub(super) fn is_published(unfinished: &Unfinished, last: Option<&Receipt>) -> bool {
-    last.is_some_and(|last| last.started_at >= unfinished.began_at)
+    last.is_some_and(|last| unfinished.replaces != Some(last.started_at))
 }
 
 /// Whether late events may still come.

@@ -229,7 +229,7 @@ impl Journal for HeldWindow {
 
 /// Waits for as long as the lease is; comes back where nothing changed meanwhile, by this machine's monotonic clock.
 async fn watch_lease(store: &Store, key: &Path, lease: &Lease, seen: &Condition) -> Result<()> {
-    let length = Duration::try_from_secs_f64(lease.seconds).unwrap_or(Duration::from_secs(30));
+    let length = lease.length();
     let until = Instant::now() + length;
     while Instant::now() < until {
         tokio::time::sleep((length / 10).max(Duration::from_millis(20))).await;
@@ -393,7 +393,11 @@ pub async fn read(store: &Store, key: &Path) -> Result<Option<(WindowState, Cond
         return Ok(None);
     };
     let state = serde_json::from_slice(&json).map_err(|error| {
-        Error::damaged(format!("{} is no state of a window", store.display(key))).caused_by(error)
+        Error::damaged(format!(
+            "{} is no state of a window; remove it to begin the window anew",
+            store.display(key)
+        ))
+        .caused_by(error)
     })?;
     Ok(Some((state, condition)))
 }
