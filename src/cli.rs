@@ -25,6 +25,7 @@ use crate::error::{Class, Error, Result};
 use crate::job::AwsSettings;
 use crate::query::{Engine, available_memory};
 use crate::run::{Environment, Force, Request, Selection};
+use crate::state::lease;
 use crate::store::Stores;
 use crate::window::Span;
 
@@ -173,6 +174,7 @@ pub fn main() -> ExitCode {
     });
     // Decoding that is under way ends at its next batch; nothing half-written is left, as puts are whole.
     runtime.shutdown_timeout(STOP_WITHIN);
+    lease::wait_for_releases();
     match ended {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

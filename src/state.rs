@@ -48,9 +48,9 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The length. No run has longer ones than a day: more is a state that was damaged.
+    /// The length. No job may have a longer one than an hour: what says more is damaged.
     pub fn length(&self) -> Duration {
-        const LONGEST: Duration = Duration::from_secs(24 * 3600);
+        const LONGEST: Duration = Duration::from_secs(3600);
         let length = Duration::try_from_secs_f64(self.seconds);
         length.unwrap_or(LONGEST).min(LONGEST)
     }

@@ -19,10 +19,10 @@ use object_store::{
     GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
     UpdateVersion,
 };
-use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
 use crate::aws::patience::Connector;
+use crate::aws::requests::RequestRuntime;
 use crate::aws::s3::{Bucket, PART_BYTES, Uploaded};
 use crate::aws::{Account, Aws};
 use crate::error::{Class, Error, Result};
@@ -49,8 +49,7 @@ const TEMPORARY: &str = ".logtally-";
 pub struct Stores {
     aws: Arc<Aws>,
     buckets: Mutex<HashMap<(Account, String), Arc<Remote>>>,
-    /// Requests run on threads of their own: decoding, which keeps a thread busy, would starve them.
-    requests: RequestRuntime,
+    requests: Arc<RequestRuntime>,
 }
 
 #[derive(Debug)]
@@ -67,7 +66,7 @@ impl Stores {
         Ok(Self {
             aws,
             buckets: Mutex::new(HashMap::new()),
-            requests: RequestRuntime::new()?,
+            requests: Arc::new(RequestRuntime::new()?),
         })
     }
 
@@ -133,7 +132,7 @@ impl Stores {
     }
 
     async fn connect(&self, account: Account, name: &str) -> Result<Remote> {
-        let bucket = Bucket::find(&self.aws, account, name).await?;
+        let bucket = Bucket::find(&self.aws, account, name, Arc::clone(&self.requests)).await?;
         let objects = bucket
             .engine_client(&self.aws, account)
             .await?
@@ -152,40 +151,6 @@ impl Stores {
 
 fn bucket_url(name: &str) -> Result<ObjectStoreUrl> {
     ObjectStoreUrl::parse(format!("s3://{name}")).map_err(Error::from_engine)
-}
-
-/// A runtime that may be dropped anywhere, also inside another one.
-#[derive(Debug)]
-struct RequestRuntime(Option<Runtime>);
-
-impl RequestRuntime {
-    fn new() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("requests")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::new(Class::Unexpected, "can't start a runtime").caused_by(error)
-            })?;
-        Ok(Self(Some(runtime)))
-    }
-
-    fn handle(&self) -> tokio::runtime::Handle {
-        self.0
-            .as_ref()
-            .map_or_else(tokio::runtime::Handle::current, |runtime| {
-                runtime.handle().clone()
-            })
-    }
-}
-
-impl Drop for RequestRuntime {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 /// What an object is put from.
