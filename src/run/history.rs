@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use super::Environment;
-use super::plan::is_provisional;
+use super::plan::{is_provisional, is_published};
 use crate::aws::Account;
 use crate::error::{Class, Result};
 use crate::job::{DefaultWindow, Job};
@@ -109,7 +109,7 @@ async fn summarise(
 ) -> Result<WindowSummary> {
     let receipt = read_receipt(output, job, &window).await?;
     let has_settled = !is_provisional(job, &window, now);
-    let (status, note) = match standing(output, job, &window, now).await {
+    let (status, note) = match standing(output, job, &window, receipt.as_ref(), now).await {
         Ok(Some(standing)) => standing,
         Ok(None) => match &receipt {
             Some(receipt) if receipt.window.provisional => {
@@ -144,6 +144,7 @@ async fn standing(
     output: &Store,
     job: &Job,
     window: &Window,
+    receipt: Option<&Receipt>,
     now: DateTime<Utc>,
 ) -> Result<Option<(WindowStatus, Option<String>)>> {
     let state = read_state(output, job, window).await?.unwrap_or_default();
@@ -151,16 +152,18 @@ async fn standing(
         let key = layout::state(output.root(), job.name.as_str(), &window.id());
         let renewed = output.head(&key).await?.map(|meta| meta.last_modified);
         let longest = lease.length() * DEAD_AFTER;
-        if renewed.is_none_or(|at| (now - at).to_std().is_ok_and(|since| since > longest)) {
-            tracing::debug!(window = window.id(), holder = lease.holder(), "is dead");
-        } else {
+        // The store's clock may be ahead.
+        let lives = |at: DateTime<Utc>| (now - at).to_std().map_or(true, |since| since <= longest);
+        if renewed.is_some_and(lives) {
             return Ok(Some((WindowStatus::Running, Some(lease.holder()))));
         }
     }
     Ok(match (state.failure, state.unfinished) {
         (Some(failure), _) => Some((WindowStatus::Failed, Some(failure.error))),
-        (None, Some(_)) => Some((WindowStatus::Interrupted, None)),
-        (None, None) => None,
+        (None, Some(unfinished)) if !is_published(&unfinished, receipt) => {
+            Some((WindowStatus::Interrupted, None))
+        }
+        (None, _) => None,
     })
 }
 

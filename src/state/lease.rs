@@ -191,10 +191,13 @@ impl HeldWindow {
 
     /// Changes the state a last time and gives the lease back.
     pub async fn release(
-        self,
+        mut self,
         change: impl FnOnce(&mut WindowState) + Send + 'static,
     ) -> Result<()> {
-        self.command(Box::new(change), true).await
+        let released = self.command(Box::new(change), true).await;
+        // Nothing is left to wait for.
+        self.ended = Mutex::new(None);
+        released
     }
 
     async fn command(&self, change: Change, release: bool) -> Result<()> {
@@ -634,6 +637,29 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(saved(&store, &key).await.phase, Phase::Publishing);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_stopped_leaves_no_lease_however_many_it_holds_or_is_about_to_take() {
+        let (store, _) = place().await;
+        let keys = [19, 20, 21, 22].map(|day| {
+            let window = format!("2026-11-{day}");
+            layout::state(store.root(), "job", &window)
+        });
+        let mut held = Vec::new();
+        for key in &keys[..3] {
+            held.push(take(&store, key).await.unwrap());
+        }
+        tokio::select! {
+            biased;
+            taken = take(&store, &keys[3]) => held.push(taken.unwrap()),
+            () = std::future::ready(()) => {}
+        }
+        drop(held);
+        wait_for_releases();
+        for key in &keys {
+            assert_eq!(saved(&store, key).await.lease, None, "{key}");
+        }
     }
 
     #[tokio::test]

@@ -22,7 +22,7 @@ fn of_ten_runs_at_once_one_publishes_and_nine_say_who_does() {
     let exported = Exported::new(&moto, "ten");
     let faults = Faults::before(&moto, json!({"hold": [format!("GET /ten{OBJECTS}")]}));
     let mut running: Vec<Running> = (0..10)
-        .map(|_| exported.start("once", &lease("5s"), faults.environment()))
+        .map(|_| exported.start("once", &lease("20s"), faults.environment()))
         .collect();
     let patience = Instant::now() + Duration::from_secs(100);
     while running
@@ -53,7 +53,7 @@ fn of_ten_runs_at_once_one_publishes_and_nine_say_who_does() {
     assert_eq!(codes, expected);
     assert_eq!(exported.state("once")["lease"], Value::Null);
     let again = exported
-        .start("once", &lease("5s"), moto.environment())
+        .start("once", &lease("20s"), moto.environment())
         .wait();
     assert_eq!(again.assert_success().stdout_json()["status"], "skipped");
 }
