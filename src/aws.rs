@@ -4,6 +4,7 @@ pub mod glue;
 pub mod logs;
 pub mod metrics;
 pub mod patience;
+pub mod requests;
 pub mod s3;
 
 mod config;

@@ -25,6 +25,7 @@ use crate::error::{Class, Error, Result};
 use crate::job::AwsSettings;
 use crate::query::{Engine, available_memory};
 use crate::run::{Environment, Force, Request, Selection};
+use crate::state::lease;
 use crate::store::Stores;
 use crate::window::Span;
 
@@ -159,18 +160,21 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: can't start: {error}");
+            logging::say(&format!("error: can't start: {error}"));
             return ExitCode::from(Class::Unexpected.exit_code());
         }
     };
+    // Of a command that is stopped, a program that reads its stdout is to find a document there too.
+    let as_json = matches!(&cli.command, Command::Run(args) if args.json);
     let ended = runtime.block_on(async {
         tokio::select! {
             ended = dispatch(cli.command, show) => ended,
-            signal = stopped() => Err(signal),
+            signal = stopped() => run::failed_early(signal, as_json),
         }
     });
     // Decoding that is under way ends at its next batch; nothing half-written is left, as puts are whole.
     runtime.shutdown_timeout(STOP_WITHIN);
+    lease::wait_for_releases();
     match ended {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -224,7 +228,9 @@ async fn stopped() -> Error {
 /// The real things.
 fn environment(aws: AwsSettings, memory: Option<u64>, show: logging::Show) -> Result<Environment> {
     let scratch = scratch::make().map_err(|error| {
-        Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
+        let parent = std::env::temp_dir();
+        let what = format!("can't make a temporary folder in {}", parent.display());
+        Error::new(Class::Output, what).caused_by(error)
     })?;
     Ok(Environment {
         stores: Stores::new(Arc::new(Aws::new(aws)))?,
@@ -253,6 +259,13 @@ fn print(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// `1 event`, `2,643 events`.
+fn counted(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    let count = crate::output::chart::format_number(count as f64, 0);
+    format!("{count} {what}{s}")
 }
 
 fn print_json(value: &impl serde::Serialize) -> Result<()> {

@@ -449,6 +449,12 @@ pub fn latest_chart(location: &Path, job: &str, query: &str, chart: &str, extens
     )
 }
 
+/// The window's id out of the key of a chart; `latest` out of the key of a copy. `None` where it is another chart's key.
+pub fn parse_chart_window<'a>(key: &'a Path, chart: &str, extension: &str) -> Option<&'a str> {
+    let name = key.filename()?.strip_prefix(chart)?.strip_prefix('-')?;
+    name.strip_suffix(extension)?.strip_suffix('.')
+}
+
 /// Where a job's receipts are.
 pub fn receipts(location: &Path, job: &str) -> Path {
     join(location, &format!("{job}/runs"))

@@ -20,7 +20,7 @@ pub struct Receipt {
     pub started_at: DateTime<Utc>,
     /// When everything but the receipt was put.
     pub finished_at: DateTime<Utc>,
-    /// When the events were taken out of their source.
+    /// When the events were taken out of their source: the first of the exports.
     pub as_of: Option<DateTime<Utc>>,
     /// The exports that the answers are of.
     pub exports: Vec<ExportReport>,

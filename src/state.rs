@@ -4,6 +4,7 @@
 pub mod lease;
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -47,6 +48,13 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// The length. No job may have a longer one than an hour: what says more is damaged.
+    pub fn length(&self) -> Duration {
+        const LONGEST: Duration = Duration::from_secs(3600);
+        let length = Duration::try_from_secs_f64(self.seconds);
+        length.unwrap_or(LONGEST).min(LONGEST)
+    }
+
     /// Whose it is, for people.
     pub fn holder(&self) -> String {
         format!(
@@ -80,6 +88,10 @@ pub struct Unfinished {
     pub began_at: DateTime<Utc>,
     /// A hash of what in its job decides the events.
     pub source_sha256: String,
+    /// When the run began whose receipt was there then, as that says. A receipt that says something else is its own: no
+    /// two machines' clocks are compared.
+    #[serde(default)]
+    pub replaces: Option<DateTime<Utc>>,
 }
 
 /// How a run failed.

@@ -20,10 +20,10 @@ use object_store::{
     GetOptions, GetRange, ListResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
     PutPayload, UpdateVersion,
 };
-use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
 use crate::aws::patience::Connector;
+use crate::aws::requests::RequestRuntime;
 use crate::aws::s3::{Bucket, PART_BYTES, Uploaded};
 use crate::aws::{Account, Aws};
 use crate::error::{Class, Error, Result};
@@ -56,8 +56,7 @@ const TEMPORARY: &str = ".logtally-";
 pub struct Stores {
     aws: Arc<Aws>,
     buckets: Mutex<HashMap<(Account, String), Arc<Remote>>>,
-    /// Requests run on threads of their own: decoding, which keeps a thread busy, would starve them.
-    requests: RequestRuntime,
+    requests: Arc<RequestRuntime>,
 }
 
 #[derive(Debug)]
@@ -74,7 +73,7 @@ impl Stores {
         Ok(Self {
             aws,
             buckets: Mutex::new(HashMap::new()),
-            requests: RequestRuntime::new()?,
+            requests: Arc::new(RequestRuntime::new()?),
         })
     }
 
@@ -140,7 +139,7 @@ impl Stores {
     }
 
     async fn connect(&self, account: Account, name: &str) -> Result<Remote> {
-        let bucket = Bucket::find(&self.aws, account, name).await?;
+        let bucket = Bucket::find(&self.aws, account, name, Arc::clone(&self.requests)).await?;
         let objects = bucket
             .engine_client(&self.aws, account)
             .await?
@@ -159,40 +158,6 @@ impl Stores {
 
 fn bucket_url(name: &str) -> Result<ObjectStoreUrl> {
     ObjectStoreUrl::parse(format!("s3://{name}")).map_err(Error::from_engine)
-}
-
-/// A runtime that may be dropped anywhere, also inside another one.
-#[derive(Debug)]
-struct RequestRuntime(Option<Runtime>);
-
-impl RequestRuntime {
-    fn new() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("requests")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::new(Class::Unexpected, "can't start a runtime").caused_by(error)
-            })?;
-        Ok(Self(Some(runtime)))
-    }
-
-    fn handle(&self) -> tokio::runtime::Handle {
-        self.0
-            .as_ref()
-            .map_or_else(tokio::runtime::Handle::current, |runtime| {
-                runtime.handle().clone()
-            })
-    }
-}
-
-impl Drop for RequestRuntime {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 /// What an object is put from.
@@ -655,8 +620,8 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes every object below `prefix`, and on disk unfinished files and the folders that this leaves empty, up to
-    /// the location's own.
+    /// Deletes every object below `prefix`, on S3 also the parts of unfinished uploads, on disk unfinished files and the
+    /// folders that this leaves empty, up to the location's own.
     pub async fn delete_below(&self, prefix: &Path) -> Result<()> {
         let failed = |error: io::Error| {
             Error::new(
@@ -672,6 +637,12 @@ impl Store {
                     tokio::time::sleep(*wait).await;
                 }
                 _ => return Err(self.failed("delete what is below", prefix, error)),
+            }
+        }
+        if let Puts::InBucket(bucket) = &self.puts {
+            // Parts that nobody sees: a missing permission to list them is no reason to keep the objects.
+            if let Err(error) = bucket.abort_uploads(&format!("{prefix}/"), |_| true).await {
+                tracing::warn!(%error, "could not look for unfinished uploads of an export");
             }
         }
         if self.location.is_local() {

@@ -2,6 +2,7 @@
 //! doesn't tell one that failed from one that is to be tried again.
 
 use std::path::Path as FilePath;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use object_store::aws::AmazonS3Builder;
 
 use super::config::s3_endpoint;
+use super::requests::RequestRuntime;
 use super::{Account, Aws, patience, root_cause};
 use crate::error::{Class, Error, Result};
 
@@ -64,11 +66,18 @@ pub struct Bucket {
     name: String,
     region: String,
     class: Class,
+    /// Held for as long as anybody has requests for it, such as a lease that is given back when all else has ended.
+    requests: Arc<RequestRuntime>,
 }
 
 impl Bucket {
     /// Finds the bucket and its Region. An error where it does not exist (usage) or may not be asked for.
-    pub async fn find(aws: &Aws, account: Account, name: &str) -> Result<Self> {
+    pub async fn find(
+        aws: &Aws,
+        account: Account,
+        name: &str,
+        requests: Arc<RequestRuntime>,
+    ) -> Result<Self> {
         let config = aws.config(account).await?;
         let class = match account {
             Account::Source => Class::Source,
@@ -92,8 +101,8 @@ impl Bucket {
             .bucket(name)
             .customize()
             .config_override(retries)
-            .send()
-            .await;
+            .send();
+        let found = requests.run(found).await;
         let region = match found {
             Ok(found) => found.bucket_region.unwrap_or_else(|| own_region.clone()),
             Err(error) => {
@@ -122,6 +131,7 @@ impl Bucket {
             name: name.to_owned(),
             region,
             class,
+            requests,
         })
     }
 
@@ -173,7 +183,8 @@ impl Bucket {
             Condition::Unchanged(etag) => request.if_match(etag),
         };
         let patient = patient(content.len() as u64);
-        match request.customize().config_override(patient).send().await {
+        let sent = request.customize().config_override(patient).send();
+        match self.requests.run(sent).await {
             Ok(done) => Ok(Tried::Ended(Uploaded::Done(done.e_tag))),
             Err(error) => {
                 let failed = self.failed("write", key, &error);
@@ -227,7 +238,10 @@ impl Bucket {
                 .bucket(&self.name)
                 .key(key)
                 .content_type(content_type)
-                .send()
+                .send();
+            let upload = self
+                .requests
+                .run(upload)
                 .await
                 .map_err(|error| self.failed("begin the upload of", key, &error))?;
             let id = upload.upload_id.unwrap_or_default();
@@ -293,7 +307,10 @@ impl Bucket {
                 .body(body)
                 .customize()
                 .config_override(patient(length))
-                .send()
+                .send();
+            let part = self
+                .requests
+                .run(part)
                 .await
                 .map_err(|error| self.failed("upload a part of", key, &error))?;
             parts.push(
@@ -321,7 +338,8 @@ impl Bucket {
         };
         // Putting many parts together takes its time too.
         let patient = patient(bytes);
-        match request.customize().config_override(patient).send().await {
+        let sent = request.customize().config_override(patient).send();
+        match self.requests.run(sent).await {
             Ok(done) => Ok(Tried::Ended(Uploaded::Done(done.e_tag))),
             Err(error) => {
                 let failed = self.failed("complete the upload of", key, &error);
@@ -347,9 +365,11 @@ impl Bucket {
                 .prefix(prefix)
                 .set_key_marker(behind.0)
                 .set_upload_id_marker(behind.1)
-                .send()
-                .await
-                .map_err(|error| self.failed("list the unfinished uploads to", prefix, &error))?;
+                .send();
+            let page =
+                self.requests.run(page).await.map_err(|error| {
+                    self.failed("list the unfinished uploads to", prefix, &error)
+                })?;
             for upload in page.uploads.unwrap_or_default() {
                 if let (Some(key), Some(id)) = (upload.key, upload.upload_id)
                     && ours(&key)
@@ -375,9 +395,8 @@ impl Bucket {
             .bucket(&self.name)
             .key(key)
             .upload_id(id)
-            .send()
-            .await;
-        match aborted {
+            .send();
+        match self.requests.run(aborted).await {
             // 404: it is complete, or aborted already.
             Err(error) if status(&error) != Some(404) => {
                 Err(self.failed("abort an upload to", key, &error))
@@ -393,9 +412,8 @@ impl Bucket {
             .delete_object()
             .bucket(&self.name)
             .key(key)
-            .send()
-            .await;
-        match deleted {
+            .send();
+        match self.requests.run(deleted).await {
             Err(error) if status(&error) != Some(404) => Err(self.failed("delete", key, &error)),
             _ => Ok(()),
         }

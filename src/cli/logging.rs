@@ -1,6 +1,6 @@
 //! What goes to stderr: words for a person at a terminal, JSON lines for a log.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 
 use tracing_subscriber::EnvFilter;
 
@@ -31,6 +31,8 @@ pub(super) fn start(verbosity: &Verbosity) -> Show {
     let filter = EnvFilter::try_from_env("LOGTALLY_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let subscriber = tracing_subscriber::fmt()
         .with_writer(stderr)
+        // Nobody is left to be told that stderr can't be written, and the attempt panics.
+        .log_internal_errors(false)
         .with_env_filter(filter);
     if person {
         subscriber
@@ -51,10 +53,24 @@ pub(super) fn start(verbosity: &Verbosity) -> Show {
     }
 }
 
+/// Writes a line to stderr; a reader that has gone away is no error.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
+}
+
+/// Says why one of several windows failed.
+pub(super) fn window_error(show: Show, window: &str, error: &Error) {
+    if show.person {
+        say(&format!("error: window {window}: {error}"));
+    } else {
+        tracing::error!(window, exit_code = error.class().exit_code(), "{error}");
+    }
+}
+
 /// Says why the program ends.
 pub(super) fn error(show: Show, error: &Error) {
     if show.person {
-        eprintln!("error: {error}");
+        say(&format!("error: {error}"));
     } else {
         tracing::error!(exit_code = error.class().exit_code(), "{error}");
     }

@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::logging::Show;
-use super::{JobFile, WindowArgs, job_environment, logging, print, print_json};
-use crate::error::{Class, Result};
+use super::{JobFile, WindowArgs, counted, job_environment, logging, print, print_json};
+use crate::error::{Class, Error, Result};
 use crate::job::{Job, Verify};
 use crate::output::chart::format_number;
 use crate::output::chart::normalize;
@@ -31,7 +31,7 @@ pub(super) struct RunArgs {
 
     /// Print the receipt, or {"runs": […]} of several windows, instead of a summary
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Exit code of a strict run whose answers may still change, or are not verified.
@@ -59,7 +59,7 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
                 written = print(&summary(&job, &plan, window, outcome, several));
             }
             match &outcome.result {
-                Err(error) if several => logging::error(show, error),
+                Err(error) if several => logging::window_error(show, &outcome.window, error),
                 Err(_) => {}
                 Ok(receipt) => tracing::info!(
                     window = outcome.window,
@@ -70,7 +70,11 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
             }
         },
     )
-    .await?;
+    .await;
+    let outcomes = match outcomes {
+        Ok(outcomes) => outcomes,
+        Err(error) => return failed_early(error, args.json),
+    };
     written?;
     if args.json {
         let mut documents: Vec<_> = outcomes
@@ -110,7 +114,8 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
     }
 }
 
-fn failed_early(error: crate::error::Error, as_json: bool) -> Result<u8> {
+/// A failure that is not that of one of several windows.
+pub(super) fn failed_early(error: Error, as_json: bool) -> Result<u8> {
     if as_json {
         print_json(&json!({
             "status": "failed",
@@ -288,7 +293,10 @@ fn closing_table(outcomes: &[Outcome]) -> String {
                 )
             }
             Ok(receipt) => writeln!(out, "{id}  done  {}", counted(receipt.read.events, "event")),
-            Err(error) => writeln!(out, "{id}  failed ({})", error.class().exit_code()),
+            Err(error) => {
+                let code = error.class().exit_code();
+                writeln!(out, "{id}  failed ({code})  {error}")
+            }
         };
     }
     out
@@ -319,12 +327,6 @@ fn verified(verification: &Verification) -> String {
 fn signed(count: i64) -> String {
     let sign = if count < 0 { '−' } else { '+' };
     format!("{sign}{}", format_number(count.unsigned_abs() as f64, 0))
-}
-
-/// `1 event`, `2,643 events`.
-fn counted(count: u64, what: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{} {what}{s}", format_number(count as f64, 0))
 }
 
 fn what_next(job: &std::path::Path, plan: &Plan) -> String {

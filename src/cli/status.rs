@@ -7,9 +7,8 @@ use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
 use super::logging::Show;
-use super::{JobFile, SpanArgs, job_environment, print, print_json};
+use super::{JobFile, SpanArgs, counted, job_environment, print, print_json};
 use crate::error::Result;
-use crate::output::chart::format_number;
 use crate::run::{self, Force, Request, Selection, WindowStatus, WindowSummary};
 
 #[derive(Debug, Args)]
@@ -70,15 +69,9 @@ fn table(windows: &[WindowSummary], job: &str) -> String {
         // Writing to a String can't fail.
         let _ = writeln!(out, "{}", line.trim_end());
     }
-    let undone = |window: &&WindowSummary| {
-        matches!(
-            window.status,
-            WindowStatus::Failed | WindowStatus::Interrupted | WindowStatus::Missing
-        )
-    };
-    let mut undone_windows = windows.iter().filter(undone);
-    if let Some(first) = undone_windows.next() {
-        let last = undone_windows.next_back().unwrap_or(first);
+    let mut due = windows.iter().filter(|window| window.due);
+    if let Some(first) = due.next() {
+        let last = due.next_back().unwrap_or(first);
         let _ = match first == last {
             true => writeln!(
                 out,
@@ -105,8 +98,8 @@ fn row(alike: &[WindowSummary]) -> [String; 4] {
     };
     let events: Option<u64> = alike.iter().map(|window| window.events).sum();
     let counts = [
-        (alike.len() > 1).then(|| format!("{} windows", format_number(alike.len() as f64, 0))),
-        events.map(|events| format!("{} events", format_number(events as f64, 0))),
+        (alike.len() > 1).then(|| counted(alike.len() as u64, "window")),
+        events.map(|events| counted(events, "event")),
     ];
     [
         windows,
@@ -137,6 +130,7 @@ mod tests {
             status,
             events,
             as_of: None,
+            due: matches!(status, WindowStatus::Missing | WindowStatus::Failed),
             note: None,
         }
     }
@@ -151,7 +145,7 @@ mod tests {
                 note: Some("no such group".to_owned()),
                 ..window("2026-11-21", WindowStatus::Failed, None)
             },
-            window("2026-11-22", WindowStatus::Provisional, Some(7)),
+            window("2026-11-22", WindowStatus::Provisional, Some(1)),
         ];
         assert_eq!(
             table(&windows, "a.toml"),
@@ -159,7 +153,7 @@ mod tests {
 2026-11-18 … 2026-11-19  settled      2 windows, 1,500 events
 2026-11-20               missing
 2026-11-21               failed                                no such group
-2026-11-22               provisional  7 events
+2026-11-22               provisional  1 event
 
 To do what is not done:
   logtally run a.toml --from 2026-11-20 --to 2026-11-21

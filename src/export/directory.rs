@@ -29,6 +29,10 @@ use crate::window::Range;
 /// An object is closed at this much text, as CloudWatch's are.
 const OBJECT_TEXT: u64 = 64 << 20;
 
+/// So much is read without a pause. A run that is told to stop, or that computes the answers of another window
+/// meanwhile, waits no longer than this takes.
+const READ_AT_ONCE: usize = 8 << 20;
+
 /// A folder of events.
 pub struct DirectoryExporter {
     folder: PathBuf,
@@ -138,7 +142,8 @@ impl DirectoryExporter {
             let stream = decoded(&file, ".ndjson")?;
             let mut events = BufReader::new(open(&file)?).lines().enumerate();
             let number = numbers.entry(layout::exported_stream(&stream)).or_default();
-            while let Some(object) = write_object(&mut events, &file, attempt.range, &self.scratch)?
+            while let Some(object) =
+                write_object(&mut events, &file, attempt.range, &self.scratch).await?
             {
                 let key = layout::exported_object(prefix, id, &stream, *number);
                 self.put(&key, object).await?;
@@ -198,8 +203,8 @@ impl LogExporter for DirectoryExporter {
 }
 
 /// Writes the events of `range` to a gzip file until it is large enough or they end; `None` where there are none.
-fn write_object(
-    lines: &mut impl Iterator<Item = (usize, std::io::Result<String>)>,
+async fn write_object(
+    lines: &mut (impl Iterator<Item = (usize, std::io::Result<String>)> + Send),
     file: &FilePath,
     range: Range,
     scratch: &FilePath,
@@ -209,6 +214,7 @@ fn write_object(
     };
     let mut object = None;
     let mut written = 0;
+    let mut read = 0;
     for (index, line) in lines {
         let wrong = |error: Box<dyn std::error::Error + Send + Sync>| {
             Error::damaged(format!(
@@ -219,6 +225,11 @@ fn write_object(
             .caused_by(error)
         };
         let line = line.map_err(|error| wrong(error.into()))?;
+        read += line.len();
+        if read >= READ_AT_ONCE {
+            read = 0;
+            tokio::task::yield_now().await;
+        }
         if line.trim().is_empty() {
             continue;
         }
@@ -293,6 +304,26 @@ mod tests {
     use crate::store::Stores;
     use crate::window::{Size, Window};
     use chrono_tz::Tz;
+
+    #[tokio::test]
+    async fn reading_a_large_file_can_be_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        // None of it in the window, so that nothing is written either.
+        let line = r#"{"timestamp": 0, "message": "old"}"#;
+        let mut lines = std::iter::repeat_n(line, 2 * READ_AT_ONCE / line.len())
+            .map(|line| Ok(line.to_owned()))
+            .enumerate();
+        let range = Range {
+            start_ms: 1,
+            end_ms: 2,
+        };
+        let reading = write_object(&mut lines, "old.ndjson".as_ref(), range, folder.path());
+        tokio::select! {
+            biased;
+            _ = reading => panic!("it read to the end"),
+            () = std::future::ready(()) => {}
+        }
+    }
 
     #[tokio::test]
     async fn every_attempt_is_recorded_and_only_whole_ones_are_complete() {

@@ -167,7 +167,8 @@ impl<'a> Asking<'a> {
             ignores_case: job.output.is_local() && cfg!(target_os = "macos"),
         };
         let folder = tempfile::tempdir_in(folder).map_err(|error| {
-            Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
+            let what = format!("can't make a temporary folder in {}", folder.display());
+            Error::new(Class::Output, what).caused_by(error)
         })?;
         // It goes with the folder that it is in, when all is put.
         let folder = folder.keep();

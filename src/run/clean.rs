@@ -8,7 +8,7 @@ use object_store::path::Path;
 use super::history::read_receipt;
 use super::plan::{keys, settled_at, spread};
 use super::{Environment, WindowPlan};
-use crate::error::Result;
+use crate::error::{Class, Error, Result};
 use crate::job::Job;
 use crate::layout;
 use crate::receipt::Receipt;
@@ -22,7 +22,7 @@ const TASKS_END_WITHIN: TimeDelta = TimeDelta::hours(25);
 
 /// What a run that ended in the middle left beside the outputs.
 pub(super) async fn interrupted(output: &Store, job: &Job, window: &WindowPlan) -> Result<()> {
-    let mut keys = keys(output, job, &window.window, window.is_latest);
+    let mut keys = keys(output, job, &window.window, true);
     keys.push(state_key(output, job, window));
     let spread = spread(output, job, &window.window);
     let folders: Vec<Path> = spread.into_iter().map(|(folder, _)| folder).collect();
@@ -47,23 +47,35 @@ pub(super) async fn superseded(
     state: &WindowState,
     staging: &Store,
     receipt: &Receipt,
+    now: DateTime<Utc>,
 ) -> HashSet<String> {
+    delete(staging, unneeded(state, staging, receipt, now)).await
+}
+
+/// The attempts that the receipt does not list and that nobody writes to any more. For whoever holds the window: events
+/// that are fetched one by one, without a task, are fetched by nobody else.
+pub(super) fn unneeded<'a>(
+    state: &'a WindowState,
+    staging: &Store,
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = &'a Attempt> {
     let used: HashSet<&str> = receipt
         .exports
         .iter()
         .map(|export| export.prefix.as_str())
         .collect();
-    let display = |attempt: &Attempt| staging.display(&prefix(staging, attempt));
-    let unused = state.attempts.iter().filter(|attempt| {
-        let may_write = match attempt.stage {
-            AttemptStage::Complete | AttemptStage::Abandoned => false,
-            AttemptStage::Intended | AttemptStage::Asked => {
-                receipt.finished_at - attempt.asked_at < TASKS_END_WITHIN
+    state.attempts.iter().filter(move |attempt| {
+        let may_write = match (attempt.stage, &attempt.task_id) {
+            (AttemptStage::Complete | AttemptStage::Abandoned, _) => false,
+            (AttemptStage::Asked, None) => false,
+            (AttemptStage::Intended | AttemptStage::Asked, _) => {
+                now - attempt.asked_at < TASKS_END_WITHIN
             }
         };
-        !may_write && !used.contains(display(attempt).as_str())
-    });
-    delete(staging, unused).await
+        let prefix = staging.display(&prefix(staging, attempt));
+        !may_write && !used.contains(prefix.as_str())
+    })
 }
 
 /// Deletes the exports of windows that settled longer ago than the job's `keep`. A failure is a warning: the answers
@@ -72,51 +84,66 @@ pub(super) async fn expired(environment: &Environment, job: &Job, output: &Store
     let Some(keep) = job.keep else {
         return;
     };
-    let keep = TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX);
-    let now = environment.clock.now();
-    if let Err(error) = delete_expired(job, output, staging, keep, now).await {
+    let keeping = Keeping {
+        job,
+        output,
+        staging,
+        keep: TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX),
+        now: environment.clock.now(),
+    };
+    let warn = |error: Error| {
         tracing::warn!(%error, "could not delete exports that are older than [source] keep");
+    };
+    match exported_windows(job, staging).await {
+        Ok(windows) => {
+            for window in windows {
+                match keeping.delete_expired(&window).await {
+                    // Somebody is at it, and another night will do.
+                    Err(error) if error.class() == Class::Held => {}
+                    Err(error) => warn(error),
+                    Ok(()) => {}
+                }
+            }
+        }
+        Err(error) => warn(error),
     }
 }
 
-async fn delete_expired(
-    job: &Job,
-    output: &Store,
-    staging: &Store,
+/// How long a job keeps its exports.
+struct Keeping<'a> {
+    job: &'a Job,
+    output: &'a Store,
+    staging: &'a Store,
     keep: TimeDelta,
     now: DateTime<Utc>,
-) -> Result<()> {
-    let is_over = |since: DateTime<Utc>| {
+}
+
+impl Keeping<'_> {
+    fn is_over(&self, since: DateTime<Utc>) -> bool {
         since
-            .checked_add_signed(keep)
-            .is_some_and(|until| until <= now)
-    };
-    for window in exported_windows(job, staging).await? {
-        let is_settled = read_receipt(output, job, &window)
-            .await?
-            .is_some_and(|receipt| !receipt.window.provisional);
-        if !is_settled || !is_over(settled_at(job, &window)) {
-            continue;
+            .checked_add_signed(self.keep)
+            .is_some_and(|until| until <= self.now)
+    }
+
+    async fn delete_expired(&self, window: &Window) -> Result<()> {
+        let (job, output) = (self.job, self.output);
+        if !self.is_over(settled_at(job, window)) {
+            return Ok(());
+        }
+        let receipt = read_receipt(output, job, window).await?;
+        if receipt.is_none_or(|receipt| receipt.window.provisional) {
+            return Ok(());
         }
         let key = layout::state(output.root(), job.name.as_str(), &window.id());
-        let Some((state, _)) = lease::read(output, &key).await? else {
-            continue;
-        };
-        if state.lease.is_some()
-            || !state
-                .attempts
-                .iter()
-                .any(|attempt| is_over(attempt.asked_at))
-        {
-            continue;
+        let is_old = |attempt: &&Attempt| self.is_over(attempt.asked_at);
+        match lease::read(output, &key).await? {
+            Some((state, _)) if state.attempts.iter().any(|attempt| is_old(&attempt)) => {}
+            _ => return Ok(()),
         }
+        // Where there is a lease, it may be that of a run that was killed just here.
         let held = HeldWindow::take(output, &key, job.limits.lease, |_| {}, &|_| {}).await?;
         let state = held.state();
-        let old = state
-            .attempts
-            .iter()
-            .filter(|attempt| is_over(attempt.asked_at));
-        let deleted = delete(staging, old).await;
+        let deleted = delete(self.staging, state.attempts.iter().filter(is_old)).await;
         tracing::info!(
             window = window.id(),
             exports = deleted.len(),
@@ -127,9 +154,8 @@ async fn delete_expired(
                 .attempts
                 .retain(|attempt| !deleted.contains(&attempt.prefix));
         })
-        .await?;
+        .await
     }
-    Ok(())
 }
 
 /// The windows of which anything is staged.

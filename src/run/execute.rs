@@ -83,9 +83,9 @@ pub async fn execute(
             let next = match &window.last {
                 Some(last) if window.action == Action::Skip => {
                     runner.tidy_up(window, last).await;
-                    Next::Skip(Box::new(last.clone()))
+                    Ok(Next::Skip(Box::new(last.clone())))
                 }
-                _ => Next::Answer(runner.begin(window).await.map(Box::new)),
+                _ => runner.begin(window).await,
             };
             if exported.send((window, next)).await.is_err() {
                 return;
@@ -95,14 +95,15 @@ pub async fn execute(
     let answering = async {
         let mut outcomes = Vec::with_capacity(plan.windows.len());
         while let Some((window, next)) = to_answer.recv().await {
-            let skipped = matches!(next, Next::Skip(_));
-            let (result, series) = match next {
-                Next::Skip(last) => (Ok(*last), Vec::new()),
-                Next::Answer(Ok(begun)) => match runner.finish(*begun).await {
-                    Ok((receipt, series)) => (Ok(receipt), series),
-                    Err(error) => (Err(error), Vec::new()),
-                },
-                Next::Answer(Err(error)) => (Err(error), Vec::new()),
+            let skipped = matches!(next, Ok(Next::Skip(_)));
+            let done = match next {
+                Ok(Next::Skip(last)) => Ok((*last, Vec::new())),
+                Ok(Next::Answer(begun)) => runner.finish(*begun).await,
+                Err(error) => Err(error),
+            };
+            let (result, series) = match done {
+                Ok((receipt, series)) => (Ok(receipt), series),
+                Err(error) => (Err(error), Vec::new()),
             };
             environment.progress.report(Step::Done);
             let outcome = Outcome {
@@ -123,8 +124,9 @@ pub async fn execute(
 
 /// A window on its way from exporting to answering.
 enum Next<'a> {
+    /// It is done already.
     Skip(Box<Receipt>),
-    Answer(Result<Box<Begun<'a>>>),
+    Answer(Box<Begun<'a>>),
 }
 
 /// A window that is held and exported.
@@ -162,13 +164,17 @@ struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     /// Takes the window and exports it.
-    async fn begin(&self, window: &'a WindowPlan) -> Result<Begun<'a>> {
+    async fn begin(&self, window: &'a WindowPlan) -> Result<Next<'a>> {
         let id = window.report.id.as_str();
         self.environment.progress.report(Step::Window { id });
         let started_at = self.environment.clock.now();
         let mut stopwatch = Stopwatch::default();
         let held = self.hold(window, started_at).await?;
-        if read_receipt(&self.output, self.job, &window.window).await? != window.last {
+        let there = match read_receipt(&self.output, self.job, &window.window).await {
+            Ok(there) => there,
+            Err(error) => return Err(self.fail(held, error).await),
+        };
+        if there != window.last {
             // This run has done nothing: the state stays as it was found.
             let found = held.found().clone();
             held.release(move |state| {
@@ -176,25 +182,40 @@ impl<'a> Runner<'a> {
                 *state = WindowState { lease, ..found };
             })
             .await?;
-            return Err(Error::new(
-                Class::Held,
-                format!("window {id}: another run did it while this one was getting ready"),
-            ));
+            return match there {
+                // A nightly run was at a window of a backfill: so much the better.
+                Some(there) if self.is_what_was_wanted(window, &there) => {
+                    Ok(Next::Skip(Box::new(there)))
+                }
+                _ => Err(Error::new(
+                    Class::Held,
+                    "another run did this window while this one was getting ready",
+                )),
+            };
         }
         let since = Instant::now();
         let exported = while_held(&held, self.export(window, &held)).await;
         stopwatch.stop("export", since);
         match exported {
-            Ok((publisher, exported)) => Ok(Begun {
+            Ok((publisher, exported)) => Ok(Next::Answer(Box::new(Begun {
                 window,
                 held,
                 publisher,
                 exported,
                 started_at,
                 stopwatch,
-            }),
+            }))),
             Err(error) => Err(self.fail(held, error).await),
         }
+    }
+
+    /// Whether a receipt that came while this run was getting ready is as good as its own. A run of one window says that
+    /// it was called twice.
+    fn is_what_was_wanted(&self, window: &WindowPlan, there: &Receipt) -> bool {
+        self.plan.windows.len() > 1
+            && self.force == Force::No
+            && there.job_sha256 == self.plan.job_sha256
+            && there.window.provisional <= window.report.provisional
     }
 
     async fn hold(&self, window: &WindowPlan, started_at: DateTime<Utc>) -> Result<HeldWindow> {
@@ -216,17 +237,13 @@ impl<'a> Runner<'a> {
             state.unfinished = Some(resumed.unwrap_or_else(|| Unfinished {
                 began_at: started_at,
                 source_sha256: source_sha256.clone(),
+                replaces: window.last.as_ref().map(|last| last.started_at),
             }));
             state.phase = Phase::Exporting;
             state.failure = None;
         };
         let length = self.job.limits.lease;
-        HeldWindow::take(&self.output, &key, length, begin, &tell)
-            .await
-            .map_err(|error| match error.class() {
-                Class::Held => error.during(format_args!("window {id}")),
-                _ => error,
-            })
+        HeldWindow::take(&self.output, &key, length, begin, &tell).await
     }
 
     async fn export(
@@ -313,16 +330,18 @@ impl<'a> Runner<'a> {
         let length = self.job.limits.lease;
         let held = HeldWindow::take(&self.output, &key, length, |_| {}, &|_| {}).await?;
         let now = read_receipt(&self.output, self.job, &window.window).await?;
-        if now.as_ref() == Some(receipt) {
-            clean::interrupted(&self.output, self.job, window).await?;
-            self.complete(held, receipt).await;
+        if now.as_ref() != Some(receipt) {
+            return held.release(|_| {}).await;
         }
+        clean::interrupted(&self.output, self.job, window).await?;
+        self.complete(held, receipt).await;
         Ok(())
     }
 
     /// The receipt is there: tidies up and gives the lease back. What fails now is left to the next run.
     async fn complete(&self, held: HeldWindow, receipt: &Receipt) {
-        let deleted = clean::superseded(&held.state(), &self.source, receipt).await;
+        let now = self.environment.clock.now();
+        let deleted = clean::superseded(&held.state(), &self.source, receipt, now).await;
         let released = held.release(move |state| {
             state.phase = Phase::Done;
             state.unfinished = None;
@@ -388,8 +407,10 @@ impl Answering<'_> {
             .await?;
 
         let since = Instant::now();
-        let folder = tempfile::tempdir_in(environment.scratch.path()).map_err(|error| {
-            Error::new(Class::Output, "can't make a temporary folder").caused_by(error)
+        let scratch = environment.scratch.path();
+        let folder = tempfile::tempdir_in(scratch).map_err(|error| {
+            let what = format!("can't make a temporary folder in {}", scratch.display());
+            Error::new(Class::Output, what).caused_by(error)
         })?;
         let logs = LogsTable::new(
             source,
@@ -431,7 +452,12 @@ impl Answering<'_> {
             compare::hold_against(output, job, window, answer.query, series).await?;
         }
         stopwatch.stop("query", since);
-        refuse_shrunk(self.window, plan, read.events, *force)?;
+        if let Some(error) = shrunk(self.window, plan, read.events, *force) {
+            return match (&self.window.last, self.window.redos) {
+                (Some(last), 1..) => self.keep_disputed(last, &error).await,
+                _ => Err(error),
+            };
+        }
 
         let since = Instant::now();
         let groups: Vec<String> = exported
@@ -447,7 +473,8 @@ impl Answering<'_> {
             job: job.name.as_str(),
             window,
             groups: &groups,
-            as_of: exported.groups.iter().filter_map(|group| group.as_of).max(),
+            // What came in after the first of the exports may be missing.
+            as_of: exported.groups.iter().filter_map(|group| group.as_of).min(),
             provisional: self.window.report.provisional,
             settled_after: job.window.settled_after,
             verified: &Verified::of(verification.as_ref()),
@@ -460,13 +487,16 @@ impl Answering<'_> {
 
         let since = Instant::now();
         let mut outputs = Vec::new();
-        for (answer, pictures) in answers.iter().zip(pictures) {
+        for (answer, pictures) in answers.iter().zip(&pictures) {
             let put = self.publisher.answer(self.held, answer);
             outputs.extend(put.await?);
             for picture in pictures {
                 let put = self.publisher.picture(self.held, picture);
-                outputs.extend(put.await?);
+                outputs.push(put.await?);
             }
+        }
+        for pictures in &pictures {
+            self.publisher.latest(self.held, pictures).await?;
         }
         stopwatch.stop("write", since);
 
@@ -506,6 +536,20 @@ impl Answering<'_> {
             .filter_map(|answer| answer.series.into_iter().next())
             .collect();
         Ok((receipt, series))
+    }
+
+    /// Another export could not settle a dispute, since it has fewer events: the answers stay, and the receipt counts
+    /// the try, so that there is an end to them.
+    async fn keep_disputed(&self, last: &Receipt, why: &Error) -> Result<(Receipt, Vec<Series>)> {
+        tracing::warn!(window = self.window.report.id, "{why}");
+        let receipt = Receipt {
+            started_at: self.started_at,
+            finished_at: self.runner.environment.clock.now(),
+            redos: self.window.redos,
+            ..last.clone()
+        };
+        self.publisher.receipt(self.held, &receipt).await?;
+        Ok((receipt, Vec::new()))
     }
 
     /// Holds the count against an independent one, where the job asks for that.
@@ -555,14 +599,14 @@ impl Answering<'_> {
 
 /// An export of the same source that shrank since the last run is one that retention has eaten from: it must not
 /// replace the answer.
-fn refuse_shrunk(window: &WindowPlan, plan: &Plan, events: u64, force: Force) -> Result<()> {
+fn shrunk(window: &WindowPlan, plan: &Plan, events: u64, force: Force) -> Option<Error> {
     match &window.last {
         Some(last)
             if force == Force::No
                 && last.source_sha256 == plan.source_sha256
                 && events < last.read.events =>
         {
-            Err(Error::new(
+            Some(Error::new(
                 Class::Source,
                 format!(
                     "the events of window {} went from {} in the last run to {events}: its answers stay as they are, since retention may have deleted events. --force replaces them",
@@ -570,7 +614,7 @@ fn refuse_shrunk(window: &WindowPlan, plan: &Plan, events: u64, force: Force) ->
                 ),
             ))
         }
-        _ => Ok(()),
+        _ => None,
     }
 }
 

@@ -5,8 +5,9 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use super::Environment;
+use super::plan::{is_provisional, is_published};
 use crate::aws::Account;
-use crate::error::Result;
+use crate::error::{Class, Result};
 use crate::job::{DefaultWindow, Job};
 use crate::layout;
 use crate::receipt::Receipt;
@@ -16,6 +17,10 @@ use crate::window::{Unit, Window};
 
 /// How many receipts and states are asked for at a time.
 const AT_ONCE: usize = 32;
+
+/// A lease that was not renewed for so many times its length is shown as that of a dead run. Only shown: who takes it over
+/// does not trust two machines' clocks.
+const DEAD_AFTER: u32 = 4;
 
 /// Where a window stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,6 +33,9 @@ pub struct WindowSummary {
     pub events: Option<u64>,
     /// Until when the events of its answers were taken out of their source.
     pub as_of: Option<DateTime<Utc>>,
+    /// Whether a run of it is wanted: nobody is at it, and its answers are not there, or may lack late events although
+    /// it has settled.
+    pub due: bool,
     /// Who runs it, or why the last run of it failed.
     pub note: Option<String>,
 }
@@ -85,30 +93,77 @@ pub async fn status(
             }
         }
     };
+    let now = environment.clock.now();
     futures::stream::iter(windows)
-        .map(|window| summarise(&output, job, window))
+        .map(|window| summarise(&output, job, window, now))
         .buffered(AT_ONCE)
         .try_collect()
         .await
 }
 
-async fn summarise(output: &Store, job: &Job, window: Window) -> Result<WindowSummary> {
+async fn summarise(
+    output: &Store,
+    job: &Job,
+    window: Window,
+    now: DateTime<Utc>,
+) -> Result<WindowSummary> {
     let receipt = read_receipt(output, job, &window).await?;
-    let state = read_state(output, job, &window).await?.unwrap_or_default();
-    let (status, note) = match (&receipt, state.lease, state.failure, state.unfinished) {
-        (_, Some(lease), ..) => (WindowStatus::Running, Some(lease.holder())),
-        (_, None, Some(failure), _) => (WindowStatus::Failed, Some(failure.error)),
-        (_, None, None, Some(_)) => (WindowStatus::Interrupted, None),
-        (Some(receipt), ..) if receipt.window.provisional => (WindowStatus::Provisional, None),
-        (Some(_), ..) => (WindowStatus::Settled, None),
-        (None, ..) => (WindowStatus::Missing, None),
+    let has_settled = !is_provisional(job, &window, now);
+    let (status, note) = match standing(output, job, &window, receipt.as_ref(), now).await {
+        Ok(Some(standing)) => standing,
+        Ok(None) => match &receipt {
+            Some(receipt) if receipt.window.provisional => {
+                let note = has_settled.then(|| "has settled since".to_owned());
+                (WindowStatus::Provisional, note)
+            }
+            Some(_) => (WindowStatus::Settled, None),
+            None => (WindowStatus::Missing, None),
+        },
+        // That of one window says nothing of the others.
+        Err(error) if error.class() == Class::Damaged => {
+            (WindowStatus::Failed, Some(error.to_string()))
+        }
+        Err(error) => return Err(error),
     };
     Ok(WindowSummary {
         window: window.id(),
         status,
         events: receipt.as_ref().map(|receipt| receipt.read.events),
         as_of: receipt.and_then(|receipt| receipt.as_of),
+        due: match status {
+            WindowStatus::Settled | WindowStatus::Running => false,
+            WindowStatus::Provisional => has_settled,
+            WindowStatus::Failed | WindowStatus::Interrupted | WindowStatus::Missing => true,
+        },
         note,
+    })
+}
+
+/// What the state of a window says of a run that has not come to a good end; `None` where it says of none.
+async fn standing(
+    output: &Store,
+    job: &Job,
+    window: &Window,
+    receipt: Option<&Receipt>,
+    now: DateTime<Utc>,
+) -> Result<Option<(WindowStatus, Option<String>)>> {
+    let state = read_state(output, job, window).await?.unwrap_or_default();
+    if let Some(lease) = &state.lease {
+        let key = layout::state(output.root(), job.name.as_str(), &window.id());
+        let renewed = output.head(&key).await?.map(|meta| meta.last_modified);
+        let longest = lease.length() * DEAD_AFTER;
+        // The store's clock may be ahead.
+        let lives = |at: DateTime<Utc>| (now - at).to_std().map_or(true, |since| since <= longest);
+        if renewed.is_some_and(lives) {
+            return Ok(Some((WindowStatus::Running, Some(lease.holder()))));
+        }
+    }
+    Ok(match (state.failure, state.unfinished) {
+        (Some(failure), _) => Some((WindowStatus::Failed, Some(failure.error))),
+        (None, Some(unfinished)) if !is_published(&unfinished, receipt) => {
+            Some((WindowStatus::Interrupted, None))
+        }
+        (None, _) => None,
     })
 }
 

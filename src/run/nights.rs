@@ -2,24 +2,33 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use object_store::memory::InMemory;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tokio::sync::Notify;
 
-use super::{Environment, Force, Outcome, Request, Selection, execute, plan};
+use super::{Environment, Force, Outcome, Request, Selection, WindowPlan, execute, plan};
 use crate::aws::{Account, Aws};
 use crate::clock::{Clock, TestClock};
 use crate::error::Class;
 use crate::export::fake::{FakeLogs, Fate};
+use crate::export::service::{
+    EventPage, EventService, ExportService, LogGroup, LogStream, Page, PageRequest, ServiceError,
+    Task, TaskFilter, TaskRequest,
+};
 use crate::job::{self, AwsSettings, Job, Location};
 use crate::layout;
 use crate::progress::Silent;
 use crate::query::Engine;
+use crate::state::{Attempt, AttemptStage, Lease, Unfinished, WindowState, lease};
 use crate::store::{Body, Condition, Store, Stores};
 use crate::verify::fake::FakeCount;
-use crate::window::{Unit, Window};
+use crate::verify::{IndependentCount, InsightsState, Sample};
+use crate::window::{Range, Unit, Window};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -145,6 +154,21 @@ impl Nights {
             .put_if(&key, body, "text/plain", &Condition::Absent)
             .await
             .unwrap();
+    }
+
+    async fn state(&self, window: &str) -> WindowState {
+        let key = layout::state(self.output.root(), "night", window);
+        lease::read(&self.output, &key).await.unwrap().unwrap().0
+    }
+
+    /// Leaves a state as a run that was killed would.
+    async fn edit_state(&self, window: &str, edit: impl FnOnce(&mut WindowState)) {
+        let key = layout::state(self.output.root(), "night", window);
+        let (mut state, seen) = lease::read(&self.output, &key).await.unwrap().unwrap();
+        edit(&mut state);
+        let body = Body::Bytes(serde_json::to_vec(&state).unwrap().into());
+        let put = self.output.put_if(&key, body, "application/json", &seen);
+        put.await.unwrap();
     }
 
     fn windows(&self, from: &str, to: &str) -> Vec<Window> {
@@ -353,6 +377,327 @@ async fn exports_of_settled_windows_go_after_keep() {
     assert!(nights.run(first).await[0].skipped, "its answer is there");
 }
 
+/// Hours are provisional for longer than they are: those that have settled are the ones behind twelve others.
+#[tokio::test]
+async fn hours_are_done_again_when_they_have_settled() {
+    let hours = "[window]\nsize = \"hour\"";
+    let nights = Nights::with("2026-11-21T00:10:00Z", "UTC", hours).await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    nights.run(Selection::Default).await;
+    for hours in 1..=15 {
+        nights.clock.sleep(HOUR).await;
+        let outcomes = nights.run(Selection::Default).await;
+        let done: Vec<(&str, bool)> = outcomes
+            .iter()
+            .map(|outcome| {
+                let window = &outcome.result.as_ref().unwrap().window;
+                (window.id.as_str(), window.provisional)
+            })
+            .collect();
+        let last = |hours_ago: i64| {
+            let start = instant("2026-11-21T00:00:00Z") + TimeDelta::hours(hours - hours_ago);
+            start.format("%Y-%m-%dT%H").to_string()
+        };
+        let (new, settled) = (last(1), last(13));
+        let expected = match hours < 12 {
+            true => vec![(new.as_str(), true)],
+            false => vec![(settled.as_str(), false), (new.as_str(), true)],
+        };
+        assert_eq!(done, expected, "after {hours} hours");
+    }
+}
+
+/// A receipt says until when its events are all there: since the first of the exports, not the last.
+#[tokio::test]
+async fn an_answer_is_as_old_as_the_first_of_its_exports() {
+    let nights = Nights::new("2026-11-21T12:30:00Z", "UTC").await;
+    for group in ["/svc/a", "/svc/b"] {
+        nights
+            .logs
+            .add_group(group, instant("2026-01-01T00:00:00Z"));
+    }
+    let began = nights.clock.now();
+    let receipt = nights.run(Selection::Default).await.remove(0);
+    let receipt = receipt.result.unwrap();
+    assert_eq!(receipt.as_of, Some(began));
+    assert!(receipt.finished_at > began, "the second one waited");
+}
+
+#[tokio::test]
+async fn exports_go_after_keep_although_a_run_was_killed_while_it_deleted_them() {
+    let nights = Nights::with("2026-11-21T12:30:00Z", "UTC", "keep = \"7d\"").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    let noon = instant("2026-11-20T12:00:00Z");
+    nights.logs.put("/svc/a", "web/1", noon, "hello");
+    nights.run(Selection::Default).await;
+    let killed = Lease {
+        run: "killed".to_owned(),
+        host: "elsewhere".to_owned(),
+        process: 1,
+        since: nights.clock.now(),
+        seconds: 0.1,
+        renewals: 3,
+    };
+    nights
+        .edit_state("2026-11-20", |state| state.lease = Some(killed))
+        .await;
+    nights.clock.sleep(8 * 24 * HOUR).await;
+    nights.run(Selection::Default).await;
+    assert_eq!(nights.staged("2026-11-20").await, Vec::<String>::new());
+    let state = nights.state("2026-11-20").await;
+    assert_eq!((state.lease, state.attempts.len()), (None, 0));
+}
+
+#[tokio::test]
+async fn what_could_not_be_deleted_is_deleted_by_a_later_run() {
+    let nights = Nights::new("2026-11-21T12:30:00Z", "UTC").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    let window = Selection::Id("2026-11-20".to_owned());
+    nights.run(window.clone()).await;
+    let kept = nights.staged("2026-11-20").await;
+    let left = |number: u32, stage: AttemptStage, task_id: Option<&str>| Attempt {
+        prefix: format!("night/2026-11-20/%2Fsvc%2Fa/attempt={number}"),
+        log_group: "/svc/a".to_owned(),
+        log_stream_prefix: None,
+        range: Range::ALL,
+        asked_at: nights.clock.now(),
+        task_id: task_id.map(str::to_owned),
+        stage,
+    };
+    let attempts = [
+        left(1, AttemptStage::Abandoned, Some("failed")),
+        // Its events were fetched one by one, by a run that is no more.
+        left(2, AttemptStage::Asked, None),
+        left(3, AttemptStage::Asked, Some("under way")),
+    ];
+    for attempt in &attempts {
+        let key = format!("{}/x/web/000000.gz", attempt.prefix);
+        nights.put_foreign(&key).await;
+    }
+    nights
+        .edit_state("2026-11-20", |state| state.attempts.extend(attempts))
+        .await;
+    assert!(nights.run(window.clone()).await[0].skipped);
+    let of_task = "night/2026-11-20/%2Fsvc%2Fa/attempt=3/x/web/000000.gz";
+    let expected = |more: &[&str]| {
+        let mut keys = kept.clone();
+        keys.extend(more.iter().map(|key| (*key).to_owned()));
+        keys.sort();
+        keys
+    };
+    assert_eq!(nights.staged("2026-11-20").await, expected(&[of_task]));
+    // A task ends within a day.
+    nights.clock.sleep(25 * HOUR).await;
+    assert!(nights.run(window).await[0].skipped);
+    assert_eq!(nights.staged("2026-11-20").await, expected(&[]));
+    assert_eq!(nights.state("2026-11-20").await.attempts.len(), 1);
+}
+
+/// The clock of the machine on which the last run was killed may have been an hour ahead or behind.
+#[tokio::test]
+async fn whether_a_killed_run_had_put_its_receipt_is_no_question_of_clocks() {
+    let nights = Nights::new("2026-11-21T12:30:00Z", "UTC").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    let window = Selection::Id("2026-11-20".to_owned());
+    let receipt = nights.run(window.clone()).await.remove(0).result.unwrap();
+    let an_hour = TimeDelta::hours(1);
+    for (began_at, replaces, is_published) in [
+        (receipt.started_at + an_hour, None, true),
+        (
+            receipt.started_at - an_hour,
+            Some(receipt.started_at),
+            false,
+        ),
+    ] {
+        let killed = Unfinished {
+            began_at,
+            source_sha256: receipt.source_sha256.clone(),
+            replaces,
+        };
+        nights
+            .edit_state("2026-11-20", |state| state.unfinished = Some(killed))
+            .await;
+        let next = nights.run(window.clone()).await.remove(0);
+        assert_eq!(next.skipped, is_published);
+        assert_eq!(nights.state("2026-11-20").await.unfinished, None);
+    }
+}
+
+/// Killed behind its export, on a day that has not settled for a while.
+#[tokio::test]
+async fn an_interrupted_run_is_gone_on_with_for_a_day() {
+    let patient = "[window]\nsettled_after = \"7d\"";
+    let nights = Nights::with("2026-11-21T12:30:00Z", "UTC", patient).await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    let window = Selection::Id("2026-11-20".to_owned());
+    let first = nights.run(window.clone()).await.remove(0).result.unwrap();
+    for (hours, reused) in [(23, true), (2, false)] {
+        nights.clock.sleep(hours * HOUR).await;
+        let receipt = layout::receipt(nights.output.root(), "night", "2026-11-20");
+        nights.output.delete(&receipt).await.unwrap();
+        let killed = Unfinished {
+            began_at: first.started_at,
+            source_sha256: first.source_sha256.clone(),
+            replaces: None,
+        };
+        nights
+            .edit_state("2026-11-20", |state| state.unfinished = Some(killed))
+            .await;
+        let next = nights.run(window.clone()).await.remove(0).result.unwrap();
+        assert_eq!(next.exports[0].reused, reused, "after {hours} hours more");
+    }
+}
+
+/// While a window waits for its export, the answers of the one before are computed: the count of the first waits until
+/// the second is asked for, and the second until the first is told.
+#[tokio::test]
+async fn answers_are_computed_while_the_next_export_is_waited_for() {
+    let mut nights = Nights::with("2026-11-21T12:30:00Z", "UTC", "verify = \"metrics\"").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    for day in ["2026-11-19", "2026-11-20"] {
+        let noon = instant(&format!("{day}T12:00:00Z"));
+        nights.logs.put("/svc/a", "web/1", noon, "hello");
+    }
+    let turns = Arc::new(Turns {
+        logs: nights.logs.clone(),
+        created: AtomicUsize::new(0),
+        counted: AtomicUsize::new(0),
+        second_is_asked_for: Notify::new(),
+        first_is_told: Notify::new(),
+    });
+    nights.environment.service = Some(turns.clone());
+    nights.environment.counter = Some(turns.clone());
+    let request = Request {
+        selection: Selection::FromTo("2026-11-19".to_owned(), "2026-11-20".to_owned()),
+        force: Force::No,
+        provisional: false,
+    };
+    let plan = plan(&nights.environment, &nights.job, &request)
+        .await
+        .unwrap();
+    let tell = |_: &WindowPlan, _: &Outcome| turns.first_is_told.notify_one();
+    let done = execute(&nights.environment, &nights.job, &plan, Force::No, tell);
+    let outcomes = tokio::time::timeout(Duration::from_secs(60), done).await;
+    let outcomes = outcomes.expect("each waits for the other").unwrap();
+    assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()));
+}
+
+/// CloudWatch Logs that answers the second request for an export when the first window is told, and a count that comes
+/// when that request has come.
+struct Turns {
+    logs: Arc<FakeLogs>,
+    created: AtomicUsize,
+    counted: AtomicUsize,
+    second_is_asked_for: Notify,
+    first_is_told: Notify,
+}
+
+#[async_trait]
+impl EventService for Turns {
+    async fn events(&self, request: &PageRequest) -> Result<EventPage, ServiceError> {
+        self.logs.events(request).await
+    }
+}
+
+#[async_trait]
+impl ExportService for Turns {
+    async fn groups(
+        &self,
+        prefix: &str,
+        page: Option<String>,
+    ) -> Result<Page<LogGroup>, ServiceError> {
+        self.logs.groups(prefix, page).await
+    }
+
+    async fn streams(
+        &self,
+        log_group: &str,
+        page: Option<String>,
+    ) -> Result<Page<LogStream>, ServiceError> {
+        self.logs.streams(log_group, page).await
+    }
+
+    async fn create(&self, request: &TaskRequest) -> Result<String, ServiceError> {
+        if self.created.fetch_add(1, Ordering::SeqCst) == 1 {
+            self.second_is_asked_for.notify_one();
+            self.first_is_told.notified().await;
+        }
+        self.logs.create(request).await
+    }
+
+    async fn tasks(
+        &self,
+        filter: &TaskFilter,
+        page: Option<String>,
+    ) -> Result<Page<Task>, ServiceError> {
+        self.logs.tasks(filter, page).await
+    }
+}
+
+#[async_trait]
+impl IndependentCount for Turns {
+    async fn incoming(&self, _: &[String], _: Range, _: i32) -> Result<Vec<Sample>, ServiceError> {
+        if self.counted.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.second_is_asked_for.notified().await;
+        }
+        Ok(Vec::new())
+    }
+
+    async fn start_query(
+        &self,
+        _: &[String],
+        _: i64,
+        _: i64,
+        _: &str,
+    ) -> Result<String, ServiceError> {
+        unreachable!("the metric is asked")
+    }
+
+    async fn query_state(&self, _: &str) -> Result<InsightsState, ServiceError> {
+        unreachable!("the metric is asked")
+    }
+}
+
+#[tokio::test]
+async fn a_disputed_window_whose_events_go_keeps_its_answers_and_is_left_alone_in_the_end() {
+    let mut nights = Nights::with("2026-11-21T12:30:00Z", "UTC", "verify = \"metrics\"").await;
+    nights
+        .logs
+        .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
+    let noon = instant("2026-11-20T12:00:00Z");
+    nights.logs.put("/svc/a", "web/1", noon, "hello");
+    nights
+        .logs
+        .put("/svc/a", "web/1", noon + TimeDelta::hours(1), "hello");
+    let counter = Arc::new(FakeCount::default());
+    counter.came_in(noon.timestamp_millis(), 20.0);
+    nights.environment.counter = Some(counter);
+    let window = Selection::Id("2026-11-20".to_owned());
+    nights.run(window.clone()).await;
+    nights.logs.expire("/svc/a", noon + TimeDelta::minutes(1));
+    for redos in 1..=3 {
+        let receipt = nights.run(window.clone()).await.remove(0).result.unwrap();
+        assert_eq!((receipt.read.events, receipt.redos), (2, redos));
+        assert!(receipt.is_disputed());
+        let windows = nights.windows("2026-11-20", "2026-11-20");
+        assert_eq!(nights.answer(&windows[0]).await.0, 2);
+    }
+    assert!(nights.run(window).await[0].skipped);
+    assert_eq!(nights.state("2026-11-20").await.attempts.len(), 1);
+}
+
 #[tokio::test]
 async fn a_disputed_window_is_done_again_and_not_for_ever() {
     let mut nights = Nights::with("2026-11-21T12:30:00Z", "UTC", "verify = \"metrics\"").await;
@@ -428,6 +773,28 @@ async fn a_window_that_another_run_did_meanwhile_is_left_as_it_is() {
     );
     let error = late.await.unwrap().remove(0).result.unwrap_err();
     assert_eq!(error.class(), Class::Held);
-    assert!(nights.run(request.selection).await[0].skipped);
+    assert!(nights.run(request.selection.clone()).await[0].skipped);
     assert_eq!(nights.logs.own_tasks().len(), 1);
+
+    // For a backfill, it is one window less to do.
+    let request = Request {
+        selection: Selection::FromTo("2026-11-18".to_owned(), "2026-11-19".to_owned()),
+        ..request
+    };
+    let early = plan(&nights.environment, &nights.job, &request)
+        .await
+        .unwrap();
+    let nightly = Selection::Id("2026-11-19".to_owned());
+    nights.run(nightly).await.remove(0).result.unwrap();
+    let late = execute(
+        &nights.environment,
+        &nights.job,
+        &early,
+        Force::No,
+        |_, _| {},
+    );
+    let late = late.await.unwrap();
+    let skipped: Vec<_> = late.iter().map(|outcome| outcome.skipped).collect();
+    assert!(late.iter().all(|outcome| outcome.result.is_ok()));
+    assert_eq!(skipped, [false, true]);
 }

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::fingerprint::{answers_fingerprint, source_fingerprint};
 use super::history::{done_windows, read_receipt, read_state};
-use super::{Environment, exporter, question, schema};
+use super::{Environment, clean, exporter, question, schema, source_store};
 use crate::aws::Account;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::job::{DefaultWindow, ImageFormat, Job, Query};
 use crate::layout;
 use crate::receipt::{Receipt, WindowReport};
@@ -86,10 +86,8 @@ pub struct WindowPlan {
     /// How often, this time included, it is exported anew because an independent count differs.
     #[serde(skip)]
     pub redos: u32,
-    /// Whether its charts become the latest.
-    #[serde(skip)]
-    pub is_latest: bool,
-    /// Whether nobody is at it, and whoever was has tidied up. Told of windows that have a receipt.
+    /// Whether nobody is at it, and whoever was has tidied up, with nothing left that is to be deleted. Told of windows
+    /// that have a receipt.
     #[serde(skip)]
     pub is_at_rest: bool,
 }
@@ -119,6 +117,7 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
         .open(&job.output, Account::Output)
         .await?;
     let log_groups = exporter(environment, job).await?.groups().await?;
+    let staging = source_store(environment, job).await?;
     let job_sha256 = answers_fingerprint(job);
     let done = done_windows(&output, job).await?;
     let newest_done = done.last().copied();
@@ -131,20 +130,35 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
     for window in windows {
         let (last, state) = match done.contains(&window.unit()) {
             true => {
-                let receipt = read_receipt(&output, job, &window);
-                futures::future::try_join(receipt, read_state(&output, job, &window)).await?
+                let state = async {
+                    match read_state(&output, job, &window).await {
+                        // Whoever takes the window says so; the others have nothing to do with it.
+                        Err(error) if error.class() == Class::Damaged => Ok(None),
+                        state => state.map(|state| Some(state.unwrap_or_default())),
+                    }
+                };
+                futures::future::try_join(read_receipt(&output, job, &window), state).await?
             }
             false => (None, None),
         };
-        // A run that began later than the last receipt may have replaced some of what that lists.
+        // A run that has not come as far as its receipt may have replaced some of what the last one lists.
         let is_interrupted = state
             .as_ref()
             .and_then(|state| state.unfinished.as_ref())
             .is_some_and(|unfinished| !is_published(unfinished, last.as_ref()));
+        let is_at_rest = match (&state, &last) {
+            (Some(state), Some(last)) => {
+                state.lease.is_none()
+                    && state.unfinished.is_none()
+                    && clean::unneeded(state, &staging, last, now).next().is_none()
+            }
+            _ => true,
+        };
         let provisional = is_provisional(job, &window, now);
         let is_done = last
             .as_ref()
             .is_some_and(|last| !last.window.provisional && last.job_sha256 == job_sha256)
+            && state.is_some()
             && !is_interrupted;
         let is_redo = last.as_ref().is_some_and(|last| wants_redo(job, last));
         let action = match request.force {
@@ -166,9 +180,7 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
                 Some(last) if is_redo => last.redos + 1,
                 _ => 0,
             },
-            is_latest,
-            is_at_rest: state
-                .is_none_or(|state| state.lease.is_none() && state.unfinished.is_none()),
+            is_at_rest,
             window,
             action,
             last,
@@ -229,8 +241,8 @@ pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Wi
     Ok(windows)
 }
 
-/// The earlier windows, up to the job's `lookback`, whose answers are provisional although they have settled since, or
-/// disputed.
+/// Of the job's `lookback` last windows that have settled, before those of the run, the ones whose answers are provisional
+/// all the same, or disputed.
 async fn settled_since(
     output: &Store,
     job: &Job,
@@ -239,25 +251,25 @@ async fn settled_since(
     now: DateTime<Utc>,
 ) -> Result<Vec<Window>> {
     let (size, zone) = (job.window.size, job.timezone);
-    let mut earlier = Vec::new();
-    let Some(first) = windows.first() else {
-        return Ok(earlier);
+    let (Some(first), Some(oldest)) = (windows.first(), done.first()) else {
+        return Ok(Vec::new());
     };
-    for back in (1..=job.window.lookback).rev() {
-        let unit = i32::try_from(back)
-            .ok()
-            .and_then(|back| first.unit().step(size, -back));
-        let Some(unit) = unit.filter(|unit| done.binary_search(unit).is_ok()) else {
-            continue;
-        };
-        let window = Window::new(size, zone, unit)?;
+    let settled = std::iter::successors(first.unit().step(size, -1), |unit| unit.step(size, -1))
+        .take_while(|unit| oldest <= unit)
+        // A zone may have skipped one.
+        .filter_map(|unit| Window::new(size, zone, unit).ok())
+        .skip_while(|window| is_provisional(job, window, now))
+        .take(job.window.lookback as usize);
+    let mut earlier = Vec::new();
+    for window in settled.filter(|window| done.binary_search(&window.unit()).is_ok()) {
         let is_wanting = read_receipt(output, job, &window)
             .await?
             .is_some_and(|receipt| receipt.window.provisional || wants_redo(job, &receipt));
-        if is_wanting && !is_provisional(job, &window, now) {
+        if is_wanting {
             earlier.push(window);
         }
     }
+    earlier.reverse();
     Ok(earlier)
 }
 
@@ -268,7 +280,7 @@ fn wants_redo(job: &Job, last: &Receipt) -> bool {
 
 /// Whether a run came as far as its receipt, and was killed only then.
 pub(super) fn is_published(unfinished: &Unfinished, last: Option<&Receipt>) -> bool {
-    last.is_some_and(|last| last.started_at >= unfinished.began_at)
+    last.is_some_and(|last| unfinished.replaces != Some(last.started_at))
 }
 
 /// Whether late events may still come.
@@ -318,7 +330,7 @@ pub(super) fn spread(output: &Store, job: &Job, window: &Window) -> Vec<(Path, S
     job.queries.iter().filter_map(of_query).collect()
 }
 
-/// Everything else that a run of the window writes, the receipt last.
+/// Everything else that a run of the window writes, the receipt last; with `is_latest`, the copies of its charts too.
 pub(super) fn keys(output: &Store, job: &Job, window: &Window, is_latest: bool) -> Vec<Path> {
     let (root, name) = (output.root(), job.name.as_str());
     let mut keys = Vec::new();

@@ -9,7 +9,7 @@ use object_store::path::Path;
 use super::answer::{Answer, Picture};
 use super::{Environment, WindowPlan};
 use crate::error::{Class, Error, Result};
-use crate::job::{ImageFormat, Job, Name};
+use crate::job::{Job, Name};
 use crate::layout;
 use crate::output::parquet::Spooled;
 use crate::progress::{Progress, Step};
@@ -17,6 +17,10 @@ use crate::receipt::{OutputKind, OutputReport, Receipt};
 use crate::state::Phase;
 use crate::state::lease::HeldWindow;
 use crate::store::{Body, Condition, Store, Written};
+use crate::window::Unit;
+
+/// How often a chart is put that other runs put at the same time.
+const TRIES_AT_LATEST: usize = 10;
 
 /// Puts a window's outputs, each on condition that it is still what it was when the run took the window.
 pub(super) struct Publisher<'a> {
@@ -36,7 +40,7 @@ impl<'a> Publisher<'a> {
         job: &'a Job,
         window: &'a WindowPlan,
     ) -> Result<Self> {
-        let keys = super::plan::keys(output, job, &window.window, window.is_latest);
+        let keys = super::plan::keys(output, job, &window.window, false);
         let seen = futures::future::try_join_all(keys.into_iter().map(|key| async move {
             let condition = output.as_it_is(&key).await?;
             Ok::<_, Error>((key, condition))
@@ -197,44 +201,81 @@ impl<'a> Publisher<'a> {
     pub(super) async fn picture(
         &self,
         held: &HeldWindow,
-        picture: Picture,
-    ) -> Result<Vec<OutputReport>> {
-        let Picture {
-            query,
-            chart,
-            format,
-            bytes,
-        } = picture;
-        let (root, job) = (self.output.root(), self.job.name.as_str());
-        let dated = layout::chart(
-            root,
-            job,
-            &query,
-            &chart,
+        picture: &Picture,
+    ) -> Result<OutputReport> {
+        let key = layout::chart(
+            self.output.root(),
+            self.job.name.as_str(),
+            &picture.query,
+            &picture.chart,
             &self.window.window,
-            format.extension(),
+            picture.format.extension(),
         );
-        let body = Body::Bytes(bytes);
-        let content_type = format.content_type();
-        let kind = OutputKind::Chart;
-        let put = self.put(held, kind, &query, dated, body.clone(), content_type);
-        let mut reports = vec![put.await?];
-        if self.window.is_latest {
-            let key = latest_key(&self.output, self.job, &query, &chart, format);
-            let location = self.output.display(&key);
-            let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
+        let body = Body::Bytes(picture.bytes.clone());
+        let (kind, content_type) = (OutputKind::Chart, picture.format.content_type());
+        self.put(held, kind, &picture.query, key, body, content_type)
+            .await
+    }
+
+    /// Makes the window's charts, which are put already, the latest ones, unless a newer window has them. Runs of several
+    /// windows may be at it at once. Each looks for newer charts behind the condition of its put, and again where that
+    /// fails: so the newest stays, whoever comes first.
+    pub(super) async fn latest(&self, held: &HeldWindow, pictures: &[Picture]) -> Result<()> {
+        for picture in pictures {
+            self.make_latest(held, picture).await?;
+        }
+        Ok(())
+    }
+
+    async fn make_latest(&self, held: &HeldWindow, picture: &Picture) -> Result<()> {
+        let key = layout::latest_chart(
+            self.output.root(),
+            self.job.name.as_str(),
+            &picture.query,
+            &picture.chart,
+            picture.format.extension(),
+        );
+        let body = Body::Bytes(picture.bytes.clone());
+        let content_type = picture.format.content_type();
+        for _ in 0..TRIES_AT_LATEST {
+            let condition = self.output.as_it_is(&key).await?;
+            if self.is_superseded(picture, &key).await?
+                || self
+                    .output
+                    .unchanged(&key, &body, &condition)
+                    .await?
+                    .is_some()
+            {
+                return Ok(());
+            }
             may_publish(held).await?;
-            let put = self.output.try_put_if(&key, body, content_type, condition);
-            match put.await? {
-                Some(written) => reports.push(self.report(kind, &query, location, written)),
-                // The run of another window was faster. The next one of either puts it right.
-                None => tracing::warn!(
-                    chart = location,
-                    "another run has put this chart meanwhile; its stays"
-                ),
+            let put = self
+                .output
+                .try_put_if(&key, body.clone(), content_type, &condition);
+            if put.await?.is_some() {
+                return Ok(());
             }
         }
-        Ok(reports)
+        // The next run of a window that is newer or as new puts it right.
+        tracing::warn!(
+            chart = self.output.display(&key),
+            "other runs keep putting this chart; theirs stays"
+        );
+        Ok(())
+    }
+
+    /// Whether a newer window has this chart.
+    async fn is_superseded(&self, picture: &Picture, latest: &Path) -> Result<bool> {
+        let window = &self.window.window;
+        let there = self.output.list(&layout::parent(latest)).await?;
+        Ok(there
+            .iter()
+            .filter_map(|object| {
+                let extension = picture.format.extension();
+                layout::parse_chart_window(&object.location, &picture.chart, extension)
+            })
+            .filter_map(|id| Unit::parse(window.size(), id))
+            .any(|unit| window.unit() < unit))
     }
 
     pub(super) async fn receipt(&self, held: &HeldWindow, receipt: &Receipt) -> Result<()> {
@@ -301,14 +342,4 @@ impl<'a> Publisher<'a> {
 /// Asked before each object that is put: whoever lost the lease learns it here.
 async fn may_publish(held: &HeldWindow) -> Result<()> {
     held.change(|state| state.phase = Phase::Publishing).await
-}
-
-fn latest_key(output: &Store, job: &Job, query: &str, chart: &str, format: ImageFormat) -> Path {
-    layout::latest_chart(
-        output.root(),
-        job.name.as_str(),
-        query,
-        chart,
-        format.extension(),
-    )
 }

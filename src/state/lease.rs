@@ -17,19 +17,38 @@ use super::{Attempt, Journal, Lease, WindowState, of_group, upsert};
 use crate::error::{Class, Error, Result};
 use crate::store::{Body, Condition, Store};
 
-/// How long a run that is dropped may take to give its lease back. Fargate gives 30 seconds for everything.
+/// How long runs that were dropped may take to give their leases back, all together. Fargate gives 30 seconds for
+/// everything.
 const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long to look, at least, whose a lease is that ran out before it could be renewed.
 const LOOK_FOR: Duration = Duration::from_secs(5);
 
-/// A window that this run holds. Dropped, it gives the lease back.
+/// How long a lease that ran out is tried to be renewed while the store does not answer: longer than requests are sent
+/// again. Nothing is risked, since each try succeeds only where nobody has taken it meanwhile.
+const OUTAGE: Duration = Duration::from_secs(180);
+
+/// The threads of dropped windows, which give their leases back.
+static RELEASES: Mutex<Vec<std::sync::mpsc::Receiver<()>>> = Mutex::new(Vec::new());
+
+/// Waits until windows that were dropped have given their leases back, for some seconds at the most: a lease that can't be
+/// given back ends by itself. For a process that is about to end.
+pub fn wait_for_releases() {
+    let until = Instant::now() + RELEASE_WITHIN;
+    let mut releases = RELEASES.lock().unwrap_or_else(PoisonError::into_inner);
+    for ended in releases.drain(..) {
+        let _ = ended.recv_timeout(until.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// A window that this run holds. Dropped, it gives the lease back, which is not waited for: see [`wait_for_releases`].
 pub struct HeldWindow {
     found: WindowState,
     saved: Arc<Mutex<WindowState>>,
     commands: mpsc::UnboundedSender<Command>,
     loss: watch::Receiver<Option<Loss>>,
-    ended: Mutex<std::sync::mpsc::Receiver<()>>,
+    /// Until it is dropped.
+    ended: Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
 
 type Change = Box<dyn FnOnce(&mut WindowState) + Send>;
@@ -90,10 +109,6 @@ impl HeldWindow {
                 renewals: 0,
             });
             begin(&mut state);
-            let asked = Instant::now();
-            let Some(condition) = put(store, key, &state, &condition).await? else {
-                continue;
-            };
             let keeper = Keeper {
                 store: store.clone(),
                 key: key.clone(),
@@ -102,13 +117,22 @@ impl HeldWindow {
                 saved: Arc::new(Mutex::new(state.clone())),
                 state,
                 condition,
-                renewed: asked,
+                renewed: Instant::now(),
             };
-            return Self::keep(found, keeper);
+            // Taken by the thread that also gives it back: so whoever is stopped at this point leaves no lease.
+            let (taken, is_taken) = oneshot::channel();
+            let held = Self::keep(found, keeper, taken)?;
+            if is_taken.await.map_err(|_| held.loss())?? {
+                return Ok(held);
+            }
         }
     }
 
-    fn keep(found: WindowState, keeper: Keeper) -> Result<Self> {
+    fn keep(
+        found: WindowState,
+        mut keeper: Keeper,
+        taken: oneshot::Sender<Result<bool>>,
+    ) -> Result<Self> {
         let failed = |error: std::io::Error| {
             Error::new(Class::Unexpected, "can't start a thread for the lease").caused_by(error)
         };
@@ -123,7 +147,14 @@ impl HeldWindow {
         std::thread::Builder::new()
             .name("lease".to_owned())
             .spawn(move || {
-                runtime.block_on(keeper.work(received, &lost));
+                runtime.block_on(async {
+                    let is_taken = keeper.take().await;
+                    let goes_on = matches!(is_taken, Ok(true));
+                    let _ = taken.send(is_taken);
+                    if goes_on {
+                        keeper.work(received, &lost).await;
+                    }
+                });
                 // Nobody waits any more where this fails.
                 let _ = end.send(());
             })
@@ -133,7 +164,7 @@ impl HeldWindow {
             saved,
             commands,
             loss,
-            ended: Mutex::new(ended),
+            ended: Mutex::new(Some(ended)),
         })
     }
 
@@ -160,10 +191,13 @@ impl HeldWindow {
 
     /// Changes the state a last time and gives the lease back.
     pub async fn release(
-        self,
+        mut self,
         change: impl FnOnce(&mut WindowState) + Send + 'static,
     ) -> Result<()> {
-        self.command(Box::new(change), true).await
+        let released = self.command(Box::new(change), true).await;
+        // Nothing is left to wait for.
+        self.ended = Mutex::new(None);
+        released
     }
 
     async fn command(&self, change: Change, release: bool) -> Result<()> {
@@ -207,10 +241,12 @@ impl Drop for HeldWindow {
             release: true,
             done,
         };
-        if self.commands.send(release).is_ok() {
-            // A lease that can't be given back in time ends by itself.
-            let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = ended.recv_timeout(RELEASE_WITHIN);
+        let ended = self.ended.get_mut();
+        if self.commands.send(release).is_ok()
+            && let Some(ended) = ended.unwrap_or_else(PoisonError::into_inner).take()
+        {
+            let mut releases = RELEASES.lock().unwrap_or_else(PoisonError::into_inner);
+            releases.push(ended);
         }
     }
 }
@@ -229,7 +265,7 @@ impl Journal for HeldWindow {
 
 /// Waits for as long as the lease is; comes back where nothing changed meanwhile, by this machine's monotonic clock.
 async fn watch_lease(store: &Store, key: &Path, lease: &Lease, seen: &Condition) -> Result<()> {
-    let length = Duration::try_from_secs_f64(lease.seconds).unwrap_or(Duration::from_secs(30));
+    let length = lease.length();
     let until = Instant::now() + length;
     while Instant::now() < until {
         tokio::time::sleep((length / 10).max(Duration::from_millis(20))).await;
@@ -252,6 +288,14 @@ async fn watch_lease(store: &Store, key: &Path, lease: &Lease, seen: &Condition)
     Ok(())
 }
 
+/// Why the state could not be saved.
+enum Failed {
+    /// Another try may succeed.
+    ForNow,
+    /// The lease is somebody else's, or there was no answer for too long.
+    ForGood(Error),
+}
+
 /// Keeps a lease: the thread's side.
 struct Keeper {
     store: Store,
@@ -266,15 +310,24 @@ struct Keeper {
 }
 
 impl Keeper {
+    /// Takes the lease; false where the state is not what it was found to be.
+    async fn take(&mut self) -> Result<bool> {
+        self.renewed = Instant::now();
+        let put = put(&self.store, &self.key, &self.state, &self.condition).await?;
+        let is_taken = put.is_some();
+        self.condition = put.unwrap_or(Condition::Absent);
+        Ok(is_taken)
+    }
+
     /// Carries out commands and renews, until the lease is given back or lost.
     async fn work(
         mut self,
         mut commands: mpsc::UnboundedReceiver<Command>,
         lost: &watch::Sender<Option<Loss>>,
     ) {
+        let mut due = self.renewed + self.length / 3;
         loop {
             let mut next = self.state.clone();
-            let due = (self.renewed + self.length / 3).saturating_duration_since(Instant::now());
             let (release, done) = tokio::select! {
                 command = commands.recv() => {
                     let Some(Command { change, release, done }) = command else {
@@ -283,7 +336,7 @@ impl Keeper {
                     change(&mut next);
                     (release, Some(done))
                 }
-                () = tokio::time::sleep(due) => (false, None),
+                () = tokio::time::sleep_until(due.into()) => (false, None),
             };
             match &mut next.lease {
                 Some(lease) => lease.renewals += 1,
@@ -292,7 +345,19 @@ impl Keeper {
             if release {
                 next.lease = None;
             }
-            let saved = self.save(next).await;
+            let saved = match &done {
+                Some(_) => self.save(next).await,
+                // Once: commands are not to wait behind a store that does not answer.
+                None => match self.save_once(&next).await {
+                    Err(Failed::ForNow) => {
+                        due = Instant::now() + self.length / 20;
+                        continue;
+                    }
+                    Err(Failed::ForGood(error)) => Err(error),
+                    Ok(()) => Ok(()),
+                },
+            };
+            due = self.renewed + self.length / 3;
             let failed = match &saved {
                 Ok(()) => None,
                 Err(error) => Some(Loss {
@@ -314,31 +379,46 @@ impl Keeper {
         }
     }
 
-    /// Saves the state, for as long as the lease lasts. A request without an answer may have arrived: see `try_save`.
+    /// Saves the state, if need be in many tries.
     async fn save(&mut self, next: WindowState) -> Result<()> {
         loop {
-            // The process may have been suspended. Only a try that began after the lease ran out says whether it is still
-            // one's own.
-            let has_run_out = self.renewed.elapsed() >= self.length;
-            let patience = match has_run_out {
-                true => self.length.max(LOOK_FOR),
-                false => self.length / 4,
-            };
-            let tried = tokio::time::timeout(patience, self.try_save(&next)).await;
-            let error = match tried {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) if error.class() == Class::Held => return Err(error),
-                Ok(Err(error)) => error,
-                Err(_) => Error::new(
-                    Class::Output,
-                    format!("no answer while writing {}", self.store.display(&self.key)),
-                ),
-            };
-            if has_run_out {
-                return Err(error.during("the lease of the window could not be renewed"));
+            match self.save_once(&next).await {
+                Ok(()) => return Ok(()),
+                Err(Failed::ForGood(error)) => return Err(error),
+                Err(Failed::ForNow) => tokio::time::sleep(self.length / 20).await,
             }
-            tokio::time::sleep(self.length / 20).await;
         }
+    }
+
+    /// One try at saving the state. A request without an answer may have arrived: see `try_save`.
+    async fn save_once(&mut self, next: &WindowState) -> Result<(), Failed> {
+        // The process may have been suspended. Only a try that began after the lease ran out says whether it is still
+        // one's own.
+        let ran_out_for = self.renewed.elapsed().checked_sub(self.length);
+        let patience = match ran_out_for {
+            Some(_) => self.length.max(LOOK_FOR),
+            None => self.length / 4,
+        };
+        let error = match tokio::time::timeout(patience, self.try_save(next)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) if error.class() == Class::Held => return Err(Failed::ForGood(error)),
+            Ok(Err(error)) => error,
+            Err(_) => Error::new(
+                Class::Output,
+                format!("no answer while writing {}", self.store.display(&self.key)),
+            ),
+        };
+        // A lease that is given back would end by itself.
+        let outage = match next.lease {
+            Some(_) => OUTAGE,
+            None => Duration::ZERO,
+        };
+        Err(match ran_out_for {
+            Some(time) if time >= outage => {
+                Failed::ForGood(error.during("the lease of the window could not be renewed"))
+            }
+            _ => Failed::ForNow,
+        })
     }
 
     async fn try_save(&mut self, next: &WindowState) -> Result<()> {
@@ -393,7 +473,11 @@ pub async fn read(store: &Store, key: &Path) -> Result<Option<(WindowState, Cond
         return Ok(None);
     };
     let state = serde_json::from_slice(&json).map_err(|error| {
-        Error::damaged(format!("{} is no state of a window", store.display(key))).caused_by(error)
+        Error::damaged(format!(
+            "{} is no state of a window; remove it to begin the window anew",
+            store.display(key)
+        ))
+        .caused_by(error)
     })?;
     Ok(Some((state, condition)))
 }
@@ -427,16 +511,20 @@ mod tests {
     use crate::layout;
     use crate::state::Phase;
     use crate::store::Stores;
+    use object_store::memory::InMemory;
 
-    const LENGTH: Duration = Duration::from_millis(600);
+    const LENGTH: Duration = Duration::from_secs(2);
 
-    async fn place() -> (tempfile::TempDir, Store, Path) {
-        let folder = tempfile::tempdir().unwrap();
+    /// In memory: a busy disk would decide how long a renewal takes.
+    async fn place() -> (Store, Path) {
         let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
-        let location = Location::Local(folder.path().to_owned());
+        let stores = stores
+            .with_objects("answers", Arc::new(InMemory::new()))
+            .unwrap();
+        let location = Location::parse("s3://answers", "/".as_ref()).unwrap();
         let store = stores.open(&location, Account::Output).await.unwrap();
         let key = layout::state(store.root(), "job", "2026-11-21");
-        (folder, store, key)
+        (store, key)
     }
 
     async fn take(store: &Store, key: &Path) -> Result<HeldWindow> {
@@ -449,7 +537,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lease_is_renewed_while_it_is_held_and_gone_when_dropped() {
-        let (_folder, store, key) = place().await;
+        let (store, key) = place().await;
         let held = take(&store, &key).await.unwrap();
         let first = saved(&store, &key).await.lease.unwrap();
         tokio::time::sleep(LENGTH).await;
@@ -457,24 +545,24 @@ mod tests {
         assert!(later.renewals > first.renewals);
         assert_eq!(later.run, first.run);
         drop(held);
+        wait_for_releases();
         assert_eq!(saved(&store, &key).await.lease, None);
     }
 
     #[tokio::test]
     async fn renewing_goes_on_while_the_run_keeps_its_thread_busy() {
-        let (_folder, store, key) = place().await;
+        let (store, key) = place().await;
         let held = take(&store, &key).await.unwrap();
         // What decoding does to the runtime.
         std::thread::sleep(LENGTH * 3);
-        held.change(|state| state.phase = Phase::Asking)
-            .await
-            .unwrap();
-        assert_eq!(saved(&store, &key).await.phase, Phase::Asking);
+        let lease = saved(&store, &key).await.lease.unwrap();
+        assert!(lease.renewals >= 3, "{lease:?}");
+        drop(held);
     }
 
     #[tokio::test]
     async fn a_second_run_sees_that_the_first_one_lives() {
-        let (_folder, store, key) = place().await;
+        let (store, key) = place().await;
         let held = take(&store, &key).await.unwrap();
         let error = take(&store, &key).await.err().unwrap();
         assert_eq!(error.class(), Class::Held);
@@ -489,20 +577,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_lease_that_nobody_renews_is_taken_over_and_the_old_holder_can_do_nothing_more() {
-        let (_folder, store, key) = place().await;
+        let (store, key) = place().await;
         let old = take(&store, &key).await.unwrap();
         // Stalled: its thread renews no more, as if the process were suspended.
         let (stalled, rest) = (old.state(), old);
-        let (_, condition) = read(&store, &key).await.unwrap().unwrap();
         let mut foreign = stalled.clone();
         foreign.lease = stalled.lease.map(|lease| Lease {
             run: "another".to_owned(),
             ..lease
         });
-        put(&store, &key, &foreign, &condition)
-            .await
-            .unwrap()
-            .unwrap();
+        loop {
+            let (_, condition) = read(&store, &key).await.unwrap().unwrap();
+            let written = put(&store, &key, &foreign, &condition).await.unwrap();
+            // Not where it was renewed just then.
+            if written.is_some() {
+                break;
+            }
+        }
         let error = rest
             .change(|state| state.phase = Phase::Publishing)
             .await
@@ -510,6 +601,7 @@ mod tests {
         assert_eq!(error.class(), Class::Held);
         assert_eq!(rest.lost().await.class(), Class::Held);
         drop(rest);
+        wait_for_releases();
         assert_eq!(
             saved(&store, &key).await,
             foreign,
@@ -521,8 +613,58 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_lease_outlasts_a_store_that_is_away_for_longer_than_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("disk")).unwrap();
+        std::fs::write(path("no-disk"), "").unwrap();
+        let mount = |what: &str| {
+            std::os::unix::fs::symlink(path(what), path("next")).unwrap();
+            std::fs::rename(path("next"), path("mounted")).unwrap();
+        };
+        mount("disk");
+        let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
+        let location = Location::Local(path("mounted"));
+        let store = stores.open(&location, Account::Output).await.unwrap();
+        let key = layout::state(store.root(), "job", "2026-11-21");
+        let length = Duration::from_millis(300);
+        let held = HeldWindow::take(&store, &key, length, |_| {}, &|_| {}).await;
+        let held = held.unwrap();
+        mount("no-disk");
+        tokio::time::sleep(length * 4).await;
+        mount("disk");
+        held.change(|state| state.phase = Phase::Publishing)
+            .await
+            .unwrap();
+        assert_eq!(saved(&store, &key).await.phase, Phase::Publishing);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_stopped_leaves_no_lease_however_many_it_holds_or_is_about_to_take() {
+        let (store, _) = place().await;
+        let keys = [19, 20, 21, 22].map(|day| {
+            let window = format!("2026-11-{day}");
+            layout::state(store.root(), "job", &window)
+        });
+        let mut held = Vec::new();
+        for key in &keys[..3] {
+            held.push(take(&store, key).await.unwrap());
+        }
+        tokio::select! {
+            biased;
+            taken = take(&store, &keys[3]) => held.push(taken.unwrap()),
+            () = std::future::ready(()) => {}
+        }
+        drop(held);
+        wait_for_releases();
+        for key in &keys {
+            assert_eq!(saved(&store, key).await.lease, None, "{key}");
+        }
+    }
+
+    #[tokio::test]
     async fn of_many_at_once_one_gets_the_window() {
-        let (_folder, store, key) = place().await;
+        let (store, key) = place().await;
         let takers = (0..8).map(|_| take(&store, &key));
         let taken = futures::future::join_all(takers).await;
         let (held, refused): (Vec<_>, Vec<_>) = taken.into_iter().partition(Result::is_ok);
@@ -534,7 +676,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_journal_remembers_attempts_by_their_prefix() {
-        let (_folder, store, key) = place().await;
+        let (store, key) = place().await;
         let held = take(&store, &key).await.unwrap();
         let mut attempt = Attempt {
             prefix: "job/2026-11-21/web/attempt=1".to_owned(),
@@ -548,7 +690,7 @@ mod tests {
         held.record(attempt.clone()).await.unwrap();
         attempt.task_id = Some("t".to_owned());
         held.record(attempt.clone()).await.unwrap();
-        drop(held);
+        held.release(|_| {}).await.unwrap();
         let held = take(&store, &key).await.unwrap();
         assert_eq!(held.attempts("web"), [attempt]);
         assert_eq!(held.attempts("other"), []);

@@ -72,20 +72,21 @@ fn a_run_that_computes_stops_too() {
 
 #[test]
 fn a_run_waits_until_its_export_is_complete() {
-    let moto = Moto::start_with([("EXPORT_TASK_SECONDS", "3")]);
+    // Half of it PENDING, half of it RUNNING, each for longer than from one look to the next.
+    let moto = Moto::start_with([("EXPORT_TASK_SECONDS", "8")]);
     let cloud = Cloud::new(&moto, "waiting");
     let since = Instant::now();
     let finished = cloud.run(["--json"]);
     let receipt = finished.assert_success().stdout_json();
     assert_eq!(receipt["read"]["events"], 98);
     // One after the other, each with its own wait.
-    assert!(since.elapsed() >= Duration::from_secs(6), "{finished}");
+    assert!(since.elapsed() >= Duration::from_secs(16), "{finished}");
     for state in ["PENDING", "RUNNING"] {
         finished.stderr_contains(state);
     }
     assert_eq!(cloud.tasks().len(), 2);
     let waited = receipt["seconds"]["export"].as_f64().expect("a number");
-    assert!(waited >= 6.0, "{waited}");
+    assert!(waited >= 16.0, "{waited}");
 }
 
 #[test]
@@ -112,6 +113,7 @@ fn stopped_while(running: Running, exported: &Exported, name: &str, signal: &str
     let finished = running.wait();
     finished.assert_code(code);
     assert!(since.elapsed() < Duration::from_secs(10), "{finished}");
+    assert_eq!(finished.stdout_json()["exit_code"], code);
     assert_eq!(exported.state(name)["lease"], Value::Null, "{finished}");
     let receipts = exported
         .moto
@@ -182,6 +184,21 @@ fn a_stopped_run_leaves_its_export_to_the_next() {
         running.wait().assert_code(143);
         assert_eq!(cloud.tasks().len(), 1);
     }
+}
+
+#[test]
+fn a_run_goes_on_when_nobody_reads_its_log_any_more() {
+    let night = crate::support::job::Night::new();
+    let noon = crate::support::events::at("2025-03-03T12:00:00Z");
+    night.export().stream("web/app", &[(noon, "x")]);
+    let run = |window| {
+        let arguments = ["-v", "run", "night.toml", "--json", "--window", window];
+        night.dir.logtally(arguments).unread_stderr().run()
+    };
+    let done = run("2025-03-03");
+    assert_eq!(done.assert_success().stdout_json()["status"], "done");
+    let failed = run("2025-W10");
+    assert_eq!(failed.assert_code(2).stdout_json()["status"], "failed");
 }
 
 #[test]

@@ -17,17 +17,18 @@ use crate::support::on_s3::{Exported, WINDOW};
 use crate::support::parquet::Parquet;
 use crate::support::program::{Dir, Finished, Program, everything_below};
 
-/// The moments at which a run of this length is killed: one in each equal part of it, and a bit beyond its end.
-fn moments(length: Duration) -> impl Iterator<Item = (usize, Duration)> {
+/// The moments at which a run of this length is killed: one in each equal part of it, and a bit beyond its end. Where a test
+/// has several kinds of runs, each gets its share of the kills.
+fn moments(length: Duration, kinds: u64) -> impl Iterator<Item = (usize, Duration)> {
     let number = |name: &str, default: u64| match std::env::var(name) {
         Ok(text) => text
             .parse()
             .unwrap_or_else(|_| panic!("{name} is {text:?}: expected a number")),
         Err(_) => default,
     };
-    let kills = number("LOGTALLY_KILLS", 4);
+    let kills = number("LOGTALLY_KILLS", 4).div_ceil(kinds);
     let seed = number("LOGTALLY_KILL_SEED", 20_251_123);
-    println!("LOGTALLY_KILLS={kills} LOGTALLY_KILL_SEED={seed}, in a run of {length:?}");
+    println!("{kills} kills, LOGTALLY_KILL_SEED={seed}, in a run of {length:?}");
     let mut random = fastrand::Rng::with_seed(seed);
     let parts = usize::try_from(kills).expect("a small number");
     (0..parts).map(move |part| {
@@ -132,7 +133,7 @@ fn a_killed_run_over_a_folder_is_ended_by_the_next() {
     );
     let expected_files = shape(everything_below(quiet.path()));
 
-    for (number, moment) in moments(length) {
+    for (number, moment) in moments(length, 1) {
         let dir = place();
         let killed = kill_after(program(&dir), moment);
         // And every other time the one that goes on with it.
@@ -160,10 +161,60 @@ fn a_killed_run_over_a_folder_is_ended_by_the_next() {
 
 #[test]
 fn a_killed_run_over_cloudwatch_is_ended_by_the_next_and_exports_nothing_twice() {
-    let moto = Moto::start();
+    // Long enough for kills to meet tasks that are PENDING and RUNNING.
+    let moto = Moto::start_with([("EXPORT_TASK_SECONDS", "1")]);
     let cloud = Cloud::new(&moto, "killed");
-    let (day, _) = recent_day();
-    let template = cloud.dir.read_text(JOB) + "[run]\nlease = \"1s\"\n";
+    let job = cloud.dir.read_text(JOB);
+    let (day, midnight) = recent_day();
+    let day_before = chrono::DateTime::from_timestamp_millis(midnight - DAY)
+        .expect("a time")
+        .format("%Y-%m-%d")
+        .to_string();
+    killed_over_cloudwatch(
+        &cloud,
+        &job,
+        &Kind {
+            name: "tasks",
+            source: "",
+            windows: &[(&day, 98)],
+            is_kept: true,
+        },
+    );
+    // Several windows, without tasks, and with everything deleted in the end that is not needed any more.
+    killed_over_cloudwatch(
+        &cloud,
+        &job,
+        &Kind {
+            name: "events",
+            source: "via = \"events\"\nkeep = \"1ms\"\n",
+            windows: &[(&day_before, 97), (&day, 98)],
+            is_kept: false,
+        },
+    );
+    let unfinished = moto.call(
+        "s3",
+        "list_multipart_uploads",
+        json!({"Bucket": "killed-answers"}),
+    );
+    assert!(unfinished["Uploads"].is_null(), "{unfinished}");
+}
+
+/// A kind of run over CloudWatch Logs.
+struct Kind<'a> {
+    name: &'a str,
+    /// Keys of the job's `[source]`.
+    source: &'a str,
+    /// The windows and their events.
+    windows: &'a [(&'a str, i64)],
+    /// Whether exports are there in the end, and through tasks.
+    is_kept: bool,
+}
+
+fn killed_over_cloudwatch(cloud: &Cloud, job: &str, kind: &Kind) {
+    let moto = cloud.moto;
+    let cloudwatch = "kind = \"cloudwatch\"\n";
+    let template = job.replace(cloudwatch, &format!("{cloudwatch}{}", kind.source));
+    let template = template + "[run]\nlease = \"1s\"\n";
     let place = |name: &str| {
         let job = template
             .replace("killed-logs/exports", &format!("killed-logs/{name}"))
@@ -174,7 +225,11 @@ fn a_killed_run_over_cloudwatch_is_ended_by_the_next_and_exports_nothing_twice()
         std::fs::create_dir_all(&temporary).expect("the test's folder is writable");
         temporary
     };
-    let program = |temporary: &Path| cloud.program(["--json"]).env("TMPDIR", temporary);
+    let (first, last) = (kind.windows[0].0, kind.windows[kind.windows.len() - 1].0);
+    let program = |temporary: &Path| {
+        let arguments = ["run", JOB, "--json", "--from", first, "--to", last];
+        cloud.logtally(arguments).env("TMPDIR", temporary)
+    };
     let keys = |name: &str| {
         let of = |bucket: &str| {
             moto.all_keys(bucket, &format!("{name}/"))
@@ -184,22 +239,33 @@ fn a_killed_run_over_cloudwatch_is_ended_by_the_next_and_exports_nothing_twice()
         };
         (shape(of("killed-logs")), shape(of("killed-answers")))
     };
-    let answer = |name: &str| {
-        let key = format!("{name}/night/hourly_count/dt={day}/hourly_count.parquet");
-        moto.get_object("killed-answers", &key)
+    let answers = |name: &str| -> Vec<Vec<u8>> {
+        let answer = |(window, _): &(&str, i64)| {
+            let key = format!("{name}/night/hourly_count/dt={window}/hourly_count.parquet");
+            moto.get_object("killed-answers", &key)
+        };
+        kind.windows.iter().map(answer).collect()
+    };
+    let events: Vec<i64> = kind.windows.iter().map(|(_, events)| *events).collect();
+    let counted = |finished: &Finished| -> Vec<i64> {
+        let printed = finished.stdout_json();
+        let runs = match printed["runs"].as_array() {
+            Some(runs) => runs.clone(),
+            None => vec![printed],
+        };
+        let counts = runs.iter().map(|run| run["read"]["events"].as_i64());
+        counts.map(|count| count.expect("a count")).collect()
     };
 
-    let temporary = place("quiet");
+    let quiet = format!("{}-quiet", kind.name);
+    let temporary = place(&quiet);
     let (finished, length) = time(|| program(&temporary).run());
-    assert_eq!(
-        finished.assert_success().stdout_json()["read"]["events"],
-        98
-    );
-    let expected_keys = keys("quiet");
-    let expected_answer = answer("quiet");
+    assert_eq!(counted(finished.assert_success()), events, "{finished}");
+    let expected_keys = keys(&quiet);
+    let expected_answers = answers(&quiet);
 
-    for (number, moment) in moments(length) {
-        let name = format!("round-{number}");
+    for (number, moment) in moments(length, 2) {
+        let name = format!("{}-{number}", kind.name);
         let temporary = place(&name);
         let killed = kill_after(program(&temporary), moment);
         let again =
@@ -210,40 +276,36 @@ fn a_killed_run_over_cloudwatch_is_ended_by_the_next_and_exports_nothing_twice()
         );
         let finished = program(&temporary).run();
         assert_eq!(finished.code(), Some(0), "{context}\n{finished}");
-        let receipt = finished.stdout_json();
-        assert_eq!(receipt["read"]["events"], 98, "{context}\n{finished}");
-        assert_eq!(answer(&name), expected_answer, "{context}\n{finished}");
+        assert_eq!(counted(&finished), events, "{context}\n{finished}");
+        assert_eq!(answers(&name), expected_answers, "{context}\n{finished}");
         assert_eq!(keys(&name), expected_keys, "{context}\n{finished}");
         let mut groups: Vec<String> = cloud
             .tasks()
             .iter()
-            .filter(|task| task["destinationPrefix"].to_string().contains(&name))
-            .map(|task| task["logGroupName"].to_string())
+            .filter(|task| {
+                let prefix = task["destinationPrefix"].as_str().expect("a text");
+                prefix.starts_with(&format!("{name}/"))
+            })
+            .map(|task| task["logGroupName"].as_str().expect("a text").to_owned())
             .collect();
         groups.sort();
-        assert_eq!(
-            groups,
-            [
-                format!("{:?}", cloud.group("api")),
-                format!("{:?}", cloud.group("worker"))
-            ],
-            "{context}\n{finished}"
-        );
-        let state = moto.get_object(
-            "killed-answers",
-            &format!("{name}/night/runs/_state/{day}.json"),
-        );
-        let state: Value = serde_json::from_slice(&state).expect("JSON");
-        assert_at_rest(&state, 2, &context);
+        let mut expected_groups = vec![cloud.group("api"), cloud.group("worker")];
+        expected_groups.retain(|_| kind.is_kept);
+        assert_eq!(groups, expected_groups, "{context}\n{finished}");
+        for (window, _) in kind.windows {
+            let key = format!("{name}/night/runs/_state/{window}.json");
+            let state = moto.get_object("killed-answers", &key);
+            let state: Value = serde_json::from_slice(&state).expect("JSON");
+            // What is deleted may be recorded for longer than it is there.
+            let attempts = match kind.is_kept {
+                true => 2,
+                false => state["attempts"].as_array().map_or(0, Vec::len),
+            };
+            assert_at_rest(&state, attempts, &context);
+        }
         let left: Vec<_> = std::fs::read_dir(&temporary).expect("readable").collect();
         assert!(left.is_empty(), "{left:?}: {context}\n{finished}");
     }
-    let unfinished = moto.call(
-        "s3",
-        "list_multipart_uploads",
-        json!({"Bucket": "killed-answers"}),
-    );
-    assert!(unfinished["Uploads"].is_null(), "{unfinished}");
 }
 
 #[test]
@@ -255,9 +317,12 @@ fn a_run_killed_behind_its_receipt_is_tidied_up_behind() {
         &moto,
         json!({"hold": [format!("PUT /behind/jobs{receipt}")]}),
     );
-    let lease = "[run]\nlease = \"1s\"\n";
+    // Long enough to be seen before it can't be given back, and as long the next run has to wait.
+    let lease = "[run]\nlease = \"10s\"\n";
     let mut running = exported.start("jobs", lease, faults.environment());
-    running.wait_until("its receipt is held", |_| faults.did().held("put") == 1);
+    running.wait_until("its receipt is held", |_| faults.did().held("put") > 0);
+    // Everything that it lists is there before it.
+    let put = exported.answers("jobs");
     // The receipt arrives, and nothing after it.
     faults.plan(json!({"hold": [format!("PUT /behind/jobs/night/runs/_state/{WINDOW}.json")]}));
     running.wait_until("the receipt is there", |_| {
@@ -268,6 +333,7 @@ fn a_run_killed_behind_its_receipt_is_tidied_up_behind() {
     running.wait().assert_signal(9);
     assert_ne!(exported.state("jobs")["lease"], Value::Null);
     let answers = exported.answers("jobs");
+    assert_eq!(answers, put);
 
     let next = exported.start("jobs", lease, moto.environment()).wait();
     assert_eq!(next.assert_success().stdout_json()["status"], "skipped");
@@ -289,7 +355,7 @@ fn a_forced_run_killed_while_it_published_is_done_again() {
     let faults = Faults::before(&moto, json!({"hold": ["PUT /forced/jobs/night/charts/"]}));
     let forced = exported.program("jobs", lease, WINDOW).arg("--force");
     let mut running = forced.envs(faults.environment()).spawn();
-    running.wait_until("a chart is held", |_| faults.did().held("put") == 1);
+    running.wait_until("a chart is held", |_| faults.did().held("put") > 0);
     running.signal("KILL");
     running.wait().assert_signal(9);
     let etag = |output: &Value| {
@@ -313,4 +379,48 @@ fn a_forced_run_killed_while_it_published_is_done_again() {
         assert_eq!(etag(output), output["etag"], "{output}");
     }
     assert_at_rest(&exported.state("jobs"), 0, "done");
+}
+
+#[test]
+fn uploads_of_a_killed_export_are_aborted() {
+    let moto = Moto::start();
+    moto.create_bucket("parts");
+    let dir = Dir::new();
+    // Larger, as gzip of random letters, than what goes up in one piece.
+    let mut random = fastrand::Rng::with_seed(11);
+    let midnight = at("2025-03-03T00:00:00Z");
+    let lines: String = (0..14_000)
+        .map(|second| {
+            let letters = std::iter::repeat_with(|| random.alphanumeric());
+            let message: String = letters.take(1_000).collect();
+            json!({"timestamp": midnight + second, "message": message}).to_string() + "\n"
+        })
+        .collect();
+    dir.write("events/web/app.ndjson", lines);
+    dir.write(
+        JOB,
+        "name = \"night\"\n[source]\nkind = \"directory\"\npath = \"events\"\nstaging = \"s3://parts/staging\"\n\
+         [output]\nlocation = \"out\"\n[[query]]\nuse = \"hourly_count\"\n[run]\nlease = \"1s\"\n",
+    );
+    let run = |environment| {
+        let program = dir.logtally(["run", JOB, "--window", WINDOW, "--json"]);
+        program.envs(environment).spawn()
+    };
+    let unfinished = || {
+        let uploads = moto.call("s3", "list_multipart_uploads", json!({"Bucket": "parts"}));
+        uploads["Uploads"].as_array().map_or(0, Vec::len)
+    };
+    let faults = Faults::before(&moto, json!({"hold": ["partNumber=2"]}));
+    let mut running = run(faults.environment());
+    running.wait_until("a part is held", |_| faults.did().held("part") > 0);
+    running.signal("KILL");
+    running.wait().assert_signal(9);
+    assert_eq!(unfinished(), 1);
+
+    let next = run(moto.environment()).wait();
+    assert_eq!(
+        next.assert_success().stdout_json()["read"]["events"],
+        14_000
+    );
+    assert_eq!(unfinished(), 0);
 }

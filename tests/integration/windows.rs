@@ -307,6 +307,40 @@ fn from_and_to_include_both_ends() {
 }
 
 #[test]
+fn the_latest_chart_is_the_newest_windows_also_behind_a_backfill() {
+    let night = Night::new();
+    night.export().stream(
+        "web/app",
+        &[
+            (at("2025-03-02T01:00:00Z"), "x"),
+            (at("2025-03-03T02:00:00Z"), "x"),
+            (at("2025-03-04T03:00:00Z"), "x"),
+        ],
+    );
+    let chart = |of: &str| {
+        let file = format!("out/night/charts/hourly_count/hourly_count-{of}.png");
+        night.dir.read(file)
+    };
+    night.run("2025-03-02").assert_success();
+    assert_eq!(chart("latest"), chart("2025-03-02"));
+    // While the answers of a window are computed, the next one is taken.
+    let backfill = ["--from", "2025-03-02", "--to", "2025-03-04", "--force"];
+    let finished = night.run_with(backfill.into_iter().chain(["--json"]));
+    let printed = finished.assert_success().stdout_json();
+    assert_eq!(chart("latest"), chart("2025-03-04"));
+    // Receipts list what stays as they say.
+    assert!(!printed.to_string().contains("-latest"), "{printed:#}");
+
+    let latest = night
+        .dir
+        .join("out/night/charts/hourly_count/hourly_count-latest.png");
+    let put = |file| std::fs::metadata(file).and_then(|meta| meta.modified());
+    let before = put(&latest).expect("it is there");
+    night.run_with(backfill).assert_success();
+    assert_eq!(put(&latest).expect("it is there"), before, "the same bytes");
+}
+
+#[test]
 fn several_windows_are_one_json_document() {
     let night = Night::new();
     night
@@ -445,4 +479,110 @@ fn a_failing_window_does_not_keep_the_others_from_being_done() {
     assert_eq!(status, [&json!("done"), &json!("failed"), &json!("done")]);
     assert_eq!(printed["runs"][1]["exit_code"], 7);
     assert_eq!(printed["runs"][1]["window"]["id"], "2025-03-03");
+}
+
+#[test]
+fn a_state_that_is_none_concerns_its_window_only() {
+    let night = Night::new();
+    night
+        .export()
+        .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
+    let days = ["--from", "2025-03-02", "--to", "2025-03-04"];
+    night.run_with(days).assert_success();
+    night
+        .dir
+        .write("out/night/runs/_state/2025-03-03.json", "{\"lease\": 1}");
+    let finished = night.run_with(days.into_iter().chain(["--json"]));
+    let printed = finished.assert_code(5).stdout_json();
+    let statuses: Vec<_> = (0..3).map(|run| &printed["runs"][run]["status"]).collect();
+    assert_eq!(statuses, ["skipped", "failed", "skipped"]);
+    let why = "2025-03-03.json is no state of a window; remove it to begin the window anew";
+    finished.stderr_contains(why);
+    night
+        .run_with(days)
+        .assert_code(5)
+        .stdout_contains("2025-03-03  failed (5)  ")
+        .stdout_contains(why);
+    let status = night.dir.logtally(["status", "night.toml"]).run();
+    status
+        .assert_success()
+        .stdout_contains("2025-03-03")
+        .stdout_contains(why);
+}
+
+#[test]
+fn status_tells_six_states_and_what_to_run() {
+    let night = Night::new();
+    let export = night.export();
+    export.stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
+    night.run("2025-03-01").assert_success();
+    // Done while late events could still come, which was long ago.
+    let job = night.dir.read_text("night.toml");
+    let patient = "[window]\nsettled_after = \"100000d\"\n";
+    night.dir.write("night.toml", format!("{job}{patient}"));
+    night.run("2025-03-02").assert_success();
+    night.dir.write("night.toml", &job);
+    let damaged = night.dir.write("exported/web/damaged/000000.gz", "no gzip");
+    night.run("2025-03-03").assert_code(5);
+    std::fs::remove_file(damaged).expect("it is there");
+    // A run that was killed long ago, and one that lives.
+    let lease = |seconds: f64| {
+        json!({
+            "run": "1", "host": "worker-7", "process": 7, "since": "2025-03-05T00:00:00Z",
+            "seconds": seconds, "renewals": 1,
+        })
+    };
+    let unfinished = json!({"began_at": "2025-03-05T00:00:00Z", "source_sha256": ""});
+    for (day, seconds) in [("2025-03-04", 0.000_001), ("2025-03-05", 3600.0)] {
+        let state = json!({
+            "lease": lease(seconds), "phase": "asking", "unfinished": unfinished, "failure": null,
+            "attempts": [],
+        });
+        let file = format!("out/night/runs/_state/{day}.json");
+        night.dir.write(file, state.to_string());
+    }
+    let status = |arguments: &[&str]| {
+        let span = [
+            "status",
+            "night.toml",
+            "--from",
+            "2025-03-01",
+            "--to",
+            "2025-03-06",
+        ];
+        let arguments = span.iter().chain(arguments);
+        night.dir.logtally(arguments).run()
+    };
+    let printed = status(&["--json"]).assert_success().stdout_json();
+    let windows = printed["windows"].as_array().expect("a list");
+    let told: Vec<_> = windows
+        .iter()
+        .map(|window| {
+            let text = |key: &str| window[key].as_str().expect("a text");
+            (text("status"), window["due"] == true)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("settled", false),
+            ("provisional", true),
+            ("failed", true),
+            ("interrupted", true),
+            ("running", false),
+            ("missing", true)
+        ]
+    );
+    let table = status(&[]);
+    for line in [
+        "2025-03-01  settled      0 events\n",
+        "2025-03-02  provisional  144 events  has settled since\n",
+        "2025-03-03  failed",
+        "2025-03-04  interrupted\n",
+        "2025-03-05  running                  process 7 on worker-7, since 2025-03-05T00:00:00Z\n",
+        "2025-03-06  missing\n",
+        "--from 2025-03-02 --to 2025-03-06\n",
+    ] {
+        table.stdout_contains(line);
+    }
 }

@@ -1,6 +1,7 @@
 //! A service whose logs are in CloudWatch, and a job over them: buckets, log groups and files of one test's own.
 
 use std::ffi::OsStr;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -19,8 +20,11 @@ pub struct Cloud<'a> {
 }
 
 /// A day that has settled, in UTC, and not long ago, since CloudWatch takes no events older than two weeks.
+/// The same for as long as the tests run, also over midnight.
 pub fn recent_day() -> (String, i64) {
-    let day = chrono::Utc::now().date_naive() - chrono::Days::new(3);
+    static TODAY: OnceLock<chrono::NaiveDate> = OnceLock::new();
+    let today = TODAY.get_or_init(|| chrono::Utc::now().date_naive());
+    let day = *today - chrono::Days::new(3);
     let midnight = day.and_time(chrono::NaiveTime::MIN).and_utc();
     (day.to_string(), midnight.timestamp_millis())
 }

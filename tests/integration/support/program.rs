@@ -95,6 +95,7 @@ impl Dir {
             command,
             input: Vec::new(),
             open_input: false,
+            unread_stderr: false,
             time_limit: TIME_LIMIT,
         }
     }
@@ -173,6 +174,7 @@ pub struct Program {
     input: Vec<u8>,
     /// Whether more input may come, and never does.
     open_input: bool,
+    unread_stderr: bool,
     time_limit: Duration,
 }
 
@@ -215,6 +217,12 @@ impl Program {
         self
     }
 
+    /// Gives it a stderr whose reader has gone away.
+    pub fn unread_stderr(mut self) -> Self {
+        self.unread_stderr = true;
+        self
+    }
+
     /// Kills it after this long, and fails the test.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
@@ -233,7 +241,10 @@ impl Program {
             .command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(match self.unread_stderr {
+                true => Stdio::from(std::io::pipe().expect("a pipe can be made").1),
+                false => Stdio::piped(),
+            })
             .spawn()
             .unwrap_or_else(|error| panic!("{command_line} does not start: {error}"));
         let mut stdin = child.stdin.take().expect("stdin is piped");
@@ -249,7 +260,10 @@ impl Program {
         Running {
             _input: open_input,
             stdout: Collected::from(child.stdout.take().expect("stdout is piped")),
-            stderr: Collected::from(child.stderr.take().expect("stderr is piped")),
+            stderr: match child.stderr.take() {
+                Some(stderr) => Collected::from(stderr),
+                None => Collected::from(std::io::empty()),
+            },
             deadline: Instant::now() + self.time_limit,
             command_line,
             child,
