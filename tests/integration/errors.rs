@@ -312,17 +312,6 @@ fn an_error_of_one_question_publishes_none() {
 }
 
 #[test]
-fn a_chart_of_too_many_points_is_refused() {
-    let night = night();
-    night.dir.write(
-        "errors.sql",
-        "SELECT value AS hour, value AS errors FROM generate_series(1, 20000)",
-    );
-    night.run(DAY).assert_code(2).stderr_contains("10000");
-    assert_eq!(night.outputs(), Vec::<String>::new());
-}
-
-#[test]
 fn a_job_file_that_is_none_is_named() {
     let dir = Dir::new();
     for command in ["run", "plan"] {
