@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, GenericByteViewArray, RecordBatch};
+use arrow::array::{Array, ArrayData, ArrayRef, ByteView, GenericByteViewArray, RecordBatch};
 use arrow::datatypes::{BinaryViewType, ByteViewType, DataType, Schema, SchemaRef, StringViewType};
 use datafusion::common::runtime::SpawnedTask;
 use parquet::arrow::ArrowWriter;
@@ -61,6 +61,36 @@ fn compacted<T: ByteViewType>(column: &ArrayRef) -> Option<ArrayRef> {
     let views = column.as_any().downcast_ref::<GenericByteViewArray<T>>()?;
     let held: usize = views.data_buffers().iter().map(|buffer| buffer.len()).sum();
     (held > 2 * views.total_buffer_bytes_used()).then(|| Arc::new(views.gc()) as ArrayRef)
+}
+
+/// The bytes of a batch's values, whatever memory they are in: that may depend on which thread was first, and the bytes of
+/// a file, which row groups end, must not.
+fn bytes_of(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter();
+    columns
+        .map(|column| bytes_of_values(&column.to_data()))
+        .sum()
+}
+
+fn bytes_of_values(values: &ArrayData) -> usize {
+    let own = values.get_slice_memory_size().unwrap_or_default();
+    own + bytes_behind_views(values)
+}
+
+/// What an array's size leaves out: the values that its views, or those of its parts, look at.
+fn bytes_behind_views(values: &ArrayData) -> usize {
+    let own: usize = match values.data_type() {
+        DataType::Utf8View | DataType::BinaryView => {
+            let views = &values.buffer::<u128>(0)[..values.len()];
+            views
+                .iter()
+                .map(|view| ByteView::from(*view).length as usize)
+                .sum()
+        }
+        _ => 0,
+    };
+    let parts = values.child_data().iter();
+    own + parts.map(bytes_behind_views).sum::<usize>()
 }
 
 /// What the file says about itself, beside the schema.
@@ -169,7 +199,7 @@ impl Spool {
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let batch = compact(to_athena(batch, &self.schema)?)?;
         self.next.rows += batch.num_rows();
-        self.next.bytes += batch.get_array_memory_size();
+        self.next.bytes += bytes_of(&batch);
         self.next.batches.push(batch.clone());
         if self.next.rows >= ROW_GROUP_ROWS || self.next.bytes >= ROW_GROUP_BYTES {
             self.encode_next().await?;
@@ -303,7 +333,9 @@ fn unwritable(
 mod tests {
     use super::*;
     use crate::output::columns::athena_schema;
-    use arrow::array::{AsArray, DictionaryArray, Int64Array, new_null_array};
+    use arrow::array::{
+        AsArray, DictionaryArray, Int64Array, StringViewArray, StructArray, new_null_array,
+    };
     use arrow::datatypes::{Field, Int32Type, Int64Type};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -313,6 +345,23 @@ mod tests {
             window: "2026-11-21".into(),
             sql_sha256: "00".into(),
         }
+    }
+
+    #[test]
+    fn a_batch_counts_its_values_wherever_they_are() {
+        let text = "a text of more than twelve bytes";
+        let many = StringViewArray::from_iter_values((0..1000).map(|n| format!("{text} {n}")));
+        let of = |column: ArrayRef| RecordBatch::try_from_iter([("c", column)]).unwrap();
+        let few = StringViewArray::from_iter_values((0..10).map(|n| format!("{text} {n}")));
+        let few: ArrayRef = Arc::new(few);
+        let shared = of(Arc::new(many.slice(0, 10)));
+        let own = of(Arc::clone(&few));
+        assert_ne!(shared.get_array_memory_size(), own.get_array_memory_size());
+        assert_eq!(bytes_of(&shared), bytes_of(&own));
+        assert_eq!(bytes_of(&own), 10 * (16 + text.len() + 2));
+        let field = Arc::new(Field::new("text", DataType::Utf8View, false));
+        let within: ArrayRef = Arc::new(StructArray::from(vec![(field, few)]));
+        assert_eq!(bytes_of(&of(within)), bytes_of(&own));
     }
 
     #[tokio::test]
