@@ -3,6 +3,7 @@
 
     compare   every task by every tool over the same export (the default)
     small     the hourly count over many small objects
+    large     the hourly count over one large object
     start     how long it takes until logtally has started, and answered over one small object
     memory    logtally's peak memory: as it is, with ten times the data, with one large object
     s3        many small objects from a local S3 server: requests and waiting; jobs of one and of five queries
@@ -30,7 +31,7 @@ from measure import Failed, Quiet, available_memory, machine, markdown, measure,
 
 HERE = Path(__file__).resolve().parent
 SEED = 11
-EXPERIMENTS = ["compare", "small", "start", "memory", "s3"]
+EXPERIMENTS = ["compare", "small", "large", "start", "memory", "s3"]
 ALL_TOOLS = ["logtally", "inflate", *tools.PEERS]
 
 # Of the script that holds every message as a dict and a row of a DataFrame.
@@ -170,6 +171,12 @@ def compare(bench):
 def small(bench):
     data, truth = bench.small_objects()
     heading("Many small objects", data_in_words(truth))
+    measure_tasks(bench, data, truth, ["hourly"])
+
+
+def large(bench):
+    data, truth = bench.single_object()
+    heading("One object that is too large to inflate whole", data_in_words(truth))
     measure_tasks(bench, data, truth, ["hourly"])
 
 
@@ -455,7 +462,7 @@ def arguments():
     add("--small-objects", type=int, default=20_000, metavar="N", help="small, s3: objects; default: 20,000")
     add("--starts", type=int, default=40, metavar="N", help="start: processes of each kind; default: 40")
     add("--times", type=int, default=10, metavar="N", help="memory: times the data; default: 10")
-    add("--single-object-gib", type=int, default=4, metavar="N", help="memory: text of the one large object; default: 4")
+    add("--single-object-gib", type=int, default=4, metavar="N", help="large, memory: text of the one large object; default: 4")
     add("--latencies", type=comma_separated, default=["0", "5", "50"], metavar="MS,MS", help="s3: default: 0,5,50")
     add("--connections", type=int, default=128, metavar="N", help="s3: of the bare client; default: 128")
     options = parser.parse_args()
@@ -483,7 +490,7 @@ def comma_separated(text):
 def main():
     bench = Bench(arguments())
     describe(bench)
-    experiments = {"compare": compare, "small": small, "start": start, "memory": memory, "s3": s3}
+    experiments = {"compare": compare, "small": small, "large": large, "start": start, "memory": memory, "s3": s3}
     for name in bench.options.experiments or ["compare"]:
         quiet = Quiet()
         experiments[name](bench)
