@@ -613,6 +613,10 @@ impl EventService for Turns {
 
 #[async_trait]
 impl ExportService for Turns {
+    fn endpoint(&self) -> &str {
+        self.logs.endpoint()
+    }
+
     async fn groups(
         &self,
         prefix: &str,
@@ -666,6 +670,10 @@ impl IndependentCount for Turns {
     }
 
     async fn query_state(&self, _: &str) -> Result<InsightsState, ServiceError> {
+        unreachable!("the metric is asked")
+    }
+
+    async fn stop_query(&self, _: &str) -> Result<(), ServiceError> {
         unreachable!("the metric is asked")
     }
 }
