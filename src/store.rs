@@ -147,7 +147,10 @@ impl Stores {
                 self.requests.handle(),
             )))
             .build()
-            .map_err(|error| Error::usage(format!("the bucket {name:?}")).caused_by(error))?;
+            .map_err(|error| {
+                Error::usage(format!("can't set up a client for the bucket {name:?}"))
+                    .caused_by(error)
+            })?;
         Ok(Remote {
             bucket: Some(bucket),
             objects: Arc::new(objects),
@@ -212,9 +215,9 @@ pub struct Store {
 enum Puts {
     /// A file beside the target, renamed under the folder's lock.
     OnDisk,
-    /// By the engine's client, large files in parts by the SDK's.
+    /// By the SDK's client, large files in parts.
     InBucket(Bucket),
-    /// By the engine's client, whatever the size.
+    /// By the engine's client, whatever the size: the stores of tests.
     InStore,
 }
 
