@@ -353,7 +353,9 @@ impl<'a> Resolver<'a> {
         let charts = match (spec.chart.is_empty(), default_chart) {
             (true, Some(built_in)) => {
                 let chart = (built_in.chart)(name.clone(), size);
-                let compare = chart.compare.filter(|_| spec.partition_by.is_empty());
+                // Which the job did not ask for, and which only answers of one file have.
+                let is_one_file = spec.partition_by.is_empty() && spec.file_size.is_none();
+                let compare = chart.compare.filter(|_| is_one_file);
                 vec![Chart {
                     language,
                     compare,
@@ -588,6 +590,15 @@ use = "hourly_count"
             error.contains(":7:") && error.contains("LOGTALLY_SURELY_UNSET"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_built_in_chart_is_no_obstacle_to_an_answer_in_several_files() {
+        let job = |text: &str| parse(Path::new("jobs/night.toml"), text).unwrap();
+        let compares = |text: &str| job(text).queries[0].charts[0].compare.is_some();
+        assert!(compares(GOOD));
+        assert!(!compares(&format!("{GOOD}file_size = \"256MiB\"\n")));
+        assert!(!compares(&format!("{GOOD}partition_by = [\"x\"]\n")));
     }
 
     #[test]
