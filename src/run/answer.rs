@@ -292,12 +292,7 @@ pub(super) fn draw(answer: &Answer<'_>, caption: &Caption<'_>) -> Result<Vec<Pic
         let chart = series.picture(caption);
         chart.warn_of_missing_glyphs();
         for format in &series.chart().formats {
-            let drawn = match format {
-                ImageFormat::Png => chart.to_png(),
-                ImageFormat::Svg => chart.to_svg().map(String::into_bytes),
-            };
-            let bytes = drawn
-                .map_err(|error| Error::new(Class::Unexpected, "can't draw").caused_by(error))?;
+            let bytes = chart.encode(*format)?;
             pictures.push(Picture {
                 query: answer.query.name.to_string(),
                 chart: series.chart().name.to_string(),

@@ -166,7 +166,10 @@ fn the_charts_are_whole_pictures() {
         assert_eq!(dated, &files[&format!("charts/{query}/{query}-latest.png")]);
     }
     let svg = &files["charts/errors_by_hour/errors_by_hour-2026-11-21.svg"];
-    assert_eq!(svg, &files["charts/errors_by_hour/errors_by_hour-latest.svg"]);
+    assert_eq!(
+        svg,
+        &files["charts/errors_by_hour/errors_by_hour-latest.svg"]
+    );
     let svg = std::str::from_utf8(svg).expect("SVG is UTF-8");
     let document = roxmltree::Document::parse(svg).expect("well-formed");
     assert_eq!(document.root_element().tag_name().name(), "svg");
