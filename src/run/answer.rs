@@ -23,8 +23,8 @@ use crate::output::parquet::{Metadata, Spool, Spooled};
 use crate::output::partitioned::{self, Destination, Partitioned, Values};
 use crate::output::picture::{Caption, Series};
 use crate::progress::Step;
-use crate::query::{ScanReport, Session, Statement};
-use crate::scan::LogsTable;
+use crate::query::{Session, Statement};
+use crate::scan::{LogsTable, ScanReport};
 use crate::verify::HourCount;
 use crate::window::Window;
 
