@@ -48,9 +48,10 @@ Exit codes:
   0 done, or nothing to do        6 the SQL failed
   1 a bug or unexpected failure   7 refused or failed at the output
   2 wrong job or arguments        8 another run holds this window
-  3 the export did not come       9 with --strict: done, but provisional
-  4 refused or failed at the        or not verified
-    source of the logs            130, 143 interrupted, and resumes
+  3 the export slot or the        9 with --strict: done, but provisional
+    export did not come in time     or not verified
+  4 refused or failed at the      130, 143 interrupted; the next run
+    source of the logs              goes on from there
   5 the data is damaged";
 
 #[derive(Debug, Args)]
@@ -65,32 +66,32 @@ struct Verbosity {
     )]
     quiet: bool,
 
-    /// Say more; twice for everything
+    /// Say more; -vv says everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "On stderr")]
     verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Do a job: export, ask, write Parquet, charts and a receipt
+    /// Do a job: export the logs, answer its questions, write Parquet, charts and a receipt
     Run(run::RunArgs),
-    /// Show what `run` would do, and do nothing
+    /// Show what `run` would do, without doing it
     Plan(plan::PlanArgs),
-    /// Show which windows are settled, provisional, failed or missing
+    /// Show where each window stands: settled, provisional, running, failed, interrupted or missing
     Status(status::StatusArgs),
     /// Ask a question in SQL over a job's exported windows, or over exported objects
     Query(query::QueryArgs),
-    /// Print the tables of a job's answers as SQL for Athena, Spark, DuckDB or Trino; or put them into Glue
+    /// Print the tables of a job's answers as SQL for Athena, Spark, DuckDB or Trino, or put them into Glue
     Ddl(ddl::DdlArgs),
-    /// Write a first job file, and print the policies that it needs on AWS
+    /// Write a first job file and print the policies that it needs on AWS
     Init(init::InitArgs),
 }
 
 /// Which windows.
 #[derive(Debug, Args)]
 struct SpanArgs {
-    /// The window: 2026-11-21, 2026-11-21T05, 2026-W47 or 2026-11, as the job's size is; or last, the
-    /// last one that ended (yesterday means the same)
+    /// The window, in the size of the job's windows: 2026-11-21, 2026-11-21T05, 2026-W47 or 2026-11; or
+    /// last, the last one that ended (yesterday means the same)
     #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to", "last"])]
     window: Option<String>,
 
@@ -102,7 +103,7 @@ struct SpanArgs {
     #[arg(long, value_name = "ID", requires = "from")]
     to: Option<String>,
 
-    /// The windows of the time before now: 24h, 7d, 2w, 3mo
+    /// The windows of the last 24h, 7d, 2w or 3mo, up to the last that ended
     #[arg(long, value_name = "SPAN")]
     last: Option<Span>,
 }
@@ -113,7 +114,7 @@ struct WindowArgs {
     #[command(flatten)]
     span: SpanArgs,
 
-    /// Do again what is done: the answers from the kept export, or (export) the export too
+    /// Do again what is done: the answers, from the kept export; with =export the export as well
     #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "answers")]
     force: Option<ForceArg>,
 
@@ -165,11 +166,12 @@ pub fn main() -> ExitCode {
         }
     };
     // Of a command that is stopped, a program that reads its stdout is to find a document there too.
+    let is_run = matches!(cli.command, Command::Run(_));
     let as_json = matches!(&cli.command, Command::Run(args) if args.json);
     let ended = runtime.block_on(async {
         tokio::select! {
             ended = dispatch(cli.command, show) => ended,
-            signal = stopped() => run::failed_early(signal, as_json),
+            signal = stopped(is_run) => run::failed_early(signal, as_json),
         }
     });
     // Decoding that is under way ends at its next batch; nothing half-written is left, as puts are whole.
@@ -205,8 +207,8 @@ async fn dispatch(command: Command, show: logging::Show) -> Result<u8> {
     }
 }
 
-/// Comes back when the process is told to stop.
-async fn stopped() -> Error {
+/// Comes back when the process is told to stop. Only a run publishes and has tasks begun.
+async fn stopped(is_run: bool) -> Error {
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
@@ -217,12 +219,13 @@ async fn stopped() -> Error {
         _ = interrupt.recv() => (Class::Interrupted, "Ctrl-C"),
         _ = terminate.recv() => (Class::Terminated, "SIGTERM"),
     };
-    Error::new(
-        class,
-        format!(
-            "stopped by {name}; what was published is whole, and an export task that was begun goes on in AWS"
-        ),
-    )
+    let what_goes_on = match is_run {
+        true => {
+            "; what was published is whole, and an export task that was begun goes on in AWS, for the next run to adopt"
+        }
+        false => "",
+    };
+    Error::new(class, format!("stopped by {name}{what_goes_on}"))
 }
 
 /// The real things.
@@ -259,13 +262,6 @@ fn print(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// `1 event`, `2,643 events`.
-fn counted(count: u64, what: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    let count = crate::output::chart::format_number(count as f64, 0);
-    format!("{count} {what}{s}")
 }
 
 fn print_json(value: &impl serde::Serialize) -> Result<()> {

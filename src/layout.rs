@@ -272,7 +272,7 @@ pub fn partition_keys(size: Size) -> &'static [&'static str] {
     }
 }
 
-/// The folder of a query's answer for a window, which is a partition of the Athena table.
+/// What the folder of a window's answer is called below its query's: a partition of the Athena table.
 fn partition(window: &Window) -> String {
     let date = window.local_date().format("%Y-%m-%d");
     match window.size() {

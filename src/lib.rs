@@ -18,6 +18,7 @@ pub mod error;
 pub mod export;
 pub mod job;
 pub mod layout;
+pub mod numbers;
 pub mod output;
 pub mod progress;
 pub mod query;

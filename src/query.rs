@@ -7,4 +7,4 @@ mod statement;
 mod views;
 
 pub use session::{Engine, Session, available_memory};
-pub use statement::{ScanReport, Statement};
+pub use statement::Statement;

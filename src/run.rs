@@ -105,10 +105,17 @@ async fn counter(
 
 /// Where the job's exported objects are.
 pub async fn source_store(environment: &Environment, job: &Job) -> Result<Store> {
-    let location = match &job.source {
-        Source::CloudWatch(settings) => &settings.staging,
-        Source::Exported { path, .. } => path,
-        Source::Directory { staging, .. } => staging,
+    let (key, location) = match &job.source {
+        Source::CloudWatch(settings) => ("[source] staging", &settings.staging),
+        Source::Exported { path, .. } => ("[source] path", path),
+        Source::Directory { staging, .. } => ("[source] staging", staging),
     };
-    environment.stores.open(location, Account::Source).await
+    let opened = environment.stores.open(location, Account::Source).await;
+    opened.map_err(|error| error.during(key))
+}
+
+/// Where the job's answers go.
+async fn output_store(environment: &Environment, job: &Job) -> Result<Store> {
+    let opened = environment.stores.open(&job.output, Account::Output).await;
+    opened.map_err(|error| error.during("[output] location"))
 }

@@ -3,6 +3,7 @@
 //! [`fetch`] gets the objects' bytes, [`inflate`] turns them into [`text`] within a [`budget`] of memory, [`events`]
 //! finds the events in it, [`batch`] makes Arrow batches of only the columns that were asked for, [`object`] does so
 //! for one object and [`bundle`] for many small ones, [`source`] for the engine, and [`table`] decides which objects.
+//! [`report`] says what was read.
 
 pub mod batch;
 pub mod budget;
@@ -12,10 +13,12 @@ pub mod events;
 pub mod fetch;
 pub mod inflate;
 pub mod object;
+pub mod report;
 pub mod source;
 pub mod table;
 pub mod text;
 
 mod libdeflate;
 
+pub use report::ScanReport;
 pub use table::LogsTable;

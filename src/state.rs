@@ -3,7 +3,6 @@
 
 pub mod lease;
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -150,22 +149,29 @@ pub trait Journal: Send + Sync {
     async fn record(&self, attempt: Attempt) -> Result<()>;
 }
 
-/// A journal that is forgotten with the process, for what nobody resumes.
+/// A journal that is forgotten with the process.
+#[cfg(any(test, feature = "testing"))]
 #[derive(Debug, Default)]
-pub struct MemoryJournal(Mutex<Vec<Attempt>>);
+pub struct MemoryJournal(std::sync::Mutex<Vec<Attempt>>);
 
+#[cfg(any(test, feature = "testing"))]
+impl MemoryJournal {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Attempt>> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
 #[async_trait]
 impl Journal for MemoryJournal {
     fn attempts(&self, log_group: &str) -> Vec<Attempt> {
-        let attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        of_group(&attempts, log_group)
+        of_group(&self.lock(), log_group)
     }
 
     async fn record(&self, attempt: Attempt) -> Result<()> {
-        upsert(
-            &mut self.0.lock().unwrap_or_else(PoisonError::into_inner),
-            attempt,
-        );
+        upsert(&mut self.lock(), attempt);
         Ok(())
     }
 }

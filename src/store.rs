@@ -1,13 +1,13 @@
 //! Objects in a location, on S3 or on disk alike: list, read, and put whole on a condition.
 
+mod on_disk;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::fs::{File, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path as FilePath, PathBuf};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +30,7 @@ use crate::error::{Class, Error, Result};
 use crate::job::Location;
 use crate::layout::{self, LogObject};
 
+pub use self::on_disk::local_etag;
 pub use crate::aws::s3::Condition;
 
 /// Waits after listing or deleting many objects broke off. The client sends its requests again, but not where their answer
@@ -41,15 +42,6 @@ const AGAIN_AFTER: [Duration; 5] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
 ];
-
-/// A folder is listed by one thread; with so many for each, all end at about the same time.
-const FOLDERS_FOR_EACH_THREAD: usize = 16;
-
-/// How deep folders are looked for that the threads can share.
-const SHARED_LEVELS: usize = 8;
-
-/// What the names of files that are being written begin with.
-const TEMPORARY: &str = ".logtally-";
 
 /// Opens locations, each bucket once. Nothing remote is touched before an S3 location is asked for.
 #[derive(Debug)]
@@ -147,7 +139,10 @@ impl Stores {
                 self.requests.handle(),
             )))
             .build()
-            .map_err(|error| Error::usage(format!("the bucket {name:?}")).caused_by(error))?;
+            .map_err(|error| {
+                Error::usage(format!("can't set up a client for the bucket {name:?}"))
+                    .caused_by(error)
+            })?;
         Ok(Remote {
             bucket: Some(bucket),
             objects: Arc::new(objects),
@@ -212,9 +207,9 @@ pub struct Store {
 enum Puts {
     /// A file beside the target, renamed under the folder's lock.
     OnDisk,
-    /// By the engine's client, large files in parts by the SDK's.
+    /// By the SDK's client, large files in parts.
     InBucket(Bucket),
-    /// By the engine's client, whatever the size.
+    /// By the engine's client, whatever the size: the stores of tests.
     InStore,
 }
 
@@ -272,7 +267,7 @@ impl Store {
         match self.location {
             Location::S3 { .. } => list_on_s3(self.objects.as_ref(), prefix).await,
             Location::Local(_) => {
-                list_files(prefix).map_err(|error| object_store::Error::Generic {
+                on_disk::list_files(prefix).map_err(|error| object_store::Error::Generic {
                     store: "disk",
                     source: error.into(),
                 })
@@ -570,7 +565,8 @@ impl Store {
                 .caused_by(error)
         };
         // The lock of the folder makes look and replace one step for every process that puts here.
-        let put = tokio::task::spawn_blocking(move || replace_file(&target, &body, &condition));
+        let put =
+            tokio::task::spawn_blocking(move || on_disk::replace_file(&target, &body, &condition));
         let etag = put
             .await
             .map_err(|error| failed(io::Error::other(error)))?
@@ -603,13 +599,13 @@ impl Store {
             }
             return Ok(());
         }
-        let mut on_disk: BTreeSet<PathBuf> = keys
+        let mut swept: BTreeSet<PathBuf> = keys
             .iter()
-            .map(|key| on_disk(&layout::parent(key)))
+            .map(|key| on_disk::path_of(&layout::parent(key)))
             .collect();
-        on_disk.extend(folders.iter().flat_map(folders_in));
-        for folder in on_disk {
-            sweep_folder(&folder).map_err(|error| {
+        swept.extend(folders.iter().flat_map(on_disk::folders_in));
+        for folder in swept {
+            on_disk::sweep_folder(&folder).map_err(|error| {
                 Error::new(
                     self.class,
                     format!("could not tidy up {}", folder.display()),
@@ -646,11 +642,12 @@ impl Store {
             }
         }
         if self.location.is_local() {
-            let folder = on_disk(prefix);
-            for folder in folders_in(prefix) {
-                sweep_folder(&folder).map_err(failed)?;
+            let folder = on_disk::path_of(prefix);
+            for folder in on_disk::folders_in(prefix) {
+                on_disk::sweep_folder(&folder).map_err(failed)?;
             }
-            remove_empty_folders(&folder, &on_disk(&self.root)).map_err(failed)?;
+            on_disk::remove_empty_folders(&folder, &on_disk::path_of(&self.root))
+                .map_err(failed)?;
         }
         Ok(())
     }
@@ -709,199 +706,11 @@ async fn list_on_s3(
     }
 }
 
-/// A key of a local location as a path.
-fn on_disk(key: &Path) -> PathBuf {
-    PathBuf::from(format!("/{key}"))
-}
-
-/// A folder and every one in it, however deep; none where it is not there.
-fn folders_in(folder: &Path) -> Vec<PathBuf> {
-    let entries = walkdir::WalkDir::new(on_disk(folder)).into_iter().flatten();
-    let folders = entries.filter(|entry| entry.file_type().is_dir());
-    folders.map(walkdir::DirEntry::into_path).collect()
-}
-
-fn is_temporary(name: &std::ffi::OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
-}
-
-/// Every file below a folder; none where there is no folder. The engine's own walk asks six times for what a file is, on
-/// one thread: of many small objects, listing takes as long as reading.
-fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut objects = Vec::new();
-    // From the top down until there are folders for every thread.
-    let mut folders = vec![PathBuf::from(format!("/{prefix}"))];
-    for _ in 0..SHARED_LEVELS {
-        if folders.len() >= threads * FOLDERS_FOR_EACH_THREAD {
-            break;
-        }
-        let mut below = Vec::new();
-        for folder in folders {
-            list_folder(&folder, 1, &mut objects, &mut below)?;
-        }
-        folders = below;
-    }
-    let next = AtomicUsize::new(0);
-    let walk = || -> io::Result<Vec<ObjectMeta>> {
-        let mut objects = Vec::new();
-        while let Some(folder) = folders.get(next.fetch_add(1, Ordering::Relaxed)) {
-            list_folder(folder, usize::MAX, &mut objects, &mut Vec::new())?;
-        }
-        Ok(objects)
-    };
-    std::thread::scope(|scope| {
-        let walks: Vec<_> = (0..threads.min(folders.len()))
-            .map(|_| scope.spawn(walk))
-            .collect();
-        for walk in walks {
-            match walk.join() {
-                Ok(found) => objects.extend(found?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok(objects)
-    })
-}
-
-/// Adds the files that are at most so deep below a folder to `objects`, and the folders at just that depth to `below`.
-fn list_folder(
-    folder: &FilePath,
-    depth: usize,
-    objects: &mut Vec<ObjectMeta>,
-    below: &mut Vec<PathBuf>,
-) -> io::Result<()> {
-    let walk = walkdir::WalkDir::new(folder)
-        .follow_links(true)
-        .max_depth(depth);
-    for entry in walk {
-        let entry = match entry {
-            Err(error)
-                if error
-                    .io_error()
-                    .is_some_and(|error| error.kind() == io::ErrorKind::NotFound) =>
-            {
-                continue;
-            }
-            entry => entry?,
-        };
-        if entry.file_type().is_dir() {
-            if entry.depth() == depth {
-                below.push(entry.into_path());
-            }
-            continue;
-        }
-        // What this program has not finished writing is no object.
-        if !entry.file_type().is_file() || is_temporary(entry.file_name()) {
-            continue;
-        }
-        let meta = entry.metadata()?;
-        let path = entry.path().to_str().ok_or_else(|| {
-            io::Error::other(format!("{} is no UTF-8 name", entry.path().display()))
-        })?;
-        objects.push(ObjectMeta {
-            location: Path::parse(path).map_err(io::Error::other)?,
-            last_modified: meta.modified()?.into(),
-            size: meta.len(),
-            e_tag: Some(local_etag(&meta)),
-            version: None,
-        });
-    }
-    Ok(())
-}
-
-/// Files are written and renamed under the lock of their folder: whoever holds it may delete every unfinished one.
-fn sweep_folder(folder: &FilePath) -> io::Result<()> {
-    let handle = match File::open(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        handle => handle?,
-    };
-    handle.lock()?;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if is_temporary(&entry.file_name()) {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes the empty folders in and above `folder`, below `root`.
-fn remove_empty_folders(folder: &FilePath, root: &FilePath) -> io::Result<()> {
-    let remove = |folder: &FilePath| match std::fs::remove_dir(folder) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
-        Err(error) => Err(error),
-    };
-    for entry in walkdir::WalkDir::new(folder).contents_first(true) {
-        match entry {
-            Ok(entry) if entry.file_type().is_dir() => _ = remove(entry.path())?,
-            _ => {}
-        }
-    }
-    for above in folder.ancestors().skip(1) {
-        if above == root || !above.starts_with(root) || !remove(above)? {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Writes beside the target and renames, so that a reader sees the old file or the new one. The new file's tag; `None`
-/// where the condition does not hold.
-fn replace_file(
-    target: &FilePath,
-    body: &Body,
-    condition: &Condition,
-) -> io::Result<Option<String>> {
-    let folder = target.parent().unwrap_or(FilePath::new("/"));
-    std::fs::create_dir_all(folder)?;
-    let folder_handle = File::open(folder)?;
-    folder_handle.lock()?;
-    let holds = match (condition, std::fs::metadata(target)) {
-        (Condition::Absent, Err(error)) if error.kind() == io::ErrorKind::NotFound => true,
-        (Condition::Unchanged(etag), Ok(meta)) => *etag == local_etag(&meta),
-        (_, Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => false,
-    };
-    if !holds {
-        return Ok(None);
-    }
-    let mut file = tempfile::Builder::new()
-        .prefix(TEMPORARY)
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
-    match body {
-        Body::Bytes(bytes) => file.write_all(bytes)?,
-        Body::File(from) => {
-            io::copy(&mut File::open(from)?, &mut file)?;
-        }
-    }
-    file.as_file().sync_all()?;
-    // A rename changes none of what the tag is made of. Asked for afterwards, it might be somebody else's file already.
-    let etag = local_etag(&file.as_file().metadata()?);
-    file.persist(target)?;
-    folder_handle.sync_all()?;
-    Ok(Some(etag))
-}
-
-/// The tag that the engine's local store gives a file.
-pub fn local_etag(meta: &std::fs::Metadata) -> String {
-    use std::os::unix::fs::MetadataExt;
-    let modified = meta
-        .modified()
-        .ok()
-        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
-        .unwrap_or_default()
-        .as_micros();
-    format!("{:x}-{modified:x}-{:x}", meta.ino(), meta.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::job::AwsSettings;
+    use std::path::Path as FilePath;
 
     async fn local(folder: &FilePath) -> Store {
         let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::export::patience::Backoff;
 use crate::job::Verify;
+use crate::numbers::counted;
 use crate::window::Range;
 
 pub use crate::aws::logs::InsightsState;
@@ -36,8 +37,11 @@ const METRICS_WHOLE_AFTER: TimeDelta = TimeDelta::minutes(15);
 const KEPT: [(TimeDelta, i32); 3] = [
     (TimeDelta::days(14), 60),
     (TimeDelta::days(62), 300),
-    (TimeDelta::days(454), 3600),
+    (COUNTED_FOR, 3600),
 ];
+
+/// The longest of these.
+const COUNTED_FOR: TimeDelta = TimeDelta::days(454);
 
 /// One Insights query takes so many log groups.
 const GROUPS_IN_A_QUERY: usize = 50;
@@ -273,16 +277,16 @@ impl Question<'_> {
     }
 
     fn disagreement(&self, expected: u64) -> String {
-        let difference = self.counted.abs_diff(expected);
+        let difference = counted(self.counted.abs_diff(expected), "event");
         match (self.counted < expected, self.method) {
             (true, _) => format!(
-                "{difference} events fewer than CloudWatch has: some were not exported yet, or have expired since"
+                "{difference} fewer than CloudWatch has: some were not exported yet, or have expired since"
             ),
             (false, Verify::Metrics) => format!(
-                "{difference} events more than came in during the window: they came in long after their time, or are counted twice"
+                "{difference} more than came in during the window: they came in long after their time, or are counted twice"
             ),
             (false, _) => format!(
-                "{difference} events more than CloudWatch has now: some have expired since they were exported, or are counted twice"
+                "{difference} more than CloudWatch has now: some have expired since they were exported, or are counted twice"
             ),
         }
     }
@@ -310,7 +314,13 @@ async fn by_metrics(
         .iter()
         .find(|(kept, _)| age <= *kept)
         .map(|(_, period_s)| *period_s)
-        .ok_or("CloudWatch keeps metrics for 455 days, and the window began before that")?;
+        .ok_or_else(|| {
+            format!(
+                "the window began {} days ago: CloudWatch keeps its metrics for 455 days, and the last {} are counted",
+                age.num_days(),
+                COUNTED_FOR.num_days()
+            )
+        })?;
     let period_ms = i64::from(period_s) * 1000;
     let lag_ms = LAG.num_milliseconds().max(period_ms);
     let whole_periods = Range {
@@ -639,7 +649,9 @@ mod tests {
         let found = ask(&count, Verify::Metrics, "2026-11-22T00:10:00Z", |_| ());
         unverified(found.await, "15 minutes");
         let found = ask(&count, Verify::Metrics, "2028-11-22T00:10:00Z", |_| ());
-        unverified(found.await, "455 days");
+        unverified(found.await, "the window began 732 days ago");
+        let found = ask(&count, Verify::Metrics, "2028-02-18T00:10:00Z", |_| ());
+        unverified(found.await, "the window began 454 days ago");
         let silent = FakeCount::default();
         let found = ask(&silent, Verify::Metrics, now, |_| ());
         unverified(found.await, "no metric IncomingLogEvents");

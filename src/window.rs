@@ -243,7 +243,11 @@ impl Window {
         let windows = Self::list(size, zone, first, last.unit)?;
         if windows.is_empty() {
             return Err(Error::usage(format!(
-                "--last {span} holds no whole {size} window"
+                "--last {span} holds no whole {size} window: expected {} or more",
+                Span {
+                    count: 1,
+                    unit: size
+                }
             )));
         }
         Ok(windows)
@@ -472,6 +476,13 @@ pub fn first_instant(zone: Tz, local: NaiveDateTime) -> Option<DateTime<Utc>> {
     }
 }
 
+/// That two ids are in the wrong order.
+pub fn reversed(from: &str, to: &str) -> Error {
+    Error::usage(format!(
+        "--from {from} is after --to {to}: expected the earlier window first"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -572,7 +583,8 @@ mod tests {
         assert_eq!(list(Size::Week, "2w").unwrap(), ["2026-W46", "2026-W47"]);
         assert_eq!(list(Size::Month, "1mo").unwrap(), ["2026-10"]);
         assert_eq!(list(Size::Hour, "1d").unwrap().len(), 24);
-        assert!(list(Size::Month, "7d").is_err());
+        let error = list(Size::Month, "7d").unwrap_err().to_string();
+        assert!(error.contains("expected 1mo or more"), "{error}");
         for wrong in ["", "7", "d", "0d", "7 d", "-7d", "7y", "99999999999d"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong}");
         }

@@ -18,7 +18,7 @@ use crate::window::Range;
 pub struct LogGroup {
     /// The name.
     pub name: String,
-    /// When it was made, in milliseconds since 1970; exports can't reach further back.
+    /// When it was made, in milliseconds since 1970. It may hold older events: agents ship lines from before it.
     pub created_ms: i64,
     /// How much it holds, as the service last counted: 0 for hours after the first event.
     pub stored_bytes: i64,

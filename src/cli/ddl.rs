@@ -23,12 +23,12 @@ pub(super) struct DdlArgs {
     #[arg(long, value_name = "NAME", default_value = "logtally", value_parser = Name::new)]
     database: Name,
 
-    /// The day of the first window that Athena and Trino look for; earlier answers are not seen by their tables. Default:
-    /// 2020-01-01, or with --apply what the table has
+    /// The day of the first window that Athena and Trino look for; their tables do not show earlier answers [default:
+    /// 2020-01-01, or with --apply what the table has]
     #[arg(long, value_name = "DAY")]
     since: Option<NaiveDate>,
 
-    /// Create or update the tables in the Glue catalogue instead of printing (needs a build with the feature glue)
+    /// Create or update the tables in the Glue catalogue instead of printing (needs a logtally that was built with the feature glue)
     #[arg(long, conflicts_with = "format")]
     apply: bool,
 }

@@ -21,7 +21,7 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "LOCATION")]
     staging: String,
 
-    /// Where the answers go: s3://bucket/prefix or a folder
+    /// Where the answers go: s3://bucket/prefix, or a folder
     #[arg(long, value_name = "LOCATION")]
     output: String,
 
@@ -29,11 +29,11 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = job::parse_zone)]
     timezone: Tz,
 
-    /// How events leave CloudWatch
+    /// How events leave CloudWatch [default: export-task]
     #[arg(long, value_name = "WAY", value_parser = PossibleValuesParser::new(["export-task", "events", "auto"]))]
     via: Option<String>,
 
-    /// Which independent count the events are held against
+    /// Which independent count the events are held against [default: off]
     #[arg(long, value_name = "COUNT", value_parser = PossibleValuesParser::new(["off", "metrics", "insights"]))]
     verify: Option<String>,
 
@@ -45,11 +45,11 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "ID", default_value = "ACCOUNT")]
     account: String,
 
-    /// The job's name; out of the log group's where left out
+    /// The job's name [default: made from the log group's name]
     #[arg(long, value_parser = Name::new)]
     name: Option<Name>,
 
-    /// The job file to write; the name with .toml where left out
+    /// The job file to write [default: the job's name with .toml]
     file: Option<PathBuf>,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn init(args: &InitArgs) -> Result<u8> {
         .unwrap_or_else(|| PathBuf::from(format!("{name}.toml")));
     // A folder was typed relative to where the person is, not to where the job file will be.
     let here = std::env::current_dir()
-        .map_err(|error| Error::usage("no working folder").caused_by(error))?;
+        .map_err(|error| Error::usage("can't find out the working folder").caused_by(error))?;
     let output = match Location::parse(&args.output, &here).map_err(Error::usage)? {
         Location::Local(folder) => folder.display().to_string(),
         Location::S3 { .. } => args.output.clone(),

@@ -16,7 +16,10 @@ pub struct Show {
     pub quiet: bool,
 }
 
-/// Starts logging. `LOGTALLY_LOG` takes the place of `-q` and `-v` (a filter such as `info,logtally=debug`).
+/// Takes the place of `-q` and `-v`: a filter such as `info,logtally=debug`.
+const VARIABLE: &str = "LOGTALLY_LOG";
+
+/// Starts logging.
 pub(super) fn start(verbosity: &Verbosity) -> Show {
     let person = stderr().is_terminal();
     // A person sees progress and the end of it; a log wants to know what was done.
@@ -28,7 +31,13 @@ pub(super) fn start(verbosity: &Verbosity) -> Show {
         (false, 1, false) => "warn,logtally=debug",
         (false, 2.., _) => "debug",
     };
-    let filter = EnvFilter::try_from_env("LOGTALLY_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let wanted = std::env::var_os(VARIABLE).map(|filter| filter.to_string_lossy().into_owned());
+    let parsed = wanted.as_deref().map(EnvFilter::try_new).transpose();
+    let (filter, refused) = match parsed {
+        Ok(filter) => (filter, None),
+        Err(error) => (None, Some(error)),
+    };
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(level));
     let subscriber = tracing_subscriber::fmt()
         .with_writer(stderr)
         // Nobody is left to be told that stderr can't be written, and the attempt panics.
@@ -46,6 +55,12 @@ pub(super) fn start(verbosity: &Verbosity) -> Show {
             .flatten_event(true)
             .with_target(false)
             .init();
+    }
+    if let Some(error) = refused {
+        let wanted = wanted.unwrap_or_default();
+        tracing::warn!(
+            "{VARIABLE} is {wanted:?} and is ignored ({error}): expected a filter such as info,logtally=debug"
+        );
     }
     Show {
         person,

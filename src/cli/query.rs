@@ -26,7 +26,7 @@ use crate::query::Session;
 use crate::run::{self, Environment};
 use crate::scan::LogsTable;
 use crate::store::Store;
-use crate::window::{Range, Size, Window, is_last_ended};
+use crate::window::{self, Range, Size, Window, is_last_ended};
 
 /// A table of more rows than this can't be read by a person, and is held in memory until its widths are known.
 const MOST_TABLE_ROWS: usize = 10_000;
@@ -37,10 +37,11 @@ pub(super) struct QueryArgs {
     #[arg(value_name = "JOB|LOCATION")]
     subject: String,
 
-    /// The question, over logs(timestamp, message, log_group, log_stream); standard input where left out
+    /// The question, over logs(timestamp, message, log_group, log_stream) [default: standard input]
     sql: Option<String>,
 
-    /// Only events of this window: 2026-11-21, 2026-11-21T05, 2026-W47 or 2026-11
+    /// Only events of this window: 2026-11-21, 2026-11-21T05, 2026-W47 or 2026-11; or last, the last one
+    /// that ended (yesterday means the same)
     #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to"])]
     window: Option<String>,
 
@@ -52,7 +53,7 @@ pub(super) struct QueryArgs {
     #[arg(long, value_name = "ID", requires = "from")]
     to: Option<String>,
 
-    /// The zone of windows and local times: the job's, or UTC, where left out
+    /// The zone of windows and local times [default: the job's, or UTC]
     #[arg(long, value_name = "ZONE", value_parser = job::parse_zone)]
     timezone: Option<Tz>,
 
@@ -60,11 +61,12 @@ pub(super) struct QueryArgs {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Draw the answer: its first column along the x axis, its numbers upwards, a text beside them as series
+    /// Draw the answer: its first column along the x axis, its columns of numbers upwards, a column of text as the
+    /// names of series
     #[arg(long, value_enum, value_name = "KIND", conflicts_with = "format")]
     chart: Option<chart::Drawing>,
 
-    /// Write the answer to a file instead; with --chart a .png or .svg
+    /// Write the answer to a file instead; with --chart one that ends with .png or .svg
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -173,7 +175,7 @@ fn sql_from_stdin() -> Result<String> {
 /// Every event below a location.
 async fn over_location(environment: &Environment, args: &QueryArgs) -> Result<Session> {
     let here = std::env::current_dir()
-        .map_err(|error| Error::usage("no working folder").caused_by(error))?;
+        .map_err(|error| Error::usage("can't find out the working folder").caused_by(error))?;
     let location = Location::parse(&args.subject, &here).map_err(Error::usage)?;
     if let Location::Local(path) = &location
         && !path.exists()
@@ -186,19 +188,8 @@ async fn over_location(environment: &Environment, args: &QueryArgs) -> Result<Se
     let timezone = args.timezone.unwrap_or(Tz::UTC);
     let range = range(args, timezone, None)?;
     let store = environment.stores.open(&location, Account::Source).await?;
-    let objects = everything(&store, None).await?;
+    let objects = staging::every_object(&store, None).await?;
     session(environment, timezone, range, objects, &store)
-}
-
-async fn everything(store: &Store, log_group: Option<&str>) -> Result<Vec<LogObject>> {
-    let objects = staging::objects_below(store, store.root(), log_group).await?;
-    if objects.is_empty() {
-        return Err(Error::usage(format!(
-            "{} holds no exported objects: expected <prefix>/<task id>/<stream>/000000.gz below it",
-            store.location()
-        )));
-    }
-    Ok(objects)
 }
 
 /// The events of a job's exported windows.
@@ -207,7 +198,7 @@ async fn over_job(environment: &Environment, job: &Job, args: &QueryArgs) -> Res
     let range = range(args, timezone, Some(job.window.size))?;
     let store = run::source_store(environment, job).await?;
     if let Source::Exported { log_group, .. } = &job.source {
-        let objects = everything(&store, log_group.as_deref()).await?;
+        let objects = staging::every_object(&store, log_group.as_deref()).await?;
         return session(environment, timezone, range, objects, &store);
     }
     let wanted = range.unwrap_or(Range::ALL);
@@ -223,7 +214,9 @@ async fn over_job(environment: &Environment, job: &Job, args: &QueryArgs) -> Res
         .and_then(|range| gap(range, &exported))
         .filter(|_| !exported.is_empty())
     {
-        tracing::warn!("nothing is exported of the time from {gap}: the answer is of the rest");
+        tracing::warn!(
+            "nothing has been exported for the time from {gap}: the answer covers only the rest"
+        );
     }
     if exported.is_empty() {
         let asked = match (&args.window, &args.from, &args.to) {
@@ -239,7 +232,7 @@ async fn over_job(environment: &Environment, job: &Job, args: &QueryArgs) -> Res
             "exported"
         };
         return Err(Error::usage(format!(
-            "{asked} {not} yet: expected a `logtally run {}` for it before",
+            "{asked} {not} yet: run `logtally run {}` for it first",
             args.subject
         )));
     }
@@ -302,7 +295,7 @@ fn range(args: &QueryArgs, timezone: Tz, size: Option<Size>) -> Result<Option<Ra
                 end_ms: window(to)?.range().end_ms,
             };
             if range.is_empty() {
-                return Err(Error::usage(format!("--from {from} is after --to {to}")));
+                return Err(window::reversed(from, to));
             }
             Some(range)
         }

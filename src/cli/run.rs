@@ -6,9 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::logging::Show;
-use super::{JobFile, WindowArgs, counted, job_environment, logging, print, print_json};
+use super::{JobFile, WindowArgs, job_environment, logging, print, print_json};
 use crate::error::{Class, Error, Result};
 use crate::job::{Job, Verify};
+use crate::numbers::counted;
 use crate::output::chart::format_number;
 use crate::output::chart::normalize;
 use crate::output::picture::{Caption, Verified};
@@ -25,11 +26,11 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     windows: WindowArgs,
 
-    /// End with 9 where an answer is provisional, or not verified although the job asks for it
+    /// End with 9 if everything was done but an answer is provisional, or not verified though the job asks for it
     #[arg(long)]
     strict: bool,
 
-    /// Print the receipt, or {"runs": […]} of several windows, instead of a summary
+    /// Print the receipt instead of a summary; of several windows {"runs": […]}
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -238,7 +239,7 @@ fn oddities(receipt: &Receipt) -> String {
     if let Some(change) = receipt.change.as_ref().filter(|change| change.events != 0) {
         let _ = writeln!(
             out,
-            "changed  {} events: {} in the {}answer before, {} now",
+            "changed  {}: {} in the {}answer before, {} now",
             signed(change.events),
             format_number(change.events_before as f64, 0),
             if change.was_provisional {
@@ -256,8 +257,11 @@ fn oddities(receipt: &Receipt) -> String {
     if read.invalid_utf8_events > 0 {
         let _ = writeln!(
             out,
-            "odd      {} not UTF-8, shown with replacement characters",
-            counted(read.invalid_utf8_events, "event")
+            "odd      {} not UTF-8, and shown with replacement characters",
+            match read.invalid_utf8_events {
+                1 => "1 event is".to_owned(),
+                events => format!("{} are", counted(events, "event")),
+            }
         );
     }
     if read.lines_before_first_timestamp > 0 {
@@ -323,10 +327,10 @@ fn verified(verification: &Verification) -> String {
     }
 }
 
-/// `+12`, `−3`.
-fn signed(count: i64) -> String {
-    let sign = if count < 0 { '−' } else { '+' };
-    format!("{sign}{}", format_number(count.unsigned_abs() as f64, 0))
+/// `+12 events`, `−1 event`.
+fn signed(events: i64) -> String {
+    let sign = if events < 0 { '−' } else { '+' };
+    format!("{sign}{}", counted(events.unsigned_abs(), "event"))
 }
 
 fn what_next(job: &std::path::Path, plan: &Plan) -> String {

@@ -7,8 +7,9 @@ use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
 use super::logging::Show;
-use super::{JobFile, SpanArgs, counted, job_environment, print, print_json};
+use super::{JobFile, SpanArgs, job_environment, print, print_json};
 use crate::error::Result;
+use crate::numbers::counted;
 use crate::run::{self, Force, Request, Selection, WindowStatus, WindowSummary};
 
 #[derive(Debug, Args)]
@@ -49,7 +50,7 @@ pub(super) async fn status(args: StatusArgs, show: Show) -> Result<u8> {
 /// A line for each stretch of windows that stand alike, and what to do about those that need it.
 fn table(windows: &[WindowSummary], job: &str) -> String {
     if windows.is_empty() {
-        return format!("No window ever ran. Begin with\n  logtally run {job}\n");
+        return format!("No window has run yet. Begin with\n  logtally run {job}\n");
     }
     let alike = |a: &WindowSummary, b: &WindowSummary| a.status == b.status && a.note == b.note;
     let rows: Vec<[String; 4]> = windows.chunk_by(alike).map(row).collect();

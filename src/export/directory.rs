@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,7 +140,8 @@ impl DirectoryExporter {
                 continue;
             }
             let stream = decoded(&file, ".ndjson")?;
-            let mut events = BufReader::new(open(&file)?).lines().enumerate();
+            let opened = File::open(&file).map_err(|error| unreadable(&file, error))?;
+            let mut events = BufReader::new(opened).lines().enumerate();
             let number = numbers.entry(layout::exported_stream(&stream)).or_default();
             while let Some(object) =
                 write_object(&mut events, &file, attempt.range, &self.scratch).await?
@@ -224,7 +225,10 @@ async fn write_object(
             ))
             .caused_by(error)
         };
-        let line = line.map_err(|error| wrong(error.into()))?;
+        let line = line.map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => wrong(error.into()),
+            _ => unreadable(file, error),
+        })?;
         read += line.len();
         if read >= READ_AT_ONCE {
             read = 0;
@@ -278,10 +282,8 @@ fn entries(folder: &FilePath) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn open(file: &FilePath) -> Result<File> {
-    File::open(file).map_err(|error| {
-        Error::new(Class::Source, format!("can't read {}", file.display())).caused_by(error)
-    })
+fn unreadable(file: &FilePath, error: std::io::Error) -> Error {
+    Error::new(Class::Source, format!("can't read {}", file.display())).caused_by(error)
 }
 
 /// The name that a folder's or file's name stands for, without its ending.
@@ -291,6 +293,7 @@ fn decoded(path: &FilePath, ending: &str) -> Result<String> {
         .and_then(|name| name.to_str())
         .ok_or_else(|| Error::damaged(format!("{} is no UTF-8 name", path.display())))?;
     layout::decode_name(name.strip_suffix(ending).unwrap_or(name))
+        .map_err(|error| error.during(path.display()))
 }
 
 #[cfg(test)]
@@ -323,6 +326,27 @@ mod tests {
             _ = reading => panic!("it read to the end"),
             () = std::future::ready(()) => {}
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_breaks_off_is_no_damaged_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let failed = async |kind: ErrorKind| {
+            let mut lines = std::iter::once((0, Err(kind.into())));
+            let written =
+                write_object(&mut lines, "web.ndjson".as_ref(), Range::ALL, folder.path());
+            written.await.unwrap_err()
+        };
+        let broken = failed(ErrorKind::TimedOut).await;
+        assert_eq!(broken.class(), Class::Source);
+        assert!(broken.to_string().starts_with("can't read web.ndjson"));
+        assert_eq!(failed(ErrorKind::InvalidData).await.class(), Class::Damaged);
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_told_with_its_path() {
+        let error = decoded("events/%FF".as_ref(), "").unwrap_err();
+        assert!(error.to_string().starts_with("events/%FF: "), "{error}");
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::staging;
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::progress::Progress;
 use crate::store::Store;
 
@@ -30,14 +30,7 @@ impl LogExporter for ExistingExport {
 
     async fn export(&self, request: &ExportRequest<'_>, _: &dyn Progress) -> Result<Exported> {
         let root = self.store.root();
-        let mut objects =
-            staging::objects_below(&self.store, root, self.log_group.as_deref()).await?;
-        if objects.is_empty() {
-            return Err(Error::usage(format!(
-                "{} holds no exported objects: expected <prefix>/<task id>/<stream>/000000.gz below it",
-                self.store.location()
-            )));
-        }
+        let mut objects = staging::every_object(&self.store, self.log_group.as_deref()).await?;
         // An object can't hold events of a window that began after it was written, but for a clock two hours off. On
         // disk the time of the file says nothing: a copy is as new as the copying.
         if !self.store.location().is_local() {

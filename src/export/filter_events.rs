@@ -4,24 +4,20 @@
 //! The time asked for is fetched in pieces, each page by page to its end. A piece writes below a folder of its own and
 //! then lists what it wrote, so whoever comes after a crash fetches only the time that no whole piece has.
 
+mod piece_writer;
+
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
+use self::piece_writer::PieceWriter;
 use super::patience::Patience;
-use super::service::{
-    EventPage, EventService, LogEvent, PageRequest, ServiceError, ServiceErrorKind,
-};
+use super::service::{EventPage, EventService, PageRequest, ServiceError, ServiceErrorKind};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
 use crate::layout::{self, LogObject};
@@ -36,15 +32,6 @@ const PAGES_IN_A_PIECE: u32 = 64;
 
 /// Pieces are no shorter, however dense the events are.
 const SHORTEST_PIECE_MS: i64 = 1000;
-
-/// Text is compressed when there is so much of it.
-const MOST_TEXT: usize = 16 << 20;
-
-/// Objects are put before the piece is at its end when their compressed text is so much.
-const MOST_COMPRESSED: usize = 32 << 20;
-
-/// Objects put at the same time.
-const PUTS_AT_ONCE: usize = 16;
 
 /// What to fetch, and where to write it.
 #[derive(Debug, Clone)]
@@ -295,10 +282,11 @@ impl Fetcher<'_> {
             events,
         };
         self.events += events;
-        let json = serde_json::to_vec_pretty(&piece).map_err(|error| {
-            Error::new(Class::Unexpected, "can't write the list of a piece").caused_by(error)
-        })?;
         let key = layout::piece(self.wanted.attempt, &folder);
+        let json = serde_json::to_vec_pretty(&piece).map_err(|error| {
+            let what = format!("can't write {}", self.store.display(&key));
+            Error::new(Class::Unexpected, what).caused_by(error)
+        })?;
         let body = Body::Bytes(Bytes::from(json));
         self.store
             .put_if(&key, body, "application/json", &Condition::Absent)
@@ -367,138 +355,17 @@ fn utc(ms: i64) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// Gathers a piece's events by stream and puts them as objects, with as much memory for a stream as for thousands.
-struct PieceWriter<'a> {
-    store: &'a Store,
-    attempt: &'a Path,
-    folder: &'a str,
-    /// By the streams' names as keys have them: names that differ in a slash and a hyphen share objects.
-    streams: Streams,
-    /// How many objects of a stream have been put.
-    numbers: BTreeMap<String, usize>,
-    keys: Vec<String>,
-}
-
-/// Exported lines of each stream.
-#[derive(Default)]
-struct Streams {
-    by_name: BTreeMap<String, Lines>,
-    text: usize,
-    compressed: usize,
-}
-
-#[derive(Default)]
-struct Lines {
-    text: Vec<u8>,
-    /// Whole gzip members.
-    compressed: Vec<u8>,
-}
-
-impl<'a> PieceWriter<'a> {
-    fn new(store: &'a Store, attempt: &'a Path, folder: &'a str) -> Self {
-        Self {
-            store,
-            attempt,
-            folder,
-            streams: Streams::default(),
-            numbers: BTreeMap::new(),
-            keys: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, event: &LogEvent) -> Result<()> {
-        self.streams.add(event)
-    }
-
-    /// Compresses, and puts objects, if what is held in memory has become much.
-    async fn shrink(&mut self) -> Result<()> {
-        if self.streams.text >= MOST_TEXT {
-            self.streams = std::mem::take(&mut self.streams).compressed().await?;
-        }
-        if self.streams.compressed >= MOST_COMPRESSED {
-            self.put().await?;
-        }
-        Ok(())
-    }
-
-    /// Puts what is left; answers the keys of all objects, relative to the attempt.
-    async fn finish(mut self) -> Result<Vec<String>> {
-        self.put().await?;
-        self.keys.sort();
-        Ok(self.keys)
-    }
-
-    async fn put(&mut self) -> Result<()> {
-        let streams = std::mem::take(&mut self.streams).compressed().await?;
-        let mut objects = Vec::with_capacity(streams.by_name.len());
-        for (stream, lines) in streams.by_name {
-            let number = self.numbers.entry(stream.clone()).or_default();
-            let key = layout::exported_object(self.attempt, self.folder, &stream, *number);
-            *number += 1;
-            self.keys.push(layout::relative(self.attempt, &key));
-            objects.push((key, Body::Bytes(Bytes::from(lines.compressed))));
-        }
-        let store = self.store;
-        futures::stream::iter(objects)
-            .map(|(key, body)| async move {
-                store
-                    .put_if(&key, body, "application/gzip", &Condition::Absent)
-                    .await
-            })
-            .buffer_unordered(PUTS_AT_ONCE)
-            .try_for_each(|_| futures::future::ready(Ok(())))
-            .await
-    }
-}
-
-impl Streams {
-    fn add(&mut self, event: &LogEvent) -> Result<()> {
-        let name = layout::exported_stream(&event.log_stream);
-        let lines = self.by_name.entry(name).or_default();
-        let before = lines.text.len();
-        layout::write_line(&mut lines.text, event.timestamp_ms, &event.message)
-            .map_err(|error| error.during(format!("an event of {}", event.log_stream)))?;
-        self.text += lines.text.len() - before;
-        Ok(())
-    }
-
-    /// The same with all text compressed, one gzip member more for each stream that has some.
-    async fn compressed(mut self) -> Result<Self> {
-        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new(Class::Unexpected, "can't compress events").caused_by(error)
-        };
-        // Seconds of work: not on a thread that drives requests.
-        tokio::task::spawn_blocking(move || {
-            for lines in self
-                .by_name
-                .values_mut()
-                .filter(|lines| !lines.text.is_empty())
-            {
-                let before = lines.compressed.len();
-                let out = std::mem::take(&mut lines.compressed);
-                let mut member = GzEncoder::new(out, Compression::default());
-                member.write_all(&std::mem::take(&mut lines.text))?;
-                lines.compressed = member.finish()?;
-                self.compressed += lines.compressed.len() - before;
-            }
-            self.text = 0;
-            Ok(self)
-        })
-        .await
-        .map_err(|error| failed(error.into()))?
-        .map_err(|error: std::io::Error| failed(error.into()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::aws::{Account, Aws};
     use crate::clock::TestClock;
+    use crate::export::service::LogEvent;
     use crate::job::{AwsSettings, Location};
     use crate::store::Stores;
     use async_trait::async_trait;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
     use std::io::Read;
     use std::sync::Arc;
 

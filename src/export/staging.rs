@@ -77,7 +77,8 @@ pub async fn complete(
         })
         .collect();
     let json = serde_json::to_vec_pretty(&manifest).map_err(|error| {
-        Error::new(Class::Unexpected, "can't write a manifest").caused_by(error)
+        let what = format!("can't write the manifest of {}", store.display(attempt));
+        Error::new(Class::Unexpected, what).caused_by(error)
     })?;
     let body = Body::Bytes(Bytes::from(json));
     store
@@ -162,6 +163,18 @@ pub struct Manifested {
     pub window_range: Range,
     /// The objects.
     pub objects: Vec<LogObject>,
+}
+
+/// Every exported object in a store, as [`objects_below`] has them. An error (usage) where there is none.
+pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<Vec<LogObject>> {
+    let objects = objects_below(store, store.root(), log_group).await?;
+    if objects.is_empty() {
+        return Err(Error::usage(format!(
+            "{} holds no exported objects: expected <prefix>/<task id>/<stream>/000000.gz below it",
+            store.location()
+        )));
+    }
+    Ok(objects)
 }
 
 /// Every exported object below a prefix, in the order of the keys. Of attempts of this program only those that are

@@ -162,7 +162,7 @@ impl<'a> Resolver<'a> {
     fn job(&self, spec: JobSpec) -> Result<Job, String> {
         if RESERVED_NAMES.contains(&spec.name.as_str()) {
             return Err(format!(
-                "the job can't be named {:?}: that name is taken",
+                "the job can't be named {:?}: that name is taken by a folder of logtally's own",
                 spec.name.as_str()
             ));
         }
@@ -207,7 +207,12 @@ impl<'a> Resolver<'a> {
     fn source(&self, spec: SourceSpec, output: &Location) -> Result<Source, String> {
         refuse_foreign_keys(&spec)?;
         let path = || {
-            let text = spec.path.as_ref().ok_or("[source] path is missing")?;
+            let text = spec.path.as_ref().ok_or(match spec.kind {
+                SourceKind::Directory => {
+                    "[source] path is missing: expected a folder with one of events for each log group"
+                }
+                _ => "[source] path is missing: expected where the exported objects are, a folder or s3://bucket/prefix",
+            })?;
             self.location("[source] path", text)
         };
         let pad = spec
@@ -285,13 +290,20 @@ impl<'a> Resolver<'a> {
         for spec in specs {
             let query = self.query(spec, size, language)?;
             let name = query.name.as_str();
-            if RESERVED_NAMES.contains(&name) || RESERVED_TABLES.contains(&name) {
+            let taken = match name {
+                name if RESERVED_TABLES.contains(&name) => Some("a table that is always there"),
+                name if RESERVED_NAMES.contains(&name) => Some("a folder of logtally's own"),
+                _ => None,
+            };
+            if let Some(taken) = taken {
                 return Err(format!(
-                    "a [[query]] can't be named {name:?}: that name is taken"
+                    "a [[query]] can't be named {name:?}: that name is taken by {taken}"
                 ));
             }
             if !names.insert(query.name.clone()) {
-                return Err(format!("two [[query]] are named {name:?}"));
+                return Err(format!(
+                    "two [[query]] are named {name:?}: expected a name of its own for each"
+                ));
             }
             queries.push(query);
         }
@@ -323,8 +335,11 @@ impl<'a> Resolver<'a> {
                 })?;
                 (name, sql, path.display().to_string(), None)
             }
-            (Some(_), Some(_)) => {
-                return Err("a [[query]] has both use and sql: expected one of them".to_owned());
+            (Some(built_in), Some(file)) => {
+                return Err(format!(
+                    "a [[query]] has both use = {:?} and sql = {:?}: expected one of them",
+                    built_in.0, file.0
+                ));
             }
             (None, None) => {
                 return Err(format!(
@@ -338,7 +353,9 @@ impl<'a> Resolver<'a> {
         let charts = match (spec.chart.is_empty(), default_chart) {
             (true, Some(built_in)) => {
                 let chart = (built_in.chart)(name.clone(), size);
-                let compare = chart.compare.filter(|_| spec.partition_by.is_empty());
+                // Which the job did not ask for, and which only answers of one file have.
+                let is_one_file = spec.partition_by.is_empty() && spec.file_size.is_none();
+                let compare = chart.compare.filter(|_| is_one_file);
                 vec![Chart {
                     language,
                     compare,
@@ -576,6 +593,15 @@ use = "hourly_count"
     }
 
     #[test]
+    fn a_built_in_chart_is_no_obstacle_to_an_answer_in_several_files() {
+        let job = |text: &str| parse(Path::new("jobs/night.toml"), text).unwrap();
+        let compares = |text: &str| job(text).queries[0].charts[0].compare.is_some();
+        assert!(compares(GOOD));
+        assert!(!compares(&format!("{GOOD}file_size = \"256MiB\"\n")));
+        assert!(!compares(&format!("{GOOD}partition_by = [\"x\"]\n")));
+    }
+
+    #[test]
     fn what_does_not_go_together_is_an_error() {
         let cases = [
             (GOOD.replace("s3://acme-logs/exports", "exports"), "S3 only"),
@@ -599,6 +625,10 @@ use = "hourly_count"
                 "needs a name",
             ),
             (
+                format!("{GOOD}sql = \"x.sql\"\n"),
+                "both use = \"hourly_count\" and sql = \"x.sql\"",
+            ),
+            (
                 GOOD.replace("use = \"hourly_count\"", "name = \"x\""),
                 "neither use nor sql",
             ),
@@ -608,10 +638,10 @@ use = "hourly_count"
             ),
             (
                 format!("{GOOD}[[query]]\nuse = \"hourly_count\"\n"),
-                "two [[query]]",
+                "two [[query]] are named \"hourly_count\"",
             ),
-            (format!("{GOOD}name = \"logs\"\n"), "taken"),
-            (format!("{GOOD}name = \"parts\"\n"), "taken"),
+            (format!("{GOOD}name = \"logs\"\n"), "taken by a table"),
+            (format!("{GOOD}name = \"parts\"\n"), "taken by a folder"),
             (format!("{GOOD}file_size = \"1MB\"\n"), "1MiB or more"),
             (
                 format!("{GOOD}file_size = \"256MiB\"\npartition_by = [\"x\"]\n"),

@@ -31,7 +31,8 @@ pub use marks::part_heights;
 pub use palette::MOST_SERIES;
 pub use text::normalize;
 
-use crate::job::Theme;
+use crate::error::{Class, Error, Result};
+use crate::job::{ImageFormat, Theme};
 use style::Style;
 
 /// How large a chart is, and its colours.
@@ -223,6 +224,15 @@ pub enum ChartError {
 }
 
 impl Chart {
+    /// The bytes of a file with the chart. Errors (unexpected) name the chart.
+    pub fn encode(&self, format: ImageFormat) -> Result<Vec<u8>> {
+        let drawn = match format {
+            ImageFormat::Png => self.to_png(),
+            ImageFormat::Svg => self.to_svg().map(String::into_bytes),
+        };
+        drawn.map_err(|error| Error::new(Class::Unexpected, error.to_string()))
+    }
+
     /// The chart as a PNG of [`Look::pixels`] (RGB, 8 bit) with the title as its metadata.
     pub fn to_png(&self) -> Result<Vec<u8>, ChartError> {
         let size = self.look.pixels();

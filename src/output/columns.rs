@@ -190,8 +190,19 @@ pub fn to_athena(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch>
             })
         })
         .collect::<Result<Vec<_>>>()?;
+    batch_of(schema, columns)
+}
+
+/// A batch of these columns, which are those of the schema.
+pub(super) fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| {
-        Error::new(Class::Unexpected, "can't make a batch of an answer").caused_by(error)
+        let names: Vec<&str> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
+        let what = format!("can't make rows of the columns {}", names.join(", "));
+        Error::new(Class::Unexpected, what).caused_by(error)
     })
 }
 

@@ -20,7 +20,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 
-use super::columns::to_athena;
+use super::columns::{batch_of, to_athena};
 use crate::error::{Class, Error, Result};
 
 /// A row group is what a reader works on at a time, and what is held in memory while it is written: it is full at this
@@ -51,9 +51,7 @@ fn compact(batch: RecordBatch) -> Result<RecordBatch> {
         };
         compacted.unwrap_or_else(|| Arc::clone(column))
     });
-    RecordBatch::try_new(batch.schema(), columns.collect()).map_err(|error| {
-        Error::new(Class::Unexpected, "can't make a batch of an answer").caused_by(error)
-    })
+    batch_of(batch.schema_ref(), columns.collect())
 }
 
 /// The views with buffers of their own, where most of what the present ones hold is of no view.

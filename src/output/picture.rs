@@ -151,11 +151,20 @@ impl Series {
         if self.too_many {
             return Ok(());
         }
+        self.add_rows(batch).map_err(|error| {
+            error.during(format_args!(
+                "the chart {} of {}",
+                self.chart.name, self.query
+            ))
+        })
+    }
+
+    fn add_rows(&mut self, batch: &RecordBatch) -> Result<()> {
         let column = |name: &str| {
             column(batch, name).ok_or_else(|| {
                 Error::new(
                     Class::Unexpected,
-                    format!("the answer {} lost its column {name:?}", self.query),
+                    format!("the answer lost its column {name:?}"),
                 )
             })
         };
@@ -580,7 +589,7 @@ fn texts(column: &ArrayRef) -> Result<Vec<Option<String>>> {
 }
 
 fn unexpected(error: arrow::error::ArrowError) -> Error {
-    Error::new(Class::Unexpected, "can't read the points of a chart").caused_by(error)
+    Error::new(Class::Unexpected, "can't read the values of a column").caused_by(error)
 }
 
 #[cfg(test)]

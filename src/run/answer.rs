@@ -23,8 +23,8 @@ use crate::output::parquet::{Metadata, Spool, Spooled};
 use crate::output::partitioned::{self, Destination, Partitioned, Values};
 use crate::output::picture::{Caption, Series};
 use crate::progress::Step;
-use crate::query::{ScanReport, Session, Statement};
-use crate::scan::LogsTable;
+use crate::query::{Session, Statement};
+use crate::scan::{LogsTable, ScanReport};
 use crate::verify::HourCount;
 use crate::window::Window;
 
@@ -111,7 +111,7 @@ impl<'a> Asking<'a> {
             .iter()
             .map(|chart| Series::new(chart, query.name.as_str()))
             .collect();
-        let report = self
+        let reports = self
             .each_batch(&question.statement, async |batch| {
                 // As the engine gives it: its types say more of times than those of the file.
                 series
@@ -124,7 +124,7 @@ impl<'a> Asking<'a> {
                 Class::Sql => error.during(&query.sql_origin),
                 _ => error,
             })?;
-        *read = read.or(report);
+        *read = read.or(self.whole(&reports));
         let files = spool.finish().await?;
         let partitioned = match &files[..] {
             [whole] if !query.partition_by.is_empty() => {
@@ -175,12 +175,12 @@ impl<'a> Asking<'a> {
         partitioned::split(self.session, whole, by, metadata, &folder, &destination).await
     }
 
-    /// Runs the statement; answers what a scan of it counted, where one read every object.
+    /// Runs the statement; answers what each of its scans counted.
     async fn each_batch(
         self,
         statement: &Statement,
         mut take: impl AsyncFnMut(RecordBatch) -> Result<()>,
-    ) -> Result<Option<ScanReport>> {
+    ) -> Result<Vec<ScanReport>> {
         let (mut batches, plan) = self.session.run(statement).await?;
         let mut ticks = tokio::time::interval(PROGRESS_EVERY);
         loop {
@@ -192,10 +192,13 @@ impl<'a> Asking<'a> {
                 _ = ticks.tick() => self.report(&plan),
             }
         }
-        let complete = ScanReport::of_each(&plan)
-            .into_iter()
-            .find(|report| report.objects == self.objects.count);
-        Ok(complete)
+        Ok(ScanReport::of_each(&plan))
+    }
+
+    /// What a scan counted that read every object to its end.
+    fn whole(self, reports: &[ScanReport]) -> Option<ScanReport> {
+        let mut reports = reports.iter().copied();
+        reports.find(|report| report.objects == self.objects.count)
     }
 
     fn report(self, plan: &std::sync::Arc<dyn ExecutionPlan>) {
@@ -235,15 +238,18 @@ pub(super) async fn count_all(
         objects,
     };
     let statement = session.statement(&query.sql, &query.sql_origin).await?;
-    asking
-        .each_batch(&statement, async |_| Ok(()))
-        .await?
-        .ok_or_else(|| {
-            Error::new(
-                Class::Unexpected,
-                "the count of all events did not read every object",
-            )
-        })
+    let reports = asking.each_batch(&statement, async |_| Ok(())).await?;
+    asking.whole(&reports).ok_or_else(|| {
+        let read = reports.iter().map(|report| report.objects).max();
+        Error::new(
+            Class::Unexpected,
+            format!(
+                "the count of all events read {} of {} objects",
+                read.unwrap_or_default(),
+                objects.count
+            ),
+        )
+    })
 }
 
 /// The window's events by hour of UTC, in order, hours without events left out.
@@ -286,12 +292,7 @@ pub(super) fn draw(answer: &Answer<'_>, caption: &Caption<'_>) -> Result<Vec<Pic
         let chart = series.picture(caption);
         chart.warn_of_missing_glyphs();
         for format in &series.chart().formats {
-            let drawn = match format {
-                ImageFormat::Png => chart.to_png(),
-                ImageFormat::Svg => chart.to_svg().map(String::into_bytes),
-            };
-            let bytes = drawn
-                .map_err(|error| Error::new(Class::Unexpected, "can't draw").caused_by(error))?;
+            let bytes = chart.encode(*format)?;
             pictures.push(Picture {
                 query: answer.query.name.to_string(),
                 chart: series.chart().name.to_string(),

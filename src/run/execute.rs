@@ -14,10 +14,9 @@ use super::history::read_receipt;
 use super::plan::{is_published, settled_at};
 use super::publish::Publisher;
 use super::{
-    Action, Environment, Force, Plan, WindowPlan, clean, compare, counter, exporter, question,
-    source_store,
+    Action, Environment, Force, Plan, WindowPlan, clean, compare, counter, exporter, output_store,
+    question, source_store,
 };
-use crate::aws::Account;
 use crate::error::{Class, Error, Result};
 use crate::export::{ExportRequest, Exported, LogExporter};
 use crate::job::{Job, Source, Verify};
@@ -67,10 +66,7 @@ pub async fn execute(
         job,
         plan,
         force,
-        output: environment
-            .stores
-            .open(&job.output, Account::Output)
-            .await?,
+        output: output_store(environment, job).await?,
         source: source_store(environment, job).await?,
         exporter: exporter(environment, job).await?,
         counter: counter(environment, job).await?,

@@ -4,9 +4,8 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
-use super::Environment;
 use super::plan::{is_provisional, is_published};
-use crate::aws::Account;
+use super::{Environment, output_store};
 use crate::error::{Class, Result};
 use crate::job::{DefaultWindow, Job};
 use crate::layout;
@@ -22,7 +21,7 @@ const AT_ONCE: usize = 32;
 /// does not trust two machines' clocks.
 const DEAD_AFTER: u32 = 4;
 
-/// Where a window stands.
+/// A window, where it stands and what is to be known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WindowSummary {
     /// The window's id.
@@ -54,7 +53,7 @@ pub enum WindowStatus {
     Failed,
     /// The last run of it was stopped or died.
     Interrupted,
-    /// It never ran.
+    /// No run of it has begun.
     Missing,
 }
 
@@ -65,10 +64,7 @@ pub async fn status(
     job: &Job,
     windows: Option<Vec<Window>>,
 ) -> Result<Vec<WindowSummary>> {
-    let output = environment
-        .stores
-        .open(&job.output, Account::Output)
-        .await?;
+    let output = output_store(environment, job).await?;
     let windows = match windows {
         Some(windows) => windows,
         None => {

@@ -6,15 +6,14 @@ use serde::Serialize;
 
 use super::fingerprint::{answers_fingerprint, source_fingerprint};
 use super::history::{done_windows, read_receipt, read_state};
-use super::{Environment, clean, exporter, question, schema, source_store};
-use crate::aws::Account;
+use super::{Environment, clean, exporter, output_store, question, schema, source_store};
 use crate::error::{Class, Error, Result};
 use crate::job::{DefaultWindow, ImageFormat, Job, Query};
 use crate::layout;
 use crate::receipt::{Receipt, WindowReport};
 use crate::state::Unfinished;
 use crate::store::Store;
-use crate::window::{Range, Span, Unit, Window, is_last_ended};
+use crate::window::{self, Range, Span, Unit, Window, is_last_ended};
 
 /// Which windows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,10 +111,7 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
     let representative = windows.first().map_or(Range::ALL, Window::range);
     let schemas = question::check_all(&environment.engine, job, representative).await?;
 
-    let output = environment
-        .stores
-        .open(&job.output, Account::Output)
-        .await?;
+    let output = output_store(environment, job).await?;
     let log_groups = exporter(environment, job).await?.groups().await?;
     let staging = source_store(environment, job).await?;
     let job_sha256 = answers_fingerprint(job);
@@ -213,7 +209,7 @@ pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Wi
         Selection::FromTo(from, to) => {
             let (first, last): (Unit, Unit) = (unit(from)?, unit(to)?);
             if first > last {
-                return Err(Error::usage(format!("--from {from} is after --to {to}")));
+                return Err(window::reversed(from, to));
             }
             Window::list(size, zone, first, last)?
         }

@@ -43,6 +43,8 @@ pub fn wait_for_releases() {
 
 /// A window that this run holds. Dropped, it gives the lease back, which is not waited for: see [`wait_for_releases`].
 pub struct HeldWindow {
+    /// The state's key, for people.
+    place: String,
     found: WindowState,
     saved: Arc<Mutex<WindowState>>,
     commands: mpsc::UnboundedSender<Command>,
@@ -140,6 +142,7 @@ impl HeldWindow {
         let (lost, loss) = watch::channel(None);
         let (end, ended) = std::sync::mpsc::sync_channel(1);
         let saved = Arc::clone(&keeper.saved);
+        let place = keeper.store.display(&keeper.key);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -160,6 +163,7 @@ impl HeldWindow {
             })
             .map_err(failed)?;
         Ok(Self {
+            place,
             found,
             saved,
             commands,
@@ -228,7 +232,10 @@ impl HeldWindow {
     fn loss(&self) -> Error {
         match &*self.loss.borrow() {
             Some(loss) => loss.error(),
-            None => Error::new(Class::Unexpected, "the lease was given back already"),
+            None => Error::new(
+                Class::Unexpected,
+                format!("the lease in {} was given back already", self.place),
+            ),
         }
     }
 }
@@ -490,7 +497,8 @@ async fn put(
     condition: &Condition,
 ) -> Result<Option<Condition>> {
     let json = serde_json::to_vec_pretty(state).map_err(|error| {
-        Error::new(Class::Unexpected, "can't write the state of a window").caused_by(error)
+        let what = format!("can't write {}", store.display(key));
+        Error::new(Class::Unexpected, what).caused_by(error)
     })?;
     let body = Body::Bytes(Bytes::from(json));
     let written = store

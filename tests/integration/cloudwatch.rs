@@ -263,8 +263,17 @@ fn what_is_wrong_is_found_before_anything_is_asked_for() {
             "\"/aws/lambda/early-*\", \"/ecs/nope\"",
             "/ecs/nope",
         ),
-        ("s3://early-logs", "s3://early-nope", "early-nope"),
-        ("s3://early-answers", "s3://early-nope", "early-nope"),
+        (
+            "s3://early-logs",
+            "s3://early-nope",
+            // stderr is JSON, which escapes the quotes.
+            r#"[source] staging: the bucket \"early-nope\" does not exist"#,
+        ),
+        (
+            "s3://early-answers",
+            "s3://early-nope",
+            r#"[output] location: the bucket \"early-nope\" does not exist"#,
+        ),
     ] {
         cloud.edit(from, to);
         cloud.run([]).assert_code(2).stderr_contains(expected);

@@ -253,7 +253,7 @@ fn invalid_utf8_is_kept_readable_and_counted() {
     let finished = night.run(DAY);
     finished
         .assert_success()
-        .stdout_contains("2 events not UTF-8");
+        .stdout_contains("2 events are not UTF-8");
     let receipt = night.dir.read_json(format!("out/night/runs/{DAY}.json"));
     assert_eq!(receipt["read"]["events"], 3);
     assert_eq!(receipt["read"]["invalid_utf8_events"], 2);

@@ -14,14 +14,14 @@ const ANSWERS: &str = "demo-output/demo";
 
 /// What the demo publishes, apart from the exported objects.
 const PUBLISHED: [&str; 9] = [
+    "charts/errors_by_hour/errors_by_hour-2026-11-21.png",
+    "charts/errors_by_hour/errors_by_hour-2026-11-21.svg",
+    "charts/errors_by_hour/errors_by_hour-latest.png",
+    "charts/errors_by_hour/errors_by_hour-latest.svg",
     "charts/hourly_count/hourly_count-2026-11-21.png",
     "charts/hourly_count/hourly_count-latest.png",
-    "charts/hourly_errors/hourly_errors-2026-11-21.png",
-    "charts/hourly_errors/hourly_errors-2026-11-21.svg",
-    "charts/hourly_errors/hourly_errors-latest.png",
-    "charts/hourly_errors/hourly_errors-latest.svg",
+    "errors_by_hour/dt=2026-11-21/errors_by_hour.parquet",
     "hourly_count/dt=2026-11-21/hourly_count.parquet",
-    "hourly_errors/dt=2026-11-21/hourly_errors.parquet",
     "runs/2026-11-21.json",
 ];
 
@@ -108,7 +108,7 @@ fn the_parquet_holds_what_an_independent_count_says() {
             .collect();
         assert_eq!(hours.texts("hour_local"), local);
         assert_eq!(hours.texts("utc_offset"), vec!["+09:00"; 24]);
-        let errors = answer(&dir, "hourly_errors", day);
+        let errors = answer(&dir, "errors_by_hour", day);
         assert_eq!(
             errors.integers("errors"),
             counts(&expected["errors_by_hour"])
@@ -139,7 +139,7 @@ fn the_parquet_has_the_types_that_athena_reads() {
     assert_eq!(metadata["logtally.job"], "demo");
     assert_eq!(metadata["logtally.window"], "2026-11-21");
     assert_eq!(metadata["logtally.version"], env!("CARGO_PKG_VERSION"));
-    let errors = answer(&dir, "hourly_errors", "2026-11-21");
+    let errors = answer(&dir, "errors_by_hour", "2026-11-21");
     assert_eq!(
         errors.schema(),
         ["hour_local: timestamp[ms]", "errors: int64"]
@@ -157,7 +157,7 @@ fn the_charts_are_whole_pictures() {
     let dir = demo();
     run(&dir, []).run().assert_success();
     let files = published(&dir);
-    for query in ["hourly_count", "hourly_errors"] {
+    for query in ["hourly_count", "errors_by_hour"] {
         let dated = &files[&format!("charts/{query}/{query}-2026-11-21.png")];
         let (width, height, colours) = decode_png(dated);
         assert_eq!((width, height), (1600, 900), "{query}");
@@ -165,8 +165,11 @@ fn the_charts_are_whole_pictures() {
         assert!(colours > 20, "{query} has {colours} colours");
         assert_eq!(dated, &files[&format!("charts/{query}/{query}-latest.png")]);
     }
-    let svg = &files["charts/hourly_errors/hourly_errors-2026-11-21.svg"];
-    assert_eq!(svg, &files["charts/hourly_errors/hourly_errors-latest.svg"]);
+    let svg = &files["charts/errors_by_hour/errors_by_hour-2026-11-21.svg"];
+    assert_eq!(
+        svg,
+        &files["charts/errors_by_hour/errors_by_hour-latest.svg"]
+    );
     let svg = std::str::from_utf8(svg).expect("SVG is UTF-8");
     let document = roxmltree::Document::parse(svg).expect("well-formed");
     assert_eq!(document.root_element().tag_name().name(), "svg");

@@ -60,6 +60,27 @@ fn a_log_has_json_lines() {
 }
 
 #[test]
+fn a_filter_that_is_none_is_told_and_ignored() {
+    let night = night();
+    let status = |filter: &str| {
+        let status = night.dir.logtally(["status", JOB]);
+        status.env("LOGTALLY_LOG", filter).run()
+    };
+    let finished = status("logtally=loud");
+    let told = lines(finished.assert_success());
+    let [told] = &told[..] else {
+        panic!("one line: {finished}");
+    };
+    assert_eq!(told["level"], "WARN");
+    let message = told["message"].as_str().expect("a text");
+    assert!(
+        message.contains("LOGTALLY_LOG is \"logtally=loud\""),
+        "{message}"
+    );
+    assert_eq!(status("error").assert_success().stderr, "");
+}
+
+#[test]
 fn several_failures_are_a_line_each() {
     let night = night();
     night

@@ -22,8 +22,8 @@ fn questions_have_the_answers_in_their_files() {
         )
         .replace("\"../demo-output", "\"demo-output")
         .replace(
-            "\"demo/hourly_errors.sql\"",
-            &format!("{:?}", root.join("jobs/demo/hourly_errors.sql")),
+            "\"demo/errors_by_hour.sql\"",
+            &format!("{:?}", root.join("jobs/demo/errors_by_hour.sql")),
         );
     dir.write("demo.toml", text);
     dir.logtally(["run", "demo.toml"]).run().assert_success();

@@ -217,7 +217,7 @@ fn sparks_hive_catalogue_runs_the_ddl_and_reads_every_type_back() {
         "night_every",
         "night_nothing",
         "demo_hourly_count",
-        "demo_hourly_errors",
+        "demo_errors_by_hour",
     ] {
         statements.push(format!("MSCK REPAIR TABLE logtally.{table}"));
     }
@@ -241,8 +241,8 @@ fn sparks_hive_catalogue_runs_the_ddl_and_reads_every_type_back() {
             "SELECT * FROM logtally.night_nothing",
             "SELECT * FROM by_spark.night_nothing",
             "SELECT * FROM by_spark.night_nothing_latest",
-            "SELECT hour_local, errors, dt FROM logtally.demo_hourly_errors ORDER BY dt, hour_local",
-            "SELECT hour_local, errors, dt FROM by_spark.demo_hourly_errors ORDER BY dt, hour_local",
+            "SELECT hour_local, errors, dt FROM logtally.demo_errors_by_hour ORDER BY dt, hour_local",
+            "SELECT hour_local, errors, dt FROM by_spark.demo_errors_by_hour ORDER BY dt, hour_local",
             "SELECT dt, sum(events) AS events FROM logtally.demo_hourly_count GROUP BY dt ORDER BY dt",
             "DESCRIBE logtally.night_every",
         ],
@@ -258,7 +258,7 @@ fn sparks_hive_catalogue_runs_the_ddl_and_reads_every_type_back() {
     for day in ["2026-11-20", "2026-11-21"] {
         let file =
             |query: &str| demo.join(format!("demo-output/demo/{query}/dt={day}/{query}.parquet"));
-        for mut row in Parquet::read(file("hourly_errors")).rows {
+        for mut row in Parquet::read(file("errors_by_hour")).rows {
             row.insert("dt".into(), day.into());
             errors.push(row);
         }
@@ -269,7 +269,7 @@ fn sparks_hive_catalogue_runs_the_ddl_and_reads_every_type_back() {
     assert_eq!(answers[6], errors);
     let by_duckdb = ddl(&demo, demo_job, ["--format", "duckdb"]);
     let question =
-        "SELECT hour_local, errors, dt FROM logtally.demo_hourly_errors ORDER BY dt, hour_local";
+        "SELECT hour_local, errors, dt FROM logtally.demo_errors_by_hour ORDER BY dt, hour_local";
     assert_eq!(
         duckdb(&by_duckdb, &[question])[0],
         errors,
@@ -445,13 +445,13 @@ fn a_build_without_glue_says_so() {
 #[test]
 fn columns_that_change_are_told_before_anything_is_exported() {
     let dir = demo();
-    let sql = |text: &str| dir.write("jobs/demo/hourly_errors.sql", text);
+    let sql = |text: &str| dir.write("jobs/demo/errors_by_hour.sql", text);
     let run = |arguments: &[&str]| {
         let first = ["run", "jobs/demo.toml", "--window"];
         dir.logtally(first.into_iter().chain(arguments.iter().copied()))
             .run()
     };
-    let original = dir.read_text("jobs/demo/hourly_errors.sql");
+    let original = dir.read_text("jobs/demo/errors_by_hour.sql");
     run(&["2026-11-20"]).assert_success();
     let before = dir.files();
 
@@ -460,7 +460,7 @@ fn columns_that_change_are_told_before_anything_is_exported() {
     ));
     run(&["2026-11-21"])
         .assert_code(2)
-        .stderr_contains("hourly_errors")
+        .stderr_contains("errors_by_hour")
         .stderr_contains("errors\\\" was bigint and would be double")
         .stderr_contains("2026-11-20")
         .stderr_contains("--force");
@@ -488,7 +488,7 @@ fn columns_that_change_are_told_before_anything_is_exported() {
     run(&["2026-11-21"]).assert_success();
     let answers = duckdb(
         &ddl(&dir, "jobs/demo.toml", ["--format", "duckdb"]),
-        &["SELECT DISTINCT dt, more FROM logtally.demo_hourly_errors ORDER BY dt"],
+        &["SELECT DISTINCT dt, more FROM logtally.demo_errors_by_hour ORDER BY dt"],
     );
     let expected = json!([{"dt": "2026-11-20", "more": null}, {"dt": "2026-11-21", "more": "x"}]);
     assert_eq!(json!(answers[0]), expected);

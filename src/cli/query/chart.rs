@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Schema};
 use futures::StreamExt;
 
 use super::Answer;
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::job::{self, ChartKind, ImageFormat, Name};
 use crate::output::chart::{Chart, normalize};
 use crate::output::picture::{self, Series};
@@ -126,11 +126,7 @@ fn is_text(data_type: &DataType) -> bool {
 /// The picture's bytes.
 pub fn image(chart: &Chart, format: ImageFormat) -> Result<Vec<u8>> {
     chart.warn_of_missing_glyphs();
-    let drawn = match format {
-        ImageFormat::Png => chart.to_png(),
-        ImageFormat::Svg => chart.to_svg().map(String::into_bytes),
-    };
-    drawn.map_err(|error| Error::new(Class::Unexpected, "can't draw").caused_by(error))
+    chart.encode(format)
 }
 
 /// The chart in blocks, below what it comes to.

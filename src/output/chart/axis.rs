@@ -1,5 +1,7 @@
 //! Numbers of the axes: round ticks, which slots get a label, thousands separators, units.
 
+use crate::numbers::grouped;
+
 /// The largest magnitude that is drawn: beyond it the arithmetic of an axis overflows.
 pub const LARGEST: f64 = 1e300;
 /// Below it a magnitude is zero, as no power of ten is left to divide by.
@@ -119,18 +121,6 @@ fn shortest_exponent(magnitude: f64) -> String {
         ),
         None => text,
     }
-}
-
-fn grouped(figures: &str) -> String {
-    let (whole, fraction) = figures.split_at(figures.find('.').unwrap_or(figures.len()));
-    let mut grouped = String::with_capacity(figures.len() + figures.len() / 3);
-    for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped + fraction
 }
 
 /// The text of a value in its unit: `250 ms`, `12%`.

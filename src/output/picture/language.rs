@@ -220,7 +220,7 @@ pub fn not_verified(language: Language) -> &'static str {
     either(language, "not verified", "대조 안 함")
 }
 
-/// The title of an axis of hours, days or months.
+/// The title of an axis of local hours.
 pub fn hour_of_day(language: Language, zone: &str) -> String {
     format!("{} ({zone})", either(language, "Hour of day", "시각"))
 }

@@ -1,0 +1,152 @@
+//! A piece's events, gathered by stream and put as gzip objects.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+
+use crate::error::{Class, Error, Result};
+use crate::export::service::LogEvent;
+use crate::layout;
+use crate::numbers::counted;
+use crate::store::{Body, Condition, Store};
+
+/// Text is compressed when there is so much of it.
+const MOST_TEXT: usize = 16 << 20;
+
+/// Objects are put before the piece is at its end when their compressed text is so much.
+const MOST_COMPRESSED: usize = 32 << 20;
+
+/// Objects put at the same time.
+const PUTS_AT_ONCE: usize = 16;
+
+/// Gathers a piece's events by stream and puts them as objects, with as much memory for a stream as for thousands.
+pub(super) struct PieceWriter<'a> {
+    store: &'a Store,
+    attempt: &'a Path,
+    folder: &'a str,
+    /// By the streams' names as keys have them: names that differ in a slash and a hyphen share objects.
+    streams: Streams,
+    /// How many objects of a stream have been put.
+    numbers: BTreeMap<String, usize>,
+    keys: Vec<String>,
+}
+
+/// Exported lines of each stream.
+#[derive(Default)]
+struct Streams {
+    by_name: BTreeMap<String, Lines>,
+    text: usize,
+    compressed: usize,
+}
+
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    /// Whole gzip members.
+    compressed: Vec<u8>,
+}
+
+impl<'a> PieceWriter<'a> {
+    pub(super) fn new(store: &'a Store, attempt: &'a Path, folder: &'a str) -> Self {
+        Self {
+            store,
+            attempt,
+            folder,
+            streams: Streams::default(),
+            numbers: BTreeMap::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, event: &LogEvent) -> Result<()> {
+        self.streams.add(event)
+    }
+
+    /// Compresses, and puts objects, if what is held in memory has become much.
+    pub(super) async fn shrink(&mut self) -> Result<()> {
+        if self.streams.text >= MOST_TEXT {
+            self.streams = std::mem::take(&mut self.streams).compressed().await?;
+        }
+        if self.streams.compressed >= MOST_COMPRESSED {
+            self.put().await?;
+        }
+        Ok(())
+    }
+
+    /// Puts what is left; answers the keys of all objects, relative to the attempt.
+    pub(super) async fn finish(mut self) -> Result<Vec<String>> {
+        self.put().await?;
+        self.keys.sort();
+        Ok(self.keys)
+    }
+
+    async fn put(&mut self) -> Result<()> {
+        let streams = std::mem::take(&mut self.streams).compressed().await?;
+        let mut objects = Vec::with_capacity(streams.by_name.len());
+        for (stream, lines) in streams.by_name {
+            let number = self.numbers.entry(stream.clone()).or_default();
+            let key = layout::exported_object(self.attempt, self.folder, &stream, *number);
+            *number += 1;
+            self.keys.push(layout::relative(self.attempt, &key));
+            objects.push((key, Body::Bytes(Bytes::from(lines.compressed))));
+        }
+        let store = self.store;
+        futures::stream::iter(objects)
+            .map(|(key, body)| async move {
+                store
+                    .put_if(&key, body, "application/gzip", &Condition::Absent)
+                    .await
+            })
+            .buffer_unordered(PUTS_AT_ONCE)
+            .try_for_each(|_| futures::future::ready(Ok(())))
+            .await
+    }
+}
+
+impl Streams {
+    fn add(&mut self, event: &LogEvent) -> Result<()> {
+        let name = layout::exported_stream(&event.log_stream);
+        let lines = self.by_name.entry(name).or_default();
+        let before = lines.text.len();
+        layout::write_line(&mut lines.text, event.timestamp_ms, &event.message)
+            .map_err(|error| error.during(format!("an event of {}", event.log_stream)))?;
+        self.text += lines.text.len() - before;
+        Ok(())
+    }
+
+    /// The same with all text compressed, one gzip member more for each stream that has some.
+    async fn compressed(mut self) -> Result<Self> {
+        let what = format!(
+            "can't compress the events of {}",
+            counted(self.by_name.len() as u64, "log stream")
+        );
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            Error::new(Class::Unexpected, what.clone()).caused_by(error)
+        };
+        // Seconds of work: not on a thread that drives requests.
+        tokio::task::spawn_blocking(move || {
+            for lines in self
+                .by_name
+                .values_mut()
+                .filter(|lines| !lines.text.is_empty())
+            {
+                let before = lines.compressed.len();
+                let out = std::mem::take(&mut lines.compressed);
+                let mut member = GzEncoder::new(out, Compression::default());
+                member.write_all(&std::mem::take(&mut lines.text))?;
+                lines.compressed = member.finish()?;
+                self.compressed += lines.compressed.len() - before;
+            }
+            self.text = 0;
+            Ok(self)
+        })
+        .await
+        .map_err(|error| failed(error.into()))?
+        .map_err(|error: std::io::Error| failed(error.into()))
+    }
+}
