@@ -35,6 +35,9 @@ const MOST_POINTS: usize = 10_000;
 /// The column that is taken for the errors among what a bar counts, where the chart names none.
 const ERRORS: &str = "errors";
 
+/// The column of the table `logs` that is of instants, also where a file has lost their zone.
+const EVENT_TIME: &str = "timestamp";
+
 /// The column that tells a local time that occurs twice.
 const UTC_OFFSET: &str = "utc_offset";
 
@@ -95,8 +98,8 @@ pub struct Series {
     chart: job::Chart,
     query: String,
     x: Vec<Tick>,
-    /// Whether the times of x are of UTC, rather than of a wall clock.
-    x_is_utc: bool,
+    /// Whether the times of x are instants, rather than of a wall clock.
+    x_is_instant: bool,
     /// Whether they are dates.
     x_is_date: bool,
     /// The values of each column of y.
@@ -128,7 +131,7 @@ impl Series {
         Self {
             query: query.to_owned(),
             x: Vec::new(),
-            x_is_utc: false,
+            x_is_instant: false,
             x_is_date: false,
             row_of: HashMap::new(),
             too_many: false,
@@ -183,7 +186,10 @@ impl Series {
             Some(series) => Some(texts(column(series)?)?),
             None => None,
         };
-        self.x_is_utc |= matches!(x.data_type(), DataType::Timestamp(_, Some(_)));
+        self.x_is_instant |= match x.data_type() {
+            DataType::Timestamp(_, zone) => zone.is_some() || self.chart.x == EVENT_TIME,
+            _ => false,
+        };
         self.x_is_date |= matches!(x.data_type(), DataType::Date32 | DataType::Date64);
         self.whole_numbers &= ys.iter().all(|column| column.data_type().is_integer());
         let none = language::none(self.chart.language);
@@ -299,8 +305,8 @@ impl Series {
         answer: &[RecordBatch],
     ) -> Result<()> {
         let mut series = Series::new(&self.chart, &self.query);
-        // A file of answers does not say of its times that they are of UTC.
-        series.x_is_utc = self.x_is_utc;
+        // A file of answers does not say of its times that they are instants.
+        series.x_is_instant = self.x_is_instant;
         for batch in answer {
             check(&self.chart, &self.query, batch.schema_ref())?;
             series.add(batch)?;
@@ -314,9 +320,9 @@ impl Series {
         Ok(())
     }
 
-    /// The values of x, times by the wall clock of the zone unless the column's name says UTC.
+    /// The values of x, instants by the wall clock of the zone unless the column's name says UTC.
     fn ticks(&self, zone: Tz) -> Cow<'_, [Tick]> {
-        if !self.x_is_utc || slots::is_utc(&self.chart.x) {
+        if !self.x_is_instant || slots::is_utc(&self.chart.x) {
             return Cow::Borrowed(&self.x);
         }
         let local = |tick: &Tick| match tick {
@@ -390,18 +396,23 @@ impl Series {
             }
             layers
         };
+        let clock = slots::zone_of(&chart.x, frame.zone).name();
         let x_label = match (&axis.title, chart.x.as_str()) {
             (Some(title), _) => title.clone(),
-            (None, "hour_local" | "hour_of_day") => {
-                language::hour_of_day(language, frame.zone.name())
-            }
+            (None, "hour_local" | "hour_of_day") => language::hour_of_day(language, clock),
             (None, "hour_utc") => language::hour_utc(language).to_owned(),
-            (None, other) => language::capitalized(&language::words(language, other)),
+            (None, other) => {
+                let words = language::capitalized(&language::words(language, other));
+                match self.x_is_instant {
+                    true => format!("{words} ({clock})"),
+                    false => words,
+                }
+            }
         };
         let (marks, x_label, slots) = match chart.kind {
             ChartKind::Heatmap => {
                 let (slots, rows) = self.cells(&axis, frame);
-                let hours = language::hour_of_day(language, frame.zone.name());
+                let hours = language::hour_of_day(language, clock);
                 let label = if is_grid_of_days(chart) {
                     hours
                 } else {

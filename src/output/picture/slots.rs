@@ -116,16 +116,17 @@ impl Axis {
         let mut places: HashMap<&Tick, usize> = HashMap::new();
         let mut axis = Self {
             slots: Vec::new(),
-            of_row: Vec::with_capacity(ticks.len()),
+            of_row: vec![0; ticks.len()],
             ticks: Vec::new(),
             ends: Vec::new(),
             title: None,
         };
-        for tick in ticks {
+        for row in in_order_of_time(ticks) {
+            let tick = &ticks[row];
             let next = axis.slots.len();
             let place = *places.entry(tick).or_insert(next);
             let place = if merge { place } else { next };
-            axis.of_row.push(place);
+            axis.of_row[row] = place;
             if place < next {
                 continue;
             }
@@ -146,15 +147,28 @@ impl Axis {
     }
 }
 
-/// The zone of a column's times, which have none in an answer: that of the job, but for those that say UTC by their
-/// names, as the tables `hours` and `logs` name them.
+/// The zone on whose clock a column's times are shown: that of the job, but for those that say UTC by their names, as
+/// in the table `hours`.
 pub fn zone_of(column: &str, zone: Tz) -> Tz {
     if is_utc(column) { Tz::UTC } else { zone }
 }
 
 /// Whether a column's times are shown as those of UTC.
 pub fn is_utc(column: &str) -> bool {
-    column.ends_with("_utc") || column == "timestamp"
+    column.ends_with("_utc")
+}
+
+/// The rows as they come from left to right: times in their order, then what is no time in that of the rows.
+fn in_order_of_time(ticks: &[Tick]) -> Vec<usize> {
+    let mut rows: Vec<usize> = (0..ticks.len()).collect();
+    rows.sort_by_key(|&row| match &ticks[row] {
+        Tick::Time(local, offset) => {
+            let offset = TimeDelta::seconds(i64::from(offset.unwrap_or_default()));
+            (false, local.checked_sub_signed(offset))
+        }
+        Tick::Text(_) => (true, None),
+    });
+    rows
 }
 
 /// The hour of a day's window that a number of the column `hour_of_day` is; the first of two.
@@ -850,7 +864,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_and_uneven_times_stay_as_they_are() {
+    fn texts_stay_as_they_are_and_uneven_times_come_in_their_order() {
         let texts = ["b", "a", "b"].map(|text| Tick::Text(text.into()));
         let frame = frame(SEOUL, Size::Day, "2026-11-21");
         assert_eq!(
@@ -860,10 +874,15 @@ mod tests {
         let merged = Axis::new("x", &texts, &frame, true);
         assert_eq!(labels(&merged), ["b", "a"]);
         assert_eq!(merged.of_row, [0, 1, 0]);
-        let uneven = times(&["2026-11-21T03:07", "2026-11-21T03:00", "2026-11-21T09:13"]);
+        let mut uneven = times(&["2026-11-21T03:07", "2026-11-21T03:00", "2026-11-21T09:13"]);
         assert_eq!(
             labels(&Axis::new("timestamp", &uneven, &frame, false)),
-            ["03:07", "03:00", "09:13"]
+            ["03:00", "03:07", "09:13"]
         );
+        // What has no time stands behind those that have one.
+        uneven.insert(0, Tick::Text("(none)".into()));
+        let axis = Axis::new("timestamp", &uneven, &frame, false);
+        assert_eq!(labels(&axis)[3], "(none)");
+        assert_eq!(axis.of_row, [3, 1, 0, 2]);
     }
 }

@@ -373,6 +373,30 @@ fn times_of_the_engine_are_shown_on_the_jobs_clock() {
     let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
     assert_eq!(picture.slots.len(), 24);
     assert_eq!(layers(&picture)[0].2[..3], [1.0, 2.0, -1.0]);
+    assert_eq!(picture.x_label, "Hour (Asia/Seoul)");
+}
+
+#[test]
+fn timestamps_of_events_are_shown_on_the_jobs_clock_too() {
+    // 2026-11-21 07:13:05 and 02:00:11 in UTC.
+    let instants = TimestampMillisecondArray::from(vec![1_795_245_185_000, 1_795_226_411_000]);
+    let zoned = Arc::new(instants.clone().with_timezone("UTC")) as ArrayRef;
+    let drawn = |x: &str, times: ArrayRef| {
+        let chart = spec(ChartKind::Bar, x, &["size"]);
+        let rows = vec![(x, times), ("size", integers(&[1, 2]))];
+        let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
+        let slots = picture.slots.iter().map(|slot| slot.label.clone());
+        (slots.collect::<Vec<_>>().join(" "), picture.x_label)
+    };
+    let local = (
+        "11:00:11 16:13:05".to_owned(),
+        "Timestamp (Asia/Seoul)".to_owned(),
+    );
+    assert_eq!(drawn("timestamp", zoned.clone()), local);
+    // As an earlier answer's file has them.
+    assert_eq!(drawn("timestamp", Arc::new(instants)), local);
+    let utc = ("02:00:11 07:13:05".to_owned(), "Hour (UTC)".to_owned());
+    assert_eq!(drawn("hour_utc", zoned), utc);
 }
 
 #[test]
