@@ -306,12 +306,19 @@ impl Window {
         self.unit.local_start.hour()
     }
 
-    /// The zone's abbreviation at the start (`KST`), or its offset (`+0530`) where the zone has no letters for it.
+    /// The zone's abbreviation (`KST`), or its offset (`+0530`) where the zone has no letters for it; both in their
+    /// order where the clocks change in the window (`EDT/EST`).
     pub fn zone_abbreviation(&self) -> String {
-        self.start
-            .with_timezone(&self.zone)
-            .format("%Z")
-            .to_string()
+        let mut names: Vec<String> = Vec::new();
+        let mut at = self.start;
+        while at < self.end {
+            let name = at.with_timezone(&self.zone).format("%Z").to_string();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+            at += TimeDelta::hours(1);
+        }
+        names.join("/")
     }
 }
 
@@ -499,6 +506,17 @@ mod tests {
 
     fn utc(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_window_names_the_zone_by_what_its_clocks_say() {
+        let name = |size, zone, id| window(size, zone, id).unwrap().zone_abbreviation();
+        assert_eq!(name(Size::Day, "Asia/Seoul", "2026-11-21"), "KST");
+        let new_york = "America/New_York";
+        assert_eq!(name(Size::Month, new_york, "2026-11"), "EDT/EST");
+        assert_eq!(name(Size::Day, new_york, "2026-03-08"), "EST/EDT");
+        assert_eq!(name(Size::Day, new_york, "2026-11-02"), "EST");
+        assert_eq!(name(Size::Day, "Asia/Kolkata", "2026-11-21"), "IST");
     }
 
     #[test]
