@@ -20,6 +20,9 @@ const SHADES: [char; 13] = [
 /// What stands where nothing is known.
 const UNKNOWN: char = '╱';
 
+/// What stands behind a value that may still grow.
+const PROVISIONAL: char = '?';
+
 /// More rows than this scroll away what stands above them.
 const MOST_ROWS: usize = 50;
 
@@ -75,8 +78,8 @@ fn bars(chart: &Chart, layers: &[Layer], columns: usize) -> String {
             Some(_) => bar(layers, slot, largest, room),
         };
         let still = match (shown[slot].state, totals[slot]) {
-            (State::Provisional, Some(_)) => " ?",
-            _ => "",
+            (State::Provisional, Some(_)) => format!(" {PROVISIONAL}"),
+            _ => String::new(),
         };
         let line = format!("  {label}{pad}  {number_pad}{number}  {bar}{still}");
         out += line.trim_end();
@@ -294,7 +297,13 @@ fn heatmap(chart: &Chart, rows: &[Row], columns: usize) -> String {
         let cells: String = row
             .cells
             .iter()
-            .flat_map(|&cell| std::iter::repeat_n(dense(cell, most), each))
+            .map(|&cell| {
+                let mut shades = vec![dense(cell, most); each];
+                if let (Cell::Provisional(_), Some(last)) = (cell, shades.last_mut()) {
+                    *last = PROVISIONAL;
+                }
+                String::from_iter(shades)
+            })
             .collect();
         out += format!("  {label}{pad}  {cells}").trim_end();
         out.push('\n');
@@ -310,13 +319,17 @@ fn heatmap(chart: &Chart, rows: &[Row], columns: usize) -> String {
         .collect();
     let key = format_number(most, decimals(values().collect::<Vec<_>>().iter()));
     out += &format!("{pad}0 ·{scale} {key}\n");
-    let missing = shown
-        .iter()
-        .flat_map(|row| &row.cells)
-        .any(|cell| *cell == Cell::Missing);
-    match missing {
-        true => out + &format!("{pad}{UNKNOWN} {}\n", chart.words.no_data),
-        false => out,
+    let any = |wanted: fn(&Cell) -> bool| shown.iter().flat_map(|row| &row.cells).any(wanted);
+    let mut signs = Vec::new();
+    if any(|cell| matches!(cell, Cell::Provisional(_))) {
+        signs.push(format!("{PROVISIONAL} {}", chart.words.provisional));
+    }
+    if any(|cell| *cell == Cell::Missing) {
+        signs.push(format!("{UNKNOWN} {}", chart.words.no_data));
+    }
+    match signs.is_empty() {
+        true => out,
+        false => out + &format!("{pad}{}\n", signs.join("  ")),
     }
 }
 
@@ -352,7 +365,7 @@ fn words(chart: &Chart, shown: &[Slot]) -> String {
     let missing = (0..shown.len()).any(is_missing);
     let mut parts = Vec::new();
     if provisional && matches!(chart.marks, Marks::Bars(_)) {
-        parts.push(format!("? {}", chart.words.provisional));
+        parts.push(format!("{PROVISIONAL} {}", chart.words.provisional));
     }
     if missing {
         parts.push(format!("{UNKNOWN} {}", chart.words.no_data));
@@ -557,10 +570,10 @@ mod tests {
         }]);
         let drawn = draw(&chart(&["00", "01", "02", "03", "04", "05"], grid), 30);
         let expected = "\
-\x20 11-21 (토)  ··░░██╱╱  ▓▓
+\x20 11-21 (토)  ··░░██╱╱  ▓?
               00  02  04
               0 ·░▒▓██ 100
-              ╱ no data
+              ? provisional  ╱ no data
 ";
         assert_eq!(drawn, expected, "{drawn}");
     }
