@@ -2,6 +2,7 @@
 
 pub mod functions;
 
+mod additive;
 mod session;
 mod statement;
 mod views;

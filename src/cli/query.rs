@@ -22,7 +22,7 @@ use crate::error::{Class, Error, Result};
 use crate::export::staging;
 use crate::job::{self, AwsSettings, Job, Location, Source};
 use crate::layout::LogObject;
-use crate::query::Session;
+use crate::query::{Session, Statement};
 use crate::run::{self, Environment};
 use crate::scan::LogsTable;
 use crate::store::Store;
@@ -107,10 +107,7 @@ pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
     };
     let statement = session.statement(&sql, "SQL").await?;
     let (batches, _plan) = session.run(&statement).await?;
-    let answer = Answer {
-        schema: statement.schema(),
-        batches,
-    };
+    let answer = Answer { statement, batches };
     if let Some(kind) = args.chart {
         let title = args.window.as_deref().or(args.from.as_deref());
         let title = [Some(subject_name(&args.subject)), title]
@@ -304,7 +301,7 @@ fn range(args: &QueryArgs, timezone: Tz, size: Option<Size>) -> Result<Option<Ra
 }
 
 struct Answer {
-    schema: arrow::datatypes::SchemaRef,
+    statement: Statement,
     batches: datafusion::execution::SendableRecordBatchStream,
 }
 
@@ -328,7 +325,7 @@ impl Answer {
     }
 
     async fn write_table(&mut self, out: &mut impl Write) -> Result<(), Stop> {
-        let mut batches = vec![RecordBatch::new_empty(self.schema.clone())];
+        let mut batches = vec![RecordBatch::new_empty(self.statement.schema())];
         let mut rows = 0;
         while let Some(batch) = self.next().await? {
             let room = MOST_TABLE_ROWS - rows;
@@ -349,7 +346,7 @@ impl Answer {
     }
 
     async fn write_csv(&mut self, out: &mut impl Write) -> Result<(), Stop> {
-        let mut next = Some(RecordBatch::new_empty(self.schema.clone()));
+        let mut next = Some(RecordBatch::new_empty(self.statement.schema()));
         let mut header = true;
         while let Some(batch) = next {
             // Into memory first, as arrow's CSV errors don't tell a reader that has gone away from a value that has no

@@ -109,6 +109,8 @@ pub struct Series {
     /// How much of each value are errors, where the answer says so.
     errors: Option<Vec<Option<f64>>>,
     whole_numbers: bool,
+    /// Whether whole numbers without a unit are taken for counts.
+    may_count: bool,
     /// The row of each x and series, where the chart has series: rows that differ in nothing that it shows are one.
     row_of: HashMap<(Tick, Option<String>), usize>,
     /// Whether there were more rows than a chart can show, which are then not kept.
@@ -139,9 +141,15 @@ impl Series {
             names: chart.series.as_ref().map(|_| Vec::new()),
             errors: None,
             whole_numbers: true,
+            may_count: true,
             earlier: None,
             chart: chart.clone(),
         }
+    }
+
+    /// Whether the SQL allows for its whole numbers to be counts, as it does unless it says otherwise.
+    pub fn may_count(self, may_count: bool) -> Self {
+        Self { may_count, ..self }
     }
 
     /// Which chart it is for.
@@ -304,7 +312,7 @@ impl Series {
         provisional: bool,
         answer: &[RecordBatch],
     ) -> Result<()> {
-        let mut series = Series::new(&self.chart, &self.query);
+        let mut series = Series::new(&self.chart, &self.query).may_count(self.may_count);
         // A file of answers does not say of its times that they are instants.
         series.x_is_instant = self.x_is_instant;
         for batch in answer {
@@ -338,7 +346,7 @@ impl Series {
 
     /// Whether the values are counts, whose sum means something.
     fn is_count(&self) -> bool {
-        self.whole_numbers && self.chart.unit.is_none()
+        self.may_count && self.whole_numbers && self.chart.unit.is_none()
     }
 
     /// The chart of a window with everything that is written around it.

@@ -19,7 +19,7 @@ use crate::error::{Class, Error, Result};
 /// A question that the session can answer.
 #[derive(Debug, Clone)]
 pub struct Statement {
-    plan: LogicalPlan,
+    pub(super) plan: LogicalPlan,
     /// Whether to read the objects one after the other, so that the rows come in the order of the events' keys.
     in_order: bool,
 }

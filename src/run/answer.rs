@@ -109,7 +109,10 @@ impl<'a> Asking<'a> {
         let mut series: Vec<Series> = query
             .charts
             .iter()
-            .map(|chart| Series::new(chart, query.name.as_str()))
+            .map(|chart| {
+                let may_count = question.statement.adds_up(&chart.y) != Some(false);
+                Series::new(chart, query.name.as_str()).may_count(may_count)
+            })
             .collect();
         let reports = self
             .each_batch(&question.statement, async |batch| {

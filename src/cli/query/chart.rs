@@ -63,9 +63,12 @@ pub async fn of(
     session: &Session,
     title: &str,
 ) -> Result<Chart> {
-    let chart = columns(&answer.schema, drawing)?;
-    picture::check(&chart, "the question", &answer.schema)?;
-    let mut series = Series::new(&chart, "the question");
+    let schema = answer.statement.schema();
+    let chart = columns(&schema, drawing)?;
+    picture::check(&chart, "the question", &schema)?;
+    // A job's author looks at a chart and gives it a unit; here only what surely adds up has a total.
+    let adds_up = answer.statement.adds_up(&chart.y) == Some(true);
+    let mut series = Series::new(&chart, "the question").may_count(adds_up);
     while let Some(batch) = answer.batches.next().await {
         series.add(&batch.map_err(Error::from_engine)?)?;
     }

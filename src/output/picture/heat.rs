@@ -106,25 +106,11 @@ impl Series {
     /// A row for each value of the series column, in the order in which they come.
     fn rows(&self, axis: &Axis) -> Vec<Row> {
         let language = self.chart.language;
-        let combined = self.combined();
-        let mut order: Vec<Option<String>> = Vec::new();
-        let mut values: Vec<Vec<Option<f64>>> = Vec::new();
-        let names = self.names.iter().flatten();
-        for ((name, value), &slot) in names.zip(&self.y[0]).zip(&axis.of_row) {
-            let place = match order.iter().position(|known| known == name) {
-                Some(place) => place,
-                None => {
-                    order.push(name.clone());
-                    values.push(vec![None; axis.slots.len()]);
-                    order.len() - 1
-                }
-            };
-            values[place][slot] = combined(values[place][slot], *value);
-        }
-        let rows = order.into_iter().zip(values).map(|(name, values)| Row {
-            label: name.unwrap_or_else(|| language::none(language).to_owned()),
+        let rows = self.by_series(axis).into_iter().map(|series| Row {
+            label: series.label(language),
             note: String::new(),
-            cells: values
+            cells: series
+                .values
                 .into_iter()
                 .zip(&axis.slots)
                 .map(|(value, slot)| {

@@ -34,6 +34,21 @@ const USUAL_COLORS: [(&str, Role); 13] = [
 
 type Values = Vec<Option<f64>>;
 
+/// What the column of series has under one name.
+pub(super) struct OneSeries {
+    name: Option<String>,
+    /// One for each slot.
+    pub(super) values: Values,
+}
+
+impl OneSeries {
+    /// What it is called in the chart.
+    pub(super) fn label(&self, language: Language) -> String {
+        let none = || language::none(language).to_owned();
+        self.name.clone().unwrap_or_else(none)
+    }
+}
+
 impl Series {
     /// The layers of everything but a heatmap, each with a value for each slot.
     pub(super) fn layers(&self, axis: &Axis) -> Vec<Layer> {
@@ -112,80 +127,91 @@ impl Series {
     /// A layer for each value of the series column, the largest by name and the rest as one.
     fn layers_of_series(&self, axis: &Axis) -> Vec<Layer> {
         let language = self.chart.language;
-        let mut by_name = self.values_by_name(axis);
-        let mut names: Vec<(Option<String>, f64)> = by_name
-            .iter()
-            .map(|(name, values)| (name.clone(), weight(values)))
-            .collect();
-        names.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let rest = names.split_off(names.len().min(MOST_SERIES));
+        let mut series = self.by_series(axis);
+        let weights = |series: &OneSeries| weight(&series.values);
+        series.sort_by(|a, b| {
+            let by_weight = weights(b).total_cmp(&weights(a));
+            by_weight.then_with(|| a.name.cmp(&b.name))
+        });
+        let rest = series.split_off(series.len().min(MOST_SERIES));
         // By name and not by size: what a colour means stays the same from day to day.
-        names.sort_by_cached_key(|(name, _)| {
+        series.sort_by_cached_key(|OneSeries { name, .. }| {
             let level = name.as_deref().and_then(level).unwrap_or(LEVELS.len());
             (level, name.is_none(), name.clone())
         });
-        let roles = roles(names.iter().map(|(name, _)| name.as_deref()));
-        let mut layers: Vec<Layer> = names
-            .iter()
-            .zip(roles)
-            .map(|((name, _), role)| Layer {
-                name: match name {
-                    Some(name) => name.clone(),
-                    None => language::none(language).to_owned(),
-                },
+        let roles = roles(series.iter().map(|series| series.name.as_deref()));
+        let layers = series.into_iter().zip(roles);
+        let mut layers: Vec<Layer> = layers
+            .map(|(series, role)| Layer {
+                name: series.label(language),
                 role,
-                values: by_name.remove(name).unwrap_or_default(),
+                values: series.values,
             })
             .collect();
-        // In a stack, a slot of which some series have a row has none of the others; so it is with lines of counts.
-        if self.adds_up() {
-            if !rest.is_empty() {
-                let parts = rest.iter().filter_map(|(name, _)| by_name.remove(name));
-                layers.push(Layer {
-                    name: language::other(language, rest.len()),
-                    role: Role::Other,
-                    values: parts.reduce(added).unwrap_or_default(),
-                });
-            }
-            let has_row: Vec<bool> = (0..axis.slots.len())
-                .map(|slot| axis.slots[slot].state != State::Missing)
-                .collect();
-            for layer in &mut layers {
-                for (value, has_row) in layer.values.iter_mut().zip(&has_row) {
-                    *value = value.or(has_row.then_some(0.0));
-                }
-            }
+        if self.adds_up() && !rest.is_empty() {
+            let name = language::other(language, rest.len());
+            let parts = rest.into_iter().map(|series| series.values);
+            layers.push(Layer {
+                name,
+                role: Role::Other,
+                values: parts.reduce(added).unwrap_or_default(),
+            });
         }
         layers
     }
 
-    /// The values of each series by slot. A row without a name whose value is nothing is a slot without any.
-    fn values_by_name(&self, axis: &Axis) -> HashMap<Option<String>, Values> {
+    /// The values of each series by slot, in the order in which their names come.
+    ///
+    /// Of counts, and of the parts of a stack, a series has none where only others have a row; anything else is not
+    /// known there. A row without a name whose value is nothing is a slot without any.
+    pub(super) fn by_series(&self, axis: &Axis) -> Vec<OneSeries> {
         let combined = self.combined();
-        let mut by_name: HashMap<Option<String>, Values> = HashMap::new();
+        let slots = axis.slots.len();
+        let mut places: HashMap<&Option<String>, usize> = HashMap::new();
+        let mut all: Vec<OneSeries> = Vec::new();
+        let mut has_row: Vec<Vec<bool>> = Vec::new();
         let names = self.names.iter().flatten();
         let rows = names.zip(&self.y[0]).zip(&axis.of_row);
         for ((name, value), &slot) in rows {
             if name.is_none() && value.unwrap_or(0.0) == 0.0 {
                 continue;
             }
-            let values = by_name
-                .entry(name.clone())
-                .or_insert_with(|| vec![None; axis.slots.len()]);
+            let place = *places.entry(name).or_insert_with(|| {
+                all.push(OneSeries {
+                    name: name.clone(),
+                    values: vec![None; slots],
+                });
+                has_row.push(vec![false; slots]);
+                all.len() - 1
+            });
+            let values = &mut all[place].values;
             values[slot] = combined(values[slot], *value);
+            has_row[place][slot] = true;
         }
-        if by_name.is_empty() && !axis.slots.is_empty() {
+        if all.is_empty() && slots > 0 {
             // Nothing at all is a zero, or nothing known, in every slot.
-            by_name.insert(None, self.totals(axis));
+            return vec![OneSeries {
+                name: None,
+                values: self.totals(axis),
+            }];
         }
-        by_name
+        if self.adds_up() {
+            for (series, has_row) in all.iter_mut().zip(&has_row) {
+                for (slot, value) in series.values.iter_mut().enumerate() {
+                    if !has_row[slot] && axis.slots[slot].state != State::Missing {
+                        *value = Some(0.0);
+                    }
+                }
+            }
+        }
+        all
     }
 
     /// How many series a chart leaves out, as their sum means nothing.
     fn left_out(&self, axis: &Axis) -> usize {
         match self.chart.kind {
             ChartKind::Line if self.names.is_some() && !self.adds_up() => {
-                self.values_by_name(axis).len().saturating_sub(MOST_SERIES)
+                self.by_series(axis).len().saturating_sub(MOST_SERIES)
             }
             _ => 0,
         }

@@ -652,3 +652,63 @@ fn a_day_that_the_month_before_does_not_have_is_not_compared() {
     let earlier = picture.earlier.unwrap().values;
     assert_eq!(earlier[26..], [Some(27.0), Some(28.0), None, None, None]);
 }
+
+#[test]
+fn a_series_without_a_row_is_the_same_in_a_line_and_in_a_heatmap() {
+    let names = Arc::new(StringArray::from(vec!["a", "b", "a", "b"])) as ArrayRef;
+    let sizes = Arc::new(Int64Array::from(vec![Some(5), Some(7), Some(6), None])) as ArrayRef;
+    let floats = cast(&sizes, &DataType::Float64).unwrap();
+    let drawn = |kind, y: &ArrayRef, unit: Option<&str>, may_count| {
+        let chart = job::Chart {
+            series: Some("log_group".to_owned()),
+            unit: unit.map(str::to_owned),
+            ..spec(kind, "hour_local", &["y"])
+        };
+        // No rows of hour 3, b without one of hour 1 and with NULL in hour 2.
+        let rows = [
+            ("hour_local", hours("2026-11-21", [0, 0, 1, 2])),
+            ("log_group", names.clone()),
+            ("y", y.clone()),
+        ];
+        let batch = RecordBatch::try_from_iter(rows).unwrap();
+        let mut series = Series::new(&chart, "q").may_count(may_count);
+        series.add(&batch).unwrap();
+        let marks = series.picture(&caption(&seoul("2026-11-21"), &[])).marks;
+        let values = match &marks {
+            Marks::Cells(rows) => {
+                let value = |cell: &Cell| match cell {
+                    Cell::Value(value) => Some(*value),
+                    _ => None,
+                };
+                rows.iter()
+                    .map(|row| row.cells.iter().map(value).collect())
+                    .collect()
+            }
+            marks => {
+                let layers = marks.layers().iter();
+                layers.map(|layer| layer.values.clone()).collect::<Vec<_>>()
+            }
+        };
+        [values[0][..4].to_vec(), values[1][..4].to_vec()]
+    };
+    for kind in [ChartKind::Line, ChartKind::Heatmap] {
+        let counts = [
+            vec![Some(5.0), Some(6.0), Some(0.0), None],
+            vec![Some(7.0), Some(0.0), None, None],
+        ];
+        assert_eq!(drawn(kind, &sizes, None, true), counts, "{kind:?}");
+        let others = [
+            vec![Some(5.0), Some(6.0), None, None],
+            vec![Some(7.0), None, None, None],
+        ];
+        for (y, unit, may_count) in [
+            (&floats, None, true),
+            (&sizes, Some("ms"), true),
+            // As max(…) gives it.
+            (&sizes, None, false),
+        ] {
+            let drawn = drawn(kind, y, unit, may_count);
+            assert_eq!(drawn, others, "{kind:?} {unit:?}");
+        }
+    }
+}
