@@ -407,7 +407,7 @@ fn the_profile_of_a_job_wins_over_keys_and_region_of_the_environment() {
     );
     run(REGION)
         .assert_code(2)
-        .stderr_contains("/aws/lambda/explicit-*");
+        .stderr_contains("the logs are asked for in eu-west-1");
     // Nor do those keys stand in for a profile that has none.
     cloud.edit(
         "profile = \"nightly\"\nregion = \"eu-west-1\"",
@@ -416,6 +416,32 @@ fn the_profile_of_a_job_wins_over_keys_and_region_of_the_environment() {
     let finished = run(REGION);
     assert!(matches!(finished.code(), Some(4 | 7)), "{finished}");
     finished.stderr_contains("no credentials found");
+}
+
+#[test]
+fn a_staging_bucket_in_another_region_than_the_logs_is_an_error() {
+    let cloud = Cloud::new(Moto::shared(), "elsewhere");
+    let (day, _) = recent_day();
+    for command in ["plan", "run"] {
+        cloud
+            .logtally([command, JOB, "--window", &day])
+            .env("AWS_REGION", "eu-west-1")
+            .run()
+            .assert_code(2)
+            .stderr_contains("s3://elsewhere-logs/exports is in ap-northeast-2")
+            .stderr_contains("the logs are asked for in eu-west-1");
+    }
+    // Events come without the service's hand in the bucket.
+    cloud.edit(
+        "kind = \"cloudwatch\"",
+        "kind = \"cloudwatch\"\nvia = \"events\"",
+    );
+    cloud
+        .logtally(["plan", JOB, "--window", &day])
+        .env("AWS_REGION", "eu-west-1")
+        .run()
+        .assert_code(2)
+        .stderr_contains("/aws/lambda/elsewhere-*");
 }
 
 #[test]
