@@ -165,15 +165,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(Class::Unexpected.exit_code());
         }
     };
-    // Of a command that is stopped, a program that reads its stdout is to find a document there too.
-    let is_run = matches!(cli.command, Command::Run(_));
-    let as_json = matches!(&cli.command, Command::Run(args) if args.json);
-    let ended = runtime.block_on(async {
-        tokio::select! {
-            ended = dispatch(cli.command, show) => ended,
-            signal = stopped(is_run) => run::failed_early(signal, as_json),
-        }
-    });
+    let ended = runtime.block_on(dispatch(cli.command, show));
     // Decoding that is under way ends at its next batch; nothing half-written is left, as puts are whole.
     runtime.shutdown_timeout(STOP_WITHIN);
     lease::wait_for_releases();
@@ -198,12 +190,20 @@ fn not_a_flag(argument: OsString) -> OsString {
 
 async fn dispatch(command: Command, show: logging::Show) -> Result<u8> {
     match command {
-        Command::Run(args) => run::run(args, show).await,
-        Command::Plan(args) => plan::plan(args, show).await,
-        Command::Status(args) => status::status(args, show).await,
-        Command::Query(args) => query::query(args, show).await,
-        Command::Ddl(args) => ddl::ddl(args, show).await,
+        // Stopped, it still has to tell what it did.
+        Command::Run(args) => run::run(args, show, stopped(true)).await,
+        Command::Plan(args) => until_stopped(plan::plan(args, show)).await,
+        Command::Status(args) => until_stopped(status::status(args, show)).await,
+        Command::Query(args) => until_stopped(query::query(args, show)).await,
+        Command::Ddl(args) => until_stopped(ddl::ddl(args, show)).await,
         Command::Init(args) => init::init(&args),
+    }
+}
+
+async fn until_stopped(work: impl Future<Output = Result<u8>>) -> Result<u8> {
+    tokio::select! {
+        ended = work => ended,
+        signal = stopped(false) => Err(signal),
     }
 }
 

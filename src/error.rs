@@ -68,6 +68,7 @@ pub struct Error {
     class: Class,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    yields_to_force: bool,
 }
 
 /// The result of everything in this crate that can fail.
@@ -80,6 +81,7 @@ impl Error {
             class,
             message: message.into(),
             source: None,
+            yields_to_force: false,
         }
     }
 
@@ -100,6 +102,17 @@ impl Error {
     ) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Says that the same run with `--force` does not end so, and without it always does.
+    pub fn unless_forced(mut self) -> Self {
+        self.yields_to_force = true;
+        self
+    }
+
+    /// Whether only `--force` helps.
+    pub fn yields_to_force(&self) -> bool {
+        self.yields_to_force
     }
 
     /// The class, which decides the exit code.

@@ -207,6 +207,18 @@ pub fn stream_of(key: &Path) -> Option<String> {
     Some(restore_lambda_stream(folder).unwrap_or_else(|| folder.to_owned()))
 }
 
+/// An object of an export task: what its key has before the task's id, the id, and the stream's folder and the object's name
+/// behind it. `None` where no such id is in its place.
+pub fn parts_of_task(key: &Path) -> Option<(&str, &str, &str)> {
+    let key = key.as_ref();
+    let mut slashes = key.rmatch_indices('/').map(|(at, _)| at);
+    let (_, behind_id) = (slashes.next()?, slashes.next()?);
+    let id = slashes.next().map_or(0, |at| at + 1);
+    let task = &key[id..behind_id];
+    uuid::Uuid::try_parse(task).ok()?;
+    Some((&key[..id], task, &key[behind_id + 1..]))
+}
+
 fn restore_lambda_stream(name: &str) -> Option<String> {
     let bytes = name.as_bytes();
     let digits = |range: std::ops::Range<usize>| {
@@ -705,6 +717,26 @@ mod tests {
             prop_assert!(is_manifest(&manifest) && is_in_attempt(&manifest) && !is_manifest(&attempt));
             let folder = parent(&parent(&manifest));
             prop_assert_eq!(decode_name(folder.filename().unwrap()).unwrap(), group);
+        }
+    }
+
+    #[test]
+    fn an_export_tasks_id_has_its_place_in_a_key() {
+        let id = "e37ac5c7-5d9a-4b1c-8f6e-0c1b8a2d4f60";
+        for (key, expected) in [
+            (
+                format!("a/b/{id}/web-app/000000.gz"),
+                Some(("a/b/", id, "web-app/000000.gz")),
+            ),
+            (
+                format!("{id}/web-app/000000.gz"),
+                Some(("", id, "web-app/000000.gz")),
+            ),
+            (format!("{id}/000000.gz"), None),
+            ("a/2025/03/web-app/000000.gz".to_owned(), None),
+            ("000000.gz".to_owned(), None),
+        ] {
+            assert_eq!(parts_of_task(&Path::from(key)), expected);
         }
     }
 }

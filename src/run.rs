@@ -20,20 +20,21 @@ use std::sync::Arc;
 use crate::aws::Account;
 use crate::aws::logs::LogsClient;
 use crate::clock::Clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::export::LogExporter;
 use crate::export::cloudwatch::CloudWatchExporter;
 use crate::export::directory::DirectoryExporter;
 use crate::export::existing::ExistingExport;
 use crate::export::service::ExportService;
-use crate::job::{Job, Source, Verify};
+use crate::export::staging;
+use crate::job::{Job, Source, Verify, Via};
 use crate::progress::Progress;
 use crate::query::Engine;
 use crate::store::{Store, Stores};
 use crate::verify::{CloudWatchCount, IndependentCount};
 
 pub use execute::{Outcome, execute};
-pub use history::{WindowStatus, WindowSummary, status};
+pub use history::{RunOption, WindowStatus, WindowSummary, status};
 pub use plan::{Action, Force, Plan, Request, Selection, WindowPlan, plan, select};
 pub use tables::{Applied, apply, tables};
 
@@ -63,7 +64,13 @@ pub async fn exporter(environment: &Environment, job: &Job) -> Result<Box<dyn Lo
         Source::CloudWatch(settings) => {
             let service: Arc<dyn ExportService> = match &environment.service {
                 Some(service) => Arc::clone(service),
-                None => Arc::new(LogsClient::new(environment.stores.aws()).await?),
+                None => {
+                    let aws = environment.stores.aws();
+                    if settings.via != Via::Events {
+                        ensure_one_region(&store, &aws.region(Account::Source).await?)?;
+                    }
+                    Arc::new(LogsClient::new(aws).await?)
+                }
             };
             Box::new(CloudWatchExporter::new(
                 service,
@@ -86,6 +93,17 @@ pub async fn exporter(environment: &Environment, job: &Job) -> Result<Box<dyn Lo
             ))
         }
     })
+}
+
+/// An error (usage) where the staging bucket is in another Region than the logs: no export task writes there.
+fn ensure_one_region(staging: &Store, of_logs: &str) -> Result<()> {
+    match staging.region() {
+        Some(region) if region != of_logs => Err(Error::usage(format!(
+            "[source] staging: the bucket of {} is in {region}, and the logs are asked for in {of_logs}: expected both in one Region, since CloudWatch exports to no other",
+            staging.location()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Who counts the job's events independently; `None` where it does not ask for it.
@@ -112,6 +130,17 @@ pub async fn source_store(environment: &Environment, job: &Job) -> Result<Store>
     };
     let opened = environment.stores.open(location, Account::Source).await;
     opened.map_err(|error| error.during(key))
+}
+
+/// An error (usage) where the job reads somebody else's exports and there are none. For a plan: a run, which lists all of
+/// them, finds out by itself.
+pub async fn ensure_exported(environment: &Environment, job: &Job) -> Result<()> {
+    match &job.source {
+        Source::Exported { .. } => {
+            staging::ensure_any_object(&source_store(environment, job).await?).await
+        }
+        Source::CloudWatch(_) | Source::Directory { .. } => Ok(()),
+    }
 }
 
 /// Where the job's answers go.

@@ -102,6 +102,9 @@ pub struct Failure {
     pub exit_code: u8,
     /// Why.
     pub error: String,
+    /// Whether the same run fails again unless it is forced.
+    #[serde(default)]
+    pub yields_to_force: bool,
 }
 
 /// An attempt at exporting a log group. It is recorded before anything is asked for, so that whoever comes after a crash

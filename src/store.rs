@@ -230,6 +230,14 @@ impl Store {
         &self.root
     }
 
+    /// The Region of the bucket, where it is in one.
+    pub fn region(&self) -> Option<&str> {
+        match &self.puts {
+            Puts::InBucket(bucket) => Some(bucket.region()),
+            Puts::OnDisk | Puts::InStore => None,
+        }
+    }
+
     /// The engine's client.
     pub fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects

@@ -5,6 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::meta::region::ProvideRegion;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
@@ -73,15 +79,29 @@ impl Aws {
             ))
             .build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http.clone())
             .retry_config(patience::sdk_retries())
             .timeout_config(patience::sdk_timeouts())
             .stalled_stream_protection(patience::sdk_stalled_streams());
-        if let Some(region) = &self.settings.region {
-            loader = loader.region(Region::new(region.clone()));
+        let mut region = self.settings.region.clone().map(Region::new);
+        if let Some(name) = &self.settings.profile {
+            // The SDK has the environment win also over a profile that was asked for by name. Its elder siblings do not,
+            // and whoever names a profile in a job does not mean the keys that happen to be exported.
+            ensure_profile(name).await?;
+            if region.is_none() {
+                let of_profile = ProfileFileRegionProvider::builder().profile_name(name);
+                region = of_profile.build().region().await;
+            }
+            let of_profile = ProviderConfig::without_region()
+                .with_behavior_version(Some(BehaviorVersion::latest()))
+                .with_http_client(http)
+                .with_region(region.clone());
+            loader = loader
+                .profile_name(name)
+                .credentials_provider(profile_credentials(name, &of_profile));
         }
-        if let Some(profile) = &self.settings.profile {
-            loader = loader.profile_name(profile);
+        if let Some(region) = region {
+            loader = loader.region(region);
         }
         let config = loader.load().await;
         if config.region().is_none() {
@@ -153,6 +173,36 @@ fn endpoint(config: &SdkConfig, variable: &str) -> Option<String> {
         .ok()
         .filter(|url| !url.is_empty())
         .or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+/// An error (usage) where no file of profiles has this one, or none can be read.
+async fn ensure_profile(name: &str) -> Result<()> {
+    let (files, environment) = (&Default::default(), &Default::default());
+    let profiles = aws_config::profile::load(files, environment, &Default::default(), None)
+        .await
+        .map_err(|error| {
+            Error::usage(format!(
+                "the AWS profile {name:?} of [source] can't be read"
+            ))
+            .caused_by(error)
+        })?;
+    match profiles.get_profile(name) {
+        Some(_) => Ok(()),
+        None => Err(Error::usage(format!(
+            "the AWS profile {name:?} of [source] does not exist: expected one of ~/.aws/config or ~/.aws/credentials, or of the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name"
+        ))),
+    }
+}
+
+/// The credentials of a profile; of one that has none, those of the task or machine.
+fn profile_credentials(name: &str, config: &ProviderConfig) -> CredentialsProviderChain {
+    let profile = ProfileFileCredentialsProvider::builder();
+    let profile = profile.configure(config).profile_name(name).build();
+    let task = EcsCredentialsProvider::builder().configure(config).build();
+    let machine = ImdsCredentialsProvider::builder().configure(config).build();
+    CredentialsProviderChain::first_try("Profile", profile)
+        .or_else("EcsContainer", task)
+        .or_else("Ec2InstanceMetadata", machine)
 }
 
 async fn assume(base: &SdkConfig, role_arn: &str) -> SdkConfig {

@@ -26,6 +26,7 @@ pub(super) struct PlanArgs {
 pub(super) async fn plan(args: PlanArgs, show: Show) -> Result<u8> {
     let (job, environment) = job_environment(&args.job, show)?;
     let plan = run::plan(&environment, &job, &args.windows.request()).await?;
+    run::ensure_exported(&environment, &job).await?;
     if args.json {
         print_json(&plan)?;
     } else {

@@ -32,13 +32,45 @@ pub(super) struct RunArgs {
 
     /// Print the receipt instead of a summary; of several windows {"runs": […]}
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 /// Exit code of a strict run whose answers may still change, or are not verified.
 const UNCERTAIN: u8 = 9;
 
-pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
+/// Does the job, until `stopped` comes back, which says why. Of a run that is stopped, too, a program that reads its stdout
+/// finds a document there.
+pub(super) async fn run(
+    args: RunArgs,
+    show: Show,
+    stopped: impl Future<Output = Error>,
+) -> Result<u8> {
+    let mut told = Told::default();
+    let signal = tokio::select! {
+        ended = work(&args, show, &mut told) => return ended,
+        signal = stopped => signal,
+    };
+    if !args.json || told.windows.len() < 2 {
+        return failed_early(signal, args.json);
+    }
+    let interrupted = told.windows.get(told.documents.len());
+    let interrupted = interrupted.map(|window| failure(&told.job, window, &signal));
+    told.documents.extend(interrupted);
+    print_json(&json!({ "runs": told.documents }))?;
+    Err(signal)
+}
+
+/// What a run has to tell so far, as JSON.
+#[derive(Default)]
+struct Told {
+    job: String,
+    /// The ids of all its windows.
+    windows: Vec<String>,
+    /// Of each window that ended, in the same order.
+    documents: Vec<serde_json::Value>,
+}
+
+async fn work(args: &RunArgs, show: Show, told: &mut Told) -> Result<u8> {
     let request = args.windows.request();
     let (job, environment) = match job_environment(&args.job, show) {
         Ok(both) => both,
@@ -49,6 +81,12 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
         Err(error) => return failed_early(error, args.json),
     };
     let several = plan.windows.len() > 1;
+    told.job.clone_from(&plan.job);
+    told.windows = plan
+        .windows
+        .iter()
+        .map(|window| window.report.id.clone())
+        .collect();
     let mut written = Ok(());
     let outcomes = run::execute(
         &environment,
@@ -56,7 +94,9 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
         &plan,
         request.force,
         |window, outcome| {
-            if !args.json && written.is_ok() {
+            if args.json {
+                told.documents.push(document(&plan.job, outcome));
+            } else if written.is_ok() {
                 written = print(&summary(&job, &plan, window, outcome, several));
             }
             match &outcome.result {
@@ -78,16 +118,9 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
     };
     written?;
     if args.json {
-        let mut documents: Vec<_> = outcomes
-            .iter()
-            .map(|outcome| document(&job, outcome))
-            .collect();
-        match documents.pop() {
-            Some(only) if !several => print_json(&only)?,
-            last => {
-                documents.extend(last);
-                print_json(&json!({ "runs": documents }))?;
-            }
+        match &told.documents[..] {
+            [only] if !several => print_json(only)?,
+            documents => print_json(&json!({ "runs": documents }))?,
         }
     } else if several {
         print(&closing_table(&outcomes))?;
@@ -116,7 +149,7 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
 }
 
 /// A failure that is not that of one of several windows.
-pub(super) fn failed_early(error: Error, as_json: bool) -> Result<u8> {
+fn failed_early(error: Error, as_json: bool) -> Result<u8> {
     if as_json {
         print_json(&json!({
             "status": "failed",
@@ -127,7 +160,7 @@ pub(super) fn failed_early(error: Error, as_json: bool) -> Result<u8> {
     Err(error)
 }
 
-fn document(job: &Job, outcome: &Outcome) -> serde_json::Value {
+fn document(job: &str, outcome: &Outcome) -> serde_json::Value {
     match &outcome.result {
         Ok(receipt) => {
             let mut document = json!(receipt);
@@ -136,14 +169,18 @@ fn document(job: &Job, outcome: &Outcome) -> serde_json::Value {
             }
             document
         }
-        Err(error) => json!({
-            "status": "failed",
-            "job": job.name.as_str(),
-            "window": { "id": outcome.window },
-            "error": error.to_string(),
-            "exit_code": error.class().exit_code(),
-        }),
+        Err(error) => failure(job, &outcome.window, error),
     }
+}
+
+fn failure(job: &str, window: &str, error: &Error) -> serde_json::Value {
+    json!({
+        "status": "failed",
+        "job": job,
+        "window": { "id": window },
+        "error": error.to_string(),
+        "exit_code": error.class().exit_code(),
+    })
 }
 
 /// What a person wants to know of a window: the numbers, and where everything is.

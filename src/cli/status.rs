@@ -10,7 +10,7 @@ use super::logging::Show;
 use super::{JobFile, SpanArgs, job_environment, print, print_json};
 use crate::error::Result;
 use crate::numbers::counted;
-use crate::run::{self, Force, Request, Selection, WindowStatus, WindowSummary};
+use crate::run::{self, Force, Request, RunOption, Selection, WindowStatus, WindowSummary};
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -70,23 +70,63 @@ fn table(windows: &[WindowSummary], job: &str) -> String {
         // Writing to a String can't fail.
         let _ = writeln!(out, "{}", line.trim_end());
     }
-    let mut due = windows.iter().filter(|window| window.due);
-    if let Some(first) = due.next() {
-        let last = due.next_back().unwrap_or(first);
-        let _ = match first == last {
-            true => writeln!(
-                out,
-                "\nTo do it:\n  logtally run {job} --window {}",
-                first.window
-            ),
-            false => writeln!(
-                out,
-                "\nTo do what is not done:\n  logtally run {job} --from {} --to {}",
-                first.window, last.window
-            ),
+    out + &what_to_do(windows, job)
+}
+
+/// The commands that do what is not done; none of them takes a window for which it must fail.
+fn what_to_do(windows: &[WindowSummary], job: &str) -> String {
+    let mut out = String::new();
+    let commands = commands(windows, job);
+    if !commands.is_empty() {
+        let to_do = match (&commands[..], windows.iter().filter(|w| w.due).count()) {
+            ([_], 1) => "To do it",
+            _ => "To do what is not done",
         };
+        // Writing to a String can't fail.
+        let _ = writeln!(out, "\n{to_do}:");
+        for command in commands {
+            let _ = writeln!(out, "  {command}");
+        }
+    }
+    if windows.iter().any(|window| window.is_blocked) {
+        out += "\nWhat can't be read is to be removed before its window can run, as said above.\n";
     }
     out
+}
+
+fn commands(windows: &[WindowSummary], job: &str) -> Vec<String> {
+    // First and last due window of each stretch that one command does, and whether the next window may still belong to it.
+    let mut stretches: Vec<(&WindowSummary, &WindowSummary, bool)> = Vec::new();
+    for window in windows {
+        let is_wanted = window.due && !window.is_blocked;
+        match stretches.last_mut() {
+            Some((first, last, true)) if is_wanted && first.run_with == window.run_with => {
+                *last = window
+            }
+            _ if is_wanted => stretches.push((window, window, true)),
+            // What is done would be skipped, but not by a run that is forced.
+            Some((first, _, goes_on))
+                if window.is_blocked || first.run_with.contains(&RunOption::Force) =>
+            {
+                *goes_on = false
+            }
+            _ => {}
+        }
+    }
+    stretches
+        .into_iter()
+        .map(|(first, last, _)| {
+            let span = match first == last {
+                true => format!("--window {}", first.window),
+                false => format!("--from {} --to {}", first.window, last.window),
+            };
+            let options = first.run_with.iter().map(|option| match option {
+                RunOption::Provisional => " --provisional",
+                RunOption::Force => " --force",
+            });
+            format!("logtally run {job} {span}{}", options.collect::<String>())
+        })
+        .collect()
 }
 
 fn row(alike: &[WindowSummary]) -> [String; 4] {
@@ -132,6 +172,8 @@ mod tests {
             events,
             as_of: None,
             due: matches!(status, WindowStatus::Missing | WindowStatus::Failed),
+            run_with: Vec::new(),
+            is_blocked: false,
             note: None,
         }
     }
@@ -159,6 +201,51 @@ mod tests {
 To do what is not done:
   logtally run a.toml --from 2026-11-20 --to 2026-11-21
 "
+        );
+    }
+
+    #[test]
+    fn no_command_takes_a_window_for_which_it_must_fail() {
+        let missing = |id| window(id, WindowStatus::Missing, None);
+        let forced = |id| WindowSummary {
+            run_with: vec![RunOption::Force],
+            ..window(id, WindowStatus::Failed, Some(7))
+        };
+        let windows = [
+            missing("2026-11-16"),
+            window("2026-11-17", WindowStatus::Settled, Some(1)),
+            missing("2026-11-18"),
+            WindowSummary {
+                is_blocked: true,
+                ..window("2026-11-19", WindowStatus::Failed, None)
+            },
+            missing("2026-11-20"),
+            forced("2026-11-21"),
+            // Would be done again.
+            window("2026-11-22", WindowStatus::Settled, Some(1)),
+            forced("2026-11-23"),
+            forced("2026-11-24"),
+            WindowSummary {
+                run_with: vec![RunOption::Provisional],
+                ..missing("2026-11-25")
+            },
+        ];
+        assert_eq!(
+            what_to_do(&windows, "a.toml"),
+            "
+To do what is not done:
+  logtally run a.toml --from 2026-11-16 --to 2026-11-18
+  logtally run a.toml --window 2026-11-20
+  logtally run a.toml --window 2026-11-21 --force
+  logtally run a.toml --from 2026-11-23 --to 2026-11-24 --force
+  logtally run a.toml --window 2026-11-25 --provisional
+
+What can't be read is to be removed before its window can run, as said above.
+"
+        );
+        assert_eq!(
+            what_to_do(&windows[8..9], "a.toml"),
+            "\nTo do it:\n  logtally run a.toml --window 2026-11-24 --force\n"
         );
     }
 }

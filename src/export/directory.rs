@@ -185,13 +185,17 @@ impl LogExporter for DirectoryExporter {
         let mut exported = Exported::default();
         let of = folders.len();
         for (index, (group, folder)) in folders.into_iter().enumerate() {
+            let kept = kept.remove(&group);
             progress.report(Step::Exporting {
                 group: &group,
                 number: index + 1,
                 of,
-                state: "reading events",
+                state: match &kept {
+                    Some(_) => "using the export that was kept",
+                    None => "reading events",
+                },
             });
-            exported.groups.push(match kept.remove(&group) {
+            exported.groups.push(match kept {
                 Some(kept) => {
                     staging::record_kept(&self.staging, request.journal, &kept).await?;
                     kept

@@ -1,10 +1,14 @@
 //! Objects that somebody else exported, taken as they are.
 
+use std::collections::{BTreeSet, HashMap};
+
 use async_trait::async_trait;
 
 use super::staging;
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::error::Result;
+use crate::layout::{self, LogObject};
+use crate::numbers::counted;
 use crate::progress::Progress;
 use crate::store::Store;
 
@@ -37,18 +41,41 @@ impl LogExporter for ExistingExport {
             let earliest = request.window.start() - chrono::TimeDelta::hours(2);
             objects.retain(|object| object.meta.last_modified >= earliest);
         }
-        Ok(Exported {
-            groups: vec![ExportedGroup {
-                log_group: self.log_group.clone(),
-                task_id: None,
-                prefix: root.clone(),
-                reused: true,
-                as_of: objects.iter().map(|object| object.meta.last_modified).max(),
-                note: None,
-                objects,
-            }],
-            skipped: Vec::new(),
-            notes: Vec::new(),
-        })
+        let mut exported = Exported::default();
+        if let Some(note) = doubled(&objects, &self.store.display(root)) {
+            exported.note(note);
+        }
+        exported.groups.push(ExportedGroup {
+            log_group: self.log_group.clone(),
+            task_id: None,
+            prefix: root.clone(),
+            reused: true,
+            as_of: objects.iter().map(|object| object.meta.last_modified).max(),
+            note: None,
+            objects,
+        });
+        Ok(exported)
     }
+}
+
+/// Says that events may be there twice: the same object of a stream stands below several export tasks of one place. Only
+/// those who asked for the tasks know whether these were of the same time.
+fn doubled(objects: &[LogObject], location: &str) -> Option<String> {
+    let mut task_of: HashMap<(&str, &str), &str> = HashMap::new();
+    let mut streams = BTreeSet::new();
+    for object in objects {
+        if let Some((place, task, object)) = layout::parts_of_task(&object.meta.location)
+            && *task_of.entry((place, object)).or_insert(task) != task
+        {
+            streams.insert((place, object.split('/').next()));
+        }
+    }
+    let which = match streams.len() {
+        0 => return None,
+        1 => "1 stream is".to_owned(),
+        several => format!("{} are", counted(several as u64, "stream")),
+    };
+    Some(format!(
+        "{which} in several exports below {location}: where these overlap, events count several times"
+    ))
 }

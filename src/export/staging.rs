@@ -169,12 +169,24 @@ pub struct Manifested {
 pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<Vec<LogObject>> {
     let objects = objects_below(store, store.root(), log_group).await?;
     if objects.is_empty() {
-        return Err(Error::usage(format!(
-            "{} holds no exported objects: expected <prefix>/<task id>/<stream>/000000.gz below it",
-            store.location()
-        )));
+        return Err(no_objects(store));
     }
     Ok(objects)
+}
+
+/// An error (usage) where there is no exported object in a store. Of many, few are looked at.
+pub async fn ensure_any_object(store: &Store) -> Result<()> {
+    match store.last(store.root(), layout::holds_events).await? {
+        Some(_) => Ok(()),
+        None => Err(no_objects(store)),
+    }
+}
+
+fn no_objects(store: &Store) -> Error {
+    Error::usage(format!(
+        "{} holds no exported objects: expected <prefix>/<task id>/<stream>/000000.gz below it",
+        store.location()
+    ))
 }
 
 /// Every exported object below a prefix, in the order of the keys. Of attempts of this program only those that are

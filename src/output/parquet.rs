@@ -24,7 +24,8 @@ use super::columns::{batch_of, to_athena};
 use crate::error::{Class, Error, Result};
 
 /// A row group is what a reader works on at a time, and what is held in memory while it is written: it is full at this
-/// many rows, or bytes as Arrow holds them, whichever is first.
+/// many rows, or bytes as Arrow holds them, whichever is first. Where files have a size, it is no larger than that, so that
+/// a file, which ends with a row group, is not much larger.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 const ROW_GROUP_BYTES: usize = 48 << 20;
 
@@ -91,6 +92,17 @@ fn bytes_behind_views(values: &ArrayData) -> usize {
     own + parts.map(bytes_behind_views).sum::<usize>()
 }
 
+/// The batch in slices of as many rows each, none of which has many more than so many bytes.
+fn slices(batch: &RecordBatch, bytes: usize) -> Vec<RecordBatch> {
+    let rows = batch.num_rows();
+    let count = bytes_of(batch).div_ceil(bytes.max(1)).clamp(1, rows.max(1));
+    let each = rows.div_ceil(count).max(1);
+    let starts = (0..rows).step_by(each);
+    starts
+        .map(|start| batch.slice(start, each.min(rows - start)))
+        .collect()
+}
+
 /// What the file says about itself, beside the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
@@ -131,6 +143,8 @@ pub struct Spool {
     rows: u64,
     /// The bytes at which a file ends and the next begins.
     file_size: u64,
+    /// The bytes at which a row group is full.
+    row_group_bytes: usize,
     /// The files before it.
     full: Vec<Spooled>,
     /// The rows of the next row group.
@@ -180,6 +194,7 @@ impl Spool {
             path,
             rows: 0,
             file_size: u64::MAX,
+            row_group_bytes: ROW_GROUP_BYTES,
             full: Vec::new(),
             next: RowGroup::default(),
             begun: 0,
@@ -190,17 +205,21 @@ impl Spool {
     /// A file ends with the row group that brings it to this many bytes, and the next one begins beside it.
     pub fn with_file_size(mut self, bytes: u64) -> Self {
         self.file_size = bytes;
+        let whole = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.row_group_bytes = ROW_GROUP_BYTES.min(whole);
         self
     }
 
     /// Adds rows as the engine gave them, and gives them back as they are written.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let batch = compact(to_athena(batch, &self.schema)?)?;
-        self.next.rows += batch.num_rows();
-        self.next.bytes += bytes_of(&batch);
-        self.next.batches.push(batch.clone());
-        if self.next.rows >= ROW_GROUP_ROWS || self.next.bytes >= ROW_GROUP_BYTES {
-            self.encode_next().await?;
+        for rows in slices(&batch, self.row_group_bytes) {
+            self.next.rows += rows.num_rows();
+            self.next.bytes += bytes_of(&rows);
+            self.next.batches.push(rows);
+            if self.next.rows >= ROW_GROUP_ROWS || self.next.bytes >= self.row_group_bytes {
+                self.encode_next().await?;
+            }
         }
         Ok(batch)
     }
@@ -398,48 +417,60 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_of_the_size_is_followed_by_another_and_rows_keep_their_order() {
+        const SIZE: u64 = 1 << 20;
         let folder = tempfile::tempdir().unwrap();
         let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("c", DataType::Int64, true)]));
-        let rows = 3 * i64::try_from(ROW_GROUP_ROWS).unwrap() + 7;
-        let write = async |name: &str, file_size: u64| {
+        let rows = (1 << 20) + 7;
+        let write = async |name: &str, file_size: u64, value: fn(i64) -> i64| {
             let path = folder.path().join(format!("{name}.parquet"));
             let spool = Spool::create(path, Arc::clone(&schema), &metadata()).unwrap();
             let mut spool = spool.with_file_size(file_size);
-            for start in (0..rows).step_by(1 << 16) {
-                let values = Int64Array::from_iter_values(start..rows.min(start + (1 << 16)));
+            // Each of them more than a file holds.
+            for start in (0..rows).step_by(1 << 18) {
+                let values = (start..rows.min(start + (1 << 18))).map(value);
+                let values = Int64Array::from_iter_values(values);
                 let batch =
                     RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(values)]).unwrap();
                 spool.write(&batch).await.unwrap();
             }
             spool.finish().await.unwrap()
         };
-        let one = write("one", u64::MAX).await;
-        assert_eq!(one.len(), 1);
-        // More than two of its four row groups, and less than three.
-        let files = write("parts", one[0].bytes / 3 * 2).await;
-        let counts: Vec<u64> = files.iter().map(|file| file.rows).collect();
-        let group = ROW_GROUP_ROWS as u64;
-        assert_eq!(counts, [3 * group, 7]);
-        let files = write("each", 1).await;
-        let counts: Vec<u64> = files.iter().map(|file| file.rows).collect();
-        assert_eq!(counts, [group, group, group, 7]);
-        let mut expected = 0..rows;
-        for file in files {
-            let file = File::open(file.path).unwrap();
-            let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-            for batch in reader.build().unwrap() {
-                let batch = batch.unwrap();
-                for value in batch.column(0).as_primitive::<Int64Type>().values() {
-                    assert_eq!(Some(*value), expected.next());
+        assert_eq!(write("one", u64::MAX, |n| n).await.len(), 1);
+        // In their order they take less than half of the room that they take scattered, of which nothing can be saved.
+        let scattered = |n: i64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed());
+        for (name, value) in [
+            ("ordered", (|n| n) as fn(i64) -> i64),
+            ("scattered", scattered),
+        ] {
+            let files = write(name, SIZE, value).await;
+            assert!(files.len() > 2, "{name}: {} files", files.len());
+            let (_, full) = files.split_last().unwrap();
+            for file in full {
+                assert!(
+                    (SIZE..2 * SIZE).contains(&file.bytes),
+                    "{name}: {}",
+                    file.bytes
+                );
+            }
+            let mut expected = (0..rows).map(value);
+            for file in &files {
+                let file = File::open(&file.path).unwrap();
+                let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+                for batch in reader.build().unwrap() {
+                    let batch = batch.unwrap();
+                    for value in batch.column(0).as_primitive::<Int64Type>().values() {
+                        assert_eq!(Some(*value), expected.next());
+                    }
                 }
             }
+            assert_eq!(expected.next(), None);
+            let again = write("again", SIZE, value).await;
+            assert_eq!(again.len(), files.len());
+            assert_eq!(
+                std::fs::read(&again[1].path).unwrap(),
+                std::fs::read(&files[1].path).unwrap()
+            );
         }
-        assert_eq!(expected.next(), None);
-        let again = write("again", 1).await;
-        assert_eq!(
-            std::fs::read(&again[1].path).unwrap(),
-            std::fs::read(folder.path().join("each.1.parquet")).unwrap()
-        );
     }
 
     #[tokio::test]

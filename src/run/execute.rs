@@ -356,6 +356,7 @@ impl<'a> Runner<'a> {
             at: self.environment.clock.now(),
             exit_code: error.class().exit_code(),
             error: error.to_string(),
+            yields_to_force: error.yields_to_force(),
         };
         if error.class() != Class::Held
             && let Err(unsaid) = held.release(|state| state.failure = Some(failure)).await
@@ -608,7 +609,8 @@ fn shrunk(window: &WindowPlan, plan: &Plan, events: u64, force: Force) -> Option
                     "the events of window {} went from {} in the last run to {events}: its answers stay as they are, since retention may have deleted events. --force replaces them",
                     window.window, last.read.events
                 ),
-            ))
+            )
+            .unless_forced())
         }
         _ => None,
     }

@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
+use super::fingerprint::answers_fingerprint;
 use super::plan::{is_provisional, is_published};
 use super::{Environment, output_store};
 use crate::error::{Class, Result};
 use crate::job::{DefaultWindow, Job};
 use crate::layout;
 use crate::receipt::Receipt;
-use crate::state::{WindowState, lease};
+use crate::state::{Failure, WindowState, lease};
 use crate::store::Store;
 use crate::window::{Unit, Window};
 
@@ -32,11 +33,26 @@ pub struct WindowSummary {
     pub events: Option<u64>,
     /// Until when the events of its answers were taken out of their source.
     pub as_of: Option<DateTime<Utc>>,
-    /// Whether a run of it is wanted: nobody is at it, and its answers are not there, or may lack late events although
-    /// it has settled.
+    /// Whether a run of it is wanted: nobody is at it, and its answers are not there, are those of other questions, or may
+    /// lack late events although it has settled.
     pub due: bool,
+    /// What such a run can't do without, beside the window.
+    pub run_with: Vec<RunOption>,
+    /// Whether what its note names must be removed before it can run.
+    pub is_blocked: bool,
     /// Who runs it, or why the last run of it failed.
     pub note: Option<String>,
+}
+
+/// An option of `run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum RunOption {
+    /// The window has not ended.
+    #[serde(rename = "--provisional")]
+    Provisional,
+    /// What keeps the last run's answers from being replaced would keep the next one's too.
+    #[serde(rename = "--force")]
+    Force,
 }
 
 /// Where a window stands.
@@ -90,8 +106,9 @@ pub async fn status(
         }
     };
     let now = environment.clock.now();
+    let job_sha256 = answers_fingerprint(job);
     futures::stream::iter(windows)
-        .map(|window| summarise(&output, job, window, now))
+        .map(|window| summarise(&output, job, &job_sha256, window, now))
         .buffered(AT_ONCE)
         .try_collect()
         .await
@@ -100,24 +117,42 @@ pub async fn status(
 async fn summarise(
     output: &Store,
     job: &Job,
+    job_sha256: &str,
     window: Window,
     now: DateTime<Utc>,
 ) -> Result<WindowSummary> {
     let receipt = read_receipt(output, job, &window).await?;
     let has_settled = !is_provisional(job, &window, now);
-    let (status, note) = match standing(output, job, &window, receipt.as_ref(), now).await {
-        Ok(Some(standing)) => standing,
+    let mut is_blocked = false;
+    let mut run_with = Vec::new();
+    if !window.has_ended(now) {
+        run_with.push(RunOption::Provisional);
+    }
+    let (status, note, due) = match standing(output, job, &window, receipt.as_ref(), now).await {
+        Ok(Some(Standing::Running(holder))) => (WindowStatus::Running, Some(holder), false),
+        Ok(Some(Standing::Failed(failure))) => {
+            if failure.yields_to_force {
+                run_with.push(RunOption::Force);
+            }
+            (WindowStatus::Failed, Some(failure.error), true)
+        }
+        Ok(Some(Standing::Interrupted)) => (WindowStatus::Interrupted, None, true),
         Ok(None) => match &receipt {
             Some(receipt) if receipt.window.provisional => {
                 let note = has_settled.then(|| "has settled since".to_owned());
-                (WindowStatus::Provisional, note)
+                (WindowStatus::Provisional, note, has_settled)
             }
-            Some(_) => (WindowStatus::Settled, None),
-            None => (WindowStatus::Missing, None),
+            Some(receipt) if receipt.job_sha256 != job_sha256 => {
+                let note = "the job has changed since".to_owned();
+                (WindowStatus::Settled, Some(note), true)
+            }
+            Some(_) => (WindowStatus::Settled, None, false),
+            None => (WindowStatus::Missing, None, true),
         },
         // That of one window says nothing of the others.
         Err(error) if error.class() == Class::Damaged => {
-            (WindowStatus::Failed, Some(error.to_string()))
+            is_blocked = true;
+            (WindowStatus::Failed, Some(error.to_string()), true)
         }
         Err(error) => return Err(error),
     };
@@ -126,23 +161,29 @@ async fn summarise(
         status,
         events: receipt.as_ref().map(|receipt| receipt.read.events),
         as_of: receipt.and_then(|receipt| receipt.as_of),
-        due: match status {
-            WindowStatus::Settled | WindowStatus::Running => false,
-            WindowStatus::Provisional => has_settled,
-            WindowStatus::Failed | WindowStatus::Interrupted | WindowStatus::Missing => true,
-        },
+        due,
+        run_with: if due { run_with } else { Vec::new() },
+        is_blocked,
         note,
     })
 }
 
-/// What the state of a window says of a run that has not come to a good end; `None` where it says of none.
+/// A run that has not come to a good end.
+enum Standing {
+    /// It is under way, by whom.
+    Running(String),
+    Failed(Failure),
+    Interrupted,
+}
+
+/// What the state of a window says of such a run; `None` where it says of none.
 async fn standing(
     output: &Store,
     job: &Job,
     window: &Window,
     receipt: Option<&Receipt>,
     now: DateTime<Utc>,
-) -> Result<Option<(WindowStatus, Option<String>)>> {
+) -> Result<Option<Standing>> {
     let state = read_state(output, job, window).await?.unwrap_or_default();
     if let Some(lease) = &state.lease {
         let key = layout::state(output.root(), job.name.as_str(), &window.id());
@@ -151,13 +192,13 @@ async fn standing(
         // The store's clock may be ahead.
         let lives = |at: DateTime<Utc>| (now - at).to_std().map_or(true, |since| since <= longest);
         if renewed.is_some_and(lives) {
-            return Ok(Some((WindowStatus::Running, Some(lease.holder()))));
+            return Ok(Some(Standing::Running(lease.holder())));
         }
     }
     Ok(match (state.failure, state.unfinished) {
-        (Some(failure), _) => Some((WindowStatus::Failed, Some(failure.error))),
+        (Some(failure), _) => Some(Standing::Failed(failure)),
         (None, Some(unfinished)) if !is_published(&unfinished, receipt) => {
-            Some((WindowStatus::Interrupted, None))
+            Some(Standing::Interrupted)
         }
         (None, _) => None,
     })

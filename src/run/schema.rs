@@ -55,7 +55,7 @@ pub async fn refuse_changed(
         if by != now_by || newest.in_parts != now_in_parts {
             // Files of the one kind would lie among those of the other, and be read with them.
             return Err(Error::usage(format!(
-                "the files of {name} in window {window} are divided {} and would be {}, and no table reads both. Give the query another name",
+                "the answer of {name} in window {window} is {} and would be {}, and no table reads both. Give the query another name",
                 division(by, newest.in_parts),
                 division(&now_by, now_in_parts)
             )));
@@ -86,9 +86,10 @@ pub async fn refuse_changed(
 
 /// How an answer is divided, in words.
 fn division(by: &[&str], in_parts: bool) -> String {
-    match in_parts {
-        true => "by size".to_owned(),
-        false => format!("by ({})", by.join(", ")),
+    match by {
+        _ if in_parts => "divided by size".to_owned(),
+        [] => "one file".to_owned(),
+        by => format!("divided by ({})", by.join(", ")),
     }
 }
 

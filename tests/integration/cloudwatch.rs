@@ -361,8 +361,87 @@ fn region_endpoint_and_credentials_come_from_a_profile() {
     let by_job = run().run();
     assert_eq!(by_job.assert_success().stdout_json()["read"]["events"], 98);
     cloud.edit("\"nightly\"", "\"missing\"");
-    let finished = run().run();
-    assert!(matches!(finished.code(), Some(2 | 4)), "{finished}");
+    run()
+        .run()
+        .assert_code(2)
+        .stderr_contains("the AWS profile \\\"missing\\\" of [source] does not exist");
+}
+
+#[test]
+fn the_profile_of_a_job_wins_over_keys_and_region_of_the_environment() {
+    let moto = Moto::start();
+    let cloud = Cloud::new(&moto, "explicit");
+    let allowed = moto.create_user("allowed", &["logs:*", "s3:*"]);
+    let refused = moto.create_user("refused", &["logs:DescribeDestinations"]);
+    moto.enforce_policies();
+    let [(_, id), (_, secret)] = &allowed;
+    cloud.dir.write(
+        "aws-config",
+        format!(
+            "[profile nightly]\nregion = {REGION}\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n[profile task]\nregion = {REGION}\n"
+        ),
+    );
+    let run = |region: &str| {
+        cloud
+            .program(["--json"])
+            .envs(refused.clone())
+            .env("AWS_REGION", region)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_CONFIG_FILE", cloud.dir.join("aws-config"))
+            .run()
+    };
+    // By the environment's keys, nothing may be done.
+    assert!(matches!(run(REGION).code(), Some(4 | 7)));
+    cloud.edit(
+        "kind = \"cloudwatch\"",
+        "kind = \"cloudwatch\"\nprofile = \"nightly\"",
+    );
+    // In the other Region are no log groups.
+    assert_eq!(
+        run("eu-west-1").assert_success().stdout_json()["read"]["events"],
+        98
+    );
+    cloud.edit(
+        "profile = \"nightly\"",
+        "profile = \"nightly\"\nregion = \"eu-west-1\"",
+    );
+    run(REGION)
+        .assert_code(2)
+        .stderr_contains("the logs are asked for in eu-west-1");
+    // Nor do those keys stand in for a profile that has none.
+    cloud.edit(
+        "profile = \"nightly\"\nregion = \"eu-west-1\"",
+        "profile = \"task\"",
+    );
+    let finished = run(REGION);
+    assert!(matches!(finished.code(), Some(4 | 7)), "{finished}");
+    finished.stderr_contains("no credentials found");
+}
+
+#[test]
+fn a_staging_bucket_in_another_region_than_the_logs_is_an_error() {
+    let cloud = Cloud::new(Moto::shared(), "elsewhere");
+    let (day, _) = recent_day();
+    for command in ["plan", "run"] {
+        cloud
+            .logtally([command, JOB, "--window", &day])
+            .env("AWS_REGION", "eu-west-1")
+            .run()
+            .assert_code(2)
+            .stderr_contains("s3://elsewhere-logs/exports is in ap-northeast-2")
+            .stderr_contains("the logs are asked for in eu-west-1");
+    }
+    // Events come without the service's hand in the bucket.
+    cloud.edit(
+        "kind = \"cloudwatch\"",
+        "kind = \"cloudwatch\"\nvia = \"events\"",
+    );
+    cloud
+        .logtally(["plan", JOB, "--window", &day])
+        .env("AWS_REGION", "eu-west-1")
+        .run()
+        .assert_code(2)
+        .stderr_contains("/aws/lambda/elsewhere-*");
 }
 
 #[test]

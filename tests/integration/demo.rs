@@ -316,9 +316,12 @@ fn the_same_answer_is_the_same_bytes() {
     let before = published(&dir);
     let staged = |receipt: &Value| receipt["exports"][0]["prefix"].clone();
 
-    let forced = run(&dir, ["--force", "--json"]).run();
-    let forced = forced.assert_success().stdout_json();
+    let finished = run(&dir, ["--force", "--json"]).run();
+    let forced = finished.assert_success().stdout_json();
     assert_eq!(staged(&forced), staged(&first), "the kept export is used");
+    finished
+        .stderr_contains("using the export that was kept")
+        .stderr_lacks("reading events");
     assert_eq!(forced["exports"][0]["reused"], true);
     let after = published(&dir);
     assert_eq!(after.keys().collect::<Vec<_>>(), PUBLISHED);

@@ -75,11 +75,16 @@ fn the_source_is_left_as_it_is() {
 #[test]
 fn nothing_to_read_is_an_error_and_nothing_in_the_window_is_not() {
     let night = Night::new();
-    night
-        .run(DAY)
-        .assert_code(2)
-        .stderr_contains("exported")
-        .stderr_contains("no exported objects");
+    for command in ["plan", "run"] {
+        let arguments = [command, "night.toml", "--window", DAY];
+        night
+            .dir
+            .logtally(arguments)
+            .run()
+            .assert_code(2)
+            .stderr_contains("exported")
+            .stderr_contains("no exported objects");
+    }
     // What an export without events leaves.
     Export::new(night.dir.join("exported"));
     night.run(DAY).assert_code(2);
@@ -87,6 +92,32 @@ fn nothing_to_read_is_an_error_and_nothing_in_the_window_is_not() {
     night.export().object("web/app", 0, &Object::of_text(""));
     assert_eq!(night.receipt(DAY)["read"]["events"], 0);
     assert_eq!(night.hourly_count(DAY).integers("events"), [0; 24]);
+}
+
+#[test]
+fn streams_in_several_exports_are_told() {
+    let night = Night::new();
+    let export = night.export();
+    let time = at("2025-03-03T10:00:00Z");
+    export.stream("web/app", &[(time, "x")]);
+    export.stream("web/other", &[(time, "x")]);
+    assert_eq!(night.receipt(DAY)["notes"], json!(null));
+    export
+        .task("00000000-5d9a-4b1c-8f6e-0c1b8a2d4f60")
+        .stream("web/app", &[(time, "x")]);
+    let finished = night.run_with(["--window", DAY, "--force"]);
+    let told = "1 stream is in several exports below";
+    finished
+        .assert_success()
+        .stdout_contains(told)
+        .stderr_contains(told);
+    let receipt = night.dir.read_json(format!("out/night/runs/{DAY}.json"));
+    assert_eq!(receipt["read"]["events"], 3);
+    let note = receipt["notes"][0].as_str().expect("a note");
+    assert!(
+        note.starts_with(told) && note.ends_with("where these overlap, events count several times"),
+        "{note}"
+    );
 }
 
 #[test]

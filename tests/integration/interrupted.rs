@@ -155,6 +155,39 @@ fn any_step_on_a_slow_s3_can_be_stopped() {
 }
 
 #[test]
+fn a_backfill_that_is_stopped_tells_what_it_did() {
+    let moto = Moto::start();
+    let exported = Exported::new(&moto, "backfill");
+    let faults = Faults::before(
+        &moto,
+        json!({"hold": ["PUT /backfill/days/night/hourly_count/dt%3D2025-03-03"]}),
+    );
+    // Only to have the job written.
+    drop(exported.program("days", "", WINDOW));
+    let days = ["--from", "2025-03-02", "--to", "2025-03-04", "--json"];
+    let program = exported
+        .dir
+        .logtally(["run", "days.toml"].iter().chain(&days));
+    let mut running = program.envs(faults.environment()).spawn();
+    running.wait_until("the second day is being put", |_| {
+        faults.did().held("put") > 0
+    });
+    running.signal("INT");
+    let printed = running.wait().assert_code(130).stdout_json();
+    let runs = printed["runs"].as_array().expect("a list").iter();
+    let told: Vec<_> = runs
+        .map(|run| (&run["window"]["id"], &run["status"], &run["exit_code"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("2025-03-02"), &json!("done"), &Value::Null),
+            (&json!("2025-03-03"), &json!("failed"), &json!(130)),
+        ]
+    );
+}
+
+#[test]
 fn decoding_a_large_object_can_be_stopped() {
     let moto = Moto::start();
     let exported = Exported::new(&moto, "decoding").with_large();

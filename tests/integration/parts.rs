@@ -16,12 +16,18 @@ const WINDOW: &str = "2025-03-03";
 const LIST: &str = "out/night/numbers/dt=2025-03-03/numbers.txt";
 const PARTS: &str = "out/night/parts/numbers/dt=2025-03-03";
 
-/// So many numbers that their row groups, of a million rows, fill `rows / 2^20` files of 1 MiB.
+/// So many numbers; a file of 1 MiB ends behind three row groups of [`GROUP`].
 fn sql(rows: u64) -> String {
     format!(
         "-- Numbers.\n-- n: in their order\nSELECT value AS n, value * 7919 % 1000003 AS mixed FROM generate_series(1, {rows})"
     )
 }
+
+/// The rows of a row group: two columns of eight bytes fill 1 MiB in memory.
+const GROUP: u64 = 1 << 16;
+
+/// The rows of an answer of three parts.
+const THREE_PARTS: u64 = 6 * GROUP + 7;
 
 /// A night with an answer of three parts.
 fn night_in_parts() -> Night {
@@ -30,7 +36,7 @@ fn night_in_parts() -> Night {
         "[[query]]\nname = \"numbers\"\nsql = \"numbers.sql\"\nfile_size = \"1MiB\"\n\
          [[query]]\nname = \"last\"\nsql = \"last.sql\"\n",
     );
-    night.dir.write("numbers.sql", sql(2_200_000));
+    night.dir.write("numbers.sql", sql(THREE_PARTS));
     night.dir.write(
         "last.sql",
         "SELECT max(n) AS n, count(*) AS rows FROM numbers",
@@ -87,8 +93,16 @@ fn an_answer_is_in_parts_of_a_size_and_a_list_of_them() {
     let night = night_in_parts();
     let (there, listed) = parts(&night);
     assert_eq!(there, listed);
-    assert_eq!(rows(&night), [1 << 20, 1 << 20, 2_200_000 - (2 << 20)]);
+    assert_eq!(rows(&night), [3 * GROUP, 3 * GROUP, 7]);
     let folder = night.dir.join(PARTS);
+    let bytes = |name: &String| fs::metadata(folder.join(name)).expect("it is there").len();
+    let sizes: Vec<u64> = listed.iter().map(bytes).collect();
+    assert!(
+        sizes[..2]
+            .iter()
+            .all(|size| (1 << 20..2 << 20).contains(size)),
+        "about what the job says: {sizes:?}"
+    );
     for line in night.dir.read_text(LIST).lines() {
         assert!(
             line.starts_with(&format!("file://{}/", folder.display())),
@@ -98,8 +112,8 @@ fn an_answer_is_in_parts_of_a_size_and_a_list_of_them() {
     // A later question reads all of it.
     let last = night.dir.join("out/night/last/dt=2025-03-03/last.parquet");
     let last = Parquet::read(last);
-    assert_eq!(last.rows[0]["n"], 2_200_000);
-    assert_eq!(last.rows[0]["rows"], 2_200_000);
+    assert_eq!(last.rows[0]["n"], THREE_PARTS);
+    assert_eq!(last.rows[0]["rows"], THREE_PARTS);
     let receipt = night.dir.read_json("out/night/runs/2025-03-03.json");
     let outputs = receipt["outputs"].as_array().expect("a list").iter();
     let of_query: Vec<(&str, Option<u64>)> = outputs
@@ -213,11 +227,11 @@ fn parts_go_to_s3_too() {
         keys.map(|key| format!("s3://parts-answers/{key}\n"))
             .collect()
     };
-    run(2_200_000, &[]);
+    run(THREE_PARTS, &[]);
     let first = there();
     assert_eq!(first.len(), 3);
     assert_eq!(list(), urls(&first));
-    run(2_200_000, &["--force"]);
+    run(THREE_PARTS, &["--force"]);
     assert_eq!(there(), first, "nothing is put again");
     run(2, &[]);
     let second: Vec<Value> = there();
@@ -251,19 +265,19 @@ fn columns_and_divisions_that_change_are_told_of_parts_too() {
     night
         .run_with(["--window", WINDOW, "--force"])
         .assert_code(2)
-        .stderr_contains("divided by size and would be by ()");
+        .stderr_contains("divided by size and would be one file");
     night.dir.write(JOB, job + "file_size = \"1MiB\"\n");
     night
         .run(WINDOW)
         .assert_code(2)
-        .stderr_contains("divided by () and would be by size");
+        .stderr_contains("is one file and would be divided by size");
 }
 
 #[test]
 fn engines_read_the_listed_parts_only() {
     let night = night_in_parts();
     // The parts of before are there too, and are not to be read.
-    night.dir.write("numbers.sql", sql(1_100_000));
+    night.dir.write("numbers.sql", sql(4 * GROUP));
     night.run(WINDOW).assert_success();
     night.dir.write("numbers.sql", sql(4));
     night.run("2025-03-04").assert_success();
@@ -278,7 +292,7 @@ fn engines_read_the_listed_parts_only() {
     };
     let question = "SELECT dt, count(*) AS rows, min(n) AS a, max(n) AS b FROM logtally.night_numbers GROUP BY dt ORDER BY dt";
     let of = |dt: &str, rows: u64| json!({"dt": dt, "rows": rows, "a": 1, "b": rows});
-    let expected = json!([of("2025-03-03", 1_100_000), of("2025-03-04", 4)]);
+    let expected = json!([of("2025-03-03", 4 * GROUP), of("2025-03-04", 4)]);
     let found = duckdb(&statements(&["--format", "duckdb"]), &[question]);
     assert_eq!(json!(found[0]), expected);
 

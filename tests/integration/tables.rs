@@ -646,7 +646,7 @@ fn what_a_new_answer_has_no_more_reads_as_no_rows() {
         night
             .run_with(arguments)
             .assert_code(2)
-            .stderr_contains("divided by (stream) and would be by ()");
+            .stderr_contains("divided by (stream) and would be one file");
     }
     for (by, expected) in [
         ("\"nope\"", "expected one of stream, message"),

@@ -507,7 +507,53 @@ fn a_state_that_is_none_concerns_its_window_only() {
     status
         .assert_success()
         .stdout_contains("2025-03-03")
-        .stdout_contains(why);
+        .stdout_contains(why)
+        // Not the one for which a run would only say so again.
+        .stdout_contains("  logtally run night.toml --from 2025-03-05 --to ");
+}
+
+#[test]
+fn status_names_the_option_without_which_a_window_can_not_be_done() {
+    let night = Night::new();
+    let day = "2025-03-03";
+    let export = night.export();
+    let noon = at("2025-03-03T12:00:00Z");
+    export.stream("web/app", &[(noon, "a"), (noon, "b")]);
+    night.run(day).assert_success();
+    export.stream("web/app", &[(noon, "a")]);
+    // Another question has the window computed anew.
+    let job = night.dir.read_text("night.toml");
+    let job = job + "[[query]]\nuse = \"hour_of_day\"\n";
+    night.dir.write("night.toml", job);
+    let status = |window: &str| {
+        let arguments = ["status", "night.toml", "--window", window];
+        let finished = night.dir.logtally(arguments).run();
+        finished.assert_success().stdout.clone()
+    };
+    let told = status(day);
+    assert!(
+        told.contains("settled  2 events  the job has changed since\n"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("\n  logtally run night.toml --window 2025-03-03\n"),
+        "{told}"
+    );
+    night.run(day).assert_code(4);
+    let told = status(day);
+    assert!(
+        told.ends_with("\n  logtally run night.toml --window 2025-03-03 --force\n"),
+        "{told}"
+    );
+    night
+        .run_with(["--window", day, "--force"])
+        .assert_success();
+    let told = status(day);
+    assert!(told.ends_with("settled  1 event\n"), "{told}");
+    let today = today();
+    let command = format!("--window {today} --provisional\n");
+    let told = status(&today);
+    assert!(told.ends_with(&command), "{told}");
 }
 
 #[test]
