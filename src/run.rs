@@ -33,7 +33,7 @@ use crate::store::{Store, Stores};
 use crate::verify::{CloudWatchCount, IndependentCount};
 
 pub use execute::{Outcome, execute};
-pub use history::{WindowStatus, WindowSummary, status};
+pub use history::{WindowStatus, WindowSummary, done, status};
 pub use plan::{Action, Force, Plan, Request, Selection, WindowPlan, plan, select};
 pub use tables::{Applied, apply, tables};
 

@@ -49,6 +49,8 @@ impl Session {
 
     async fn plan(&self, sql: &str, origin: &str) -> Result<LogicalPlan> {
         let state = self.context.state();
+        // Editors on Windows begin a file with a byte order mark.
+        let sql = sql.strip_prefix('\u{feff}').unwrap_or(sql);
         let plan = self
             .logical_plan(&state, sql)
             .await
