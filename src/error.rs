@@ -122,7 +122,10 @@ impl Error {
             DataFusionError::ObjectStore(store) => Self::new(Class::Source, store.to_string()),
             DataFusionError::ResourcesExhausted(why) => Self::new(
                 Class::Sql,
-                format!("the query needs more memory than [run] memory allows: {why}"),
+                format!(
+                    "the question needs more memory than [run] memory allows: raise it, or read or group less at a time ({})",
+                    why.lines().next().unwrap_or_default()
+                ),
             ),
             root => Self::new(Class::Sql, tidy(&root.strip_backtrace())),
         }
@@ -204,6 +207,11 @@ fn tidy(message: &str) -> String {
     }
     if text == "The context currently only supports a single SQL statement" {
         return "several statements: expected one question".to_owned();
+    }
+    // It prints the whole syntax tree.
+    if text.starts_with("Dot access not supported") {
+        return "a member of what a function gives is taken with brackets, such as lambda_report(message)['duration_ms']"
+            .to_owned();
     }
     // The engine's own names for the one place where tables are.
     text.replace("datafusion.public.", "")

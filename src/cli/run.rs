@@ -21,7 +21,7 @@ use crate::verify::Verification;
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// The job file
-    job: JobFile,
+    pub(super) job: JobFile,
 
     #[command(flatten)]
     windows: WindowArgs,

@@ -54,7 +54,7 @@ impl Session {
         let plan = self
             .logical_plan(&state, sql)
             .await
-            .map_err(|error| explain(origin, error))?;
+            .map_err(|error| self.with_tables(explain(origin, error)))?;
         let unknown: Vec<String> = placeholders(&plan)
             .into_iter()
             .filter(|name| !PARAMETERS.contains(&name.as_str()))
@@ -85,6 +85,21 @@ impl Session {
         }
         plan.with_param_values(ParamValues::from(values))
             .map_err(|error| explain(origin, error))
+    }
+
+    /// Says what tables there are, where one is not.
+    fn with_tables(&self, error: Error) -> Error {
+        let text = error.to_string();
+        let is_table = text.contains("table '") && text.ends_with("' not found");
+        let Some(schema) = self.tables().filter(|_| is_table) else {
+            return error;
+        };
+        let mut tables = schema.table_names();
+        tables.sort_unstable();
+        Error::new(
+            error.class(),
+            format!("{text}: expected one of {}", tables.join(", ")),
+        )
     }
 
     async fn logical_plan(&self, state: &SessionState, sql: &str) -> EngineResult<LogicalPlan> {

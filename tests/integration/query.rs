@@ -344,7 +344,11 @@ fn wrong_questions_are_explained() {
     for (sql, expected) in [
         ("SELECT mesage FROM logs", "message"),
         ("SELEC 1", "SELEC"),
-        ("SELECT * FROM log", "log"),
+        ("SELECT * FROM log", "'log' not found: expected one of logs"),
+        (
+            "SELECT lambda_report(message).duration_ms FROM logs",
+            "lambda_report(message)['duration_ms']",
+        ),
         ("SELECT nope(message) FROM logs", "nope"),
         (
             "SELECT time_bucket('7 minutes', timestamp) FROM logs",
@@ -358,6 +362,27 @@ fn wrong_questions_are_explained() {
             .assert_code(6)
             .stderr_contains(expected)
             .stdout_is("");
+    }
+}
+
+#[test]
+fn what_can_not_be_drawn_is_explained_in_the_words_of_sql() {
+    let night = three();
+    let sql = "SELECT message, 1 AS n FROM logs";
+    query(&night, ["--chart", "heatmap", sql])
+        .assert_code(2)
+        .stderr_contains("\\\"message\\\" is text: expected a time")
+        .stderr_lacks("series =");
+}
+
+#[test]
+fn the_age_of_an_event_is_now_minus_its_time() {
+    let night = three();
+    for now in ["now()", "current_timestamp"] {
+        let sql = format!(
+            "SELECT {now} - timestamp > interval '1 hour' AS old, {now} > timestamp AS later FROM logs LIMIT 1"
+        );
+        assert_eq!(night.ask(&sql), json!([{"old": true, "later": true}]));
     }
 }
 
