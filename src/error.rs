@@ -124,7 +124,9 @@ impl Error {
                 Class::Sql,
                 format!(
                     "the question needs more memory than [run] memory allows: raise it, or read or group less at a time ({})",
-                    why.lines().next().unwrap_or_default()
+                    why.split(" with top memory consumers")
+                        .next()
+                        .unwrap_or(why)
                 ),
             ),
             root => Self::new(Class::Sql, tidy(&root.strip_backtrace())),
@@ -237,6 +239,18 @@ mod tests {
         let error = Error::from_engine(error);
         assert_eq!(error.class(), Class::Sql);
         assert_eq!(error.to_string(), "No field named nope");
+    }
+
+    #[test]
+    fn too_little_memory_is_said_without_a_dump_of_who_has_it() {
+        let why = "Additional allocation failed for Sort[1] with top memory consumers (across reservations) as:\n  Sort[0]";
+        let error = Error::from_engine(DataFusionError::ResourcesExhausted(why.to_owned()));
+        let told = error.to_string();
+        assert!(told.starts_with("the question needs more memory"), "{told}");
+        assert!(
+            told.ends_with("(Additional allocation failed for Sort[1])"),
+            "{told}"
+        );
     }
 
     #[test]
