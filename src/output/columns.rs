@@ -85,6 +85,7 @@ pub fn sql_type(data_type: &DataType) -> String {
         DataType::Timestamp(_, Some(_)) => "timestamp with time zone",
         DataType::Interval(_) | DataType::Duration(_) => "interval",
         DataType::Struct(_) => "struct",
+        DataType::Map(_, _) => "map",
         DataType::Union(_, _) => "JSON",
         other if other.is_nested() => "array",
         other => return other.to_string(),
