@@ -11,6 +11,7 @@ mod scratch;
 mod status;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::aws::Aws;
 use crate::clock::SystemClock;
 use crate::error::{Class, Error, Result};
-use crate::job::AwsSettings;
+use crate::job::{AwsSettings, Source};
 use crate::query::{Engine, available_memory};
 use crate::run::{Environment, Force, Request, Selection};
 use crate::state::lease;
@@ -54,7 +55,7 @@ Exit codes:
     source of the logs              goes on from there
   5 the data is damaged";
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Verbosity {
     /// Say only what went wrong
     #[arg(
@@ -156,7 +157,12 @@ impl WindowArgs {
 
 /// Runs the program with the process's own arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse_from(std::env::args_os().map(not_a_flag));
+    let arguments: Vec<OsString> = std::env::args_os().map(not_a_flag).collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => return wrong_arguments(&arguments, &error),
+        Err(help) => help.exit(),
+    };
     let show = logging::start(&cli.verbosity);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -178,6 +184,27 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Says what is wrong with the arguments, as every other failure is said: a log gets one line, and whoever reads a run's
+/// JSON a document.
+fn wrong_arguments(arguments: &[OsString], error: &clap::Error) -> ExitCode {
+    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
+    let text = error.render().to_string();
+    let text = text.trim().trim_start_matches("error: ").to_owned();
+    let own = Error::usage(text);
+    let code = ExitCode::from(own.class().exit_code());
+    let as_json = has("run") && has("--json");
+    if let Err(own) = run::failed_early(own, as_json) {
+        if std::io::stderr().is_terminal() {
+            // In clap's colours. Nobody is left to be told that it can't be written.
+            let _ = error.print();
+        } else {
+            let show = logging::start(&Verbosity::default());
+            logging::error(show, &own);
+        }
+    }
+    code
+}
+
 /// SQL may begin with a comment, which the parser would take for a flag.
 fn not_a_flag(argument: OsString) -> OsString {
     match argument.to_str().and_then(|text| text.strip_prefix("--")) {
@@ -191,7 +218,10 @@ fn not_a_flag(argument: OsString) -> OsString {
 async fn dispatch(command: Command, show: logging::Show) -> Result<u8> {
     match command {
         // Stopped, it still has to tell what it did.
-        Command::Run(args) => run::run(args, show, stopped(true)).await,
+        Command::Run(args) => {
+            let job = args.job.clone();
+            run::run(args, show, stopped(Some(&job))).await
+        }
         Command::Plan(args) => until_stopped(plan::plan(args, show)).await,
         Command::Status(args) => until_stopped(status::status(args, show)).await,
         Command::Query(args) => until_stopped(query::query(args, show)).await,
@@ -203,12 +233,13 @@ async fn dispatch(command: Command, show: logging::Show) -> Result<u8> {
 async fn until_stopped(work: impl Future<Output = Result<u8>>) -> Result<u8> {
     tokio::select! {
         ended = work => ended,
-        signal = stopped(false) => Err(signal),
+        signal = stopped(None) => Err(signal),
     }
 }
 
-/// Comes back when the process is told to stop. Only a run publishes and has tasks begun.
-async fn stopped(is_run: bool) -> Error {
+/// Comes back when the process is told to stop. `run_job` is the job of a run: only that publishes, and only one over
+/// CloudWatch has tasks begun.
+async fn stopped(run_job: Option<&Path>) -> Error {
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
@@ -219,11 +250,14 @@ async fn stopped(is_run: bool) -> Error {
         _ = interrupt.recv() => (Class::Interrupted, "Ctrl-C"),
         _ = terminate.recv() => (Class::Terminated, "SIGTERM"),
     };
-    let what_goes_on = match is_run {
-        true => {
+    let exports =
+        |file| crate::job::load(file).is_ok_and(|job| matches!(job.source, Source::CloudWatch(_)));
+    let what_goes_on = match run_job {
+        Some(file) if exports(file) => {
             "; what was published is whole, and an export task that was begun goes on in AWS, for the next run to adopt"
         }
-        false => "",
+        Some(_) => "; what was published is whole",
+        None => "",
     };
     Error::new(class, format!("stopped by {name}{what_goes_on}"))
 }

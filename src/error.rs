@@ -135,7 +135,12 @@ impl Error {
             DataFusionError::ObjectStore(store) => Self::new(Class::Source, store.to_string()),
             DataFusionError::ResourcesExhausted(why) => Self::new(
                 Class::Sql,
-                format!("the query needs more memory than [run] memory allows: {why}"),
+                format!(
+                    "the question needs more memory than [run] memory allows: raise it, or read or group less at a time ({})",
+                    why.split(" with top memory consumers")
+                        .next()
+                        .unwrap_or(why)
+                ),
             ),
             root => Self::new(Class::Sql, tidy(&root.strip_backtrace())),
         }
@@ -218,6 +223,11 @@ fn tidy(message: &str) -> String {
     if text == "The context currently only supports a single SQL statement" {
         return "several statements: expected one question".to_owned();
     }
+    // It prints the whole syntax tree.
+    if text.starts_with("Dot access not supported") {
+        return "a member of what a function gives is taken with brackets, such as lambda_report(message)['duration_ms']"
+            .to_owned();
+    }
     // The engine's own names for the one place where tables are.
     text.replace("datafusion.public.", "")
 }
@@ -242,6 +252,18 @@ mod tests {
         let error = Error::from_engine(error);
         assert_eq!(error.class(), Class::Sql);
         assert_eq!(error.to_string(), "No field named nope");
+    }
+
+    #[test]
+    fn too_little_memory_is_said_without_a_dump_of_who_has_it() {
+        let why = "Additional allocation failed for Sort[1] with top memory consumers (across reservations) as:\n  Sort[0]";
+        let error = Error::from_engine(DataFusionError::ResourcesExhausted(why.to_owned()));
+        let told = error.to_string();
+        assert!(told.starts_with("the question needs more memory"), "{told}");
+        assert!(
+            told.ends_with("(Additional allocation failed for Sort[1])"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `query`: a question in SQL, over a job's exported windows or straight over exported objects.
 
+mod answer;
 mod chart;
 
 use std::fs::Permissions;
@@ -7,13 +8,12 @@ use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
-use arrow::util::pretty::pretty_format_batches;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
-use futures::StreamExt;
 use tempfile::NamedTempFile;
+
+use answer::{Answer, Format};
 
 use super::logging::Show;
 use super::{environment, job_environment, print};
@@ -22,14 +22,12 @@ use crate::error::{Class, Error, Result};
 use crate::export::staging;
 use crate::job::{self, AwsSettings, Job, Location, Source};
 use crate::layout::LogObject;
-use crate::query::{Session, Statement};
+use crate::output::terminal;
+use crate::query::Session;
 use crate::run::{self, Environment};
 use crate::scan::LogsTable;
 use crate::store::Store;
 use crate::window::{self, Range, Size, Window, is_last_ended};
-
-/// A table of more rows than this can't be read by a person, and is held in memory until its widths are known.
-const MOST_TABLE_ROWS: usize = 10_000;
 
 #[derive(Debug, Args)]
 pub(super) struct QueryArgs {
@@ -57,33 +55,32 @@ pub(super) struct QueryArgs {
     #[arg(long, value_name = "ZONE", value_parser = job::parse_zone)]
     timezone: Option<Tz>,
 
-    /// How to print the answer
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// How to write the answer [default: what the file's name says, or a table]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
 
     /// Draw the answer: its first column along the x axis, its columns of numbers upwards, a column of text as the
     /// names of series
     #[arg(long, value_enum, value_name = "KIND", conflicts_with = "format")]
     chart: Option<chart::Drawing>,
 
-    /// Write the answer to a file instead; with --chart one that ends with .png or .svg
+    /// Write the answer to a file instead, in the format that its name says: .csv, .json or .txt for a table;
+    /// with --chart .png or .svg. Of both, --format counts; - is standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-enum Format {
-    /// Columns that line up
-    #[default]
-    Table,
-    /// Comma-separated values with a header
-    Csv,
-    /// An array of objects
-    Json,
-}
-
 pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
-    let image = chart::image_format(args.chart, args.output.as_deref())?;
+    let output = args
+        .output
+        .as_deref()
+        .filter(|file| *file != Path::new("-"));
+    let image = chart::image_format(args.chart, output)?;
+    let format = match (args.format, args.chart) {
+        (Some(format), _) => format,
+        (None, None) => Format::of_file(output)?,
+        (None, Some(_)) => Format::Table,
+    };
     let sql = match &args.sql {
         Some(sql) => sql.clone(),
         None => {
@@ -95,6 +92,9 @@ pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
             })??
         }
     };
+    if sql.trim_start_matches('\u{feff}').trim().is_empty() {
+        return Err(no_question());
+    }
     let is_job = args.subject.ends_with(".toml");
     let (session, environment) = if is_job {
         let (job, environment) = job_environment(Path::new(&args.subject), show)?;
@@ -115,7 +115,7 @@ pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
             .flatten();
         let title = title.collect::<Vec<_>>().join(" · ");
         let chart = chart::of(answer, kind, &session, &title).await?;
-        match (&args.output, image) {
+        match (output, image) {
             (Some(file), Some(format)) => {
                 let image = chart::image(&chart, format)?;
                 let mut temporary = temporary_beside(file)?;
@@ -127,21 +127,18 @@ pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
         }
         return Ok(0);
     }
-    match &args.output {
+    match output {
         None => {
-            let stdout = std::io::stdout().lock();
-            answer
-                .write(args.format, &mut std::io::BufWriter::new(stdout))
-                .await?;
+            let stdout = std::io::stdout();
+            let columns = stdout.is_terminal().then(terminal::width);
+            let mut out = std::io::BufWriter::new(stdout.lock());
+            answer.write(format, columns, &mut out).await?;
         }
         Some(file) => {
             let temporary = temporary_beside(file)?;
-            answer
-                .write(
-                    args.format,
-                    &mut std::io::BufWriter::new(temporary.as_file()),
-                )
-                .await?;
+            let mut out = std::io::BufWriter::new(temporary.as_file());
+            answer.write(format, None, &mut out).await?;
+            drop(out);
             persist(temporary, file)?;
         }
     }
@@ -158,15 +155,19 @@ fn subject_name(subject: &str) -> &str {
 fn sql_from_stdin() -> Result<String> {
     let mut stdin = std::io::stdin();
     if stdin.is_terminal() {
-        return Err(Error::usage(
-            "no question: expected SQL as the second argument, such as \"SELECT count(*) FROM logs\", or on standard input",
-        ));
+        return Err(no_question());
     }
     let mut sql = String::new();
     stdin.read_to_string(&mut sql).map_err(|error| {
         Error::usage("can't read the question from standard input").caused_by(error)
     })?;
     Ok(sql)
+}
+
+fn no_question() -> Error {
+    Error::usage(
+        "no question: expected SQL as the second argument, such as \"SELECT count(*) FROM logs\", or on standard input",
+    )
 }
 
 /// Every event below a location.
@@ -207,33 +208,80 @@ async fn over_job(environment: &Environment, job: &Job, args: &QueryArgs) -> Res
             objects.extend(export.objects);
         }
     }
-    if let Some(gap) = range
-        .and_then(|range| gap(range, &exported))
-        .filter(|_| !exported.is_empty())
-    {
+    let gone = without_export(environment, job, wanted, &exported).await;
+    if exported.is_empty() {
+        return Err(Error::usage(match gone.as_slice() {
+            [] => not_exported(job, args),
+            gone => exports_gone(gone, args),
+        }));
+    }
+    if !gone.is_empty() {
+        tracing::warn!(
+            "the answer covers only the rest: {}",
+            exports_gone(&gone, args)
+        );
+    } else if let Some(gap) = range.and_then(|range| gap(range, &exported)) {
         tracing::warn!(
             "nothing has been exported for the time from {gap}: the answer covers only the rest"
         );
     }
-    if exported.is_empty() {
-        let asked = match (&args.window, &args.from, &args.to) {
-            (Some(id), ..) => format!("window {id} of the job {} is", job.name),
-            (_, Some(from), Some(to)) => {
-                format!("no window from {from} to {to} of the job {} is", job.name)
-            }
-            _ => format!("no window of the job {} is", job.name),
-        };
-        let not = if args.window.is_some() {
-            "not exported"
-        } else {
-            "exported"
-        };
-        return Err(Error::usage(format!(
-            "{asked} {not} yet: run `logtally run {}` for it first",
-            args.subject
-        )));
-    }
     session(environment, timezone, range, objects, &store)
+}
+
+fn not_exported(job: &Job, args: &QueryArgs) -> String {
+    let name = &job.name;
+    let what = match (&args.window, &args.from, &args.to) {
+        (Some(id), ..) => format!("window {id} of the job {name} is not exported"),
+        (_, Some(from), Some(to)) => {
+            format!("no window from {from} to {to} of the job {name} is exported")
+        }
+        _ => format!("no window of the job {name} is exported"),
+    };
+    let job = &args.subject;
+    format!("{what} yet: run `logtally run {job}` for it first")
+}
+
+/// The windows that are done and of which no export is there any more. Only to be told of: whoever may not look where the
+/// answers are can ask all the same.
+async fn without_export(
+    environment: &Environment,
+    job: &Job,
+    wanted: Range,
+    exported: &[Range],
+) -> Vec<Window> {
+    let mut done = run::done(environment, job)
+        .await
+        .inspect_err(|error| tracing::debug!("can't find out which windows are done: {error}"))
+        .unwrap_or_default();
+    done.retain(|window| {
+        let meets = |other: &Range| !window.range().intersect(*other).is_empty();
+        meets(&wanted) && !exported.iter().any(meets)
+    });
+    done
+}
+
+/// What to do about windows that are done and whose exports are gone.
+fn exports_gone(windows: &[Window], args: &QueryArgs) -> String {
+    let job = &args.subject;
+    let (what, flags) = match windows {
+        [first, .., last] => (
+            format!(
+                "{} windows from {} to {} are done, but their exports are",
+                windows.len(),
+                first.id(),
+                last.id()
+            ),
+            format!("--from {} --to {}", first.id(), last.id()),
+        ),
+        [only] => (
+            format!("window {} is done, but its export is", only.id()),
+            format!("--window {}", only.id()),
+        ),
+        [] => return String::new(),
+    };
+    format!(
+        "{what} not there any more ([source] keep deletes old ones): `logtally run {job} {flags} --force` exports again what the source still has"
+    )
 }
 
 /// The first part of a range that no export covers, as the instant at which it begins.
@@ -298,113 +346,6 @@ fn range(args: &QueryArgs, timezone: Tz, size: Option<Size>) -> Result<Option<Ra
         }
         _ => None,
     })
-}
-
-struct Answer {
-    statement: Statement,
-    batches: datafusion::execution::SendableRecordBatchStream,
-}
-
-impl Answer {
-    async fn write(mut self, format: Format, out: &mut impl Write) -> Result<()> {
-        let written = match format {
-            Format::Table => self.write_table(out).await,
-            Format::Csv => self.write_csv(out).await,
-            Format::Json => self.write_json(out).await,
-        };
-        match written.and_then(|()| out.flush().map_err(unwritable)) {
-            Err(Stop::Done) => Ok(()),
-            Err(Stop::Failed(error)) => Err(error),
-            Ok(()) => Ok(()),
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<RecordBatch>, Stop> {
-        let batch = self.batches.next().await.transpose();
-        batch.map_err(|error| Stop::Failed(Error::from_engine(error)))
-    }
-
-    async fn write_table(&mut self, out: &mut impl Write) -> Result<(), Stop> {
-        let mut batches = vec![RecordBatch::new_empty(self.statement.schema())];
-        let mut rows = 0;
-        while let Some(batch) = self.next().await? {
-            let room = MOST_TABLE_ROWS - rows;
-            if batch.num_rows() > room {
-                batches.push(batch.slice(0, room));
-                tracing::warn!(
-                    "only the first {MOST_TABLE_ROWS} rows are shown; --format csv or json has them all"
-                );
-                break;
-            }
-            rows += batch.num_rows();
-            batches.push(batch);
-        }
-        let table = pretty_format_batches(&batches).map_err(unshowable)?;
-        // A message may hold what moves the cursor or colours all that follows.
-        let table = table.to_string().replace(moves_the_cursor, "\u{fffd}");
-        writeln!(out, "{table}").map_err(unwritable)
-    }
-
-    async fn write_csv(&mut self, out: &mut impl Write) -> Result<(), Stop> {
-        let mut next = Some(RecordBatch::new_empty(self.statement.schema()));
-        let mut header = true;
-        while let Some(batch) = next {
-            // Into memory first, as arrow's CSV errors don't tell a reader that has gone away from a value that has no
-            // text.
-            let mut text = Vec::new();
-            let mut writer = arrow::csv::WriterBuilder::new()
-                .with_header(header)
-                .build(&mut text);
-            writer.write(&batch).map_err(unshowable)?;
-            drop(writer);
-            out.write_all(&text).map_err(unwritable)?;
-            header = false;
-            next = self.next().await?;
-        }
-        Ok(())
-    }
-
-    async fn write_json(&mut self, out: &mut impl Write) -> Result<(), Stop> {
-        let mut writer = arrow::json::WriterBuilder::new()
-            .with_explicit_nulls(true)
-            .build::<_, arrow::json::writer::JsonArray>(&mut *out);
-        while let Some(batch) = self.next().await? {
-            writer.write(&batch).map_err(unshowable)?;
-        }
-        writer.finish().map_err(unshowable)?;
-        writeln!(out).map_err(unwritable)
-    }
-}
-
-/// Why writing an answer ends early.
-enum Stop {
-    /// The reader has gone away, which is no error (`| head`).
-    Done,
-    Failed(Error),
-}
-
-/// Control characters; lines of a message stay lines.
-fn moves_the_cursor(c: char) -> bool {
-    c.is_control() && c != '\n'
-}
-
-fn unwritable(error: std::io::Error) -> Stop {
-    match error.kind() {
-        std::io::ErrorKind::BrokenPipe => Stop::Done,
-        _ => Stop::Failed(Error::new(Class::Output, "can't write the answer").caused_by(error)),
-    }
-}
-
-fn unshowable(error: arrow::error::ArrowError) -> Stop {
-    match error {
-        arrow::error::ArrowError::IoError(_, error) => unwritable(error),
-        error => Stop::Failed(Error::new(
-            Class::Sql,
-            format!(
-                "the answer can't be written in this format: {error}. Cast its columns, for instance to text with ::text"
-            ),
-        )),
-    }
 }
 
 /// A file beside another, which takes its place when it is whole.

@@ -21,7 +21,7 @@ use crate::verify::Verification;
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// The job file
-    job: JobFile,
+    pub(super) job: JobFile,
 
     #[command(flatten)]
     windows: WindowArgs,
@@ -149,7 +149,7 @@ async fn work(args: &RunArgs, show: Show, told: &mut Told) -> Result<u8> {
 }
 
 /// A failure that is not that of one of several windows.
-fn failed_early(error: Error, as_json: bool) -> Result<u8> {
+pub fn failed_early(error: Error, as_json: bool) -> Result<u8> {
     if as_json {
         print_json(&json!({
             "status": "failed",

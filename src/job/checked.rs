@@ -98,7 +98,16 @@ pub struct Zone(pub Tz);
 /// The zone with this IANA name; the error names the nearest known one.
 pub fn parse_zone(name: &str) -> Result<Tz, String> {
     name.parse().map_err(|_| {
-        let nearest = nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+        // So few letters are an abbreviation, and what looks like it is another place.
+        let nearest = match name {
+            "KST" => Some("Asia/Seoul"),
+            "JST" => Some("Asia/Tokyo"),
+            "PST" | "PDT" => Some("America/Los_Angeles"),
+            "EDT" => Some("America/New_York"),
+            "CEST" => Some("Europe/Berlin"),
+            _ if name.len() <= 4 => None,
+            _ => nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())),
+        };
         let hint = nearest.map_or(String::new(), |zone| format!("; did you mean {zone:?}?"));
         format!("{name:?} is no time zone: expected an IANA name such as \"Asia/Seoul\"{hint}")
     })
@@ -293,6 +302,10 @@ mod tests {
         let error = parse_zone("Asia/Soul").unwrap_err();
         assert!(error.contains("Asia/Seoul"), "{error}");
         assert!(parse_zone("").is_err());
+        let error = parse_zone("KST").unwrap_err();
+        assert!(error.ends_with("did you mean \"Asia/Seoul\"?"), "{error}");
+        let error = parse_zone("XST").unwrap_err();
+        assert!(!error.contains("did you mean"), "{error}");
     }
 
     #[test]

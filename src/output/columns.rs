@@ -67,6 +67,32 @@ fn lower_case(fields: &Fields, column: Option<&str>) -> Result<Vec<String>, Stri
     Ok(names)
 }
 
+/// What SQL calls a type; of a nested one only its kind.
+pub fn sql_type(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Dictionary(_, values) => return sql_type(values),
+        DataType::Null => "null",
+        DataType::Boolean => "boolean",
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint",
+        DataType::Int32 | DataType::UInt16 => "integer",
+        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => "bigint",
+        DataType::Float16 | DataType::Float32 => "real",
+        DataType::Float64 => "double precision",
+        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => "text",
+        DataType::Date32 | DataType::Date64 => "date",
+        DataType::Time32(_) | DataType::Time64(_) => "time",
+        DataType::Timestamp(_, None) => "timestamp",
+        DataType::Timestamp(_, Some(_)) => "timestamp with time zone",
+        DataType::Interval(_) | DataType::Duration(_) => "interval",
+        DataType::Struct(_) => "struct",
+        DataType::Map(_, _) => "map",
+        DataType::Union(_, _) => "JSON",
+        other if other.is_nested() => "array",
+        other => return other.to_string(),
+    }
+    .to_owned()
+}
+
 /// The type that Athena reads in place of another; or, in an error, what to write instead. `column` is the column's
 /// name, with those of its fields behind dots.
 fn athena_type(data_type: &DataType, column: &str) -> Result<DataType, String> {

@@ -24,6 +24,7 @@ use chrono_tz::Tz;
 pub use caption::{Caption, Verified};
 
 use super::chart::{Chart, Look, Marks, Sources, State};
+use super::columns::sql_type;
 use crate::error::{Class, Error, Result};
 use crate::job::{self, ChartKind, ErrorsColumn};
 use crate::window::{Range, Window};
@@ -74,7 +75,7 @@ pub fn check(chart: &job::Chart, query: &str, schema: &Schema) -> Result<()> {
         return Err(Error::usage(format!(
             "the chart {} of {query} has {key} = {name:?}, which is {}: expected {expected}",
             chart.name,
-            field.data_type()
+            sql_type(field.data_type())
         )));
     }
     Ok(())
@@ -85,7 +86,7 @@ fn is_grid_of_days(chart: &job::Chart) -> bool {
     chart.kind == ChartKind::Heatmap && chart.series.is_none()
 }
 
-fn is_time(data_type: &DataType) -> bool {
+pub fn is_time(data_type: &DataType) -> bool {
     matches!(
         data_type,
         DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64

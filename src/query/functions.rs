@@ -6,6 +6,7 @@
 //! | `local_time(timestamp)` | what the wall clock shows, Timestamp(ms) |
 //! | `hour_of_day(timestamp)` | its hour, Int32 |
 //! | `utc_offset(timestamp)` | its distance from UTC, `+09:00` |
+//! | `now()` | the instant at which the query began, Timestamp(ms, UTC) |
 //! | `level(message)` | TRACE, DEBUG, INFO, WARN, ERROR, FATAL or NULL |
 //! | `log_type(message)` | start, end, report, … of Lambda's own lines, else json or text |
 //! | `request_id(message)` | the id of the Lambda invocation |
@@ -39,7 +40,10 @@ use std::sync::Arc;
 
 /// Every function of this room, to be registered with a session.
 pub fn all() -> Vec<Arc<ScalarUDF>> {
-    let mut functions = vec![ScalarUDF::from(time::TimeBucket::new())];
+    let mut functions = vec![
+        ScalarUDF::from(time::TimeBucket::new()),
+        ScalarUDF::from(time::Now::new()),
+    ];
     functions.extend(time::WallClock::all().map(ScalarUDF::from));
     functions.extend(of_message::OfMessage::all().map(ScalarUDF::from));
     functions.into_iter().map(Arc::new).collect()

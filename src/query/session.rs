@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use chrono_tz::Tz;
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::config::Dialect;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SendableRecordBatchStream;
@@ -164,6 +164,14 @@ impl Session {
             .and_then(|rows| rows.drop_columns(&[format!("\"{NUMBER}\"")]))
             .map_err(Error::from_engine)?;
         sorted.execute_stream().await.map_err(Error::from_engine)
+    }
+
+    /// Where the tables are that a question can name.
+    pub(super) fn tables(&self) -> Option<Arc<dyn SchemaProvider>> {
+        let state = self.context.state();
+        let catalog = &state.config_options().catalog;
+        let tables = self.context.catalog(&catalog.default_catalog)?;
+        tables.schema(&catalog.default_schema)
     }
 
     fn register(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {

@@ -49,10 +49,12 @@ impl Session {
 
     async fn plan(&self, sql: &str, origin: &str) -> Result<LogicalPlan> {
         let state = self.context.state();
+        // Editors on Windows begin a file with a byte order mark.
+        let sql = sql.strip_prefix('\u{feff}').unwrap_or(sql);
         let plan = self
             .logical_plan(&state, sql)
             .await
-            .map_err(|error| explain(origin, error))?;
+            .map_err(|error| self.with_tables(explain(origin, error)))?;
         let unknown: Vec<String> = placeholders(&plan)
             .into_iter()
             .filter(|name| !PARAMETERS.contains(&name.as_str()))
@@ -83,6 +85,21 @@ impl Session {
         }
         plan.with_param_values(ParamValues::from(values))
             .map_err(|error| explain(origin, error))
+    }
+
+    /// Says what tables there are, where one is not.
+    fn with_tables(&self, error: Error) -> Error {
+        let text = error.to_string();
+        let is_table = text.contains("table '") && text.ends_with("' not found");
+        let Some(schema) = self.tables().filter(|_| is_table) else {
+            return error;
+        };
+        let mut tables = schema.table_names();
+        tables.sort_unstable();
+        Error::new(
+            error.class(),
+            format!("{text}: expected one of {}", tables.join(", ")),
+        )
     }
 
     async fn logical_plan(&self, state: &SessionState, sql: &str) -> EngineResult<LogicalPlan> {

@@ -114,6 +114,16 @@ pub async fn status(
         .await
 }
 
+/// The windows of a job that have a receipt, in their order.
+pub async fn done(environment: &Environment, job: &Job) -> Result<Vec<Window>> {
+    let output = output_store(environment, job).await?;
+    let units = done_windows(&output, job).await?;
+    let windows = units
+        .into_iter()
+        .filter_map(|unit| Window::new(job.window.size, job.timezone, unit).ok());
+    Ok(windows.collect())
+}
+
 async fn summarise(
     output: &Store,
     job: &Job,

@@ -352,6 +352,16 @@ fn wrong_arguments_are_wrong() {
         let finished = dir.logtally(arguments).run();
         assert_eq!(finished.code(), Some(2), "{arguments:?}{finished}");
     }
+    // Like every failure where nobody watches: one line of JSON, and a document for whoever asks for one.
+    let finished = dir
+        .logtally(["run", "x.toml", "--last", "7", "--json"])
+        .run();
+    let told = finished.assert_code(2).stdout_json();
+    assert_eq!(told["exit_code"], 2, "{finished}");
+    let line: serde_json::Value =
+        serde_json::from_str(finished.stderr.trim()).expect("one line of JSON");
+    assert_eq!(line["exit_code"], 2, "{finished}");
+    assert_eq!(line["message"], told["error"], "{finished}");
     for arguments in [&["--help"][..], &["run", "--help"], &["query", "--help"]] {
         dir.logtally(arguments)
             .run()

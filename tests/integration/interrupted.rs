@@ -24,6 +24,7 @@ fn stopped_by(signal: &str, code: i32) {
     let since = Instant::now();
     let finished = running.wait();
     finished.assert_code(code).stdout_is("");
+    finished.stderr_contains("goes on in AWS");
     assert!(since.elapsed() < Duration::from_secs(10), "{finished}");
     assert_eq!(moto.keys(&cloud.answers(), ""), Vec::<String>::new());
     // The service's own test of its permission, and no manifest.
@@ -64,7 +65,7 @@ fn a_run_that_computes_stops_too() {
         running.signal(signal);
         let since = Instant::now();
         let finished = running.wait();
-        finished.assert_code(code);
+        finished.assert_code(code).stderr_lacks("AWS");
         assert!(since.elapsed() < Duration::from_secs(10), "{finished}");
         assert_eq!(night.outputs(), Vec::<String>::new());
     }

@@ -344,7 +344,11 @@ fn wrong_questions_are_explained() {
     for (sql, expected) in [
         ("SELECT mesage FROM logs", "message"),
         ("SELEC 1", "SELEC"),
-        ("SELECT * FROM log", "log"),
+        ("SELECT * FROM log", "'log' not found: expected one of logs"),
+        (
+            "SELECT lambda_report(message).duration_ms FROM logs",
+            "lambda_report(message)['duration_ms']",
+        ),
         ("SELECT nope(message) FROM logs", "nope"),
         (
             "SELECT time_bucket('7 minutes', timestamp) FROM logs",
@@ -358,6 +362,27 @@ fn wrong_questions_are_explained() {
             .assert_code(6)
             .stderr_contains(expected)
             .stdout_is("");
+    }
+}
+
+#[test]
+fn what_can_not_be_drawn_is_explained_in_the_words_of_sql() {
+    let night = three();
+    let sql = "SELECT message, 1 AS n FROM logs";
+    query(&night, ["--chart", "heatmap", sql])
+        .assert_code(2)
+        .stderr_contains("\\\"message\\\" is text: expected a time")
+        .stderr_lacks("series =");
+}
+
+#[test]
+fn the_age_of_an_event_is_now_minus_its_time() {
+    let night = three();
+    for now in ["now()", "current_timestamp"] {
+        let sql = format!(
+            "SELECT {now} - timestamp > interval '1 hour' AS old, {now} > timestamp AS later FROM logs LIMIT 1"
+        );
+        assert_eq!(night.ask(&sql), json!([{"old": true, "later": true}]));
     }
 }
 
@@ -441,6 +466,140 @@ fn a_limit_without_an_order_gives_the_same_rows_each_time() {
         assert_eq!(night.ask("SELECT message FROM logs LIMIT 5"), first);
     }
     assert_eq!(first[0]["message"], "0-0");
+}
+
+#[test]
+fn the_name_of_a_file_says_its_format() {
+    let night = three();
+    let sql = "SELECT count(*) AS n FROM logs";
+    for (file, expected) in [
+        ("answer.csv", "n\n3\n"),
+        ("answer.JSON", "[{\"n\":3}]\n"),
+        ("answer.txt", "+---+\n| n |\n+---+\n| 3 |\n+---+\n"),
+        ("answer", "+---+\n| n |\n+---+\n| 3 |\n+---+\n"),
+    ] {
+        query(&night, ["--output", file, sql])
+            .assert_success()
+            .stdout_is("");
+        assert_eq!(night.dir.read_text(file), expected, "{file}");
+    }
+    query(&night, ["--output", "answer.parquet", sql])
+        .assert_code(2)
+        .stderr_contains("answer.parquet")
+        .stderr_contains(".csv, .json or .txt");
+    assert!(!night.dir.files().contains(&"answer.parquet".to_owned()));
+    // What is asked for counts, and so does the place.
+    query(&night, ["--format", "csv", "--output", "answer.tsv", sql]).assert_success();
+    assert_eq!(night.dir.read_text("answer.tsv"), "n\n3\n");
+    query(&night, ["--format", "csv", "--output", "-", sql])
+        .assert_success()
+        .stdout_is("n\n3\n");
+}
+
+#[test]
+fn json_without_a_type_is_shown_as_its_text() {
+    let night = three();
+    let sql = "SELECT message->'level' AS l, message->'items' AS i, message->'order' AS o, message->'nothing' AS n \
+               FROM logs ORDER BY timestamp LIMIT 2";
+    query(&night, ["--format", "csv", sql])
+        .assert_success()
+        .stdout_is("l,i,o,n\n\"\"\"error\"\"\",\"[1, 2]\",\"{\"\"id\"\": 7}\",\n,,,\n");
+    let rows = query(&night, ["--format", "json", sql]);
+    assert_eq!(
+        rows.assert_success().stdout_json(),
+        json!([
+            {"l": "\"error\"", "i": "[1, 2]", "o": "{\"id\": 7}", "n": null},
+            {"l": null, "i": null, "o": null, "n": null},
+        ])
+    );
+    query(&night, [sql])
+        .assert_success()
+        .stdout_contains("| \"error\" |");
+}
+
+#[test]
+fn a_table_is_cut_and_csv_is_whole() {
+    let night = Night::new();
+    let long = format!("a\tb\nc{}", "x".repeat(20_000));
+    night.export().stream("web/app", &[(noon(), long.as_str())]);
+    let sql = "SELECT message FROM logs";
+    let table = query(&night, [sql]);
+    table.assert_success().stdout_contains("| a b↵cxxx");
+    let widest = table.stdout.lines().map(|line| line.chars().count()).max();
+    assert_eq!(widest, Some(124));
+    query(&night, ["--format", "csv", sql])
+        .assert_success()
+        .stdout_contains(&long);
+}
+
+#[test]
+fn a_question_may_begin_with_a_byte_order_mark_and_may_not_be_empty() {
+    let night = three();
+    let ask = |sql: &str| {
+        let arguments = ["query", "exported", "--format", "csv"];
+        night.dir.logtally(arguments).stdin(sql).run()
+    };
+    ask("\u{feff}SELECT count(*) AS n FROM logs")
+        .assert_success()
+        .stdout_is("n\n3\n");
+    for empty in ["", " \n", "\u{feff}"] {
+        ask(empty).assert_code(2).stderr_contains("no question");
+    }
+}
+
+#[test]
+fn windows_whose_exports_were_deleted_are_told_of() {
+    let night = Night::new();
+    for day in [DAY, "2025-03-04"] {
+        let event = format!(
+            "{{\"timestamp\": {}, \"message\": \"of {day}\"}}\n",
+            at(&format!("{day}T12:00:00Z"))
+        );
+        let file = format!("events/web/{day}.ndjson");
+        night.dir.write(file, event);
+    }
+    let job = night.dir.read_text("night.toml").replace(
+        "kind = \"exported\"\npath = \"exported\"",
+        "kind = \"directory\"\npath = \"events\"\nstaging = \"staging\"",
+    );
+    night.dir.write("night.toml", job);
+    night
+        .run_with(["--from", DAY, "--to", "2025-03-04"])
+        .assert_success();
+    let ask = |arguments: &[&str]| {
+        let sql = "SELECT count(*) AS n FROM logs";
+        let all = ["query", "night.toml", "--format", "csv", sql];
+        night.dir.logtally(all.iter().chain(arguments)).run()
+    };
+    let delete = |day: &str| {
+        let folder = night.dir.join(format!("staging/night/{day}"));
+        std::fs::remove_dir_all(folder).expect("the export's folder");
+    };
+    ask(&[])
+        .assert_success()
+        .stdout_is("n\n2\n")
+        .stderr_lacks("--force");
+    delete(DAY);
+    let again = "logtally run night.toml --window 2025-03-03 --force";
+    ask(&[])
+        .assert_success()
+        .stdout_is("n\n1\n")
+        .stderr_contains(again);
+    ask(&["--window", "2025-03-04"])
+        .assert_success()
+        .stderr_lacks("--force");
+    ask(&["--window", DAY])
+        .assert_code(2)
+        .stderr_contains("[source] keep")
+        .stderr_contains(again);
+    delete("2025-03-04");
+    ask(&[])
+        .assert_code(2)
+        .stderr_contains("--from 2025-03-03 --to 2025-03-04 --force");
+    night
+        .run_with(["--from", DAY, "--to", "2025-03-04", "--force"])
+        .assert_success();
+    ask(&[]).assert_success().stdout_is("n\n2\n");
 }
 
 #[test]

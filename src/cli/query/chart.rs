@@ -9,6 +9,7 @@ use super::Answer;
 use crate::error::{Error, Result};
 use crate::job::{self, ChartKind, ImageFormat, Name};
 use crate::output::chart::{Chart, normalize};
+use crate::output::columns::sql_type;
 use crate::output::picture::{self, Series};
 use crate::output::terminal;
 use crate::query::Session;
@@ -72,7 +73,9 @@ pub async fn of(
     while let Some(batch) = answer.batches.next().await {
         series.add(&batch.map_err(Error::from_engine)?)?;
     }
-    series.fits()?;
+    series.fits().map_err(|_| {
+        Error::usage("the answer has too many points to draw: expected one that is grouped further")
+    })?;
     Ok(series.sketch(session.timezone(), session.range(), title))
 }
 
@@ -100,6 +103,13 @@ fn columns(schema: &Schema, drawing: Drawing) -> Result<job::Chart> {
         return Err(Error::usage(format!(
             "the answer has the columns {}: to draw it, expected one for the x axis first and at least one of numbers behind it",
             names.join(", ")
+        )));
+    }
+    if drawing == Drawing::Heatmap && series.is_none() && !picture::is_time(x.data_type()) {
+        return Err(Error::usage(format!(
+            "--chart heatmap: the first column {:?} is {}: expected a time, whose days are the rows, or a column of text behind it, which names the rows",
+            x.name(),
+            sql_type(x.data_type())
         )));
     }
     let kind = match (drawing, series) {

@@ -1,4 +1,4 @@
-//! Time on the wall clock of the job's zone, in SQL: `time_bucket`, `local_time`, `hour_of_day`, `utc_offset`.
+//! Time on the wall clock of the job's zone, in SQL: `time_bucket`, `local_time`, `hour_of_day`, `utc_offset`; and `now`.
 //!
 //! The zone is the session's `execution.time_zone`. Timestamps of any unit are taken; those without a zone mean UTC.
 //!
@@ -17,9 +17,10 @@ use arrow::datatypes::{
 use chrono_tz::Tz;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, plan_err};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 use std::cell::Cell;
 use std::fmt::Write;
@@ -211,6 +212,54 @@ impl ScalarUDFImpl for WallClock {
         });
         LAST.set(Some(clock));
         readings
+    }
+}
+
+/// `now()` and `current_timestamp`: the instant at which the query began, as Timestamp(ms, UTC) like `timestamp`. From the
+/// engine's own, in nanoseconds and the session's zone, no event's time can be subtracted.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Now {
+    signature: Signature,
+    aliases: [String; 1],
+}
+
+impl Now {
+    pub(super) fn new() -> Self {
+        Self {
+            signature: Signature::nullary(Volatility::Stable),
+            aliases: ["current_timestamp".to_owned()],
+        }
+    }
+}
+
+impl ScalarUDFImpl for Now {
+    fn name(&self) -> &str {
+        "now"
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(utc_milliseconds())
+    }
+
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let Some(began) = info.query_execution_start_time() else {
+            return Ok(ExprSimplifyResult::Original(args));
+        };
+        let now =
+            ScalarValue::TimestampMillisecond(Some(began.timestamp_millis()), Some("UTC".into()));
+        Ok(ExprSimplifyResult::Simplified(Expr::Literal(now, None)))
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        exec_err!("now() has no value before the query begins")
     }
 }
 

@@ -1,0 +1,316 @@
+//! What `query` writes: a table for a person, CSV and JSON for a program.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::util::pretty::pretty_format_batches;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion_functions_json::{JSON_UNION_DATA_TYPE, JsonUnionEncoder, JsonUnionValue};
+use futures::StreamExt;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::error::{Class, Error, Result};
+use crate::query::Statement;
+
+/// A table of more rows than this can't be read by a person, and is held in memory until its widths are known.
+const MOST_TABLE_ROWS: usize = 10_000;
+
+/// The widest cell of a table that no terminal shows, in columns of a terminal.
+const WIDEST_CELL: usize = 120;
+
+/// However narrow the terminal is, a cell has so many columns.
+const NARROWEST_CELL: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Columns that line up, in lines that fit the terminal; what is longer is cut, and ends with …
+    Table,
+    /// Comma-separated values with a header, whole
+    Csv,
+    /// An array of objects, whole
+    Json,
+}
+
+impl Format {
+    /// What the name of a file says. Errors (usage): it says something else.
+    pub fn of_file(file: Option<&Path>) -> Result<Self> {
+        let Some((file, extension)) = file.and_then(|file| Some((file, file.extension()?))) else {
+            return Ok(Format::Table);
+        };
+        match extension.to_ascii_lowercase().to_str() {
+            Some("txt") => Ok(Format::Table),
+            Some("csv") => Ok(Format::Csv),
+            Some("json") => Ok(Format::Json),
+            _ => Err(Error::usage(format!(
+                "--output {} ends with .{}, which is no format of query: expected .csv, .json or .txt, or --format",
+                file.display(),
+                extension.display()
+            ))),
+        }
+    }
+}
+
+/// The rows that a question gives.
+pub struct Answer {
+    pub statement: Statement,
+    pub batches: SendableRecordBatchStream,
+}
+
+impl Answer {
+    /// Writes all of it; `columns` is the width of the terminal that shows it.
+    pub async fn write(
+        mut self,
+        format: Format,
+        columns: Option<usize>,
+        out: &mut impl Write,
+    ) -> Result<()> {
+        let written = match format {
+            Format::Table => self.write_table(columns, out).await,
+            Format::Csv => self.write_csv(out).await,
+            Format::Json => self.write_json(out).await,
+        };
+        match written.and_then(|()| out.flush().map_err(unwritable)) {
+            Err(Stop::Done) => Ok(()),
+            Err(Stop::Failed(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<RecordBatch>, Stop> {
+        let batch = self.batches.next().await.transpose();
+        let batch = batch.map_err(|error| Stop::Failed(Error::from_engine(error)))?;
+        batch.map(|batch| json_as_text(&batch)).transpose()
+    }
+
+    async fn write_table(
+        &mut self,
+        columns: Option<usize>,
+        out: &mut impl Write,
+    ) -> Result<(), Stop> {
+        let widest = columns.unwrap_or(WIDEST_CELL);
+        let schema = self.statement.schema();
+        let fields = schema.fields();
+        let mut table: Vec<Vec<String>> = fields
+            .iter()
+            .map(|field| vec![cell(field.name(), widest)])
+            .collect();
+        let mut rows = 0;
+        while let Some(batch) = self.next().await? {
+            let room = MOST_TABLE_ROWS - rows;
+            let shown = batch.num_rows().min(room);
+            rows += shown;
+            for (cells, column) in table.iter_mut().zip(batch.columns()) {
+                let options = FormatOptions::default();
+                let formatter = ArrayFormatter::try_new(column, &options).map_err(unshowable)?;
+                for row in 0..shown {
+                    let text = formatter.value(row).try_to_string().map_err(unshowable)?;
+                    cells.push(cell(&text, widest));
+                }
+            }
+            if batch.num_rows() > room {
+                tracing::warn!(
+                    "only the first {MOST_TABLE_ROWS} rows are shown; --format csv or json has them all"
+                );
+                break;
+            }
+        }
+        if let Some(columns) = columns {
+            fit(&mut table, columns);
+        }
+        let table = lines_up(&table, rows).map_err(unshowable)?;
+        writeln!(out, "{table}").map_err(unwritable)
+    }
+
+    async fn write_csv(&mut self, out: &mut impl Write) -> Result<(), Stop> {
+        let mut next = Some(json_as_text(&RecordBatch::new_empty(
+            self.statement.schema(),
+        ))?);
+        let mut header = true;
+        while let Some(batch) = next {
+            // Into memory first, as arrow's CSV errors don't tell a reader that has gone away from a value that has no
+            // text.
+            let mut text = Vec::new();
+            let mut writer = arrow::csv::WriterBuilder::new()
+                .with_header(header)
+                .build(&mut text);
+            writer.write(&batch).map_err(unshowable)?;
+            drop(writer);
+            out.write_all(&text).map_err(unwritable)?;
+            header = false;
+            next = self.next().await?;
+        }
+        Ok(())
+    }
+
+    async fn write_json(&mut self, out: &mut impl Write) -> Result<(), Stop> {
+        let mut writer = arrow::json::WriterBuilder::new()
+            .with_explicit_nulls(true)
+            .build::<_, arrow::json::writer::JsonArray>(&mut *out);
+        while let Some(batch) = self.next().await? {
+            writer.write(&batch).map_err(unshowable)?;
+        }
+        writer.finish().map_err(unshowable)?;
+        writeln!(out).map_err(unwritable)
+    }
+}
+
+/// The batch with what `message->'member'` gives, a union that no format can hold, as the text of that JSON. A `null` is
+/// NULL, as what is not there is.
+fn json_as_text(batch: &RecordBatch) -> Result<RecordBatch, Stop> {
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let union = (*column.data_type() == *JSON_UNION_DATA_TYPE)
+            .then(|| JsonUnionEncoder::from_union(column.as_union().clone()))
+            .flatten();
+        match union {
+            None => {
+                fields.push(Arc::clone(field));
+                columns.push(Arc::clone(column));
+            }
+            Some(union) => {
+                let texts = (0..union.len()).map(|row| json_text(union.get_value(row)));
+                let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
+                fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
+                columns.push(texts);
+            }
+        }
+    }
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &rows)
+        .map_err(unshowable)
+}
+
+fn json_text(value: JsonUnionValue<'_>) -> Option<String> {
+    use serde_json::Value;
+    Some(match value {
+        JsonUnionValue::JsonNull => return None,
+        JsonUnionValue::Bool(value) => value.to_string(),
+        JsonUnionValue::Int(value) => value.to_string(),
+        JsonUnionValue::Float(value) => Value::from(value).to_string(),
+        JsonUnionValue::Str(value) => Value::from(value).to_string(),
+        JsonUnionValue::Array(json) | JsonUnionValue::Object(json) => json.to_owned(),
+    })
+}
+
+/// A value on one line of at most `widest` columns, without what moves the cursor or colours all that follows, as a
+/// message may hold it.
+fn cell(text: &str, widest: usize) -> String {
+    let mut cell = String::new();
+    let mut width = 0;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let c = match c {
+            '\r' if chars.peek() == Some(&'\n') => continue,
+            '\n' => '↵',
+            '\t' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        };
+        width += c.width().unwrap_or(0);
+        if width > widest {
+            while cell.width() >= widest {
+                cell.pop();
+            }
+            cell.push('…');
+            break;
+        }
+        cell.push(c);
+    }
+    cell
+}
+
+/// Cuts the widest columns, so that a line of the table has at most `columns`.
+fn fit(table: &mut [Vec<String>], columns: usize) {
+    let widest = |cells: &Vec<String>| cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
+    let widths: Vec<usize> = table.iter().map(widest).collect();
+    // A border and a space at either side of a cell.
+    let room = columns.saturating_sub(3 * widths.len() + 1);
+    let fits = |most: &usize| widths.iter().map(|width| width.min(most)).sum::<usize>() <= room;
+    let most = (NARROWEST_CELL..=columns).rev().find(fits);
+    let most = most.unwrap_or(NARROWEST_CELL);
+    for text in table.iter_mut().flatten() {
+        if text.width() > most {
+            *text = cell(text, most);
+        }
+    }
+}
+
+/// The table of columns, each with its name first.
+fn lines_up(columns: &[Vec<String>], rows: usize) -> Result<impl std::fmt::Display, ArrowError> {
+    let mut fields = Vec::new();
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    for column in columns {
+        let (name, cells) = column
+            .split_first()
+            .unwrap_or((const { &String::new() }, &[]));
+        fields.push(Field::new(name, DataType::Utf8, false));
+        arrays.push(Arc::new(StringArray::from_iter_values(cells)));
+    }
+    let rows = RecordBatchOptions::new().with_row_count(Some(rows));
+    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &rows)?;
+    pretty_format_batches(&[batch])
+}
+
+/// Why writing an answer ends early.
+enum Stop {
+    /// The reader has gone away, which is no error (`| head`).
+    Done,
+    Failed(Error),
+}
+
+fn unwritable(error: std::io::Error) -> Stop {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Stop::Done,
+        _ => Stop::Failed(Error::new(Class::Output, "can't write the answer").caused_by(error)),
+    }
+}
+
+fn unshowable(error: ArrowError) -> Stop {
+    match error {
+        ArrowError::IoError(_, error) => unwritable(error),
+        error => Stop::Failed(Error::new(
+            Class::Sql,
+            format!(
+                "the answer can't be written in this format: {error}. Cast its columns, for instance to text with ::text"
+            ),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_one_line_and_no_wider_than_they_may_be() {
+        for (text, widest, expected) in [
+            ("plain", 5, "plain"),
+            ("too wide", 5, "too …"),
+            ("결제 실패", 6, "결제 …"),
+            ("결제실패", 6, "결제…"),
+            ("a\tb\r\nc\nd\u{1b}[2J", 20, "a b↵c↵d\u{fffd}[2J"),
+            ("", 5, ""),
+        ] {
+            assert_eq!(cell(text, widest), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_fits_its_terminal_and_only_wide_columns_are_cut() {
+        let wide = "a message of some length".to_owned();
+        let mut table = vec![
+            vec!["level".to_owned(), "ERROR".to_owned()],
+            vec!["message".to_owned(), wide.clone()],
+        ];
+        fit(&mut table, 25);
+        assert_eq!(table[0], ["level", "ERROR"]);
+        assert_eq!(table[1], ["message", "a message of…"]);
+        let drawn = lines_up(&table, 1).unwrap().to_string();
+        assert!(drawn.lines().all(|line| line.width() <= 25), "{drawn}");
+    }
+}
