@@ -6,10 +6,12 @@ mod compare;
 mod execute;
 mod fingerprint;
 mod history;
+mod outputs;
 mod plan;
 mod publish;
 mod question;
 mod schema;
+mod settled;
 mod tables;
 
 #[cfg(test)]

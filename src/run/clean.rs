@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use object_store::path::Path;
 
+use super::Environment;
 use super::history::read_receipt;
-use super::plan::{keys, settled_at, spread};
-use super::{Environment, WindowPlan};
+use super::outputs::{keys, spread};
+use super::settled::settled_at;
 use crate::error::{Class, Error, Result};
 use crate::job::Job;
 use crate::layout;
@@ -21,24 +22,24 @@ use crate::window::{Unit, Window};
 const TASKS_END_WITHIN: TimeDelta = TimeDelta::hours(25);
 
 /// What a run that ended in the middle left beside the outputs.
-pub(super) async fn interrupted(output: &Store, job: &Job, window: &WindowPlan) -> Result<()> {
-    let mut keys = keys(output, job, &window.window, true);
+pub(super) async fn interrupted(output: &Store, job: &Job, window: &Window) -> Result<()> {
+    let mut keys = keys(output, job, window, true);
     keys.push(state_key(output, job, window));
-    let spread = spread(output, job, &window.window);
+    let spread = spread(output, job, window);
     let folders: Vec<Path> = spread.into_iter().map(|(folder, _)| folder).collect();
     output.sweep(&keys, &folders).await
 }
 
 /// What a run that was killed in its first moment left, while it wrote the state itself: on S3 nothing.
-pub(super) async fn unwritten_state(output: &Store, job: &Job, window: &WindowPlan) -> Result<()> {
+pub(super) async fn unwritten_state(output: &Store, job: &Job, window: &Window) -> Result<()> {
     match output.location().is_local() {
         true => output.sweep(&[state_key(output, job, window)], &[]).await,
         false => Ok(()),
     }
 }
 
-fn state_key(output: &Store, job: &Job, window: &WindowPlan) -> Path {
-    layout::state(output.root(), job.name.as_str(), &window.report.id)
+fn state_key(output: &Store, job: &Job, window: &Window) -> Path {
+    layout::state(output.root(), job.name.as_str(), &window.id())
 }
 
 /// Deletes the objects of attempts that the receipt does not list; the prefixes of those that are gone. What can't be

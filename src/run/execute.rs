@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 
 use super::answer::{Asking, Objects, count_all, count_by_hour, draw};
 use super::history::read_receipt;
-use super::plan::{is_published, settled_at};
 use super::publish::Publisher;
+use super::settled::{is_published, settled_at};
 use super::{
     Action, Environment, Force, Plan, WindowPlan, clean, compare, counter, exporter, output_store,
     question, source_store,
@@ -248,8 +248,8 @@ impl<'a> Runner<'a> {
         held: &HeldWindow,
     ) -> Result<(Publisher<'a>, Exported)> {
         match held.found().unfinished {
-            Some(_) => clean::interrupted(&self.output, self.job, window).await?,
-            None => clean::unwritten_state(&self.output, self.job, window).await?,
+            Some(_) => clean::interrupted(&self.output, self.job, &window.window).await?,
+            None => clean::unwritten_state(&self.output, self.job, &window.window).await?,
         }
         let publisher =
             Publisher::prepare(self.environment, &self.output, self.job, window).await?;
@@ -329,7 +329,7 @@ impl<'a> Runner<'a> {
         if now.as_ref() != Some(receipt) {
             return held.release(|_| {}).await;
         }
-        clean::interrupted(&self.output, self.job, window).await?;
+        clean::interrupted(&self.output, self.job, &window.window).await?;
         self.complete(held, receipt).await;
         Ok(())
     }

@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use super::fingerprint::answers_fingerprint;
-use super::plan::{is_provisional, is_published};
+use super::settled::{is_provisional, is_published};
 use super::{Environment, output_store};
 use crate::error::{Class, Result};
 use crate::job::{DefaultWindow, Job};

@@ -1,17 +1,17 @@
 //! What a run will do, found out without writing anything.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use object_store::path::Path;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::fingerprint::{answers_fingerprint, source_fingerprint};
 use super::history::{done_windows, read_receipt, read_state};
+use super::outputs::{keys, spread};
+use super::settled::{is_provisional, is_published};
 use super::{Environment, clean, exporter, output_store, question, schema, source_store};
 use crate::error::{Class, Error, Result};
-use crate::job::{DefaultWindow, ImageFormat, Job, Query};
+use crate::job::{DefaultWindow, Job};
 use crate::layout;
 use crate::receipt::{Receipt, WindowReport};
-use crate::state::Unfinished;
 use crate::store::Store;
 use crate::window::{self, Range, Span, Unit, Window, is_last_ended};
 
@@ -274,25 +274,6 @@ fn wants_redo(job: &Job, last: &Receipt) -> bool {
     last.is_disputed() && last.redos < job.window.lookback
 }
 
-/// Whether a run came as far as its receipt, and was killed only then.
-pub(super) fn is_published(unfinished: &Unfinished, last: Option<&Receipt>) -> bool {
-    last.is_some_and(|last| unfinished.replaces != Some(last.started_at))
-}
-
-/// Whether late events may still come.
-pub(super) fn is_provisional(job: &Job, window: &Window, now: DateTime<Utc>) -> bool {
-    now < settled_at(job, window)
-}
-
-/// When the window settles: events may be that late.
-pub(super) fn settled_at(job: &Job, window: &Window) -> DateTime<Utc> {
-    let after = TimeDelta::from_std(job.window.settled_after).unwrap_or(TimeDelta::MAX);
-    window
-        .end()
-        .checked_add_signed(after)
-        .unwrap_or(DateTime::<Utc>::MAX_UTC)
-}
-
 fn window_report(window: &Window, provisional: bool) -> WindowReport {
     let local = |at: DateTime<Utc>| {
         at.with_timezone(&window.zone())
@@ -307,50 +288,4 @@ fn window_report(window: &Window, provisional: bool) -> WindowReport {
         end_local: local(window.end()),
         provisional,
     }
-}
-
-/// The folders of what a run of the window writes under keys that depend on its rows, each with how the files in it look.
-pub(super) fn spread(output: &Store, job: &Job, window: &Window) -> Vec<(Path, String)> {
-    let (root, name) = (output.root(), job.name.as_str());
-    let of_query = |query: &Query| {
-        let query_name = query.name.as_str();
-        if query.file_size.is_some() {
-            let folder = layout::parts_folder(root, name, query_name, window);
-            return Some((folder, format!("{query_name}-*.parquet")));
-        }
-        let by = query.partition_by.iter();
-        let folders: String = by.map(|column| format!("{column}=*/")).collect();
-        let folder = layout::answer_folder(root, name, query_name, window);
-        (!folders.is_empty()).then(|| (folder, folders + &layout::answer_file(query_name)))
-    };
-    job.queries.iter().filter_map(of_query).collect()
-}
-
-/// Everything else that a run of the window writes, the receipt last; with `is_latest`, the copies of its charts too.
-pub(super) fn keys(output: &Store, job: &Job, window: &Window, is_latest: bool) -> Vec<Path> {
-    let (root, name) = (output.root(), job.name.as_str());
-    let mut keys = Vec::new();
-    for query in &job.queries {
-        let query_name = query.name.as_str();
-        if query.file_size.is_some() {
-            keys.push(layout::parts_list(root, name, query_name, window));
-        } else if query.partition_by.is_empty() {
-            keys.push(layout::answer(root, name, query_name, window));
-        }
-        for chart in &query.charts {
-            for format in &chart.formats {
-                let (chart, extension) = (chart.name.as_str(), ImageFormat::extension(*format));
-                keys.push(layout::chart(
-                    root, name, query_name, chart, window, extension,
-                ));
-                if is_latest {
-                    keys.push(layout::latest_chart(
-                        root, name, query_name, chart, extension,
-                    ));
-                }
-            }
-        }
-    }
-    keys.push(layout::receipt(root, name, &window.id()));
-    keys
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use object_store::path::Path;
 
 use super::answer::{Answer, Picture};
+use super::outputs::{keys, spread};
 use super::{Environment, WindowPlan};
 use crate::error::{Class, Error, Result};
 use crate::job::{Job, Name};
@@ -40,14 +41,14 @@ impl<'a> Publisher<'a> {
         job: &'a Job,
         window: &'a WindowPlan,
     ) -> Result<Self> {
-        let keys = super::plan::keys(output, job, &window.window, false);
+        let keys = keys(output, job, &window.window, false);
         let seen = futures::future::try_join_all(keys.into_iter().map(|key| async move {
             let condition = output.as_it_is(&key).await?;
             Ok::<_, Error>((key, condition))
         }))
         .await?;
         let mut seen: BTreeMap<Path, Condition> = seen.into_iter().collect();
-        for (folder, _) in super::plan::spread(output, job, &window.window) {
+        for (folder, _) in spread(output, job, &window.window) {
             let there = output.list(&folder).await?;
             seen.extend(
                 there.into_iter().filter_map(|object| {
