@@ -41,7 +41,8 @@ fn text() -> Vec<u8> {
                 n % 900
             ),
         };
-        logtally::layout::write_line(&mut text, ms, &message).expect("a timestamp of our time");
+        logtally::layout::cloudwatch::write_line(&mut text, ms, &message)
+            .expect("a timestamp of our time");
     }
     text
 }

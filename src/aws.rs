@@ -1,11 +1,11 @@
 //! The only room that knows the AWS SDK. It turns its requests and errors into plain values of this crate.
 
 pub mod glue;
+pub mod io_runtime;
 pub mod logs;
 pub mod metrics;
-pub mod patience;
-pub mod requests;
 pub mod s3;
+pub mod timeouts;
 
 mod config;
 

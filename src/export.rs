@@ -4,14 +4,13 @@
 //! [`existing`] takes what somebody else exported. What comes after can't tell them apart.
 
 pub mod cloudwatch;
+pub mod deadline;
 pub mod directory;
-pub mod empty;
 pub mod existing;
 pub mod filter_events;
-pub mod patience;
-pub mod queue;
 pub mod service;
 pub mod staging;
+pub mod task;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
@@ -21,7 +20,7 @@ use chrono::{DateTime, Utc};
 use object_store::path::Path;
 
 use crate::error::Result;
-use crate::layout::LogObject;
+use crate::layout::cloudwatch::LogObject;
 use crate::progress::Progress;
 use crate::state::Journal;
 use crate::window::Window;

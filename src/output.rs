@@ -1,9 +1,6 @@
 //! Where each answer goes, and in what form: Parquet for Athena, charts for people, bars for the terminal.
 
 pub mod athena;
-pub mod chart;
 pub mod columns;
 pub mod parquet;
 pub mod partitioned;
-pub mod picture;
-pub mod terminal;

@@ -15,7 +15,7 @@ mod settled;
 mod tables;
 
 #[cfg(test)]
-mod nights;
+mod tests;
 
 use std::sync::Arc;
 

@@ -22,13 +22,14 @@ use object_store::{
 };
 use tokio::sync::Mutex;
 
-use crate::aws::patience::Connector;
-use crate::aws::requests::RequestRuntime;
+use crate::aws::io_runtime::RequestRuntime;
 use crate::aws::s3::{Bucket, PART_BYTES, Uploaded};
+use crate::aws::timeouts::Connector;
 use crate::aws::{Account, Aws};
 use crate::error::{Class, Error, Result};
 use crate::job::Location;
-use crate::layout::{self, LogObject};
+use crate::layout;
+use crate::layout::cloudwatch::LogObject;
 
 pub use self::on_disk::local_etag;
 pub use crate::aws::s3::Condition;

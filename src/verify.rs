@@ -16,7 +16,7 @@ use crate::aws::logs::{LogsClient, ServiceError, ServiceErrorKind};
 use crate::aws::metrics::MetricsClient;
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::export::patience::Backoff;
+use crate::export::deadline::Backoff;
 use crate::job::Verify;
 use crate::numbers::counted;
 use crate::window::Range;

@@ -5,6 +5,9 @@
 //! change has 23 or 25 hours, an hour that is repeated is one window of two hours, and a day whose midnight does not
 //! exist begins with its first instant.
 
+pub mod buckets;
+pub mod local_clock;
+
 use std::fmt;
 use std::str::FromStr;
 

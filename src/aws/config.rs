@@ -18,7 +18,7 @@ use object_store::CredentialProvider;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::patience;
+use super::timeouts;
 use crate::error::{Class, Error, Result};
 use crate::job::AwsSettings;
 
@@ -80,9 +80,9 @@ impl Aws {
             .build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
-            .retry_config(patience::sdk_retries())
-            .timeout_config(patience::sdk_timeouts())
-            .stalled_stream_protection(patience::sdk_stalled_streams());
+            .retry_config(timeouts::sdk_retries())
+            .timeout_config(timeouts::sdk_timeouts())
+            .stalled_stream_protection(timeouts::sdk_stalled_streams());
         let mut region = self.settings.region.clone().map(Region::new);
         if let Some(name) = &self.settings.profile {
             // The SDK has the environment win also over a profile that was asked for by name. Its elder siblings do not,
@@ -128,8 +128,8 @@ impl Aws {
         let config = self.config(account).await?;
         let provider = config.credentials_provider().ok_or_else(no_credentials)?;
         let mut builder = AmazonS3Builder::new()
-            .with_client_options(patience::engine_timeouts())
-            .with_retry(patience::engine_retries())
+            .with_client_options(timeouts::engine_timeouts())
+            .with_retry(timeouts::engine_retries())
             .with_bucket_name(bucket)
             .with_region(region)
             .with_credentials(Arc::new(EngineCredentials::new(provider)));

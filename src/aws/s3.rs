@@ -14,8 +14,8 @@ use bytes::Bytes;
 use object_store::aws::AmazonS3Builder;
 
 use super::config::s3_endpoint;
-use super::requests::RequestRuntime;
-use super::{Account, Aws, patience, root_cause};
+use super::io_runtime::RequestRuntime;
+use super::{Account, Aws, root_cause, timeouts};
 use crate::error::{Class, Error, Result};
 
 /// S3 takes parts of 5 MiB to 5 GiB and 10,000 of them. What is larger goes up in parts of this size, so that a lost
@@ -95,7 +95,7 @@ impl Bucket {
             }
             Client::from_conf(builder.build())
         };
-        let retries = aws_sdk_s3::Config::builder().retry_config(patience::sdk_first_retries());
+        let retries = aws_sdk_s3::Config::builder().retry_config(timeouts::sdk_first_retries());
         let found = client(&own_region)
             .head_bucket()
             .bucket(name)
@@ -454,7 +454,7 @@ impl Conflicts {
 
 /// For requests that send, or have S3 move, so many bytes.
 fn patient(bytes: u64) -> aws_sdk_s3::config::Builder {
-    aws_sdk_s3::Config::builder().timeout_config(patience::sdk_timeouts_for(bytes))
+    aws_sdk_s3::Config::builder().timeout_config(timeouts::sdk_timeouts_for(bytes))
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {

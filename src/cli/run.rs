@@ -7,13 +7,13 @@ use serde_json::json;
 
 use super::logging::Show;
 use super::{JobFile, WindowArgs, job_environment, logging, print, print_json};
+use crate::chart::build::{Caption, Verified};
+use crate::chart::render::normalize;
+use crate::chart::terminal;
 use crate::error::{Class, Error, Result};
 use crate::job::{Job, Verify};
 use crate::numbers::counted;
-use crate::output::chart::format_number;
-use crate::output::chart::normalize;
-use crate::output::picture::{Caption, Verified};
-use crate::output::terminal;
+use crate::numbers::format_number;
 use crate::receipt::{OutputKind, Receipt};
 use crate::run::{self, Outcome, Plan, WindowPlan};
 use crate::verify::Verification;

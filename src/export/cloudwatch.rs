@@ -1,7 +1,8 @@
 //! CloudWatch Logs, exported to S3 by its own export tasks, one log group after the other.
 
-mod by_events;
-mod doubt;
+mod completeness;
+pub mod empty_export;
+mod via;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,15 +12,16 @@ use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use tokio::sync::OnceCell;
 
-use super::patience::Patience;
-use super::queue::{Order, Queue};
+use super::deadline::Patience;
 use super::service::{ExportService, GroupClass, LogGroup, ServiceError, ServiceErrorKind};
 use super::staging::{self, Manifest};
+use super::task::{Order, Queue};
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
 use crate::job::{CloudWatch, GroupPattern, Location, Via, nearest};
-use crate::layout::{self, LogObject};
+use crate::layout;
+use crate::layout::cloudwatch::LogObject;
 use crate::progress::{Progress, Step};
 use crate::state::{Attempt, AttemptStage};
 use crate::store::Store;
@@ -282,7 +284,7 @@ impl CloudWatchExporter {
         note: Option<String>,
     ) -> Result<ExportedGroup> {
         let prefix = layout::join(self.staging.root(), &attempt.prefix);
-        let task_id = attempt.task_id.as_deref().unwrap_or(by_events::NO_TASK);
+        let task_id = attempt.task_id.as_deref().unwrap_or(via::NO_TASK);
         let (log_group, asked_at) = (&attempt.log_group, attempt.asked_at);
         let manifest = Manifest {
             log_stream_prefix: attempt.log_stream_prefix.clone(),
@@ -519,7 +521,7 @@ mod tests {
         let everything = cloud.staging.list(cloud.staging.root()).await.unwrap();
         let written = everything
             .iter()
-            .filter(|o| layout::holds_events(&o.location));
+            .filter(|o| layout::cloudwatch::holds_events(&o.location));
         assert_eq!(written.count(), 2 + 2 + 3, "the failed ones left objects");
         let read = staging::objects_below(&cloud.staging, cloud.staging.root(), None);
         assert_eq!(read.await.unwrap().len(), 3);

@@ -142,11 +142,13 @@ impl DirectoryExporter {
             let stream = decoded(&file, ".ndjson")?;
             let opened = File::open(&file).map_err(|error| unreadable(&file, error))?;
             let mut events = BufReader::new(opened).lines().enumerate();
-            let number = numbers.entry(layout::exported_stream(&stream)).or_default();
+            let number = numbers
+                .entry(layout::cloudwatch::exported_stream(&stream))
+                .or_default();
             while let Some(object) =
                 write_object(&mut events, &file, attempt.range, &self.scratch).await?
             {
-                let key = layout::exported_object(prefix, id, &stream, *number);
+                let key = layout::cloudwatch::exported_object(prefix, id, &stream, *number);
                 self.put(&key, object).await?;
                 *number += 1;
             }
@@ -255,7 +257,7 @@ async fn write_object(
                 ))
             }
         };
-        layout::write_line(out, event.timestamp, &event.message)
+        layout::cloudwatch::write_line(out, event.timestamp, &event.message)
             .map_err(|error| error.during(format!("{}:{}", file.display(), index + 1)))?;
         written += event.message.len() as u64;
         if written >= OBJECT_TEXT {

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use super::staging;
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::error::Result;
-use crate::layout::{self, LogObject};
+use crate::layout;
+use crate::layout::cloudwatch::LogObject;
 use crate::numbers::counted;
 use crate::progress::Progress;
 use crate::store::Store;
@@ -64,7 +65,8 @@ fn doubled(objects: &[LogObject], location: &str) -> Option<String> {
     let mut task_of: HashMap<(&str, &str), &str> = HashMap::new();
     let mut streams = BTreeSet::new();
     for object in objects {
-        if let Some((place, task, object)) = layout::parts_of_task(&object.meta.location)
+        if let Some((place, task, object)) =
+            layout::cloudwatch::parts_of_task(&object.meta.location)
             && *task_of.entry((place, object)).or_insert(task) != task
         {
             streams.insert((place, object.split('/').next()));

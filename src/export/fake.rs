@@ -421,7 +421,7 @@ impl State {
             // The service does not write them in the order of their time either.
             events.sort_by_key(|event| event.ingested);
             for (number, events) in events.chunks(EVENTS_IN_AN_OBJECT).enumerate() {
-                let key = layout::exported_object(&attempt, &task.id, stream, number);
+                let key = layout::cloudwatch::exported_object(&attempt, &task.id, stream, number);
                 objects.push((key, compressed(events)));
             }
         }
@@ -432,7 +432,8 @@ impl State {
 fn compressed(events: &[&FakeEvent]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     for event in events {
-        let written = layout::write_line(&mut gzip, event.at.timestamp_millis(), &event.message);
+        let written =
+            layout::cloudwatch::write_line(&mut gzip, event.at.timestamp_millis(), &event.message);
         written.unwrap_or_else(|error| panic!("the fake can't write an event: {error}"));
     }
     let flushed = gzip.flush().and_then(|()| gzip.finish());
@@ -560,7 +561,7 @@ impl ExportService for FakeLogs {
             };
             state.start(request.clone(), now, runs_for, fate)
         };
-        let test = format!("{}/{}", request.prefix, layout::WRITE_TEST);
+        let test = format!("{}/{}", request.prefix, layout::cloudwatch::WRITE_TEST);
         let test = layout::join(&Path::default(), &test);
         let payload = PutPayload::from_static(b"Permission Check Successful");
         if let Err(error) = self.objects.put(&test, payload).await {

@@ -16,11 +16,12 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use self::piece_writer::PieceWriter;
-use super::patience::Patience;
+use super::deadline::Patience;
 use super::service::{EventPage, EventService, PageRequest, ServiceError, ServiceErrorKind};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
-use crate::layout::{self, LogObject};
+use crate::layout;
+use crate::layout::cloudwatch::LogObject;
 use crate::store::{Body, Condition, Store};
 use crate::window::Range;
 
@@ -570,7 +571,7 @@ mod tests {
         let mut texts: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         for (stream, time, message) in events {
             let text = texts.entry(stream.replace('/', "-")).or_default();
-            layout::write_line(text, time, message).unwrap();
+            layout::cloudwatch::write_line(text, time, message).unwrap();
         }
         texts
             .into_iter()

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ExportRequest, ExportedGroup};
 use crate::error::{Class, Error, Result};
-use crate::layout::{self, LogObject};
+use crate::layout;
+use crate::layout::cloudwatch::LogObject;
 use crate::state::{AttemptStage, Journal};
 use crate::store::{Body, Condition, Store};
 use crate::window::{Range, Window};
@@ -176,7 +177,10 @@ pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<Vec<
 
 /// An error (usage) where there is no exported object in a store. Of many, few are looked at.
 pub async fn ensure_any_object(store: &Store) -> Result<()> {
-    match store.last(store.root(), layout::holds_events).await? {
+    match store
+        .last(store.root(), layout::cloudwatch::holds_events)
+        .await?
+    {
         Some(_) => Ok(()),
         None => Err(no_objects(store)),
     }

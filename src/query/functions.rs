@@ -16,19 +16,15 @@
 //! All give NULL for NULL, and a message that they can't make out never fails a query. The kernels are plain functions
 //! of `&str` and integers; `time` and `of_message` make SQL functions of them.
 
-mod bucket;
 mod json;
 mod lambda;
-mod local_clock;
 mod message;
 mod of_message;
 mod report_filter;
 mod text_column;
 mod time;
 
-pub use bucket::{BadWidth, Buckets, Hour, Width, hours};
 pub use lambda::Report;
-pub use local_clock::{LocalClock, OutOfRange, Span};
 pub use message::{Level, LogType, request_id, trace_id};
 pub use report_filter::ReportFilter;
 pub use time::session_zone;

@@ -11,8 +11,8 @@ use datafusion::datasource::ViewTable;
 use datafusion::logical_expr::{ExprSchemable, LogicalPlanBuilder};
 use datafusion::prelude::{Expr, ident, lit};
 
-use super::functions;
 use crate::window::Range;
+use crate::window::buckets;
 
 /// `hours(hour_utc, hour_local, utc_offset, hour_of_day)`: every local hour of the interval, in order, from the same
 /// kernel as `time_bucket('1 hour', …)`, so that a join on `hour_utc` meets it exactly.
@@ -31,7 +31,7 @@ pub fn hours(zone: Tz, range: Range) -> Result<Arc<dyn TableProvider>> {
             lit(ScalarValue::Int32(hour_of_day)),
         ]
     };
-    let hours = functions::hours(zone, range.start_ms, range.end_ms);
+    let hours = buckets::hours(zone, range.start_ms, range.end_ms);
     let is_empty = hours.is_empty();
     let mut rows: Vec<Vec<Expr>> = hours
         .into_iter()

@@ -16,12 +16,12 @@ use sha2::{Digest, Sha256};
 
 use super::fingerprint::hex;
 use super::{Environment, question};
+use crate::chart::build::{Caption, Series};
 use crate::error::{Class, Error, Result};
 use crate::job::{ImageFormat, Job, Name, Query};
 use crate::layout;
 use crate::output::parquet::{Metadata, Spool, Spooled};
 use crate::output::partitioned::{self, Destination, Partitioned, Values};
-use crate::output::picture::{Caption, Series};
 use crate::progress::Step;
 use crate::query::{Session, Statement};
 use crate::scan::{LogsTable, ScanReport};

@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::fingerprint::{hex, source_fingerprint};
 use super::history::read_receipt;
+use crate::chart::build::Series;
 use crate::error::Result;
 use crate::job::{Compare, Job, Query};
 use crate::layout;
 use crate::output::parquet::SQL_SHA256;
-use crate::output::picture::Series;
 use crate::receipt::Receipt;
 use crate::store::Store;
 use crate::window::Window;

@@ -17,11 +17,11 @@ use super::{
     Action, Environment, Force, Plan, WindowPlan, clean, compare, counter, exporter, output_store,
     question, source_store,
 };
+use crate::chart::build::{Caption, Series, Verified};
 use crate::error::{Class, Error, Result};
 use crate::export::{ExportRequest, Exported, LogExporter};
 use crate::job::{Job, Source, Verify};
 use crate::layout;
-use crate::output::picture::{Caption, Series, Verified};
 use crate::progress::Step;
 use crate::query::Session;
 use crate::receipt::{Change, ExportReport, ReadReport, Receipt, Status};

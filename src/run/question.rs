@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
+use crate::chart::build;
 use crate::error::{Class, Error, Result};
 use crate::job::{Job, Query, Source, Verify};
 use crate::layout;
-use crate::output::{columns, partitioned, picture};
+use crate::output::{columns, partitioned};
 use crate::query::{Engine, Session, Statement};
 use crate::scan::LogsTable;
 use crate::window::Range;
@@ -28,7 +29,7 @@ pub async fn check(session: &Session, query: &Query) -> Result<Question> {
     let schema = columns::athena_schema(&statement.schema())
         .map_err(|error| error.during(&query.sql_origin))?;
     for chart in &query.charts {
-        picture::check(chart, query.name.as_str(), &schema)?;
+        build::check(chart, query.name.as_str(), &schema)?;
     }
     Ok(Question { statement, schema })
 }

@@ -13,7 +13,7 @@ use super::batch::BatchBuilder;
 use super::budget::Claim;
 use super::fetch::Fetcher;
 use super::object::{Counts, Filled, ObjectName, ObjectReader, Wanted, unreadable};
-use crate::layout::LogObject;
+use crate::layout::cloudwatch::LogObject;
 use crate::window::Range;
 
 /// Compressed bytes of a bundle, at the most. An object that is larger is a bundle of its own.

@@ -435,7 +435,7 @@ mod tests {
         ) {
             let mut text = Vec::new();
             for (ms, message) in &events {
-                crate::layout::write_line(&mut text, *ms, message).unwrap();
+                crate::layout::cloudwatch::write_line(&mut text, *ms, message).unwrap();
             }
             cuts.sort_unstable();
             let (found, stray) = split_at(&text, cuts);

@@ -346,7 +346,7 @@ mod tests {
             .collect();
         let mut text = Vec::new();
         for (ms, message) in &events {
-            crate::layout::write_line(&mut text, *ms, message).unwrap();
+            crate::layout::cloudwatch::write_line(&mut text, *ms, message).unwrap();
         }
         let expected = events
             .into_iter()
@@ -490,7 +490,7 @@ mod tests {
             (1999, "last"),
             (2000, "after"),
         ] {
-            crate::layout::write_line(&mut text, ms, message).unwrap();
+            crate::layout::cloudwatch::write_line(&mut text, ms, message).unwrap();
         }
         text.extend(b"1970-01-01T00:00:01.500Z caf\xe9\n1970-01-01T00:00:09.000Z caf\xe9\n");
         let window = Range {

@@ -26,7 +26,7 @@ use super::cache::ObjectCache;
 use super::fetch::Fetcher;
 use super::object::Wanted;
 use super::source::{LogSource, file_schema};
-use crate::layout::LogObject;
+use crate::layout::cloudwatch::LogObject;
 use crate::store::Store;
 use crate::window::Range;
 use object_store::ObjectMeta;

@@ -6,12 +6,13 @@ use arrow::datatypes::{DataType, Schema};
 use futures::StreamExt;
 
 use super::Answer;
+use crate::chart::build::{self, Series};
+use crate::chart::model::Chart;
+use crate::chart::render::normalize;
+use crate::chart::terminal;
 use crate::error::{Error, Result};
 use crate::job::{self, ChartKind, ImageFormat, Name};
-use crate::output::chart::{Chart, normalize};
 use crate::output::columns::sql_type;
-use crate::output::picture::{self, Series};
-use crate::output::terminal;
 use crate::query::Session;
 
 /// Columns of the table `hours` that say the same as its first.
@@ -66,7 +67,7 @@ pub async fn of(
 ) -> Result<Chart> {
     let schema = answer.statement.schema();
     let chart = columns(&schema, drawing)?;
-    picture::check(&chart, "the question", &schema)?;
+    build::check(&chart, "the question", &schema)?;
     // A job's author looks at a chart and gives it a unit; here only what surely adds up has a total.
     let adds_up = answer.statement.adds_up(&chart.y) == Some(true);
     let mut series = Series::new(&chart, "the question").may_count(adds_up);
@@ -105,7 +106,7 @@ fn columns(schema: &Schema, drawing: Drawing) -> Result<job::Chart> {
             names.join(", ")
         )));
     }
-    if drawing == Drawing::Heatmap && series.is_none() && !picture::is_time(x.data_type()) {
+    if drawing == Drawing::Heatmap && series.is_none() && !build::is_time(x.data_type()) {
         return Err(Error::usage(format!(
             "--chart heatmap: the first column {:?} is {}: expected a time, whose days are the rows, or a column of text behind it, which names the rows",
             x.name(),

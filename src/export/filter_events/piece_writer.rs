@@ -90,7 +90,8 @@ impl<'a> PieceWriter<'a> {
         let mut objects = Vec::with_capacity(streams.by_name.len());
         for (stream, lines) in streams.by_name {
             let number = self.numbers.entry(stream.clone()).or_default();
-            let key = layout::exported_object(self.attempt, self.folder, &stream, *number);
+            let key =
+                layout::cloudwatch::exported_object(self.attempt, self.folder, &stream, *number);
             *number += 1;
             self.keys.push(layout::relative(self.attempt, &key));
             objects.push((key, Body::Bytes(Bytes::from(lines.compressed))));
@@ -110,10 +111,10 @@ impl<'a> PieceWriter<'a> {
 
 impl Streams {
     fn add(&mut self, event: &LogEvent) -> Result<()> {
-        let name = layout::exported_stream(&event.log_stream);
+        let name = layout::cloudwatch::exported_stream(&event.log_stream);
         let lines = self.by_name.entry(name).or_default();
         let before = lines.text.len();
-        layout::write_line(&mut lines.text, event.timestamp_ms, &event.message)
+        layout::cloudwatch::write_line(&mut lines.text, event.timestamp_ms, &event.message)
             .map_err(|error| error.during(format!("an event of {}", event.log_stream)))?;
         self.text += lines.text.len() - before;
         Ok(())

@@ -4,9 +4,9 @@
 //!
 //! Each thread keeps what it found out about the zone for its next batch: finding it out costs more than a small batch.
 
-use super::bucket::{Buckets, Width, hour_of_day};
-use super::local_clock::{DAY_MS, HOUR_MS, LocalClock, MINUTE_MS, OutOfRange, SECOND_MS};
 use super::over_array;
+use crate::window::buckets::{Buckets, Width, hour_of_day};
+use crate::window::local_clock::{DAY_MS, HOUR_MS, LocalClock, MINUTE_MS, OutOfRange, SECOND_MS};
 use arrow::array::{
     Array, ArrayRef, AsArray, Int32Array, StringBuilder, TimestampMillisecondArray,
 };

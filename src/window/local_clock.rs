@@ -8,10 +8,14 @@ use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 use thiserror::Error;
 
-pub(super) const SECOND_MS: i64 = 1_000;
-pub(super) const MINUTE_MS: i64 = 60 * SECOND_MS;
-pub(super) const HOUR_MS: i64 = 60 * MINUTE_MS;
-pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
+/// A second, in milliseconds.
+pub const SECOND_MS: i64 = 1_000;
+/// A minute, in milliseconds.
+pub const MINUTE_MS: i64 = 60 * SECOND_MS;
+/// An hour, in milliseconds.
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// A day of 24 hours, in milliseconds.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// The instants that local time is worked out for lie within this distance of 1970 (some 253,000 years): a little
 /// less than chrono's own range, so that looking around an instant never leaves that.

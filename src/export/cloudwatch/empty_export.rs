@@ -7,7 +7,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::service::LogStream;
+use crate::export::service::LogStream;
 use crate::window::Range;
 
 /// Events may take so long until an export has them.

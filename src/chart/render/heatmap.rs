@@ -5,15 +5,15 @@ use std::ops::Range;
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters_backend::DrawingBackend;
 
-use super::axis::{label_step, short_number, with_unit};
+use super::axis::{label_step, y_title};
 use super::canvas::{Canvas, Drawn, centered, middle};
-use super::draw::y_title;
 use super::font::CAP_HEIGHT;
 use super::legend::Legend;
 use super::style::*;
 use super::text::{cut, cut_names, normalize};
 use super::x_axis::{Slots, XAxis};
-use super::{Cell, Chart, Row, drawable};
+use crate::chart::model::{Cell, Chart, Row, drawable};
+use crate::numbers::{short_number, with_unit};
 
 /// Draws the grid, its labels and the scale of its colours into the room between `y`.
 pub fn draw<B: DrawingBackend>(

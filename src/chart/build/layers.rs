@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 
 use super::language;
-use super::slots::{Axis, Frame, Tick};
+use super::x_axis::{Axis, Frame, Tick};
 use super::{Earlier, Series, sum};
+use crate::chart::model::{Layer, Role, State, drawable};
+use crate::chart::render::MOST_SERIES;
 use crate::job::{ChartKind, Language};
-use crate::output::chart::{Layer, MOST_SERIES, Role, State, drawable, format_number};
+use crate::numbers::format_number;
 
 /// Levels of logs from the worst on: the order in which they are stacked.
 const LEVELS: [&str; 8] = [

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::chart::model::*;
+use crate::job::Theme;
 
 fn slot(label: &str) -> Slot {
     Slot {

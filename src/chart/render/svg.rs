@@ -12,8 +12,8 @@ use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind,
 };
 
-use super::Look;
 use super::font::PlacedText;
+use crate::chart::model::Look;
 
 /// A plotters backend that appends an element for each shape.
 #[derive(Debug)]

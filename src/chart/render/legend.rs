@@ -7,11 +7,10 @@ use plotters::style::text_anchor::{HPos, VPos};
 use plotters_backend::DrawingBackend;
 
 use super::canvas::{Canvas, Drawn, centered};
-use super::draw::may_move;
 use super::font::CAP_HEIGHT;
 use super::style::*;
 use super::text::{cut, cut_names, normalize};
-use super::{Chart, Layer, Marks, State, drawable};
+use crate::chart::model::{Chart, Layer, Marks, State, is_missing, may_move};
 
 /// What is shown of an entry beside its text.
 #[derive(Clone, Copy)]
@@ -219,18 +218,6 @@ fn draw_sample<B: DrawingBackend>(
         Sample::MayMove => canvas.hatch_behind(x, y),
         Sample::Nothing => Ok(()),
     }
-}
-
-/// Whether a slot has nothing to show.
-pub fn is_missing(chart: &Chart, slot: usize) -> bool {
-    let state = chart.slots.get(slot).map(|slot| slot.state);
-    let mut values = chart
-        .marks
-        .layers()
-        .iter()
-        .map(|layer| layer.values.get(slot));
-    state == Some(State::Missing)
-        || values.all(|value| drawable(value.copied().flatten()).is_none())
 }
 
 /// The states first, as they must not be missed; names in as much room as leaves few rows.

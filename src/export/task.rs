@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use object_store::path::Path;
 
-use super::patience::{POLL, Patience, SLOT};
+use super::deadline::{POLL, Patience, SLOT};
 use super::service::{
     ExportService, LogGroup, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest,
     TaskStatus,

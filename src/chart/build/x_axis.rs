@@ -8,9 +8,9 @@ use chrono::{Offset, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 
 use super::language;
+use crate::chart::model::{Slot, State};
 use crate::job::Language;
-use crate::output::chart::{Slot, State};
-use crate::query::functions;
+use crate::window::buckets;
 use crate::window::{Range, Size, first_instant};
 
 const MINUTE_MS: i64 = 60_000;
@@ -178,7 +178,7 @@ fn hour_of_day(column: &str, tick: &Tick, frame: &Frame) -> Option<(i64, i64)> {
     };
     let wanted: i32 = text.parse().ok()?;
     let range = frame.range?;
-    let hours = functions::hours(frame.zone, range.start_ms, range.end_ms);
+    let hours = buckets::hours(frame.zone, range.start_ms, range.end_ms);
     let hour = hours.iter().position(|hour| hour.hour_of_day == wanted)?;
     let end = hours
         .get(hour + 1)
@@ -462,7 +462,7 @@ impl Step {
             .zip(distinct.last())
             .filter(|(first, last)| last.saturating_sub(**first) <= most_ms)
             .is_some_and(|(&first, &last)| {
-                let hours = functions::hours(frame.zone, first, last + 1);
+                let hours = buckets::hours(frame.zone, first, last + 1);
                 let starts: Vec<i64> = hours.iter().map(|hour| hour.start_ms).collect();
                 distinct
                     .iter()
@@ -484,7 +484,7 @@ impl Step {
             return None;
         }
         if self == Step::Instants(HOUR_MS) {
-            let hours = functions::hours(zone, range.start_ms, range.end_ms);
+            let hours = buckets::hours(zone, range.start_ms, range.end_ms);
             return Some(hours.into_iter().map(|hour| hour.start_ms).collect());
         }
         // Back to the first slot of the range, then through it.
@@ -719,7 +719,7 @@ mod tests {
     fn every_hour_of_lord_howe_has_its_slot() {
         let window = frame(Tz::Australia__Lord_Howe, Size::Day, "2026-04-05");
         let range = window.range.unwrap();
-        let hours = functions::hours(window.zone, range.start_ms, range.end_ms);
+        let hours = buckets::hours(window.zone, range.start_ms, range.end_ms);
         let rows: Vec<Tick> = hours
             .iter()
             .map(|hour| {
@@ -815,7 +815,7 @@ mod tests {
         let cairo = Tz::Africa__Cairo;
         let window = frame(cairo, Size::Day, "2026-04-24");
         let range = window.range.unwrap();
-        let hours = functions::hours(cairo, range.start_ms, range.end_ms);
+        let hours = buckets::hours(cairo, range.start_ms, range.end_ms);
         let rows: Vec<Tick> = hours
             .iter()
             .map(|hour| {

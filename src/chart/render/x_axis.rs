@@ -5,11 +5,11 @@ use std::ops::Range;
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters_backend::DrawingBackend;
 
-use super::Slot;
 use super::axis::label_step;
 use super::canvas::{Canvas, Drawn, centered, middle};
 use super::style::*;
 use super::text::{cut, normalize};
+use crate::chart::model::Slot;
 
 /// Slots of one width that share a stretch of pixels.
 #[derive(Clone)]

@@ -7,14 +7,16 @@ use plotters::drawing::DrawingArea;
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters_backend::DrawingBackend;
 
-use super::axis::{MOST_INTERVALS, ValueAxis, with_unit};
+use super::axis::{MOST_INTERVALS, ValueAxis, y_title};
 use super::canvas::{Canvas, Drawn, centered, middle};
-use super::legend::{Legend, is_missing};
-use super::marks::{LineNames, Plot, heights, is_zero};
+use super::heatmap;
+use super::legend::Legend;
+use super::marks::{LineNames, Plot, heights};
 use super::style::*;
 use super::text::{Lines, cut, normalize, share_line};
 use super::x_axis::{Slots, XAxis};
-use super::{Chart, Marks, Sources, State, heatmap};
+use crate::chart::model::{Chart, Marks, Sources, is_missing, may_move, runs};
+use crate::numbers::with_unit;
 
 /// Draws the chart over the whole area.
 pub fn draw<B: DrawingBackend>(
@@ -283,12 +285,6 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     }
 }
 
-/// Whether a slot is provisional and has no bar that could be hatched to say so.
-pub fn may_move(chart: &Chart, slot: usize) -> bool {
-    let has_bar = matches!(chart.marks, Marks::Bars(_)) && !is_zero(chart, slot);
-    chart.slots[slot].state == State::Provisional && !has_bar && !is_missing(chart, slot)
-}
-
 /// The names in a line no wider than `room`.
 fn sources(sources: &Sources, font: Type, room: i32) -> String {
     const BETWEEN: &str = ", ";
@@ -300,32 +296,10 @@ fn sources(sources: &Sources, font: Type, room: i32) -> String {
     cut(&(names.join(BETWEEN) + more.trim_end()), font, room)
 }
 
-/// The title of the y axis with the unit: `Duration (ms)`. A percent sign stands at each number instead.
-pub fn y_title(label: &str, unit: &str) -> String {
-    match (label, unit) {
-        (label, "" | "%") => label.to_owned(),
-        (label, unit) if label == unit => label.to_owned(),
-        ("", unit) => unit.to_owned(),
-        (label, unit) => format!("{label} ({unit})"),
-    }
-}
-
 fn tick_label(axis: &ValueAxis, tick: f64, unit: &str) -> String {
     let number = axis.tick_label(tick);
     match unit {
         "%" => with_unit(&number, unit),
         _ => number,
     }
-}
-
-/// The stretches of neighbours for which `wanted` holds.
-pub fn runs(count: usize, wanted: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for place in (0..count).filter(|&place| wanted(place)) {
-        match runs.last_mut() {
-            Some(run) if run.end == place => run.end += 1,
-            _ => runs.push(place..place + 1),
-        }
-    }
-    runs
 }

@@ -8,8 +8,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use super::CloudWatchExporter;
 use crate::error::{Class, Error, Result};
 use crate::export::ExportRequest;
-use crate::export::empty::{Inspection, Verdict};
-use crate::export::patience::Patience;
+use crate::export::cloudwatch::empty_export::{Inspection, Verdict};
+use crate::export::deadline::Patience;
 use crate::export::service::LogGroup;
 use crate::state::{Attempt, AttemptStage};
 

@@ -5,9 +5,9 @@
 
 use plotters::style::{FontStyle, RGBColor};
 
-use super::Look;
 use super::font::face;
 use super::palette::Palette;
+use crate::chart::model::Look;
 
 pub const MARGIN_X: i32 = 60;
 pub const MARGIN_TOP: i32 = 48;

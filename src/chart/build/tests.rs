@@ -5,8 +5,8 @@ use arrow::array::{Float64Array, Int32Array, Int64Array, StringArray, TimestampM
 use arrow::datatypes::Field;
 
 use super::*;
+use crate::chart::model::{Cell, Layer, Role};
 use crate::job::{Compare, Language, Name};
-use crate::output::chart::{Cell, Layer, Role};
 use crate::window::{Size, Span};
 
 const VERSION: &str = concat!("logtally ", env!("CARGO_PKG_VERSION"));
@@ -321,7 +321,7 @@ fn a_heatmap_has_a_row_for_each_day() {
     let new_york: Tz = "America/New_York".parse().unwrap();
     let window = Window::parse(Size::Week, new_york, "2026-W44").unwrap();
     let range = window.range();
-    let all = crate::query::functions::hours(new_york, range.start_ms, range.end_ms);
+    let all = crate::window::buckets::hours(new_york, range.start_ms, range.end_ms);
     let locals: Vec<i64> = all.iter().map(|hour| hour.local_ms).collect();
     let rows = vec![
         (
@@ -603,7 +603,7 @@ fn an_hour_that_the_clocks_skip_at_midnight_is_no_cell() {
     let cairo: Tz = "Africa/Cairo".parse().unwrap();
     let window = Window::parse(Size::Week, cairo, "2026-W17").unwrap();
     let range = window.range();
-    let all = crate::query::functions::hours(cairo, range.start_ms, range.end_ms);
+    let all = crate::window::buckets::hours(cairo, range.start_ms, range.end_ms);
     let locals: Vec<i64> = all.iter().map(|hour| hour.local_ms).collect();
     let rows = vec![
         (

@@ -2,8 +2,9 @@
 
 use chrono::{Datelike, NaiveDate};
 
+use crate::chart::model::Words;
 use crate::job::Language;
-use crate::output::chart::{Words, format_number};
+use crate::numbers::format_number;
 use crate::window::{Size, Window};
 
 /// A text of each language.

@@ -6,7 +6,7 @@
 
 use plotters::style::RGBColor;
 
-use super::Role;
+use crate::chart::model::Role;
 use crate::job::Theme;
 
 /// Series that colours can tell apart; what is beyond is one of them, "other".

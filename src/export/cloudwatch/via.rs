@@ -5,12 +5,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::CloudWatchExporter;
 use crate::error::{Class, Error, Result};
-use crate::export::empty::EXPORTABLE_AFTER;
+use crate::export::cloudwatch::empty_export::EXPORTABLE_AFTER;
+use crate::export::deadline::Patience;
 use crate::export::filter_events::{Fetched, Wanted, fetch};
-use crate::export::patience::Patience;
 use crate::export::service::{GroupClass, LogGroup};
 use crate::export::{ExportRequest, ExportedGroup};
-use crate::layout::{self, LogObject};
+use crate::layout;
+use crate::layout::cloudwatch::LogObject;
 use crate::state::{Attempt, AttemptStage};
 use crate::window::Range;
 

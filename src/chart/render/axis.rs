@@ -1,18 +1,12 @@
 //! Numbers of the axes: round ticks, which slots get a label, thousands separators, units.
 
-use crate::numbers::grouped;
+use crate::numbers::format_number;
 
-/// The largest magnitude that is drawn: beyond it the arithmetic of an axis overflows.
-pub const LARGEST: f64 = 1e300;
 /// Below it a magnitude is zero, as no power of ten is left to divide by.
 const SMALLEST: f64 = 1e-300;
 
 /// More gridlines than this are noise at the size of a thumbnail.
 pub const MOST_INTERVALS: i32 = 5;
-
-/// Beyond these, figures are written with an exponent.
-const MOST_FIGURES: f64 = 1e15;
-const MOST_DECIMALS: usize = 6;
 
 /// A y axis: ticks at round multiples of a step, zero always among them.
 #[derive(Debug, PartialEq)]
@@ -94,64 +88,6 @@ fn round_step(least: f64, whole: bool) -> (f64, usize) {
     fitting.next().unwrap_or((least, 0))
 }
 
-/// The number with thousands separators, a true minus sign, and `decimals` digits after the point.
-pub fn format_number(value: f64, decimals: usize) -> String {
-    let magnitude = value.abs();
-    let figures = if magnitude >= MOST_FIGURES || (decimals > MOST_DECIMALS && magnitude > 0.0) {
-        shortest_exponent(magnitude)
-    } else {
-        grouped(&format!("{magnitude:.*}", decimals.min(MOST_DECIMALS)))
-    };
-    let is_zero = !figures.contains(|c: char| ('1'..='9').contains(&c));
-    if is_zero {
-        "0".to_owned()
-    } else if value < 0.0 {
-        format!("−{figures}")
-    } else {
-        figures
-    }
-}
-
-fn shortest_exponent(magnitude: f64) -> String {
-    let text = format!("{magnitude:.2e}");
-    match text.split_once('e') {
-        Some((digits, exponent)) => format!(
-            "{}e{exponent}",
-            digits.trim_end_matches('0').trim_end_matches('.')
-        ),
-        None => text,
-    }
-}
-
-/// The text of a value in its unit: `250 ms`, `12%`.
-pub fn with_unit(number: &str, unit: &str) -> String {
-    match unit {
-        "" => number.to_owned(),
-        "%" => format!("{number}%"),
-        _ => format!("{number} {unit}"),
-    }
-}
-
-/// The number in a few characters: `950`, `1.2k`, `34M`; the shortest that is right to two figures.
-pub fn short_number(value: f64) -> String {
-    let magnitude = value.abs();
-    for (power, suffix) in [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] {
-        if magnitude >= 0.9995 * power {
-            let share = value / power;
-            // From 10 on, a decimal would be a third figure.
-            let decimals = usize::from(share.abs() < 9.95);
-            return format!("{}{suffix}", format_number(share, decimals));
-        }
-    }
-    let decimals = match magnitude {
-        _ if value.fract() == 0.0 => 0,
-        10.0.. => 0,
-        1.0.. => 1,
-        _ => 2,
-    };
-    format_number(value, decimals)
-}
-
 /// Parts and multiples of a day in hours, and of an hour in minutes: with one of these as the distance of the labels,
 /// those of a week by hours fall on the same hours of each day.
 const CLOCK_STEPS: [usize; 16] = [
@@ -168,11 +104,23 @@ pub fn label_step(points: usize, label: i32, room: i32) -> usize {
         .unwrap_or(least)
 }
 
+/// The title of the y axis with the unit: `Duration (ms)`. A percent sign stands at each number instead.
+pub fn y_title(label: &str, unit: &str) -> String {
+    match (label, unit) {
+        (label, "" | "%") => label.to_owned(),
+        (label, unit) if label == unit => label.to_owned(),
+        ("", unit) => unit.to_owned(),
+        (label, unit) => format!("{label} ({unit})"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::chart::model::LARGEST;
+    use crate::numbers::{short_number, with_unit};
 
     fn labels(values: &[f64]) -> Vec<String> {
         let axis = ValueAxis::new(values);

@@ -3,8 +3,9 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::chart::{Cell, Chart, Layer, Marks, Role, Row, Slot, State};
-use super::chart::{drawable, format_number, normalize, part_heights};
+use super::model::{Cell, Chart, Layer, Marks, Role, Row, Slot, State, drawable, part_heights};
+use super::render::normalize;
+use crate::numbers::format_number;
 
 /// Eighths of a character cell, from the left.
 const LEFT_EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
@@ -414,7 +415,7 @@ fn longest(chars: impl Iterator<Item = char>, room: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::chart::{Look, Words};
+    use super::super::model::{Look, Words};
     use super::*;
 
     fn chart(labels: &[&str], marks: Marks) -> Chart {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{NaiveDate, NaiveTime, TimeDelta, Timelike};
 use chrono_tz::Tz;
 
-use super::slots::{Axis, Frame, Tick, zone_of};
+use super::x_axis::{Axis, Frame, Tick, zone_of};
 use super::{Series, is_grid_of_days, language};
-use crate::output::chart::{Cell, Row, Slot, State};
+use crate::chart::model::{Cell, Row, Slot, State};
 use crate::window::first_instant;
 
 const DAY: TimeDelta = TimeDelta::hours(24);

@@ -267,7 +267,7 @@ pub fn hours(zone: Tz, start_ms: i64, end_ms: i64) -> Vec<Hour> {
 
 /// The hour, 0 to 23, that a wall clock shows.
 #[inline]
-pub(super) fn hour_of_day(local_ms: i64) -> i32 {
+pub fn hour_of_day(local_ms: i64) -> i32 {
     (local_ms.rem_euclid(DAY_MS) / HOUR_MS) as i32
 }
 

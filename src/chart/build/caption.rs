@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::language;
+use crate::chart::model::Sources;
 use crate::job::{Language, Verify};
-use crate::output::chart::Sources;
 use crate::verify::Verification;
 use crate::window::Window;
 

@@ -9,7 +9,7 @@ mod caption;
 mod heat;
 mod language;
 mod layers;
-mod slots;
+mod x_axis;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -23,12 +23,12 @@ use chrono_tz::Tz;
 
 pub use caption::{Caption, Verified};
 
-use super::chart::{Chart, Look, Marks, Sources, State};
-use super::columns::sql_type;
+use super::model::{Chart, Look, Marks, Sources, State};
 use crate::error::{Class, Error, Result};
 use crate::job::{self, ChartKind, ErrorsColumn};
+use crate::output::columns::sql_type;
 use crate::window::{Range, Window};
-use slots::{Axis, Frame, Tick};
+use x_axis::{Axis, Frame, Tick};
 
 /// A chart of more points than this shows nothing.
 const MOST_POINTS: usize = 10_000;
@@ -331,7 +331,7 @@ impl Series {
 
     /// The values of x, instants by the wall clock of the zone unless the column's name says UTC.
     fn ticks(&self, zone: Tz) -> Cow<'_, [Tick]> {
-        if !self.x_is_instant || slots::is_utc(&self.chart.x) {
+        if !self.x_is_instant || x_axis::is_utc(&self.chart.x) {
             return Cow::Borrowed(&self.x);
         }
         let local = |tick: &Tick| match tick {
@@ -405,7 +405,7 @@ impl Series {
             }
             layers
         };
-        let clock = slots::zone_of(&chart.x, frame.zone).name();
+        let clock = x_axis::zone_of(&chart.x, frame.zone).name();
         let x_label = match (&axis.title, chart.x.as_str()) {
             (Some(title), _) => title.clone(),
             (None, "hour_local" | "hour_of_day") => language::hour_of_day(language, clock),

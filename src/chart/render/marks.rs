@@ -6,15 +6,16 @@ use plotters::style::RGBColor;
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters_backend::DrawingBackend;
 
-use super::axis::{ValueAxis, with_unit};
+use super::axis::ValueAxis;
 use super::canvas::{Canvas, Drawn};
-use super::draw::runs;
 use super::font::CAP_HEIGHT;
-use super::legend::is_missing;
 use super::style::*;
 use super::text::{cut_names, normalize};
 use super::x_axis::Slots;
-use super::{Chart, Layer, Marks, State, drawable};
+use crate::chart::model::{
+    Chart, Layer, Marks, State, drawable, is_missing, is_zero, part_heights, runs, value,
+};
+use crate::numbers::with_unit;
 
 /// Where the plot lies, and how slots and values map into it.
 pub struct Plot {
@@ -30,11 +31,6 @@ impl Plot {
         let share = (value - low) / (high - low);
         self.y.end - (f64::from(self.y.end - self.y.start) * share).round() as i32
     }
-}
-
-/// The value of a slot, if an axis can show it.
-fn value(layer: &Layer, slot: usize) -> Option<f64> {
-    drawable(layer.values.get(slot).copied().flatten())
 }
 
 /// The lowest and the highest values that the y axis is to have room for; of bars, those of the whole.
@@ -65,15 +61,6 @@ pub fn heights(chart: &Chart) -> (Vec<f64>, Vec<f64>) {
         values.retain(|&value| drawable(Some(value)).is_some());
     }
     (lows, highs)
-}
-
-/// Whether the bar of a slot is a zero.
-pub fn is_zero(chart: &Chart, slot: usize) -> bool {
-    let values = chart.marks.layers().iter();
-    let mut values = values.filter_map(|layer| value(layer, slot));
-    matches!(chart.marks, Marks::Bars(_))
-        && !is_missing(chart, slot)
-        && values.all(|value| value == 0.0)
 }
 
 impl<B: DrawingBackend> Canvas<'_, B> {
@@ -345,41 +332,6 @@ fn lines_over(chart: &Chart, plot: &Plot, x: &Range<i32>) -> Vec<i32> {
         }
     }
     crossing
-}
-
-/// The heights of the parts of a bar, which add up to its height: in proportion, but for those that would be lower than
-/// `least`. What these lack is taken from the largest, which shows it least. A bar without room for that has its parts
-/// as they are.
-pub fn part_heights(values: &[f64], height: i32, least: i32) -> Vec<i32> {
-    let total: f64 = values.iter().sum();
-    let mut heights = Vec::with_capacity(values.len());
-    let (mut sum, mut below) = (0.0, 0);
-    for value in values {
-        sum += value;
-        let edge = (sum / total * f64::from(height)).round() as i32;
-        heights.push(edge - below);
-        below = edge;
-    }
-    if height < least * values.len() as i32 {
-        return heights;
-    }
-    let mut lacking = 0;
-    for height in &mut heights {
-        lacking += (least - *height).max(0);
-        *height = (*height).max(least);
-    }
-    while lacking > 0 {
-        let Some(largest) = heights.iter_mut().max() else {
-            break;
-        };
-        let spare = (*largest - least).clamp(0, lacking);
-        if spare == 0 {
-            break;
-        }
-        *largest -= spare;
-        lacking -= spare;
-    }
-    heights
 }
 
 /// The points of each stretch of a layer in which no value is missing.

@@ -1,0 +1,7 @@
+//! Charts of answers: [`model`] is what a chart shows, [`build`] makes it of an answer's rows, [`render`] draws it as PNG
+//! or SVG, and [`terminal`] in Unicode blocks.
+
+pub mod build;
+pub mod model;
+pub mod render;
+pub mod terminal;
