@@ -1,4 +1,4 @@
-//! From SQL text to rows: the session, its functions and views, and what a job's questions may be.
+//! From SQL text to rows: the session, its functions and views, and the checks of a job's queries.
 
 pub mod functions;
 
