@@ -3,9 +3,9 @@
 
 usage: python3 jobs/demo/generate.py
 
-Replaces the folders of log groups beside this file, always with the same bytes: the dice are seeded, and
-only `Random.random()` is drawn from, whose sequence Python promises to keep between versions.
-What is in there, and why, is told in README.md. Standard library only.
+Replaces the folders of log groups beside this file, always with the same bytes: the random generators are seeded, and only
+`Random.random()` is used, whose sequence is the same in all versions of Python. README.md describes the events. Standard
+library only.
 """
 
 import datetime as dt

@@ -1,4 +1,5 @@
-//! How often a run asks S3: each object once, however many questions want it, and as many listings as there are pages.
+//! The number of a run's requests to S3: one for each object, for any number of queries, and one for each page of a
+//! listing.
 
 use crate::support::cloud::{Cloud, recent_day};
 use crate::support::events::HOUR;
@@ -8,7 +9,7 @@ use crate::support::program::Dir;
 
 const OBJECTS: usize = 60;
 
-/// What the server was asked for of the bucket `asked-logs` since its log was so long: objects and listings.
+/// The requests to the bucket `asked-logs` after the first `since` bytes of the server's log: objects and listings.
 fn asked(moto: &Moto, since: usize) -> (usize, usize) {
     let log = moto.log();
     let requests = || {
@@ -47,9 +48,9 @@ fn each_object_is_asked_for_once_however_many_questions_there_are() {
         assert_eq!(receipt["read"]["events"], 2 * OBJECTS);
         asked(moto, since)
     };
-    assert_eq!(run(), (OBJECTS, 1), "one question");
+    assert_eq!(run(), (OBJECTS, 1), "one query");
 
-    let questions = [
+    let queries = [
         (
             "of_one_stream",
             "SELECT count(*) AS n FROM logs WHERE log_stream = 'stream-07'",
@@ -64,22 +65,18 @@ fn each_object_is_asked_for_once_however_many_questions_there_are() {
         ),
         ("few", "SELECT message FROM logs LIMIT 1"),
     ];
-    for (name, sql) in questions {
+    for (name, sql) in queries {
         cloud.dir.write(format!("{name}.sql"), sql);
         let query = format!("[[query]]\nname = \"{name}\"\nsql = \"{name}.sql\"\n");
         cloud.edit("[[query]]\nuse", &format!("{query}[[query]]\nuse"));
     }
-    assert_eq!(run(), (OBJECTS, 1), "five questions");
+    assert_eq!(run(), (OBJECTS, 1), "five queries");
 
-    // A single question may want an object more than once as well.
+    // A single query may read an object more than once.
     cloud.edit("[[query]]\nuse = \"hourly_count\"\n", "");
     for name in ["messages", "few", "of_one_stream"] {
         let query = format!("[[query]]\nname = \"{name}\"\nsql = \"{name}.sql\"\n");
         cloud.edit(&query, "");
     }
-    assert_eq!(
-        run(),
-        (OBJECTS, 1),
-        "one question that reads everything twice"
-    );
+    assert_eq!(run(), (OBJECTS, 1), "one query that reads everything twice");
 }
