@@ -290,6 +290,17 @@ pub struct Limits {
     pub lease: Duration,
 }
 
+impl Source {
+    /// Where the exported objects are, or will be.
+    pub fn location(&self) -> &Location {
+        match self {
+            Self::CloudWatch(cloudwatch) => &cloudwatch.staging,
+            Self::Exported { path, .. } => path,
+            Self::Directory { staging, .. } => staging,
+        }
+    }
+}
+
 impl Job {
     /// Where exported objects land; `None` where the job reads somebody else's export.
     pub fn staging(&self) -> Option<&Location> {

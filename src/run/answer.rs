@@ -19,7 +19,7 @@ use super::{Environment, question};
 use crate::chart::build::{Caption, Series};
 use crate::error::{Class, Error, Result};
 use crate::job::{ImageFormat, Job, Name, Query};
-use crate::layout;
+use crate::layout::{GENERATION_DIGITS, Keys};
 use crate::output::parquet::{Metadata, Spool, Spooled};
 use crate::output::partitioned::{self, Destination, Partitioned, Values};
 use crate::progress::Step;
@@ -75,7 +75,7 @@ impl Answer<'_> {
         let hash = hash.flatten().map_err(|error: io::Error| {
             Error::new(Class::Output, "can't read the parts of an answer").caused_by(error)
         })?;
-        Ok(hex(&hash[..layout::GENERATION_DIGITS / 2]))
+        Ok(hex(&hash[..GENERATION_DIGITS / 2]))
     }
 }
 
@@ -157,12 +157,11 @@ impl<'a> Asking<'a> {
         window: &Window,
     ) -> Result<Partitioned> {
         let by = &self.query.partition_by;
-        let root = job.output.key().map_err(Error::usage)?;
+        let keys = Keys::of(job)?;
         let key = |values: &Values| {
             let columns = by.iter().map(Name::as_str);
             let values = columns.zip(values.iter().map(Option::as_deref));
-            let (job, query) = (job.name.as_str(), self.query.name.as_str());
-            layout::partitioned_answer(&root, job, query, window, values)
+            keys.partitioned_answer(self.query.name.as_str(), window, values)
         };
         let destination = Destination {
             location: &job.output,

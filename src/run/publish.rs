@@ -7,17 +7,17 @@ use bytes::Bytes;
 use object_store::path::Path;
 
 use super::answer::{Answer, Picture};
-use super::outputs::{keys, spread};
-use super::{Environment, WindowPlan};
+use super::outputs::{settled_keys, spread};
+use super::{Environment, Output, WindowPlan};
 use crate::error::{Class, Error, Result};
 use crate::job::{Job, Name};
-use crate::layout;
+use crate::layout::{parent, parse_chart_window};
 use crate::output::parquet::Spooled;
 use crate::progress::{Progress, Step};
 use crate::receipt::{OutputKind, OutputReport, Receipt};
 use crate::state::Phase;
 use crate::state::lease::HeldWindow;
-use crate::store::{Body, Condition, Store, Written};
+use crate::store::{Body, Condition, Written};
 use crate::window::Unit;
 
 /// How often a chart is put that other runs put at the same time.
@@ -25,7 +25,7 @@ const TRIES_AT_LATEST: usize = 10;
 
 /// Puts a window's outputs, each on condition that it is still what it was when the run took the window.
 pub(super) struct Publisher<'a> {
-    output: Store,
+    output: Output,
     progress: Arc<dyn Progress>,
     job: &'a Job,
     window: &'a WindowPlan,
@@ -37,19 +37,20 @@ pub(super) struct Publisher<'a> {
 impl<'a> Publisher<'a> {
     pub(super) async fn prepare(
         environment: &Environment,
-        output: &Store,
+        output: &Output,
         job: &'a Job,
         window: &'a WindowPlan,
     ) -> Result<Self> {
-        let keys = keys(output, job, &window.window, false);
-        let seen = futures::future::try_join_all(keys.into_iter().map(|key| async move {
-            let condition = output.as_it_is(&key).await?;
+        let Output { store, keys } = output;
+        let written = settled_keys(keys, job, &window.window, false);
+        let seen = futures::future::try_join_all(written.into_iter().map(|key| async move {
+            let condition = store.as_it_is(&key).await?;
             Ok::<_, Error>((key, condition))
         }))
         .await?;
         let mut seen: BTreeMap<Path, Condition> = seen.into_iter().collect();
-        for (folder, _) in spread(output, job, &window.window) {
-            let there = output.list(&folder).await?;
+        for (folder, _) in spread(keys, job, &window.window) {
+            let there = store.list(&folder).await?;
             seen.extend(
                 there.into_iter().filter_map(|object| {
                     Some((object.location, Condition::Unchanged(object.e_tag?)))
@@ -58,12 +59,11 @@ impl<'a> Publisher<'a> {
         }
         let mut listed = HashSet::new();
         for query in job.queries.iter().filter(|query| query.file_size.is_some()) {
-            let (root, job, query) = (output.root(), job.name.as_str(), query.name.as_str());
-            let list = layout::parts_list(root, job, query, &window.window);
-            if let Some(list) = output.get(&list).await? {
-                let folder = layout::parts_folder(root, job, query, &window.window);
-                let list = String::from_utf8_lossy(&list);
-                listed.extend(layout::read_parts_list(&list, &folder));
+            let query = query.name.as_str();
+            let list = keys.parts_list(query, &window.window);
+            if let Some(text) = store.get(&list).await? {
+                let text = String::from_utf8_lossy(&text);
+                listed.extend(keys.read_parts_list(query, &list, &text));
             }
         }
         Ok(Self {
@@ -82,18 +82,14 @@ impl<'a> Publisher<'a> {
         answer: &Answer<'_>,
     ) -> Result<Vec<OutputReport>> {
         let query = answer.query.name.as_str();
-        let (root, job, window) = (
-            self.output.root(),
-            self.job.name.as_str(),
-            &self.window.window,
-        );
+        let (keys, window) = (&self.output.keys, &self.window.window);
         if answer.query.file_size.is_some() {
             return self.parts(held, answer).await;
         }
         let Some(partitioned) = &answer.partitioned else {
             let mut reports = Vec::with_capacity(1);
             for file in &answer.files {
-                let key = layout::answer(root, job, query, window);
+                let key = keys.answer(query, window);
                 reports.push(self.answer_file(held, query, key, file).await?);
             }
             return Ok(reports);
@@ -103,16 +99,14 @@ impl<'a> Publisher<'a> {
         for (values, spooled) in &partitioned.files {
             let columns = answer.query.partition_by.iter().map(Name::as_str);
             let values = columns.zip(values.iter().map(Option::as_deref));
-            let key = layout::partitioned_answer(root, job, query, window, values);
+            let key = keys.partitioned_answer(query, window, values);
             put.insert(key.clone());
             reports.push(self.answer_file(held, query, key, spooled).await?);
         }
         // What an earlier answer had and this one has not: no rows, rather than those of before.
-        let folder = layout::answer_folder(root, job, query, window);
-        let file = layout::answer_file(query);
         let by = answer.query.partition_by.len();
         let gone = self.seen.iter().filter(|(key, condition)| {
-            let columns = layout::partition_columns(&folder, key, &file);
+            let columns = keys.columns_in_window(query, window, key);
             columns.is_some_and(|columns| columns.len() == by)
                 && **condition != Condition::Absent
                 && !put.contains(*key)
@@ -128,19 +122,17 @@ impl<'a> Publisher<'a> {
     /// from the answer of before to this one at one moment.
     async fn parts(&self, held: &HeldWindow, answer: &Answer<'_>) -> Result<Vec<OutputReport>> {
         let query = answer.query.name.as_str();
-        let (root, job) = (self.output.root(), self.job.name.as_str());
-        let window = &self.window.window;
-        let folder = layout::parts_folder(root, job, query, window);
+        let (keys, window) = (&self.output.keys, &self.window.window);
         let generation = answer.generation().await?;
         let mut reports = Vec::with_capacity(answer.files.len() + 1);
-        let mut keys = Vec::with_capacity(answer.files.len());
+        let mut parts = Vec::with_capacity(answer.files.len());
         for (number, file) in answer.files.iter().enumerate() {
-            let key = layout::part(&folder, query, &generation, number);
-            keys.push(key.clone());
+            let key = keys.part(query, window, &generation, number);
+            parts.push(key.clone());
             reports.push(self.answer_file(held, query, key, file).await?);
         }
-        let list = layout::write_parts_list(self.output.location(), &keys);
-        let key = layout::parts_list(root, job, query, window);
+        let list = keys.write_parts_list(&parts);
+        let key = keys.parts_list(query, window);
         let body = Body::Bytes(Bytes::from(list));
         let kind = OutputKind::Parts;
         let put = self.put(held, kind, query, key, body, "text/plain");
@@ -157,20 +149,14 @@ impl<'a> Publisher<'a> {
             if query.file_size.is_none() {
                 continue;
             }
-            let (root, job, query) = (
-                self.output.root(),
-                self.job.name.as_str(),
-                query.name.as_str(),
-            );
-            let folder = layout::parts_folder(root, job, query, &self.window.window);
+            let (keys, query) = (&self.output.keys, query.name.as_str());
             let old = self.seen.keys().filter(|key| {
-                layout::parent(key) == folder
-                    && layout::is_part(key, query)
-                    && !put.contains(layout::relative(root, key).as_str())
+                keys.is_part(query, &self.window.window, key)
+                    && !put.contains(keys.relative(key).as_str())
                     && !self.listed.contains(*key)
             });
             for key in old {
-                if let Err(error) = self.output.delete(key).await {
+                if let Err(error) = self.output.store.delete(key).await {
                     tracing::warn!(query, %error, "could not delete a part of an earlier answer");
                 }
             }
@@ -204,14 +190,9 @@ impl<'a> Publisher<'a> {
         held: &HeldWindow,
         picture: &Picture,
     ) -> Result<OutputReport> {
-        let key = layout::chart(
-            self.output.root(),
-            self.job.name.as_str(),
-            &picture.query,
-            &picture.chart,
-            &self.window.window,
-            picture.format.extension(),
-        );
+        let (window, extension) = (&self.window.window, picture.format.extension());
+        let keys = &self.output.keys;
+        let key = keys.chart(&picture.query, &picture.chart, window, extension);
         let body = Body::Bytes(picture.bytes.clone());
         let (kind, content_type) = (OutputKind::Chart, picture.format.content_type());
         self.put(held, kind, &picture.query, key, body, content_type)
@@ -229,37 +210,27 @@ impl<'a> Publisher<'a> {
     }
 
     async fn make_latest(&self, held: &HeldWindow, picture: &Picture) -> Result<()> {
-        let key = layout::latest_chart(
-            self.output.root(),
-            self.job.name.as_str(),
-            &picture.query,
-            &picture.chart,
-            picture.format.extension(),
-        );
+        let Output { store, keys } = &self.output;
+        let extension = picture.format.extension();
+        let key = keys.latest_chart(&picture.query, &picture.chart, extension);
         let body = Body::Bytes(picture.bytes.clone());
         let content_type = picture.format.content_type();
         for _ in 0..TRIES_AT_LATEST {
-            let condition = self.output.as_it_is(&key).await?;
+            let condition = store.as_it_is(&key).await?;
             if self.is_superseded(picture, &key).await?
-                || self
-                    .output
-                    .unchanged(&key, &body, &condition)
-                    .await?
-                    .is_some()
+                || store.unchanged(&key, &body, &condition).await?.is_some()
             {
                 return Ok(());
             }
             may_publish(held).await?;
-            let put = self
-                .output
-                .try_put_if(&key, body.clone(), content_type, &condition);
+            let put = store.try_put_if(&key, body.clone(), content_type, &condition);
             if put.await?.is_some() {
                 return Ok(());
             }
         }
         // The next run of a window that is newer or as new puts it right.
         tracing::warn!(
-            chart = self.output.display(&key),
+            chart = store.display(&key),
             "other runs keep putting this chart; theirs stays"
         );
         Ok(())
@@ -268,12 +239,12 @@ impl<'a> Publisher<'a> {
     /// Whether a newer window has this chart.
     async fn is_superseded(&self, picture: &Picture, latest: &Path) -> Result<bool> {
         let window = &self.window.window;
-        let there = self.output.list(&layout::parent(latest)).await?;
+        let there = self.output.store.list(&parent(latest)).await?;
         Ok(there
             .iter()
             .filter_map(|object| {
                 let extension = picture.format.extension();
-                layout::parse_chart_window(&object.location, &picture.chart, extension)
+                parse_chart_window(&object.location, &picture.chart, extension)
             })
             .filter_map(|id| Unit::parse(window.size(), id))
             .any(|unit| window.unit() < unit))
@@ -283,15 +254,12 @@ impl<'a> Publisher<'a> {
         let json = serde_json::to_vec_pretty(receipt).map_err(|error| {
             Error::new(Class::Unexpected, "can't write the receipt").caused_by(error)
         })?;
-        let key = layout::receipt(
-            self.output.root(),
-            self.job.name.as_str(),
-            &self.window.report.id,
-        );
+        let key = self.output.keys.receipt(&self.window.report.id);
         let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
         let body = Body::Bytes(Bytes::from(json));
         may_publish(held).await?;
         self.output
+            .store
             .put_if(&key, body, "application/json", condition)
             .await?;
         Ok(())
@@ -306,14 +274,15 @@ impl<'a> Publisher<'a> {
         body: Body,
         content_type: &str,
     ) -> Result<OutputReport> {
-        let location = self.output.display(&key);
+        let location = self.output.store.display(&key);
         self.progress.report(Step::Writing { target: &location });
         let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
-        let written = match self.output.unchanged(&key, &body, condition).await? {
+        let written = match self.output.store.unchanged(&key, &body, condition).await? {
             Some(there) => there,
             None => {
                 may_publish(held).await?;
                 self.output
+                    .store
                     .put_if(&key, body, content_type, condition)
                     .await?
             }
@@ -332,7 +301,7 @@ impl<'a> Publisher<'a> {
             kind,
             query: query.to_owned(),
             location,
-            key: layout::relative(self.output.root(), &written.key),
+            key: self.output.keys.relative(&written.key),
             etag: written.etag,
             rows: None,
             bytes: written.bytes,

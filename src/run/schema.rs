@@ -8,7 +8,7 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::Force;
+use super::{Force, Output};
 use crate::error::{Error, Result};
 use crate::job::{Job, Name};
 use crate::layout;
@@ -25,17 +25,17 @@ const FOOTER_BYTES: u64 = 64 << 10;
 /// error (usage) where one is gone or has another type, unless forced, and always where no table could read the files of
 /// both: those of windows of another size, or divided in another way.
 pub async fn refuse_changed(
-    output: &Store,
+    output: &Output,
     job: &Job,
     schemas: &[SchemaRef],
     force: Force,
 ) -> Result<()> {
     for (query, schema) in job.queries.iter().zip(schemas) {
         let name = query.name.as_str();
-        let Some(newest) = Newest::find(output, job, name).await? else {
+        let Some(newest) = Newest::find(output, name).await? else {
             continue;
         };
-        let Some(before) = footer(output, &newest.file).await? else {
+        let Some(before) = footer(&output.store, &newest.file).await? else {
             continue;
         };
         let size = job.window.size;
@@ -46,7 +46,7 @@ pub async fn refuse_changed(
         let (Some(by), true) = (by, before.window.as_ref().is_none_or(is_of_size)) else {
             return Err(Error::usage(format!(
                 "[window] size is \"{size}\", and the answers of {name} that are there are of other windows ({}): their files would be read together, or replace each other. Give the query another name",
-                output.display(&newest.key),
+                output.store.display(&newest.key),
             )));
         };
         let window = before.window.as_deref().unwrap_or("before");
@@ -106,22 +106,17 @@ struct Newest {
 }
 
 impl Newest {
-    async fn find(output: &Store, job: &Job, query: &str) -> Result<Option<Self>> {
-        let (root, job) = (output.root(), job.name.as_str());
-        let answers = layout::answers_folder(root, job, query);
-        let (file, list) = (layout::answer_file(query), layout::parts_list_file(query));
-        let folders = |key: &Path, name: &str| {
-            let columns = layout::partition_columns(&answers, key, name)?;
-            Some(columns.into_iter().map(str::to_owned).collect())
-        };
+    async fn find(output: &Output, query: &str) -> Result<Option<Self>> {
+        let Output { store, keys } = output;
+        let owned = |columns: Vec<&str>| columns.into_iter().map(str::to_owned).collect();
         let is_answer = |key: &Path| {
-            let found: Option<Vec<String>> = folders(key, &file).or_else(|| folders(key, &list));
-            found.is_some()
+            keys.columns_of_answer(query, key).is_some()
+                || keys.columns_of_parts_list(query, key).is_some()
         };
-        let Some(key) = output.last(&answers, is_answer).await? else {
+        let Some(key) = store.last(&keys.answers_folder(query), is_answer).await? else {
             return Ok(None);
         };
-        if let Some(folders) = folders(&key, &file) {
+        if let Some(folders) = keys.columns_of_answer(query, &key).map(owned) {
             return Ok(Some(Self {
                 file: key.clone(),
                 key,
@@ -129,11 +124,11 @@ impl Newest {
                 in_parts: false,
             }));
         }
-        let (Some(folders), Some(text)) = (folders(&key, &list), output.get(&key).await?) else {
+        let folders = keys.columns_of_parts_list(query, &key).map(owned);
+        let (Some(folders), Some(text)) = (folders, store.get(&key).await?) else {
             return Ok(None);
         };
-        let parts = layout::parts_of_list(root, job, query, &key);
-        let parts = layout::read_parts_list(&String::from_utf8_lossy(&text), &parts);
+        let parts = keys.read_parts_list(query, &key, &String::from_utf8_lossy(&text));
         Ok(parts.into_iter().next().map(|file| Self {
             key,
             folders,
@@ -154,10 +149,10 @@ struct Footer {
 
 /// The footer of a Parquet file; `None` where there is no such file, or it is none of this program's, so that a run can
 /// replace it.
-async fn footer(output: &Store, key: &Path) -> Result<Option<Footer>> {
+async fn footer(store: &Store, key: &Path) -> Result<Option<Footer>> {
     let mut wanted = FOOTER_BYTES;
     loop {
-        let Some((end, size)) = output.end_of(key, wanted).await? else {
+        let Some((end, size)) = store.end_of(key, wanted).await? else {
             return Ok(None);
         };
         match read_footer(&end, size) {
@@ -167,7 +162,7 @@ async fn footer(output: &Store, key: &Path) -> Result<Option<Footer>> {
                 wanted = more as u64;
             }
             Err(error) => {
-                tracing::warn!(answer = output.display(key), %error, "the earlier answer can't be read; its columns are not compared");
+                tracing::warn!(answer = store.display(key), %error, "the earlier answer can't be read; its columns are not compared");
                 return Ok(None);
             }
         }

@@ -8,7 +8,7 @@ use super::{Environment, question};
 use crate::aws::glue::{CatalogueColumn, CatalogueTable};
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::layout;
+use crate::layout::Keys;
 use crate::output::athena::{self, Table};
 use crate::window::Window;
 
@@ -29,6 +29,7 @@ pub async fn tables(
     }
     let window = Window::last_ended(job.window.size, job.timezone, now)?;
     let schemas = question::check_all(&environment.engine, job, window.range()).await?;
+    let keys = Keys::of(job)?;
     let tables = job.queries.iter().zip(schemas).map(|(query, schema)| {
         let (comment, mut columns) = athena::columns_with_comments(&schema, &query.sql);
         let partition_by = query.partition_by.iter().filter_map(|name| {
@@ -38,18 +39,16 @@ pub async fn tables(
             Some(columns.remove(place))
         });
         let partition_by = partition_by.collect();
-        let (job_name, query_name) = (job.name.as_str(), query.name.as_str());
+        let query_name = query.name.as_str();
         Table {
             database: database.to_owned(),
-            name: format!("{job_name}_{query_name}"),
+            name: format!("{}_{query_name}", job.name),
             comment,
             columns,
-            location: layout::answers(&job.output, job_name, query_name),
+            location: keys.answers(query_name),
             size: job.window.size,
             partition_by,
-            parts: query
-                .file_size
-                .map(|_| layout::parts(&job.output, job_name, query_name)),
+            parts: query.file_size.map(|_| keys.parts(query_name)),
             timezone: job.timezone,
             since,
         }
