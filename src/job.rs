@@ -4,6 +4,7 @@ pub mod spec;
 
 mod charts;
 mod checked;
+mod division;
 mod location;
 mod resolve;
 
@@ -15,6 +16,7 @@ use chrono_tz::Tz;
 use crate::window::{Size, Span};
 
 pub use checked::{ByteSize, GroupPattern, Name, nearest, parse_zone};
+pub use division::Division;
 pub use location::Location;
 pub use resolve::{built_in, load, parse};
 pub use spec::{Verify, Via};
@@ -128,10 +130,8 @@ pub struct Query {
     pub sql: String,
     /// Where the text is from, for error messages.
     pub sql_origin: String,
-    /// The columns whose values are folders of the answer, each with a file of its own.
-    pub partition_by: Vec<Name>,
-    /// The bytes at which a file of the answer ends and the next begins; one file whatever its size where unset.
-    pub file_size: Option<u64>,
+    /// How the answer is divided into files.
+    pub division: Division,
     /// The pictures of the answer.
     pub charts: Vec<Chart>,
 }

@@ -16,6 +16,7 @@
 
 pub mod cloudwatch;
 
+mod answer_keys;
 mod keys;
 mod staging;
 
@@ -26,10 +27,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::error::{Error, Result};
 
-pub use keys::{
-    DATE, GENERATION_DIGITS, HOUR, Keys, NULL_PARTITION, parse_chart_window, parse_window_id,
-    partition_keys,
-};
+pub use answer_keys::{AnswerKeys, DATE, HOUR, NULL_PARTITION, partition_keys};
+pub use keys::{Keys, parse_chart_window, parse_window_id};
 pub use staging::{
     StagingKeys, is_in_attempt, is_in_piece, is_manifest, is_piece, manifest, piece, piece_folder,
 };

@@ -6,7 +6,6 @@ mod compare;
 mod execute;
 mod fingerprint;
 mod history;
-mod outputs;
 mod plan;
 mod publish;
 mod question;

@@ -6,12 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use object_store::path::Path;
 
 use super::history::read_receipt;
-use super::outputs::{settled_keys, spread};
 use super::settled::settled_at;
 use super::{Environment, Output};
 use crate::error::{Class, Error, Result};
 use crate::job::Job;
 use crate::layout::{self, StagingKeys};
+use crate::output::WindowKeys;
 use crate::receipt::Receipt;
 use crate::state::lease::{self, HeldWindow};
 use crate::state::{Attempt, AttemptStage, WindowState};
@@ -23,11 +23,10 @@ const TASKS_END_WITHIN: TimeDelta = TimeDelta::hours(25);
 
 /// What a run that ended in the middle left beside the outputs.
 pub(super) async fn interrupted(output: &Output, job: &Job, window: &Window) -> Result<()> {
-    let mut written = settled_keys(&output.keys, job, window, true);
-    written.push(output.keys.state(&window.id()));
-    let spread = spread(&output.keys, job, window);
-    let folders: Vec<Path> = spread.into_iter().map(|(folder, _)| folder).collect();
-    output.store.sweep(&written, &folders).await
+    let WindowKeys { by_rows, mut fixed } = WindowKeys::of(&output.keys, job, window, true);
+    fixed.push(output.keys.state(&window.id()));
+    let folders: Vec<Path> = by_rows.into_iter().map(|keys| keys.folder).collect();
+    output.store.sweep(&fixed, &folders).await
 }
 
 /// What a run that was killed in its first moment left, while it wrote the state itself: on S3 nothing.

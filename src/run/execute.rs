@@ -440,8 +440,14 @@ impl Answering<'_> {
                 query,
                 objects,
             };
-            let answer = asking.answer(folder.path(), job, window, &mut read).await?;
-            let files: Vec<&FilePath> = answer.files.iter().map(|file| &*file.path).collect();
+            let keys = self
+                .runner
+                .output
+                .keys
+                .of_answer(query.name.as_str(), window);
+            let answer = asking.answer(folder.path(), keys, &mut read).await?;
+            let files = answer.files.in_order().iter();
+            let files: Vec<&FilePath> = files.map(|file| &*file.path).collect();
             session.add_answer(query.name.as_str(), &files).await?;
             answers.push(answer);
         }

@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::fingerprint::{answers_fingerprint, source_fingerprint};
 use super::history::{done_windows, read_receipt, read_state};
-use super::outputs::{settled_keys, spread};
 use super::settled::{is_provisional, is_published};
 use super::{Environment, Output, clean, exporter, question, schema, source_store};
 use crate::error::{Class, Error, Result};
 use crate::job::{DefaultWindow, Job};
+use crate::output::WindowKeys;
 use crate::receipt::{Receipt, WindowReport};
 use crate::window::{self, Range, Span, Unit, Window, is_last_ended};
 
@@ -163,11 +163,9 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
         };
         let is_latest = newest_done.is_none_or(|newest| newest <= window.unit());
         plans.push(WindowPlan {
-            outputs: spread(&output.keys, job, &window)
-                .into_iter()
-                .map(|(_, pattern)| pattern)
-                .chain(settled_keys(&output.keys, job, &window, is_latest))
-                .map(|key| output.store.display(&key))
+            outputs: WindowKeys::of(&output.keys, job, &window, is_latest)
+                .patterns()
+                .map(|key| output.store.display(key))
                 .collect(),
             report: window_report(&window, provisional),
             redos: match &last {

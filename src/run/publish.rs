@@ -1,18 +1,18 @@
 //! Putting what a run found where people and programs read it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
 
 use super::answer::{Answer, Picture};
-use super::outputs::{settled_keys, spread};
 use super::{Environment, Output, WindowPlan};
 use crate::error::{Class, Error, Result};
-use crate::job::{Job, Name};
+use crate::job::Job;
 use crate::layout::{parent, parse_chart_window};
-use crate::output::parquet::Spooled;
+use crate::output::WindowKeys;
+use crate::output::division::{AnswerObject, Content};
 use crate::progress::{Progress, Step};
 use crate::receipt::{OutputKind, OutputReport, Receipt};
 use crate::state::Phase;
@@ -42,15 +42,15 @@ impl<'a> Publisher<'a> {
         window: &'a WindowPlan,
     ) -> Result<Self> {
         let Output { store, keys } = output;
-        let written = settled_keys(keys, job, &window.window, false);
-        let seen = futures::future::try_join_all(written.into_iter().map(|key| async move {
+        let WindowKeys { by_rows, fixed } = WindowKeys::of(keys, job, &window.window, false);
+        let seen = futures::future::try_join_all(fixed.into_iter().map(|key| async move {
             let condition = store.as_it_is(&key).await?;
             Ok::<_, Error>((key, condition))
         }))
         .await?;
         let mut seen: BTreeMap<Path, Condition> = seen.into_iter().collect();
-        for (folder, _) in spread(keys, job, &window.window) {
-            let there = store.list(&folder).await?;
+        for keys in by_rows {
+            let there = store.list(&keys.folder).await?;
             seen.extend(
                 there.into_iter().filter_map(|object| {
                     Some((object.location, Condition::Unchanged(object.e_tag?)))
@@ -58,13 +58,9 @@ impl<'a> Publisher<'a> {
             );
         }
         let mut listed = HashSet::new();
-        for query in job.queries.iter().filter(|query| query.file_size.is_some()) {
-            let query = query.name.as_str();
-            let list = keys.parts_list(query, &window.window);
-            if let Some(text) = store.get(&list).await? {
-                let text = String::from_utf8_lossy(&text);
-                listed.extend(keys.read_parts_list(query, &list, &text));
-            }
+        for query in &job.queries {
+            let answer = keys.of_answer(query.name.as_str(), &window.window);
+            listed.extend(query.division.listed_parts(store, answer).await?);
         }
         Ok(Self {
             output: output.clone(),
@@ -76,113 +72,66 @@ impl<'a> Publisher<'a> {
         })
     }
 
+    /// Puts the objects of an answer, in the order that its division wants.
     pub(super) async fn answer(
         &self,
         held: &HeldWindow,
         answer: &Answer<'_>,
     ) -> Result<Vec<OutputReport>> {
         let query = answer.query.name.as_str();
-        let (keys, window) = (&self.output.keys, &self.window.window);
-        if answer.query.file_size.is_some() {
-            return self.parts(held, answer).await;
-        }
-        let Some(partitioned) = &answer.partitioned else {
-            let mut reports = Vec::with_capacity(1);
-            for file in &answer.files {
-                let key = keys.answer(query, window);
-                reports.push(self.answer_file(held, query, key, file).await?);
-            }
-            return Ok(reports);
-        };
-        let mut reports = Vec::with_capacity(partitioned.files.len());
-        let mut put = BTreeSet::new();
-        for (values, spooled) in &partitioned.files {
-            let columns = answer.query.partition_by.iter().map(Name::as_str);
-            let values = columns.zip(values.iter().map(Option::as_deref));
-            let key = keys.partitioned_answer(query, window, values);
-            put.insert(key.clone());
-            reports.push(self.answer_file(held, query, key, spooled).await?);
-        }
-        // What an earlier answer had and this one has not: no rows, rather than those of before.
-        let by = answer.query.partition_by.len();
-        let gone = self.seen.iter().filter(|(key, condition)| {
-            let columns = keys.columns_in_window(query, window, key);
-            columns.is_some_and(|columns| columns.len() == by)
-                && **condition != Condition::Absent
-                && !put.contains(*key)
-        });
-        for (key, _) in gone {
-            let (key, empty) = (key.clone(), &partitioned.empty);
-            reports.push(self.answer_file(held, query, key, empty).await?);
+        let keys = self.output.keys.of_answer(query, &self.window.window);
+        let there = self.seen.iter();
+        let there = there.filter(|(_, condition)| **condition != Condition::Absent);
+        let objects = answer.files.objects(keys, there.map(|(key, _)| key));
+        let mut reports = Vec::with_capacity(objects.len());
+        for object in objects {
+            reports.push(self.answer_object(held, query, object).await?);
         }
         Ok(reports)
     }
 
-    /// Puts the parts of an answer, under keys that no other answer has, and then the list of them: by that, readers go
-    /// from the answer of before to this one at one moment.
-    async fn parts(&self, held: &HeldWindow, answer: &Answer<'_>) -> Result<Vec<OutputReport>> {
-        let query = answer.query.name.as_str();
-        let (keys, window) = (&self.output.keys, &self.window.window);
-        let generation = answer.generation().await?;
-        let mut reports = Vec::with_capacity(answer.files.len() + 1);
-        let mut parts = Vec::with_capacity(answer.files.len());
-        for (number, file) in answer.files.iter().enumerate() {
-            let key = keys.part(query, window, &generation, number);
-            parts.push(key.clone());
-            reports.push(self.answer_file(held, query, key, file).await?);
-        }
-        let list = keys.write_parts_list(&parts);
-        let key = keys.parts_list(query, window);
-        let body = Body::Bytes(Bytes::from(list));
-        let kind = OutputKind::Parts;
-        let put = self.put(held, kind, query, key, body, "text/plain");
-        reports.push(put.await?);
-        Ok(reports)
-    }
-
-    /// Deletes the parts of answers that neither this run lists nor the one before it, whose readers may be under way.
-    /// What can't be deleted is left to the next run.
-    pub(super) async fn delete_old_parts(&self, receipt: &Receipt) {
-        let put = receipt.outputs.iter().map(|output| output.key.as_str());
-        let put: HashSet<&str> = put.collect();
-        for query in &self.job.queries {
-            if query.file_size.is_none() {
-                continue;
-            }
-            let (keys, query) = (&self.output.keys, query.name.as_str());
-            let old = self.seen.keys().filter(|key| {
-                keys.is_part(query, &self.window.window, key)
-                    && !put.contains(keys.relative(key).as_str())
-                    && !self.listed.contains(*key)
-            });
-            for key in old {
-                if let Err(error) = self.output.store.delete(key).await {
-                    tracing::warn!(query, %error, "could not delete a part of an earlier answer");
-                }
-            }
-        }
-    }
-
-    async fn answer_file(
+    async fn answer_object(
         &self,
         held: &HeldWindow,
         query: &str,
-        key: Path,
-        spooled: &Spooled,
+        object: AnswerObject<'_>,
     ) -> Result<OutputReport> {
-        let body = Body::File(spooled.path.clone());
-        let mut report = self
-            .put(
-                held,
+        let (kind, body, content_type, rows) = match object.content {
+            Content::File(file) => (
                 OutputKind::Parquet,
-                query,
-                key,
-                body,
+                Body::File(file.path.clone()),
                 "application/vnd.apache.parquet",
-            )
-            .await?;
-        report.rows = Some(spooled.rows);
-        Ok(report)
+                Some(file.rows),
+            ),
+            Content::PartsList(text) => (
+                OutputKind::Parts,
+                Body::Bytes(Bytes::from(text)),
+                "text/plain",
+                None,
+            ),
+        };
+        let put = self.put(held, kind, query, object.key, body, content_type);
+        Ok(OutputReport { rows, ..put.await? })
+    }
+
+    /// Deletes the parts of answers that neither this run lists nor the one before it, whose readers may still be at
+    /// work. What can't be deleted is left to the next run.
+    pub(super) async fn delete_old_parts(&self, receipt: &Receipt) {
+        let Output { store, keys } = &self.output;
+        let put = receipt.outputs.iter().map(|output| output.key.as_str());
+        let put: HashSet<&str> = put.collect();
+        let is_in_use =
+            |key: &Path| put.contains(keys.relative(key).as_str()) || self.listed.contains(key);
+        for query in &self.job.queries {
+            let name = query.name.as_str();
+            let answer = keys.of_answer(name, &self.window.window);
+            let there = self.seen.keys();
+            for key in query.division.outdated(answer, there, is_in_use) {
+                if let Err(error) = store.delete(key).await {
+                    tracing::warn!(query = name, %error, "could not delete a part of an earlier answer");
+                }
+            }
+        }
     }
 
     pub(super) async fn picture(

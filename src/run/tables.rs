@@ -7,9 +7,9 @@ use chrono::NaiveDate;
 use super::{Environment, question};
 use crate::aws::glue::{CatalogueColumn, CatalogueTable};
 use crate::error::{Error, Result};
-use crate::job::Job;
+use crate::job::{Division, Job, Name};
 use crate::layout::Keys;
-use crate::output::athena::{self, Table};
+use crate::output::athena::{self, Column, Files, Table};
 use crate::window::Window;
 
 /// The table of each query, in their order. Plans the queries, and asks nothing of AWS. Errors (usage): `since` is still to
@@ -32,14 +32,18 @@ pub async fn tables(
     let keys = Keys::of(job)?;
     let tables = job.queries.iter().zip(schemas).map(|(query, schema)| {
         let (comment, mut columns) = athena::columns_with_comments(&schema, &query.sql);
-        let partition_by = query.partition_by.iter().filter_map(|name| {
-            let place = columns
-                .iter()
-                .position(|column| column.name == name.as_str())?;
-            Some(columns.remove(place))
-        });
-        let partition_by = partition_by.collect();
         let query_name = query.name.as_str();
+        let mut take = |name: &Name| {
+            let of_name = |column: &Column| column.name == name.as_str();
+            Some(columns.remove(columns.iter().position(of_name)?))
+        };
+        let files = match &query.division {
+            Division::Whole => Files::Whole,
+            Division::ByValue(names) => {
+                Files::ByValue(names.iter().filter_map(&mut take).collect())
+            }
+            Division::BySize(_) => Files::Parts(keys.parts(query_name)),
+        };
         Table {
             database: database.to_owned(),
             name: format!("{}_{query_name}", job.name),
@@ -47,8 +51,7 @@ pub async fn tables(
             columns,
             location: keys.answers(query_name),
             size: job.window.size,
-            partition_by,
-            parts: query.file_size.map(|_| keys.parts(query_name)),
+            files,
             timezone: job.timezone,
             since,
         }
@@ -172,7 +175,7 @@ fn catalogue_table(table: &Table) -> CatalogueTable {
     let columns = types.into_iter().zip(comments);
     let mut properties = BTreeMap::from_iter(table.projection());
     properties.insert("EXTERNAL".to_owned(), "TRUE".to_owned());
-    if table.parts.is_none() {
+    if table.parts().is_none() {
         properties.insert("classification".to_owned(), "parquet".to_owned());
     }
     let formats = table.formats();
