@@ -4,6 +4,7 @@ pub mod spec;
 
 mod charts;
 mod checked;
+mod division;
 mod location;
 mod resolve;
 
@@ -15,6 +16,7 @@ use chrono_tz::Tz;
 use crate::window::{Size, Span};
 
 pub use checked::{ByteSize, GroupPattern, Name, nearest, parse_zone};
+pub use division::Division;
 pub use location::Location;
 pub use resolve::{built_in, load, parse};
 pub use spec::{Verify, Via};
@@ -129,10 +131,8 @@ pub struct Query {
     pub sql: String,
     /// The file of the SQL, or its built-in name, for error messages.
     pub sql_origin: String,
-    /// The columns whose values divide the answer into folders, each with a file of its own.
-    pub partition_by: Vec<Name>,
-    /// The size in bytes at which a file of the answer ends and the next begins; one file where unset.
-    pub file_size: Option<u64>,
+    /// How the answer is divided into files.
+    pub division: Division,
     /// The charts of the answer.
     pub charts: Vec<Chart>,
 }
@@ -290,6 +290,17 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// How long a lease is valid without renewal.
     pub lease: Duration,
+}
+
+impl Source {
+    /// Where the exported objects are, or will be.
+    pub fn location(&self) -> &Location {
+        match self {
+            Self::CloudWatch(cloudwatch) => &cloudwatch.staging,
+            Self::Exported { path, .. } => path,
+            Self::Directory { staging, .. } => staging,
+        }
+    }
 }
 
 impl Job {

@@ -6,7 +6,6 @@ mod compare;
 mod execute;
 mod fingerprint;
 mod history;
-mod outputs;
 mod plan;
 mod publish;
 mod question;
@@ -30,6 +29,7 @@ use crate::export::existing::ExistingExport;
 use crate::export::service::ExportService;
 use crate::export::staging;
 use crate::job::{Job, Source, Verify, Via};
+use crate::layout::Keys;
 use crate::progress::Progress;
 use crate::query::Engine;
 use crate::store::{Store, Stores};
@@ -125,11 +125,11 @@ async fn counter(
 
 /// Where the job's exported objects are.
 pub async fn source_store(environment: &Environment, job: &Job) -> Result<Store> {
-    let (key, location) = match &job.source {
-        Source::CloudWatch(settings) => ("[source] staging", &settings.staging),
-        Source::Exported { path, .. } => ("[source] path", path),
-        Source::Directory { staging, .. } => ("[source] staging", staging),
+    let key = match &job.source {
+        Source::CloudWatch(_) | Source::Directory { .. } => "[source] staging",
+        Source::Exported { .. } => "[source] path",
     };
+    let location = job.source.location();
     let opened = environment.stores.open(location, Account::Source).await;
     opened.map_err(|error| error.during(key))
 }
@@ -145,8 +145,19 @@ pub async fn ensure_exported(environment: &Environment, job: &Job) -> Result<()>
     }
 }
 
-/// Where the job's answers go.
-async fn output_store(environment: &Environment, job: &Job) -> Result<Store> {
-    let opened = environment.stores.open(&job.output, Account::Output).await;
-    opened.map_err(|error| error.during("[output] location"))
+/// Where a job's answers go: the location, open, and the keys below it.
+#[derive(Debug, Clone)]
+struct Output {
+    store: Store,
+    keys: Keys,
+}
+
+impl Output {
+    async fn open(environment: &Environment, job: &Job) -> Result<Self> {
+        let opened = environment.stores.open(&job.output, Account::Output).await;
+        Ok(Self {
+            store: opened.map_err(|error| error.during("[output] location"))?,
+            keys: Keys::of(job)?,
+        })
+    }
 }

@@ -22,6 +22,7 @@ use crate::chart::terminal;
 use crate::error::{Class, Error, Result};
 use crate::export::staging;
 use crate::job::{self, AwsSettings, Job, Location, Source};
+use crate::layout::StagingKeys;
 use crate::layout::cloudwatch::LogObject;
 use crate::query::Session;
 use crate::run::{self, Environment};
@@ -202,7 +203,8 @@ async fn over_job(environment: &Environment, job: &Job, args: &QueryArgs) -> Res
     let wanted = range.unwrap_or(Range::ALL);
     let mut objects = Vec::new();
     let mut exported = Vec::new();
-    for export in staging::exports_of_job(&store, job.name.as_str()).await? {
+    let keys = StagingKeys::of(job)?;
+    for export in staging::exports_of_job(&store, &keys).await? {
         if !export.window_range.intersect(wanted).is_empty() {
             exported.push(export.window_range);
             objects.extend(export.objects);

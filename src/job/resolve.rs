@@ -10,8 +10,8 @@ use super::checked::{Name, Text, nearest};
 use super::location::Location;
 use super::spec::{JobSpec, QuerySpec, SourceKind, SourceSpec, Verify, Via, WindowSpec};
 use super::{
-    AwsSettings, Chart, ChartKind, CloudWatch, DefaultWindow, Job, Language, Limits, Query, Source,
-    WindowRule, charts,
+    AwsSettings, Chart, ChartKind, CloudWatch, DefaultWindow, Division, Job, Language, Limits,
+    Query, Source, WindowRule, charts,
 };
 use crate::error::{Error, Result};
 use crate::window::{Size, Window, is_last_ended};
@@ -355,12 +355,13 @@ impl<'a> Resolver<'a> {
                 ));
             }
         };
+        let division = Division::resolve(spec.partition_by, spec.file_size)
+            .map_err(|error| format!("[[query]] {name}: {error}"))?;
         let charts = match (spec.chart.is_empty(), default_chart) {
             (true, Some(built_in)) => {
                 let chart = (built_in.chart)(name.clone(), size);
-                // A comparison reads an earlier answer of one file. Where the answer is divided, the default chart has none.
-                let is_one_file = spec.partition_by.is_empty() && spec.file_size.is_none();
-                let compare = chart.compare.filter(|_| is_one_file);
+                // The job did not ask for the comparison, and only answers in one file can be compared.
+                let compare = chart.compare.filter(|_| division == Division::Whole);
                 vec![Chart {
                     language,
                     compare,
@@ -370,63 +371,19 @@ impl<'a> Resolver<'a> {
             _ => charts::resolve(&name, spec.chart, size, language)?,
         };
         let compared = charts.iter().find(|chart| chart.compare.is_some());
-        if let Some(chart) = compared.filter(|_| !spec.partition_by.is_empty()) {
+        if let (Some(chart), Some(key)) = (compared, division.key()) {
             return Err(format!(
-                "[[query]] {name}: the chart {} has compare, which needs answers of one file, but partition_by divides them: expected one of the two keys",
+                "[[query]] {name}: the chart {} has compare, which reads earlier answers in one file, and {key} divides them: expected one of the two keys",
                 chart.name
             ));
-        }
-        let mut columns = HashSet::new();
-        if let Some(twice) = spec
-            .partition_by
-            .iter()
-            .find(|column| !columns.insert(column.as_str()))
-        {
-            return Err(format!(
-                "[[query]] {name}: partition_by names {:?} twice",
-                twice.as_str()
-            ));
-        }
-        let file_size = spec.file_size.map(|size| size.0);
-        if let Some(size) = file_size {
-            check_file_size(&name, size, &spec.partition_by, &charts)?;
         }
         Ok(Query {
             name,
             sql,
             sql_origin,
-            partition_by: spec.partition_by,
-            file_size,
+            division,
             charts,
         })
-    }
-}
-
-/// The smallest `file_size`. Readers open every file, so many smaller files would be slow.
-const MIN_FILE_SIZE: u64 = 1 << 20;
-
-fn check_file_size(
-    name: &Name,
-    size: u64,
-    partition_by: &[Name],
-    charts: &[Chart],
-) -> Result<(), String> {
-    if size < MIN_FILE_SIZE {
-        return Err(format!(
-            "[[query]] {name}: file_size is {size} bytes: expected 1MiB or more, such as \"256MiB\""
-        ));
-    }
-    if !partition_by.is_empty() {
-        return Err(format!(
-            "[[query]] {name} has both partition_by and file_size: expected one of them, since an answer is divided either by values or by size"
-        ));
-    }
-    match charts.iter().find(|chart| chart.compare.is_some()) {
-        None => Ok(()),
-        Some(chart) => Err(format!(
-            "[[query]] {name} has file_size, and its chart {} has compare, which reads earlier answers of one file: expected one of the two keys",
-            chart.name
-        )),
     }
 }
 
@@ -650,7 +607,7 @@ use = "hourly_count"
             (format!("{GOOD}file_size = \"1MB\"\n"), "1MiB or more"),
             (
                 format!("{GOOD}file_size = \"256MiB\"\npartition_by = [\"x\"]\n"),
-                "both partition_by and file_size",
+                "both partition_by and file_size are set",
             ),
             (
                 format!(

@@ -149,7 +149,7 @@ pub fn write_line(out: &mut impl std::io::Write, timestamp_ms: i64, message: &st
 
 #[cfg(test)]
 mod tests {
-    use super::super::{attempt, relative};
+    use super::super::relative;
     use super::*;
 
     fn line(timestamp_ms: i64, message: &str) -> Result<String> {
@@ -204,13 +204,7 @@ mod tests {
 
     #[test]
     fn any_streams_name_stays_below_its_attempt() {
-        let attempt = attempt(
-            &Path::parse("s").unwrap(),
-            "j",
-            "2026-11-21",
-            "/ecs/web",
-            "1",
-        );
+        let attempt = Path::parse("s/j/2026-11-21/%2Fecs%2Fweb/attempt=1").unwrap();
         for (stream, expected) in [
             (".", "%2E"),
             ("..", "%2E%2E"),

@@ -56,14 +56,23 @@ pub struct Table {
     pub location: Location,
     /// The size of the windows, which are its partitions.
     pub size: Size,
-    /// The columns whose values are folders within those of the windows.
-    pub partition_by: Vec<Column>,
-    /// The folder of the parts of the answers, where each is in parts and `location` has the lists of them.
-    pub parts: Option<Location>,
+    /// The files of the answer of a window.
+    pub files: Files,
     /// The zone of the windows.
     pub timezone: Tz,
     /// A day in the earliest window that Athena looks for, where one is asked for.
     pub since: Option<NaiveDate>,
+}
+
+/// The files of the answer of a window, as [`Division`](crate::job::Division) makes them.
+#[derive(Debug, Clone)]
+pub enum Files {
+    /// One.
+    Whole,
+    /// One for each combination of values of these columns, which are folders within that of the window.
+    ByValue(Vec<Column>),
+    /// Parts of a size. The table's location has a list of them for each window, and they are below this one.
+    Parts(Location),
 }
 
 /// Hive's class by which rows are read and written.
@@ -104,7 +113,7 @@ impl Table {
     /// The names of all that its statements make.
     pub fn names(&self) -> Vec<String> {
         let mut names = vec![self.name.clone(), self.view()];
-        if self.parts.is_some() {
+        if self.parts().is_some() {
             names.extend([self.parts_table(), self.lists_table()]);
         }
         names
@@ -124,7 +133,11 @@ impl Table {
     pub fn partition_keys(&self) -> Vec<&str> {
         let of_windows = layout::partition_keys(self.size).iter().copied();
         of_windows
-            .chain(self.partition_by.iter().map(|column| column.name.as_str()))
+            .chain(
+                self.value_columns()
+                    .iter()
+                    .map(|column| column.name.as_str()),
+            )
             .collect()
     }
 
@@ -136,7 +149,7 @@ impl Table {
             comment: None,
         });
         of_windows
-            .chain(self.partition_by.iter().cloned())
+            .chain(self.value_columns().iter().cloned())
             .collect()
     }
 
@@ -145,7 +158,7 @@ impl Table {
     /// A list of files in the place of the files is what S3's own inventory is, and this is how AWS has Athena read that,
     /// with partition projection: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-athena-query.html>.
     pub fn formats(&self) -> Formats {
-        match self.parts {
+        match self.parts() {
             None => Formats {
                 input: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
                 output: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
@@ -157,10 +170,31 @@ impl Table {
         }
     }
 
-    /// Whether the partitions are known without a list of them. Of windows they are; the values of a column nobody knows
-    /// before, and Athena would have each query name one.
+    /// Whether the partitions are known without a list of them. Those of windows are. The values of a column are not
+    /// known before, and Athena would require each query to name one.
     pub fn is_projected(&self) -> bool {
-        self.partition_by.is_empty()
+        !matches!(self.files, Files::ByValue(_))
+    }
+
+    /// The columns whose values are folders within those of the windows, outermost first.
+    fn value_columns(&self) -> &[Column] {
+        match &self.files {
+            Files::ByValue(columns) => columns,
+            Files::Whole | Files::Parts(_) => &[],
+        }
+    }
+
+    /// All columns of rows: those in the files, then those whose values are folders.
+    fn all_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().chain(self.value_columns())
+    }
+
+    /// The folder of the parts of the answers, where they are in parts.
+    pub fn parts(&self) -> Option<&Location> {
+        match &self.files {
+            Files::Parts(parts) => Some(parts),
+            Files::Whole | Files::ByValue(_) => None,
+        }
     }
 
     /// The properties by which Athena knows the partitions without a list of them: each window that may be there.
@@ -372,8 +406,7 @@ mod tests {
                 prefix: "x/night/counts".into(),
             },
             size,
-            partition_by: Vec::new(),
-            parts: None,
+            files: Files::Whole,
             timezone: Tz::Asia__Seoul,
             since: Some(since.parse().unwrap()),
         }

@@ -293,6 +293,12 @@ impl Spool {
     }
 }
 
+/// The only one of a spool's files, where they have no size.
+pub(super) fn only_file(files: Vec<Spooled>) -> Result<Spooled> {
+    let file = files.into_iter().next();
+    file.ok_or_else(|| Error::new(Class::Unexpected, "an answer without a file"))
+}
+
 fn open(
     path: &FilePath,
     schema: &SchemaRef,

@@ -12,10 +12,10 @@ use arrow::util::display::array_value_to_string;
 use futures::StreamExt;
 use object_store::path::Path;
 
-use super::parquet::{Metadata, Spool, Spooled};
+use super::parquet::{Metadata, Spool, Spooled, only_file};
 use crate::error::{Class, Error, Result};
 use crate::job::Location;
-use crate::layout;
+use crate::layout::{AnswerKeys, NULL_PARTITION};
 use crate::query::Session;
 
 /// More files for one window are a mistake in the choice of columns: readers list and open each.
@@ -24,13 +24,29 @@ const MOST_FILES: usize = 500;
 /// The values of an answer's partition columns, in their order.
 pub type Values = Vec<Option<String>>;
 
-/// An answer, divided.
+/// An answer, divided by the values of columns.
 #[derive(Debug, Clone)]
 pub struct Partitioned {
+    /// The partition columns, outermost folder first.
+    pub columns: Vec<String>,
     /// The file for each combination of values that the answer has, in their order.
     pub files: BTreeMap<Values, Spooled>,
     /// A file of the same columns without rows, for what an earlier answer had and this one has not.
     pub empty: Spooled,
+}
+
+impl Partitioned {
+    /// The key of each of [`files`](Self::files), in their order.
+    pub fn keys(&self, answer: AnswerKeys<'_>) -> impl Iterator<Item = Path> {
+        self.files
+            .keys()
+            .map(move |values| key_of(answer, &self.columns, values))
+    }
+}
+
+fn key_of(answer: AnswerKeys<'_>, columns: &[impl AsRef<str>], values: &Values) -> Path {
+    let columns = columns.iter().map(AsRef::as_ref);
+    answer.file_of(columns.zip(values.iter().map(Option::as_deref)))
 }
 
 /// The positions of the partition columns, and the columns that stay in the files. Errors (usage): a column that the
@@ -72,14 +88,23 @@ pub fn columns(schema: &Schema, by: &[impl AsRef<str>]) -> Result<(Vec<usize>, S
     Ok((positions, Arc::new(rest)))
 }
 
-/// Where the files of an answer are to go, which bounds what values there can be.
+/// Where the files of an answer go, which limits the values that it can be divided by.
+#[derive(Debug, Clone, Copy)]
 pub struct Destination<'a> {
-    /// The location that the keys are in.
-    pub location: &'a Location,
-    /// The key of the file of a combination of values.
-    pub key: &'a (dyn Fn(&Values) -> Path + Sync),
+    answer: AnswerKeys<'a>,
     /// Whether names that differ only in case are of one folder.
-    pub ignores_case: bool,
+    ignores_case: bool,
+}
+
+impl<'a> Destination<'a> {
+    /// That of an answer with these keys.
+    pub fn of(answer: AnswerKeys<'a>) -> Self {
+        let is_local = answer.of_job().location().is_local();
+        Self {
+            answer,
+            ignores_case: is_local && cfg!(target_os = "macos"),
+        }
+    }
 }
 
 /// Divides the file of a whole answer. Rows keep their order within each file. Errors (SQL): a value that can't be the
@@ -120,7 +145,7 @@ pub async fn split(
             let values = values.collect::<Result<Values>>()?;
             if current.as_ref().is_none_or(|(last, _)| *last != values) {
                 if let Some((last, spool)) = current.take() {
-                    files.insert(last, one(spool).await?);
+                    files.insert(last, finish(spool).await?);
                 }
                 if files.len() == MOST_FILES {
                     return Err(sql_error(format!(
@@ -141,20 +166,22 @@ pub async fn split(
         }
     }
     if let Some((last, spool)) = current {
-        files.insert(last, one(spool).await?);
+        files.insert(last, finish(spool).await?);
     }
-    let empty = one(create("part-empty.parquet".to_owned())?).await?;
+    let empty = finish(create("part-empty.parquet".to_owned())?).await?;
     if files.is_empty() {
-        // A window without a file would be one that was never done, and its columns nobody's.
+        // Without a file, the window would look as if it had never been run, and its columns would be in no file.
         files.insert(vec![None; by.len()], empty.clone());
     }
-    Ok(Partitioned { files, empty })
+    Ok(Partitioned {
+        columns: by.iter().map(|column| column.as_ref().to_owned()).collect(),
+        files,
+        empty,
+    })
 }
 
-async fn one(spool: Spool) -> Result<Spooled> {
-    let files = spool.finish().await?;
-    let file = files.into_iter().next();
-    file.ok_or_else(|| Error::new(Class::Unexpected, "an answer without a file"))
+async fn finish(spool: Spool) -> Result<Spooled> {
+    only_file(spool.finish().await?)
 }
 
 /// A folder's name, on disk.
@@ -175,14 +202,19 @@ impl Names<'_> {
     fn check(&mut self, values: &Values) -> Result<()> {
         for (column, value) in self.by.iter().zip(values) {
             let Some(value) = value else { continue };
-            if value.is_empty() || value == layout::NULL_PARTITION {
+            if value.is_empty() || value == NULL_PARTITION {
                 return Err(sql_error(format!(
                     "partition_by: a value of {column:?} is {value:?}, which no folder can be named. Make it NULL with nullif(…, '{value}')"
                 )));
             }
         }
-        let key = (self.destination.key)(values);
-        let too_long = match self.destination.location {
+        let Destination {
+            answer,
+            ignores_case,
+        } = *self.destination;
+        let key = key_of(answer, &self.by, values);
+        let location = answer.of_job().location();
+        let too_long = match location {
             Location::S3 { .. } => key.as_ref().len() > LONGEST_KEY,
             Location::Local(_) => {
                 let mut names = key.as_ref().split('/');
@@ -195,7 +227,7 @@ impl Names<'_> {
             let (column, value) = longest.map_or(("", ""), |(column, value)| {
                 (*column, value.as_deref().unwrap_or_default())
             });
-            let most = match self.destination.location {
+            let most = match location {
                 Location::S3 { .. } => format!("a key on S3 has {LONGEST_KEY} bytes"),
                 Location::Local(_) => format!("the name of a folder has {LONGEST_NAME} bytes"),
             };
@@ -204,7 +236,7 @@ impl Names<'_> {
             )));
         }
         let folded = key.as_ref().to_lowercase();
-        if self.destination.ignores_case && !self.folded.insert(folded) {
+        if ignores_case && !self.folded.insert(folded) {
             return Err(sql_error(format!(
                 "partition_by: the values {values:?} of {} differ from others only in case, and this disk has one folder for both. Make them alike with lower(…)",
                 self.by.join(", ")
@@ -234,7 +266,9 @@ fn unexpected(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::Keys;
     use crate::query::Engine;
+    use crate::window::{Size, Window};
     use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
     use arrow::datatypes::Int64Type;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -259,17 +293,10 @@ mod tests {
         let whole = spool.finish().await.unwrap().remove(0);
         let session = Engine::new(64 << 20, folder).unwrap();
         let session = session.session(chrono_tz::Tz::UTC).unwrap();
-        let key = |values: &Values| {
-            let folder = Path::parse("x/j/q/dt=2026-11-21").unwrap();
-            let value = values[0].as_deref().unwrap_or(layout::NULL_PARTITION);
-            layout::join(
-                &folder,
-                &format!("g={}/q.parquet", layout::encode_name(value)),
-            )
-        };
+        let keys = Keys::new(location, "j").unwrap();
+        let window = Window::parse(Size::Day, chrono_tz::UTC, "2026-11-21").unwrap();
         let destination = Destination {
-            location,
-            key: &key,
+            answer: keys.of_answer("q", &window),
             ignores_case,
         };
         let by = [batch.schema().field(0).name().clone()];
@@ -300,11 +327,7 @@ mod tests {
         let long = "x".repeat(254);
         for (values, location, expected) in [
             (["a", ""], &disk, "nullif(…, '')"),
-            (
-                ["a", layout::NULL_PARTITION],
-                &s3,
-                "__HIVE_DEFAULT_PARTITION__",
-            ),
+            (["a", NULL_PARTITION], &s3, "__HIVE_DEFAULT_PARTITION__"),
             (["a", &long], &disk, "255 bytes"),
             (["a", &"한".repeat(400)], &s3, "1024 bytes"),
         ] {

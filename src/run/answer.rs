@@ -1,15 +1,12 @@
 //! From a question to its answer: local Parquet files, and what its charts show.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMillisecondType};
 use bytes::Bytes;
 use chrono::DateTime;
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
@@ -18,15 +15,14 @@ use super::fingerprint::hex;
 use super::{Environment, question};
 use crate::chart::build::{Caption, Series};
 use crate::error::{Class, Error, Result};
-use crate::job::{ImageFormat, Job, Name, Query};
-use crate::layout;
-use crate::output::parquet::{Metadata, Spool, Spooled};
-use crate::output::partitioned::{self, Destination, Partitioned, Values};
+use crate::job::{Division, ImageFormat, Query};
+use crate::layout::AnswerKeys;
+use crate::output::division::Divided;
+use crate::output::parquet::Metadata;
 use crate::progress::Step;
 use crate::query::{Session, Statement};
 use crate::scan::{LogsTable, ScanReport};
 use crate::verify::HourCount;
-use crate::window::Window;
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -49,34 +45,8 @@ impl Objects {
 /// An answer in local files, with what its charts show.
 pub(super) struct Answer<'a> {
     pub(super) query: &'a Query,
-    /// In the order of its rows: one file, or as many as the query's size of files makes of it.
-    pub(super) files: Vec<Spooled>,
-    /// The same by the values of columns, where the query asks for it.
-    pub(super) partitioned: Option<Partitioned>,
+    pub(super) files: Divided,
     pub(super) series: Vec<Series>,
-}
-
-impl Answer<'_> {
-    /// What tells the parts of this answer from those of any other: hexadecimal digits, the same for the same bytes.
-    pub(super) async fn generation(&self) -> Result<String> {
-        let files: Vec<PathBuf> = self.files.iter().map(|file| file.path.clone()).collect();
-        let hash = SpawnedTask::spawn_blocking(move || {
-            let mut hash = Sha256::new();
-            let mut block = vec![0; 1 << 20];
-            for file in files {
-                let mut file = File::open(file)?;
-                while let read @ 1.. = file.read(&mut block)? {
-                    hash.update(&block[..read]);
-                }
-            }
-            Ok(hash.finalize())
-        });
-        let hash = hash.join_unwind().await.map_err(io::Error::other);
-        let hash = hash.flatten().map_err(|error: io::Error| {
-            Error::new(Class::Output, "can't read the parts of an answer").caused_by(error)
-        })?;
-        Ok(hex(&hash[..layout::GENERATION_DIGITS / 2]))
-    }
 }
 
 /// A question on its way to an answer.
@@ -89,23 +59,23 @@ pub(super) struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
+    /// Runs the query; its local files are below `folder`, and go with it.
     pub(super) async fn answer(
         self,
         folder: &FilePath,
-        job: &Job,
-        window: &Window,
+        keys: AnswerKeys<'_>,
         read: &mut Option<ScanReport>,
     ) -> Result<Answer<'a>> {
         let query = self.query;
         let question = question::check(self.session, query).await?;
         let metadata = Metadata {
-            job: job.name.to_string(),
-            window: window.id(),
+            job: keys.of_job().job().to_owned(),
+            window: keys.window().id(),
             sql_sha256: hex(&Sha256::digest(&query.sql)),
         };
         let path = folder.join(format!("{}.parquet", query.name));
-        let mut spool = Spool::create(path, question.schema, &metadata)?
-            .with_file_size(query.file_size.unwrap_or(u64::MAX));
+        let division = &query.division;
+        let mut spool = division.spool(path, question.schema, &metadata)?;
         let mut series: Vec<Series> = query
             .charts
             .iter()
@@ -128,54 +98,16 @@ impl<'a> Asking<'a> {
                 _ => error,
             })?;
         *read = read.or(self.whole(&reports));
-        let files = spool.finish().await?;
-        let partitioned = match &files[..] {
-            [whole] if !query.partition_by.is_empty() => {
-                let divided = self.divide(whole, &metadata, folder, job, window).await;
-                Some(
-                    divided
-                        .map_err(|error| error.during(format_args!("[[query]] {}", query.name)))?,
-                )
-            }
-            _ => None,
-        };
+        let spooled = spool.finish().await?;
+        let files = division
+            .divide(spooled, self.session, &metadata, folder, keys)
+            .await
+            .map_err(|error| error.during(format_args!("[[query]] {}", query.name)))?;
         Ok(Answer {
             query,
             files,
-            partitioned,
             series,
         })
-    }
-
-    /// The answer by the values of columns, in files of a folder of their own.
-    async fn divide(
-        self,
-        whole: &Spooled,
-        metadata: &Metadata,
-        folder: &FilePath,
-        job: &Job,
-        window: &Window,
-    ) -> Result<Partitioned> {
-        let by = &self.query.partition_by;
-        let root = job.output.key().map_err(Error::usage)?;
-        let key = |values: &Values| {
-            let columns = by.iter().map(Name::as_str);
-            let values = columns.zip(values.iter().map(Option::as_deref));
-            let (job, query) = (job.name.as_str(), self.query.name.as_str());
-            layout::partitioned_answer(&root, job, query, window, values)
-        };
-        let destination = Destination {
-            location: &job.output,
-            key: &key,
-            ignores_case: job.output.is_local() && cfg!(target_os = "macos"),
-        };
-        let folder = tempfile::tempdir_in(folder).map_err(|error| {
-            let what = format!("can't make a temporary folder in {}", folder.display());
-            Error::new(Class::Output, what).caused_by(error)
-        })?;
-        // It goes with the folder that it is in, when all is put.
-        let folder = folder.keep();
-        partitioned::split(self.session, whole, by, metadata, &folder, &destination).await
     }
 
     /// Runs the statement; answers what each of its scans counted.
@@ -230,8 +162,7 @@ pub(super) async fn count_all(
         name: crate::job::Name::new("count").map_err(Error::usage)?,
         sql: "SELECT count(message) FROM logs".to_owned(),
         sql_origin: "the count of all events".to_owned(),
-        partition_by: Vec::new(),
-        file_size: None,
+        division: Division::Whole,
         charts: Vec::new(),
     };
     let asking = Asking {

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use object_store::path::Path;
 
-use super::Environment;
 use super::history::read_receipt;
-use super::outputs::{keys, spread};
 use super::settled::settled_at;
+use super::{Environment, Output};
 use crate::error::{Class, Error, Result};
 use crate::job::Job;
-use crate::layout;
+use crate::layout::{self, StagingKeys};
+use crate::output::WindowKeys;
 use crate::receipt::Receipt;
 use crate::state::lease::{self, HeldWindow};
 use crate::state::{Attempt, AttemptStage, WindowState};
@@ -22,24 +22,20 @@ use crate::window::{Unit, Window};
 const TASKS_END_WITHIN: TimeDelta = TimeDelta::hours(25);
 
 /// What a run that ended in the middle left beside the outputs.
-pub(super) async fn interrupted(output: &Store, job: &Job, window: &Window) -> Result<()> {
-    let mut keys = keys(output, job, window, true);
-    keys.push(state_key(output, job, window));
-    let spread = spread(output, job, window);
-    let folders: Vec<Path> = spread.into_iter().map(|(folder, _)| folder).collect();
-    output.sweep(&keys, &folders).await
+pub(super) async fn interrupted(output: &Output, job: &Job, window: &Window) -> Result<()> {
+    let WindowKeys { by_rows, mut fixed } = WindowKeys::of(&output.keys, job, window, true);
+    fixed.push(output.keys.state(&window.id()));
+    let folders: Vec<Path> = by_rows.into_iter().map(|keys| keys.folder).collect();
+    output.store.sweep(&fixed, &folders).await
 }
 
 /// What a run that was killed in its first moment left, while it wrote the state itself: on S3 nothing.
-pub(super) async fn unwritten_state(output: &Store, job: &Job, window: &Window) -> Result<()> {
-    match output.location().is_local() {
-        true => output.sweep(&[state_key(output, job, window)], &[]).await,
+pub(super) async fn unwritten_state(output: &Output, window: &Window) -> Result<()> {
+    let (store, key) = (&output.store, output.keys.state(&window.id()));
+    match store.location().is_local() {
+        true => store.sweep(&[key], &[]).await,
         false => Ok(()),
     }
-}
-
-fn state_key(output: &Store, job: &Job, window: &Window) -> Path {
-    layout::state(output.root(), job.name.as_str(), &window.id())
 }
 
 /// Deletes the objects of attempts that the receipt does not list; the prefixes of those that are gone. What can't be
@@ -81,7 +77,13 @@ pub(super) fn unneeded<'a>(
 
 /// Deletes the exports of windows that settled longer ago than the job's `keep`. A failure is a warning: the answers
 /// are there, and the next run tries again.
-pub(super) async fn expired(environment: &Environment, job: &Job, output: &Store, staging: &Store) {
+pub(super) async fn expired(
+    environment: &Environment,
+    job: &Job,
+    output: &Output,
+    staging: &Store,
+    staging_keys: &StagingKeys,
+) {
     let Some(keep) = job.keep else {
         return;
     };
@@ -95,7 +97,7 @@ pub(super) async fn expired(environment: &Environment, job: &Job, output: &Store
     let warn = |error: Error| {
         tracing::warn!(%error, "could not delete exports that are older than [source] keep");
     };
-    match exported_windows(job, staging).await {
+    match exported_windows(job, staging, staging_keys).await {
         Ok(windows) => {
             for window in windows {
                 match keeping.delete_expired(&window).await {
@@ -113,7 +115,7 @@ pub(super) async fn expired(environment: &Environment, job: &Job, output: &Store
 /// How long a job keeps its exports.
 struct Keeping<'a> {
     job: &'a Job,
-    output: &'a Store,
+    output: &'a Output,
     staging: &'a Store,
     keep: TimeDelta,
     now: DateTime<Utc>,
@@ -131,18 +133,18 @@ impl Keeping<'_> {
         if !self.is_over(settled_at(job, window)) {
             return Ok(());
         }
-        let receipt = read_receipt(output, job, window).await?;
+        let receipt = read_receipt(output, window).await?;
         if receipt.is_none_or(|receipt| receipt.window.provisional) {
             return Ok(());
         }
-        let key = layout::state(output.root(), job.name.as_str(), &window.id());
+        let key = output.keys.state(&window.id());
         let is_old = |attempt: &&Attempt| self.is_over(attempt.asked_at);
-        match lease::read(output, &key).await? {
+        match lease::read(&output.store, &key).await? {
             Some((state, _)) if state.attempts.iter().any(|attempt| is_old(&attempt)) => {}
             _ => return Ok(()),
         }
         // Where there is a lease, it may be that of a run that was killed just here.
-        let held = HeldWindow::take(output, &key, job.limits.lease, |_| {}, &|_| {}).await?;
+        let held = HeldWindow::take(&output.store, &key, job.limits.lease, |_| {}, &|_| {}).await?;
         let state = held.state();
         let deleted = delete(self.staging, state.attempts.iter().filter(is_old)).await;
         tracing::info!(
@@ -160,8 +162,8 @@ impl Keeping<'_> {
 }
 
 /// The windows of which anything is staged.
-async fn exported_windows(job: &Job, staging: &Store) -> Result<Vec<Window>> {
-    let folder = layout::staging_of_job(staging.root(), job.name.as_str());
+async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Result<Vec<Window>> {
+    let folder = keys.of_job();
     let mut units = BTreeMap::new();
     for meta in staging.list(&folder).await? {
         let relative = layout::relative(&folder, &meta.location);

@@ -9,20 +9,19 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use sha2::{Digest, Sha256};
 
+use super::Output;
 use super::fingerprint::{hex, source_fingerprint};
 use super::history::read_receipt;
 use crate::chart::build::Series;
 use crate::error::Result;
 use crate::job::{Compare, Job, Query};
-use crate::layout;
 use crate::output::parquet::SQL_SHA256;
 use crate::receipt::Receipt;
-use crate::store::Store;
 use crate::window::Window;
 
 /// Gives the charts of a query their earlier answers. An error where the output location can't be read.
 pub async fn hold_against(
-    output: &Store,
+    output: &Output,
     job: &Job,
     window: &Window,
     query: &Query,
@@ -36,17 +35,12 @@ pub async fn hold_against(
         else {
             continue;
         };
-        let key = layout::answer(
-            output.root(),
-            job.name.as_str(),
-            query.name.as_str(),
-            &earlier,
-        );
-        let Some(file) = output.get(&key).await? else {
+        let key = output.keys.answer(query.name.as_str(), &earlier);
+        let Some(file) = output.store.get(&key).await? else {
             continue;
         };
-        let answer = output.display(&key);
-        let Some(receipt) = read_receipt(output, job, &earlier).await? else {
+        let answer = output.store.display(&key);
+        let Some(receipt) = read_receipt(output, &earlier).await? else {
             tracing::warn!(
                 answer,
                 "not compared: no receipt says what the earlier answer is of"

@@ -14,14 +14,14 @@ use super::history::read_receipt;
 use super::publish::Publisher;
 use super::settled::{is_published, settled_at};
 use super::{
-    Action, Environment, Force, Plan, WindowPlan, clean, compare, counter, exporter, output_store,
+    Action, Environment, Force, Output, Plan, WindowPlan, clean, compare, counter, exporter,
     question, source_store,
 };
 use crate::chart::build::{Caption, Series, Verified};
 use crate::error::{Class, Error, Result};
 use crate::export::{ExportRequest, Exported, LogExporter};
 use crate::job::{Job, Source, Verify};
-use crate::layout;
+use crate::layout::StagingKeys;
 use crate::progress::Step;
 use crate::query::Session;
 use crate::receipt::{Change, ExportReport, ReadReport, Receipt, Status};
@@ -66,8 +66,9 @@ pub async fn execute(
         job,
         plan,
         force,
-        output: output_store(environment, job).await?,
+        output: Output::open(environment, job).await?,
         source: source_store(environment, job).await?,
+        staging_keys: StagingKeys::of(job)?,
         exporter: exporter(environment, job).await?,
         counter: counter(environment, job).await?,
     };
@@ -114,7 +115,14 @@ pub async fn execute(
         outcomes
     };
     let ((), outcomes) = tokio::join!(exporting, answering);
-    clean::expired(environment, job, &runner.output, &runner.source).await;
+    clean::expired(
+        environment,
+        job,
+        &runner.output,
+        &runner.source,
+        &runner.staging_keys,
+    )
+    .await;
     Ok(outcomes)
 }
 
@@ -152,8 +160,9 @@ struct Runner<'a> {
     job: &'a Job,
     plan: &'a Plan,
     force: Force,
-    output: Store,
+    output: Output,
     source: Store,
+    staging_keys: StagingKeys,
     exporter: Box<dyn LogExporter>,
     counter: Option<Arc<dyn IndependentCount>>,
 }
@@ -166,7 +175,7 @@ impl<'a> Runner<'a> {
         let started_at = self.environment.clock.now();
         let mut stopwatch = Stopwatch::default();
         let held = self.hold(window, started_at).await?;
-        let there = match read_receipt(&self.output, self.job, &window.window).await {
+        let there = match read_receipt(&self.output, &window.window).await {
             Ok(there) => there,
             Err(error) => return Err(self.fail(held, error).await),
         };
@@ -216,7 +225,7 @@ impl<'a> Runner<'a> {
 
     async fn hold(&self, window: &WindowPlan, started_at: DateTime<Utc>) -> Result<HeldWindow> {
         let id = window.report.id.as_str();
-        let key = layout::state(self.output.root(), self.job.name.as_str(), id);
+        let key = self.output.keys.state(id);
         let tell = |state: &str| {
             self.environment
                 .progress
@@ -239,7 +248,7 @@ impl<'a> Runner<'a> {
             state.failure = None;
         };
         let length = self.job.limits.lease;
-        HeldWindow::take(&self.output, &key, length, begin, &tell).await
+        HeldWindow::take(&self.output.store, &key, length, begin, &tell).await
     }
 
     async fn export(
@@ -249,7 +258,7 @@ impl<'a> Runner<'a> {
     ) -> Result<(Publisher<'a>, Exported)> {
         match held.found().unfinished {
             Some(_) => clean::interrupted(&self.output, self.job, &window.window).await?,
-            None => clean::unwritten_state(&self.output, self.job, &window.window).await?,
+            None => clean::unwritten_state(&self.output, &window.window).await?,
         }
         let publisher =
             Publisher::prepare(self.environment, &self.output, self.job, window).await?;
@@ -258,7 +267,7 @@ impl<'a> Runner<'a> {
             .unfinished
             .map(|unfinished| unfinished.began_at);
         let request = ExportRequest {
-            job: self.job.name.as_str(),
+            keys: &self.staging_keys,
             window: &window.window,
             reuse_since: match window.action {
                 Action::Skip | Action::Compute => Some(settled_at(self.job, &window.window)),
@@ -318,14 +327,10 @@ impl<'a> Runner<'a> {
     }
 
     async fn try_tidy_up(&self, window: &WindowPlan, receipt: &Receipt) -> Result<()> {
-        let key = layout::state(
-            self.output.root(),
-            self.job.name.as_str(),
-            &receipt.window.id,
-        );
+        let key = self.output.keys.state(&receipt.window.id);
         let length = self.job.limits.lease;
-        let held = HeldWindow::take(&self.output, &key, length, |_| {}, &|_| {}).await?;
-        let now = read_receipt(&self.output, self.job, &window.window).await?;
+        let held = HeldWindow::take(&self.output.store, &key, length, |_| {}, &|_| {}).await?;
+        let now = read_receipt(&self.output, &window.window).await?;
         if now.as_ref() != Some(receipt) {
             return held.release(|_| {}).await;
         }
@@ -435,8 +440,14 @@ impl Answering<'_> {
                 query,
                 objects,
             };
-            let answer = asking.answer(folder.path(), job, window, &mut read).await?;
-            let files: Vec<&FilePath> = answer.files.iter().map(|file| &*file.path).collect();
+            let keys = self
+                .runner
+                .output
+                .keys
+                .of_answer(query.name.as_str(), window);
+            let answer = asking.answer(folder.path(), keys, &mut read).await?;
+            let files = answer.files.in_order().iter();
+            let files: Vec<&FilePath> = files.map(|file| &*file.path).collect();
             session.add_answer(query.name.as_str(), &files).await?;
             answers.push(answer);
         }

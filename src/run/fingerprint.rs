@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::job::{Job, Source};
+use crate::job::{Division, Job, Source};
 
 /// A hash of texts, told apart by their lengths.
 #[derive(Default)]
@@ -47,11 +47,10 @@ pub(super) fn answers_fingerprint(job: &Job) -> String {
     for query in &job.queries {
         hash.add(query.name.as_str());
         hash.add(&query.sql);
-        for column in &query.partition_by {
-            hash.add(column.as_str());
-        }
-        if let Some(size) = query.file_size {
-            hash.add(&format!("file_size {size}"));
+        match &query.division {
+            Division::Whole => {}
+            Division::ByValue(columns) => columns.iter().for_each(|name| hash.add(name.as_str())),
+            Division::BySize(bytes) => hash.add(&format!("file_size {bytes}")),
         }
         for chart in &query.charts {
             hash.add(&format!("{chart:?}"));

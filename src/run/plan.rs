@@ -5,14 +5,12 @@ use serde::Serialize;
 
 use super::fingerprint::{answers_fingerprint, source_fingerprint};
 use super::history::{done_windows, read_receipt, read_state};
-use super::outputs::{keys, spread};
 use super::settled::{is_provisional, is_published};
-use super::{Environment, clean, exporter, output_store, question, schema, source_store};
+use super::{Environment, Output, clean, exporter, question, schema, source_store};
 use crate::error::{Class, Error, Result};
 use crate::job::{DefaultWindow, Job};
-use crate::layout;
+use crate::output::WindowKeys;
 use crate::receipt::{Receipt, WindowReport};
-use crate::store::Store;
 use crate::window::{self, Range, Span, Unit, Window, is_last_ended};
 
 /// Which windows.
@@ -111,7 +109,7 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
     let representative = windows.first().map_or(Range::ALL, Window::range);
     let schemas = question::check_all(&environment.engine, job, representative).await?;
 
-    let output = output_store(environment, job).await?;
+    let output = Output::open(environment, job).await?;
     let log_groups = exporter(environment, job).await?.groups().await?;
     let staging = source_store(environment, job).await?;
     let job_sha256 = answers_fingerprint(job);
@@ -127,13 +125,13 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
         let (last, state) = match done.contains(&window.unit()) {
             true => {
                 let state = async {
-                    match read_state(&output, job, &window).await {
+                    match read_state(&output, &window).await {
                         // Whoever takes the window says so; the others have nothing to do with it.
                         Err(error) if error.class() == Class::Damaged => Ok(None),
                         state => state.map(|state| Some(state.unwrap_or_default())),
                     }
                 };
-                futures::future::try_join(read_receipt(&output, job, &window), state).await?
+                futures::future::try_join(read_receipt(&output, &window), state).await?
             }
             false => (None, None),
         };
@@ -165,11 +163,9 @@ pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Re
         };
         let is_latest = newest_done.is_none_or(|newest| newest <= window.unit());
         plans.push(WindowPlan {
-            outputs: spread(&output, job, &window)
-                .iter()
-                .map(|(folder, files)| layout::join(folder, files))
-                .chain(keys(&output, job, &window, is_latest))
-                .map(|key| output.display(&key))
+            outputs: WindowKeys::of(&output.keys, job, &window, is_latest)
+                .patterns()
+                .map(|key| output.store.display(key))
                 .collect(),
             report: window_report(&window, provisional),
             redos: match &last {
@@ -240,7 +236,7 @@ pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Wi
 /// Of the job's `lookback` last windows that have settled, before those of the run, the ones whose answers are provisional
 /// all the same, or disputed.
 async fn settled_since(
-    output: &Store,
+    output: &Output,
     job: &Job,
     windows: &[Window],
     done: &[Unit],
@@ -258,7 +254,7 @@ async fn settled_since(
         .take(job.window.lookback as usize);
     let mut earlier = Vec::new();
     for window in settled.filter(|window| done.binary_search(&window.unit()).is_ok()) {
-        let is_wanting = read_receipt(output, job, &window)
+        let is_wanting = read_receipt(output, &window)
             .await?
             .is_some_and(|receipt| receipt.window.provisional || wants_redo(job, &receipt));
         if is_wanting {

@@ -8,7 +8,7 @@ use crate::chart::build;
 use crate::error::{Class, Error, Result};
 use crate::job::{Job, Query, Source, Verify};
 use crate::layout;
-use crate::output::{columns, partitioned};
+use crate::output::columns;
 use crate::query::{Engine, Session, Statement};
 use crate::scan::LogsTable;
 use crate::window::Range;
@@ -76,10 +76,10 @@ pub async fn reads_again(engine: &Engine, job: &Job, range: Range) -> Result<boo
 
 /// A table's partitions are columns too, and no table has two of one name. Those that the job names are to be there.
 fn check_partitions(job: &Job, query: &Query, schema: &SchemaRef) -> Result<()> {
-    if !query.partition_by.is_empty() {
-        partitioned::columns(schema, &query.partition_by)
-            .map_err(|error| error.during(format!("[[query]] {}", query.name)))?;
-    }
+    query
+        .division
+        .check(schema)
+        .map_err(|error| error.during(format_args!("[[query]] {}", query.name)))?;
     let keys = layout::partition_keys(job.window.size);
     match keys.iter().find(|key| schema.index_of(key).is_ok()) {
         None => Ok(()),

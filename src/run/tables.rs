@@ -7,9 +7,9 @@ use chrono::NaiveDate;
 use super::{Environment, question};
 use crate::aws::glue::{CatalogueColumn, CatalogueTable};
 use crate::error::{Error, Result};
-use crate::job::Job;
-use crate::layout;
-use crate::output::athena::{self, Table};
+use crate::job::{Division, Job, Name};
+use crate::layout::Keys;
+use crate::output::athena::{self, Column, Files, Table};
 use crate::window::Window;
 
 /// The table of each query, in their order. Plans the queries, and asks nothing of AWS. Errors (usage): `since` is still to
@@ -29,27 +29,29 @@ pub async fn tables(
     }
     let window = Window::last_ended(job.window.size, job.timezone, now)?;
     let schemas = question::check_all(&environment.engine, job, window.range()).await?;
+    let keys = Keys::of(job)?;
     let tables = job.queries.iter().zip(schemas).map(|(query, schema)| {
         let (comment, mut columns) = athena::columns_with_comments(&schema, &query.sql);
-        let partition_by = query.partition_by.iter().filter_map(|name| {
-            let place = columns
-                .iter()
-                .position(|column| column.name == name.as_str())?;
-            Some(columns.remove(place))
-        });
-        let partition_by = partition_by.collect();
-        let (job_name, query_name) = (job.name.as_str(), query.name.as_str());
+        let query_name = query.name.as_str();
+        let mut take = |name: &Name| {
+            let of_name = |column: &Column| column.name == name.as_str();
+            Some(columns.remove(columns.iter().position(of_name)?))
+        };
+        let files = match &query.division {
+            Division::Whole => Files::Whole,
+            Division::ByValue(names) => {
+                Files::ByValue(names.iter().filter_map(&mut take).collect())
+            }
+            Division::BySize(_) => Files::Parts(keys.parts(query_name)),
+        };
         Table {
             database: database.to_owned(),
-            name: format!("{job_name}_{query_name}"),
+            name: format!("{}_{query_name}", job.name),
             comment,
             columns,
-            location: layout::answers(&job.output, job_name, query_name),
+            location: keys.answers(query_name),
             size: job.window.size,
-            partition_by,
-            parts: query
-                .file_size
-                .map(|_| layout::parts(&job.output, job_name, query_name)),
+            files,
             timezone: job.timezone,
             since,
         }
@@ -173,7 +175,7 @@ fn catalogue_table(table: &Table) -> CatalogueTable {
     let columns = types.into_iter().zip(comments);
     let mut properties = BTreeMap::from_iter(table.projection());
     properties.insert("EXTERNAL".to_owned(), "TRUE".to_owned());
-    if table.parts.is_none() {
+    if table.parts().is_none() {
         properties.insert("classification".to_owned(), "parquet".to_owned());
     }
     let formats = table.formats();

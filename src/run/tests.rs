@@ -21,7 +21,7 @@ use crate::export::service::{
     Task, TaskFilter, TaskRequest,
 };
 use crate::job::{self, AwsSettings, Job, Location};
-use crate::layout;
+use crate::layout::{self, Keys, StagingKeys};
 use crate::progress::Silent;
 use crate::query::Engine;
 use crate::state::{Attempt, AttemptStage, Lease, Unfinished, WindowState, lease};
@@ -43,6 +43,7 @@ struct Nights {
     environment: Environment,
     job: Job,
     output: Store,
+    keys: Keys,
 }
 
 impl Nights {
@@ -93,6 +94,7 @@ impl Nights {
             scratch,
         };
         Self {
+            keys: Keys::of(&job).unwrap(),
             logs,
             clock,
             environment,
@@ -117,7 +119,7 @@ impl Nights {
     async fn answer(&self, window: &Window) -> (i64, i64) {
         use arrow::array::AsArray;
         use arrow::datatypes::Int64Type;
-        let key = layout::answer(self.output.root(), "night", "total", window);
+        let key = self.keys.answer("total", window);
         let parquet = self.output.get(&key).await.unwrap().unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(parquet).unwrap();
         let batch = reader.build().unwrap().next().unwrap().unwrap();
@@ -137,7 +139,7 @@ impl Nights {
     /// The keys of what is staged of a window, relative to the staging location.
     async fn staged(&self, window: &str) -> Vec<String> {
         let staging = self.staging().await;
-        let folder = layout::staging_of_window(staging.root(), "night", window);
+        let folder = StagingKeys::of(&self.job).unwrap().of_window(window);
         let listed = staging.list(&folder).await.unwrap();
         listed
             .iter()
@@ -157,13 +159,13 @@ impl Nights {
     }
 
     async fn state(&self, window: &str) -> WindowState {
-        let key = layout::state(self.output.root(), "night", window);
+        let key = self.keys.state(window);
         lease::read(&self.output, &key).await.unwrap().unwrap().0
     }
 
     /// Leaves a state as a run that was killed would.
     async fn edit_state(&self, window: &str, edit: impl FnOnce(&mut WindowState)) {
-        let key = layout::state(self.output.root(), "night", window);
+        let key = self.keys.state(window);
         let (mut state, seen) = lease::read(&self.output, &key).await.unwrap().unwrap();
         edit(&mut state);
         let body = Body::Bytes(serde_json::to_vec(&state).unwrap().into());
@@ -543,7 +545,7 @@ async fn an_interrupted_run_is_gone_on_with_for_a_day() {
     let first = nights.run(window.clone()).await.remove(0).result.unwrap();
     for (hours, reused) in [(23, true), (2, false)] {
         nights.clock.sleep(hours * HOUR).await;
-        let receipt = layout::receipt(nights.output.root(), "night", "2026-11-20");
+        let receipt = nights.keys.receipt("2026-11-20");
         nights.output.delete(&receipt).await.unwrap();
         let killed = Unfinished {
             began_at: first.started_at,

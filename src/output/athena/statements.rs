@@ -20,7 +20,7 @@ pub fn statements(table: &Table, dialect: Dialect) -> Result<Vec<String>> {
         )));
     }
     check_names(table, dialect)?;
-    if dialect == Dialect::Trino && table.parts.is_some() {
+    if dialect == Dialect::Trino && table.parts().is_some() {
         return Err(Error::usage(format!(
             "Trino's SQL can't make a table over lists of files, which {} is because of file_size: make it in Athena, or with --apply in Glue's catalogue, where Trino's Hive connector reads it",
             table.name
@@ -28,7 +28,7 @@ pub fn statements(table: &Table, dialect: Dialect) -> Result<Vec<String>> {
     }
     let mut statements = match dialect {
         Dialect::Athena => vec![athena(table)],
-        Dialect::Spark => match &table.parts {
+        Dialect::Spark => match table.parts() {
             None => vec![spark(table)],
             Some(parts) => return Ok(spark_over_parts(table, parts)),
         },
@@ -57,8 +57,7 @@ fn check_names(table: &Table, dialect: Dialect) -> Result<()> {
         Dialect::Spark => !name.contains([',', ':', ';', '`']) && !name.contains(char::is_control),
         Dialect::DuckDb => true,
     };
-    let columns = table.columns.iter().chain(&table.partition_by);
-    let names = columns.flat_map(|column| {
+    let names = table.all_columns().flat_map(|column| {
         let own = (column.name.clone(), column.name.clone());
         std::iter::once(own).chain(fields_in(&column.name, &column.data_type))
     });
@@ -169,7 +168,7 @@ fn athena(table: &Table) -> String {
     let keys = column_lines(&table.partition_columns(), dialect, |_| "string".to_owned());
     let keys: Vec<&str> = keys.iter().map(|key| key.trim_start()).collect();
     let formats = table.formats();
-    let stored_as = match table.parts {
+    let stored_as = match table.parts() {
         None => "STORED AS PARQUET".to_owned(),
         Some(_) => format!(
             "ROW FORMAT SERDE {}\nSTORED AS INPUTFORMAT {}\nOUTPUTFORMAT {}",
@@ -183,7 +182,7 @@ fn athena(table: &Table) -> String {
         .iter()
         .map(|(key, value)| format!("  {} = {}", dialect.literal(key), dialect.literal(value)))
         .collect();
-    if table.parts.is_none() {
+    if table.parts().is_none() {
         properties.push("  'classification' = 'parquet'".to_owned());
     }
     format!(
@@ -340,7 +339,7 @@ fn duckdb(table: &Table) -> Vec<String> {
             key_types.join(", "),
         )
     };
-    let (listed, from) = match &table.parts {
+    let (listed, from) = match table.parts() {
         None => (String::new(), read(&table.location, "")),
         Some(parts) => {
             let lists = format!(
@@ -367,8 +366,7 @@ fn duckdb(table: &Table) -> Vec<String> {
         Some(format!("COMMENT ON {of} IS {}", dialect.literal(text)))
     };
     statements.extend(comment(format!("VIEW {name}"), &table.comment));
-    let commented = table.columns.iter().chain(&table.partition_by);
-    statements.extend(commented.filter_map(|column| {
+    statements.extend(table.all_columns().filter_map(|column| {
         comment(
             format!("COLUMN {name}.{}", double_quotes(&column.name)),
             &column.comment,
@@ -528,13 +526,12 @@ fn newest_complete_day(table: &Table, dialect: Dialect) -> String {
                 _ => ("day", "date"),
             };
             // Not in place of a column of the answer.
-            let mut names = table.columns.iter().chain(&table.partition_by);
-            let is_taken = names.any(|column| column.name == readable);
+            let is_taken = table.all_columns().any(|column| column.name == readable);
             let name = if is_taken { *key } else { readable };
             format!("  CAST({} AS {data_type}) AS {}", quote(key), quote(name))
         })
         .collect();
-    let names = table.partition_by.iter().chain(&table.columns);
+    let names = table.value_columns().iter().chain(&table.columns);
     columns.extend(names.map(|column| format!("  {}", quote(&column.name))));
     format!(
         "CREATE OR REPLACE VIEW {} AS\nWITH recent AS (\n  SELECT * FROM {}\n  WHERE {date} BETWEEN {}\n    AND {}\n)\nSELECT\n{}\nFROM recent\nWHERE {date} = (SELECT max({date}) FROM recent)",
