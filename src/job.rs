@@ -5,6 +5,7 @@ pub mod spec;
 mod charts;
 mod checked;
 mod location;
+mod parse_error;
 mod resolve;
 
 use std::path::PathBuf;
