@@ -6,6 +6,7 @@ mod charts;
 mod checked;
 mod division;
 mod location;
+mod parse_error;
 mod resolve;
 
 use std::path::PathBuf;
