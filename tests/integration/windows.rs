@@ -549,11 +549,11 @@ fn status_names_the_option_without_which_a_window_can_not_be_done() {
         .run_with(["--window", day, "--force"])
         .assert_success();
     let shown = status(day);
-    assert!(shown.ends_with("settled  1 event\n"), "{told}");
+    assert!(shown.ends_with("settled  1 event\n"), "{shown}");
     let today = today();
     let command = format!("--window {today} --provisional\n");
     let shown = status(&today);
-    assert!(shown.ends_with(&command), "{told}");
+    assert!(shown.ends_with(&command), "{shown}");
 }
 
 #[test]
