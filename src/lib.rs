@@ -4,7 +4,7 @@
 //! ```text
 //! job ─► window ─► export ─► scan ─► query ─► output ─► receipt
 //! what   when      CloudWatch logs    SQL     Parquet,   what was done,
-//!                  → S3       table           charts     for people and reruns
+//!                  → S3       table           charts     for users and reruns
 //! ```
 //!
 //! [`run`] connects these modules; [`cli`] is the command line. A file imports only from the modules above its own in

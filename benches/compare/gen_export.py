@@ -248,7 +248,7 @@ def write_single_object(pool, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", metavar="OUT", help="a folder that is not there yet")
+    parser.add_argument("out", metavar="OUT", help="a folder that does not exist yet")
     parser.add_argument("--events", type=int, default=1_000_000, help="default: 1,000,000")
     parser.add_argument("--streams", type=int, default=32, help="default: 32")
     parser.add_argument("--seed", type=int, default=7, help="default: 7")

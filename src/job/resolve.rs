@@ -117,7 +117,7 @@ impl<'a> Resolver<'a> {
     fn job(&self, spec: JobSpec) -> Result<Job, String> {
         if RESERVED_NAMES.contains(&spec.name.as_str()) {
             return Err(format!(
-                "the job can't be named {:?}: that name is reserved for a folder of logtally",
+                "the job can't be named {:?}: that name is taken by a folder of logtally",
                 spec.name.as_str()
             ));
         }
@@ -245,14 +245,14 @@ impl<'a> Resolver<'a> {
         for spec in specs {
             let query = self.query(spec, size, language)?;
             let name = query.name.as_str();
-            let reserved = match name {
+            let taken = match name {
                 name if RESERVED_TABLES.contains(&name) => Some("a table of every session"),
                 name if RESERVED_NAMES.contains(&name) => Some("a folder of logtally"),
                 _ => None,
             };
-            if let Some(reserved) = reserved {
+            if let Some(taken) = taken {
                 return Err(format!(
-                    "a [[query]] can't be named {name:?}: that name is reserved for {reserved}"
+                    "a [[query]] can't be named {name:?}: that name is taken by {taken}"
                 ));
             }
             if !names.insert(query.name.clone()) {
@@ -552,8 +552,8 @@ use = "hourly_count"
                 format!("{GOOD}[[query]]\nuse = \"hourly_count\"\n"),
                 "two [[query]] are named \"hourly_count\"",
             ),
-            (format!("{GOOD}name = \"logs\"\n"), "reserved for a table"),
-            (format!("{GOOD}name = \"parts\"\n"), "reserved for a folder"),
+            (format!("{GOOD}name = \"logs\"\n"), "taken by a table"),
+            (format!("{GOOD}name = \"parts\"\n"), "taken by a folder"),
             (format!("{GOOD}file_size = \"1MB\"\n"), "1MiB or more"),
             (
                 format!("{GOOD}file_size = \"256MiB\"\npartition_by = [\"x\"]\n"),

@@ -24,14 +24,14 @@ fn of_ten_runs_at_once_one_publishes_and_nine_say_who_does() {
     let mut running: Vec<Running> = (0..10)
         .map(|_| exported.start("once", &lease("20s"), faults.environment()))
         .collect();
-    let patience = Instant::now() + Duration::from_secs(100);
+    let deadline = Instant::now() + Duration::from_secs(100);
     while running
         .iter_mut()
         .filter_map(|run| run.is_running().then_some(()))
         .count()
         > 1
     {
-        assert!(Instant::now() < patience, "several runs go on");
+        assert!(Instant::now() < deadline, "several runs go on");
         std::thread::sleep(Duration::from_millis(20));
     }
     faults.plan(json!({}));

@@ -166,14 +166,18 @@ fn a_chart_of_too_many_points_is_left_out_and_its_answer_written() {
         .replace("x = \"hour_local\"", "x = \"x\"");
     night.dir.write("night.toml", job);
     let run = night.run("2025-11-22");
-    let told = run.assert_success();
-    assert!(told.stdout.contains("left out"), "{}", told.stdout);
+    let finished = run.assert_success();
+    assert!(finished.stdout.contains("left out"), "{}", finished.stdout);
     assert!(
-        told.stderr.contains("more than 10000 points"),
+        finished.stderr.contains("more than 10000 points"),
         "{}",
-        told.stderr
+        finished.stderr
     );
-    assert!(told.stdout.contains("10,001 rows"), "{}", told.stdout);
+    assert!(
+        finished.stdout.contains("10,001 rows"),
+        "{}",
+        finished.stdout
+    );
     let charts = night.dir.files();
     assert!(
         !charts.iter().any(|file| file.ends_with(".svg")),

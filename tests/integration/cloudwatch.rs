@@ -768,7 +768,7 @@ fn a_window_that_has_not_settled_is_exported_again() {
     assert_eq!(first["window"]["provisional"], true);
     assert_eq!(first["read"]["events"], 0);
     assert_eq!(cloud.tasks().len(), 2);
-    // No task asks for events of the future.
+    // No task covers time in the future.
     for task in cloud.tasks() {
         let to = task["to"].as_i64().expect("a time");
         assert!(to <= chrono::Utc::now().timestamp_millis(), "{task}");

@@ -175,11 +175,11 @@ fn a_backfill_that_is_stopped_tells_what_it_did() {
     running.signal("INT");
     let printed = running.wait().assert_code(130).stdout_json();
     let runs = printed["runs"].as_array().expect("a list").iter();
-    let told: Vec<_> = runs
+    let statuses: Vec<_> = runs
         .map(|run| (&run["window"]["id"], &run["status"], &run["exit_code"]))
         .collect();
     assert_eq!(
-        told,
+        statuses,
         [
             (&json!("2025-03-02"), &json!("done"), &Value::Null),
             (&json!("2025-03-03"), &json!("failed"), &json!(130)),

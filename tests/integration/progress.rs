@@ -67,12 +67,12 @@ fn a_filter_that_is_none_is_told_and_ignored() {
         status.env("LOGTALLY_LOG", filter).run()
     };
     let finished = status("logtally=loud");
-    let told = lines(finished.assert_success());
-    let [told] = &told[..] else {
+    let logged = lines(finished.assert_success());
+    let [logged] = &logged[..] else {
         panic!("one line: {finished}");
     };
-    assert_eq!(told["level"], "WARN");
-    let message = told["message"].as_str().expect("a text");
+    assert_eq!(logged["level"], "WARN");
+    let message = logged["message"].as_str().expect("a text");
     assert!(
         message.contains("LOGTALLY_LOG is \"logtally=loud\""),
         "{message}"

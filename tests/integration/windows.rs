@@ -530,30 +530,30 @@ fn status_names_the_option_without_which_a_window_can_not_be_done() {
         let finished = night.dir.logtally(arguments).run();
         finished.assert_success().stdout.clone()
     };
-    let told = status(day);
+    let shown = status(day);
     assert!(
-        told.contains("settled  2 events  the job has changed since\n"),
-        "{told}"
+        shown.contains("settled  2 events  the job has changed since\n"),
+        "{shown}"
     );
     assert!(
-        told.ends_with("\n  logtally run night.toml --window 2025-03-03\n"),
-        "{told}"
+        shown.ends_with("\n  logtally run night.toml --window 2025-03-03\n"),
+        "{shown}"
     );
     night.run(day).assert_code(4);
-    let told = status(day);
+    let shown = status(day);
     assert!(
-        told.ends_with("\n  logtally run night.toml --window 2025-03-03 --force\n"),
-        "{told}"
+        shown.ends_with("\n  logtally run night.toml --window 2025-03-03 --force\n"),
+        "{shown}"
     );
     night
         .run_with(["--window", day, "--force"])
         .assert_success();
-    let told = status(day);
-    assert!(told.ends_with("settled  1 event\n"), "{told}");
+    let shown = status(day);
+    assert!(shown.ends_with("settled  1 event\n"), "{shown}");
     let today = today();
     let command = format!("--window {today} --provisional\n");
-    let told = status(&today);
-    assert!(told.ends_with(&command), "{told}");
+    let shown = status(&today);
+    assert!(shown.ends_with(&command), "{shown}");
 }
 
 #[test]
@@ -603,7 +603,7 @@ fn status_tells_six_states_and_what_to_run() {
     };
     let printed = status(&["--json"]).assert_success().stdout_json();
     let windows = printed["windows"].as_array().expect("a list");
-    let told: Vec<_> = windows
+    let states: Vec<_> = windows
         .iter()
         .map(|window| {
             let text = |key: &str| window[key].as_str().expect("a text");
@@ -611,7 +611,7 @@ fn status_tells_six_states_and_what_to_run() {
         })
         .collect();
     assert_eq!(
-        told,
+        states,
         [
             ("settled", false),
             ("provisional", true),
