@@ -33,8 +33,8 @@ pub use staging::{
     StagingKeys, is_in_attempt, is_in_piece, is_manifest, is_piece, manifest, piece, piece_folder,
 };
 
-/// Every byte of a log group's or stream's name that is not a letter, a digit or one of these is percent-encoded in a key,
-/// also the slash.
+/// Every byte of a log group's or stream's name that is not a letter, a digit or one of these is percent-encoded in a
+/// key, also the slash.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// A name as one segment of a key, or as a file name. [`decode_name`] gives it back.

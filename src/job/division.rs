@@ -13,7 +13,8 @@ pub enum Division {
     /// One file.
     #[default]
     Whole,
-    /// A file for each combination of values of these columns of text, at least one column. The values name its folders.
+    /// A file for each combination of values of these columns of text, at least one column. The values name its
+    /// folders.
     ByValue(Vec<Name>),
     /// Files in the order of the rows. Each ends when it has this many bytes.
     BySize(u64),

@@ -167,7 +167,8 @@ fn partition(window: &Window) -> String {
     }
 }
 
-/// A value as Hive names its folder. Hive decodes each encoded byte to a character of its own, so only ASCII is encoded.
+/// A value as Hive names its folder. Hive decodes each encoded byte to a character of its own, so only ASCII is
+/// encoded.
 fn partition_value(value: &str) -> String {
     let mut name = String::with_capacity(value.len());
     for character in value.chars() {
@@ -181,8 +182,8 @@ fn partition_value(value: &str) -> String {
     name
 }
 
-/// The columns of the folders between `folder` and a file of this name; `None` where the key is of another file, or in a
-/// folder that is not a partition.
+/// The columns of the folders between `folder` and a file of this name; `None` where the key is of another file, or in
+/// a folder that is not a partition.
 pub(super) fn partition_columns<'a>(
     folder: &Path,
     key: &'a Path,

@@ -52,8 +52,8 @@ pub fn holds_events(key: &Path) -> bool {
 /// The log stream of an exported object, from the folder that it is in; `None` at the root.
 ///
 /// CloudWatch replaces the slashes of a name with hyphens. The names of Lambda's streams
-/// (`2026/11/21/[$LATEST]<32 hex digits>`, or with the function's name before the bracket) have a known form and get their
-/// slashes back. Any other name stays as it was exported, since its hyphens may be its own.
+/// (`2026/11/21/[$LATEST]<32 hex digits>`, or with the function's name before the bracket) have a known form and get
+/// their slashes back. Any other name stays as it was exported, since its hyphens may be its own.
 pub fn stream_of(key: &Path) -> Option<String> {
     let folder = key.as_ref().rsplit('/').nth(1)?;
     Some(restore_lambda_stream(folder).unwrap_or_else(|| folder.to_owned()))
@@ -65,8 +65,8 @@ pub fn exported_object(attempt: &Path, task_id: &str, stream: &str, number: usiz
     join(attempt, &format!("{task_id}/{stream}/{number:06}.gz"))
 }
 
-/// A stream's name as CloudWatch writes it into a key: `/` becomes `-`. Only what no key can hold (the names `.` and `..`,
-/// control characters) is percent-encoded.
+/// A stream's name as CloudWatch writes it into a key: `/` becomes `-`. Only what no key can hold (the names `.` and
+/// `..`, control characters) is percent-encoded.
 pub fn exported_stream(stream: &str) -> String {
     if matches!(stream, "." | "..") {
         return encode_name(stream);
@@ -84,8 +84,8 @@ pub fn exported_stream(stream: &str) -> String {
     name
 }
 
-/// The key of an object of an export task in three parts: before the task's id, the id, and after it (the stream's folder
-/// and the object's name). `None` where the key has no such id in its place.
+/// The key of an object of an export task in three parts: before the task's id, the id, and after it (the stream's
+/// folder and the object's name). `None` where the key has no such id in its place.
 pub fn parts_of_task(key: &Path) -> Option<(&str, &str, &str)> {
     let key = key.as_ref();
     let mut slashes = key.rmatch_indices('/').map(|(at, _)| at);

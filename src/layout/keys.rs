@@ -71,8 +71,8 @@ impl Keys {
         self.of_answer(query, window).file()
     }
 
-    /// The columns of the folders that a file of a query's answers is in, those of its window first; `None` where the key
-    /// is not of such a file.
+    /// The columns of the folders that a file of a query's answers is in, those of its window first; `None` where the
+    /// key is not of such a file.
     pub fn columns_of_answer<'a>(&self, query: &str, key: &'a Path) -> Option<Vec<&'a str>> {
         partition_columns(&self.answers_folder(query), key, &answer_file(query))
     }
@@ -87,8 +87,8 @@ impl Keys {
         self.location.below(&self.job).below(PARTS).below(query)
     }
 
-    /// The keys of the parts in the text of the list with the key `list`. Only the names of the parts are taken from the
-    /// text, so that answers can be moved to another location.
+    /// The keys of the parts in the text of the list with the key `list`. Only the names of the parts are taken from
+    /// the text, so that answers can be moved to another location.
     pub fn read_parts_list(&self, query: &str, list: &Path, text: &str) -> Vec<Path> {
         let partition = relative(&self.answers_folder(query), &parent(list));
         let folder = self.of_job(&format!("{PARTS}/{query}/{partition}"));
@@ -135,8 +135,8 @@ pub fn parse_chart_window<'a>(key: &'a Path, chart: &str, extension: &str) -> Op
     name.strip_suffix(extension)?.strip_suffix('.')
 }
 
-/// The window's id in the key of a receipt in the folder of receipts, or of a state in the folder of states; `None` where
-/// the key is of neither.
+/// The window's id in the key of a receipt in the folder of receipts, or of a state in the folder of states; `None`
+/// where the key is of neither.
 pub fn parse_window_id<'a>(folder: &Path, key: &'a Path) -> Option<&'a str> {
     let name = key
         .as_ref()

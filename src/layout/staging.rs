@@ -14,7 +14,8 @@ const PIECE: &str = "piece.json";
 
 const ATTEMPT: &str = "attempt=";
 
-/// The beginning of the name of a piece's folder. No id of an export task begins so: it has hexadecimal digits and hyphens.
+/// The beginning of the name of a piece's folder. No id of an export task begins so: it has hexadecimal digits and
+/// hyphens.
 const EVENTS: &str = "events-";
 
 /// Makes the keys of a job's exports.
@@ -89,8 +90,8 @@ pub fn is_in_attempt(key: &Path) -> bool {
         .any(|segment| segment.starts_with(ATTEMPT))
 }
 
-/// The folder of a piece of an export without a task, in the place of a task's id. `from_ms` is the piece's start, so that
-/// pieces are listed in the order of time; `try_id` distinguishes tries at the same piece.
+/// The folder of a piece of an export without a task, in the place of a task's id. `from_ms` is the piece's start, so
+/// that pieces are listed in the order of time; `try_id` distinguishes tries at the same piece.
 pub fn piece_folder(from_ms: i64, try_id: u32) -> String {
     format!("{EVENTS}{from_ms:013}-{try_id:08x}")
 }

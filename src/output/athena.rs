@@ -160,8 +160,8 @@ impl Table {
 
     /// Hive's classes for reading and writing the files.
     ///
-    /// S3's own inventory is a list of files too, and AWS documents these classes, with partition projection, to read it in
-    /// Athena: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-athena-query.html>.
+    /// S3's own inventory is a list of files too, and AWS documents these classes, with partition projection, to read
+    /// it in Athena: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-athena-query.html>.
     pub fn formats(&self) -> FileFormats {
         match self.parts() {
             None => FileFormats {
@@ -175,8 +175,8 @@ impl Table {
         }
     }
 
-    /// Whether engines can work out the partitions. They can work out windows. They can't work out the values of columns:
-    /// Athena would require each query to name one.
+    /// Whether engines can work out the partitions. They can work out windows. They can't work out the values of
+    /// columns: Athena would require each query to name one.
     pub fn is_projected(&self) -> bool {
         !matches!(self.files, AnswerFiles::ByValue(_))
     }
@@ -202,8 +202,8 @@ impl Table {
         }
     }
 
-    /// The properties from which Athena works out the partitions, one for each possible window; none where it needs a list
-    /// of them.
+    /// The properties from which Athena works out the partitions, one for each possible window; none where it needs a
+    /// list of them.
     ///
     /// The end of the range is in UTC. A day more covers zones that are ahead of it.
     pub fn projection(&self) -> Vec<(String, String)> {

@@ -1,5 +1,5 @@
-//! The bytes of a batch's values, and batches cut to a number of bytes: the same for the same rows, whatever the engine's
-//! threads did.
+//! The bytes of a batch's values, and batches cut to a number of bytes: the same for the same rows, whatever the
+//! engine's threads did.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use arrow::datatypes::{BinaryViewType, ByteViewType, DataType, StringViewType};
 use super::columns::batch_of;
 use crate::error::Result;
 
-/// The batch with buffers that hold only its own values. The batches of a sort share the buffers of all sorted rows, which
-/// would be counted, and kept in memory, with each batch.
+/// The batch with buffers that hold only its own values. The batches of a sort share the buffers of all sorted rows,
+/// which would be counted, and kept in memory, with each batch.
 pub(super) fn compact(batch: RecordBatch) -> Result<RecordBatch> {
     let columns = batch.columns().iter().map(|column| {
         let compacted = match column.data_type() {
@@ -30,8 +30,8 @@ fn compacted<T: ByteViewType>(column: &ArrayRef) -> Option<ArrayRef> {
     (held > 2 * views.total_buffer_bytes_used()).then(|| Arc::new(views.gc()) as ArrayRef)
 }
 
-/// The bytes of a batch's values, independent of the buffers that they are in. Which buffers those are may depend on the
-/// timing of threads; where a row group ends, and so the bytes of a file, must not.
+/// The bytes of a batch's values, independent of the buffers that they are in. Which buffers those are may depend on
+/// the timing of threads; where a row group ends, and so the bytes of a file, must not.
 pub(super) fn bytes_of(batch: &RecordBatch) -> usize {
     let columns = batch.columns().iter();
     columns

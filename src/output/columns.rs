@@ -94,8 +94,8 @@ pub fn sql_type(data_type: &DataType) -> String {
     .to_owned()
 }
 
-/// The type that a column has in the file, or an error that says what to write instead. `column` is the column's name, for
-/// a field followed by its path with dots.
+/// The type that a column has in the file, or an error that says what to write instead. `column` is the column's name,
+/// for a field followed by its path with dots.
 fn athena_type(data_type: &DataType, column: &str) -> Result<DataType, String> {
     let not_readable = |advice: &str| {
         let what = match data_type {
@@ -188,7 +188,8 @@ fn athena_type(data_type: &DataType, column: &str) -> Result<DataType, String> {
     })
 }
 
-/// The decimal as Athena can have it, with at most 38 digits and a scale of at least 0; `None` where it has more digits.
+/// The decimal as Athena can have it, with at most 38 digits and a scale of at least 0; `None` where it has more
+/// digits.
 fn athena_decimal(precision: u8, scale: i8) -> Option<DataType> {
     let (precision, scale) = match scale {
         0.. => (precision.max(scale.unsigned_abs()), scale),
@@ -232,8 +233,8 @@ pub(super) fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<Rec
     })
 }
 
-/// Arrow's cast, with two differences: fields are matched by position, since the case of their names may differ, and times
-/// before 1970 are rounded down like all others.
+/// Arrow's cast, with two differences: fields are matched by position, since the case of their names may differ, and
+/// times before 1970 are rounded down like all others.
 fn convert(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     match (array.data_type(), to) {
         (from, to) if from == to => Ok(Arc::clone(array)),

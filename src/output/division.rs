@@ -22,8 +22,8 @@ use crate::store::Store;
 use crate::window::Size;
 
 impl Division {
-    /// Checks that an answer of these columns can be divided so. Errors (usage): the answer does not have a column, a column
-    /// is not text, or no column stays in the files.
+    /// Checks that an answer of these columns can be divided so. Errors (usage): the answer does not have a column, a
+    /// column is not text, or no column stays in the files.
     pub fn check(&self, schema: &Schema) -> Result<()> {
         match self {
             Self::Whole | Self::BySize(_) => Ok(()),
@@ -40,8 +40,8 @@ impl Division {
         })
     }
 
-    /// Divides what that spool wrote, with further files below `folder`, in a folder of their own. Errors (SQL): a value that can't name a folder,
-    /// or too many of them.
+    /// Divides what that spool wrote. Further files are in a new folder below `folder`. Errors (SQL): a value can't
+    /// name a folder, or there are too many values.
     pub async fn divide(
         &self,
         spooled: Vec<Spooled>,
@@ -106,8 +106,8 @@ impl Division {
         }
     }
 
-    /// The keys among `there` to delete once the answer is put: parts of earlier answers that are not in use. Files by value
-    /// stay, since [`Divided::objects`] replaces them.
+    /// The keys among `there` to delete once the answer is put: parts of earlier answers that are not in use. Files by
+    /// value stay, since [`Divided::objects`] replaces them.
     pub fn outdated<'a>(
         &self,
         answer: AnswerKeys<'_>,
@@ -182,9 +182,9 @@ impl Divided {
 
     /// The objects to put, in this order. `there` has the keys of the objects that exist already.
     ///
-    /// By value: a file of values that only the earlier answer has is replaced by one without rows. By size: parts have keys
-    /// that no other answer has, and are put before the list that names them, so that readers switch from the earlier answer
-    /// to this one when the list is put.
+    /// By value: a file of values that only the earlier answer has is replaced by one without rows. By size: parts have
+    /// keys that no other answer has, and are put before the list that names them, so that readers switch from the
+    /// earlier answer to this one when the list is put.
     pub fn objects<'a, 'k>(
         &'a self,
         answer: AnswerKeys<'_>,

@@ -24,9 +24,9 @@ use super::batch_bytes::{bytes_of, compact, slices};
 use super::columns::to_athena;
 use crate::error::{Class, Error, Result};
 
-/// A row group is read at a time, and is in memory while it is written. It is full at this many rows or at this many bytes
-/// of values, whichever comes first. With a file size, it has at most that many bytes, so that a file, which ends with a
-/// row group, is not much larger than its size.
+/// A row group is read at a time, and is in memory while it is written. It is full at this many rows or at this many
+/// bytes of values, whichever comes first. With a file size, it has at most that many bytes, so that a file, which ends
+/// with a row group, is not much larger than its size.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 const ROW_GROUP_BYTES: usize = 48 << 20;
 

@@ -1,5 +1,5 @@
-//! An answer divided by value: a file for each combination of values of some columns. The values name the folders, and the
-//! files have the other columns.
+//! An answer divided by value: a file for each combination of values of some columns. The values name the folders, and
+//! the files have the other columns.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path as FilePath;
@@ -50,8 +50,8 @@ fn key_of(answer: AnswerKeys<'_>, columns: &[impl AsRef<str>], values: &Partitio
     answer.file_of(columns.zip(values.iter().map(Option::as_deref)))
 }
 
-/// The positions of the partition columns, and the columns that stay in the files. Errors (usage): the answer does not have
-/// a column, a column is not text, or no column stays.
+/// The positions of the partition columns, and the columns that stay in the files. Errors (usage): the answer does not
+/// have a column, a column is not text, or no column stays.
 pub fn columns(schema: &Schema, by: &[impl AsRef<str>]) -> Result<(Vec<usize>, SchemaRef)> {
     let mut positions = Vec::with_capacity(by.len());
     for name in by {
@@ -108,8 +108,8 @@ impl<'a> Destination<'a> {
     }
 }
 
-/// Divides the file of a whole answer. Rows keep their order within each file. Errors (SQL): a value can't name a folder,
-/// or there are too many values.
+/// Divides the file of a whole answer. Rows keep their order within each file. Errors (SQL): a value can't name a
+/// folder, or there are too many values.
 ///
 /// The engine sorts the rows by the columns, so that only one file is open at a time.
 pub async fn split(

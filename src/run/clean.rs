@@ -38,8 +38,8 @@ pub(super) async fn unwritten_state(output: &Output, window: &Window) -> Result<
     }
 }
 
-/// Deletes the exports that the receipt does not list, and returns their prefixes. An export that can't be deleted stays in
-/// the state for the next run.
+/// Deletes the exports that the receipt does not list, and returns their prefixes. An export that can't be deleted
+/// stays in the state for the next run.
 pub(super) async fn superseded(
     state: &WindowState,
     staging: &Store,
@@ -49,8 +49,8 @@ pub(super) async fn superseded(
     delete(staging, unneeded(state, staging, receipt, now)).await
 }
 
-/// The attempts that the receipt does not list and that are not written to any more. The caller must hold the window, since
-/// only the holder fetches events without an export task.
+/// The attempts that the receipt does not list and that are not written to any more. The caller must hold the window,
+/// since only the holder fetches events without an export task.
 pub(super) fn unneeded<'a>(
     state: &'a WindowState,
     staging: &Store,

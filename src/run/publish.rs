@@ -149,9 +149,10 @@ impl<'a> Publisher<'a> {
             .await
     }
 
-    /// Copies the window's charts, which are put already, to the keys of the latest charts, unless a newer window has such
-    /// charts. Runs of other windows may do the same at the same time. Each first notes the condition of its put, then looks
-    /// for newer charts, and starts again if the condition fails. So the newest chart stays, in whatever order they run.
+    /// Copies the window's charts, which are put already, to the keys of the latest charts, unless a newer window has
+    /// such charts. Runs of other windows may do the same at the same time. Each first notes the condition of its put,
+    /// then looks for newer charts, and starts again if the condition fails. So the newest chart stays, in whatever
+    /// order they run.
     pub(super) async fn latest(&self, held: &HeldWindow, pictures: &[Picture]) -> Result<()> {
         for picture in pictures {
             self.make_latest(held, picture).await?;

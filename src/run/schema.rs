@@ -1,5 +1,5 @@
-//! Checks the columns of each answer against those of its newest earlier one, before anything is exported: tables over the
-//! answers must be able to read both.
+//! Checks the columns of each answer against those of its newest earlier one, before anything is exported: tables over
+//! the answers must be able to read both.
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;

@@ -12,8 +12,8 @@ use crate::layout::Keys;
 use crate::output::athena::{self, AnswerFiles, Table, TableColumn};
 use crate::window::Window;
 
-/// The table of each query, in their order. It plans the queries and makes no request to AWS. Errors (usage): `since` is in
-/// the future, or two tables would have the same name.
+/// The table of each query, in their order. It plans the queries and makes no request to AWS. Errors (usage): `since`
+/// is in the future, or two tables would have the same name.
 pub async fn tables(
     environment: &Environment,
     job: &Job,
@@ -91,8 +91,8 @@ pub enum Applied {
     Unchanged,
 }
 
-/// Creates the tables in the Glue catalogue, or updates their columns, comments and properties. All are checked before the
-/// first is changed. Errors (usage): an existing table that does not fit the answers.
+/// Creates the tables in the Glue catalogue, or updates their columns, comments and properties. All are checked before
+/// the first is changed. Errors (usage): an existing table that does not fit the answers.
 #[cfg(feature = "glue")]
 pub async fn apply(environment: &Environment, tables: &[Table]) -> Result<Vec<Applied>> {
     use crate::aws::glue::Catalogue;

@@ -10,8 +10,8 @@ const LONGEST_COLUMN_COMMENT: usize = 255;
 /// The longest description, in bytes, that Glue keeps of a table.
 const LONGEST_TABLE_COMMENT: usize = 2048;
 
-/// The comment of a table, and its columns with theirs: the `--` lines before the first other line of the SQL. A line such
-/// as `-- events: how many` is the comment of the column `events`, all other lines are the table's.
+/// The comment of a table, and its columns with theirs: the `--` lines before the first other line of the SQL. A line
+/// such as `-- events: how many` is the comment of the column `events`, all other lines are the table's.
 pub fn columns_with_comments(schema: &Schema, sql: &str) -> (Option<String>, Vec<TableColumn>) {
     let mut columns: Vec<TableColumn> = schema
         .fields()

@@ -47,8 +47,8 @@ fn spark_table(
     )
 }
 
-/// The statements of a table over parts. Spark's own tables can't read lists of files, so a view selects the parts that are
-/// listed.
+/// The statements of a table over parts. Spark's own tables can't read lists of files, so a view selects the parts that
+/// are listed.
 pub(super) fn over_parts(table: &Table, parts: &Location) -> Vec<String> {
     let dialect = Dialect::Spark;
     let columns = column_lines(&table.columns, dialect, spark_type);

@@ -49,8 +49,8 @@ pub fn database(name: &str, dialect: Dialect) -> String {
     format!("CREATE {what} IF NOT EXISTS {}", dialect.quote_in_ddl(name))
 }
 
-/// Refuses names that the engine can't have. Athena's documentation allows letters, digits and underscores; Spark's Hive
-/// catalogue keeps names in lists that are separated by commas.
+/// Refuses names that the engine can't have. Athena's documentation allows letters, digits and underscores; Spark's
+/// Hive catalogue keeps names in lists that are separated by commas.
 fn check_names(table: &Table, dialect: Dialect) -> Result<()> {
     let fits = |name: &str| match dialect {
         Dialect::Athena | Dialect::Trino => name.chars().all(|c| c.is_alphanumeric() || c == '_'),
@@ -198,8 +198,8 @@ pub(super) fn comment_line(table: &Table, dialect: Dialect) -> String {
     })
 }
 
-/// The statement that lists the partitions again, to run after each new window; `None` where the engine works them out or
-/// lists the folder itself.
+/// The statement that lists the partitions again, to run after each new window; `None` where the engine works them out
+/// or lists the folder itself.
 pub fn list_of_partitions(table: &Table, dialect: Dialect) -> Option<String> {
     let hive = format!(
         "MSCK REPAIR TABLE {}",
@@ -218,8 +218,8 @@ pub fn list_of_partitions(table: &Table, dialect: Dialect) -> Option<String> {
     }
 }
 
-/// The view of the newest day, week or month that has ended and has rows. The columns of the folders get readable names.
-/// It looks back a bounded time, so that it reads few partitions.
+/// The view of the newest day, week or month that has ended and has rows. The columns of the folders get readable
+/// names. It looks back a bounded time, so that it reads few partitions.
 pub(super) fn newest_complete_day(table: &Table, dialect: Dialect) -> String {
     let quote = |name: &str| dialect.quote_in_query(name);
     let (one, back) = match table.size {

@@ -1,5 +1,5 @@
-//! Hive's names of column types, which the Glue catalogue, Athena and Spark share, and what changes between two lists of
-//! columns.
+//! Hive's names of column types, which the Glue catalogue, Athena and Spark share, and what changes between two lists
+//! of columns.
 
 use arrow::datatypes::{DataType, TimeUnit};
 
