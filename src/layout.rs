@@ -1,4 +1,4 @@
-//! Every key that is read or written and every exported line: encode and decode, in one place.
+//! Every key and every exported line: encoded and decoded in one place.
 //!
 //! ```text
 //! <staging>/<job>/<window>/<group>/attempt=<id>/<task-id>/<stream>/000000.gz
@@ -12,7 +12,7 @@
 //! <location>/<job>/runs/_state/2026-11-21.json                  the state
 //! ```
 //!
-//! [`StagingKeys`] makes those of exports, [`Keys`] all others.
+//! [`StagingKeys`] makes the keys of exports, [`Keys`] all others.
 
 pub mod cloudwatch;
 
@@ -33,10 +33,11 @@ pub use staging::{
     StagingKeys, is_in_attempt, is_in_piece, is_manifest, is_piece, manifest, piece, piece_folder,
 };
 
-/// What a log group's or stream's name keeps of itself in a key; every other byte is percent-encoded, the slash too.
+/// Every byte of a log group's or stream's name that is not a letter, a digit or one of these is percent-encoded in a
+/// key, also the slash.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-/// A name as one segment of a key or one file name, reversibly.
+/// A name as one segment of a key, or as a file name. [`decode_name`] gives it back.
 pub fn encode_name(name: &str) -> String {
     match name {
         "." => "%2E".to_owned(),
@@ -45,17 +46,17 @@ pub fn encode_name(name: &str) -> String {
     }
 }
 
-/// The name that [`encode_name`] encoded. An error (damaged) where it is no UTF-8.
+/// The name that [`encode_name`] encoded. An error (damaged) where it is not UTF-8.
 pub fn decode_name(segment: &str) -> Result<String> {
     percent_decode_str(segment)
         .decode_utf8()
         .map(Cow::into_owned)
-        .map_err(|_| Error::damaged(format!("{segment:?} is no percent-encoded UTF-8 name")))
+        .map_err(|_| Error::damaged(format!("{segment:?} is not a percent-encoded UTF-8 name")))
 }
 
 /// Appends `/`-separated segments to a key, as they are.
 pub fn join(prefix: &Path, rest: &str) -> Path {
-    // Every segment that this program makes is free of control characters, dots alone and empty parts.
+    // This parses, since no segment that this program makes is empty, `.` or `..`, or has control characters.
     let joined = match (prefix.as_ref(), rest) {
         ("", rest) => rest.to_owned(),
         (prefix, "") => prefix.to_owned(),

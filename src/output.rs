@@ -1,10 +1,12 @@
-//! Where each answer goes, and in what form: Parquet for Athena, in one file or divided, and tables over it.
+//! Answers as files and as tables: Parquet that Athena reads, in one file or divided, and the SQL of tables over it.
 
 pub mod athena;
 pub mod columns;
 pub mod division;
 pub mod parquet;
 pub mod partitioned;
+
+mod batch_bytes;
 
 use object_store::path::Path;
 
@@ -13,17 +15,17 @@ use crate::job::Job;
 use crate::layout::Keys;
 use crate::window::Window;
 
-/// The keys of all that a run of a window writes.
+/// The keys of everything that a run of a window writes, except its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowKeys {
-    /// Those that depend on the rows of an answer.
+    /// Keys that depend on the rows of an answer.
     pub by_rows: Vec<KeysByRows>,
-    /// All others, the receipt last.
+    /// All other keys, the receipt's last.
     pub fixed: Vec<Path>,
 }
 
 impl WindowKeys {
-    /// What a run of the window writes; with `is_latest`, the copies of its charts too.
+    /// The keys of a run of the window; with `is_latest`, also those of the copies of its charts.
     pub fn of(keys: &Keys, job: &Job, window: &Window, is_latest: bool) -> Self {
         let (mut by_rows, mut fixed) = (Vec::new(), Vec::new());
         for query in &job.queries {
@@ -46,7 +48,7 @@ impl WindowKeys {
         Self { by_rows, fixed }
     }
 
-    /// All of them for people: patterns, then keys.
+    /// All of them for display: patterns first, then keys.
     pub fn patterns(&self) -> impl Iterator<Item = &Path> {
         let by_rows = self.by_rows.iter().map(|keys| &keys.pattern);
         by_rows.chain(&self.fixed)

@@ -1,10 +1,10 @@
-//! How an answer is divided into files: two keys of the job file, and the one thing that they resolve to.
+//! How an answer is divided into files: `partition_by` and `file_size` of the job file, resolved to one value.
 
 use std::collections::HashSet;
 
 use super::checked::{ByteSize, Name};
 
-/// Smaller files are a mistake: readers open each.
+/// The smallest file size, in bytes. Smaller files are a mistake: readers open each.
 const SMALLEST_FILE: u64 = 1 << 20;
 
 /// How the answer of a window is divided into files.
@@ -13,15 +13,15 @@ pub enum Division {
     /// One file.
     #[default]
     Whole,
-    /// A file for each combination of values that the answer has in these columns of text, at least one. The values name
-    /// its folders.
+    /// A file for each combination of values of these columns of text, at least one column. The values name its
+    /// folders.
     ByValue(Vec<Name>),
-    /// Files in the order of the rows, each of which ends when it has this many bytes.
+    /// Files in the order of the rows. Each ends when it has this many bytes.
     BySize(u64),
 }
 
 impl Division {
-    /// What `partition_by` and `file_size` ask for. An error names the key, its value and what was expected.
+    /// Resolves the two keys of a query. An error names the key, its value and what was expected.
     pub(super) fn resolve(
         partition_by: Vec<Name>,
         file_size: Option<ByteSize>,
@@ -49,7 +49,7 @@ impl Division {
         }
     }
 
-    /// The key of the job file that asks for it; `None` where none does.
+    /// The key of the job file that sets it; `None` for one file, the default.
     pub(super) fn key(&self) -> Option<&'static str> {
         match self {
             Self::Whole => None,
@@ -58,7 +58,7 @@ impl Division {
         }
     }
 
-    /// The columns whose values name folders, so that the files don't have them.
+    /// The columns whose values name folders, and which the files do not have.
     pub fn columns(&self) -> &[Name] {
         match self {
             Self::ByValue(columns) => columns,

@@ -1,4 +1,4 @@
-//! The keys of one answer: in one file, in a folder for each value of some columns, or in parts with a list of them.
+//! The keys of one answer: of its one file, of its files by value, or of its parts and their list.
 
 use object_store::path::Path;
 use percent_encoding::utf8_percent_encode;
@@ -8,17 +8,17 @@ use super::{NAME, join, parent};
 use crate::job::Location;
 use crate::window::{Size, Window};
 
-/// The partition column with the local date on which a window begins: of a week its Monday, of a month its first.
+/// The partition column with the local date on which a window begins: the Monday of a week, the first day of a month.
 pub const DATE: &str = "dt";
 
-/// The partition column with the local hour with which a window of an hour begins, in two digits.
+/// The partition column with the local hour at which a window of an hour begins, in two digits.
 pub const HOUR: &str = "hh";
 
-/// What Hive's readers take for NULL.
+/// The name of a folder that Hive's readers take for NULL.
 pub const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// The folder of all parts of a job's answers. It is beside those of the answers: readers of a table take every object
-/// below its location.
+/// The folder of all parts of a job's answers. It is not below the folder of the answers, since readers of a table take
+/// every object below its location.
 pub(super) const PARTS: &str = "parts";
 
 /// The hexadecimal digits of a generation.
@@ -84,7 +84,7 @@ impl<'a> AnswerKeys<'a> {
         self.file_in(folders.collect())
     }
 
-    /// A pattern of those keys, for people: a star stands for a value.
+    /// A pattern of the keys that [`file_of`](Self::file_of) makes, for display, with a star for each value.
     pub fn pattern_of_files<'v>(&self, columns: impl IntoIterator<Item = &'v str>) -> Path {
         let columns = columns.into_iter();
         self.file_in(columns.map(|column| format!("{column}=*/")).collect())
@@ -94,7 +94,7 @@ impl<'a> AnswerKeys<'a> {
         join(&self.folder(), &(folders + &answer_file(self.query)))
     }
 
-    /// The columns whose values a file of the answer has in common; `None` where the key is of no such file.
+    /// The columns whose values name the folders of a file of the answer; `None` where the key is not of such a file.
     pub fn columns_of<'k>(&self, key: &'k Path) -> Option<Vec<&'k str>> {
         partition_columns(&self.folder(), key, &answer_file(self.query))
     }
@@ -104,14 +104,14 @@ impl<'a> AnswerKeys<'a> {
         self.in_window(&format!("{PARTS}/{}", self.query))
     }
 
-    /// A part of the answer. `generation` is the same for the same answer only.
+    /// A part of the answer. Different answers have different generations.
     pub fn part(&self, generation: u64, number: usize) -> Path {
         let query = self.query;
         let name = format!("{query}-{generation:0GENERATION_DIGITS$x}-{number:05}.parquet");
         join(&self.parts_folder(), &name)
     }
 
-    /// A pattern of those keys, for people.
+    /// A pattern of the keys that [`part`](Self::part) makes, for display.
     pub fn pattern_of_parts(&self) -> Path {
         join(&self.parts_folder(), &format!("{}-*.parquet", self.query))
     }
@@ -158,7 +158,7 @@ pub fn partition_keys(size: Size) -> &'static [&'static str] {
     }
 }
 
-/// What the folder of a window's answer is called below its query's: a partition of the Athena table.
+/// The name of a window's folder below a query's: a partition of the Athena table.
 fn partition(window: &Window) -> String {
     let date = window.local_date().format("%Y-%m-%d");
     match window.size() {
@@ -167,8 +167,8 @@ fn partition(window: &Window) -> String {
     }
 }
 
-/// A value as a folder's name in Hive's way, where each byte that is encoded is a character of its own: so what is not
-/// ASCII stays.
+/// A value as Hive names its folder. Hive decodes each encoded byte to a character of its own, so only ASCII is
+/// encoded.
 fn partition_value(value: &str) -> String {
     let mut name = String::with_capacity(value.len());
     for character in value.chars() {
@@ -183,7 +183,7 @@ fn partition_value(value: &str) -> String {
 }
 
 /// The columns of the folders between `folder` and a file of this name; `None` where the key is of another file, or in
-/// a folder that is no partition.
+/// a folder that is not a partition.
 pub(super) fn partition_columns<'a>(
     folder: &Path,
     key: &'a Path,

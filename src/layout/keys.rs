@@ -18,12 +18,12 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Those of the job. An error (usage) where its output location can't be a key.
+    /// The keys of the job. An error (usage) where its output location can't be a key.
     pub fn of(job: &Job) -> Result<Self> {
         Self::new(&job.output, job.name.as_str())
     }
 
-    /// Those of the job with this name, below `location`. An error (usage) where that can't be a key.
+    /// The keys of the job with this name, below `location`. An error (usage) where that can't be a key.
     pub fn new(location: &Location, job: &str) -> Result<Self> {
         Ok(Self {
             location: location.clone(),
@@ -51,12 +51,12 @@ impl Keys {
         join(&self.root, &format!("{}/{rest}", self.job))
     }
 
-    /// The location of a query's answers of all windows.
+    /// The location of a query's answers for all windows.
     pub fn answers(&self, query: &str) -> Location {
         self.location.below(&self.job).below(query)
     }
 
-    /// The folder of a query's answers of all windows.
+    /// The folder of a query's answers for all windows, as a key.
     pub fn answers_folder(&self, query: &str) -> Path {
         self.of_job(query)
     }
@@ -72,23 +72,23 @@ impl Keys {
     }
 
     /// The columns of the folders that a file of a query's answers is in, those of its window first; `None` where the
-    /// key is of no such file.
+    /// key is not of such a file.
     pub fn columns_of_answer<'a>(&self, query: &str, key: &'a Path) -> Option<Vec<&'a str>> {
         partition_columns(&self.answers_folder(query), key, &answer_file(query))
     }
 
-    /// The same of a list of an answer's parts.
+    /// The columns of the folders that a list of an answer's parts is in; `None` where the key is not of such a list.
     pub fn columns_of_parts_list<'a>(&self, query: &str, key: &'a Path) -> Option<Vec<&'a str>> {
         partition_columns(&self.answers_folder(query), key, &parts_list_file(query))
     }
 
-    /// The location of the parts of a query's answers of all windows.
+    /// The location of the parts of a query's answers for all windows.
     pub fn parts(&self, query: &str) -> Location {
         self.location.below(&self.job).below(PARTS).below(query)
     }
 
-    /// The parts in the text of the list with the key `list`. They are looked for where the parts of its window are now,
-    /// whatever the location was when the list was written.
+    /// The keys of the parts in the text of the list with the key `list`. Only the names of the parts are taken from
+    /// the text, so that answers can be moved to another location.
     pub fn read_parts_list(&self, query: &str, list: &Path, text: &str) -> Vec<Path> {
         let partition = relative(&self.answers_folder(query), &parent(list));
         let folder = self.of_job(&format!("{PARTS}/{query}/{partition}"));
@@ -129,14 +129,14 @@ impl Keys {
     }
 }
 
-/// The window's id out of the key of a chart; `latest` out of the key of a copy. `None` where it is another chart's key.
+/// The window's id in the key of a chart, or `latest` in the key of its copy; `None` where the key is of another chart.
 pub fn parse_chart_window<'a>(key: &'a Path, chart: &str, extension: &str) -> Option<&'a str> {
     let name = key.filename()?.strip_prefix(chart)?.strip_prefix('-')?;
     name.strip_suffix(extension)?.strip_suffix('.')
 }
 
-/// The window's id out of the key of a receipt in the folder of receipts, or of a state in the folder of states; `None`
-/// where the key is another's.
+/// The window's id in the key of a receipt in the folder of receipts, or of a state in the folder of states; `None`
+/// where the key is of neither.
 pub fn parse_window_id<'a>(folder: &Path, key: &'a Path) -> Option<&'a str> {
     let name = key
         .as_ref()

@@ -14,7 +14,8 @@ const PIECE: &str = "piece.json";
 
 const ATTEMPT: &str = "attempt=";
 
-/// What the folder of a piece begins with. Ids of export tasks are hexadecimal digits and hyphens.
+/// The beginning of the name of a piece's folder. No id of an export task begins so: it has hexadecimal digits and
+/// hyphens.
 const EVENTS: &str = "events-";
 
 /// Makes the keys of a job's exports.
@@ -25,12 +26,12 @@ pub struct StagingKeys {
 }
 
 impl StagingKeys {
-    /// Those of the job's exports. An error (usage) where their location can't be a key.
+    /// The keys of the job's exports. An error (usage) where their location can't be a key.
     pub fn of(job: &Job) -> Result<Self> {
         Self::new(job.source.location(), job.name.as_str())
     }
 
-    /// Those of the exports of the job with this name, below `location`. An error (usage) where that can't be a key.
+    /// The keys of the exports of the job with this name, below `location`. An error (usage) where that can't be a key.
     pub fn new(location: &Location, job: &str) -> Result<Self> {
         Ok(Self {
             root: location.key().map_err(Error::usage)?,
@@ -43,17 +44,17 @@ impl StagingKeys {
         &self.job
     }
 
-    /// Everything that exports of the job wrote.
+    /// The folder of all exports of the job.
     pub fn of_job(&self) -> Path {
         join(&self.root, &self.job)
     }
 
-    /// Everything that exports of the job wrote for this window.
+    /// The folder of all exports of the job for this window.
     pub fn of_window(&self, window_id: &str) -> Path {
         join(&self.of_job(), window_id)
     }
 
-    /// Everything that one attempt at exporting a log group writes; for CloudWatch the destination prefix.
+    /// The folder of one attempt at exporting a log group; for CloudWatch the destination prefix.
     pub fn attempt(&self, window_id: &str, group: &str, id: &str) -> Path {
         let group = encode_name(group);
         join(
@@ -68,7 +69,7 @@ impl StagingKeys {
     }
 }
 
-/// Where an attempt's manifest is.
+/// The manifest of an attempt.
 pub fn manifest(attempt: &Path) -> Path {
     join(attempt, MANIFEST)
 }
@@ -82,20 +83,20 @@ pub fn is_manifest(key: &Path) -> bool {
             .is_some_and(|folder| folder.starts_with(ATTEMPT))
 }
 
-/// Whether the object was written by an attempt of this program at an export, complete or not.
+/// Whether the object was written by an attempt of this program at an export, complete or incomplete.
 pub fn is_in_attempt(key: &Path) -> bool {
     key.as_ref()
         .split('/')
         .any(|segment| segment.starts_with(ATTEMPT))
 }
 
-/// The folder that a piece of an export without a task is written to, in the place of a task's id. `from_ms` is the
-/// piece's start, so that pieces are listed in the order of time; `try_id` tells tries at the same piece apart.
+/// The folder of a piece of an export without a task, in the place of a task's id. `from_ms` is the piece's start, so
+/// that pieces are listed in the order of time; `try_id` distinguishes tries at the same piece.
 pub fn piece_folder(from_ms: i64, try_id: u32) -> String {
     format!("{EVENTS}{from_ms:013}-{try_id:08x}")
 }
 
-/// Where the list of what a piece wrote is.
+/// The list of what a piece wrote.
 pub fn piece(attempt: &Path, folder: &str) -> Path {
     join(attempt, &format!("{folder}/{PIECE}"))
 }
@@ -105,7 +106,7 @@ pub fn is_piece(key: &Path) -> bool {
     is_in_piece(key) && key.filename() == Some(PIECE)
 }
 
-/// Whether the object was written by a piece of an export without a task, whole or not.
+/// Whether the object was written by a piece of an export without a task, complete or incomplete.
 pub fn is_in_piece(key: &Path) -> bool {
     let segments: Vec<&str> = key.as_ref().split('/').collect();
     segments
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_told_from_tasks() {
+    fn pieces_are_distinguished_from_tasks() {
         let attempt = keys().attempt("2026-11-21", "/g", "1");
         let folder = piece_folder(1_763_683_200_000, 0xab);
         assert_eq!(folder, "events-1763683200000-000000ab");

@@ -1,5 +1,5 @@
-//! What an answer's division decides: its local files, the keys that they are put under, the order of putting, what
-//! becomes of the objects of an earlier answer, and which answers one table can read.
+//! What depends on how an answer is divided: its local files, its keys, the order in which its objects are put, what
+//! happens to the objects of an earlier answer, and which answers one table can read.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -22,8 +22,8 @@ use crate::store::Store;
 use crate::window::Size;
 
 impl Division {
-    /// Checks that an answer of these columns can be divided so. Errors (usage): a column to divide by is missing or no
-    /// text, or no other column is left.
+    /// Checks that an answer of these columns can be divided so. Errors (usage): the answer does not have a column, a
+    /// column is not text, or no column stays in the files.
     pub fn check(&self, schema: &Schema) -> Result<()> {
         match self {
             Self::Whole | Self::BySize(_) => Ok(()),
@@ -40,8 +40,8 @@ impl Division {
         })
     }
 
-    /// Divides what that spool wrote, with further files below `folder`, in a folder of their own. Errors (SQL): a value that can't name a folder,
-    /// or too many of them.
+    /// Divides what that spool wrote. Further files are in a new folder below `folder`. Errors (SQL): a value can't
+    /// name a folder, or there are too many values.
     pub async fn divide(
         &self,
         spooled: Vec<Spooled>,
@@ -67,7 +67,7 @@ impl Division {
         }
     }
 
-    /// The key by which readers find the answer; `None` where they find it by its folders.
+    /// The key that readers begin with; `None` where they list the answer's folder.
     pub fn fixed_key(&self, answer: AnswerKeys<'_>) -> Option<Path> {
         match self {
             Self::Whole => Some(answer.file()),
@@ -91,7 +91,7 @@ impl Division {
         }
     }
 
-    /// The parts that the list of the answer that is there now names.
+    /// The parts that the answer's present list names; none where there is no list.
     pub async fn listed_parts(&self, store: &Store, answer: AnswerKeys<'_>) -> Result<Vec<Path>> {
         match self {
             Self::Whole | Self::ByValue(_) => Ok(Vec::new()),
@@ -106,8 +106,8 @@ impl Division {
         }
     }
 
-    /// Of the objects that are there, those to delete when the answer is put: parts of earlier answers that are not in
-    /// use. Files of values stay, since [`Divided::objects`] replaces them.
+    /// The keys among `there` to delete once the answer is put: parts of earlier answers that are not in use. Files by
+    /// value stay, since [`Divided::objects`] replaces them.
     pub fn outdated<'a>(
         &self,
         answer: AnswerKeys<'_>,
@@ -128,7 +128,7 @@ impl Division {
 pub struct KeysByRows {
     /// The folder that they are below.
     pub folder: Path,
-    /// How they look, for people.
+    /// A pattern of them, for display.
     pub pattern: Path,
 }
 
@@ -148,7 +148,7 @@ pub enum Divided {
     BySize {
         /// The parts, in the order of the rows.
         parts: Vec<Spooled>,
-        /// The same for the same bytes only.
+        /// Differs between answers of different bytes.
         generation: u64,
     },
 }
@@ -159,12 +159,12 @@ pub struct AnswerObject<'a> {
     /// Its key.
     pub key: Path,
     /// What is put there.
-    pub content: Content<'a>,
+    pub content: ObjectContent<'a>,
 }
 
 /// What an object of an answer holds.
 #[derive(Debug)]
-pub enum Content<'a> {
+pub enum ObjectContent<'a> {
     /// Rows.
     File(&'a Spooled),
     /// The URLs of the answer's parts.
@@ -180,11 +180,11 @@ impl Divided {
         }
     }
 
-    /// What is put for this answer, in this order; `there` are the keys of the objects that are there before.
+    /// The objects to put, in this order. `there` has the keys of the objects that exist already.
     ///
-    /// Where only the earlier answer had a combination of values, its file is replaced by one without rows. Parts have
-    /// keys that no other answer has, and come before the list that names them: readers go from the earlier answer to
-    /// this one at the moment when the list is put.
+    /// By value: a file of values that only the earlier answer has is replaced by one without rows. By size: parts have
+    /// keys that no other answer has, and are put before the list that names them, so that readers switch from the
+    /// earlier answer to this one when the list is put.
     pub fn objects<'a, 'k>(
         &'a self,
         answer: AnswerKeys<'_>,
@@ -192,7 +192,7 @@ impl Divided {
     ) -> Vec<AnswerObject<'a>> {
         let file = |key: Path, file: &'a Spooled| AnswerObject {
             key,
-            content: Content::File(file),
+            content: ObjectContent::File(file),
         };
         match self {
             Self::Whole(whole) => vec![file(answer.file(), whole)],
@@ -217,7 +217,7 @@ impl Divided {
                 let keys: Vec<Path> = keys.collect();
                 let list = AnswerObject {
                     key: answer.parts_list(),
-                    content: Content::PartsList(answer.write_parts_list(&keys)),
+                    content: ObjectContent::PartsList(answer.write_parts_list(&keys)),
                 };
                 let parts = keys.into_iter().zip(parts);
                 let mut objects: Vec<_> = parts.map(|(key, part)| file(key, part)).collect();
@@ -228,7 +228,7 @@ impl Divided {
     }
 }
 
-/// A new folder below another, which is deleted with that.
+/// Makes a new folder, which is deleted with the folder that it is in.
 fn new_folder(below: &FilePath) -> Result<PathBuf> {
     let made = tempfile::tempdir_in(below).map_err(|error| {
         let what = format!("can't make a temporary folder in {}", below.display());
@@ -237,7 +237,7 @@ fn new_folder(below: &FilePath) -> Result<PathBuf> {
     Ok(made?.keep())
 }
 
-/// A number that is the same for the same files only.
+/// A number that differs between files of different bytes.
 async fn generation(files: &[Spooled]) -> Result<u64> {
     let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
     let hash = SpawnedTask::spawn_blocking(move || {
@@ -260,7 +260,7 @@ async fn generation(files: &[Spooled]) -> Result<u64> {
         .fold(0, |all, byte| all << 8 | u64::from(*byte)))
 }
 
-/// What a table has to know of a division: one table can't read answers of two of these.
+/// How the answers of a table are divided: no table can read answers of two kinds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DividedBy {
     /// In one file.
@@ -293,16 +293,16 @@ impl fmt::Display for DividedBy {
     }
 }
 
-/// A query's answer in the last of its folders.
+/// A query's answer in its last folder.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NewestAnswer {
-    /// The key by which readers find it.
+    /// The key that readers begin with.
     pub key: Path,
     /// A file of its rows.
     pub file: Path,
     /// The columns of the folders that it is in, those of its window first.
     columns: Vec<String>,
-    /// Whether `key` is of a list of parts.
+    /// Whether `key` is that of a list of parts.
     is_in_parts: bool,
 }
 

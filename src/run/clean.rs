@@ -1,4 +1,4 @@
-//! Deleting what is no longer needed: objects of exports that this job asked for, and nothing else.
+//! Deleting what is no longer needed: exports that this job made, and temporary files of interrupted runs.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -18,10 +18,10 @@ use crate::state::{Attempt, AttemptStage, WindowState};
 use crate::store::Store;
 use crate::window::{Unit, Window};
 
-/// An export task ends within a day: what was asked for longer ago writes no more.
+/// An export task ends within a day, so that one that was asked for longer ago writes nothing any more.
 const TASKS_END_WITHIN: TimeDelta = TimeDelta::hours(25);
 
-/// What a run that ended in the middle left beside the outputs.
+/// Deletes the temporary files and unfinished uploads that an interrupted run left beside its outputs.
 pub(super) async fn interrupted(output: &Output, job: &Job, window: &Window) -> Result<()> {
     let WindowKeys { by_rows, mut fixed } = WindowKeys::of(&output.keys, job, window, true);
     fixed.push(output.keys.state(&window.id()));
@@ -29,7 +29,7 @@ pub(super) async fn interrupted(output: &Output, job: &Job, window: &Window) -> 
     output.store.sweep(&fixed, &folders).await
 }
 
-/// What a run that was killed in its first moment left, while it wrote the state itself: on S3 nothing.
+/// Deletes the temporary file of a run that was killed while it wrote its first state. On S3 such a run leaves nothing.
 pub(super) async fn unwritten_state(output: &Output, window: &Window) -> Result<()> {
     let (store, key) = (&output.store, output.keys.state(&window.id()));
     match store.location().is_local() {
@@ -38,8 +38,8 @@ pub(super) async fn unwritten_state(output: &Output, window: &Window) -> Result<
     }
 }
 
-/// Deletes the objects of attempts that the receipt does not list; the prefixes of those that are gone. What can't be
-/// deleted now stays in the state for the next run.
+/// Deletes the exports that the receipt does not list, and returns their prefixes. An export that can't be deleted
+/// stays in the state for the next run.
 pub(super) async fn superseded(
     state: &WindowState,
     staging: &Store,
@@ -49,8 +49,8 @@ pub(super) async fn superseded(
     delete(staging, unneeded(state, staging, receipt, now)).await
 }
 
-/// The attempts that the receipt does not list and that nobody writes to any more. For whoever holds the window: events
-/// that are fetched one by one, without a task, are fetched by nobody else.
+/// The attempts that the receipt does not list and that are not written to any more. The caller must hold the window,
+/// since only the holder fetches events without an export task.
 pub(super) fn unneeded<'a>(
     state: &'a WindowState,
     staging: &Store,
@@ -75,8 +75,8 @@ pub(super) fn unneeded<'a>(
     })
 }
 
-/// Deletes the exports of windows that settled longer ago than the job's `keep`. A failure is a warning: the answers
-/// are there, and the next run tries again.
+/// Deletes the exports of windows that settled longer ago than the job's `keep`. A failure is a warning: the next run
+/// tries again.
 pub(super) async fn expired(
     environment: &Environment,
     job: &Job,
@@ -87,7 +87,7 @@ pub(super) async fn expired(
     let Some(keep) = job.keep else {
         return;
     };
-    let keeping = Keeping {
+    let retention = Retention {
         job,
         output,
         staging,
@@ -100,8 +100,8 @@ pub(super) async fn expired(
     match exported_windows(job, staging, staging_keys).await {
         Ok(windows) => {
             for window in windows {
-                match keeping.delete_expired(&window).await {
-                    // Somebody is at it, and another night will do.
+                match retention.delete_expired(&window).await {
+                    // Another run holds the lease; the next run retries.
                     Err(error) if error.class() == Class::Held => {}
                     Err(error) => warn(error),
                     Ok(()) => {}
@@ -112,8 +112,8 @@ pub(super) async fn expired(
     }
 }
 
-/// How long a job keeps its exports.
-struct Keeping<'a> {
+/// Deletes exports that are older than a job keeps them.
+struct Retention<'a> {
     job: &'a Job,
     output: &'a Output,
     staging: &'a Store,
@@ -121,7 +121,7 @@ struct Keeping<'a> {
     now: DateTime<Utc>,
 }
 
-impl Keeping<'_> {
+impl Retention<'_> {
     fn is_over(&self, since: DateTime<Utc>) -> bool {
         since
             .checked_add_signed(self.keep)
@@ -143,7 +143,7 @@ impl Keeping<'_> {
             Some((state, _)) if state.attempts.iter().any(|attempt| is_old(&attempt)) => {}
             _ => return Ok(()),
         }
-        // Where there is a lease, it may be that of a run that was killed just here.
+        // A lease in the state may be of a run that was killed here, so it is taken over rather than skipped.
         let held = HeldWindow::take(&output.store, &key, job.limits.lease, |_| {}, &|_| {}).await?;
         let state = held.state();
         let deleted = delete(self.staging, state.attempts.iter().filter(is_old)).await;
@@ -161,7 +161,7 @@ impl Keeping<'_> {
     }
 }
 
-/// The windows of which anything is staged.
+/// The windows that have objects in the staging location.
 async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Result<Vec<Window>> {
     let folder = keys.of_job();
     let mut units = BTreeMap::new();

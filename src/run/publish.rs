@@ -1,4 +1,4 @@
-//! Putting what a run found where people and programs read it.
+//! Publishing a window: its answers, charts and receipt, each put only if the lease is held and the key is unchanged.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::error::{Class, Error, Result};
 use crate::job::Job;
 use crate::layout::{parent, parse_chart_window};
 use crate::output::WindowKeys;
-use crate::output::division::{AnswerObject, Content};
+use crate::output::division::{AnswerObject, ObjectContent};
 use crate::progress::{Progress, Step};
 use crate::receipt::{OutputKind, OutputReport, Receipt};
 use crate::state::Phase;
@@ -20,17 +20,18 @@ use crate::state::lease::HeldWindow;
 use crate::store::{Body, Condition, Written};
 use crate::window::Unit;
 
-/// How often a chart is put that other runs put at the same time.
+/// The most tries at putting the latest chart, which runs of other windows may put at the same time.
 const TRIES_AT_LATEST: usize = 10;
 
-/// Puts a window's outputs, each on condition that it is still what it was when the run took the window.
+/// Puts the outputs of a window. The condition of each put is that its key is as it was when the run took the window.
 pub(super) struct Publisher<'a> {
     output: Output,
     progress: Arc<dyn Progress>,
     job: &'a Job,
     window: &'a WindowPlan,
+    /// What was at each key when the run took the window.
     seen: BTreeMap<Path, Condition>,
-    /// The parts of answers that were listed when the run took the window.
+    /// The parts that the lists of answers named at that time.
     listed: HashSet<Path>,
 }
 
@@ -72,7 +73,7 @@ impl<'a> Publisher<'a> {
         })
     }
 
-    /// Puts the objects of an answer, in the order that its division wants.
+    /// Puts the objects of an answer in the order of its division.
     pub(super) async fn answer(
         &self,
         held: &HeldWindow,
@@ -97,13 +98,13 @@ impl<'a> Publisher<'a> {
         object: AnswerObject<'_>,
     ) -> Result<OutputReport> {
         let (kind, body, content_type, rows) = match object.content {
-            Content::File(file) => (
+            ObjectContent::File(file) => (
                 OutputKind::Parquet,
                 Body::File(file.path.clone()),
                 "application/vnd.apache.parquet",
                 Some(file.rows),
             ),
-            Content::PartsList(text) => (
+            ObjectContent::PartsList(text) => (
                 OutputKind::Parts,
                 Body::Bytes(Bytes::from(text)),
                 "text/plain",
@@ -114,8 +115,8 @@ impl<'a> Publisher<'a> {
         Ok(OutputReport { rows, ..put.await? })
     }
 
-    /// Deletes the parts of answers that neither this run lists nor the one before it, whose readers may still be at
-    /// work. What can't be deleted is left to the next run.
+    /// Deletes the parts of earlier answers, except those of the last one, which readers may still read. A failure is a
+    /// warning: the next run tries again.
     pub(super) async fn delete_old_parts(&self, receipt: &Receipt) {
         let Output { store, keys } = &self.output;
         let put = receipt.outputs.iter().map(|output| output.key.as_str());
@@ -148,9 +149,10 @@ impl<'a> Publisher<'a> {
             .await
     }
 
-    /// Makes the window's charts, which are put already, the latest ones, unless a newer window has them. Runs of several
-    /// windows may be at it at once. Each looks for newer charts behind the condition of its put, and again where that
-    /// fails: so the newest stays, whoever comes first.
+    /// Copies the window's charts, which are put already, to the keys of the latest charts, unless a newer window has
+    /// such charts. Runs of other windows may do the same at the same time. Each first notes the condition of its put,
+    /// then looks for newer charts, and starts again if the condition fails. So the newest chart stays, in whatever
+    /// order they run.
     pub(super) async fn latest(&self, held: &HeldWindow, pictures: &[Picture]) -> Result<()> {
         for picture in pictures {
             self.make_latest(held, picture).await?;
@@ -177,7 +179,7 @@ impl<'a> Publisher<'a> {
                 return Ok(());
             }
         }
-        // The next run of a window that is newer or as new puts it right.
+        // The next run of this window, or of a newer one, corrects it.
         tracing::warn!(
             chart = store.display(&key),
             "other runs keep putting this chart; theirs stays"
@@ -185,7 +187,7 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    /// Whether a newer window has this chart.
+    /// True if a newer window has this chart.
     async fn is_superseded(&self, picture: &Picture, latest: &Path) -> Result<bool> {
         let window = &self.window.window;
         let there = self.output.store.list(&parent(latest)).await?;
@@ -258,7 +260,7 @@ impl<'a> Publisher<'a> {
     }
 }
 
-/// Asked before each object that is put: whoever lost the lease learns it here.
+/// Renews the lease before an object is put. An error (held) if it was lost.
 async fn may_publish(held: &HeldWindow) -> Result<()> {
     held.change(|state| state.phase = Phase::Publishing).await
 }

@@ -1,5 +1,5 @@
-//! What the columns of an answer were the last time: a change that its readers would trip over is told before anything
-//! is exported.
+//! Checks the columns of each answer against those of its newest earlier one, before anything is exported: tables over
+//! the answers must be able to read both.
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -11,19 +11,20 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use super::{Force, Output};
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::output::athena::{self, changes};
+use crate::output::athena;
 use crate::output::division::{DividedBy, NewestAnswer};
 use crate::output::parquet::WINDOW;
 use crate::store::Store;
 use crate::window::Unit;
 
-/// How much of a file's end is read at first, in which most footers are whole.
+/// The bytes at the end of a file that are read first. Most footers are not longer.
 const FOOTER_BYTES: u64 = 64 << 10;
 
-/// Compares the columns of each question with those of its newest answer, whose file says them best: receipts may be of
-/// other versions of this program, or of other windows. A new column is fine, as rows of before read as NULL there. An
-/// error (usage) where one is gone or has another type, unless forced, and always where no table could read the files of
-/// both: those of windows of another size, or divided in another way.
+/// Compares the columns of each query with those of its newest answer. They are read from the answer's own file, since
+/// receipts may be of other versions of this program. A new column is compatible: earlier rows read as NULL there.
+///
+/// Errors (usage): a column is gone or has another type, unless forced; the answers are of windows of another size, or
+/// divided in another way, forced or not.
 pub async fn refuse_changed(
     output: &Output,
     job: &Job,
@@ -52,7 +53,7 @@ pub async fn refuse_changed(
         let window = before.window.as_deref().unwrap_or("before");
         let is_divided_by = DividedBy::from(&query.division);
         if was_divided_by != is_divided_by {
-            // Files of the one kind would lie among those of the other, and be read with them.
+            // Tables would read the files of both divisions together.
             return Err(Error::usage(format!(
                 "the answer of {name} in window {window} is {was_divided_by} and would be {is_divided_by}, and no table reads both. Give the query another name",
             )));
@@ -64,7 +65,7 @@ pub async fn refuse_changed(
         });
         let now =
             athena::hive_columns(in_files.map(|field| (field.name().as_str(), field.data_type())));
-        let incompatible = changes(&before.columns, &now).incompatible;
+        let incompatible = athena::column_changes(&before.columns, &now).incompatible;
         if incompatible.is_empty() {
             continue;
         }
@@ -84,17 +85,16 @@ pub async fn refuse_changed(
     Ok(())
 }
 
-/// What the footer of an answer's file says.
+/// The footer of an answer's file.
 #[derive(Debug, PartialEq)]
 struct Footer {
-    /// The columns with their types as tables name them.
+    /// The name and type of each column, as tables have them.
     columns: Vec<(String, String)>,
     /// The window's id.
     window: Option<String>,
 }
 
-/// The footer of a Parquet file; `None` where there is no such file, or it is none of this program's, so that a run can
-/// replace it.
+/// The footer of a Parquet file. `None` where the file does not exist or can't be read, so that a run can replace it.
 async fn footer(store: &Store, key: &Path) -> Result<Option<Footer>> {
     let mut wanted = FOOTER_BYTES;
     loop {
@@ -103,12 +103,12 @@ async fn footer(store: &Store, key: &Path) -> Result<Option<Footer>> {
         };
         match read_footer(&end, size) {
             Ok(footer) => return Ok(Some(footer)),
-            // The length of the footer is in its last bytes, so this happens once.
+            // At most once, since the last bytes of a file say how long its footer is.
             Err(ParquetError::NeedMoreData(more)) if more as u64 > wanted && wanted < size => {
                 wanted = more as u64;
             }
             Err(error) => {
-                tracing::warn!(answer = store.display(key), %error, "the earlier answer can't be read; its columns are not compared");
+                tracing::warn!(answer = store.display(key), %error, "the earlier answer can't be read, so its columns are not compared");
                 return Ok(None);
             }
         }
@@ -140,7 +140,7 @@ mod tests {
     use std::sync::Arc;
 
     #[tokio::test]
-    async fn a_file_says_the_columns_that_were_planned() {
+    async fn a_file_has_the_columns_that_were_planned() {
         let element = Arc::new(Field::new("element", DataType::Decimal128(9, 2), true));
         let types = [
             DataType::Boolean,
@@ -155,7 +155,7 @@ mod tests {
             DataType::Struct(vec![Field::new("a", DataType::Float32, true)].into()),
         ];
         let fields = types.iter().enumerate().map(|(number, data_type)| {
-            // Names that make a footer larger than what is read at first.
+            // Names that make the footer longer than what is read first.
             let name = format!("c{number}{}", "_".repeat(16 << 10));
             Field::new(name, data_type.clone(), true)
         });

@@ -30,13 +30,13 @@ fn spooled(name: &str, rows: u64) -> Spooled {
     }
 }
 
-/// What is put: keys relative to the answers of the query, or of its parts, each with the file or the text.
-fn told(objects: &[AnswerObject<'_>]) -> Vec<String> {
+/// Each object as a text: its key below the folder of the window, and its content.
+fn shown(objects: &[AnswerObject<'_>]) -> Vec<String> {
     let objects = objects.iter().map(|object| {
         let key = object.key.as_ref().rsplit("dt=2026-11-21/").next().unwrap();
         match &object.content {
-            Content::File(file) => format!("{key} = {}", file.path.display()),
-            Content::PartsList(text) => format!("{key} lists {}", text.lines().count()),
+            ObjectContent::File(file) => format!("{key} = {}", file.path.display()),
+            ObjectContent::PartsList(text) => format!("{key} lists {}", text.lines().count()),
         }
     });
     objects.collect()
@@ -84,14 +84,14 @@ fn parts_are_put_before_the_list_that_names_them() {
     };
     let objects = divided.objects(keys.of_answer("q", &day), std::iter::empty());
     assert_eq!(
-        told(&objects),
+        shown(&objects),
         [
             "q-00000000000000ab-00000.parquet = first",
             "q-00000000000000ab-00001.parquet = second",
             "q.txt lists 2"
         ]
     );
-    let Content::PartsList(list) = &objects[2].content else {
+    let ObjectContent::PartsList(list) = &objects[2].content else {
         panic!("{objects:?}")
     };
     let listed = keys.read_parts_list("q", &objects[2].key, list);
@@ -117,13 +117,13 @@ fn values_that_only_the_earlier_answer_had_are_emptied() {
     let there = [
         answer.file_of([("a", Some("x/y"))]),
         answer.file_of([("a", Some("gone"))]),
-        // Of other kinds: a whole answer, one by two columns, a file that is not logtally's.
+        // These stay: an answer in one file, one by two columns, a file of another program.
         answer.file(),
         answer.file_of([("a", Some("x")), ("b", Some("y"))]),
         layout::join(&answer.folder(), "a=x/README"),
     ];
     assert_eq!(
-        told(&divided.objects(answer, there.iter())),
+        shown(&divided.objects(answer, there.iter())),
         [
             "a=__HIVE_DEFAULT_PARTITION__/q.parquet = null",
             "a=x%2Fy/q.parquet = xy",
@@ -141,7 +141,7 @@ fn a_whole_answer_is_one_object() {
     let answer = keys.of_answer("q", &day);
     let there = [answer.file_of([("a", Some("x"))])];
     assert_eq!(
-        told(&divided.objects(answer, there.iter())),
+        shown(&divided.objects(answer, there.iter())),
         ["q.parquet = all"]
     );
 }
@@ -203,7 +203,6 @@ async fn the_generation_of_parts_is_that_of_their_bytes() {
     assert_ne!(generation(&[other, one]).await.unwrap(), found);
 }
 
-/// An answer of another division is found, with what a table must know of it.
 #[tokio::test]
 async fn the_newest_answer_says_how_it_is_divided() {
     let folder = tempfile::tempdir().unwrap();
