@@ -9,11 +9,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayData, ArrayRef, ByteView, GenericByteViewArray, RecordBatch};
 use arrow::datatypes::{BinaryViewType, ByteViewType, DataType, Schema, SchemaRef, StringViewType};
 use datafusion::common::runtime::SpawnedTask;
-use parquet::arrow::ArrowWriter;
+use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
     compute_leaves,
 };
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, parquet_to_arrow_schema};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
@@ -37,6 +38,9 @@ pub const SQL_SHA256: &str = "logtally.sql_sha256";
 
 /// The key under which a file says the id of its window.
 pub const WINDOW: &str = "logtally.window";
+
+/// Lists and maps as the format's own document names their parts, which is how every reader knows them.
+const COERCE_TYPES: bool = true;
 
 /// Higher levels shrink log messages by a few percent and take twice the time.
 const ZSTD_LEVEL: i32 = 1;
@@ -180,8 +184,7 @@ impl Spool {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_statistics_enabled(EnabledStatistics::Page)
-            // Lists and maps as the format's own document names their parts, which is how every reader knows them.
-            .set_coerce_types(true)
+            .set_coerce_types(COERCE_TYPES)
             .set_created_by(concat!("logtally version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_key_value_metadata(Some(metadata.key_values()))
             .build();
@@ -291,6 +294,19 @@ impl Spool {
         files.push(close(self.writer, self.path, self.rows)?);
         Ok(files)
     }
+}
+
+/// The columns of a file of answers as the engine reads them: its types may differ from those that were written.
+pub fn schema_as_read(schema: &Schema) -> Result<SchemaRef> {
+    let columns = ArrowSchemaConverter::new().with_coerce_types(COERCE_TYPES);
+    let read = columns
+        .convert(schema)
+        .and_then(|columns| parquet_to_arrow_schema(&columns, None))
+        .map_err(|error| {
+            Error::new(Class::Unexpected, "the columns can't be written as Parquet")
+                .caused_by(error)
+        })?;
+    Ok(Arc::new(transform_schema_to_view(&read)))
 }
 
 fn open(

@@ -15,13 +15,14 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
 use super::Session;
 use crate::error::{Class, Error, Result};
+use crate::scan::ScanReports;
 
 /// A question that the session can answer.
 #[derive(Debug, Clone)]
 pub struct Statement {
     pub(super) plan: LogicalPlan,
     /// Whether to read the objects one after the other, so that the rows come in the order of the events' keys.
-    in_order: bool,
+    pub(super) in_order: bool,
 }
 
 /// The names of the parameters.
@@ -31,23 +32,19 @@ impl Session {
     /// Plans a question. `origin` is where its text is from. Errors: `Sql` for what the engine refuses, `Usage` for
     /// what needs a window where there is none.
     pub async fn statement(&self, sql: &str, origin: &str) -> Result<Statement> {
-        self.plan(sql, origin).await.map(|plan| Statement {
+        let plan = self.plan(sql, origin).await?;
+        let plan = self
+            .with_parameters(plan)
+            .map_err(|error| explain(origin, error))?;
+        Ok(Statement {
             plan,
             in_order: false,
         })
     }
 
-    /// Plans a question whose rows always come in the same order, so that the same answer is the same bytes.
-    ///
-    /// A sort's ties are broken by the remaining columns; a question without an order is sorted by all its columns
-    /// where the engine would mix the rows, and read in the order of the objects where it only reads.
-    pub async fn repeatable_statement(&self, sql: &str, origin: &str) -> Result<Statement> {
-        let plan = self.plan(sql, origin).await?;
-        let (plan, in_order) = settle_order(plan).map_err(|error| explain(origin, error))?;
-        Ok(Statement { plan, in_order })
-    }
-
-    async fn plan(&self, sql: &str, origin: &str) -> Result<LogicalPlan> {
+    /// The plan of a question, whose parameters have no values yet.
+    pub(super) async fn plan(&self, sql: &str, origin: &str) -> Result<LogicalPlan> {
+        tracing::debug!(origin, "planning");
         let state = self.context.state();
         // Editors on Windows begin a file with a byte order mark.
         let sql = sql.strip_prefix('\u{feff}').unwrap_or(sql);
@@ -77,6 +74,11 @@ impl Session {
         {
             return Err(needs_window("$window_start and $window_end are").during(origin));
         }
+        Ok(plan)
+    }
+
+    /// The plan with the values of its parameters in this session.
+    pub(super) fn with_parameters(&self, plan: LogicalPlan) -> EngineResult<LogicalPlan> {
         let instant = |ms| ScalarValue::TimestampMillisecond(Some(ms), Some("UTC".into()));
         let mut values = vec![("timezone", ScalarValue::from(self.timezone().name()))];
         if let Some(range) = self.range() {
@@ -84,7 +86,6 @@ impl Session {
             values.push(("window_end", instant(range.end_ms)));
         }
         plan.with_param_values(ParamValues::from(values))
-            .map_err(|error| explain(origin, error))
     }
 
     /// Says what tables there are, where one is not.
@@ -130,11 +131,8 @@ impl Session {
         Ok(plan)
     }
 
-    /// Begins to run a question. The plan is given too, as it counts what was read.
-    pub async fn run(
-        &self,
-        statement: &Statement,
-    ) -> Result<(SendableRecordBatchStream, Arc<dyn ExecutionPlan>)> {
+    /// Begins to run a question.
+    pub async fn run(&self, statement: &Statement) -> Result<Execution> {
         let mut state = self.context.state();
         if statement.in_order {
             let config = state
@@ -151,9 +149,23 @@ impl Session {
             .create_physical_plan(&statement.plan)
             .await
             .map_err(Error::from_engine)?;
-        let stream =
+        let batches =
             execute_stream(Arc::clone(&plan), state.task_ctx()).map_err(Error::from_engine)?;
-        Ok((stream, plan))
+        Ok(Execution { batches, plan })
+    }
+}
+
+/// A question that runs.
+pub struct Execution {
+    /// The rows.
+    pub batches: SendableRecordBatchStream,
+    plan: Arc<dyn ExecutionPlan>,
+}
+
+impl Execution {
+    /// What its scans have read so far; final once `batches` has ended.
+    pub fn scans(&self) -> ScanReports {
+        ScanReports::of(&self.plan)
     }
 }
 
@@ -206,7 +218,7 @@ fn placeholders(plan: &LogicalPlan) -> BTreeSet<String> {
 }
 
 /// The engine's words, with the place in the SQL where it knows it.
-fn explain(origin: &str, error: DataFusionError) -> Error {
+pub(super) fn explain(origin: &str, error: DataFusionError) -> Error {
     let diagnostic = error.diagnostic().cloned();
     let own = Error::from_engine(error);
     let mut text = own.to_string();
@@ -222,8 +234,12 @@ fn explain(origin: &str, error: DataFusionError) -> Error {
     Error::new(own.class(), text).during(place)
 }
 
-/// See [`Session::repeatable_statement`].
-fn settle_order(plan: LogicalPlan) -> EngineResult<(LogicalPlan, bool)> {
+/// The plan with its rows in an order that is always the same, and whether the objects must be read one after the other for
+/// that.
+///
+/// A sort's ties are broken by the remaining columns. A question without an order is sorted by all its columns where the
+/// engine would mix the rows, and read in the order of the objects where it only reads.
+pub(super) fn settle_order(plan: LogicalPlan) -> EngineResult<(LogicalPlan, bool)> {
     if is_sorted(&plan) {
         return Ok((break_ties(plan)?, false));
     }
