@@ -33,13 +33,21 @@ const MOST_CACHED: u64 = 8 << 30;
 pub(super) struct Stopwatch(BTreeMap<String, f64>);
 
 impl Stopwatch {
-    /// Does the work, and adds its time to the step.
-    pub(super) async fn time<T>(&mut self, step: &str, work: impl Future<Output = T>) -> T {
-        let since = Instant::now();
-        let done = work.await;
-        let seconds = self.0.entry(step.to_owned()).or_default();
-        *seconds = ((*seconds + since.elapsed().as_secs_f64()) * 1000.0).round() / 1000.0;
-        done
+    /// Does the work, and adds its time to the step. The work is boxed: a run is a future of many such steps, which would
+    /// overflow the stack of a thread if each was held in the next.
+    pub(super) fn time<T>(
+        &mut self,
+        step: &str,
+        work: impl Future<Output = T>,
+    ) -> impl Future<Output = T> {
+        let work = Box::pin(work);
+        async move {
+            let since = Instant::now();
+            let done = work.await;
+            let seconds = self.0.entry(step.to_owned()).or_default();
+            *seconds = ((*seconds + since.elapsed().as_secs_f64()) * 1000.0).round() / 1000.0;
+            done
+        }
     }
 }
 
