@@ -109,7 +109,7 @@ struct SpanArgs {
     last: Option<Span>,
 }
 
-/// Which windows, and what of them to do anew.
+/// Which windows, and what of them to do again.
 #[derive(Debug, Args)]
 struct WindowArgs {
     #[command(flatten)]

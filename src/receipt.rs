@@ -21,7 +21,7 @@ pub struct Receipt {
     pub started_at: DateTime<Utc>,
     /// When everything but the receipt was put.
     pub finished_at: DateTime<Utc>,
-    /// When the events were taken out of their source: the first of the exports.
+    /// When the first of the exports was asked for: events that came in later may be missing.
     pub as_of: Option<DateTime<Utc>>,
     /// The exports that the answers are of.
     pub exports: Vec<ExportReport>,
@@ -118,7 +118,7 @@ pub struct ExportReport {
 /// How the answer of a window changed since the run before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// When the events of the run before were taken out of their source.
+    /// `as_of` of the run before.
     pub since: Option<DateTime<Utc>>,
     /// Whether that answer was provisional.
     pub was_provisional: bool,

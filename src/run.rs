@@ -41,7 +41,7 @@ use crate::store::{Store, Stores};
 use crate::verify::{CloudWatchCount, IndependentCount};
 
 pub use execute::{Outcome, execute};
-pub use history::{RunOption, WindowStatus, WindowSummary, done, status};
+pub use history::{RunOption, WindowStatus, WindowSummary, status};
 pub use plan::{Action, Force, Plan, Request, Selection, WindowPlan, plan, select};
 pub use tables::{Applied, apply, tables};
 

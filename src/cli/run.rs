@@ -301,22 +301,22 @@ fn closing_table(outcomes: &[Outcome]) -> String {
 
 /// How the independent count compares.
 fn verified(verification: &Verification) -> String {
-    let who = match verification.method {
+    let counter = match verification.method {
         Verify::Insights => "Logs Insights",
         Verify::Metrics | Verify::Off => "CloudWatch's metric",
     };
     let note = verification.note.as_deref().unwrap_or_default();
     match (verification.agrees, verification.expected) {
         (Some(true), Some(expected)) => {
-            format!("verified {who} counts {}\n", counted(expected, "event"))
+            format!("verified {counter} counts {}\n", counted(expected, "event"))
         }
         (Some(false), Some(expected)) => {
             format!(
-                "differs  {who} counts {}: {note}\n",
+                "differs  {counter} counts {}: {note}\n",
                 counted(expected, "event")
             )
         }
-        _ => format!("not verified by {who}: {note}\n"),
+        _ => format!("not verified by {counter}: {note}\n"),
     }
 }
 

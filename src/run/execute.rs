@@ -1,8 +1,9 @@
 //! Doing what a plan says, window by window: take the lease, export, compute, publish. While one window waits for its
 //! export, the answers of the one before are computed.
 
-use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
 use super::compute::{Stopwatch, WindowRun};

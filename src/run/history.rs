@@ -31,7 +31,7 @@ pub struct WindowSummary {
     pub status: WindowStatus,
     /// The events of its answers, if it has any.
     pub events: Option<u64>,
-    /// Until when the events of its answers were taken out of their source.
+    /// When the events of its answers were exported: later ones may be missing.
     pub as_of: Option<DateTime<Utc>>,
     /// True if the window should be run: not running, and missing, computed with other SQL, or provisional although
     /// settled.
@@ -114,7 +114,7 @@ pub async fn status(
 }
 
 /// The windows of a job that have a receipt, in their order.
-pub async fn done(environment: &Environment, job: &Job) -> Result<Vec<Window>> {
+pub(super) async fn done(environment: &Environment, job: &Job) -> Result<Vec<Window>> {
     let output = output_store(environment, job).await?;
     let units = done_windows(&output, job).await?;
     let windows = units
@@ -259,7 +259,7 @@ pub(super) async fn read_receipt(
     match serde_json::from_slice(&json) {
         Ok(receipt) => Ok(Some(receipt)),
         Err(error) => {
-            tracing::warn!(receipt = output.display(&key), %error, "the receipt can't be read; the window is done anew");
+            tracing::warn!(receipt = output.display(&key), %error, "the receipt can't be read; the window is done again");
             Ok(None)
         }
     }

@@ -306,7 +306,7 @@ impl WindowPlanner<'_> {
     }
 }
 
-/// The windows that the request means. Errors (usage): an id that is none, a window that has not ended.
+/// The windows of a request. Errors (usage): a wrong id, a window that has not ended.
 pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Window>> {
     let (size, zone) = (job.window.size, job.timezone);
     let unit = |id: &str| Window::parse(size, zone, id).map(|window| window.unit());
