@@ -3,9 +3,11 @@
 pub mod functions;
 
 mod additive;
+mod prepared;
 mod session;
 mod statement;
 mod views;
 
+pub use prepared::PreparedQuery;
 pub use session::{Engine, Session, available_memory};
-pub use statement::Statement;
+pub use statement::{Execution, Statement};

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
-use parquet::arrow::ArrowWriter;
+use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
     compute_leaves,
 };
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, parquet_to_arrow_schema};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
@@ -40,6 +41,10 @@ pub const SQL_SHA256: &str = "logtally.sql_sha256";
 pub const WINDOW: &str = "logtally.window";
 
 /// Higher levels make log messages smaller by a few percent and take twice the time.
+/// Lists and maps as the format's own document names their parts, which is how every reader knows them.
+const COERCE_TYPES: bool = true;
+
+/// Higher levels shrink log messages by a few percent and take twice the time.
 const ZSTD_LEVEL: i32 = 1;
 
 /// What a file says about itself beside its schema.
@@ -121,6 +126,7 @@ impl Spool {
             .set_statistics_enabled(EnabledStatistics::Page)
             // The parts of lists and maps get the names that the format's specification gives them.
             .set_coerce_types(true)
+            .set_coerce_types(COERCE_TYPES)
             .set_created_by(concat!("logtally version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_key_value_metadata(Some(metadata.key_values()))
             .build();
@@ -236,6 +242,19 @@ impl Spool {
 pub(super) fn only_file(files: Vec<Spooled>) -> Result<Spooled> {
     let file = files.into_iter().next();
     file.ok_or_else(|| Error::new(Class::Unexpected, "an answer without a file"))
+}
+
+/// The columns of a file of answers as the engine reads them: its types may differ from those that were written.
+pub fn schema_as_read(schema: &Schema) -> Result<SchemaRef> {
+    let columns = ArrowSchemaConverter::new().with_coerce_types(COERCE_TYPES);
+    let read = columns
+        .convert(schema)
+        .and_then(|columns| parquet_to_arrow_schema(&columns, None))
+        .map_err(|error| {
+            Error::new(Class::Unexpected, "the columns can't be written as Parquet")
+                .caused_by(error)
+        })?;
+    Ok(Arc::new(transform_schema_to_view(&read)))
 }
 
 fn open(

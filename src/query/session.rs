@@ -8,7 +8,6 @@ use arrow::datatypes::SchemaRef;
 use chrono_tz::Tz;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::config::Dialect;
-use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
@@ -16,6 +15,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext, ident};
 
+use super::prepared::Unbound;
 use super::{functions, views};
 use crate::error::{Error, Result};
 use crate::scan::LogsTable;
@@ -120,9 +120,23 @@ impl Session {
         Ok(self)
     }
 
-    /// Registers an empty table in place of an answer that is not computed yet.
-    pub fn expect_answer(&self, name: &str, schema: SchemaRef) -> Result<()> {
-        self.register(name, Arc::new(EmptyTable::new(schema)))
+    /// Makes `logs` a table that queries can be [prepared](Self::prepare) over, and not run.
+    pub fn expect_logs(self) -> Result<Self> {
+        self.expect_table("logs", LogsTable::columns())?;
+        Ok(self)
+    }
+
+    /// The same for the window: the table `hours` is expected, and `$window_start` and `$window_end` are those of `range`.
+    pub fn expect_window(mut self, range: Range) -> Result<Self> {
+        let hours = views::hours(self.timezone, range).map_err(Error::from_engine)?;
+        self.expect_table("hours", hours.schema())?;
+        self.range = Some(range);
+        Ok(self)
+    }
+
+    /// The same for any table, such as an earlier answer; `schema` is that of the table that is bound later.
+    pub fn expect_table(&self, name: &str, schema: SchemaRef) -> Result<()> {
+        self.register(name, Arc::new(Unbound::new(schema)))
     }
 
     /// Registers an answer in local Parquet files as a table.

@@ -15,13 +15,14 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
 use super::Session;
 use crate::error::{Class, Error, Result};
+use crate::scan::ScanReports;
 
 /// A planned query.
 #[derive(Debug, Clone)]
 pub struct Statement {
     pub(super) plan: LogicalPlan,
     /// Whether to run in one partition, so that the rows come in the order of the objects' keys.
-    in_order: bool,
+    pub(super) in_order: bool,
 }
 
 /// The parameters of a query.
@@ -33,26 +34,19 @@ impl Session {
     /// # Errors
     /// `Sql` if the engine refuses it; `Usage` if it needs a window and the session has none.
     pub async fn statement(&self, sql: &str, origin: &str) -> Result<Statement> {
-        self.plan(sql, origin).await.map(|plan| Statement {
+        let plan = self.plan(sql, origin).await?;
+        let plan = self
+            .with_parameters(plan)
+            .map_err(|error| explain(origin, error))?;
+        Ok(Statement {
             plan,
             in_order: false,
         })
     }
 
-    /// Plans a query whose rows always come in the same order, so that the same answer has the same bytes.
-    ///
-    /// The remaining columns break the ties of a sort. A query without a sort is sorted by all its columns if the engine
-    /// would mix its rows. If it only reads, it runs in one partition, in the order of the objects' keys.
-    ///
-    /// # Errors
-    /// As [`Session::statement`].
-    pub async fn repeatable_statement(&self, sql: &str, origin: &str) -> Result<Statement> {
-        let plan = self.plan(sql, origin).await?;
-        let (plan, in_order) = fix_order(plan).map_err(|error| explain(origin, error))?;
-        Ok(Statement { plan, in_order })
-    }
-
-    async fn plan(&self, sql: &str, origin: &str) -> Result<LogicalPlan> {
+    /// Plans a query; its parameters have no values yet.
+    pub(super) async fn plan(&self, sql: &str, origin: &str) -> Result<LogicalPlan> {
+        tracing::debug!(origin, "planning");
         let state = self.context.state();
         // Editors on Windows write a byte order mark at the start of a file.
         let sql = sql.strip_prefix('\u{feff}').unwrap_or(sql);
@@ -82,6 +76,11 @@ impl Session {
         {
             return Err(needs_window("$window_start and $window_end need").during(origin));
         }
+        Ok(plan)
+    }
+
+    /// The plan with the values of its parameters in this session.
+    pub(super) fn with_parameters(&self, plan: LogicalPlan) -> EngineResult<LogicalPlan> {
         let instant = |ms| ScalarValue::TimestampMillisecond(Some(ms), Some("UTC".into()));
         let mut values = vec![("timezone", ScalarValue::from(self.timezone().name()))];
         if let Some(range) = self.range() {
@@ -89,7 +88,6 @@ impl Session {
             values.push(("window_end", instant(range.end_ms)));
         }
         plan.with_param_values(ParamValues::from(values))
-            .map_err(|error| explain(origin, error))
     }
 
     /// Adds the names of all tables to the error for an unknown table.
@@ -135,11 +133,8 @@ impl Session {
         Ok(plan)
     }
 
-    /// Starts a query. Its plan comes with the rows, since the plan's metrics count what was read.
-    pub async fn run(
-        &self,
-        statement: &Statement,
-    ) -> Result<(SendableRecordBatchStream, Arc<dyn ExecutionPlan>)> {
+    /// Starts a query.
+    pub async fn run(&self, statement: &Statement) -> Result<Execution> {
         let mut state = self.context.state();
         if statement.in_order {
             let config = state
@@ -156,9 +151,23 @@ impl Session {
             .create_physical_plan(&statement.plan)
             .await
             .map_err(Error::from_engine)?;
-        let stream =
+        let batches =
             execute_stream(Arc::clone(&plan), state.task_ctx()).map_err(Error::from_engine)?;
-        Ok((stream, plan))
+        Ok(Execution { batches, plan })
+    }
+}
+
+/// A question that runs.
+pub struct Execution {
+    /// The rows.
+    pub batches: SendableRecordBatchStream,
+    plan: Arc<dyn ExecutionPlan>,
+}
+
+impl Execution {
+    /// What its scans have read so far; final once `batches` has ended.
+    pub fn scans(&self) -> ScanReports {
+        ScanReports::of(&self.plan)
     }
 }
 
@@ -211,7 +220,7 @@ fn placeholders(plan: &LogicalPlan) -> BTreeSet<String> {
 }
 
 /// The engine's error, with the line and column in the SQL where known.
-fn explain(origin: &str, error: DataFusionError) -> Error {
+pub(super) fn explain(origin: &str, error: DataFusionError) -> Error {
     let diagnostic = error.diagnostic().cloned();
     let own = Error::from_engine(error);
     let mut text = own.to_string();
@@ -227,8 +236,11 @@ fn explain(origin: &str, error: DataFusionError) -> Error {
     Error::new(own.class(), text).during(place)
 }
 
-/// See [`Session::repeatable_statement`].
-fn fix_order(plan: LogicalPlan) -> EngineResult<(LogicalPlan, bool)> {
+/// The plan with its rows in an order that is always the same, and whether it must run in one partition for that.
+///
+/// The remaining columns break the ties of a sort. A query without a sort is sorted by all its columns if the engine would
+/// mix its rows. If it only reads, it runs in one partition, in the order of the objects' keys.
+pub(super) fn fix_order(plan: LogicalPlan) -> EngineResult<(LogicalPlan, bool)> {
     if is_sorted(&plan) {
         return Ok((break_ties(plan)?, false));
     }

@@ -17,29 +17,29 @@ use crate::window::{Unit, Window};
 /// How many receipts and states are asked for at a time.
 const AT_ONCE: usize = 32;
 
-/// A lease that was not renewed for so many times its length is shown as that of a dead run. Only shown: who takes it over
-/// does not trust two machines' clocks.
+/// A lease that was not renewed for this many times its length is shown as that of a dead run. Only shown: taking a lease
+/// over compares no two machines' clocks.
 const DEAD_AFTER: u32 = 4;
 
-/// A window, where it stands and what is to be known of it.
+/// A window and its status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WindowSummary {
     /// The window's id.
     pub window: String,
-    /// Where it stands.
+    /// The status.
     pub status: WindowStatus,
-    /// The events of its answers, where it has any.
+    /// The events of its answers, if it has any.
     pub events: Option<u64>,
-    /// Until when the events of its answers were taken out of their source.
+    /// When the events of its answers were exported: later ones may be missing.
     pub as_of: Option<DateTime<Utc>>,
-    /// Whether a run of it is wanted: nobody is at it, and its answers are not there, are those of other questions, or may
-    /// lack late events although it has settled.
+    /// True if the window should be run: not running, and missing, computed with other SQL, or provisional although
+    /// settled.
     pub due: bool,
-    /// What such a run can't do without, beside the window.
+    /// Options that such a run needs, beside the window.
     pub run_with: Vec<RunOption>,
-    /// Whether what its note names must be removed before it can run.
+    /// Whether the object that `note` names must be removed before the window can run.
     pub is_blocked: bool,
-    /// Who runs it, or why the last run of it failed.
+    /// What holds it, or why the last run of it failed.
     pub note: Option<String>,
 }
 
@@ -49,12 +49,12 @@ pub enum RunOption {
     /// The window has not ended.
     #[serde(rename = "--provisional")]
     Provisional,
-    /// What keeps the last run's answers from being replaced would keep the next one's too.
+    /// The next run would fail for the same reason as the last one.
     #[serde(rename = "--force")]
     Force,
 }
 
-/// Where a window stands.
+/// The status of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WindowStatus {
@@ -72,8 +72,7 @@ pub enum WindowStatus {
     Missing,
 }
 
-/// Where the windows of a job stand, in their order. Without `windows`: from the first that ever ran to the last that
-/// ended.
+/// The status of a job's windows, in their order. Without `windows`: from the first that ever ran to the last that ended.
 pub async fn status(
     environment: &Environment,
     job: &Job,
@@ -107,7 +106,7 @@ pub async fn status(
 }
 
 /// The windows of a job that have a receipt, in their order.
-pub async fn done(environment: &Environment, job: &Job) -> Result<Vec<Window>> {
+pub(super) async fn done(environment: &Environment, job: &Job) -> Result<Vec<Window>> {
     let output = Output::open(environment, job).await?;
     let units = done_windows(&output, job).await?;
     let windows = units
@@ -151,7 +150,7 @@ async fn summarise(
             Some(_) => (WindowStatus::Settled, None, false),
             None => (WindowStatus::Missing, None, true),
         },
-        // That of one window says nothing of the others.
+        // A damaged state concerns only its own window.
         Err(error) if error.class() == Class::Damaged => {
             is_blocked = true;
             (WindowStatus::Failed, Some(error.to_string()), true)
@@ -170,15 +169,15 @@ async fn summarise(
     })
 }
 
-/// A run that has not come to a good end.
+/// A run that has not ended well.
 enum Standing {
-    /// It is under way, by whom.
+    /// It is under way; what holds the lease.
     Running(String),
     Failed(Failure),
     Interrupted,
 }
 
-/// What the state of a window says of such a run; `None` where it says of none.
+/// Such a run in the state of a window, if there is one.
 async fn standing(
     output: &Output,
     window: &Window,
@@ -244,7 +243,7 @@ pub(super) async fn read_receipt(output: &Output, window: &Window) -> Result<Opt
     match serde_json::from_slice(&json) {
         Ok(receipt) => Ok(Some(receipt)),
         Err(error) => {
-            tracing::warn!(receipt = output.store.display(&key), %error, "the receipt can't be read; the window is done anew");
+            tracing::warn!(receipt = output.store.display(&key), %error, "the receipt can't be read; the window is done again");
             Ok(None)
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 
-use super::{Environment, question};
+use super::{Environment, queries};
 use crate::aws::glue::{CatalogueColumn, CatalogueTable};
 use crate::error::{Error, Result};
 use crate::job::{Division, Job, Name};
@@ -28,10 +28,11 @@ pub async fn tables(
         )));
     }
     let window = Window::last_ended(job.window.size, job.timezone, now)?;
-    let schemas = question::check_all(&environment.engine, job, window.range()).await?;
+    let planned = queries::plan_all(&environment.engine, job, window.range()).await?;
     let keys = Keys::of(job)?;
-    let tables = job.queries.iter().zip(schemas).map(|(query, schema)| {
-        let (comment, mut columns) = athena::columns_with_comments(&schema, &query.sql);
+    let tables = planned.into_iter().map(|planned| {
+        let query = planned.query;
+        let (comment, mut columns) = athena::columns_with_comments(&planned.columns, &query.sql);
         let query_name = query.name.as_str();
         let mut take = |name: &Name| {
             let of_name = |column: &TableColumn| column.name == name.as_str();

@@ -110,9 +110,7 @@ impl Nights {
             provisional: false,
         };
         let plan = plan(&self.environment, &self.job, &request).await.unwrap();
-        execute(&self.environment, &self.job, &plan, Force::No, |_, _| {})
-            .await
-            .unwrap()
+        execute(&self.environment, &plan, |_, _| {}).await.unwrap()
     }
 
     /// What the answer of a window says: how many events, and how many different messages.
@@ -590,7 +588,7 @@ async fn answers_are_computed_while_the_next_export_is_waited_for() {
         .await
         .unwrap();
     let tell = |_: &WindowPlan, _: &Outcome| turns.first_is_told.notify_one();
-    let done = execute(&nights.environment, &nights.job, &plan, Force::No, tell);
+    let done = execute(&nights.environment, &plan, tell);
     let outcomes = tokio::time::timeout(Duration::from_secs(60), done).await;
     let outcomes = outcomes.expect("each waits for the other").unwrap();
     assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()));
@@ -697,9 +695,9 @@ async fn a_disputed_window_whose_events_go_keeps_its_answers_and_is_left_alone_i
     let window = Selection::Id("2026-11-20".to_owned());
     nights.run(window.clone()).await;
     nights.logs.expire("/svc/a", noon + TimeDelta::minutes(1));
-    for redos in 1..=3 {
+    for reexports in 1..=3 {
         let receipt = nights.run(window.clone()).await.remove(0).result.unwrap();
-        assert_eq!((receipt.read.events, receipt.redos), (2, redos));
+        assert_eq!((receipt.read.events, receipt.reexports), (2, reexports));
         assert!(receipt.is_disputed());
         let windows = nights.windows("2026-11-20", "2026-11-20");
         assert_eq!(nights.answer(&windows[0]).await.0, 2);
@@ -720,11 +718,11 @@ async fn a_disputed_window_is_done_again_and_not_for_ever() {
     counter.came_in(noon.timestamp_millis(), 20.0);
     nights.environment.counter = Some(counter);
     let window = Selection::Id("2026-11-20".to_owned());
-    for redos in 0..=3 {
+    for reexports in 0..=3 {
         let receipt = nights.run(window.clone()).await.remove(0).result.unwrap();
         assert!(receipt.is_disputed() && receipt.is_uncertain());
-        assert_eq!(receipt.redos, redos);
-        assert_eq!(nights.logs.own_tasks().len() as u32, redos + 1);
+        assert_eq!(receipt.reexports, reexports);
+        assert_eq!(nights.logs.own_tasks().len() as u32, reexports + 1);
     }
     assert!(nights.run(window.clone()).await[0].skipped);
 
@@ -746,7 +744,7 @@ async fn a_disputed_window_is_done_again_and_not_for_ever() {
     let outcomes = nights.run(Selection::Default).await;
     let receipt = outcomes[0].result.as_ref().unwrap();
     assert_eq!(
-        (receipt.window.id.as_str(), receipt.redos),
+        (receipt.window.id.as_str(), receipt.reexports),
         ("2026-11-20", 1)
     );
     assert!(!receipt.is_uncertain());
@@ -774,13 +772,7 @@ async fn a_window_that_another_run_did_meanwhile_is_left_as_it_is() {
     done.result.unwrap();
     nights.clock.sleep(HOUR).await;
 
-    let late = execute(
-        &nights.environment,
-        &nights.job,
-        &early,
-        Force::No,
-        |_, _| {},
-    );
+    let late = execute(&nights.environment, &early, |_, _| {});
     let error = late.await.unwrap().remove(0).result.unwrap_err();
     assert_eq!(error.class(), Class::Held);
     assert!(nights.run(request.selection.clone()).await[0].skipped);
@@ -796,13 +788,7 @@ async fn a_window_that_another_run_did_meanwhile_is_left_as_it_is() {
         .unwrap();
     let nightly = Selection::Id("2026-11-19".to_owned());
     nights.run(nightly).await.remove(0).result.unwrap();
-    let late = execute(
-        &nights.environment,
-        &nights.job,
-        &early,
-        Force::No,
-        |_, _| {},
-    );
+    let late = execute(&nights.environment, &early, |_, _| {});
     let late = late.await.unwrap();
     let skipped: Vec<_> = late.iter().map(|outcome| outcome.skipped).collect();
     assert!(late.iter().all(|outcome| outcome.result.is_ok()));

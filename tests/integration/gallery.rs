@@ -78,7 +78,7 @@ async fn run(dir: &Dir, job: &str, window: &str, now: &str) {
     let plan = run::plan(&environment, &job, &request)
         .await
         .expect("a plan");
-    let outcomes = run::execute(&environment, &job, &plan, Force::No, |_, _| {}).await;
+    let outcomes = run::execute(&environment, &plan, |_, _| {}).await;
     for outcome in outcomes.expect("a run") {
         outcome.result.expect("a run");
     }

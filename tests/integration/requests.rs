@@ -1,9 +1,12 @@
-//! The number of a run's requests to S3: one for each object, for any number of queries, and one for each page of a
-//! listing.
+//! The number of a run's requests: each object and each page of log groups is requested once, for any number of queries
+//! and windows, and each query is planned once.
 
-use crate::support::cloud::{Cloud, recent_day};
+use serde_json::{Value, json};
+
+use crate::support::cloud::{Cloud, JOB, recent_day};
 use crate::support::events::HOUR;
 use crate::support::export::Export;
+use crate::support::faults::Faults;
 use crate::support::moto::Moto;
 use crate::support::program::Dir;
 
@@ -79,4 +82,51 @@ fn each_object_is_asked_for_once_however_many_questions_there_are() {
         cloud.edit(&query, "");
     }
     assert_eq!(run(), (OBJECTS, 1), "one query that reads everything twice");
+}
+
+#[test]
+fn log_groups_are_listed_and_questions_planned_once_for_plan_and_windows_together() {
+    let moto = Moto::shared();
+    let cloud = Cloud::new(moto, "once");
+    cloud.edit("-*\"]", "-*\", \"/ecs/once\"]");
+    cloud.dir.write(
+        "total.sql",
+        "SELECT sum(events) AS events FROM hourly_count",
+    );
+    let query = "[[query]]\nname = \"total\"\nsql = \"total.sql\"\n";
+    cloud.edit(
+        "use = \"hourly_count\"\n",
+        &format!("use = \"hourly_count\"\n{query}"),
+    );
+    let (last, _) = recent_day();
+    let first = last.parse::<chrono::NaiveDate>().expect("a day") - chrono::Days::new(1);
+    let faults = Faults::before(moto, json!({}));
+    let windows = ["--from", &first.to_string(), "--to", &last];
+    let run = cloud
+        .logtally([&["run", JOB, "--json", "-v"], &windows[..]].concat())
+        .envs(faults.environment())
+        .run();
+    let runs = run.assert_success().stdout_json();
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(2));
+    assert_eq!(runs["runs"][1]["exports"].as_array().map(Vec::len), Some(3));
+
+    // A request for each of the two patterns, whose groups are on one page.
+    let did = faults.did();
+    assert_eq!(did.requests["logs.DescribeLogGroups"], 2, "{did:?}");
+
+    let lines = run
+        .stderr
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let planned: Vec<String> = lines
+        .filter(|line| line["message"] == "planning")
+        .map(|line| line["origin"].to_string())
+        .collect();
+    for origin in ["the built-in hourly_count", "total.sql"] {
+        let times = planned
+            .iter()
+            .filter(|planned| planned.contains(origin))
+            .count();
+        assert_eq!(times, 1, "{origin} in {planned:?}");
+    }
 }

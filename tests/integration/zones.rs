@@ -51,7 +51,7 @@ fn window_of_change(zone: Tz) -> Window {
 
 async fn numbers(session: &Session, sql: &str) -> Vec<i64> {
     let statement = session.statement(sql, "test").await.unwrap();
-    let (batches, _plan) = session.run(&statement).await.unwrap();
+    let batches = session.run(&statement).await.unwrap().batches;
     let batches: Vec<_> = batches.try_collect().await.unwrap();
     batches
         .iter()

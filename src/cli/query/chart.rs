@@ -5,7 +5,7 @@ use std::path::Path;
 use arrow::datatypes::{DataType, Schema};
 use futures::StreamExt;
 
-use super::Answer;
+use super::QueryResult;
 use crate::chart::build::{self, Series};
 use crate::chart::model::Chart;
 use crate::chart::render::normalize;
@@ -15,7 +15,7 @@ use crate::job::{self, ChartKind, ImageFormat, Name};
 use crate::output::columns::sql_type;
 use crate::query::Session;
 
-/// Columns of the table `hours` that say the same as its first.
+/// Columns of the table `hours` that repeat its first in other forms.
 const SAME_AS_THE_HOUR: [&str; 4] = ["hour_local", "utc_offset", "hour_utc", "hour_of_day"];
 
 /// What an answer can be drawn as.
@@ -29,8 +29,8 @@ pub enum Drawing {
     Heatmap,
 }
 
-/// The format of the picture that is to be written. Errors (usage): a file name that is that of a picture without
-/// `--chart`, or the other way round.
+/// The format of the image to write. An error (usage) if the file's name is that of an image without `--chart`, or the
+/// other way round.
 pub fn image_format(chart: Option<Drawing>, output: Option<&Path>) -> Result<Option<ImageFormat>> {
     let Some(output) = output else {
         return Ok(None);
@@ -60,18 +60,18 @@ pub fn image_format(chart: Option<Drawing>, output: Option<&Path>) -> Result<Opt
 
 /// The chart of an answer.
 pub async fn of(
-    mut answer: Answer,
+    mut result: QueryResult,
     drawing: Drawing,
     session: &Session,
     title: &str,
 ) -> Result<Chart> {
-    let schema = answer.statement.schema();
+    let schema = result.statement.schema();
     let chart = columns(&schema, drawing)?;
     build::check(&chart, "the question", &schema)?;
-    // A job's author looks at a chart and gives it a unit; here only what surely adds up has a total.
-    let adds_up = answer.statement.adds_up(&chart.y) == Some(true);
+    // A job can give its chart a unit; here only values that surely add up get a total.
+    let adds_up = result.statement.adds_up(&chart.y) == Some(true);
     let mut series = Series::new(&chart, "the question").may_count(adds_up);
-    while let Some(batch) = answer.batches.next().await {
+    while let Some(batch) = result.batches.next().await {
         series.add(&batch.map_err(Error::from_engine)?)?;
     }
     series.fits().map_err(|_| {
@@ -80,7 +80,7 @@ pub async fn of(
     Ok(series.sketch(session.timezone(), session.range(), title))
 }
 
-/// Which columns are drawn: the first from left to right, those of numbers upwards, a text beside them as series.
+/// The columns to draw: the first along the x axis, those of numbers upwards, a text beside them as series.
 fn columns(schema: &Schema, drawing: Drawing) -> Result<job::Chart> {
     let Some(x) = schema.fields().first() else {
         return Err(Error::usage("the answer has no columns to draw"));
@@ -137,13 +137,13 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-/// The picture's bytes.
+/// The image's bytes.
 pub fn image(chart: &Chart, format: ImageFormat) -> Result<Vec<u8>> {
     chart.warn_of_missing_glyphs();
     chart.encode(format)
 }
 
-/// The chart in blocks, below what it comes to.
+/// The chart in blocks, below its totals.
 pub fn in_terminal(chart: &Chart) -> String {
     let drawn = terminal::draw(chart, terminal::width());
     match normalize(&chart.subtitle).as_str() {
