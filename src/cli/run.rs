@@ -8,8 +8,8 @@ use serde_json::json;
 use super::logging::Show;
 use super::{JobFile, WindowArgs, job_environment, logging, print, print_json};
 use crate::chart::build::{Caption, Verified};
-use crate::chart::render::normalize;
 use crate::chart::terminal;
+use crate::chart::text::normalize;
 use crate::error::{Class, Error, Result};
 use crate::job::{Job, Verify};
 use crate::numbers::counted;
@@ -226,7 +226,7 @@ fn summary(
                 let _ = writeln!(out, "\nleft out: {error}");
                 continue;
             }
-            let chart = series.picture(&caption);
+            let chart = series.figure(&caption);
             let heading = format!("{}: {}", series.chart().name, normalize(&chart.subtitle));
             let _ = writeln!(out, "\n{}", heading.trim_end_matches([':', ' ']));
             out += &terminal::draw(&chart, terminal::width());

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::fingerprint::hex;
 use super::{Environment, question};
-use crate::chart::build::{Caption, Series};
+use crate::chart::build::{Caption, ChartData};
 use crate::error::{Class, Error, Result};
 use crate::job::{ImageFormat, Job, Name, Query};
 use crate::layout;
@@ -53,7 +53,7 @@ pub(super) struct Answer<'a> {
     pub(super) files: Vec<Spooled>,
     /// The same by the values of columns, where the query asks for it.
     pub(super) partitioned: Option<Partitioned>,
-    pub(super) series: Vec<Series>,
+    pub(super) series: Vec<ChartData>,
 }
 
 impl Answer<'_> {
@@ -106,12 +106,12 @@ impl<'a> Asking<'a> {
         let path = folder.join(format!("{}.parquet", query.name));
         let mut spool = Spool::create(path, question.schema, &metadata)?
             .with_file_size(query.file_size.unwrap_or(u64::MAX));
-        let mut series: Vec<Series> = query
+        let mut series: Vec<ChartData> = query
             .charts
             .iter()
             .map(|chart| {
                 let may_count = question.statement.adds_up(&chart.y) != Some(false);
-                Series::new(chart, query.name.as_str()).may_count(may_count)
+                ChartData::new(chart, query.name.as_str()).may_count(may_count)
             })
             .collect();
         let reports = self
@@ -292,7 +292,7 @@ pub(super) fn draw(answer: &Answer<'_>, caption: &Caption<'_>) -> Result<Vec<Pic
             tracing::warn!("left out: {error}");
             continue;
         }
-        let chart = series.picture(caption);
+        let chart = series.figure(caption);
         chart.warn_of_missing_glyphs();
         for format in &series.chart().formats {
             let bytes = chart.encode(*format)?;

@@ -17,7 +17,7 @@ use super::{
     Action, Environment, Force, Plan, WindowPlan, clean, compare, counter, exporter, output_store,
     question, source_store,
 };
-use crate::chart::build::{Caption, Series, Verified};
+use crate::chart::build::{Caption, ChartData, Verified};
 use crate::error::{Class, Error, Result};
 use crate::export::{ExportRequest, Exported, LogExporter};
 use crate::job::{Job, Source, Verify};
@@ -49,7 +49,7 @@ pub struct Outcome {
     /// Whether it was done before.
     pub skipped: bool,
     /// The charts of the answers, for a terminal: one for each query that has any.
-    pub series: Vec<Series>,
+    pub series: Vec<ChartData>,
 }
 
 /// Runs every window of a plan in turn; a failed one does not keep the others from being done. `tell` hears of each as
@@ -276,7 +276,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Answers the questions and publishes the answers.
-    async fn finish(&self, begun: Begun<'a>) -> Result<(Receipt, Vec<Series>)> {
+    async fn finish(&self, begun: Begun<'a>) -> Result<(Receipt, Vec<ChartData>)> {
         let Begun {
             window,
             held,
@@ -389,7 +389,7 @@ impl Answering<'_> {
         &self,
         exported: Exported,
         mut stopwatch: Stopwatch,
-    ) -> Result<(Receipt, Vec<Series>)> {
+    ) -> Result<(Receipt, Vec<ChartData>)> {
         let Runner {
             environment,
             job,
@@ -537,7 +537,11 @@ impl Answering<'_> {
 
     /// Another export could not settle a dispute, since it has fewer events: the answers stay, and the receipt counts
     /// the try, so that there is an end to them.
-    async fn keep_disputed(&self, last: &Receipt, why: &Error) -> Result<(Receipt, Vec<Series>)> {
+    async fn keep_disputed(
+        &self,
+        last: &Receipt,
+        why: &Error,
+    ) -> Result<(Receipt, Vec<ChartData>)> {
         tracing::warn!(window = self.window.report.id, "{why}");
         let receipt = Receipt {
             started_at: self.started_at,
