@@ -1,7 +1,15 @@
-//! Charts of answers: [`model`] is what a chart shows, [`build`] makes it of an answer's rows, [`render`] draws it as PNG
-//! or SVG, and [`terminal`] in Unicode blocks.
+//! Charts of answers.
+//!
+//! ```text
+//! rows of an answer ─► build ─► model ─┬─► render      SVG, PNG
+//!                                      └─► terminal    Unicode blocks
+//! ```
+//!
+//! [`build`] and the two that draw know only [`model`], not each other.
 
 pub mod build;
 pub mod model;
 pub mod render;
+mod stack;
 pub mod terminal;
+pub mod text;

@@ -1,27 +1,31 @@
-//! What a chart shows, as a value: positions on the x axis, layers of values, the texts around them. It says nothing of
-//! pixels, so that a picture and a terminal draw the same.
+//! What a chart shows, as a value: categories along the x axis, layers of values, and the texts around them.
+//!
+//! It knows nothing of pixels, so that a picture and a terminal show the same.
 
 use std::ops::Range;
 
 use crate::job::Theme;
 
-/// The largest magnitude that is drawn: beyond it the arithmetic of an axis overflows.
+/// The largest magnitude that can be drawn: beyond it the arithmetic of an axis overflows.
 pub const LARGEST: f64 = 1e300;
 
-/// How large a chart is, and its colours.
+/// The most series that colours can tell apart.
+pub const MOST_SERIES: usize = 12;
+
+/// A figure's size and colours.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Look {
-    /// Width, in units of which `scale` pixels are one.
+pub struct Appearance {
+    /// The width in units of `scale` pixels.
     pub width: u32,
-    /// Height, in the same units.
+    /// The height in the same units.
     pub height: u32,
-    /// Pixels for each unit, 2.0 for a screen of high resolution.
+    /// Pixels per unit: 2.0 for a high-resolution screen.
     pub scale: f64,
     /// The colours.
     pub theme: Theme,
 }
 
-impl Look {
+impl Appearance {
     /// Width and height in pixels.
     pub fn pixels(&self) -> (u32, u32) {
         let pixels = |units: u32| (f64::from(units) * self.scale).round().max(1.0) as u32;
@@ -29,95 +33,113 @@ impl Look {
     }
 }
 
-/// One position on the x axis.
+/// A position on the x axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slot {
-    /// The text of its tick, `00` to `23` for the hours of a day. Need not be unique: a day of DST has an hour twice.
+pub struct Category {
+    /// The label of its tick: `00` to `23` for the hours of a day. Labels may repeat, as an hour does when the clocks go
+    /// back.
     pub label: String,
-    /// What neighbours have in common, such as the day of an hour: shown once below them. May be empty.
+    /// What neighbours have in common, such as the date of hours; shown once below them. May be empty.
     pub group: String,
-    /// What is known there.
-    pub state: State,
-    /// What is special about it, such as a change of the clocks; shown above it. May be empty.
+    /// How certain its values are.
+    pub state: DataState,
+    /// A remark, such as a change of the clocks; shown above the plot. May be empty.
     pub note: String,
 }
 
-/// What is known of a slot.
+/// How certain values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Its values stay as they are.
+pub enum DataState {
+    /// The values are final.
     Settled,
-    /// Its values may still grow.
+    /// Late events may still change the values.
     Provisional,
-    /// There is nothing to know, which is not zero.
+    /// The values are unknown, which is not zero.
     Missing,
 }
 
-/// What a layer is, from which its colour follows.
+/// What a layer stands for, which decides its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The one that the chart is about.
+    /// The subject of the chart.
     Main,
-    /// What went wrong.
+    /// Errors.
     Errors,
-    /// What went wrong worse than errors.
+    /// Errors that end a program.
     Fatal,
-    /// One of several, by its place.
+    /// One of several series; below [`MOST_SERIES`].
     Series(usize),
-    /// The rest.
+    /// All that have no colour of their own.
     Other,
 }
 
-/// A value for each slot, and whose they are.
+/// One value for each category.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
-    /// Its name in the legend; may be empty where it is the only one.
+    /// The name in the legend; may be empty for the only layer.
     pub name: String,
-    /// What it is.
+    /// What the layer stands for.
     pub role: Role,
-    /// `None`, and what no axis can show (NaN, infinities, beyond ±1e300), is missing, which is not zero.
+    /// The values as given: [`Layer::value`] leaves out those that no axis can show.
     pub values: Vec<Option<f64>>,
+}
+
+impl Layer {
+    /// The value of a category. `None` where it is missing (which is not zero) or an axis can't show it.
+    pub fn value(&self, category: usize) -> Option<f64> {
+        drawable(self.values.get(category).copied().flatten())
+    }
 }
 
 /// A row of a heatmap.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// What stands before it.
+    /// The text in front of the cells.
     pub label: String,
-    /// What is special about it, such as a day of 23 hours; stands behind the label. May be empty.
+    /// A remark behind the label, such as the length of a day of 23 hours. May be empty.
     pub note: String,
-    /// A cell for each slot.
+    /// One cell for each category.
     pub cells: Vec<Cell>,
 }
 
 /// A cell of a heatmap.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cell {
-    /// A value.
+    /// A final value.
     Value(f64),
-    /// A value that may still grow.
+    /// A value that late events may still change.
     Provisional(f64),
-    /// No value, which is not zero.
+    /// An unknown value, which is not zero.
     Missing,
-    /// There is no such cell: an hour that the clocks skipped.
+    /// No cell: an hour that the clocks skipped.
     Absent,
 }
 
-/// What is drawn.
+impl Cell {
+    /// The value, if it can be drawn.
+    pub fn value(self) -> Option<f64> {
+        match self {
+            Cell::Value(value) | Cell::Provisional(value) => drawable(Some(value)),
+            Cell::Missing | Cell::Absent => None,
+        }
+    }
+}
+
+/// How the values are shown.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Marks {
-    /// A bar for each slot out of parts, the first at the bottom.
+    /// A bar for each category, stacked from the layers, the first at the bottom.
     Bars(Vec<Layer>),
-    /// Lines, broken where a value is missing.
+    /// A line for each layer, broken where a value is missing.
     Lines(Vec<Layer>),
-    /// Lines with the room between neighbours filled, the lowest first.
+    /// Lines with the space between neighbours filled, the lowest first.
     Bands(Vec<Layer>),
-    /// A grid, the slots being its columns.
+    /// A grid whose columns are the categories.
     Cells(Vec<Row>),
 }
 
 impl Marks {
-    /// The layers; none of a heatmap.
+    /// The layers; a heatmap has none.
     pub fn layers(&self) -> &[Layer] {
         match self {
             Marks::Bars(layers) | Marks::Lines(layers) | Marks::Bands(layers) => layers,
@@ -126,135 +148,96 @@ impl Marks {
     }
 }
 
-/// Words that a chart says by itself.
+/// The legend's texts for what is not [`DataState::Settled`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words {
-    /// Where values are missing.
+pub struct StateLabels {
+    /// For missing values.
     pub no_data: String,
-    /// Where values may still grow.
+    /// For provisional values.
     pub provisional: String,
 }
 
-/// Names that share a line, the longest of them shortened where it is too long.
+/// Names that share one line. Where the line is too short, the longest names are cut.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     /// The names.
     pub names: Vec<String>,
-    /// What stands behind them, such as ` and 2 more`.
+    /// The text behind them, such as ` and 2 more`.
     pub more: String,
 }
 
 /// Everything that a chart shows. Any text may be empty.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Chart {
-    /// How large, and which colours.
-    pub look: Look,
-    /// Shrunk, then wrapped to two lines, then cut with `…` where it is too long.
+pub struct Figure {
+    /// Size and colours.
+    pub appearance: Appearance,
+    /// Where it is too long, it shrinks, then wraps to two lines, then is cut with `…`.
     pub title: String,
     /// A word in a frame behind the subtitle, such as `provisional`.
     pub badge: String,
-    /// Below the title: the total, say.
+    /// The line below the title: the total, for example.
     pub subtitle: String,
-    /// What the x axis shows.
+    /// The title of the x axis.
     pub x_label: String,
-    /// What the y axis shows.
+    /// The title of the y axis.
     pub y_label: String,
-    /// What the values are measured in, such as `ms` or `%`.
+    /// The unit of the values, such as `ms` or `%`.
     pub unit: String,
-    /// From left to right.
-    pub slots: Vec<Slot>,
-    /// What is drawn; as many values as there are slots.
+    /// The positions on the x axis, from left to right.
+    pub categories: Vec<Category>,
+    /// The values, one for each category.
     pub marks: Marks,
-    /// A thin line to hold the marks against; not for a heatmap.
+    /// An earlier window's values, drawn as a thin line; never in a heatmap.
     pub earlier: Option<Layer>,
-    /// What stands in the legend where it is needed.
-    pub words: Words,
-    /// Whose the numbers are, in a line above the footer.
+    /// Shown in the legend where the figure needs them.
+    pub state_labels: StateLabels,
+    /// The log groups, in a line above the footer.
     pub sources: Sources,
-    /// Of when the numbers are, and how far they can be trusted; never cut.
+    /// When the values were taken and how certain they are; never cut.
     pub footer: String,
 }
 
-/// The value if an axis can show it.
+impl Figure {
+    /// Whether nothing is known of a category, by its state or as no layer has a value.
+    pub fn is_missing(&self, category: usize) -> bool {
+        let mut layers = self.marks.layers().iter();
+        self.categories[category].state == DataState::Missing
+            || layers.all(|layer| layer.value(category).is_none())
+    }
+
+    /// Whether a category has a bar of height zero.
+    pub fn is_zero(&self, category: usize) -> bool {
+        let mut layers = self.marks.layers().iter();
+        matches!(self.marks, Marks::Bars(_))
+            && !self.is_missing(category)
+            && layers.all(|layer| layer.value(category).is_none_or(|value| value == 0.0))
+    }
+
+    /// Whether a category has values that late events may still change.
+    pub fn is_provisional(&self, category: usize) -> bool {
+        self.categories[category].state == DataState::Provisional && !self.is_missing(category)
+    }
+
+    /// Whether a category is provisional and has no bar whose hatching says so.
+    pub fn is_provisional_without_bar(&self, category: usize) -> bool {
+        let has_bar = matches!(self.marks, Marks::Bars(_)) && !self.is_zero(category);
+        self.is_provisional(category) && !has_bar
+    }
+}
+
+/// The value, if an axis can show it: not NaN, and within ±[`LARGEST`].
 pub fn drawable(value: Option<f64>) -> Option<f64> {
     value.filter(|value| value.abs() <= LARGEST)
 }
 
-/// The value of a slot, if an axis can show it.
-pub fn value(layer: &Layer, slot: usize) -> Option<f64> {
-    drawable(layer.values.get(slot).copied().flatten())
-}
-
-/// Whether a slot has nothing to show.
-pub fn is_missing(chart: &Chart, slot: usize) -> bool {
-    let state = chart.slots.get(slot).map(|slot| slot.state);
-    let mut values = chart
-        .marks
-        .layers()
-        .iter()
-        .map(|layer| layer.values.get(slot));
-    state == Some(State::Missing)
-        || values.all(|value| drawable(value.copied().flatten()).is_none())
-}
-
-/// Whether the bar of a slot is a zero.
-pub fn is_zero(chart: &Chart, slot: usize) -> bool {
-    let values = chart.marks.layers().iter();
-    let mut values = values.filter_map(|layer| value(layer, slot));
-    matches!(chart.marks, Marks::Bars(_))
-        && !is_missing(chart, slot)
-        && values.all(|value| value == 0.0)
-}
-
-/// Whether a slot is provisional and has no bar that could be hatched to say so.
-pub fn may_move(chart: &Chart, slot: usize) -> bool {
-    let has_bar = matches!(chart.marks, Marks::Bars(_)) && !is_zero(chart, slot);
-    chart.slots[slot].state == State::Provisional && !has_bar && !is_missing(chart, slot)
-}
-
-/// The stretches of neighbours for which `wanted` holds.
-pub fn runs(count: usize, wanted: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
+/// The longest ranges below `count` in which `wanted` holds throughout.
+pub fn ranges(count: usize, wanted: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
     for place in (0..count).filter(|&place| wanted(place)) {
-        match runs.last_mut() {
-            Some(run) if run.end == place => run.end += 1,
-            _ => runs.push(place..place + 1),
+        match ranges.last_mut() {
+            Some(range) if range.end == place => range.end += 1,
+            _ => ranges.push(place..place + 1),
         }
     }
-    runs
-}
-
-/// The heights of the parts of a bar, which add up to its height: in proportion, but for those that would be lower than
-/// `least`. What these lack is taken from the largest, which shows it least. A bar without room for that has its parts
-/// as they are.
-pub fn part_heights(values: &[f64], height: i32, least: i32) -> Vec<i32> {
-    let total: f64 = values.iter().sum();
-    let mut heights = Vec::with_capacity(values.len());
-    let (mut sum, mut below) = (0.0, 0);
-    for value in values {
-        sum += value;
-        let edge = (sum / total * f64::from(height)).round() as i32;
-        heights.push(edge - below);
-        below = edge;
-    }
-    if height < least * values.len() as i32 {
-        return heights;
-    }
-    let mut lacking = 0;
-    for height in &mut heights {
-        lacking += (least - *height).max(0);
-        *height = (*height).max(least);
-    }
-    while lacking > 0 {
-        let Some(largest) = heights.iter_mut().max() else {
-            break;
-        };
-        let spare = (*largest - least).clamp(0, lacking);
-        if spare == 0 {
-            break;
-        }
-        *largest -= spare;
-        lacking -= spare;
-    }
-    heights
+    ranges
 }

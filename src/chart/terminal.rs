@@ -1,10 +1,10 @@
-//! A chart as a person sees it in a terminal, drawn with Unicode blocks: a bar in each row, lines as mountains, a
-//! heatmap in shades.
+//! A figure in a terminal, drawn with Unicode blocks: bars as rows, lines as areas, a heatmap in shades.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::model::{Cell, Chart, Layer, Marks, Role, Row, Slot, State, drawable, part_heights};
-use super::render::normalize;
+use super::model::{Category, Cell, DataState, Figure, Layer, MOST_SERIES, Marks, Role, Row};
+use super::stack::part_heights;
+use super::text::normalize;
 use crate::numbers::format_number;
 
 /// Eighths of a character cell, from the left.
@@ -13,49 +13,49 @@ const LEFT_EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'
 /// Eighths of a character cell, from the bottom.
 const LOWER_EIGHTHS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The parts of a bar, the densest first; as many as a chart has series.
-const SHADES: [char; 13] = [
+/// The parts of a bar, the densest first: one for each series, and one for the sum of all others.
+const SHADES: [char; MOST_SERIES + 1] = [
     '█', '▓', '▒', '░', '▚', '#', '=', '+', 'o', 'x', '-', ':', '.',
 ];
 
-/// What stands where nothing is known.
-const UNKNOWN: char = '╱';
+/// Stands for a missing value.
+const MISSING: char = '╱';
 
-/// What stands behind a value that may still grow.
+/// Stands behind a provisional value.
 const PROVISIONAL: char = '?';
 
-/// More rows than this scroll away what stands above them.
+/// More rows would scroll the heading away.
 const MOST_ROWS: usize = 50;
 
-/// A bar or line need not be as wide as a wide terminal.
+/// Bars and lines are no wider than this, in a terminal of any width.
 const MOST_COLUMNS: usize = 60;
 
-/// Rows of a single line, and of each of several.
+/// The height of a single line in rows, and that of each of several.
 const LINE_ROWS: usize = 8;
 const SMALL_LINE_ROWS: usize = 2;
 
-/// Names longer than this are cut.
+/// Longer names are cut.
 const LONGEST_NAME: usize = 24;
 
-/// The width of the terminal that stdout is, or 80.
+/// The width of the terminal, or 80 if there is none.
 pub fn width() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into())
 }
 
-/// The chart in lines of text. `columns` is the terminal's width.
-pub fn draw(chart: &Chart, columns: usize) -> String {
-    match &chart.marks {
-        Marks::Bars(layers) => bars(chart, layers, columns),
-        Marks::Lines(layers) | Marks::Bands(layers) => lines(chart, layers, columns),
-        Marks::Cells(rows) => heatmap(chart, rows, columns),
+/// The figure as lines of text. `columns` is the terminal's width.
+pub fn draw(figure: &Figure, columns: usize) -> String {
+    match &figure.marks {
+        Marks::Bars(layers) => bars(figure, layers, columns),
+        Marks::Lines(layers) | Marks::Bands(layers) => lines(figure, layers, columns),
+        Marks::Cells(rows) => heatmap(figure, rows, columns),
     }
 }
 
-/// A line for each slot: label, number and a bar as long as the number is large.
-fn bars(chart: &Chart, layers: &[Layer], columns: usize) -> String {
-    let shown = &chart.slots[..chart.slots.len().min(MOST_ROWS)];
+/// A line for each category: label, number and bar.
+fn bars(figure: &Figure, layers: &[Layer], columns: usize) -> String {
+    let shown = &figure.categories[..figure.categories.len().min(MOST_ROWS)];
     let totals: Vec<Option<f64>> = (0..shown.len())
-        .map(|slot| total(chart, layers, slot))
+        .map(|category| total(figure, layers, category))
         .collect();
     let decimals = decimals(totals.iter().flatten());
     let numbers: Vec<String> = totals
@@ -70,50 +70,46 @@ fn bars(chart: &Chart, layers: &[Layer], columns: usize) -> String {
         .clamp(10, MOST_COLUMNS);
     let largest = totals.iter().flatten().copied().fold(0.0, f64::max);
     let mut out = legend(layers, columns);
-    for (slot, label) in labels.iter().enumerate() {
+    for (category, label) in labels.iter().enumerate() {
         let pad = " ".repeat(label_width - label.width());
-        let number = &numbers[slot];
+        let number = &numbers[category];
         let number_pad = " ".repeat(number_width - number.width());
-        let bar = match totals[slot] {
-            None => UNKNOWN.to_string().repeat(3),
-            Some(_) => bar(layers, slot, largest, room),
+        let bar = match totals[category] {
+            None => MISSING.to_string().repeat(3),
+            Some(_) => bar(layers, category, largest, room),
         };
-        let still = match (shown[slot].state, totals[slot]) {
-            (State::Provisional, Some(_)) => format!(" {PROVISIONAL}"),
+        let still = match (shown[category].state, totals[category]) {
+            (DataState::Provisional, Some(_)) => format!(" {PROVISIONAL}"),
             _ => String::new(),
         };
         let line = format!("  {label}{pad}  {number_pad}{number}  {bar}{still}");
         out += line.trim_end();
         out.push('\n');
     }
-    if chart.slots.len() > shown.len() {
-        out += &format!("  … and {} more\n", chart.slots.len() - shown.len());
+    if figure.categories.len() > shown.len() {
+        out += &format!("  … and {} more\n", figure.categories.len() - shown.len());
     }
-    out + &words(chart, shown)
+    out + &state_key(figure, shown)
 }
 
-/// The height of a bar; `None` where nothing is known of it.
-fn total(chart: &Chart, layers: &[Layer], slot: usize) -> Option<f64> {
-    let is_missing = chart.slots[slot].state == State::Missing;
-    let values = layers.iter().filter_map(|layer| value(layer, slot));
-    values.reduce(|a, b| a + b).filter(|_| !is_missing)
+/// The height of a bar; `None` if it is missing.
+fn total(figure: &Figure, layers: &[Layer], category: usize) -> Option<f64> {
+    let values = layers.iter().filter_map(|layer| layer.value(category));
+    let total = values.reduce(|a, b| a + b);
+    total.filter(|_| !figure.is_missing(category))
 }
 
-fn value(layer: &Layer, slot: usize) -> Option<f64> {
-    drawable(layer.values.get(slot).copied().flatten())
-}
-
-/// A shade for each layer; what is beyond them is one.
+/// The shade of a layer.
 fn shade(layers: &[Layer], place: usize) -> char {
     match layers.len() {
         1 => SHADES[0],
-        // The main part as it always is, errors in another shade.
+        // The main part is as dense as in a bar without errors.
         2 if layers[0].role == Role::Errors => SHADES[(place + 2) % 3],
         _ => SHADES[place.min(SHADES.len() - 1)],
     }
 }
 
-/// The shades and their names, in lines no wider than the terminal.
+/// The shades with their names, in lines no wider than the terminal.
 fn legend(layers: &[Layer], columns: usize) -> String {
     if layers.len() < 2 {
         return String::new();
@@ -135,11 +131,11 @@ fn legend(layers: &[Layer], columns: usize) -> String {
     out + "\n"
 }
 
-fn bar(layers: &[Layer], slot: usize, largest: f64, room: usize) -> String {
+fn bar(layers: &[Layer], category: usize, largest: f64, room: usize) -> String {
     let parts: Vec<(usize, f64)> = layers
         .iter()
         .enumerate()
-        .filter_map(|(place, layer)| Some((place, value(layer, slot)?)))
+        .filter_map(|(place, layer)| Some((place, layer.value(category)?)))
         .filter(|&(_, value)| value > 0.0)
         .collect();
     let sum: f64 = parts.iter().map(|(_, value)| value).sum();
@@ -154,7 +150,7 @@ fn bar(layers: &[Layer], slot: usize, largest: f64, room: usize) -> String {
         }
         return bar;
     }
-    // At least a cell for each part where the bar has so many, so that none is unseen.
+    // Each part has at least one cell, if the bar has that many, so that all are visible.
     let cells = (eighths as i32 + 4) / 8;
     let values: Vec<f64> = parts.iter().map(|&(_, value)| value).collect();
     let lengths = part_heights(&values, cells.max(1), 1);
@@ -167,9 +163,9 @@ fn bar(layers: &[Layer], slot: usize, largest: f64, room: usize) -> String {
     pairs.map(part).collect()
 }
 
-/// Each line as a mountain over the slots, with its highest and lowest values beside it.
-fn lines(chart: &Chart, layers: &[Layer], columns: usize) -> String {
-    let slots = chart.slots.len();
+/// Each line as an area over the categories, with its highest value beside it.
+fn lines(figure: &Figure, layers: &[Layer], columns: usize) -> String {
+    let categories = figure.categories.len();
     let rows = match layers.len() {
         1 => LINE_ROWS,
         _ => SMALL_LINE_ROWS,
@@ -177,7 +173,7 @@ fn lines(chart: &Chart, layers: &[Layer], columns: usize) -> String {
     let values = || {
         layers
             .iter()
-            .flat_map(|layer| (0..slots).filter_map(|slot| value(layer, slot)))
+            .flat_map(|layer| (0..categories).filter_map(|category| layer.value(category)))
     };
     let largest = values().fold(0.0, f64::max);
     let all: Vec<f64> = values().collect();
@@ -193,7 +189,7 @@ fn lines(chart: &Chart, layers: &[Layer], columns: usize) -> String {
         })
         .collect();
     let top = |layer: &Layer| {
-        let values = (0..slots).filter_map(|slot| value(layer, slot));
+        let values = (0..categories).filter_map(|category| layer.value(category));
         let highest = values.reduce(f64::max);
         highest.map_or("–".to_owned(), |highest| format_number(highest, decimals))
     };
@@ -202,17 +198,17 @@ fn lines(chart: &Chart, layers: &[Layer], columns: usize) -> String {
     let room = columns
         .saturating_sub(margin + 5)
         .clamp(10, 3 * MOST_COLUMNS);
-    // As many columns for each slot as there is room for, or several slots in one.
-    let each = (room.min(2 * MOST_COLUMNS) / slots.max(1)).clamp(1, 4);
-    let per_column = slots.div_ceil(room).max(1);
+    // Several columns for each category, or several categories in one column.
+    let each = (room.min(2 * MOST_COLUMNS) / categories.max(1)).clamp(1, 4);
+    let per_column = categories.div_ceil(room).max(1);
     let mut out = String::new();
     for ((layer, name), top) in layers.iter().zip(&names).zip(&tops) {
-        let heights: Vec<Option<usize>> = (0..slots)
+        let heights: Vec<Option<usize>> = (0..categories)
             .step_by(per_column)
             .map(|first| {
-                let slots = first..(first + per_column).min(slots);
-                let highest = slots
-                    .filter_map(|slot| value(layer, slot))
+                let categories = first..(first + per_column).min(categories);
+                let highest = categories
+                    .filter_map(|category| layer.value(category))
                     .reduce(f64::max)?;
                 let share = if largest > 0.0 {
                     highest.max(0.0) / largest
@@ -232,23 +228,23 @@ fn lines(chart: &Chart, layers: &[Layer], columns: usize) -> String {
             let pad = " ".repeat(margin - label.width());
             let cells: String = heights
                 .iter()
-                .flat_map(|&height| std::iter::repeat_n(mountain(height, row), each))
+                .flat_map(|&height| std::iter::repeat_n(area(height, row), each))
                 .collect();
             out += format!("  {pad}{label} ┤{cells}").trim_end();
             out.push('\n');
         }
     }
     let pad = " ".repeat(margin + 4);
-    let labels = axis_labels(&chart.slots, each, per_column);
+    let labels = axis_labels(&figure.categories, each, per_column);
     out += format!("{pad}{labels}").trim_end();
     out.push('\n');
-    out + &words(chart, &chart.slots)
+    out + &state_key(figure, &figure.categories)
 }
 
-/// What a column of this height, in eighths of a row, has in a row.
-fn mountain(height: Option<usize>, row: usize) -> char {
+/// The character in a row of a column that is `height` eighths of a row high.
+fn area(height: Option<usize>, row: usize) -> char {
     match height {
-        None if row == 0 => UNKNOWN,
+        None if row == 0 => MISSING,
         None => ' ',
         Some(height) => match height.saturating_sub(row * 8) {
             0 if row == 0 => LOWER_EIGHTHS[0],
@@ -258,27 +254,27 @@ fn mountain(height: Option<usize>, row: usize) -> char {
     }
 }
 
-/// The labels below columns, as many as do not touch.
-fn axis_labels(slots: &[Slot], each: usize, per_column: usize) -> String {
-    let longest = widest(&labels(slots)) + 1;
+/// The labels below the columns, as many as do not overlap.
+fn axis_labels(categories: &[Category], each: usize, per_column: usize) -> String {
+    let longest = widest(&labels(categories)) + 1;
     let step = longest.div_ceil(each).max(1) * per_column;
-    // Hours are read best in steps of three or six.
+    // Steps that divide a day, for hours.
     let step = [1, 2, 3, 6, 12, 24]
         .into_iter()
         .find(|&nice| nice >= step)
         .unwrap_or(step);
     let mut line = String::new();
-    for (place, slot) in slots.iter().enumerate().step_by(step) {
+    for (place, category) in categories.iter().enumerate().step_by(step) {
         let column = place / per_column * each;
         let pad = column.saturating_sub(line.width());
         line += &" ".repeat(pad);
-        line += &cut(&slot.label);
+        line += &cut(&category.label);
     }
     line.trim_end().to_owned()
 }
 
-/// A row for each row of the grid; the denser the shade, the more.
-fn heatmap(chart: &Chart, rows: &[Row], columns: usize) -> String {
+/// A line for each row of the grid, the shade denser for higher values.
+fn heatmap(figure: &Figure, rows: &[Row], columns: usize) -> String {
     let shown = &rows[..rows.len().min(MOST_ROWS)];
     let label = |row: &Row| cut(format!("{} {}", row.label, row.note).trim_end());
     let labels: Vec<String> = shown.iter().map(label).collect();
@@ -287,11 +283,11 @@ fn heatmap(chart: &Chart, rows: &[Row], columns: usize) -> String {
         shown
             .iter()
             .flat_map(|row| &row.cells)
-            .filter_map(|&cell| known(cell))
+            .filter_map(|cell| cell.value())
     };
     let most = values().fold(0.0, f64::max);
-    let slots = chart.slots.len().max(1);
-    let each = (columns.saturating_sub(margin + 4) / slots).clamp(1, 3);
+    let categories = figure.categories.len().max(1);
+    let each = (columns.saturating_sub(margin + 4) / categories).clamp(1, 3);
     let mut out = String::new();
     for (row, label) in shown.iter().zip(&labels) {
         let pad = " ".repeat(margin - label.width());
@@ -310,7 +306,7 @@ fn heatmap(chart: &Chart, rows: &[Row], columns: usize) -> String {
         out.push('\n');
     }
     let pad = " ".repeat(margin + 4);
-    out += &format!("{pad}{}\n", axis_labels(&chart.slots, each, 1));
+    out += &format!("{pad}{}\n", axis_labels(&figure.categories, each, 1));
     if rows.len() > shown.len() {
         out += &format!("  … and {} more\n", rows.len() - shown.len());
     }
@@ -323,10 +319,10 @@ fn heatmap(chart: &Chart, rows: &[Row], columns: usize) -> String {
     let any = |wanted: fn(&Cell) -> bool| shown.iter().flat_map(|row| &row.cells).any(wanted);
     let mut signs = Vec::new();
     if any(|cell| matches!(cell, Cell::Provisional(_))) {
-        signs.push(format!("{PROVISIONAL} {}", chart.words.provisional));
+        signs.push(format!("{PROVISIONAL} {}", figure.state_labels.provisional));
     }
     if any(|cell| *cell == Cell::Missing) {
-        signs.push(format!("{UNKNOWN} {}", chart.words.no_data));
+        signs.push(format!("{MISSING} {}", figure.state_labels.no_data));
     }
     match signs.is_empty() {
         true => out,
@@ -334,19 +330,12 @@ fn heatmap(chart: &Chart, rows: &[Row], columns: usize) -> String {
     }
 }
 
-fn known(cell: Cell) -> Option<f64> {
-    match cell {
-        Cell::Value(value) | Cell::Provisional(value) => drawable(Some(value)),
-        Cell::Missing | Cell::Absent => None,
-    }
-}
-
 fn dense(cell: Cell, most: f64) -> char {
-    match known(cell) {
+    match cell.value() {
         Some(value) if value > 0.0 && most > 0.0 => dense_share(value / most),
         Some(_) => '·',
         None if cell == Cell::Absent => ' ',
-        None => UNKNOWN,
+        None => MISSING,
     }
 }
 
@@ -355,21 +344,18 @@ fn dense_share(share: f64) -> char {
     steps[((share * 4.0).ceil() as usize).clamp(1, 4) - 1]
 }
 
-/// What the signs of unknown and provisional values mean, where there are any.
-fn words(chart: &Chart, shown: &[Slot]) -> String {
-    let provisional = shown.iter().any(|slot| slot.state == State::Provisional);
-    let is_missing = |slot: usize| {
-        let state = chart.slots[slot].state;
-        let layers = chart.marks.layers();
-        state == State::Missing || layers.iter().all(|layer| value(layer, slot).is_none())
-    };
-    let missing = (0..shown.len()).any(is_missing);
+/// The signs of missing and provisional values and what they mean, if the figure has such values.
+fn state_key(figure: &Figure, shown: &[Category]) -> String {
+    let provisional = shown
+        .iter()
+        .any(|category| category.state == DataState::Provisional);
+    let missing = (0..shown.len()).any(|category| figure.is_missing(category));
     let mut parts = Vec::new();
-    if provisional && matches!(chart.marks, Marks::Bars(_)) {
-        parts.push(format!("{PROVISIONAL} {}", chart.words.provisional));
+    if provisional && matches!(figure.marks, Marks::Bars(_)) {
+        parts.push(format!("{PROVISIONAL} {}", figure.state_labels.provisional));
     }
     if missing {
-        parts.push(format!("{UNKNOWN} {}", chart.words.no_data));
+        parts.push(format!("{MISSING} {}", figure.state_labels.no_data));
     }
     match parts.is_empty() {
         true => String::new(),
@@ -377,33 +363,36 @@ fn words(chart: &Chart, shown: &[Slot]) -> String {
     }
 }
 
-fn labels(slots: &[Slot]) -> Vec<String> {
-    slots.iter().map(|slot| cut(&slot.label)).collect()
+fn labels(categories: &[Category]) -> Vec<String> {
+    categories
+        .iter()
+        .map(|category| cut(&category.label))
+        .collect()
 }
 
 fn widest(texts: &[String]) -> usize {
     texts.iter().map(|text| text.width()).max().unwrap_or(0)
 }
 
-/// A decimal where any of the values has one.
+/// How many decimals the numbers have: one if any value is not whole.
 fn decimals<'a>(mut values: impl Iterator<Item = &'a f64>) -> usize {
     usize::from(values.any(|value| value.fract() != 0.0))
 }
 
-/// The text in the room of a name. It may be of anybody's log: what would move the cursor or ring a bell is left out.
+/// The text in the space of a name. Control characters, which a log may have, do not reach the terminal.
 fn cut(text: &str) -> String {
     let text = normalize(text);
     if text.width() <= LONGEST_NAME {
         return text;
     }
-    // The middle goes, as beginnings and ends tell names apart.
+    // The middle is cut, as names differ most at their beginnings and ends.
     let head = longest(text.chars(), (LONGEST_NAME - 1) * 2 / 5);
     let tail = longest(text.chars().rev(), LONGEST_NAME - 1 - head.width());
     let tail: String = tail.chars().rev().collect();
     format!("{}…{}", head.trim_end(), tail.trim_start())
 }
 
-/// As many of the characters as fit.
+/// The longest beginning that fits into `room` columns.
 fn longest(chars: impl Iterator<Item = char>, room: usize) -> String {
     let mut width = 0;
     let fits = |c: &char| {
@@ -415,18 +404,18 @@ fn longest(chars: impl Iterator<Item = char>, room: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Look, Words};
+    use super::super::model::{Appearance, StateLabels};
     use super::*;
 
-    fn chart(labels: &[&str], marks: Marks) -> Chart {
-        let slots = labels.iter().map(|label| Slot {
+    fn chart(labels: &[&str], marks: Marks) -> Figure {
+        let categories = labels.iter().map(|label| Category {
             label: (*label).to_owned(),
             group: String::new(),
-            state: State::Settled,
+            state: DataState::Settled,
             note: String::new(),
         });
-        Chart {
-            look: Look {
+        Figure {
+            appearance: Appearance {
                 width: 1600,
                 height: 900,
                 scale: 1.0,
@@ -438,10 +427,10 @@ mod tests {
             x_label: String::new(),
             y_label: String::new(),
             unit: String::new(),
-            slots: slots.collect(),
+            categories: categories.collect(),
             marks,
             earlier: None,
-            words: Words {
+            state_labels: StateLabels {
                 no_data: "no data".to_owned(),
                 provisional: "provisional".to_owned(),
             },
@@ -465,7 +454,7 @@ mod tests {
             &["00", "01", "02", "03", "04"],
             Marks::Bars(vec![layer("", &values)]),
         );
-        chart.slots[4].state = State::Provisional;
+        chart.categories[4].state = DataState::Provisional;
         let expected = "\
 \x20 00      0
   01      1  ▏
@@ -478,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_bar_have_their_shades_and_none_is_unseen() {
+    fn parts_of_a_bar_have_their_shades_and_all_are_visible() {
         let errors = Layer {
             role: Role::Errors,
             ..layer("errors", &[Some(1.0), Some(0.0)])
@@ -511,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_can_not_write_to_the_terminal() {
+    fn a_log_does_not_control_the_terminal() {
         let text = "a\u{1b}[2Jb\nc\u{7}";
         let layers = || vec![layer(text, &[Some(1.0)]), layer("other", &[Some(2.0)])];
         let rows = vec![Row {
@@ -534,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_mountain_and_several_are_small_ones() {
+    fn a_line_is_an_area_and_several_are_small_ones() {
         let values = [Some(0.0), Some(40.0), Some(80.0), None];
         let one = chart(
             &["00", "01", "02", "03"],

@@ -16,7 +16,7 @@ use result::{Format, QueryResult};
 
 use super::logging::Show;
 use super::{environment, print};
-use crate::chart::model::Chart;
+use crate::chart::model::Figure;
 use crate::chart::terminal;
 use crate::error::{Class, Error, Result};
 use crate::job::{self, ImageFormat};
@@ -96,7 +96,7 @@ pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
 }
 
 /// Prints the chart, or writes it to a file in a format.
-fn show_chart(chart: &Chart, output: Option<(&Path, ImageFormat)>) -> Result<()> {
+fn show_chart(chart: &Figure, output: Option<(&Path, ImageFormat)>) -> Result<()> {
     let Some((file, format)) = output else {
         return print(&chart::in_terminal(chart));
     };

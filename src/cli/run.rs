@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::logging::Show;
 use super::{JobFile, WindowArgs, environment_of, logging, print, print_json, stop_signal};
-use crate::chart::build::{Caption, Series, Verified};
-use crate::chart::render::normalize;
+use crate::chart::build::{Caption, ChartData, Verified};
 use crate::chart::terminal;
+use crate::chart::text::normalize;
 use crate::error::{Class, Error, Result};
 use crate::job::{self, Job, Source, Verify};
 use crate::numbers::{counted, format_number};
@@ -171,7 +171,7 @@ fn summary(plan: &Plan<'_>, window: &WindowPlan, outcome: &Outcome) -> String {
     out + &oddities(receipt)
 }
 
-fn charts(plan: &Plan<'_>, window: &WindowPlan, receipt: &Receipt, series: &[Series]) -> String {
+fn charts(plan: &Plan<'_>, window: &WindowPlan, receipt: &Receipt, series: &[ChartData]) -> String {
     let caption = Caption {
         job: plan.job.name.as_str(),
         window: &window.window,
@@ -187,7 +187,7 @@ fn charts(plan: &Plan<'_>, window: &WindowPlan, receipt: &Receipt, series: &[Ser
             let _ = writeln!(out, "\nleft out: {error}");
             continue;
         }
-        let chart = series.picture(&caption);
+        let chart = series.figure(&caption);
         let heading = format!("{}: {}", series.chart().name, normalize(&chart.subtitle));
         let _ = writeln!(out, "\n{}", heading.trim_end_matches([':', ' ']));
         out += &terminal::draw(&chart, terminal::width());

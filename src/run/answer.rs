@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::fingerprint::hex;
 use super::queries::PlannedQuery;
-use crate::chart::build::{Caption, Series};
+use crate::chart::build::{Caption, ChartData};
 use crate::error::{Class, Error, Result};
 use crate::job::{ImageFormat, Query};
 use crate::layout::AnswerKeys;
@@ -46,7 +46,7 @@ impl Objects {
 pub(super) struct Answer<'a> {
     pub(super) query: &'a Query,
     pub(super) files: Divided,
-    pub(super) series: Vec<Series>,
+    pub(super) series: Vec<ChartData>,
 }
 
 /// A query that runs over a window's objects and reports its progress.
@@ -137,11 +137,11 @@ impl QueryRun<'_> {
 }
 
 /// The charts of a query, without values yet.
-fn series_of(query: &Query, statement: &Statement) -> Vec<Series> {
+fn series_of(query: &Query, statement: &Statement) -> Vec<ChartData> {
     let charts = query.charts.iter();
     let series = charts.map(|chart| {
         let may_count = statement.adds_up(&chart.y) != Some(false);
-        Series::new(chart, query.name.as_str()).may_count(may_count)
+        ChartData::new(chart, query.name.as_str()).may_count(may_count)
     });
     series.collect()
 }
@@ -213,7 +213,7 @@ pub(super) fn draw(answer: &Answer<'_>, caption: &Caption<'_>) -> Result<Vec<Pic
             tracing::warn!("left out: {error}");
             continue;
         }
-        let chart = series.picture(caption);
+        let chart = series.figure(caption);
         chart.warn_of_missing_glyphs();
         for format in &series.chart().formats {
             let bytes = chart.encode(*format)?;

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::Output;
 use super::fingerprint::{hex, source_fingerprint};
 use super::history::read_receipt;
-use crate::chart::build::Series;
+use crate::chart::build::ChartData;
 use crate::error::Result;
 use crate::job::{Compare, Job, Query};
 use crate::output::parquet::SQL_SHA256;
@@ -25,7 +25,7 @@ pub async fn compare_with_earlier(
     job: &Job,
     window: &Window,
     query: &Query,
-    series: &mut [Series],
+    series: &mut [ChartData],
 ) -> Result<()> {
     for series in series {
         let Some(earlier) = series
@@ -58,7 +58,7 @@ pub async fn compare_with_earlier(
                 continue;
             }
             Ok((_, batches)) => series
-                .hold_against(earlier, provisional, &batches)
+                .compare_with(earlier, provisional, &batches)
                 .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };

@@ -12,7 +12,7 @@ use super::answer::{Answer, Objects, Picture, QueryRun, count_all, count_by_hour
 use super::publish::Publisher;
 use super::queries::reads_again;
 use super::{Environment, Force, Plan, WindowPlan, compare};
-use crate::chart::build::{Caption, Series, Verified};
+use crate::chart::build::{Caption, ChartData, Verified};
 use crate::error::{Class, Error, Result};
 use crate::export::Exported;
 use crate::job::{Source, Verify};
@@ -68,7 +68,7 @@ impl WindowRun<'_> {
         &self,
         exported: Exported,
         mut stopwatch: Stopwatch,
-    ) -> Result<(Receipt, Vec<Series>)> {
+    ) -> Result<(Receipt, Vec<ChartData>)> {
         self.held
             .change(|state| state.phase = Phase::Asking)
             .await?;
@@ -202,7 +202,11 @@ impl WindowRun<'_> {
 
     /// Keeps the answers of a window that was exported again and has fewer events than before. The receipt counts the
     /// export, so that they end.
-    async fn keep_previous(&self, last: &Receipt, why: &Error) -> Result<(Receipt, Vec<Series>)> {
+    async fn keep_previous(
+        &self,
+        last: &Receipt,
+        why: &Error,
+    ) -> Result<(Receipt, Vec<ChartData>)> {
         tracing::warn!(window = self.window.report.id, "{why}");
         let receipt = Receipt {
             started_at: self.started_at,

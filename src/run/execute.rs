@@ -11,7 +11,7 @@ use super::history::read_receipt;
 use super::publish::Publisher;
 use super::settled::{is_published, settled_at};
 use super::{Action, Environment, Force, Plan, WindowPlan, clean, counter};
-use crate::chart::build::Series;
+use crate::chart::build::ChartData;
 use crate::error::{Class, Error, Result};
 use crate::export::{ExportRequest, Exported};
 use crate::layout::StagingKeys;
@@ -35,7 +35,7 @@ pub struct Outcome {
     /// Whether it was done before.
     pub skipped: bool,
     /// The charts of the answers, for a terminal: one for each query that has any.
-    pub series: Vec<Series>,
+    pub series: Vec<ChartData>,
 }
 
 /// Runs every window of a plan in turn; a failed one does not keep the others from being done. `ended` is called with each
@@ -268,7 +268,7 @@ impl<'a> Runner<'a> {
         &self,
         window: &WindowPlan,
         exported: ExportedWindow<'a>,
-    ) -> Result<(Receipt, Vec<Series>)> {
+    ) -> Result<(Receipt, Vec<ChartData>)> {
         let ExportedWindow {
             held,
             publisher,

@@ -1,4 +1,4 @@
-//! What stands around the values of a window's chart: which window, whose logs, how far they are to be trusted.
+//! The texts around the values of a window's figure: its log groups, its time, and how certain its values are.
 
 use std::time::Duration;
 
@@ -10,33 +10,33 @@ use crate::job::{Language, Verify};
 use crate::verify::Verification;
 use crate::window::Window;
 
-/// A footer names this many log groups, and how many more there are.
-const NAMED_GROUPS: usize = 3;
+/// A figure names up to this many log groups, and says how many more there are.
+const MOST_NAMED_GROUPS: usize = 3;
 
-/// Whether somebody else counted the events too.
+/// What an independent count of the events says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Verified {
-    /// The job does not ask for it.
+    /// The job does not ask for a count.
     #[default]
     NotAsked,
-    /// The counts are the same.
+    /// The counts are equal.
     Verified {
-        /// Against what, in a few words.
+        /// The source of the independent count, in a few words.
         method: String,
     },
     /// The counts differ.
     Differs {
-        /// The events that there should be.
+        /// The independent count.
         expected: u64,
-        /// The events that were counted.
+        /// The events that logtally counted.
         counted: u64,
     },
-    /// The job asks for it, and no count could be had.
+    /// The job asks for a count, and it failed.
     Unverified,
 }
 
 impl Verified {
-    /// What a comparison with an independent count came to; `None` where the job does not ask for one.
+    /// The result of a verification; `None` if the job does not ask for one.
     pub fn of(verification: Option<&Verification>) -> Self {
         let Some(verification) = verification else {
             return Self::NotAsked;
@@ -58,7 +58,7 @@ impl Verified {
     }
 }
 
-/// What stands around the charts of a window.
+/// What the figures of a window say of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Caption<'a> {
     /// The job's name.
@@ -67,18 +67,18 @@ pub struct Caption<'a> {
     pub window: &'a Window,
     /// The log groups.
     pub groups: &'a [String],
-    /// When the events were taken.
+    /// The time until which the events are known.
     pub as_of: Option<DateTime<Utc>>,
     /// Whether late events may still come.
     pub provisional: bool,
     /// How late an event may come.
     pub settled_after: Duration,
-    /// Whether the events were counted independently.
+    /// The independent count of the events.
     pub verified: &'a Verified,
 }
 
 impl Caption<'_> {
-    /// What must not be missed: that late events may come, that another count differs.
+    /// The warnings: late events may come, an independent count differs.
     pub(super) fn badge(&self, language: Language) -> String {
         let mut parts = Vec::new();
         if self.provisional {
@@ -92,14 +92,14 @@ impl Caption<'_> {
 
     /// The log groups.
     pub(super) fn sources(&self, language: Language) -> Sources {
-        let named = self.groups.len().min(NAMED_GROUPS);
+        let named = self.groups.len().min(MOST_NAMED_GROUPS);
         Sources {
             names: self.groups[..named].to_vec(),
             more: language::more(language, self.groups.len() - named),
         }
     }
 
-    /// The lines below a chart: window, as-of time, and how far the numbers are to be trusted.
+    /// The window's times, until when its events are known, and how certain they are.
     pub(super) fn footer(&self, language: Language) -> String {
         let mut parts = Vec::new();
         let zone = self.window.zone();
@@ -113,11 +113,11 @@ impl Caption<'_> {
         if let Some(as_of) = self.as_of {
             parts.push(language::as_of(language, &local(as_of)));
         }
-        let trust = match self.provisional {
+        let state = match self.provisional {
             true => language::provisional(language),
             false => language::settled(language),
         };
-        parts.push(trust.to_owned());
+        parts.push(state.to_owned());
         parts.push(match self.verified {
             Verified::NotAsked => language::not_verified(language).to_owned(),
             Verified::Unverified => language::unverified(language).to_owned(),

@@ -1,13 +1,13 @@
-//! What a chart says by itself, in the languages of a job.
+//! The words that figures use, in each language of a job.
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::chart::model::Words;
+use crate::chart::model::StateLabels;
 use crate::job::Language;
 use crate::numbers::format_number;
 use crate::window::{Size, Window};
 
-/// A text of each language.
+/// The text in the language.
 fn either(language: Language, english: &'static str, korean: &'static str) -> &'static str {
     match language {
         Language::English => english,
@@ -15,7 +15,7 @@ fn either(language: Language, english: &'static str, korean: &'static str) -> &'
     }
 }
 
-/// `hourly_errors` as words; names of columns that the built-in questions have are translated.
+/// A name such as `hourly_errors` as words. Column names of the built-in questions are translated.
 pub fn words(language: Language, name: &str) -> String {
     let korean = match name {
         "events" => "이벤트",
@@ -37,7 +37,7 @@ pub fn words(language: Language, name: &str) -> String {
     }
 }
 
-/// With a capital at its beginning.
+/// The text with a capital first letter.
 pub fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
@@ -46,7 +46,7 @@ pub fn capitalized(text: &str) -> String {
     }
 }
 
-/// So many of what a column counts: `2,643 events`, `이벤트 2,643건`. A label that the job gives stands as it is.
+/// A count with the noun of its column: `2,643 events`, `이벤트 2,643건`. A label from the job is the noun as it is.
 pub fn counted(language: Language, count: f64, column: &str, label: Option<&str>) -> String {
     let figures = format_number(count, 0);
     match (label, language) {
@@ -63,7 +63,7 @@ pub fn counted(language: Language, count: f64, column: &str, label: Option<&str>
     }
 }
 
-/// The highest value, of the series that has it where there are several.
+/// The highest value, and the name of its series.
 pub fn up_to(language: Language, name: &str, value: &str) -> String {
     let text = match language {
         Language::English => format!("{name} up to {value}"),
@@ -72,7 +72,8 @@ pub fn up_to(language: Language, name: &str, value: &str) -> String {
     text.trim_start().to_owned()
 }
 
-/// The change against an earlier total: `+12.3% against 2026-11-14 (Sat)`.
+/// The change against an earlier total: `+12.3% against 2026-11-14 (Sat)`. `only_so_far` if both totals end at the hour
+/// until which the later window is known.
 pub fn change(
     language: Language,
     total: f64,
@@ -81,7 +82,7 @@ pub fn change(
     only_so_far: bool,
 ) -> String {
     let text = match (language, earlier == 0.0) {
-        (Language::English, true) => format!("none before, on {when}"),
+        (Language::English, true) => format!("none on {when}"),
         (Language::Korean, true) => format!("{when} 0건"),
         (Language::English, false) => format!("{} against {when}", percent(total, earlier)),
         (Language::Korean, false) => format!("{when} 대비 {}", percent(total, earlier)),
@@ -93,7 +94,7 @@ pub fn change(
     }
 }
 
-/// `+12.3%`, `±0%`; from ten times on, how many times it is.
+/// The change in percent, `+12.3%` or `±0%`; from ten times the earlier total on as a factor, `×25.0`.
 fn percent(total: f64, earlier: f64) -> String {
     let change = (total - earlier) / earlier.abs() * 100.0;
     if change >= 900.0 {
@@ -106,46 +107,46 @@ fn percent(total: f64, earlier: f64) -> String {
     }
 }
 
-/// What a share is of something, `2.4%`.
+/// A part of a whole in percent: `2.4%`.
 pub fn share(part: f64, whole: f64) -> String {
     let percent = part / whole * 100.0;
     let decimals = if percent < 10.0 { 1 } else { 0 };
     format!("{}%", format_number(percent, decimals))
 }
 
-/// What stands in the legend where it is needed. `not_yet` where what is missing is still to come.
-pub fn legend(language: Language, not_yet: bool) -> Words {
+/// The legend's texts for provisional and missing values; `not_yet` if the missing ones are still to come.
+pub fn state_labels(language: Language, not_yet: bool) -> StateLabels {
     let no_data = match not_yet {
         true => either(language, "no data yet", "아직 없음"),
         false => either(language, "no data", "데이터 없음"),
     };
-    Words {
+    StateLabels {
         no_data: no_data.to_owned(),
         provisional: provisional(language).to_owned(),
     }
 }
 
-/// Of values that may still grow.
+/// Late events may still change the values.
 pub fn provisional(language: Language) -> &'static str {
     either(language, "provisional", "잠정")
 }
 
-/// Of values that stay.
+/// The values are final.
 pub fn settled(language: Language) -> &'static str {
     either(language, "settled", "확정")
 }
 
-/// What of the values is no error.
+/// The values less their errors.
 pub fn without_errors(language: Language) -> &'static str {
     either(language, "without errors", "정상")
 }
 
-/// A series without a name.
+/// The name of a series, or label of a category, that is NULL.
 pub fn none(language: Language) -> &'static str {
     either(language, "(none)", "(없음)")
 }
 
-/// The series beyond those that colours can tell apart.
+/// The sum of the series that have no colour of their own.
 pub fn other(language: Language, count: usize) -> String {
     match language {
         Language::English => format!("other ({count})"),
@@ -153,7 +154,7 @@ pub fn other(language: Language, count: usize) -> String {
     }
 }
 
-/// Series that are not drawn, as their sum means nothing.
+/// The number of series that are left out, as their sum has no meaning.
 pub fn not_shown(language: Language, count: usize) -> String {
     match language {
         Language::English => format!("{count} more not shown"),
@@ -161,7 +162,7 @@ pub fn not_shown(language: Language, count: usize) -> String {
     }
 }
 
-/// How many there are besides those that are named.
+/// The number of names that are left out; no text if none.
 pub fn more(language: Language, count: usize) -> String {
     match (count, language) {
         (0, _) => String::new(),
@@ -178,7 +179,7 @@ pub fn from_to(language: Language, from: &str, to: &str) -> String {
     }
 }
 
-/// When the events were taken.
+/// Until when the events are known.
 pub fn as_of(language: Language, at: &str) -> String {
     match language {
         Language::English => format!("as of {at}"),
@@ -186,7 +187,7 @@ pub fn as_of(language: Language, at: &str) -> String {
     }
 }
 
-/// That an independent count says the same.
+/// An independent count is equal.
 pub fn verified(language: Language, method: &str) -> String {
     match language {
         Language::English => format!("verified against {method}"),
@@ -194,7 +195,7 @@ pub fn verified(language: Language, method: &str) -> String {
     }
 }
 
-/// That an independent count says something else.
+/// An independent count differs.
 pub fn differs(language: Language, expected: u64, counted: u64) -> String {
     let (expected, counted) = (
         format_number(expected as f64, 0),
@@ -206,17 +207,17 @@ pub fn differs(language: Language, expected: u64, counted: u64) -> String {
     }
 }
 
-/// The same in a word.
+/// An independent count differs, in a word.
 pub fn differs_badge(language: Language) -> &'static str {
     either(language, "NOT VERIFIED", "대조 불일치")
 }
 
-/// No independent count could be had.
+/// The independent count failed.
 pub fn unverified(language: Language) -> &'static str {
     either(language, "could not be verified", "대조하지 못함")
 }
 
-/// That nobody counted independently.
+/// No independent count was asked for.
 pub fn not_verified(language: Language) -> &'static str {
     either(language, "not verified", "대조 안 함")
 }
@@ -241,7 +242,7 @@ pub fn month(language: Language) -> &'static str {
     either(language, "Month", "월")
 }
 
-/// What the clocks did before an hour: `clocks +1 h`.
+/// The change of the clocks at the start of a category: `clocks +1 h`.
 pub fn clocks(language: Language, seconds: i32) -> String {
     let sign = if seconds < 0 { "−" } else { "+" };
     let amount = duration(language, seconds.unsigned_abs());
@@ -251,7 +252,7 @@ pub fn clocks(language: Language, seconds: i32) -> String {
     }
 }
 
-/// A number of hours and minutes: `25 h`, `23시간 30분`.
+/// A length of time in hours and minutes: `25 h`, `23시간 30분`.
 pub fn duration(language: Language, seconds: u32) -> String {
     let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
     let parts = match language {
@@ -332,13 +333,13 @@ mod tests {
     use Language::{English, Korean};
 
     #[test]
-    fn changes_are_said_in_percent_until_they_are_many_times() {
+    fn changes_are_in_percent_and_large_ones_a_factor() {
         let change = |total, earlier| change(English, total, earlier, "Sat", false);
         assert_eq!(change(110.0, 100.0), "+10.0% against Sat");
         assert_eq!(change(90.0, 100.0), "−10.0% against Sat");
         assert_eq!(change(100.0, 100.0), "±0% against Sat");
         assert_eq!(change(2500.0, 100.0), "×25.0 against Sat");
-        assert_eq!(change(7.0, 0.0), "none before, on Sat");
+        assert_eq!(change(7.0, 0.0), "none on Sat");
         assert_eq!(
             super::change(Korean, 110.0, 100.0, "11-14 (토)", true),
             "11-14 (토) 대비 +10.0% (같은 시각까지)"

@@ -4,10 +4,15 @@ use std::time::Duration;
 use arrow::array::{Float64Array, Int32Array, Int64Array, StringArray, TimestampMillisecondArray};
 use arrow::datatypes::Field;
 
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema};
+
+use super::data::MOST_POINTS;
 use super::*;
 use crate::chart::model::{Cell, Layer, Role};
-use crate::job::{Compare, Language, Name};
-use crate::window::{Size, Span};
+use crate::job::{self, Compare, ErrorsColumn, Language, Name};
+use crate::window::{Size, Span, Window};
 
 const VERSION: &str = concat!("logtally ", env!("CARGO_PKG_VERSION"));
 
@@ -41,12 +46,12 @@ fn integers(values: &[i64]) -> ArrayRef {
     Arc::new(Int64Array::from(values.to_vec()))
 }
 
-fn series(chart: &job::Chart, columns: Vec<(&str, ArrayRef)>) -> Series {
+fn data(chart: &job::Chart, columns: Vec<(&str, ArrayRef)>) -> ChartData {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let mut series = Series::new(chart, "hourly_count");
+    let mut data = ChartData::new(chart, "hourly_count");
     check(chart, "hourly_count", &batch.schema()).unwrap();
-    series.add(&batch).unwrap();
-    series
+    data.add(&batch).unwrap();
+    data
 }
 
 fn caption<'a>(window: &'a Window, groups: &'a [String]) -> Caption<'a> {
@@ -61,7 +66,7 @@ fn caption<'a>(window: &'a Window, groups: &'a [String]) -> Caption<'a> {
     }
 }
 
-fn layers(chart: &Chart) -> Vec<(&str, Role, Vec<f64>)> {
+fn layers(chart: &Figure) -> Vec<(&str, Role, Vec<f64>)> {
     let shown = |layer: &Layer| {
         layer
             .values
@@ -91,23 +96,23 @@ fn a_chart_says_what_it_shows() {
         provisional: true,
         ..caption(&window, &groups)
     };
-    let picture = series(&chart, day()).picture(&caption);
+    let figure = data(&chart, day()).figure(&caption);
     assert_eq!(
-        picture.title,
+        figure.title,
         "checkout · hourly count · 2026-11-21 (Sat) · KST"
     );
     assert_eq!(
-        (picture.subtitle.as_str(), picture.badge.as_str()),
+        (figure.subtitle.as_str(), figure.badge.as_str()),
         ("1,200 events", "provisional")
     );
-    assert_eq!(picture.x_label, "Hour of day (Asia/Seoul)");
+    assert_eq!(figure.x_label, "Hour of day (Asia/Seoul)");
     let when = "2026-11-21 00:00 KST to 2026-11-22 00:00 KST · as of 2026-11-22 10:02 KST";
     assert_eq!(
-        picture.footer,
+        figure.footer,
         format!("{when} · provisional · not verified · {VERSION}")
     );
     assert_eq!(
-        (&picture.sources.names[..], picture.sources.more.as_str()),
+        (&figure.sources.names[..], figure.sources.more.as_str()),
         (&groups[..3], " and 2 more")
     );
 
@@ -121,22 +126,22 @@ fn a_chart_says_what_it_shows() {
         verified: &differs,
         ..caption
     };
-    let picture = series(&chart, day()).picture(&caption);
+    let figure = data(&chart, day()).figure(&caption);
     assert_eq!(
-        picture.title,
+        figure.title,
         "checkout · 2026-11-21 (토) · KST · 2026-11-21 {x}"
     );
     assert_eq!(
-        (picture.subtitle.as_str(), picture.badge.as_str()),
+        (figure.subtitle.as_str(), figure.badge.as_str()),
         ("이벤트 1,200건", "잠정 · 대조 불일치")
     );
-    assert_eq!(picture.sources.more, " 외 2개");
+    assert_eq!(figure.sources.more, " 외 2개");
     assert!(
-        picture
+        figure
             .footer
             .contains("대조 불일치: 집계 1,200건, 기대 1,300건"),
         "{}",
-        picture.footer
+        figure.footer
     );
 }
 
@@ -161,8 +166,8 @@ fn errors_are_the_lower_part_of_a_bar() {
         ]
     };
     let window = seoul("2026-11-21");
-    let picture = series(&chart, day(&[0, 5, 15])).picture(&caption(&window, &[]));
-    let bars = layers(&picture);
+    let figure = data(&chart, day(&[0, 5, 15])).figure(&caption(&window, &[]));
+    let bars = layers(&figure);
     // Never more of them than there are events.
     assert_eq!(bars[0].0, "errors");
     assert_eq!(
@@ -173,14 +178,14 @@ fn errors_are_the_lower_part_of_a_bar() {
         (bars[1].1, &bars[1].2[..3]),
         (Role::Main, &[10.0, 15.0, 0.0][..])
     );
-    assert_eq!(picture.subtitle, "40 events · 20 errors (50%)");
-    let picture = series(&chart, day(&[0, 0, 0])).picture(&caption(&window, &[]));
-    assert_eq!(layers(&picture).len(), 1);
-    assert_eq!(picture.subtitle, "40 events · 0 errors");
+    assert_eq!(figure.subtitle, "40 events · 20 errors (50%)");
+    let figure = data(&chart, day(&[0, 0, 0])).figure(&caption(&window, &[]));
+    assert_eq!(layers(&figure).len(), 1);
+    assert_eq!(figure.subtitle, "40 events · 0 errors");
 }
 
 /// Each hour has as many events as it has struck, or so it is until five; a week before it was ten in each.
-fn compared(language: Language, so_far: bool) -> Series {
+fn compared(language: Language, so_far: bool) -> ChartData {
     let span: Span = "7 days".parse().unwrap();
     let chart = job::Chart {
         compare: Some(Compare { span, windows: 7 }),
@@ -191,59 +196,62 @@ fn compared(language: Language, so_far: bool) -> Series {
         let events = integers(&values);
         RecordBatch::try_from_iter([("hour_local", hours(day, 0..24)), ("events", events)]).unwrap()
     };
-    let mut series = Series::new(&chart, "hourly_count");
+    let mut data = ChartData::new(&chart, "hourly_count");
     let until = if so_far { 5 } else { 24 };
     let events = (0..24)
         .map(|hour| if hour < until { hour } else { 0 })
         .collect();
-    series.add(&day("2026-11-21", events)).unwrap();
+    data.add(&day("2026-11-21", events)).unwrap();
     let earlier = day("2026-11-14", vec![10; 24]);
-    series
-        .hold_against(seoul("2026-11-14"), false, &[earlier])
+    data.compare_with(seoul("2026-11-14"), false, &[earlier])
         .unwrap();
-    series
+    data
 }
 
 #[test]
 fn an_earlier_window_is_a_line_and_a_change() {
     let window = seoul("2026-11-21");
-    let picture = compared(Language::English, false).picture(&caption(&window, &[]));
-    let earlier = picture.earlier.unwrap();
+    let figure = compared(Language::English, false).figure(&caption(&window, &[]));
+    let earlier = figure.earlier.unwrap();
     assert_eq!(earlier.name, "2026-11-14 (Sat)");
     assert_eq!(earlier.values, [Some(10.0); 24]);
     assert_eq!(
-        picture.subtitle,
+        figure.subtitle,
         "276 events · +15.0% against 2026-11-14 (Sat)"
     );
 }
 
 #[test]
-fn a_day_that_is_not_over_is_held_against_the_hours_that_are_known() {
+fn a_day_that_is_not_over_is_compared_with_the_hours_that_are_known() {
     let window = seoul("2026-11-21");
     let caption = Caption {
         as_of: Some("2026-11-21T04:30:00+09:00".parse().unwrap()),
         provisional: true,
         ..caption(&window, &[])
     };
-    let picture = compared(Language::Korean, true).picture(&caption);
+    let figure = compared(Language::Korean, true).figure(&caption);
     // 0 + 1 + 2 + 3 against 40: the hour in which the events were taken is left out.
     let expected = "이벤트 10건 · 2026-11-14 (토) 대비 −85.0% (같은 시각까지)";
-    assert_eq!(picture.subtitle, expected);
-    let states: Vec<State> = picture.slots.iter().map(|slot| slot.state).collect();
-    assert_eq!(states[4], State::Provisional);
-    assert_eq!(states[5..], [State::Missing; 19]);
-    assert_eq!(picture.words.no_data, "아직 없음");
+    assert_eq!(figure.subtitle, expected);
+    let states: Vec<DataState> = figure
+        .categories
+        .iter()
+        .map(|category| category.state)
+        .collect();
+    assert_eq!(states[4], DataState::Provisional);
+    assert_eq!(states[5..], [DataState::Missing; 19]);
+    assert_eq!(figure.state_labels.no_data, "아직 없음");
     // What is there is shown, whatever the clock says.
-    let picture = compared(Language::English, false).picture(&caption);
-    assert_eq!(picture.slots[5].state, State::Provisional);
+    let figure = compared(Language::English, false).figure(&caption);
+    assert_eq!(figure.categories[5].state, DataState::Provisional);
 }
 
 #[test]
 fn an_earlier_answer_without_the_columns_is_an_error() {
     let batch = RecordBatch::try_from_iter([("hour_local", hours("2026-11-14", 0..24))]).unwrap();
-    let mut series = compared(Language::English, false);
-    let error = series
-        .hold_against(seoul("2026-11-14"), false, &[batch])
+    let mut data = compared(Language::English, false);
+    let error = data
+        .compare_with(seoul("2026-11-14"), false, &[batch])
         .unwrap_err();
     assert!(error.to_string().contains("events"), "{error}");
 }
@@ -264,8 +272,8 @@ fn series_keep_their_colours_and_the_rest_is_other() {
         ("events", integers(&[5, 1, 2, 7, 0])),
     ];
     let window = seoul("2026-11-21");
-    let picture = series(&chart, rows).picture(&caption(&window, &[]));
-    let bars = layers(&picture);
+    let figure = data(&chart, rows).figure(&caption(&window, &[]));
+    let bars = layers(&figure);
     let names: Vec<_> = bars
         .iter()
         .map(|(name, role, values)| (*name, *role, &values[..3]))
@@ -278,7 +286,7 @@ fn series_keep_their_colours_and_the_rest_is_other() {
             ("(none)", Role::Series(4), &[2.0, 0.0, 0.0]),
         ]
     );
-    assert_eq!(picture.subtitle, "15 events");
+    assert_eq!(figure.subtitle, "15 events");
 
     let names: Vec<String> = (0..15).map(|service| format!("s{service:02}")).collect();
     let rows = vec![
@@ -286,8 +294,8 @@ fn series_keep_their_colours_and_the_rest_is_other() {
         ("level", Arc::new(StringArray::from(names)) as ArrayRef),
         ("events", integers(&(1..=15).collect::<Vec<_>>())),
     ];
-    let picture = series(&chart, rows).picture(&caption(&window, &[]));
-    let bars = layers(&picture);
+    let figure = data(&chart, rows).figure(&caption(&window, &[]));
+    let bars = layers(&figure);
     assert_eq!(bars.len(), 13);
     assert_eq!(
         (bars[0].0, bars[12].0, bars[12].1),
@@ -309,10 +317,10 @@ fn values_with_a_unit_are_never_added_up() {
         ("p50", values([Some(12.0), None, Some(20.0)])),
         ("p99", values([Some(80.25), None, Some(1234.5)])),
     ];
-    let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
-    assert_eq!(picture.subtitle, "p99 up to 1,234 ms");
-    assert_eq!(picture.unit, "ms");
-    assert!(matches!(&picture.marks, Marks::Bands(bands) if bands[1].values[1].is_none()));
+    let figure = data(&chart, rows).figure(&caption(&seoul("2026-11-21"), &[]));
+    assert_eq!(figure.subtitle, "p99 up to 1,234 ms");
+    assert_eq!(figure.unit, "ms");
+    assert!(matches!(&figure.marks, Marks::Bands(bands) if bands[1].values[1].is_none()));
 }
 
 #[test]
@@ -330,11 +338,11 @@ fn a_heatmap_has_a_row_for_each_day() {
         ),
         ("events", integers(&vec![1; all.len()])),
     ];
-    let picture = series(&chart, rows).picture(&caption(&window, &[]));
-    let Marks::Cells(rows) = &picture.marks else {
-        panic!("{:?}", picture.marks)
+    let figure = data(&chart, rows).figure(&caption(&window, &[]));
+    let Marks::Cells(rows) = &figure.marks else {
+        panic!("{:?}", figure.marks)
     };
-    assert_eq!((rows.len(), picture.slots.len()), (7, 24));
+    assert_eq!((rows.len(), figure.categories.len()), (7, 24));
     assert_eq!(rows[6].label, "11-01 (Sun)");
     assert_eq!(
         (rows[6].note.as_str(), rows[6].cells[1]),
@@ -370,10 +378,10 @@ fn times_of_the_engine_are_shown_on_the_jobs_clock() {
         ("hour", Arc::new(instants.with_timezone("UTC")) as ArrayRef),
         ("events", integers(&[1, 2])),
     ];
-    let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
-    assert_eq!(picture.slots.len(), 24);
-    assert_eq!(layers(&picture)[0].2[..3], [1.0, 2.0, -1.0]);
-    assert_eq!(picture.x_label, "Hour (Asia/Seoul)");
+    let figure = data(&chart, rows).figure(&caption(&seoul("2026-11-21"), &[]));
+    assert_eq!(figure.categories.len(), 24);
+    assert_eq!(layers(&figure)[0].2[..3], [1.0, 2.0, -1.0]);
+    assert_eq!(figure.x_label, "Hour (Asia/Seoul)");
 }
 
 #[test]
@@ -384,9 +392,12 @@ fn timestamps_of_events_are_shown_on_the_jobs_clock_too() {
     let drawn = |x: &str, times: ArrayRef| {
         let chart = spec(ChartKind::Bar, x, &["size"]);
         let rows = vec![(x, times), ("size", integers(&[1, 2]))];
-        let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
-        let slots = picture.slots.iter().map(|slot| slot.label.clone());
-        (slots.collect::<Vec<_>>().join(" "), picture.x_label)
+        let figure = data(&chart, rows).figure(&caption(&seoul("2026-11-21"), &[]));
+        let categories = figure
+            .categories
+            .iter()
+            .map(|category| category.label.clone());
+        (categories.collect::<Vec<_>>().join(" "), figure.x_label)
     };
     let local = (
         "11:00:11 16:13:05".to_owned(),
@@ -400,18 +411,18 @@ fn timestamps_of_events_are_shown_on_the_jobs_clock_too() {
 }
 
 #[test]
-fn hours_have_two_digits_and_nothing_a_name() {
+fn hours_have_two_digits_and_null_has_a_name() {
     let chart = spec(ChartKind::Bar, "hour_of_day", &["events"]);
     let numbers = Arc::new(Int32Array::from(vec![Some(0), Some(9), Some(23), None])) as ArrayRef;
     let rows = vec![
         ("hour_of_day", numbers),
         ("events", integers(&[1, 2, 3, 4])),
     ];
-    let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
-    let labels: Vec<&str> = picture
-        .slots
+    let figure = data(&chart, rows).figure(&caption(&seoul("2026-11-21"), &[]));
+    let labels: Vec<&str> = figure
+        .categories
         .iter()
-        .map(|slot| slot.label.as_str())
+        .map(|category| category.label.as_str())
         .collect();
     assert_eq!(labels, ["00", "09", "23", "(none)"]);
 }
@@ -454,8 +465,8 @@ fn a_line_ends_where_the_hours_that_have_happened_do() {
             ("hour_local", hours("2026-11-21", 0..24)),
             ("events", integers(&events)),
         ];
-        let picture = series(&spec(kind, "hour_local", &["events"]), day).picture(&caption);
-        let layer = &picture.marks.layers()[0];
+        let figure = data(&spec(kind, "hour_local", &["events"]), day).figure(&caption);
+        let layer = &figure.marks.layers()[0];
         assert_eq!(layer.values[9], Some(0.0), "{kind:?}: the hour has begun");
         assert_eq!(layer.values[10..], [None; 14], "{kind:?}");
     }
@@ -474,16 +485,15 @@ fn an_outage_is_a_change() {
         RecordBatch::try_from_iter([("hour_local", hours(day, 0..until)), ("events", events)])
             .unwrap()
     };
-    let mut series = Series::new(&chart, "hourly_count");
-    series.add(&day("2026-11-21", 12)).unwrap();
-    series
-        .hold_against(seoul("2026-11-14"), true, &[day("2026-11-14", 24)])
+    let mut data = ChartData::new(&chart, "hourly_count");
+    data.add(&day("2026-11-21", 12)).unwrap();
+    data.compare_with(seoul("2026-11-14"), true, &[day("2026-11-14", 24)])
         .unwrap();
-    let picture = series.picture(&caption(&seoul("2026-11-21"), &[]));
+    let figure = data.figure(&caption(&seoul("2026-11-21"), &[]));
     let expected = "120 events · −50.0% against 2026-11-14 (Sat) (provisional)";
-    assert_eq!(picture.subtitle, expected);
+    assert_eq!(figure.subtitle, expected);
     assert_eq!(
-        picture.earlier.unwrap().name,
+        figure.earlier.unwrap().name,
         "2026-11-14 (Sat) (provisional)"
     );
 }
@@ -497,8 +507,8 @@ fn a_column_named_errors_is_taken_by_itself_only_where_it_is_a_part() {
             ("y", y),
             ("errors", integers(errors)),
         ];
-        let picture = series(chart, rows).picture(&caption(&window, &[]));
-        (picture.marks.layers().len(), picture.subtitle)
+        let figure = data(chart, rows).figure(&caption(&window, &[]));
+        (figure.marks.layers().len(), figure.subtitle)
     };
     let bar = spec(ChartKind::Bar, "hour_local", &["y"]);
     let two = (2, "30 y · 5 errors (17%)".to_owned());
@@ -530,7 +540,7 @@ fn a_column_named_errors_is_taken_by_itself_only_where_it_is_a_part() {
 }
 
 #[test]
-fn rows_that_differ_in_nothing_that_is_shown_are_one_point() {
+fn rows_that_differ_only_in_other_columns_are_one_point() {
     let chart = job::Chart {
         series: Some("level".to_owned()),
         ..spec(ChartKind::StackedBar, "hour_local", &["events"])
@@ -548,12 +558,12 @@ fn rows_that_differ_in_nothing_that_is_shown_are_one_point() {
         ("events", integers(&vec![1; rows])),
     ])
     .unwrap();
-    let mut series = Series::new(&chart, "hourly_count");
-    series.add(&batch).unwrap();
-    series.fits().unwrap();
-    let picture = series.picture(&caption(&seoul("2026-11-21"), &[]));
-    assert_eq!(picture.subtitle, "20,000 events");
-    assert_eq!(picture.slots.len(), 24);
+    let mut data = ChartData::new(&chart, "hourly_count");
+    data.add(&batch).unwrap();
+    data.fits().unwrap();
+    let figure = data.figure(&caption(&seoul("2026-11-21"), &[]));
+    assert_eq!(figure.subtitle, "20,000 events");
+    assert_eq!(figure.categories.len(), 24);
 }
 
 #[test]
@@ -564,13 +574,13 @@ fn a_chart_of_too_many_points_is_an_error_of_the_chart_only() {
         ("events", integers(&[1; 7_000])),
     ])
     .unwrap();
-    let mut series = Series::new(&chart, "hourly_count");
-    series.add(&batch).unwrap();
-    series.fits().unwrap();
-    series.add(&batch).unwrap();
-    let error = series.fits().unwrap_err().to_string();
+    let mut data = ChartData::new(&chart, "hourly_count");
+    data.add(&batch).unwrap();
+    data.fits().unwrap();
+    data.add(&batch).unwrap();
+    let error = data.fits().unwrap_err().to_string();
     assert!(error.contains("more than 10000 points"), "{error}");
-    assert!(series.x.is_empty(), "and keeps nothing");
+    assert!(data.x.is_empty(), "and keeps nothing");
 }
 
 #[test]
@@ -591,9 +601,9 @@ fn a_cell_of_percentiles_is_the_highest_of_them() {
             Arc::new(Float64Array::from(vec![70.0, 40.0, 30.0])) as ArrayRef,
         ),
     ];
-    let picture = series(&chart, rows).picture(&caption(&seoul("2026-11-21"), &[]));
-    let Marks::Cells(rows) = &picture.marks else {
-        panic!("{:?}", picture.marks)
+    let figure = data(&chart, rows).figure(&caption(&seoul("2026-11-21"), &[]));
+    let Marks::Cells(rows) = &figure.marks else {
+        panic!("{:?}", figure.marks)
     };
     assert_eq!(rows[0].cells, [Cell::Value(70.0), Cell::Value(30.0)]);
 }
@@ -613,9 +623,9 @@ fn an_hour_that_the_clocks_skip_at_midnight_is_no_cell() {
         ("events", integers(&vec![1; all.len()])),
     ];
     let chart = spec(ChartKind::Heatmap, "hour_local", &["events"]);
-    let picture = series(&chart, rows).picture(&caption(&window, &[]));
-    let Marks::Cells(rows) = &picture.marks else {
-        panic!("{:?}", picture.marks)
+    let figure = data(&chart, rows).figure(&caption(&window, &[]));
+    let Marks::Cells(rows) = &figure.marks else {
+        panic!("{:?}", figure.marks)
     };
     let friday = &rows[4];
     assert_eq!(
@@ -643,13 +653,12 @@ fn a_day_that_the_month_before_does_not_have_is_not_compared() {
         let events = integers(&(1..=count).collect::<Vec<_>>());
         RecordBatch::try_from_iter([("day", days), ("events", events)]).unwrap()
     };
-    let mut series = Series::new(&chart, "hourly_count");
-    series.add(&days("2026-03-01", 31)).unwrap();
-    series
-        .hold_against(month("2026-02"), false, &[days("2026-02-01", 28)])
+    let mut data = ChartData::new(&chart, "hourly_count");
+    data.add(&days("2026-03-01", 31)).unwrap();
+    data.compare_with(month("2026-02"), false, &[days("2026-02-01", 28)])
         .unwrap();
-    let picture = series.picture(&caption(&month("2026-03"), &[]));
-    let earlier = picture.earlier.unwrap().values;
+    let figure = data.figure(&caption(&month("2026-03"), &[]));
+    let earlier = figure.earlier.unwrap().values;
     assert_eq!(earlier[26..], [Some(27.0), Some(28.0), None, None, None]);
 }
 
@@ -671,9 +680,9 @@ fn a_series_without_a_row_is_the_same_in_a_line_and_in_a_heatmap() {
             ("y", y.clone()),
         ];
         let batch = RecordBatch::try_from_iter(rows).unwrap();
-        let mut series = Series::new(&chart, "q").may_count(may_count);
-        series.add(&batch).unwrap();
-        let marks = series.picture(&caption(&seoul("2026-11-21"), &[])).marks;
+        let mut data = ChartData::new(&chart, "q").may_count(may_count);
+        data.add(&batch).unwrap();
+        let marks = data.figure(&caption(&seoul("2026-11-21"), &[])).marks;
         let values = match &marks {
             Marks::Cells(rows) => {
                 let value = |cell: &Cell| match cell {

@@ -1,44 +1,43 @@
-//! plotters' drawing area with this crate's ways of using it: rectangles, lines, hatching, texts.
+//! What figures are drawn of: rectangles, lines, hatching and texts on plotters' drawing area.
 
 use std::ops::Range;
 
-use plotters::coord::Shift;
-use plotters::drawing::{DrawingArea, DrawingAreaErrorKind};
 use plotters::element::{Circle, PathElement, Polygon, Rectangle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontFamily, IntoFont, RGBColor, ShapeStyle, TextStyle};
-use plotters_backend::DrawingBackend;
 
+use super::fit::{TextBlock, cut};
 use super::style::*;
-use super::text::Lines;
+use super::svg::{Area, AreaError};
+use crate::chart::text::normalize;
 
-pub type Drawn<B, T = ()> = Result<T, DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+pub type Drawn<T = ()> = Result<T, AreaError>;
 
-/// Which way the lines of a hatching go, from the left.
+/// The direction of a hatching's lines, from left to right.
 #[derive(Clone, Copy)]
 enum Slant {
     Rising,
     Falling,
 }
 
-/// Where a chart is drawn, and in what sizes and colours.
-pub struct Canvas<'a, B: DrawingBackend> {
-    pub area: &'a DrawingArea<B, Shift>,
+/// Where a figure is drawn, with its sizes and colours.
+pub struct Canvas<'a> {
+    pub area: &'a Area,
     pub style: &'a Style,
 }
 
-impl<B: DrawingBackend> Canvas<'_, B> {
-    pub fn fill(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn<B> {
+impl Canvas<'_> {
+    pub fn fill(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn {
         let corners = [(x.start, y.start), (x.end, y.end)];
         self.area.draw(&Rectangle::new(corners, color.filled()))
     }
 
-    /// A rectangle that stands for a value: of a pale colour, with an outline.
-    pub fn solid(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn<B> {
+    /// A rectangle that stands for a value; one of a pale colour has an outline.
+    pub fn solid(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn {
         let Some(outline) = self.style.palette.outline(color) else {
             return self.fill(x, y, color);
         };
-        // Of a few pixels most have its own colour.
+        // Most of a small rectangle has its own colour.
         let least = (x.end - x.start).min(y.end - y.start);
         let width = self.style.px(OUTLINE).min(least / 5);
         if width > 0 {
@@ -51,11 +50,11 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         self.fill(x, y, color)
     }
 
-    pub fn polygon(&self, corners: Vec<(i32, i32)>, color: RGBColor) -> Drawn<B> {
+    pub fn polygon(&self, corners: Vec<(i32, i32)>, color: RGBColor) -> Drawn {
         self.area.draw(&Polygon::new(corners, color.filled()))
     }
 
-    pub fn line(&self, points: Vec<(i32, i32)>, color: RGBColor, width: i32) -> Drawn<B> {
+    pub fn line(&self, points: Vec<(i32, i32)>, color: RGBColor, width: i32) -> Drawn {
         let style = ShapeStyle {
             color: color.to_rgba(),
             filled: false,
@@ -64,10 +63,10 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         self.area.draw(&PathElement::new(points, style))
     }
 
-    /// A line that stands for values: of a pale colour, with an outline.
-    pub fn outlined(&self, points: Vec<(i32, i32)>, color: RGBColor, width: i32) -> Drawn<B> {
+    /// A line that stands for values; one of a pale colour has an outline.
+    pub fn outlined(&self, points: Vec<(i32, i32)>, color: RGBColor, width: i32) -> Drawn {
         if let Some(outline) = self.style.palette.outline(color) {
-            // Hardly thicker than others: half of it lies inside.
+            // Half of the outline lies inside, so that the line is hardly thicker than others.
             let half = self.style.px(OUTLINE) / 2;
             self.line(points.clone(), outline, width + half)?;
             return self.line(points, color, width - half);
@@ -76,19 +75,19 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     }
 
     /// A disc in the colour of a line.
-    pub fn dot(&self, center: (i32, i32), radius: i32, color: RGBColor) -> Drawn<B> {
+    pub fn dot(&self, center: (i32, i32), radius: i32, color: RGBColor) -> Drawn {
         if let Some(outline) = self.style.palette.outline(color) {
             self.disc(center, radius + self.style.px(OUTLINE) / 2, outline)?;
         }
         self.disc(center, radius, color)
     }
 
-    pub fn disc(&self, center: (i32, i32), radius: i32, color: RGBColor) -> Drawn<B> {
+    pub fn disc(&self, center: (i32, i32), radius: i32, color: RGBColor) -> Drawn {
         self.area.draw(&Circle::new(center, radius, color.filled()))
     }
 
-    /// An upright line of dashes.
-    pub fn dashes(&self, x: i32, y: Range<i32>, color: RGBColor) -> Drawn<B> {
+    /// A vertical dashed line.
+    pub fn dashes(&self, x: i32, y: Range<i32>, color: RGBColor) -> Drawn {
         let (width, dash) = (self.style.px(AXIS_LINE), self.style.px(HATCH_GAP));
         for start in y.clone().step_by(2 * dash as usize) {
             let end = (start + dash).min(y.end);
@@ -97,27 +96,27 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         Ok(())
     }
 
-    /// Hatching that says that nothing is known there.
-    pub fn hatch_missing(&self, x: Range<i32>, y: Range<i32>) -> Drawn<B> {
+    /// Hatching where values are missing.
+    pub fn hatch_missing(&self, x: Range<i32>, y: Range<i32>) -> Drawn {
         let palette = self.style.palette;
         self.hatch(x, y, palette.hatch, palette.hatch_background, Slant::Rising)
     }
 
-    /// Hatching that says that what has this colour may still grow; slants the other way than where nothing is known.
-    pub fn hatch_provisional(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn<B> {
+    /// Hatching in the colour of a provisional value; its lines fall, where those of missing values rise.
+    pub fn hatch_provisional(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn {
         let behind = self.style.palette.tint(color, PROVISIONAL_TINT);
         let color = self.style.palette.outline(color).unwrap_or(color);
         self.hatch(x, y, color, behind, Slant::Falling)
     }
 
-    /// Hatching behind lines and zeros that may still move.
-    pub fn hatch_behind(&self, x: Range<i32>, y: Range<i32>) -> Drawn<B> {
+    /// Hatching behind provisional lines and zeros.
+    pub fn hatch_behind(&self, x: Range<i32>, y: Range<i32>) -> Drawn {
         let palette = self.style.palette;
         let color = palette.tint(palette.badge, BEHIND_TINT);
         self.hatch(x, y, color, palette.background, Slant::Falling)
     }
 
-    /// Slanting lines over the rectangle. They lie on one pattern, so that neighbouring rectangles join.
+    /// A rectangle with slanting lines. All lines lie on one pattern, so that neighbouring rectangles join.
     fn hatch(
         &self,
         x: Range<i32>,
@@ -125,17 +124,17 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         color: RGBColor,
         behind: RGBColor,
         slant: Slant,
-    ) -> Drawn<B> {
+    ) -> Drawn {
         self.fill(x.clone(), y.clone(), behind)?;
         let gap = self.style.px(HATCH_GAP);
-        // Round ends stay inside.
+        // Inset, so that the round ends of the lines stay inside.
         let width = self.style.px(HATCH_WIDTH);
         let inset = width.div_euclid(2);
         let (x, y) = (
             x.start + inset..x.end - inset,
             y.start + inset..y.end - inset,
         );
-        // Each line is where x + y, or x - y, is one multiple of the gap.
+        // On each line x + y, or x - y, is the same multiple of the gap.
         let (lowest, highest) = match slant {
             Slant::Rising => (x.start + y.start, x.end + y.end),
             Slant::Falling => (x.start - y.end, x.end - y.start),
@@ -158,8 +157,8 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         Ok(())
     }
 
-    /// Lines of text below each other, from the left margin.
-    pub fn block(&self, block: &Lines, top: i32) -> Drawn<B> {
+    /// Lines of text at the left margin.
+    pub fn block(&self, block: &TextBlock, top: i32) -> Drawn {
         let left = self.style.px(MARGIN_X);
         let tops = (top..).step_by(block.font.line_height().max(1) as usize);
         for (line, top) in block.lines.iter().zip(tops) {
@@ -171,19 +170,40 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     pub fn text(
         &self,
         text: &str,
-        font: Type,
+        font: Font,
         at: (i32, i32),
         (horizontal, vertical): (HPos, VPos),
-    ) -> Drawn<B> {
+    ) -> Drawn {
         if text.is_empty() {
             return Ok(());
         }
-        // The family is never looked up: both backends know only the embedded font.
+        // The backend ignores the family: it knows only the embedded font.
         let family = (FontFamily::SansSerif, font.size, font.style).into_font();
         let style = TextStyle::from(family)
             .color(&font.color)
             .pos(Pos::new(horizontal, vertical));
         self.area.draw_text(text, &style, at)
+    }
+
+    /// A plot without any value: hatched, with the text across it.
+    pub fn no_data(&self, text: &str, x: &Range<i32>, y: &Range<i32>) -> Drawn {
+        self.hatch_missing(x.clone(), y.clone())?;
+        let font = self.style.message();
+        let gap = self.style.px(BLOCK_GAP);
+        let text = cut(&normalize(text), font, x.end - x.start - 2 * gap);
+        let (middle_x, middle_y) = (middle(x), middle(y));
+        let half = font.width(&text) / 2 + gap;
+        self.fill(
+            middle_x - half..middle_x + half,
+            (middle_y - font.size).max(y.start)..(middle_y + font.size).min(y.end),
+            self.style.palette.background,
+        )?;
+        self.text(
+            &text,
+            font,
+            (middle_x, middle_y),
+            (HPos::Center, VPos::Center),
+        )
     }
 }
 

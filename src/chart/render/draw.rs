@@ -1,58 +1,58 @@
-//! The picture as a whole: heading at the top, footer at the bottom, the plot in what is left between them.
+//! The layout of a figure: the heading at the top, the footer at the bottom, the plot in the space between them.
 
 use std::ops::Range;
 
-use plotters::coord::Shift;
-use plotters::drawing::DrawingArea;
 use plotters::style::text_anchor::{HPos, VPos};
-use plotters_backend::DrawingBackend;
 
-use super::axis::{MOST_INTERVALS, ValueAxis, y_title};
-use super::canvas::{Canvas, Drawn, centered, middle};
+use super::canvas::{Canvas, Drawn, centered};
+use super::fit::{TextBlock, cut, share_line};
 use super::heatmap;
 use super::legend::Legend;
-use super::marks::{LineNames, Plot, heights};
+use super::line_names::LineNames;
+use super::marks::{Plot, heights};
 use super::style::*;
-use super::text::{Lines, cut, normalize, share_line};
-use super::x_axis::{Slots, XAxis};
-use crate::chart::model::{Chart, Marks, Sources, is_missing, may_move, runs};
+use super::svg::Area;
+use super::value_axis::{MOST_INTERVALS, ValueAxis, y_title};
+use super::x_axis::{CategoryScale, XAxisLabels};
+use crate::chart::model::{Figure, Marks, Sources, ranges};
+use crate::chart::text::normalize;
 use crate::numbers::with_unit;
 
-/// Draws the chart over the whole area.
-pub fn draw<B: DrawingBackend>(
-    chart: &Chart,
-    style: &Style,
-    area: &DrawingArea<B, Shift>,
-) -> Drawn<B> {
+/// Draws the figure over the whole area.
+pub fn draw(figure: &Figure, style: &Style, area: &Area) -> Drawn {
     let canvas = Canvas { area, style };
     area.fill(&style.palette.background)?;
-    let top = canvas.heading(chart)?;
-    let bottom = canvas.footer(chart)?;
-    match &chart.marks {
-        Marks::Cells(rows) => heatmap::draw(&canvas, chart, rows, top..bottom),
-        _ => canvas.plot(chart, top..bottom),
+    let top = canvas.heading(figure)?;
+    let bottom = canvas.footer(figure)?;
+    match &figure.marks {
+        Marks::Cells(rows) => heatmap::draw(&canvas, figure, rows, top..bottom),
+        _ => canvas.plot(figure, top..bottom),
     }
 }
 
-impl<B: DrawingBackend> Canvas<'_, B> {
-    /// Title, subtitle and badge. Returns where the room below them begins.
-    fn heading(&self, chart: &Chart) -> Drawn<B, i32> {
+impl Canvas<'_> {
+    /// Title, subtitle and badge. Returns the top of the space below them.
+    fn heading(&self, figure: &Figure) -> Drawn<i32> {
         let style = self.style;
         let gap = style.px(GAP);
         let mut top = style.px(MARGIN_TOP);
-        let title = Lines::fit(&normalize(&chart.title), style.titles(), style.text_width());
+        let title = TextBlock::fit(
+            &normalize(&figure.title),
+            style.titles(),
+            style.text_width(),
+        );
         self.block(&title, top)?;
         if !title.lines.is_empty() {
             top += title.height() + gap;
         }
-        let badge = normalize(&chart.badge);
+        let badge = normalize(&figure.badge);
         let padding = style.px(TICK_LABEL_GAP);
         let badge_width = match badge.is_empty() {
             true => 0,
             false => style.badge().width(&badge) + 2 * padding + gap,
         };
         let room = style.text_width() - badge_width;
-        let subtitle = Lines::wrap(&normalize(&chart.subtitle), style.subtitle(), room, 2);
+        let subtitle = TextBlock::wrap(&normalize(&figure.subtitle), style.subtitle(), room, 2);
         self.block(&subtitle, top)?;
         if !badge.is_empty() {
             let widest = subtitle
@@ -70,8 +70,8 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         Ok(top - gap + style.px(BLOCK_GAP))
     }
 
-    /// A word in a frame, its middle at that of a subtitle whose top is at `top`.
-    fn badge(&self, text: &str, (left, top): (i32, i32)) -> Drawn<B> {
+    /// A word in a frame, vertically centred on a subtitle whose top is at `top`.
+    fn badge(&self, text: &str, (left, top): (i32, i32)) -> Drawn {
         let style = self.style;
         let font = style.badge();
         let padding = style.px(TICK_LABEL_GAP);
@@ -93,15 +93,15 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         )
     }
 
-    /// Returns where the room above it ends.
-    fn footer(&self, chart: &Chart) -> Drawn<B, i32> {
+    /// Sources and footer. Returns the bottom of the space above them.
+    fn footer(&self, figure: &Figure) -> Drawn<i32> {
         let style = self.style;
         let font = style.footer();
         let room = style.text_width();
-        let mut footer = Lines::wrap(&normalize(&chart.footer), font, room, MOST_FOOTER_LINES);
-        // Where there is no room for both, what the numbers are worth matters more than whose they are.
-        if !chart.sources.names.is_empty() && !style.is_low {
-            footer.lines.insert(0, sources(&chart.sources, font, room));
+        let mut footer = TextBlock::wrap(&normalize(&figure.footer), font, room, MOST_FOOTER_LINES);
+        // A low figure has no space for both, and how certain the values are matters more.
+        if !figure.sources.names.is_empty() && !style.is_low {
+            footer.lines.insert(0, sources(&figure.sources, font, room));
         }
         let bottom = style.height - style.px(MARGIN_BOTTOM);
         if footer.lines.is_empty() {
@@ -112,56 +112,26 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         Ok(top - style.px(BLOCK_GAP))
     }
 
-    /// The x axis' title. Returns where the room above it ends.
-    pub fn x_title(&self, title: &str, x: &Range<i32>, bottom: i32) -> Drawn<B, i32> {
-        let font = self.style.axis_title();
-        let title = cut(&normalize(title), font, x.end - x.start);
-        if title.is_empty() || self.style.is_low {
-            return Ok(bottom);
-        }
-        let top = bottom - font.block_height(1);
-        self.text(&title, font, (middle(x), top), (HPos::Center, VPos::Top))?;
-        Ok(top - self.style.px(GAP))
-    }
-
-    /// Axes, marks and legend of a chart with a y axis.
-    fn plot(&self, chart: &Chart, y: Range<i32>) -> Drawn<B> {
-        let style = self.style;
-        let margin = style.px(MARGIN_X);
-        let (lows, highs) = heights(chart);
-        let values: Vec<f64> = lows.iter().chain(&highs).copied().collect();
-        let mut legend = Legend::new(chart, style);
+    /// Axes, marks and legend of a figure with a y axis.
+    fn plot(&self, figure: &Figure, y: Range<i32>) -> Drawn {
+        let (lows, highs) = heights(figure);
         if highs.is_empty() {
-            let x = margin..style.width - margin;
-            let axis = XAxis::new(&chart.slots, &x, style);
-            let top = Legend::empty().draw(self, &chart.y_label, y.start)?;
-            let bottom = self.x_title(&chart.x_label, &x, y.end)? - axis.height(style);
-            let y = top..bottom.max(top + 1);
-            self.no_data(&chart.words.no_data, &x, &y)?;
-            self.fill(
-                x.clone(),
-                centered(y.end, style.px(AXIS_LINE)),
-                style.palette.axis,
-            )?;
-            return axis.draw(self, &Slots::new(x, chart.slots.len()), y.end, false);
+            return self.empty_plot(figure, y);
         }
-
+        let style = self.style;
+        let values: Vec<f64> = lows.iter().chain(&highs).copied().collect();
         let mut axis = ValueAxis::new(&values);
-        let names = LineNames::new(chart, style);
-        let left = margin + self.value_labels_width(&axis, &chart.unit);
+        let names = LineNames::new(figure, style);
+        let margin = style.px(MARGIN_X);
+        let left = margin + self.value_labels_width(&axis, &figure.unit);
         let x = left..(style.width - margin - names.width(style)).max(left + 1);
-        let x_axis = XAxis::new(&chart.slots, &x, style);
-        let y_label = y_title(&chart.y_label, &chart.unit);
-        let bottom = self.x_title(&chart.x_label, &x, y.end)? - x_axis.height(style);
-        let notes = match chart.slots.iter().any(|slot| !slot.note.is_empty()) {
-            true => style.note().line_height(),
-            false => 0,
-        };
-        legend.shrink(
-            bottom - y.start - notes - style.px(LEAST_PLOT),
-            &y_label,
-            style,
-        );
+        let x_labels = XAxisLabels::new(&figure.categories, &x, style);
+        let y_label = y_title(&figure.y_label, &figure.unit);
+        let bottom = self.x_title(&figure.x_label, &x, y.end)? - x_labels.height(style);
+        let notes = self.notes_height(figure);
+        let mut legend = Legend::new(figure, style);
+        let room = bottom - y.start - notes - style.px(LEAST_PLOT);
+        legend.shrink(room, &y_label, style);
         let top = legend.draw(self, &y_label, y.start)? + notes;
         let bottom = bottom.max(top + 1);
         let fitting = (bottom - top) / (style.tick().size * 3 / 2);
@@ -169,59 +139,81 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             axis = ValueAxis::with_intervals(&values, fitting);
         }
         let peak = highs.iter().copied().fold(0.0, f64::max);
-        let high = self.with_headroom(&axis, peak, bottom - top);
         let plot = Plot {
-            slots: Slots::new(x, chart.slots.len()),
+            x: CategoryScale::new(x, figure.categories.len()),
             y: top..bottom,
-            values: (axis.low(), high),
+            values: (axis.low(), self.with_headroom(&axis, peak, bottom - top)),
         };
 
-        self.value_axis(&axis, &plot, &chart.unit)?;
-        for run in runs(chart.slots.len(), |slot| is_missing(chart, slot)) {
-            let x = plot.slots.edge(run.start)..plot.slots.edge(run.end);
-            self.hatch_missing(x, plot.y.clone())?;
-        }
-        for run in runs(chart.slots.len(), |slot| may_move(chart, slot)) {
-            let x = plot.slots.edge(run.start)..plot.slots.edge(run.end);
-            self.hatch_behind(x, plot.y.clone())?;
-        }
-        self.notes(chart, &plot)?;
-        let zero = plot.y_of(0.0);
-        // Over bars, which would hide it, and under lines, which it is held against.
-        let over_marks = matches!(chart.marks, Marks::Bars(_));
-        if !over_marks {
-            self.earlier(chart, &plot)?;
-        }
-        self.marks(chart, &plot)?;
-        self.fill(
-            plot.slots.x.clone(),
-            centered(zero, style.px(AXIS_LINE)),
-            style.palette.axis,
-        )?;
-        x_axis.draw(self, &plot.slots, plot.y.end, !over_marks)?;
-        self.zeros(chart, &plot)?;
-        if over_marks {
-            self.earlier(chart, &plot)?;
-        }
-        self.peak(chart, &axis, &plot)?;
+        self.value_axis(&axis, &plot, &figure.unit)?;
+        self.hatch_states(figure, &plot)?;
+        self.notes(figure, &plot)?;
+        self.marks_and_axis(figure, &plot, &x_labels)?;
+        self.peak(figure, &axis, &plot)?;
         names.draw(self, &plot)
     }
 
+    /// The plot of a figure without any value.
+    fn empty_plot(&self, figure: &Figure, y: Range<i32>) -> Drawn {
+        let style = self.style;
+        let margin = style.px(MARGIN_X);
+        let x = margin..style.width - margin;
+        let labels = XAxisLabels::new(&figure.categories, &x, style);
+        let top = Legend::empty().draw(self, &figure.y_label, y.start)?;
+        let bottom = self.x_title(&figure.x_label, &x, y.end)? - labels.height(style);
+        let bottom = bottom.max(top + 1);
+        self.no_data(&figure.state_labels.no_data, &x, &(top..bottom))?;
+        let line = centered(bottom, style.px(AXIS_LINE));
+        self.fill(x.clone(), line, style.palette.axis)?;
+        let scale = CategoryScale::new(x, figure.categories.len());
+        labels.draw(self, &scale, bottom, false)
+    }
+
+    /// The hatching of missing categories, and of provisional ones without a bar.
+    fn hatch_states(&self, figure: &Figure, plot: &Plot) -> Drawn {
+        let count = figure.categories.len();
+        for missing in ranges(count, |category| figure.is_missing(category)) {
+            self.hatch_missing(plot.x.range(missing), plot.y.clone())?;
+        }
+        let without_bar = |category| figure.is_provisional_without_bar(category);
+        for provisional in ranges(count, without_bar) {
+            self.hatch_behind(plot.x.range(provisional), plot.y.clone())?;
+        }
+        Ok(())
+    }
+
+    /// The marks, the x axis and the earlier line, which lies over bars, as they would hide it, and under lines.
+    fn marks_and_axis(&self, figure: &Figure, plot: &Plot, x_labels: &XAxisLabels) -> Drawn {
+        let are_bars = matches!(figure.marks, Marks::Bars(_));
+        if !are_bars {
+            self.earlier(figure, plot)?;
+        }
+        self.marks(figure, plot)?;
+        let line = centered(plot.y_of(0.0), self.style.px(AXIS_LINE));
+        self.fill(plot.x.pixels.clone(), line, self.style.palette.axis)?;
+        x_labels.draw(self, &plot.x, plot.y.end, !are_bars)?;
+        self.zeros(figure, plot)?;
+        if are_bars {
+            self.earlier(figure, plot)?;
+        }
+        Ok(())
+    }
+
     /// Gridlines with their numbers.
-    fn value_axis(&self, axis: &ValueAxis, plot: &Plot, unit: &str) -> Drawn<B> {
+    fn value_axis(&self, axis: &ValueAxis, plot: &Plot, unit: &str) -> Drawn {
         let style = self.style;
         for &tick in &axis.ticks {
             let y = plot.y_of(tick);
             let line = centered(y, style.px(GRID_LINE));
-            self.fill(plot.slots.x.clone(), line, style.palette.rule)?;
-            let at = (plot.slots.x.start - style.px(GAP), y);
+            self.fill(plot.x.pixels.clone(), line, style.palette.rule)?;
+            let at = (plot.x.pixels.start - style.px(GAP), y);
             let label = tick_label(axis, tick, unit);
             self.text(&label, style.tick(), at, (HPos::Right, VPos::Center))?;
         }
         Ok(())
     }
 
-    /// How much the numbers of the y axis take on its left.
+    /// The width of the numbers to the left of the y axis.
     fn value_labels_width(&self, axis: &ValueAxis, unit: &str) -> i32 {
         let labels = axis.ticks.iter().map(|&tick| tick_label(axis, tick, unit));
         labels
@@ -230,30 +222,38 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             .unwrap_or(0)
     }
 
-    /// The value at the top of the plot: the highest tick, or more where the label above the peak would not fit.
+    /// The value at the top of the plot: the highest tick, or more if the label above the peak needs space.
     fn with_headroom(&self, axis: &ValueAxis, peak: f64, height: i32) -> f64 {
-        // The share of the height that the label takes is not there for values.
+        // The share of the plot's height that the label takes.
         let room = self.style.px(PEAK_GAP) + self.style.peak().size;
         let label = (f64::from(room) / f64::from(height)).min(0.5);
         axis.high().max((peak - axis.low() * label) / (1.0 - label))
     }
 
-    /// What is special about slots: a dashed line where each begins, its text above the plot.
-    fn notes(&self, chart: &Chart, plot: &Plot) -> Drawn<B> {
+    fn notes_height(&self, figure: &Figure) -> i32 {
+        let mut categories = figure.categories.iter();
+        match categories.any(|category| !category.note.is_empty()) {
+            true => self.style.note().line_height(),
+            false => 0,
+        }
+    }
+
+    /// The notes of categories: a dashed line at the start of each, the text above the plot.
+    fn notes(&self, figure: &Figure, plot: &Plot) -> Drawn {
         let style = self.style;
         let font = style.note();
         let mut free = i32::MIN;
-        for (place, slot) in chart.slots.iter().enumerate() {
-            if slot.note.is_empty() {
+        for (place, category) in figure.categories.iter().enumerate() {
+            if category.note.is_empty() {
                 continue;
             }
-            let x = plot.slots.edge(place);
+            let x = plot.x.edge(place);
             self.dashes(x, plot.y.start - font.line_height()..plot.y.end, font.color)?;
-            let text = normalize(&slot.note);
+            let text = normalize(&category.note);
             let gap = style.px(TICK_LABEL_GAP);
             let width = font.width(&text);
             let left = (x + gap).min(style.width - style.px(MARGIN_X) - width);
-            // One that would lie on its neighbour is left out: its line is there.
+            // A text that would overlap the one before is left out; its line shows the place.
             if left > free {
                 let at = (left, plot.y.start - font.line_height());
                 self.text(&text, font, at, (HPos::Left, VPos::Top))?;
@@ -262,34 +262,13 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         }
         Ok(())
     }
-
-    /// Says across the plot that there is nothing.
-    pub fn no_data(&self, text: &str, x: &Range<i32>, y: &Range<i32>) -> Drawn<B> {
-        self.hatch_missing(x.clone(), y.clone())?;
-        let font = self.style.message();
-        let gap = self.style.px(BLOCK_GAP);
-        let text = cut(&normalize(text), font, x.end - x.start - 2 * gap);
-        let (middle_x, middle_y) = (middle(x), middle(y));
-        let half = font.width(&text) / 2 + gap;
-        self.fill(
-            middle_x - half..middle_x + half,
-            (middle_y - font.size).max(y.start)..(middle_y + font.size).min(y.end),
-            self.style.palette.background,
-        )?;
-        self.text(
-            &text,
-            font,
-            (middle_x, middle_y),
-            (HPos::Center, VPos::Center),
-        )
-    }
 }
 
-/// The names in a line no wider than `room`.
-fn sources(sources: &Sources, font: Type, room: i32) -> String {
+/// The names and the text behind them, in a line no wider than `room`.
+fn sources(sources: &Sources, font: Font, room: i32) -> String {
     const BETWEEN: &str = ", ";
     let names: Vec<String> = sources.names.iter().map(|name| normalize(name)).collect();
-    // Its first space sets it off from the names.
+    // The space behind the names, which `normalize` takes away.
     let more = format!(" {}", normalize(&sources.more));
     let rest = BETWEEN.repeat(names.len() - 1) + more.trim_end();
     let names = share_line(&names, font, room - font.width(&rest));

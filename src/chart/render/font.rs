@@ -1,17 +1,16 @@
-//! The embedded font: widths, and glyphs at their places.
+//! The embedded font: widths of texts, and their outlines.
 //!
 //! Pretendard (SIL Open Font License 1.1, `assets/fonts/Pretendard-LICENSE.txt`) has all 11,172 Hangul syllables, Latin
-//! and kana. Both backends draw from here rather than through plotters: its own text drawing ignores the glyphs' side
-//! bearings and rounds every advance to whole pixels, and its SVG names a font that the viewer may not have.
+//! and kana. plotters' own fonts are not used, as they need fontconfig on the machine.
 
 use std::sync::LazyLock;
 
-use ab_glyph::{Font, FontRef, Glyph, GlyphId, OutlineCurve, OutlinedGlyph, PxScale, point};
+use ab_glyph::{Font, FontRef, GlyphId, OutlineCurve, point};
 use plotters::style::FontStyle;
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters_backend::{BackendCoord, BackendTextStyle};
 
-/// Height of capitals and figures as a share of the em square (1448 / 2048 in the font's OS/2 table).
+/// The height of capitals and digits as a share of the em square (1448 / 2048 in the font's OS/2 table).
 pub const CAP_HEIGHT: f64 = 0.707;
 
 macro_rules! embedded {
@@ -57,20 +56,20 @@ impl Face {
         self.font.glyph_id(character) != GlyphId(0)
     }
 
-    /// How far the text advances when its em square is `size` high.
+    /// The advance of the text when the em square is `size` high.
     pub fn width(&self, text: &str, size: f64) -> f64 {
         text.chars()
             .map(|c| self.advance(self.font.glyph_id(c)) * size)
             .sum()
     }
 
-    /// As a share of the em square.
+    /// The advance of a glyph as a share of the em square.
     fn advance(&self, glyph: GlyphId) -> f64 {
         f64::from(self.font.h_advance_unscaled(glyph)) / self.units_per_em
     }
 }
 
-/// A line of text at its place.
+/// A line of text at its position.
 pub struct PlacedText<'a> {
     face: &'static Face,
     text: &'a str,
@@ -80,8 +79,8 @@ pub struct PlacedText<'a> {
 }
 
 impl<'a> PlacedText<'a> {
-    /// Vertical anchors are those of capitals and figures: `Top` their top, `Center` their middle, `Bottom` the
-    /// baseline. Never rotated.
+    /// A text at the anchors of its style. The vertical ones are those of capitals and digits: `Top` is their top,
+    /// `Center` their middle, `Bottom` the baseline. Rotation is ignored.
     pub fn new<S: BackendTextStyle>(text: &'a str, style: &S, (x, y): BackendCoord) -> Self {
         let face = face(style.style());
         let size = style.size();
@@ -115,22 +114,7 @@ impl<'a> PlacedText<'a> {
         })
     }
 
-    /// The glyphs for a bitmap.
-    pub fn outlined(&self) -> impl Iterator<Item = OutlinedGlyph> {
-        // ab_glyph's scale is the height from descender to ascender, not that of the em square.
-        let height = f64::from(self.face.font.height_unscaled()) / self.face.units_per_em;
-        let scale = PxScale::from((self.size * height) as f32);
-        self.glyphs().filter_map(move |(id, x)| {
-            let position = point(x as f32, self.baseline as f32);
-            self.face.font.outline_glyph(Glyph {
-                id,
-                scale,
-                position,
-            })
-        })
-    }
-
-    /// The curves for a vector format, glyph by glyph, with y downwards.
+    /// The curves of each glyph, with y downwards.
     pub fn curves(&self) -> impl Iterator<Item = Vec<OutlineCurve>> {
         let scale = (self.size / self.face.units_per_em) as f32;
         self.glyphs().filter_map(move |(id, x)| {

@@ -1,31 +1,25 @@
-//! A grid of cells, the darker the more: the hours of several days at a glance.
+//! A heatmap: a grid of cells, darker for higher values, with the scale of its colours.
 
 use std::ops::Range;
 
 use plotters::style::text_anchor::{HPos, VPos};
-use plotters_backend::DrawingBackend;
 
-use super::axis::{label_step, y_title};
 use super::canvas::{Canvas, Drawn, centered, middle};
-use super::font::CAP_HEIGHT;
+use super::fit::{cut, cut_names};
 use super::legend::Legend;
 use super::style::*;
-use super::text::{cut, cut_names, normalize};
-use super::x_axis::{Slots, XAxis};
-use crate::chart::model::{Cell, Chart, Row, drawable};
+use super::value_axis::y_title;
+use super::x_axis::{CategoryScale, XAxisLabels, label_step};
+use crate::chart::model::{Cell, Figure, Row};
+use crate::chart::text::normalize;
 use crate::numbers::{short_number, with_unit};
 
-/// Draws the grid, its labels and the scale of its colours into the room between `y`.
-pub fn draw<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
-    chart: &Chart,
-    rows: &[Row],
-    y: Range<i32>,
-) -> Drawn<B> {
+/// Draws the grid, its labels and the scale of its colours between the top and bottom in `y`.
+pub fn draw(canvas: &Canvas<'_>, figure: &Figure, rows: &[Row], y: Range<i32>) -> Drawn {
     let style = canvas.style;
     let margin = style.px(MARGIN_X);
     let cells = || rows.iter().flat_map(|row| &row.cells);
-    let values = cells().filter_map(|&cell| shown(cell));
+    let values = cells().filter_map(|cell| cell.value());
     let most = values.reduce(f64::max);
     let font = style.tick();
     let labels: Vec<String> = rows
@@ -36,26 +30,26 @@ pub fn draw<B: DrawingBackend>(
     let widest = labels.iter().map(|label| font.width(label)).max();
     let left = margin + widest.map_or(0, |widest| widest + style.px(GAP));
     let x = left..(style.width - margin).max(left + 1);
-    let axis = XAxis::new(&chart.slots, &x, style);
-    let key = Key::new(chart, most, cells(), style);
+    let axis = XAxisLabels::new(&figure.categories, &x, style);
+    let key = ColorKey::new(figure, most, cells(), style);
     key.draw(canvas, y.start)?;
     let title = cut(
-        &normalize(&y_title(&chart.y_label, &chart.unit)),
+        &normalize(&y_title(&figure.y_label, &figure.unit)),
         style.axis_title(),
         (style.text_width() - key.width - style.px(LEGEND_GAP)).max(1),
     );
     let top = Legend::empty().draw(canvas, &title, y.start)? - style.px(GAP) / 2;
-    let title_height = match chart.x_label.is_empty() || style.is_low {
+    let title_height = match figure.x_label.is_empty() || style.is_low {
         true => 0,
         false => style.axis_title().block_height(1) + style.px(GAP),
     };
     let below = axis.height(style) + title_height;
     let bottom = (y.end - below).max(top + 1);
-    let slots = Slots::new(x.clone(), chart.slots.len());
+    let scale = CategoryScale::new(x.clone(), figure.categories.len());
     let Some(most) = most else {
-        canvas.no_data(&chart.words.no_data, &x, &(top..bottom))?;
-        canvas.x_title(&chart.x_label, &x, bottom + below)?;
-        return axis.draw(canvas, &slots, bottom, false);
+        canvas.no_data(&figure.state_labels.no_data, &x, &(top..bottom))?;
+        canvas.x_title(&figure.x_label, &x, bottom + below)?;
+        return axis.draw(canvas, &scale, bottom, false);
     };
 
     let count = rows.len().max(1) as i32;
@@ -64,11 +58,9 @@ pub fn draw<B: DrawingBackend>(
     let edge = |row: usize| top + (height * row as f64).round() as i32;
     let grid = Grid {
         canvas,
-        chart,
         most,
-        slots: &slots,
-        // Numbers in all cells or in none.
-        with_numbers: numbers_fit(rows, &slots, height, style),
+        scale: &scale,
+        with_numbers: numbers_fit(rows, &scale, height, style),
     };
     let labelled = labelled(
         rows,
@@ -82,14 +74,14 @@ pub fn draw<B: DrawingBackend>(
         }
         grid.row(row, &y)?;
     }
-    // A grid of few rows ends before the room does.
+    // A grid of few rows ends above the bottom.
     let bottom = edge(rows.len());
-    canvas.x_title(&chart.x_label, &x, bottom + below)?;
-    axis.draw(canvas, &slots, bottom - style.px(GAP) / 2, false)
+    canvas.x_title(&figure.x_label, &x, bottom + below)?;
+    axis.draw(canvas, &scale, bottom - style.px(GAP) / 2, false)
 }
 
-/// Which rows have their labels where there is room for every `step`th: those with a note always, and others as far
-/// from them as from each other.
+/// Which rows have labels where there is space for every `step`-th: all with a note, and every `step`-th row that is
+/// at least `step` rows away from them.
 fn labelled(rows: &[Row], step: usize) -> Vec<bool> {
     let noted: Vec<usize> = (0..rows.len())
         .filter(|&row| !rows[row].note.is_empty())
@@ -101,44 +93,38 @@ fn labelled(rows: &[Row], step: usize) -> Vec<bool> {
         .collect()
 }
 
-/// The value that a cell shows.
-fn shown(cell: Cell) -> Option<f64> {
-    match cell {
-        Cell::Value(value) | Cell::Provisional(value) => drawable(Some(value)),
-        Cell::Missing | Cell::Absent => None,
-    }
-}
-
-fn numbers_fit(rows: &[Row], slots: &Slots, height: f64, style: &Style) -> bool {
+/// Whether the number of each cell fits into it. All cells have numbers or none.
+fn numbers_fit(rows: &[Row], scale: &CategoryScale, height: f64, style: &Style) -> bool {
     let font = style.footer();
-    let room = slots.width() - f64::from(2 * style.px(CELL_GAP));
+    let room = scale.width() - f64::from(2 * style.px(CELL_GAP));
     let texts = rows
         .iter()
         .flat_map(|row| &row.cells)
-        .filter_map(|&cell| shown(cell))
+        .filter_map(|cell| cell.value())
         .map(short_number);
     let widest = texts.map(|text| font.width(&text)).max().unwrap_or(0);
     f64::from(widest) <= room && f64::from(font.size * 3 / 2) <= height
 }
 
-struct Grid<'a, 'b, B: DrawingBackend> {
-    canvas: &'a Canvas<'b, B>,
-    chart: &'a Chart,
+struct Grid<'a> {
+    canvas: &'a Canvas<'a>,
+    /// The value of the darkest colour.
     most: f64,
-    slots: &'a Slots,
+    scale: &'a CategoryScale,
     with_numbers: bool,
 }
 
-impl<B: DrawingBackend> Grid<'_, '_, B> {
-    fn row(&self, row: &Row, y: &Range<i32>) -> Drawn<B> {
+impl Grid<'_> {
+    fn row(&self, row: &Row, y: &Range<i32>) -> Drawn {
         let style = self.canvas.style;
-        // Between cells of a few pixels there is no gap.
+        // Cells of a few pixels touch.
         let gap = |length: i32| match length > 6 * style.px(CELL_GAP) {
             true => style.px(CELL_GAP),
             false => i32::from(length > 4),
         };
-        for (slot, &cell) in row.cells.iter().enumerate().take(self.chart.slots.len()) {
-            let x = self.slots.edge(slot)..self.slots.edge(slot + 1);
+        let cells = row.cells.iter().take(self.scale.count);
+        for (category, &cell) in cells.enumerate() {
+            let x = self.scale.range(category..category + 1);
             let x = x.start..(x.end - gap(x.end - x.start)).max(x.start + 1);
             let y = y.start..(y.end - gap(y.end - y.start)).max(y.start + 1);
             self.cell(cell, x, y)?;
@@ -146,9 +132,9 @@ impl<B: DrawingBackend> Grid<'_, '_, B> {
         Ok(())
     }
 
-    fn cell(&self, cell: Cell, x: Range<i32>, y: Range<i32>) -> Drawn<B> {
+    fn cell(&self, cell: Cell, x: Range<i32>, y: Range<i32>) -> Drawn {
         let style = self.canvas.style;
-        let Some(value) = shown(cell) else {
+        let Some(value) = cell.value() else {
             return match cell {
                 Cell::Absent => Ok(()),
                 _ => self.canvas.hatch_missing(x, y),
@@ -157,8 +143,8 @@ impl<B: DrawingBackend> Grid<'_, '_, B> {
         let color = style.palette.heat(share(value, self.most));
         self.canvas.fill(x.clone(), y.clone(), color)?;
         if matches!(cell, Cell::Provisional(_)) {
-            // A frame, as hatching would hide how dark the cell is.
-            self.frame(&x, &y)?;
+            // A frame, as hatching would hide the colour.
+            frame(self.canvas, &x, &y)?;
         }
         if self.with_numbers {
             let font = style.footer().colored(style.palette.ink_on(color));
@@ -169,14 +155,10 @@ impl<B: DrawingBackend> Grid<'_, '_, B> {
         }
         Ok(())
     }
-
-    fn frame(&self, x: &Range<i32>, y: &Range<i32>) -> Drawn<B> {
-        frame(self.canvas, x, y)
-    }
 }
 
-/// The frame around what may still grow.
-fn frame<B: DrawingBackend>(canvas: &Canvas<'_, B>, x: &Range<i32>, y: &Range<i32>) -> Drawn<B> {
+/// The frame of a provisional cell.
+fn frame(canvas: &Canvas<'_>, x: &Range<i32>, y: &Range<i32>) -> Drawn {
     let style = canvas.style;
     let width = style.px(HATCH_WIDTH).min((y.end - y.start) / 2).max(1);
     let color = style.palette.badge;
@@ -186,7 +168,7 @@ fn frame<B: DrawingBackend>(canvas: &Canvas<'_, B>, x: &Range<i32>, y: &Range<i3
     canvas.fill(x.end - width..x.end, y.clone(), color)
 }
 
-/// How much of the most a value is; negative ones are as pale as zero.
+/// A value as a share of the highest; a negative one is as pale as zero.
 fn share(value: f64, most: f64) -> f64 {
     match most > 0.0 {
         true => (value / most).clamp(0.0, 1.0),
@@ -194,36 +176,37 @@ fn share(value: f64, most: f64) -> f64 {
     }
 }
 
-/// The scale of colours with its ends, at the right of the y axis' title, and what else is to be explained.
-struct Key {
+/// The legend, to the right of the title of the y axis: the scale of colours, and swatches of missing and provisional
+/// cells.
+struct ColorKey {
+    /// The number at the dark end of the scale; no scale without it.
     most: Option<String>,
-    /// Words behind a hatched or framed sample.
     missing: Option<String>,
     provisional: Option<String>,
     width: i32,
 }
 
-impl Key {
+impl ColorKey {
     fn new<'a>(
-        chart: &Chart,
+        figure: &Figure,
         most: Option<f64>,
         cells: impl Iterator<Item = &'a Cell>,
         style: &Style,
     ) -> Self {
         let (mut missing, mut provisional) = (false, false);
         for cell in cells {
-            missing |= !matches!(cell, Cell::Absent) && shown(*cell).is_none();
+            missing |= !matches!(cell, Cell::Absent) && cell.value().is_none();
             provisional |= matches!(cell, Cell::Provisional(_));
         }
         let word = |wanted: bool, word: &str| wanted.then(|| normalize(word));
-        let missing = word(missing && most.is_some(), &chart.words.no_data);
-        let provisional = word(provisional, &chart.words.provisional);
-        let most = most.map(|most| with_unit(&short_number(most), &chart.unit));
+        let missing = word(missing && most.is_some(), &figure.state_labels.no_data);
+        let provisional = word(provisional, &figure.state_labels.provisional);
+        let most = most.map(|most| with_unit(&short_number(most), &figure.unit));
         let font = style.legend();
         let gap = style.px(GAP) * 3 / 4;
-        let sample =
-            |text: &String| style.px(SAMPLE_WIDTH) + gap + font.width(text) + style.px(LEGEND_GAP);
-        let samples = missing.iter().chain(&provisional).map(sample).sum::<i32>();
+        let swatch =
+            |text: &String| style.px(SWATCH_WIDTH) + gap + font.width(text) + style.px(LEGEND_GAP);
+        let swatches = missing.iter().chain(&provisional).map(swatch).sum::<i32>();
         let scale = most.as_ref().map_or(0, |most| {
             font.width("0") + font.width(most) + 2 * gap + style.px(HEAT_SCALE_WIDTH)
         });
@@ -231,16 +214,16 @@ impl Key {
             most,
             missing,
             provisional,
-            width: samples + scale,
+            width: swatches + scale,
         }
     }
 
-    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<'_, B>, top: i32) -> Drawn<B> {
+    fn draw(&self, canvas: &Canvas<'_>, top: i32) -> Drawn {
         let style = canvas.style;
         let font = style.legend();
         let gap = style.px(GAP) * 3 / 4;
-        let center = top + (f64::from(font.size) * CAP_HEIGHT / 2.0) as i32;
-        let y = centered(center, style.px(SAMPLE_HEIGHT));
+        let center = top + (font.cap_height() / 2.0) as i32;
+        let y = centered(center, style.px(SWATCH_HEIGHT));
         let mut left = style.width - style.px(MARGIN_X) - self.width;
         let text = |text: &str, left: i32| {
             canvas.text(text, font, (left, center), (HPos::Left, VPos::Center))
@@ -249,7 +232,7 @@ impl Key {
             let Some(word) = word else {
                 continue;
             };
-            let x = left..left + style.px(SAMPLE_WIDTH);
+            let x = left..left + style.px(SWATCH_WIDTH);
             left = x.end + gap;
             match is_frame {
                 true => {

@@ -1,33 +1,32 @@
-//! What the colours and hatchings mean, in rows above the plot, where no data can be covered.
+//! The legend: what colours and hatchings mean, in rows above the plot, where it covers no data.
 
 use std::ops::Range;
 
 use plotters::style::RGBColor;
 use plotters::style::text_anchor::{HPos, VPos};
-use plotters_backend::DrawingBackend;
 
 use super::canvas::{Canvas, Drawn, centered};
-use super::font::CAP_HEIGHT;
+use super::fit::{cut, cut_names};
 use super::style::*;
-use super::text::{cut, cut_names, normalize};
-use crate::chart::model::{Chart, Layer, Marks, State, is_missing, may_move};
+use crate::chart::model::{Figure, Layer, Marks};
+use crate::chart::text::normalize;
 
-/// What is shown of an entry beside its text.
+/// What an entry shows beside its text.
 #[derive(Clone, Copy)]
-enum Sample {
+enum Swatch {
     Filled(RGBColor),
     Line(RGBColor),
     Missing,
     Provisional(RGBColor),
-    /// Behind lines.
-    MayMove,
-    /// Of how many entries there is no room for.
+    /// The hatching behind provisional lines and zeros.
+    ProvisionalBehind,
+    /// Beside the number of entries that are left out.
     Nothing,
 }
 
 #[derive(Clone)]
 struct Entry {
-    sample: Sample,
+    swatch: Swatch,
     text: String,
 }
 
@@ -37,46 +36,47 @@ pub struct Legend {
 }
 
 impl Legend {
-    /// What the chart needs explained. Lines have their names at their ends.
-    pub fn new(chart: &Chart, style: &Style) -> Self {
+    /// The entries that a figure needs. Several lines have their names at their ends instead.
+    pub fn new(figure: &Figure, style: &Style) -> Self {
         let palette = style.palette;
         let (mut states, mut named) = (Vec::new(), Vec::new());
-        let entry = |sample, text: &str| Entry {
-            sample,
+        let entry = |swatch, text: &str| Entry {
+            swatch,
             text: normalize(text),
         };
-        let layers = chart.marks.layers();
+        let layers = figure.marks.layers();
         let main = layers
             .first()
             .map_or(palette.ink_faint, |layer| palette.layer(layer.role));
-        match &chart.marks {
+        match &figure.marks {
             Marks::Bars(layers) if layers.len() > 1 => {
-                let filled = |layer: &Layer| Sample::Filled(palette.layer(layer.role));
+                let filled = |layer: &Layer| Swatch::Filled(palette.layer(layer.role));
                 named.extend(layers.iter().map(|layer| entry(filled(layer), &layer.name)));
             }
-            Marks::Lines(layers) if layers.len() == 1 && chart.earlier.is_some() => {
-                named.push(entry(Sample::Line(main), &layers[0].name));
+            Marks::Lines(layers) if layers.len() == 1 && figure.earlier.is_some() => {
+                named.push(entry(Swatch::Line(main), &layers[0].name));
             }
             _ => {}
         }
-        if let Some(earlier) = &chart.earlier {
-            named.push(entry(Sample::Line(palette.ink_faint), &earlier.name));
+        if let Some(earlier) = &figure.earlier {
+            named.push(entry(Swatch::Line(palette.ink_faint), &earlier.name));
         }
-        let is_provisional = |slot: &usize| {
-            chart.slots[*slot].state == State::Provisional && !is_missing(chart, *slot)
-        };
-        let mut provisional = (0..chart.slots.len()).filter(is_provisional).peekable();
+        let count = figure.categories.len();
+        let is_provisional = |&category: &usize| figure.is_provisional(category);
+        let mut provisional = (0..count).filter(is_provisional).peekable();
         if provisional.peek().is_some() {
-            let sample = match &chart.marks {
-                _ if provisional.all(|slot| may_move(chart, slot)) => Sample::MayMove,
-                Marks::Bars(layers) if layers.len() == 1 => Sample::Provisional(main),
-                // Where there are several colours, the hatching of none of them.
-                _ => Sample::Provisional(palette.ink_faint),
+            let swatch = match &figure.marks {
+                _ if provisional.all(|category| figure.is_provisional_without_bar(category)) => {
+                    Swatch::ProvisionalBehind
+                }
+                Marks::Bars(layers) if layers.len() == 1 => Swatch::Provisional(main),
+                // Grey where the bars have several colours.
+                _ => Swatch::Provisional(palette.ink_faint),
             };
-            states.push(entry(sample, &chart.words.provisional));
+            states.push(entry(swatch, &figure.state_labels.provisional));
         }
-        if !layers.is_empty() && (0..chart.slots.len()).any(|slot| is_missing(chart, slot)) {
-            states.push(entry(Sample::Missing, &chart.words.no_data));
+        if !layers.is_empty() && (0..count).any(|category| figure.is_missing(category)) {
+            states.push(entry(Swatch::Missing, &figure.state_labels.no_data));
         }
         Self {
             rows: fit(states, named, style),
@@ -88,7 +88,7 @@ impl Legend {
         Self { rows: Vec::new() }
     }
 
-    /// How wide it is if it is one row.
+    /// The width of a legend of one row.
     fn single_width(&self, style: &Style) -> Option<i32> {
         match &self.rows[..] {
             [only] => Some(row_width(only, style)),
@@ -96,8 +96,8 @@ impl Legend {
         }
     }
 
-    /// Leaves out its last rows until it is no higher than `room`, but for the first, which has the states; says how many
-    /// entries that are.
+    /// Leaves out the last rows until the legend is at most `room` high, and adds how many entries they had. The first
+    /// row, which has the states, always stays.
     pub fn shrink(&mut self, room: i32, y_title: &str, style: &Style) {
         let mut hidden = 0;
         while self.rows.len() > 1 && self.height(y_title, style) > room {
@@ -107,7 +107,7 @@ impl Legend {
             return;
         };
         let more = |hidden: usize| Entry {
-            sample: Sample::Nothing,
+            swatch: Swatch::Nothing,
             text: format!("+{hidden}"),
         };
         row.push(more(hidden));
@@ -120,21 +120,21 @@ impl Legend {
 
     fn row_height(style: &Style) -> i32 {
         let text = style.axis_title().block_height(1);
-        text.max(style.px(SAMPLE_HEIGHT)) + style.px(GAP) * 3 / 4
+        text.max(style.px(SWATCH_HEIGHT)) + style.px(GAP) * 3 / 4
     }
 
-    /// How wide it is, where it fits beside the y axis' title.
+    /// The width of a legend that fits beside the title of the y axis.
     fn beside(&self, y_title: &str, style: &Style) -> Option<i32> {
         let title = style.axis_title().width(&normalize(y_title));
         self.single_width(style)
             .filter(|width| width + style.px(LEGEND_GAP) + title <= style.text_width())
     }
 
-    /// How much the title and it take above the plot.
+    /// The height of title and legend above the plot.
     fn height(&self, y_title: &str, style: &Style) -> i32 {
         let line = style.axis_title().block_height(1);
         let rows = self.rows.len() as i32 * Self::row_height(style);
-        // Also without a title: the label of the top tick reaches up by half its height.
+        // A line also without a title, as half of the top tick's label is above the plot.
         let height = match (self.rows.is_empty(), y_title.is_empty()) {
             _ if self.beside(y_title, style).is_some() => line,
             (true, _) => line,
@@ -144,14 +144,9 @@ impl Legend {
         height + style.px(BLOCK_GAP)
     }
 
-    /// Draws the y axis' title and the entries: beside each other if they fit, else below. Returns where the room below
-    /// them begins.
-    pub fn draw<B: DrawingBackend>(
-        &self,
-        canvas: &Canvas<'_, B>,
-        y_title: &str,
-        top: i32,
-    ) -> Drawn<B, i32> {
+    /// Draws the title of the y axis, and the entries beside it if they fit, or else below it. Returns the top of the space
+    /// below them.
+    pub fn draw(&self, canvas: &Canvas<'_>, y_title: &str, top: i32) -> Drawn<i32> {
         let style = canvas.style;
         let font = style.axis_title();
         let margin = style.px(MARGIN_X);
@@ -177,21 +172,15 @@ impl Legend {
         Ok(top + self.height(&title, style))
     }
 
-    fn draw_row<B: DrawingBackend>(
-        &self,
-        canvas: &Canvas<'_, B>,
-        row: usize,
-        left: i32,
-        top: i32,
-    ) -> Drawn<B> {
+    fn draw_row(&self, canvas: &Canvas<'_>, row: usize, left: i32, top: i32) -> Drawn {
         let style = canvas.style;
         let font = style.legend();
-        let middle = top + (f64::from(font.size) * CAP_HEIGHT / 2.0) as i32;
+        let middle = top + (font.cap_height() / 2.0) as i32;
         let mut left = left;
         for entry in self.rows.get(row).into_iter().flatten() {
-            let sample = left..left + style.px(SAMPLE_WIDTH);
-            draw_sample(canvas, entry.sample, sample.clone(), middle)?;
-            let at = (sample.end + style.px(GAP) * 3 / 4, middle);
+            let swatch = left..left + style.px(SWATCH_WIDTH);
+            draw_swatch(canvas, entry.swatch, swatch.clone(), middle)?;
+            let at = (swatch.end + style.px(GAP) * 3 / 4, middle);
             canvas.text(&entry.text, font, at, (HPos::Left, VPos::Center))?;
             left += entry_width(entry, style) + style.px(LEGEND_GAP);
         }
@@ -199,28 +188,23 @@ impl Legend {
     }
 }
 
-fn draw_sample<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
-    sample: Sample,
-    x: Range<i32>,
-    middle: i32,
-) -> Drawn<B> {
+fn draw_swatch(canvas: &Canvas<'_>, swatch: Swatch, x: Range<i32>, middle: i32) -> Drawn {
     let style = canvas.style;
-    let y = centered(middle, style.px(SAMPLE_HEIGHT));
-    match sample {
-        Sample::Filled(color) => canvas.solid(x, y, color),
-        Sample::Line(color) => {
+    let y = centered(middle, style.px(SWATCH_HEIGHT));
+    match swatch {
+        Swatch::Filled(color) => canvas.solid(x, y, color),
+        Swatch::Line(color) => {
             let width = style.px(EARLIER_WIDTH);
             canvas.outlined(vec![(x.start, middle), (x.end, middle)], color, width)
         }
-        Sample::Missing => canvas.hatch_missing(x, y),
-        Sample::Provisional(color) => canvas.hatch_provisional(x, y, color),
-        Sample::MayMove => canvas.hatch_behind(x, y),
-        Sample::Nothing => Ok(()),
+        Swatch::Missing => canvas.hatch_missing(x, y),
+        Swatch::Provisional(color) => canvas.hatch_provisional(x, y, color),
+        Swatch::ProvisionalBehind => canvas.hatch_behind(x, y),
+        Swatch::Nothing => Ok(()),
     }
 }
 
-/// The states first, as they must not be missed; names in as much room as leaves few rows.
+/// The entries in rows: the states first, so that they are not left out, then the names, cut until the rows are few.
 fn fit(states: Vec<Entry>, named: Vec<Entry>, style: &Style) -> Vec<Vec<Entry>> {
     const NARROWEST: i32 = LONGEST_NAME / 5;
     let names: Vec<String> = named.iter().map(|entry| entry.text.clone()).collect();
@@ -229,7 +213,7 @@ fn fit(states: Vec<Entry>, named: Vec<Entry>, style: &Style) -> Vec<Vec<Entry>> 
         let cut = cut_names(&names, style.legend(), style.px(longest));
         let named = named.iter().zip(cut).map(|(entry, text)| Entry {
             text,
-            sample: entry.sample,
+            swatch: entry.swatch,
         });
         let fitted = rows(states.iter().cloned().chain(named), style);
         if fitted.len() <= MOST_LEGEND_ROWS || longest <= NARROWEST {
@@ -252,7 +236,7 @@ fn rows(entries: impl Iterator<Item = Entry>, style: &Style) -> Vec<Vec<Entry>> 
 }
 
 fn entry_width(entry: &Entry, style: &Style) -> i32 {
-    style.px(SAMPLE_WIDTH) + style.px(GAP) * 3 / 4 + style.legend().width(&entry.text)
+    style.px(SWATCH_WIDTH) + style.px(GAP) * 3 / 4 + style.legend().width(&entry.text)
 }
 
 fn row_width(row: &[Entry], style: &Style) -> i32 {

@@ -1,18 +1,14 @@
 //! Colours, for a light and a dark background.
 //!
-//! The colours of series were searched for by computer: of all that go with the first few, those whose nearest
-//! neighbour is furthest away, for normal sight and for the three kinds of colour blindness at once. The test says how
-//! far that is.
+//! The colours of series were found by a computer search: each is as far as possible from the nearest other one, for
+//! normal sight and for the three kinds of colour blindness at once. The test says how far that is.
 
 use plotters::style::RGBColor;
 
-use crate::chart::model::Role;
+use crate::chart::model::{MOST_SERIES, Role};
 use crate::job::Theme;
 
-/// Series that colours can tell apart; what is beyond is one of them, "other".
-pub const MOST_SERIES: usize = 12;
-
-/// What graphics need to be seen by people whose eyes are weak (WCAG 2.2, 1.4.11).
+/// The contrast that graphics need for readers with low vision (WCAG 2.2, 1.4.11).
 const LEAST_CONTRAST: f64 = 3.0;
 
 /// The colours of a theme.
@@ -33,7 +29,7 @@ pub struct Palette {
     fatal: RGBColor,
     other: RGBColor,
     series: [RGBColor; MOST_SERIES],
-    /// A heatmap's colours, from zero to the most.
+    /// The colours of a heatmap, from zero to the highest value.
     heat: [RGBColor; 5],
 }
 
@@ -134,8 +130,8 @@ impl Palette {
         }
     }
 
-    /// What a colour needs around it to be seen on the background; `None` where it stands out by itself. Twelve colours
-    /// that all stand out by themselves would not be told apart by everybody.
+    /// The outline of a colour that is too pale for the background. Twelve colours that need none could not all be told
+    /// apart.
     pub fn outline(&self, color: RGBColor) -> Option<RGBColor> {
         let stands_out = |color: &RGBColor| contrast(*color, self.background) >= LEAST_CONTRAST;
         if stands_out(&color) {
@@ -145,20 +141,20 @@ impl Palette {
         darker.find(stands_out)
     }
 
-    /// The colour of a cell whose value is `share`, from 0 to 1, of the most.
+    /// The colour of a cell whose value is `share`, from 0 to 1, of the highest.
     pub fn heat(&self, share: f64) -> RGBColor {
         let place = share.clamp(0.0, 1.0) * (self.heat.len() - 1) as f64;
         let below = (place.floor() as usize).min(self.heat.len() - 2);
         mix(self.heat[below], self.heat[below + 1], place - below as f64)
     }
 
-    /// The colour over the background as if it were so transparent; opaque, as viewers differ in what they do with
-    /// transparency.
+    /// The colour as it looks with an opacity of `share` over the background. It is opaque itself, as viewers treat
+    /// transparency differently.
     pub fn tint(&self, color: RGBColor, share: f64) -> RGBColor {
         mix(self.background, color, share)
     }
 
-    /// Of the ink and the background, the one that is read better on the colour.
+    /// The ink or the background, whichever has more contrast to the colour.
     pub fn ink_on(&self, color: RGBColor) -> RGBColor {
         match contrast(self.ink, color) >= contrast(self.background, color) {
             true => self.ink,
@@ -167,7 +163,7 @@ impl Palette {
     }
 }
 
-/// From one colour, `share` of the way to another.
+/// The colour that is `share` of the way from one to another.
 fn mix(from: RGBColor, to: RGBColor, share: f64) -> RGBColor {
     let channel =
         |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * share).round() as u8;
@@ -178,19 +174,19 @@ fn mix(from: RGBColor, to: RGBColor, share: f64) -> RGBColor {
     )
 }
 
-/// How well one is seen on the other, from 1 to 21 (WCAG 2.2, contrast ratio).
+/// The contrast ratio of two colours, from 1 to 21 (WCAG 2.2).
 fn contrast(a: RGBColor, b: RGBColor) -> f64 {
     let (a, b) = (luminance(a), luminance(b));
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
-/// How much light there is in it, from 0 to 1 (WCAG 2.2, relative luminance).
+/// The relative luminance, from 0 to 1 (WCAG 2.2).
 fn luminance(RGBColor(red, green, blue): RGBColor) -> f64 {
     let [red, green, blue] = [red, green, blue].map(linear);
     0.2126 * red + 0.7152 * green + 0.0722 * blue
 }
 
-/// The light of a channel of sRGB, from 0 to 1.
+/// The linear value of a channel of sRGB, from 0 to 1.
 fn linear(channel: u8) -> f64 {
     let share = f64::from(channel) / 255.0;
     match share <= 0.04045 {
@@ -203,7 +199,8 @@ fn linear(channel: u8) -> f64 {
 mod tests {
     use super::*;
 
-    /// What linear RGB becomes for those without one kind of cone (Machado, Oliveira and Fernandes 2009, severity 1).
+    /// Linear RGB as it looks with all cones, and without one kind of them (Machado, Oliveira and Fernandes 2009,
+    /// severity 1).
     const SIGHTS: [[[f64; 3]; 3]; 4] = [
         [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
         [
@@ -227,7 +224,7 @@ mod tests {
         matrix.map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum())
     }
 
-    /// The colour in Oklab (Ottosson 2020), where distances are those that are seen, 0 to 100.
+    /// The colour in Oklab (Ottosson 2020), scaled to 100, where distances are those that a reader sees.
     fn seen(RGBColor(red, green, blue): RGBColor, sight: &[[f64; 3]; 3]) -> [f64; 3] {
         let linear = [red, green, blue].map(linear);
         let cones = times(
@@ -255,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn series_can_be_told_apart_whatever_cones_an_eye_has() {
+    fn series_can_be_told_apart_without_one_kind_of_cone() {
         for palette in [&LIGHT, &DARK] {
             let mut colors = palette.series.to_vec();
             colors.extend([palette.errors, palette.fatal, palette.other]);
@@ -293,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn more_is_further_from_the_background_in_a_heatmap() {
+    fn higher_values_are_further_from_the_background_in_a_heatmap() {
         for palette in [&LIGHT, &DARK] {
             let contrast = |share: f64| {
                 let cell = seen(palette.heat(share), &SIGHTS[0]);
@@ -303,7 +300,7 @@ mod tests {
             for share in steps {
                 assert!(contrast(share + 0.05) > contrast(share), "{share}");
             }
-            assert!(contrast(0.0) > 2.0, "a zero is to be seen");
+            assert!(contrast(0.0) > 2.0, "a zero is visible");
         }
     }
 

@@ -1,9 +1,11 @@
-//! Vectors: a chart drawn by plotters as an SVG document whose texts are outlines.
+//! Vectors: what plotters draws as an SVG document whose texts are outlines.
 //!
-//! An own backend as plotters' one writes `<text>`, in whichever font the viewer has.
+//! plotters' own SVG backend writes `<text>`, which each viewer shows in a font of its own.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::fmt::{self, Display};
+use std::rc::Rc;
 
 use ab_glyph::OutlineCurve;
 use plotters::coord::Shift;
@@ -13,55 +15,65 @@ use plotters_backend::{
 };
 
 use super::font::PlacedText;
-use crate::chart::model::Look;
+
+/// Where plotters draws.
+pub type Area = DrawingArea<Svg, Shift>;
+
+/// What drawing on an [`Area`] fails with. Nothing a figure has leads here.
+pub type AreaError = DrawingAreaErrorKind<Infallible>;
+
+/// What a document says before its shapes. Either may be empty.
+pub struct Heading {
+    /// `<title>`
+    pub title: String,
+    /// `<desc>`
+    pub description: String,
+}
+
+/// The document of what is drawn on an area of `pixels`, shown in a width and height of `size`.
+pub fn document(
+    size: (u32, u32),
+    pixels: (u32, u32),
+    heading: &Heading,
+    draw: impl FnOnce(&Area) -> Result<(), AreaError>,
+) -> Result<String, AreaError> {
+    let elements = Rc::default();
+    let backend = Svg {
+        elements: Rc::clone(&elements),
+        size: pixels,
+    };
+    draw(&backend.into_drawing_area())?;
+    let mut document = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {} {}\" role=\"img\">\n",
+        size.0, size.1, pixels.0, pixels.1
+    );
+    for (name, text) in [("title", &heading.title), ("desc", &heading.description)] {
+        if !text.is_empty() {
+            document += &format!("<{name}>{}</{name}>\n", Escaped(text));
+        }
+    }
+    document += &elements.borrow();
+    document += "</svg>\n";
+    Ok(document)
+}
 
 /// A plotters backend that appends an element for each shape.
 #[derive(Debug)]
-pub struct Svg<'a> {
-    elements: &'a mut String,
+pub struct Svg {
+    elements: Rc<RefCell<String>>,
     size: (u32, u32),
 }
 
 type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 
-/// What the drawing returns.
-pub type AreaResult = Result<(), DrawingAreaErrorKind<Infallible>>;
-
-/// The document of what is drawn: in the look's pixels, shown in its width and height.
-pub fn render(
-    look: &Look,
-    title: &str,
-    description: &str,
-    draw: impl FnOnce(&DrawingArea<Svg<'_>, Shift>) -> AreaResult,
-) -> Result<String, DrawingAreaErrorKind<Infallible>> {
-    let mut elements = String::new();
-    let area = Svg {
-        elements: &mut elements,
-        size: look.pixels(),
-    }
-    .into_drawing_area();
-    draw(&area)?;
-    drop(area);
-    let (width, height) = look.pixels();
-    let mut document = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n",
-        look.width, look.height
-    );
-    for (name, text) in [("title", title), ("desc", description)] {
-        if !text.is_empty() {
-            document += &format!("<{name}>{}</{name}>\n", Escaped(text));
-        }
-    }
-    Ok(document + &elements + "</svg>\n")
-}
-
-impl Svg<'_> {
+impl Svg {
     fn element(&mut self, name: &str, attributes: &[(&str, &dyn Display)]) {
-        *self.elements += &format!("<{name}");
+        let mut elements = self.elements.borrow_mut();
+        *elements += &format!("<{name}");
         for (name, value) in attributes {
-            *self.elements += &format!(" {name}=\"{value}\"");
+            *elements += &format!(" {name}=\"{value}\"");
         }
-        *self.elements += "/>\n";
+        *elements += "/>\n";
     }
 
     /// A shape filled with the colour, or only outlined in it.
@@ -89,7 +101,7 @@ impl Svg<'_> {
     }
 }
 
-impl DrawingBackend for Svg<'_> {
+impl DrawingBackend for Svg {
     type ErrorType = Infallible;
 
     fn get_size(&self) -> (u32, u32) {
@@ -136,6 +148,10 @@ impl DrawingBackend for Svg<'_> {
         fill: bool,
     ) -> Drawn {
         let (width, height) = (right - left, bottom - top);
+        // A shape without an area shows nothing, and resvg warns of it.
+        if width <= 0 || height <= 0 {
+            return Ok(());
+        }
         self.shape(
             "rect",
             &[
@@ -206,7 +222,7 @@ impl DrawingBackend for Svg<'_> {
     }
 }
 
-/// The glyph in the language of `<path d>`. A curve that does not go on where the last one ended begins a contour.
+/// The glyph as the `d` of a `<path>`. A curve that does not start where the last one ended begins a contour.
 fn path_data(glyph: &[OutlineCurve]) -> String {
     let mut data = String::new();
     let mut end = None;
@@ -235,7 +251,7 @@ fn points(path: impl IntoIterator<Item = BackendCoord>) -> String {
     points.join(" ")
 }
 
-/// Text inside an element or an attribute's double quotes.
+/// Text for an element or an attribute in double quotes.
 struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {
@@ -253,7 +269,7 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// `#rrggbb`, with a fourth byte if it is not opaque.
+/// `#rrggbb`, or `#rrggbbaa` if it is not opaque.
 struct Color(BackendColor);
 
 impl Display for Color {
@@ -267,7 +283,7 @@ impl Display for Color {
     }
 }
 
-/// A hundredth of a pixel is finer than any screen, and keeps the document small.
+/// Two decimals: finer than any screen, and short.
 struct Hundredths(f32);
 
 impl Display for Hundredths {

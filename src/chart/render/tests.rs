@@ -4,11 +4,11 @@ use super::*;
 use crate::chart::model::*;
 use crate::job::Theme;
 
-fn slot(label: &str) -> Slot {
-    Slot {
+fn category(label: &str) -> Category {
+    Category {
         label: label.to_owned(),
         group: String::new(),
-        state: State::Settled,
+        state: DataState::Settled,
         note: String::new(),
     }
 }
@@ -21,21 +21,21 @@ fn layer(role: Role, values: impl IntoIterator<Item = Option<f64>>) -> Layer {
     }
 }
 
-fn bars(values: impl IntoIterator<Item = Option<f64>>) -> Chart {
+fn bars(values: impl IntoIterator<Item = Option<f64>>) -> Figure {
     chart(Marks::Bars(vec![layer(Role::Main, values)]))
 }
 
-fn line(values: impl IntoIterator<Item = Option<f64>>) -> Chart {
+fn line(values: impl IntoIterator<Item = Option<f64>>) -> Figure {
     chart(Marks::Lines(vec![layer(Role::Main, values)]))
 }
 
-fn chart(marks: Marks) -> Chart {
-    let slots = match &marks {
+fn chart(marks: Marks) -> Figure {
+    let categories = match &marks {
         Marks::Cells(rows) => rows.first().map_or(0, |row| row.cells.len()),
         other => other.layers()[0].values.len(),
     };
-    Chart {
-        look: Look {
+    Figure {
+        appearance: Appearance {
             width: 1600,
             height: 900,
             scale: 1.0,
@@ -47,10 +47,12 @@ fn chart(marks: Marks) -> Chart {
         x_label: "hour".to_owned(),
         y_label: "events".to_owned(),
         unit: String::new(),
-        slots: (0..slots).map(|hour| slot(&format!("{hour:02}"))).collect(),
+        categories: (0..categories)
+            .map(|hour| category(&format!("{hour:02}")))
+            .collect(),
         marks,
         earlier: None,
-        words: Words {
+        state_labels: StateLabels {
             no_data: "no data".to_owned(),
             provisional: "provisional".to_owned(),
         },
@@ -70,7 +72,7 @@ fn day() -> Vec<Option<f64>> {
 }
 
 /// The texts in the picture.
-fn texts(chart: &Chart) -> Vec<String> {
+fn texts(chart: &Figure) -> Vec<String> {
     let svg = chart.to_svg().expect("drawing in memory");
     let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
     document
@@ -80,7 +82,7 @@ fn texts(chart: &Chart) -> Vec<String> {
 }
 
 /// How many elements of this name have this fill.
-fn count(chart: &Chart, name: &str, fill: &str) -> usize {
+fn count(chart: &Figure, name: &str, fill: &str) -> usize {
     let svg = chart.to_svg().expect("drawing in memory");
     let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
     let elements = document.descendants();
@@ -125,7 +127,7 @@ fn png_has_its_size_and_title_and_is_always_the_same() {
 
 #[test]
 fn svg_says_its_texts_without_depending_on_a_font() {
-    let chart = Chart {
+    let chart = Figure {
         title: "a < b & \"c\"\u{1}".to_owned(),
         ..line(day())
     };
@@ -149,7 +151,7 @@ fn long_names_never_push_out_what_a_chart_is_to_be_trusted_for() {
     let facts = "2026-11-21 00:00 KST to 2026-11-22 00:00 KST · as of 2026-11-22 10:02 KST · provisional · NOT VERIFIED: 1,200 counted, 1,300 expected · logtally 0.1.0";
     for (width, height) in [(1600, 900), (800, 450), (480, 270)] {
         let mut chart = bars(day());
-        (chart.look.width, chart.look.height) = (width, height);
+        (chart.appearance.width, chart.appearance.height) = (width, height);
         chart.sources = Sources {
             names: ['a', 'b', 'c'].map(name).to_vec(),
             more: " and 2 more".to_owned(),
@@ -175,8 +177,8 @@ fn a_legend_has_all_of_its_names() {
             ..layer(Role::Series(place), [Some(5.0), Some(3.0)])
         });
         let mut stack = chart(Marks::Bars(layers.collect()));
-        (stack.look.width, stack.look.height) = (width, height);
-        stack.slots[1].state = State::Provisional;
+        (stack.appearance.width, stack.appearance.height) = (width, height);
+        stack.categories[1].state = DataState::Provisional;
         let texts = texts(&stack);
         assert!(texts.contains(&"provisional".to_owned()), "{texts:?}");
         let named: BTreeSet<&String> = texts.iter().filter(|text| text.contains("dler")).collect();
@@ -192,8 +194,8 @@ fn a_small_chart_has_room_for_its_values() {
     };
     for marks in [Marks::Bars(layers()), Marks::Lines(layers())] {
         let mut small = chart(marks);
-        (small.look.width, small.look.height) = (480, 270);
-        small.slots[23].state = State::Provisional;
+        (small.appearance.width, small.appearance.height) = (480, 270);
+        small.categories[23].state = DataState::Provisional;
         let texts = texts(&small);
         let more = texts.iter().filter(|text| text.starts_with('+'));
         assert_eq!(more.count(), 1, "how many names are not there: {texts:?}");
@@ -234,11 +236,15 @@ fn an_hour_has_its_tick_and_the_peak_its_value() {
 #[test]
 fn a_month_of_days_has_every_label_and_a_year_some() {
     let labelled = |points: usize| {
-        let chart = Chart {
+        let chart = Figure {
             x_label: String::new(),
             ..bars(vec![Some(7.5); points])
         };
-        let labels: BTreeSet<String> = chart.slots.iter().map(|slot| slot.label.clone()).collect();
+        let labels: BTreeSet<String> = chart
+            .categories
+            .iter()
+            .map(|category| category.label.clone())
+            .collect();
         texts(&chart)
             .into_iter()
             .filter(|text| text.len() > 1 && labels.contains(text))
@@ -311,7 +317,7 @@ fn characters_that_the_font_lacks_are_named() {
     let mut chart = bars(day());
     assert!(chart.missing_glyphs().is_empty());
     chart.title.push_str(" 🔥🔥\u{fe0f}");
-    chart.slots[3].label = "漢".to_owned();
+    chart.categories[3].label = "漢".to_owned();
     assert_eq!(chart.missing_glyphs(), ['漢', '🔥']);
     chart.to_png().expect("boxes instead");
 }
@@ -335,7 +341,7 @@ fn any_value() -> impl Strategy<Value = Option<f64>> {
 }
 
 /// The rectangles with this fill: left, top, width, height.
-fn rects(chart: &Chart, fill: &str) -> Vec<[i64; 4]> {
+fn rects(chart: &Figure, fill: &str) -> Vec<[i64; 4]> {
     let svg = chart.to_svg().expect("drawing in memory");
     let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
     let rects = document
@@ -376,8 +382,8 @@ fn parts_of_a_bar_stand_on_each_other() {
 fn what_may_grow_is_hatched_in_its_colour_and_what_is_not_known_in_grey() {
     let mut day = bars([Some(5.0), Some(3.0), Some(0.0), None]);
     assert!(!texts(&day).contains(&"provisional".to_owned()));
-    day.slots[1].state = State::Provisional;
-    day.slots[2].state = State::Missing;
+    day.categories[1].state = DataState::Provisional;
+    day.categories[2].state = DataState::Missing;
     assert_eq!(rects(&day, ACCENT).len(), 1, "the settled one");
     assert_eq!(rects(&day, "#c1d3e9").len(), 2, "a bar and its sample");
     let texts = texts(&day);
@@ -387,13 +393,13 @@ fn what_may_grow_is_hatched_in_its_colour_and_what_is_not_known_in_grey() {
 #[test]
 fn a_provisional_zero_is_not_a_settled_one() {
     let mut day = bars([Some(5.0), Some(0.0), Some(3.0)]);
-    let hatched = |chart: &Chart| {
+    let hatched = |chart: &Figure| {
         let svg = chart.to_svg().expect("drawing in memory");
         let lines = svg.lines().filter(|line| line.starts_with("<polyline"));
         lines.filter(|line| line.contains("#e5c3a9")).count()
     };
     assert_eq!(hatched(&day), 0);
-    day.slots[1].state = State::Provisional;
+    day.categories[1].state = DataState::Provisional;
     assert!(hatched(&day) > 10, "its column, and the legend's sample");
     assert!(texts(&day).contains(&"provisional".to_owned()));
 }
@@ -489,7 +495,7 @@ fn a_heatmap_has_a_cell_for_each_value_and_says_the_most() {
 
 #[test]
 fn percent_stands_at_each_number_and_other_units_once() {
-    let of = |unit: &str| Chart {
+    let of = |unit: &str| Figure {
         unit: unit.to_owned(),
         ..bars([Some(40.0), Some(80.5)])
     };
@@ -503,11 +509,11 @@ fn percent_stands_at_each_number_and_other_units_once() {
 #[test]
 fn what_neighbours_share_stands_below_them_once() {
     let mut hours = bars(vec![Some(1.0); 48]);
-    for (place, slot) in hours.slots.iter_mut().enumerate() {
-        slot.group = format!("11-{}", 20 + place / 24);
-        slot.label = format!("{:02}", place % 24);
+    for (place, category) in hours.categories.iter_mut().enumerate() {
+        category.group = format!("11-{}", 20 + place / 24);
+        category.label = format!("{:02}", place % 24);
     }
-    hours.slots[30].note = "clocks +1 h".to_owned();
+    hours.categories[30].note = "clocks +1 h".to_owned();
     let texts = texts(&hours);
     for wanted in ["11-20", "11-21", "clocks +1 h"] {
         assert_eq!(
@@ -521,7 +527,7 @@ fn what_neighbours_share_stands_below_them_once() {
 #[test]
 fn a_scale_makes_more_pixels_of_the_same_picture() {
     let mut small = bars(day());
-    small.look = Look {
+    small.appearance = Appearance {
         width: 800,
         height: 450,
         scale: 2.0,
@@ -540,8 +546,8 @@ fn a_scale_makes_more_pixels_of_the_same_picture() {
 }
 
 fn any_marks() -> impl Strategy<Value = Marks> {
-    let values = (0..60usize, 1..14usize).prop_flat_map(|(slots, layers)| {
-        prop::collection::vec(prop::collection::vec(any_value(), slots), layers)
+    let values = (0..60usize, 1..14usize).prop_flat_map(|(categories, layers)| {
+        prop::collection::vec(prop::collection::vec(any_value(), categories), layers)
     });
     (values, 0..4u8).prop_map(|(values, kind)| {
         let layers = || {
@@ -576,12 +582,12 @@ proptest! {
         text in any::<String>(),
         width in 480..2000u32,
         height in 270..1200u32,
-        state in prop::sample::select(vec![State::Settled, State::Provisional, State::Missing]),
+        state in prop::sample::select(vec![DataState::Settled, DataState::Provisional, DataState::Missing]),
     ) {
         let layers = marks.layers();
         let earlier = layers.last().map(|layer| Layer { name: text.clone(), ..layer.clone() });
-        let mut chart = Chart {
-            look: Look { width, height, scale: 1.0, theme: Theme::Light },
+        let mut chart = Figure {
+            appearance: Appearance { width, height, scale: 1.0, theme: Theme::Light },
             title: text.clone(),
             badge: text.chars().take(12).collect(),
             subtitle: text.clone(),
@@ -592,8 +598,8 @@ proptest! {
             earlier,
             ..chart(marks)
         };
-        for slot in &mut chart.slots {
-            *slot = Slot { label: text.clone(), group: text.clone(), state, note: String::new() };
+        for category in &mut chart.categories {
+            *category = Category { label: text.clone(), group: text.clone(), state, note: String::new() };
         }
         let svg = chart.to_svg().expect("drawing in memory");
         let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");

@@ -1,66 +1,72 @@
-//! The texts below the slots: a label for each where there is room, and what neighbours have in common below them.
+//! The x axis: where each category lies, a label for as many as have space, and the groups below the labels.
 
 use std::ops::Range;
 
 use plotters::style::text_anchor::{HPos, VPos};
-use plotters_backend::DrawingBackend;
 
-use super::axis::label_step;
 use super::canvas::{Canvas, Drawn, centered, middle};
+use super::fit::cut;
 use super::style::*;
-use super::text::{cut, normalize};
-use crate::chart::model::Slot;
+use crate::chart::model::Category;
+use crate::chart::text::normalize;
 
-/// Slots of one width that share a stretch of pixels.
+/// Categories of equal width over a range of pixels.
 #[derive(Clone)]
-pub struct Slots {
-    pub x: Range<i32>,
+pub struct CategoryScale {
+    pub pixels: Range<i32>,
     pub count: usize,
 }
 
-impl Slots {
-    pub fn new(x: Range<i32>, count: usize) -> Self {
+impl CategoryScale {
+    pub fn new(pixels: Range<i32>, count: usize) -> Self {
         let count = count.max(1);
-        Self { x, count }
+        Self { pixels, count }
     }
 
+    /// The width of a category.
     pub fn width(&self) -> f64 {
-        f64::from(self.x.end - self.x.start) / self.count as f64
+        f64::from(self.pixels.end - self.pixels.start) / self.count as f64
     }
 
-    /// Where a slot begins.
-    pub fn edge(&self, slot: usize) -> i32 {
-        self.x.start + (self.width() * slot as f64).round() as i32
+    /// The left edge of a category.
+    pub fn edge(&self, category: usize) -> i32 {
+        self.pixels.start + (self.width() * category as f64).round() as i32
     }
 
-    pub fn center(&self, slot: usize) -> i32 {
-        (self.edge(slot) + self.edge(slot + 1)) / 2
+    /// The middle of a category.
+    pub fn center(&self, category: usize) -> i32 {
+        (self.edge(category) + self.edge(category + 1)) / 2
+    }
+
+    /// The pixels of neighbouring categories.
+    pub fn range(&self, categories: Range<usize>) -> Range<i32> {
+        self.edge(categories.start)..self.edge(categories.end)
     }
 }
 
-/// The texts of an x axis, fitted.
-pub struct XAxis {
+/// The texts of an x axis, fitted into its width.
+pub struct XAxisLabels {
     labels: Vec<String>,
-    font: Type,
-    /// Every how many slots one is shown.
+    font: Font,
+    /// About every `step`-th label is shown.
     step: usize,
-    /// The slots whose labels are shown where there is room.
+    /// The categories whose labels are shown, as far as they do not overlap.
     shown: Vec<usize>,
-    /// Stretches of slots and what they have in common; empty where all have the same.
+    /// The groups of neighbouring categories; empty if all are of one group.
     groups: Vec<(Range<usize>, String)>,
 }
 
-impl XAxis {
-    pub fn new(slots: &[Slot], x: &Range<i32>, style: &Style) -> Self {
+impl XAxisLabels {
+    pub fn new(categories: &[Category], x: &Range<i32>, style: &Style) -> Self {
         let room = x.end - x.start;
         let gap = style.px(TICK_LABEL_GAP);
-        let slot = room / slots.len().max(1) as i32;
-        let longest = style.px(LONGEST_TICK_LABEL).max(slot - gap);
-        let labels: Vec<String> = slots
+        let width = room / categories.len().max(1) as i32;
+        let longest = style.px(LONGEST_TICK_LABEL).max(width - gap);
+        let labels: Vec<String> = categories
             .iter()
-            .map(|slot| cut(&normalize(&slot.label), style.tick(), longest))
+            .map(|category| cut(&normalize(&category.label), style.tick(), longest))
             .collect();
-        let step = |font: Type| {
+        let step = |font: Font| {
             let widest = labels
                 .iter()
                 .map(|text| font.width(text))
@@ -78,10 +84,10 @@ impl XAxis {
             .unwrap_or(style.tick());
         let step = step(font);
         let mut groups: Vec<(Range<usize>, String)> = Vec::new();
-        for (place, slot) in slots.iter().enumerate() {
+        for (place, category) in categories.iter().enumerate() {
             match groups.last_mut() {
-                Some((range, text)) if *text == slot.group => range.end = place + 1,
-                _ => groups.push((place..place + 1, slot.group.clone())),
+                Some((range, text)) if *text == category.group => range.end = place + 1,
+                _ => groups.push((place..place + 1, category.group.clone())),
             }
         }
         if groups.len() < 2 {
@@ -96,7 +102,7 @@ impl XAxis {
         }
     }
 
-    /// How much it takes below the plot.
+    /// The height of the labels and groups.
     pub fn height(&self, style: &Style) -> i32 {
         let mut height = 0;
         if self.labels.iter().any(|label| !label.is_empty()) {
@@ -108,36 +114,48 @@ impl XAxis {
         height
     }
 
-    /// Draws it below the line at `top`. `marked` where a slot without a label needs a mark to be found.
-    pub fn draw<B: DrawingBackend>(
+    /// Draws the labels and groups below `top`, with a tick mark at each label if `marked` or if not every category has a
+    /// label.
+    pub fn draw(
         &self,
-        canvas: &Canvas<'_, B>,
-        slots: &Slots,
+        canvas: &Canvas<'_>,
+        scale: &CategoryScale,
         top: i32,
         marked: bool,
-    ) -> Drawn<B> {
+    ) -> Drawn {
+        self.draw_labels(canvas, scale, top, marked)?;
+        self.draw_groups(canvas, scale, top)
+    }
+
+    fn draw_labels(
+        &self,
+        canvas: &Canvas<'_>,
+        scale: &CategoryScale,
+        top: i32,
+        marked: bool,
+    ) -> Drawn {
         let style = canvas.style;
         let gap = style.px(GAP);
-        let line = style.px(AXIS_LINE);
         let mut free = i32::MIN;
-        for &slot in &self.shown {
-            let text = &self.labels[slot];
+        for &category in &self.shown {
+            let text = &self.labels[category];
             if text.is_empty() {
                 continue;
             }
-            let center = slots.center(slot);
+            let center = scale.center(category);
             let width = self.font.width(text);
             let half = width / 2;
             let inside = style.width - style.px(MARGIN_X) / 2 - half;
             let middle = center.min(inside).max(half + gap);
-            // A step over a change of the clocks is shorter than others.
+            // Where the clocks change, labels may be closer together than `step`.
             if middle - half < free {
                 continue;
             }
             free = middle + half + style.px(TICK_LABEL_GAP) / 2;
             if marked || self.step > 1 {
                 let tick = top..top + style.px(TICK_LENGTH);
-                canvas.fill(centered(center, line), tick, style.palette.axis)?;
+                let mark = centered(center, style.px(AXIS_LINE));
+                canvas.fill(mark, tick, style.palette.axis)?;
             }
             canvas.text(
                 text,
@@ -146,17 +164,23 @@ impl XAxis {
                 (HPos::Center, VPos::Top),
             )?;
         }
+        Ok(())
+    }
+
+    fn draw_groups(&self, canvas: &Canvas<'_>, scale: &CategoryScale, top: i32) -> Drawn {
+        let style = canvas.style;
         let font = style.group();
-        let text_top = top + gap + self.font.block_height(1) + style.px(TICK_LABEL_GAP);
+        let line = style.px(AXIS_LINE);
+        let text_top = top + style.px(GAP) + self.font.block_height(1) + style.px(TICK_LABEL_GAP);
         for (range, text) in &self.groups {
-            let x = slots.edge(range.start)..slots.edge(range.end);
+            let x = scale.range(range.clone());
             if range.start > 0 {
-                // Not through the labels, of which one may stand there.
+                // Below the labels, one of which may be at this place.
                 let mark = text_top - style.px(TICK_LABEL_GAP) / 2..text_top + font.size;
                 canvas.fill(centered(x.start, line), mark, style.palette.axis)?;
             }
             let text = normalize(text);
-            // A text that is cut says less than none.
+            // Cut, the text of a group could not be understood.
             if font.width(&text) + style.px(TICK_LABEL_GAP) <= x.end - x.start {
                 let at = (middle(&x), text_top);
                 canvas.text(&text, font, at, (HPos::Center, VPos::Top))?;
@@ -166,8 +190,38 @@ impl XAxis {
     }
 }
 
-/// The slots that have a label where every `step`th can have one: times of day at round ones, also behind a change of the
-/// clocks, anything else by its place.
+impl Canvas<'_> {
+    /// The title of the x axis. Returns the bottom of the space above it.
+    pub fn x_title(&self, title: &str, x: &Range<i32>, bottom: i32) -> Drawn<i32> {
+        let font = self.style.axis_title();
+        let title = cut(&normalize(title), font, x.end - x.start);
+        if title.is_empty() || self.style.is_low {
+            return Ok(bottom);
+        }
+        let top = bottom - font.block_height(1);
+        self.text(&title, font, (middle(x), top), (HPos::Center, VPos::Top))?;
+        Ok(top - self.style.px(GAP))
+    }
+}
+
+/// Parts and multiples of a day in hours, and of an hour in minutes: labels at these distances are at the same hours of
+/// each day.
+const CLOCK_STEPS: [usize; 16] = [
+    1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 120, 180, 240, 360, 720, 1440,
+];
+
+/// The least step at which every `step`-th of `points` labels, each up to `label` wide, has space in `room`.
+pub fn label_step(points: usize, label: i32, room: i32) -> usize {
+    let fitting = (room / label.max(1)).max(1) as usize;
+    let least = points.div_ceil(fitting);
+    CLOCK_STEPS
+        .into_iter()
+        .find(|&step| step >= least)
+        .unwrap_or(least)
+}
+
+/// The categories whose labels are shown where there is space for every `step`-th. Times of day are those at round times,
+/// also behind a change of the clocks.
 fn shown(labels: &[String], step: usize) -> Vec<usize> {
     let by_clock = || {
         let minutes: Vec<usize> = labels
@@ -177,8 +231,8 @@ fn shown(labels: &[String], step: usize) -> Vec<usize> {
         let between = minutes
             .windows(2)
             .map(|pair| (pair[1] + DAY - pair[0]) % DAY);
-        let slot = between.filter(|&minutes| minutes > 0).min()?;
-        let distance = slot * step;
+        let shortest = between.filter(|&minutes| minutes > 0).min()?;
+        let distance = shortest * step;
         match (DAY % distance, distance % DAY) {
             (0, _) => Some(at(&minutes, distance, 1)),
             (_, 0) => Some(at(&minutes, DAY, distance / DAY)),
@@ -191,16 +245,16 @@ fn shown(labels: &[String], step: usize) -> Vec<usize> {
     }
 }
 
-/// Minutes.
+/// In minutes.
 const DAY: usize = 24 * 60;
 
-/// Every so-manieth of the slots whose minute of the day is a multiple of `distance`.
+/// Every `every`-th category that starts on a multiple of `distance` minutes.
 fn at(minutes: &[usize], distance: usize, every: usize) -> Vec<usize> {
-    let round = (0..minutes.len()).filter(|&slot| minutes[slot].is_multiple_of(distance));
+    let round = (0..minutes.len()).filter(|&category| minutes[category].is_multiple_of(distance));
     round.step_by(every).collect()
 }
 
-/// The minute of the day of `05` and `05:30`.
+/// The minute of the day that a label such as `05` or `05:30` says.
 fn minute(label: &str) -> Option<usize> {
     let number = |text: &str, below: usize| {
         let number: usize = (text.len() == 2).then(|| text.parse().ok())??;
@@ -212,6 +266,8 @@ fn minute(label: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn hours(hours: impl IntoIterator<Item = u32>) -> Vec<String> {
@@ -221,7 +277,7 @@ mod tests {
     fn texts(labels: &[String], step: usize) -> String {
         let shown = shown(labels, step).into_iter();
         shown
-            .map(|slot| labels[slot].as_str())
+            .map(|category| labels[category].as_str())
             .collect::<Vec<_>>()
             .join(" ")
     }
@@ -241,5 +297,33 @@ mod tests {
         // Days of a month, and what is no time.
         let days: Vec<String> = (1..=9).map(|day: u32| day.to_string()).collect();
         assert_eq!(texts(&days, 4), "1 5 9");
+    }
+
+    #[test]
+    fn every_point_has_its_label_while_there_is_room() {
+        assert_eq!(label_step(24, 60, 1440), 1);
+        assert_eq!(label_step(24, 61, 1440), 2);
+        assert_eq!(
+            label_step(25, 100, 1440),
+            2,
+            "no divisor near: the smallest step"
+        );
+        assert_eq!(
+            label_step(168, 80, 1440),
+            12,
+            "a week by hours: midnight and noon"
+        );
+        assert_eq!(label_step(365, 150, 1440), 48);
+        assert_eq!(label_step(1, 5000, 1440), 1);
+        assert_eq!(label_step(0, 10, 1440), 1);
+        assert_eq!(label_step(100_000, 100, 1440), 7143);
+    }
+
+    proptest! {
+        #[test]
+        fn labels_never_overlap(points in 1..5000usize, label in 1..400i32, room in 400..3000i32) {
+            let labels = points.div_ceil(label_step(points, label, room)) as i32;
+            prop_assert!(labels * label <= room || labels == 1);
+        }
     }
 }

@@ -6,10 +6,10 @@ use arrow::datatypes::{DataType, Schema};
 use futures::StreamExt;
 
 use super::QueryResult;
-use crate::chart::build::{self, Series};
-use crate::chart::model::Chart;
-use crate::chart::render::normalize;
+use crate::chart::build::{self, ChartData};
+use crate::chart::model::Figure;
 use crate::chart::terminal;
+use crate::chart::text::normalize;
 use crate::error::{Error, Result};
 use crate::job::{self, ChartKind, ImageFormat, Name};
 use crate::output::columns::sql_type;
@@ -64,20 +64,20 @@ pub async fn of(
     drawing: Drawing,
     session: &Session,
     title: &str,
-) -> Result<Chart> {
+) -> Result<Figure> {
     let schema = result.statement.schema();
     let chart = columns(&schema, drawing)?;
     build::check(&chart, "the question", &schema)?;
     // A job can give its chart a unit; here only values that surely add up get a total.
     let adds_up = result.statement.adds_up(&chart.y) == Some(true);
-    let mut series = Series::new(&chart, "the question").may_count(adds_up);
+    let mut data = ChartData::new(&chart, "the question").may_count(adds_up);
     while let Some(batch) = result.batches.next().await {
-        series.add(&batch.map_err(Error::from_engine)?)?;
+        data.add(&batch.map_err(Error::from_engine)?)?;
     }
-    series.fits().map_err(|_| {
+    data.fits().map_err(|_| {
         Error::usage("the answer has too many points to draw: expected one that is grouped further")
     })?;
-    Ok(series.sketch(session.timezone(), session.range(), title))
+    Ok(data.ad_hoc_figure(session.timezone(), session.range(), title))
 }
 
 /// The columns to draw: the first along the x axis, those of numbers upwards, a text beside them as series.
@@ -138,15 +138,15 @@ fn is_text(data_type: &DataType) -> bool {
 }
 
 /// The image's bytes.
-pub fn image(chart: &Chart, format: ImageFormat) -> Result<Vec<u8>> {
-    chart.warn_of_missing_glyphs();
-    chart.encode(format)
+pub fn image(figure: &Figure, format: ImageFormat) -> Result<Vec<u8>> {
+    figure.warn_of_missing_glyphs();
+    figure.encode(format)
 }
 
 /// The chart in blocks, below its totals.
-pub fn in_terminal(chart: &Chart) -> String {
-    let drawn = terminal::draw(chart, terminal::width());
-    match normalize(&chart.subtitle).as_str() {
+pub fn in_terminal(figure: &Figure) -> String {
+    let drawn = terminal::draw(figure, terminal::width());
+    match normalize(&figure.subtitle).as_str() {
         "" => drawn,
         subtitle => format!("{subtitle}\n{drawn}"),
     }

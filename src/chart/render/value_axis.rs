@@ -1,14 +1,14 @@
-//! Numbers of the axes: round ticks, which slots get a label, thousands separators, units.
+//! The value axis: round ticks and their numbers.
 
 use crate::numbers::format_number;
 
-/// Below it a magnitude is zero, as no power of ten is left to divide by.
+/// A smaller range counts as zero: no power of ten is left to divide it by.
 const SMALLEST: f64 = 1e-300;
 
-/// More gridlines than this are noise at the size of a thumbnail.
+/// More gridlines can't be told apart in a thumbnail.
 pub const MOST_INTERVALS: i32 = 5;
 
-/// A y axis: ticks at round multiples of a step, zero always among them.
+/// A y axis: ticks at multiples of a round step, always with zero.
 #[derive(Debug, PartialEq)]
 pub struct ValueAxis {
     /// Ascending, at least two: the first at or below every value, the last at or above.
@@ -17,12 +17,12 @@ pub struct ValueAxis {
 }
 
 impl ValueAxis {
-    /// An axis for these finite values. Whole values get whole ticks.
+    /// An axis for these finite values. If all are whole, so are the ticks.
     pub fn new(values: &[f64]) -> Self {
         Self::with_intervals(values, MOST_INTERVALS)
     }
 
-    /// The same of few ticks, for a low plot: about so many intervals at the most.
+    /// The same with few ticks, for a low plot: at most about `most` intervals.
     pub fn with_intervals(values: &[f64], most: i32) -> Self {
         let most = f64::from(most.clamp(1, MOST_INTERVALS));
         let low = values.iter().copied().fold(0.0, f64::min);
@@ -53,12 +53,12 @@ impl ValueAxis {
         self.ticks.last().copied().unwrap_or(1.0)
     }
 
-    /// The text of a tick: all have the same decimals.
+    /// The text of a tick. All ticks have the same number of decimals.
     pub fn tick_label(&self, tick: f64) -> String {
         format_number(tick, self.decimals)
     }
 
-    /// The text of a value: whole as it is and where a decimal says little, else one decimal more than the ticks have.
+    /// The text of a value: whole values and large ones without decimals, others with one more than the ticks have.
     pub fn value_label(&self, value: f64) -> String {
         let decimals = match value.fract() == 0.0 || value.abs() >= 1000.0 {
             true => 0,
@@ -68,12 +68,12 @@ impl ValueAxis {
     }
 }
 
-/// The smallest step of 1, 2, 2.5 or 5 × 10ⁿ that is not below `least`, and the decimals it is written with.
+/// The smallest step of 1, 2, 2.5 or 5 × 10ⁿ from `least` on, and the number of its decimals.
 fn round_step(least: f64, whole: bool) -> (f64, usize) {
     let least = if whole { least.max(1.0) } else { least };
     let exponent = least.log10().floor() as i32;
     let steps = (exponent..=exponent + 1).flat_map(|exponent| {
-        // 2.5 needs a decimal more than its power of ten.
+        // 2.5 has one decimal more than its power of ten.
         [(1.0, 0), (2.0, 0), (2.5, 1), (5.0, 0)].map(|(digit, extra)| {
             (
                 digit * 10f64.powi(exponent),
@@ -81,30 +81,14 @@ fn round_step(least: f64, whole: bool) -> (f64, usize) {
             )
         })
     });
-    // A logarithm that was rounded up must not push the step down to the next power.
+    // Rounding must not skip a step that is equal to `least`.
     let tolerated = least * (1.0 - 1e-9);
     let mut fitting =
         steps.filter(|&(step, decimals)| step >= tolerated && !(whole && decimals > 0));
     fitting.next().unwrap_or((least, 0))
 }
 
-/// Parts and multiples of a day in hours, and of an hour in minutes: with one of these as the distance of the labels,
-/// those of a week by hours fall on the same hours of each day.
-const CLOCK_STEPS: [usize; 16] = [
-    1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 120, 180, 240, 360, 720, 1440,
-];
-
-/// Every how many slots there is room for a label, when each may take up to `label` and the slots share `room`.
-pub fn label_step(points: usize, label: i32, room: i32) -> usize {
-    let fitting = (room / label.max(1)).max(1) as usize;
-    let least = points.div_ceil(fitting);
-    CLOCK_STEPS
-        .into_iter()
-        .find(|&step| step >= least)
-        .unwrap_or(least)
-}
-
-/// The title of the y axis with the unit: `Duration (ms)`. A percent sign stands at each number instead.
+/// The title of the y axis with the unit: `Duration (ms)`. A percent sign is at each number instead.
 pub fn y_title(label: &str, unit: &str) -> String {
     match (label, unit) {
         (label, "" | "%") => label.to_owned(),
@@ -198,26 +182,6 @@ mod tests {
         assert_eq!(ValueAxis::new(&[1234.567]).value_label(1234.567), "1,235");
     }
 
-    #[test]
-    fn every_point_has_its_label_while_there_is_room() {
-        assert_eq!(label_step(24, 60, 1440), 1);
-        assert_eq!(label_step(24, 61, 1440), 2);
-        assert_eq!(
-            label_step(25, 100, 1440),
-            2,
-            "no divisor near: the smallest step"
-        );
-        assert_eq!(
-            label_step(168, 80, 1440),
-            12,
-            "a week by hours: midnight and noon"
-        );
-        assert_eq!(label_step(365, 150, 1440), 48);
-        assert_eq!(label_step(1, 5000, 1440), 1);
-        assert_eq!(label_step(0, 10, 1440), 1);
-        assert_eq!(label_step(100_000, 100, 1440), 7143);
-    }
-
     proptest! {
         #[test]
         fn ticks_hold_every_value(values in prop::collection::vec(-LARGEST..LARGEST, 1..5), shrink in 0..600i32) {
@@ -236,12 +200,6 @@ mod tests {
         fn whole_values_have_whole_ticks(values in prop::collection::vec(0..u32::MAX, 1..5)) {
             let values: Vec<f64> = values.into_iter().map(f64::from).collect();
             prop_assert!(ValueAxis::new(&values).ticks.iter().all(|tick| tick.fract() == 0.0));
-        }
-
-        #[test]
-        fn labels_never_overlap(points in 1..5000usize, label in 1..400i32, room in 400..3000i32) {
-            let labels = points.div_ceil(label_step(points, label, room)) as i32;
-            prop_assert!(labels * label <= room || labels == 1);
         }
     }
 }

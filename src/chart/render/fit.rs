@@ -1,86 +1,26 @@
-//! Texts made drawable, and fitted into the room there is.
+//! Texts fitted into the space that they have: shrunk, wrapped, cut.
 
 use std::collections::HashSet;
 
-use super::style::Type;
+use super::style::Font;
 
-/// What cuts a text that is too long.
+/// Stands for what was cut.
 const ELLIPSIS: &str = "…";
 
-/// What stands between the parts of a title or footer.
+/// Between the parts of a title or footer.
 const SEPARATOR: &str = " · ";
 
-/// The text as the font can draw it and as XML may hold it: decomposed Hangul composed (macOS file names; the font has
-/// no conjoining jamo), whitespace and control characters as single spaces, invisible characters (joiners, variation
-/// selectors, direction marks) left out.
-pub fn normalize(text: &str) -> String {
-    let mut normal = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_whitespace() || c.is_control() {
-            if !normal.is_empty() && !normal.ends_with(' ') {
-                normal.push(' ');
-            }
-            continue;
-        }
-        if is_invisible(c) {
-            continue;
-        }
-        match normal
-            .chars()
-            .next_back()
-            .and_then(|last| compose_hangul(last, c))
-        {
-            Some(composed) => {
-                normal.pop();
-                normal.push(composed);
-            }
-            None => normal.push(c),
-        }
-    }
-    normal.truncate(normal.trim_end().len());
-    normal
-}
-
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e01ef}')
-}
-
-/// A syllable out of a leading consonant and a vowel, or out of a syllable and a trailing consonant. (The Unicode
-/// Standard, 3.12, Hangul Syllable Composition.)
-fn compose_hangul(first: char, second: char) -> Option<char> {
-    const SYLLABLES: u32 = 0xac00;
-    const LEADS: u32 = 0x1100;
-    const VOWELS: u32 = 0x1161;
-    /// One before the first trailing consonant.
-    const TRAILS: u32 = 0x11a7;
-    const VOWEL_COUNT: u32 = 21;
-    const TRAIL_COUNT: u32 = 28;
-
-    let (a, b) = (u32::from(first), u32::from(second));
-    match (first, second) {
-        ('\u{1100}'..='\u{1112}', '\u{1161}'..='\u{1175}') => {
-            char::from_u32(SYLLABLES + ((a - LEADS) * VOWEL_COUNT + (b - VOWELS)) * TRAIL_COUNT)
-        }
-        ('가'..='힣', '\u{11a8}'..='\u{11c2}') if (a - SYLLABLES).is_multiple_of(TRAIL_COUNT) => {
-            char::from_u32(a + (b - TRAILS))
-        }
-        _ => None,
-    }
-}
-
-/// A text cut into lines.
-pub struct Lines {
+/// Lines of text below each other.
+pub struct TextBlock {
     /// From the top.
     pub lines: Vec<String>,
-    /// How they are set.
-    pub font: Type,
+    /// The font of all lines.
+    pub font: Font,
 }
 
-impl Lines {
-    /// Wraps the text to at most `most` lines no wider than `room`, the last one cut with an ellipsis.
-    pub fn wrap(text: &str, font: Type, room: i32, most: usize) -> Self {
+impl TextBlock {
+    /// The text in at most `most` lines no wider than `room`, the last one cut with an ellipsis if needed.
+    pub fn wrap(text: &str, font: Font, room: i32, most: usize) -> Self {
         let mut rest = text.trim();
         let mut lines = Vec::new();
         while !rest.is_empty() {
@@ -95,8 +35,9 @@ impl Lines {
         Self { lines, font }
     }
 
-    /// The text in one line at the first of the descending sizes at which it fits, else in two at the last.
-    pub fn fit<const N: usize>(text: &str, fonts: [Type; N], room: i32) -> Self {
+    /// The text in one line in the first of the fonts, from large to small, in which it fits, or else in two lines in
+    /// the last.
+    pub fn fit<const N: usize>(text: &str, fonts: [Font; N], room: i32) -> Self {
         const { assert!(N > 0) };
         match fonts.into_iter().find(|font| font.width(text) <= room) {
             Some(fitting) => Self::wrap(text, fitting, room, 1),
@@ -104,14 +45,14 @@ impl Lines {
         }
     }
 
-    /// From the top of the first line's capitals to below the last line's descenders.
+    /// From the top of the first line's capitals to the bottom of the last line's descenders.
     pub fn height(&self) -> i32 {
         self.font.block_height(self.lines.len())
     }
 }
 
-/// The text, with its end replaced by an ellipsis if it is wider than `room`.
-pub fn cut(text: &str, font: Type, room: i32) -> String {
+/// The text, its end replaced by an ellipsis if it is wider than `room`.
+pub fn cut(text: &str, font: Font, room: i32) -> String {
     if font.width(text) <= room {
         return text.to_owned();
     }
@@ -119,9 +60,8 @@ pub fn cut(text: &str, font: Type, room: i32) -> String {
     format!("{}{ELLIPSIS}", kept.trim_end())
 }
 
-/// The text, with its middle replaced by an ellipsis if it is wider than `room`: of names, the beginnings and the ends
-/// tell one from another.
-pub fn cut_middle(text: &str, font: Type, room: i32) -> String {
+/// The text, its middle replaced by an ellipsis if it is wider than `room`: names differ most at their beginnings and ends.
+pub fn cut_middle(text: &str, font: Font, room: i32) -> String {
     if font.width(text) <= room {
         return text.to_owned();
     }
@@ -133,8 +73,9 @@ pub fn cut_middle(text: &str, font: Type, room: i32) -> String {
     format!("{head}{ELLIPSIS}{}", tail.unwrap_or_default().trim_start())
 }
 
-/// Names of at most `longest` each. Where they would come to the same, what all of them begin with is left out first.
-pub fn cut_names(names: &[String], font: Type, longest: i32) -> Vec<String> {
+/// Names cut to at most `longest` pixels. Where cutting makes two of them equal, the beginning that all share is left out
+/// first.
+pub fn cut_names(names: &[String], font: Font, longest: i32) -> Vec<String> {
     let cut = |names: &[String]| -> Vec<String> {
         let names = names.iter();
         names.map(|name| cut_middle(name, font, longest)).collect()
@@ -155,15 +96,15 @@ pub fn cut_names(names: &[String], font: Type, longest: i32) -> Vec<String> {
     cut(&rest.collect::<Vec<_>>())
 }
 
-/// The length in bytes of what two texts begin with.
+/// The length in bytes of the common beginning of two texts.
 fn common_prefix(a: &str, b: &str) -> usize {
     let pairs = a.chars().zip(b.chars());
     let same = pairs.take_while(|(a, b)| a == b);
     same.map(|(c, _)| c.len_utf8()).sum()
 }
 
-/// Names that are to share a line of this width: the longest are cut, all to the same width.
-pub fn share_line(names: &[String], font: Type, room: i32) -> Vec<String> {
+/// Names that fit into a line of this width together: the widest are cut, all to the same width.
+pub fn share_line(names: &[String], font: Font, room: i32) -> Vec<String> {
     let mut widths: Vec<i32> = names.iter().map(|name| font.width(name)).collect();
     widths.sort_unstable();
     let (mut room, mut longest) = (room, 0);
@@ -178,20 +119,20 @@ pub fn share_line(names: &[String], font: Type, room: i32) -> Vec<String> {
     cut_names(names, font, longest)
 }
 
-/// The first line and the rest.
-fn break_line(text: &str, font: Type, room: i32) -> (&str, &str) {
+/// The text of the first line, and the rest.
+fn break_line(text: &str, font: Font, room: i32) -> (&str, &str) {
     let fits = longest_prefix(text, font, room);
     if fits == text.len() {
         return (text, "");
     }
-    // At a separator, if that leaves no more than half a line empty; the line's end then stands for it.
+    // At a separator, which the line's end replaces, if at most half of the line stays empty.
     if let Some(end) = text[..fits].rfind(SEPARATOR).filter(|&end| end > fits / 2) {
         return (&text[..end], &text[end + SEPARATOR.len()..]);
     }
     let end = match text[..fits].rfind(' ') {
         _ if text[fits..].starts_with(' ') => fits,
         Some(space) => space,
-        // Inside a word that is wider than a line; at least one character, so that each line makes progress.
+        // Inside a word that is wider than a line; at least one character, so that the rest gets shorter.
         None => fits.max(text.chars().next().map_or(0, char::len_utf8)),
     };
     let joint = [' ', '·'];
@@ -201,8 +142,8 @@ fn break_line(text: &str, font: Type, room: i32) -> (&str, &str) {
     )
 }
 
-/// The length in bytes of the longest beginning that fits.
-fn longest_prefix(text: &str, font: Type, room: i32) -> usize {
+/// The length in bytes of the longest beginning that fits into `room`.
+fn longest_prefix(text: &str, font: Font, room: i32) -> usize {
     let ends = text.char_indices().map(|(start, c)| start + c.len_utf8());
     ends.take_while(|&end| font.width(&text[..end]) <= room)
         .last()
@@ -216,33 +157,23 @@ mod tests {
     use plotters::style::{BLACK, FontStyle};
 
     use super::*;
+    use crate::chart::text::normalize;
 
-    const FOOTER: Type = Type {
+    const FOOTER: Font = Font {
         size: 23,
         style: FontStyle::Normal,
         color: BLACK,
     };
-    const TITLE: Type = Type {
+    const TITLE: Font = Font {
         size: 48,
         style: FontStyle::Bold,
         color: BLACK,
     };
 
     #[test]
-    fn normalizes() {
-        assert_eq!(normalize("  a\t\r\n b\u{0} "), "a b");
-        assert_eq!(
-            normalize("\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}"),
-            "한글"
-        );
-        assert_eq!(normalize("가\u{11a8}\u{11a8}"), "각\u{11a8}");
-        assert_eq!(normalize("👩\u{200d}💻\u{fe0f}"), "👩💻");
-    }
-
-    #[test]
     fn keeps_words_whole_and_cuts_the_last_line() {
         let room = FOOTER.width("checkout payments");
-        let wrap = |text| Lines::wrap(text, FOOTER, room, 2).lines;
+        let wrap = |text| TextBlock::wrap(text, FOOTER, room, 2).lines;
         assert_eq!(wrap(""), Vec::<String>::new());
         assert_eq!(wrap("checkout"), ["checkout"]);
         assert_eq!(wrap("checkout payments"), ["checkout payments"]);
@@ -285,7 +216,7 @@ mod tests {
     #[test]
     fn breaks_at_separators() {
         let room = FOOTER.width("checkout, payments · as of 01:10");
-        let wrap = |text| Lines::wrap(text, FOOTER, room, 2).lines;
+        let wrap = |text| TextBlock::wrap(text, FOOTER, room, 2).lines;
         assert_eq!(
             wrap("checkout, payments · as of 01:10 KST"),
             ["checkout, payments", "as of 01:10 KST"]
@@ -299,16 +230,17 @@ mod tests {
 
     #[test]
     fn breaks_inside_a_word_that_is_wider_than_a_line() {
-        let lines = Lines::wrap(&"가".repeat(25), FOOTER, FOOTER.width(&"가".repeat(10)), 3).lines;
+        let lines =
+            TextBlock::wrap(&"가".repeat(25), FOOTER, FOOTER.width(&"가".repeat(10)), 3).lines;
         assert_eq!(lines, ["가".repeat(10), "가".repeat(10), "가".repeat(5)]);
     }
 
     #[test]
     fn shrinks_before_it_wraps() {
         let text = "checkout · 2026-11-21";
-        let width = |size| Type { size, ..TITLE }.width(text);
+        let width = |size| Font { size, ..TITLE }.width(text);
         let fit = |room| {
-            let fitted = Lines::fit(text, [40, 30].map(|size| Type { size, ..TITLE }), room);
+            let fitted = TextBlock::fit(text, [40, 30].map(|size| Font { size, ..TITLE }), room);
             (fitted.font.size, fitted.lines.join("|"))
         };
         assert_eq!(fit(width(40)), (40, text.to_owned()));
@@ -319,17 +251,11 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_is_wider_than_its_room(text in "\\PC{0,60}", room in 60..400i32, most in 1..4usize) {
-            let lines = Lines::wrap(&normalize(&text), FOOTER, room, most).lines;
+            let lines = TextBlock::wrap(&normalize(&text), FOOTER, room, most).lines;
             prop_assert!(lines.len() <= most);
             for line in lines {
                 prop_assert!(FOOTER.width(&line) <= room, "{:?}", line);
             }
-        }
-
-        #[test]
-        fn normalizing_twice_changes_nothing(text in any::<String>()) {
-            let once = normalize(&text);
-            prop_assert_eq!(normalize(&once), once);
         }
     }
 }
