@@ -1,6 +1,6 @@
-//! The parts of the scan, each on its own: inflating, finding events, making batches.
+//! The parts of the scan, measured separately: inflating, finding events, making batches.
 //!
-//! `cargo bench --bench scan`; what a change is worth is seen by running it before and after on the same machine.
+//! `cargo bench --bench scan`. To measure a change, run it before and after on the same machine.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -16,7 +16,7 @@ use logtally::scan::text::Text;
 
 const EVENTS: i64 = 40_000;
 
-/// An object's text as Lambda functions write it: JSON, platform lines with their blank line, some stack traces.
+/// The text of an object of Lambda logs: JSON, Lambda's own lines with their blank lines, and some stack traces.
 fn text() -> Vec<u8> {
     let mut text = Vec::new();
     for n in 0..EVENTS {

@@ -4,6 +4,7 @@ pub mod glue;
 pub mod io_runtime;
 pub mod logs;
 pub mod metrics;
+pub mod policy;
 pub mod s3;
 pub mod timeouts;
 

@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, one file for each command, and what a person sees meanwhile.
+//! The command line: its arguments, one file for each command, and what is printed meanwhile.
 
 mod ddl;
 mod init;
@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::aws::Aws;
 use crate::clock::SystemClock;
 use crate::error::{Class, Error, Result};
-use crate::job::{AwsSettings, Source};
+use crate::job::{AwsSettings, Job};
 use crate::query::{Engine, available_memory};
 use crate::run::{Environment, Force, Request, Selection};
 use crate::state::lease;
@@ -109,7 +109,7 @@ struct SpanArgs {
     last: Option<Span>,
 }
 
-/// Which windows, and what of them to do anew.
+/// Which windows, and what of them to do again.
 #[derive(Debug, Args)]
 struct WindowArgs {
     #[command(flatten)]
@@ -184,7 +184,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Says what is wrong with the arguments, as every other failure is said: a log gets one line, and whoever reads a run's
+/// Prints what is wrong with the arguments as every other failure is printed: a log gets one line, and a reader of a run's
 /// JSON a document.
 fn wrong_arguments(arguments: &[OsString], error: &clap::Error) -> ExitCode {
     let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
@@ -195,7 +195,7 @@ fn wrong_arguments(arguments: &[OsString], error: &clap::Error) -> ExitCode {
     let as_json = has("run") && has("--json");
     if let Err(own) = run::failed_early(own, as_json) {
         if std::io::stderr().is_terminal() {
-            // In clap's colours. Nobody is left to be told that it can't be written.
+            // In clap's colours. If stderr can't be written, nothing is left to report that to.
             let _ = error.print();
         } else {
             let show = logging::start(&Verbosity::default());
@@ -217,11 +217,8 @@ fn not_a_flag(argument: OsString) -> OsString {
 
 async fn dispatch(command: Command, show: logging::Show) -> Result<u8> {
     match command {
-        // Stopped, it still has to tell what it did.
-        Command::Run(args) => {
-            let job = args.job.clone();
-            run::run(args, show, stopped(Some(&job))).await
-        }
+        // It prints what it did also when it is stopped.
+        Command::Run(args) => run::run(args, show).await,
         Command::Plan(args) => until_stopped(plan::plan(args, show)).await,
         Command::Status(args) => until_stopped(status::status(args, show)).await,
         Command::Query(args) => until_stopped(query::query(args, show)).await,
@@ -233,13 +230,25 @@ async fn dispatch(command: Command, show: logging::Show) -> Result<u8> {
 async fn until_stopped(work: impl Future<Output = Result<u8>>) -> Result<u8> {
     tokio::select! {
         ended = work => ended,
-        signal = stopped(None) => Err(signal),
+        stop = stop_signal() => Err(stop.error("")),
     }
 }
 
-/// Comes back when the process is told to stop. `run_job` is the job of a run: only that publishes, and only one over
-/// CloudWatch has tasks begun.
-async fn stopped(run_job: Option<&Path>) -> Error {
+/// A signal that ends the process.
+struct StopSignal {
+    class: Class,
+    name: &'static str,
+}
+
+impl StopSignal {
+    /// Why the command ends; `remains` is what it leaves behind, with its punctuation.
+    fn error(&self, remains: &str) -> Error {
+        Error::new(self.class, format!("stopped by {}{remains}", self.name))
+    }
+}
+
+/// Returns when the process gets a signal to stop.
+async fn stop_signal() -> StopSignal {
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
@@ -250,16 +259,7 @@ async fn stopped(run_job: Option<&Path>) -> Error {
         _ = interrupt.recv() => (Class::Interrupted, "Ctrl-C"),
         _ = terminate.recv() => (Class::Terminated, "SIGTERM"),
     };
-    let exports =
-        |file| crate::job::load(file).is_ok_and(|job| matches!(job.source, Source::CloudWatch(_)));
-    let what_goes_on = match run_job {
-        Some(file) if exports(file) => {
-            "; what was published is whole, and an export task that was begun goes on in AWS, for the next run to adopt"
-        }
-        Some(_) => "; what was published is whole",
-        None => "",
-    };
-    Error::new(class, format!("stopped by {name}{what_goes_on}"))
+    StopSignal { class, name }
 }
 
 /// The real things.
@@ -281,10 +281,14 @@ fn environment(aws: AwsSettings, memory: Option<u64>, show: logging::Show) -> Re
 }
 
 /// The job in a file, and the real things that it needs.
-fn job_environment(file: &Path, show: logging::Show) -> Result<(crate::job::Job, Environment)> {
+fn job_environment(file: &Path, show: logging::Show) -> Result<(Job, Environment)> {
     let job = crate::job::load(file)?;
-    let environment = environment(job.aws.clone(), job.limits.memory, show)?;
+    let environment = environment_of(&job, show)?;
     Ok((job, environment))
+}
+
+fn environment_of(job: &Job, show: logging::Show) -> Result<Environment> {
+    environment(job.aws.clone(), job.limits.memory, show)
 }
 
 /// Writes to stdout; a reader that has gone away is no error.

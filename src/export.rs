@@ -20,6 +20,7 @@ use chrono::{DateTime, Utc};
 use object_store::path::Path;
 
 use crate::error::Result;
+use crate::layout::StagingKeys;
 use crate::layout::cloudwatch::LogObject;
 use crate::progress::Progress;
 use crate::state::Journal;
@@ -28,8 +29,8 @@ use crate::window::Window;
 /// What an exporter is asked for.
 #[derive(Clone, Copy)]
 pub struct ExportRequest<'a> {
-    /// The job's name.
-    pub job: &'a str,
+    /// The keys of the job's exports.
+    pub keys: &'a StagingKeys,
     /// The window; what is exported may reach beyond it.
     pub window: &'a Window,
     /// An export that was asked for at or after this instant will do; `None` asks for a new one.

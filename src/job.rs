@@ -1,10 +1,12 @@
-//! What to do: the job file as written ([`spec`]) and the job it resolves to, which has no invalid state.
+//! The job file as written ([`spec`]), and the [`Job`] that it resolves to, which has no invalid state.
 
 pub mod spec;
 
 mod charts;
 mod checked;
+mod division;
 mod location;
+mod parse_error;
 mod resolve;
 
 use std::path::PathBuf;
@@ -15,32 +17,33 @@ use chrono_tz::Tz;
 use crate::window::{Size, Span};
 
 pub use checked::{ByteSize, GroupPattern, Name, nearest, parse_zone};
+pub use division::Division;
 pub use location::Location;
 pub use resolve::{built_in, load, parse};
 pub use spec::{Verify, Via};
 
-/// A job, ready to run.
+/// A checked job.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// The job's name, the first segment of every key.
     pub name: Name,
     /// The job file.
     pub file: PathBuf,
-    /// The zone of the windows and of local times.
+    /// The zone of the windows and of local time.
     pub timezone: Tz,
     /// Where the logs come from.
     pub source: Source,
-    /// Which time a run takes.
+    /// Which windows a run processes.
     pub window: WindowRule,
     /// Where the answers go.
     pub output: Location,
-    /// The questions, in order; each may read the answers of those before it.
+    /// The queries, in order. Each may read the answers of the queries before it.
     pub queries: Vec<Query>,
-    /// How AWS is to be found, where any location is there.
+    /// Region, profile and role, for logs or locations on AWS.
     pub aws: AwsSettings,
-    /// How long exported objects of settled windows are kept; for ever where unset.
+    /// How long exported objects of settled windows are kept; forever where unset.
     pub keep: Option<Duration>,
-    /// What a run may use.
+    /// Memory and lease of a run.
     pub limits: Limits,
 }
 
@@ -49,20 +52,20 @@ pub struct Job {
 pub enum Source {
     /// CloudWatch Logs, exported to a staging location first.
     CloudWatch(CloudWatch),
-    /// Objects that somebody else exported, read as they are.
+    /// Objects that were exported without logtally, read as they are.
     Exported {
         /// The folder or prefix that holds them.
         path: Location,
-        /// What the column `log_group` says; NULL where unset.
+        /// The value of the column `log_group`; NULL where unset.
         log_group: Option<String>,
     },
     /// A folder of events, exported in CloudWatch's own layout first.
     Directory {
-        /// The folder: one for each log group, an `.ndjson` file for each stream.
+        /// The folder. It has a folder for each log group, with an `.ndjson` file for each stream.
         path: PathBuf,
         /// Where the exported objects land.
         staging: Location,
-        /// How much to export beyond both edges of the window.
+        /// How much to export beyond both ends of the window.
         pad: Duration,
     },
 }
@@ -72,21 +75,21 @@ pub enum Source {
 pub struct CloudWatch {
     /// The log groups: names and globs.
     pub log_groups: Vec<GroupPattern>,
-    /// Only streams whose name begins so.
+    /// The prefix of the log streams to export; all where unset.
     pub log_stream_prefix: Option<String>,
     /// Where the exported objects land; always on S3.
     pub staging: Location,
-    /// How the events leave CloudWatch.
+    /// How the events are exported.
     pub via: Via,
-    /// How long to wait for one export: the slot and the task together.
+    /// The deadline of one export, for the slot and the task together.
     pub give_up_after: Duration,
-    /// How much to ask for beyond both edges of the window.
+    /// How much to export beyond both ends of the window.
     pub pad: Duration,
-    /// Which independent count the events are held against.
+    /// Which independent count the events are compared with.
     pub verify: Verify,
 }
 
-/// Region, profile and role, where the job names them; else they are found as every AWS tool finds them.
+/// Region, profile and role. Those that the job does not set come from the environment and AWS's configuration files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwsSettings {
     /// The Region of the logs and of the staging bucket.
@@ -97,20 +100,21 @@ pub struct AwsSettings {
     pub role_arn: Option<String>,
 }
 
-/// Which time a run takes.
+/// Which windows a run processes.
 #[derive(Debug, Clone)]
 pub struct WindowRule {
     /// The calendar unit.
     pub size: Size,
-    /// The window without `--window`: an id, or the last one that ended.
+    /// The window of a run without `--window`.
     pub default: DefaultWindow,
-    /// A window that ended longer ago than this is settled.
+    /// How long after its end a window is settled.
     pub settled_after: Duration,
-    /// A run of the default window also redoes up to so many earlier ones that were provisional and have settled.
+    /// The most earlier windows that a run of the default window computes again, because they were provisional and have
+    /// settled.
     pub lookback: u32,
 }
 
-/// The window that a run takes when it is told none.
+/// The window of a run without `--window`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DefaultWindow {
     /// The last window that ended.
@@ -119,60 +123,59 @@ pub enum DefaultWindow {
     Id(String),
 }
 
-/// One question, its answer's name and its charts.
+/// A query, with the name of its answer and its charts.
 #[derive(Debug, Clone)]
 pub struct Query {
     /// The answer's name.
     pub name: Name,
     /// The text of the SQL.
     pub sql: String,
-    /// Where the text is from, for error messages.
+    /// The file of the SQL, or its built-in name, for error messages.
     pub sql_origin: String,
-    /// The columns whose values are folders of the answer, each with a file of its own.
-    pub partition_by: Vec<Name>,
-    /// The bytes at which a file of the answer ends and the next begins; one file whatever its size where unset.
-    pub file_size: Option<u64>,
-    /// The pictures of the answer.
+    /// How the answer is divided into files.
+    pub division: Division,
+    /// The charts of the answer.
     pub charts: Vec<Chart>,
 }
 
-/// A picture of an answer: which columns, and how it looks.
+/// A chart of an answer: its columns and its look.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
     /// The chart's name.
     pub name: Name,
-    /// What is drawn.
+    /// How the values are drawn.
     pub kind: ChartKind,
     /// The column along the x axis.
     pub x: String,
-    /// The columns of the y axis, at least one; more than one only for lines and bands.
+    /// The columns of the y axis: one, or several for lines and bands.
     pub y: Vec<String>,
-    /// The column whose values are lines, parts of a bar, or rows of a heatmap.
+    /// The column whose values name the lines, the parts of a bar, or the rows of a heatmap.
     pub series: Option<String>,
-    /// The column that says how much of the values are errors.
+    /// The column that counts the errors among the values.
     pub errors: ErrorsColumn,
-    /// The earlier window whose values are drawn as a thin line.
+    /// The earlier window to compare with, drawn as a thin line.
     pub compare: Option<Compare>,
-    /// The title; `{job}`, `{query}`, `{chart}`, `{date}`, `{window}`, `{zone}` are filled in. A default where unset.
+    /// The title, with the placeholders `{job}`, `{query}`, `{chart}`, `{date}`, `{window}` and `{zone}`. A default where
+    /// unset.
     pub title: Option<String>,
     /// The title of the y axis; the column's name where unset.
     pub y_label: Option<String>,
-    /// What the values are measured in, such as `ms`. Those without a unit that are whole numbers are counts.
+    /// The unit of the values, such as `ms`. Whole numbers without a unit are counts.
     pub unit: Option<String>,
-    /// Width and height.
+    /// Width and height, in pixels of a PNG at scale 1.
     pub size: (u32, u32),
-    /// How many pixels of a PNG are one of `size`.
+    /// Pixels of a PNG for each pixel of `size`.
     pub scale: f64,
     /// The colours.
     pub theme: Theme,
-    /// The language of what stands around the values.
+    /// The language of the chart's own texts.
     pub language: Language,
     /// The file formats to write.
     pub formats: Vec<ImageFormat>,
 }
 
 impl Chart {
-    /// A chart of two columns that looks as charts do where a job says nothing else.
+    /// A chart of two columns with the default look.
     pub fn new(name: Name, kind: ChartKind, x: &str, y: &str) -> Self {
         Self {
             name,
@@ -194,14 +197,14 @@ impl Chart {
     }
 }
 
-/// Which column says how much of a chart's values are errors.
+/// The column that counts the errors among a chart's values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErrorsColumn {
-    /// One named `errors`, where the answer has it beside the counts that it is a part of.
+    /// The column `errors`, if the answer has one beside counts.
     IfCounted,
-    /// The one of this name.
+    /// The column of this name.
     Named(String),
-    /// None.
+    /// No column.
     Not,
 }
 
@@ -211,17 +214,17 @@ pub enum ErrorsColumn {
 pub enum ChartKind {
     /// A bar for each row.
     Bar,
-    /// A line through the rows, or one for each series.
+    /// A line through the rows, or a line for each series.
     Line,
-    /// A bar for each value of x, out of a part for each series.
+    /// A bar for each value of x, with a part for each series.
     StackedBar,
-    /// A cell for each hour of each day, the darker the more.
+    /// A cell for each hour of each day; a darker cell is a larger value.
     Heatmap,
-    /// Percentiles as bands around each other.
+    /// Percentiles as nested bands.
     Band,
 }
 
-/// The window that a chart is held against: so many windows of the job before this one.
+/// How far before its own window the window is that a chart is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compare {
     /// The distance on the calendar.
@@ -241,7 +244,7 @@ pub enum Theme {
     Dark,
 }
 
-/// The language of what a chart says by itself.
+/// The language of a chart's own texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 pub enum Language {
     /// `en`
@@ -257,9 +260,9 @@ pub enum Language {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageFormat {
-    /// Pixels.
+    /// A raster image.
     Png,
-    /// Paths, of any size.
+    /// A vector image.
     Svg,
 }
 
@@ -281,17 +284,28 @@ impl ImageFormat {
     }
 }
 
-/// What a run may use.
+/// Memory and lease of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The memory for queries in bytes; most of what the machine or container has where unset.
+    /// The memory for queries in bytes; 70 % of the memory of the machine or container where unset.
     pub memory: Option<u64>,
-    /// How long a run that shows no life holds its window.
+    /// How long a lease is valid without renewal.
     pub lease: Duration,
 }
 
+impl Source {
+    /// Where the exported objects are, or will be.
+    pub fn location(&self) -> &Location {
+        match self {
+            Self::CloudWatch(cloudwatch) => &cloudwatch.staging,
+            Self::Exported { path, .. } => path,
+            Self::Directory { staging, .. } => staging,
+        }
+    }
+}
+
 impl Job {
-    /// Where exported objects land; `None` where the job reads somebody else's export.
+    /// Where exported objects land; `None` for a source that is exported already.
     pub fn staging(&self) -> Option<&Location> {
         match &self.source {
             Source::CloudWatch(cloudwatch) => Some(&cloudwatch.staging),

@@ -1,15 +1,14 @@
-//! logtally answers questions about CloudWatch Logs, every night: a **job** says which logs, which time, which
-//! questions and where the answers go; a **run** takes one job and one window through the rooms of this crate, in this
-//! order:
+//! logtally runs SQL queries over CloudWatch Logs, every night. A **job** says which logs, which windows, which queries,
+//! and where the answers go. A **run** takes one window of a job through the modules of this crate, in this order:
 //!
 //! ```text
 //! job ─► window ─► export ─► scan ─► query ─► output ─► receipt
 //! what   when      CloudWatch logs    SQL     Parquet,   what was done,
-//!                  → S3       table           charts     for people and reruns
+//!                  → S3       table           charts     for users and reruns
 //! ```
 //!
-//! [`run`] knows all rooms; [`cli`] is what a person sees. A file imports only from those above it in the list of
-//! `docs/ARCHITECTURE.md`.
+//! [`run`] connects these modules; [`cli`] is the command line. A file imports only from the modules above its own in
+//! the list of `docs/ARCHITECTURE.md`.
 
 pub mod aws;
 pub mod chart;

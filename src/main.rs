@@ -1,4 +1,4 @@
-//! Parses the command line, runs the command, and turns its end into an exit code.
+//! The program `logtally`: its allocator's settings, then [`logtally::cli::main`].
 
 use std::process::ExitCode;
 
@@ -7,15 +7,15 @@ fn main() -> ExitCode {
     logtally::cli::main()
 }
 
-/// Batches of some megabytes come and go by the thousand. The C library's allocator gives each back to the system and
-/// asks for it again, which for a question that reads every message costs a third of its time in page faults.
+/// Keeps freed memory for the next batch. By default the C library returns each batch of some megabytes to the system
+/// and requests it again. The page faults then take a third of the time of a query that reads every message.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn keep_freed_memory() {
-    const BLOCKS_UP_TO: i32 = 32 << 20;
-    // SAFETY: no other thread is there yet, and the allocator ignores what it can't do.
+    const LARGEST_BLOCK: i32 = 32 << 20;
+    // SAFETY: no other thread has started, and mallopt only refuses values that it does not support.
     unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, BLOCKS_UP_TO);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, BLOCKS_UP_TO);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_BLOCK);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, LARGEST_BLOCK);
     }
 }
 

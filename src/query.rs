@@ -1,11 +1,13 @@
-//! From SQL text to rows: the session, its functions and views, and what a job's questions may be.
+//! From SQL text to rows: the session, its functions and views, and the checks of a job's queries.
 
 pub mod functions;
 
 mod additive;
+mod prepared;
 mod session;
 mod statement;
 mod views;
 
+pub use prepared::PreparedQuery;
 pub use session::{Engine, Session, available_memory};
-pub use statement::Statement;
+pub use statement::{Execution, Statement};

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::scan::ScanReport;
 use crate::verify::Verification;
 
-/// What a run did. It is put last, so where it is, everything that it lists is there.
+/// What a run did. It is put last: everything that it lists is there before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// `done`: the run ended well.
@@ -20,24 +21,24 @@ pub struct Receipt {
     pub started_at: DateTime<Utc>,
     /// When everything but the receipt was put.
     pub finished_at: DateTime<Utc>,
-    /// When the events were taken out of their source: the first of the exports.
+    /// When the first of the exports was asked for: events that came in later may be missing.
     pub as_of: Option<DateTime<Utc>>,
     /// The exports that the answers are of.
     pub exports: Vec<ExportReport>,
     /// Log groups that were made two weeks after the window or later, and so have no event in it.
     pub skipped_log_groups: Vec<String>,
-    /// What is to be known of the exports: events that may be missing, log groups that were left out.
+    /// Notes on the exports: events that may be missing, log groups that were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// What was read, once: the objects as they are, whatever the queries took of them.
-    pub read: ReadReport,
-    /// How an independent count compares; absent where the job asks for none.
+    pub read: ScanReport,
+    /// How the independent count compares; absent if the job asks for none.
     #[serde(default)]
     pub verification: Option<Verification>,
-    /// How often the window was exported anew because that count differed.
-    #[serde(default)]
-    pub redos: u32,
-    /// What became of the count of the run before; absent on the first run of the window.
+    /// How often the window was exported again because that count differed.
+    #[serde(default, rename = "redos")]
+    pub reexports: u32,
+    /// How the count differs from that of the run before; absent on the first run of the window.
     #[serde(default)]
     pub change: Option<Change>,
     /// What was put.
@@ -53,14 +54,14 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Whether an independent count differs.
+    /// Whether the independent count differs.
     pub fn is_disputed(&self) -> bool {
         self.verification
             .as_ref()
             .is_some_and(|verification| verification.agrees == Some(false))
     }
 
-    /// Whether late events may change the answers, or a count that was asked for does not confirm them.
+    /// Whether late events may change the answers, or the independent count does not confirm them.
     pub fn is_uncertain(&self) -> bool {
         let unverified = self
             .verification
@@ -102,7 +103,7 @@ pub struct WindowReport {
 pub struct ExportReport {
     /// The log group, where it is known.
     pub log_group: Option<String>,
-    /// The export task, where it is known.
+    /// The export task, if this program knows it.
     pub task_id: Option<String>,
     /// Where the objects are.
     pub prefix: String,
@@ -114,31 +115,16 @@ pub struct ExportReport {
     pub bytes: u64,
 }
 
-/// What was read.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ReadReport {
-    /// How many objects.
-    pub objects: usize,
-    /// Their compressed bytes.
-    pub bytes: u64,
-    /// Events in the window.
-    pub events: u64,
-    /// Events in the window whose message is no UTF-8, and got replacement characters.
-    pub invalid_utf8_events: u64,
-    /// Lines before an object's first timestamp, which belong to no event.
-    pub lines_before_first_timestamp: u64,
-}
-
 /// How the answer of a window changed since the run before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// When the events of the run before were taken out of their source.
+    /// `as_of` of the run before.
     pub since: Option<DateTime<Utc>>,
     /// Whether that answer was provisional.
     pub was_provisional: bool,
     /// Its events in the window.
     pub events_before: u64,
-    /// How many more there are now; less than nothing where there are fewer.
+    /// How many more there are now; negative if there are fewer.
     pub events: i64,
 }
 

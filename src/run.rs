@@ -1,15 +1,20 @@
-//! A run: what to do ([`plan()`]), which writes nothing, and doing it ([`execute()`]). The only place that knows all rooms.
+//! A run: what to do ([`plan()`]), which writes nothing, and doing it ([`execute()`]). The only room that uses all others.
+//! What a face needs of it (the command line, and whatever stands beside it) is here: plans, runs and their JSON
+//! ([`document`]), and the tables of a job or a location ([`catalog`]).
+
+pub mod catalog;
+pub mod document;
 
 mod answer;
 mod clean;
 mod compare;
+mod compute;
 mod execute;
 mod fingerprint;
 mod history;
-mod outputs;
 mod plan;
 mod publish;
-mod question;
+mod queries;
 mod schema;
 mod settled;
 mod tables;
@@ -28,15 +33,15 @@ use crate::export::cloudwatch::CloudWatchExporter;
 use crate::export::directory::DirectoryExporter;
 use crate::export::existing::ExistingExport;
 use crate::export::service::ExportService;
-use crate::export::staging;
 use crate::job::{Job, Source, Verify, Via};
+use crate::layout::Keys;
 use crate::progress::Progress;
 use crate::query::Engine;
 use crate::store::{Store, Stores};
 use crate::verify::{CloudWatchCount, IndependentCount};
 
 pub use execute::{Outcome, execute};
-pub use history::{RunOption, WindowStatus, WindowSummary, done, status};
+pub use history::{RunOption, WindowStatus, WindowSummary, status};
 pub use plan::{Action, Force, Plan, Request, Selection, WindowPlan, plan, select};
 pub use tables::{Applied, apply, tables};
 
@@ -46,11 +51,11 @@ pub struct Environment {
     pub stores: Stores,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Hears what is going on.
+    /// Receives progress events.
     pub progress: Arc<dyn Progress>,
     /// CloudWatch Logs; the real one where unset.
     pub service: Option<Arc<dyn ExportService>>,
-    /// Who counts independently, where the job asks for it; CloudWatch where unset.
+    /// The independent count, where the job asks for one; CloudWatch's where unset.
     pub counter: Option<Arc<dyn IndependentCount>>,
     /// Runs the queries.
     pub engine: Engine,
@@ -58,10 +63,13 @@ pub struct Environment {
     pub scratch: tempfile::TempDir,
 }
 
-/// What turns the job's windows into objects.
-pub async fn exporter(environment: &Environment, job: &Job) -> Result<Box<dyn LogExporter>> {
+/// What turns the job's windows into objects in `store`, the job's own [`source_store`].
+async fn exporter(
+    environment: &Environment,
+    job: &Job,
+    store: Store,
+) -> Result<Box<dyn LogExporter>> {
     let clock = Arc::clone(&environment.clock);
-    let store = source_store(environment, job).await?;
     Ok(match &job.source {
         Source::CloudWatch(settings) => {
             let service: Arc<dyn ExportService> = match &environment.service {
@@ -97,7 +105,7 @@ pub async fn exporter(environment: &Environment, job: &Job) -> Result<Box<dyn Lo
     })
 }
 
-/// An error (usage) where the staging bucket is in another Region than the logs: no export task writes there.
+/// An error (usage) if the staging bucket is in another Region than the logs: no export task writes there.
 fn ensure_one_region(staging: &Store, of_logs: &str) -> Result<()> {
     match staging.region() {
         Some(region) if region != of_logs => Err(Error::usage(format!(
@@ -108,7 +116,7 @@ fn ensure_one_region(staging: &Store, of_logs: &str) -> Result<()> {
     }
 }
 
-/// Who counts the job's events independently; `None` where it does not ask for it.
+/// The independent count of the job's events; `None` where the job does not ask for one.
 async fn counter(
     environment: &Environment,
     job: &Job,
@@ -124,29 +132,29 @@ async fn counter(
 }
 
 /// Where the job's exported objects are.
-pub async fn source_store(environment: &Environment, job: &Job) -> Result<Store> {
-    let (key, location) = match &job.source {
-        Source::CloudWatch(settings) => ("[source] staging", &settings.staging),
-        Source::Exported { path, .. } => ("[source] path", path),
-        Source::Directory { staging, .. } => ("[source] staging", staging),
+async fn source_store(environment: &Environment, job: &Job) -> Result<Store> {
+    let key = match &job.source {
+        Source::CloudWatch(_) | Source::Directory { .. } => "[source] staging",
+        Source::Exported { .. } => "[source] path",
     };
+    let location = job.source.location();
     let opened = environment.stores.open(location, Account::Source).await;
     opened.map_err(|error| error.during(key))
 }
 
-/// An error (usage) where the job reads somebody else's exports and there are none. For a plan: a run, which lists all of
-/// them, finds out by itself.
-pub async fn ensure_exported(environment: &Environment, job: &Job) -> Result<()> {
-    match &job.source {
-        Source::Exported { .. } => {
-            staging::ensure_any_object(&source_store(environment, job).await?).await
-        }
-        Source::CloudWatch(_) | Source::Directory { .. } => Ok(()),
-    }
+/// Where a job's answers go: the location, open, and the keys below it.
+#[derive(Debug, Clone)]
+struct Output {
+    store: Store,
+    keys: Keys,
 }
 
-/// Where the job's answers go.
-async fn output_store(environment: &Environment, job: &Job) -> Result<Store> {
-    let opened = environment.stores.open(&job.output, Account::Output).await;
-    opened.map_err(|error| error.during("[output] location"))
+impl Output {
+    async fn open(environment: &Environment, job: &Job) -> Result<Self> {
+        let opened = environment.stores.open(&job.output, Account::Output).await;
+        Ok(Self {
+            store: opened.map_err(|error| error.during("[output] location"))?,
+            keys: Keys::of(job)?,
+        })
+    }
 }

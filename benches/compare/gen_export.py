@@ -3,12 +3,12 @@
 
     OUT/exportedlogs/aws-logs-write-test
     OUT/exportedlogs/<task id>/<stream>/000000.gz …
-    OUT/truth.json                                    what any correct reader must count, written last
+    OUT/truth.json                                    the counts of any correct reader, written last
 
-Without options of shape, a few large streams of one day. The events are those of a Lambda function: JSON messages,
-START, END and REPORT lines, and tracebacks of several lines. Lambda's own lines end in a newline of their own, so a
-blank line follows them, as in real exports. The same arguments give the same bytes, whatever --processes says: each
-stream has a random generator of its own.
+By default it writes a few large streams of one day. The events are those of a Lambda function: JSON messages, START, END
+and REPORT lines, and tracebacks of several lines. Lambda's own lines end in a newline, so a blank line follows them, as in
+real exports. The same arguments give the same bytes for any number of processes, since each stream has a random generator
+of its own.
 """
 
 import argparse
@@ -33,11 +33,11 @@ TRACEBACK = "\n".join([
     "ValueError: bad order",
 ])
 
-# How busy the hours of the day are, in UTC, so that a chart has a shape.
+# The relative load of each hour of the day, in UTC.
 HOUR_WEIGHTS = [3, 2, 1, 1, 2, 4, 6, 9, 12, 14, 15, 15, 14, 14, 15, 16, 15, 13, 11, 9, 8, 6, 5, 4]
 HOUR_MS = 3_600_000
 
-# What an event of this mix comes to, on average. Only sizes depend on them, no count.
+# The average size of an event of this mix. Only sizes depend on it, not counts.
 TEXT_BYTES_OF_EVENT = 235
 GZIP_BYTES_OF_EVENT = 44
 
@@ -46,7 +46,7 @@ PIECE_EVENTS = 280_000
 
 
 class Tally:
-    """What was written, counted while writing; tallies of several processes add up."""
+    """Counts of the written events. Those of several processes can be added."""
 
     def __init__(self):
         self.raw_bytes = self.gz_bytes = self.objects = 0
@@ -54,7 +54,7 @@ class Tally:
         self.by_stream = collections.Counter()
         self.by_hour = [0] * 24
         self.by_hour_and_level = collections.Counter()
-        # Durations in hundredths of a millisecond, as they are written.
+        # Durations in hundredths of a millisecond, as in the report lines.
         self.durations = [array.array("I") for _ in range(24)]
 
     def add(self, other):
@@ -95,7 +95,7 @@ class Tally:
 
 
 def p95(durations):
-    """The 95th percentile as SQL's percentile_cont has it, and between which values every exact definition has it."""
+    """The 95th percentile by SQL's percentile_cont, and the two values between which every exact definition lies."""
     values = sorted(durations)
     position = 0.95 * (len(values) - 1)
     below = int(position)
@@ -106,7 +106,7 @@ def p95(durations):
 
 
 def write_events(lines, rng, options, hour, events, total, tally):
-    """Appends events, in order of time, to `lines`: those at `events`, a range, of `total` that are spread over the hour."""
+    """Appends events to `lines` in the order of time: those with the numbers `events` of `total` spread over the hour."""
     day, multiline = options.day, options.multiline
     below_report = 1.0 - multiline
     random_float, random_bits, random_below = rng.random, rng.getrandbits, rng.randrange
@@ -182,7 +182,7 @@ def write_stream(job):
     number, lines = 0, []
     for hour, count in enumerate(events_of_hours(events)):
         events_of_hour = range(count)
-        # The size is looked at every few thousand events, which is as good as after each.
+        # Checking the size every few thousand events is precise enough.
         for start in events_of_hour[::4096]:
             write_events(lines, rng, options, hour, events_of_hour[start:start + 4096], count, tally)
             if len(lines) * TEXT_BYTES_OF_EVENT >= options.chunk_mib << 20:
@@ -195,7 +195,7 @@ def write_stream(job):
 
 
 def write_small_objects(job):
-    """Streams of one small object, each with the events of a part of one hour."""
+    """Streams of one small object each, with events within one hour."""
     options, indices = job
     tally = Tally()
     for index in indices:
@@ -211,7 +211,7 @@ def write_small_objects(job):
 
 
 def make_piece(job):
-    """A day's events as text, and as a piece of a deflate stream that others can follow."""
+    """A day's events as text, and as a piece of a deflate stream that more pieces can follow."""
     options, index, events = job
     rng, tally, lines = generator_of(options, "piece", index), Tally(), []
     for hour, count in enumerate(events_of_hours(events)):
@@ -222,7 +222,7 @@ def make_piece(job):
 
 
 def write_single_object(pool, options):
-    """One object of one gzip member. Its pieces are deflated in parallel; the time begins anew in each of them."""
+    """One object of one gzip member. Its pieces are compressed in parallel; each piece starts at the beginning of the day."""
     tally = Tally()
     name = stream_name(generator_of(options, "single", 0), options)
     folder = os.path.join(options.task_folder, name)
@@ -248,13 +248,13 @@ def write_single_object(pool, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", metavar="OUT", help="a folder that is not there yet")
+    parser.add_argument("out", metavar="OUT", help="a folder that does not exist yet")
     parser.add_argument("--events", type=int, default=1_000_000, help="default: 1,000,000")
     parser.add_argument("--streams", type=int, default=32, help="default: 32")
     parser.add_argument("--seed", type=int, default=7, help="default: 7")
-    parser.add_argument("--day", default="2023-09-20", help="the UTC day that the events are of; default: 2023-09-20")
+    parser.add_argument("--day", default="2023-09-20", help="the UTC day of the events; default: 2023-09-20")
     parser.add_argument("--multiline", type=float, default=0.01, help="the share of events of several lines; default: 0.01")
-    parser.add_argument("--chunk-mib", type=int, default=64, help="text in an object, about; default: 64")
+    parser.add_argument("--chunk-mib", type=int, default=64, help="the approximate text size of an object; default: 64")
     parser.add_argument("--small-objects", type=int, metavar="N", help="instead: N objects of 1 to 20 KB")
     parser.add_argument("--single-object-gib", type=int, metavar="N", help="instead: one object of N GiB of text or a little more")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one for each core")

@@ -1,4 +1,4 @@
-"""Whole processes, measured: wall time, CPU time and peak memory; and the machine they ran on."""
+"""Measures whole processes (wall time, CPU time, peak memory) and describes the machine."""
 
 import os
 import platform
@@ -11,13 +11,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-# Linux counts it in KiB, macOS in bytes.
+# Linux reports KiB, macOS bytes.
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclass
 class Measurement:
-    """One process and all its children, from before it was started until it had ended."""
+    """A process and all its children, from before its start to its end."""
 
     wall: float  # seconds
     cpu: float  # seconds, user and system
@@ -26,11 +26,11 @@ class Measurement:
 
 
 class Failed(Exception):
-    """A process that ended with another exit code than 0."""
+    """A process whose exit code was not 0."""
 
 
 def measure(command, environment=None, stdin=None, keep_output=True):
-    """Runs a command to its end. `stdin` is a file; what is printed goes to a file too, so that no pipe slows it."""
+    """Runs a command to its end. `stdin` is a file; the output goes to files too, so that no pipe slows it."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         variables = {**os.environ, **(environment or {})}
         begun = time.perf_counter()
@@ -71,12 +71,12 @@ def warm(folder):
 
 
 def cores():
-    """The cores that this process, and so what it starts, may use."""
+    """The cores that this process and its children may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def available_memory():
-    """Bytes of memory that are free to use, as far as the system says."""
+    """The available memory in bytes, if the system reports it."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -87,13 +87,13 @@ def available_memory():
 
 
 class Quiet:
-    """How much of the machine others used, from its making on."""
+    """The share of the machine that other processes have used since this object was made."""
 
     def __init__(self):
         self.begun, self.busy, self.own = time.perf_counter(), busy_seconds(), own_seconds()
 
     def used_by_others(self):
-        """A share, of all cores; `None` where the system does not say."""
+        """A share of all cores; `None` if the system does not report it."""
         if self.busy is None:
             return None
         others = (busy_seconds() - self.busy) - (own_seconds() - self.own)
@@ -101,7 +101,7 @@ class Quiet:
 
 
 def busy_seconds():
-    """The CPU time of all processes and of other guests of the host since the machine was started."""
+    """The CPU time of all processes and of the host's other guests since the machine's start."""
     try:
         user, nice, system, _idle, _wait, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
     except OSError:
@@ -110,13 +110,13 @@ def busy_seconds():
 
 
 def own_seconds():
-    """The CPU time of this process and of those that it started and that have ended."""
+    """The CPU time of this process and of its children that have ended."""
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def machine():
-    """The machine in a line."""
+    """A line that describes the machine."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
     return f"{processor()}, {cores()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}"
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The same work over one CloudWatch export, by the tools that a user would pick instead.
+"""The tasks of the comparison over a CloudWatch export, by other tools.
 
 usage: peers.py ENGINE TASK EXPORT [OUT]
 
-ENGINE  duckdb, polars, chdb, pandas, or script: json.loads of each message into a DataFrame, what many have today
+ENGINE  duckdb, polars, chdb, pandas, or script: json.loads of each message into a DataFrame, a common solution
 TASK    hourly    events by hour of the day in Asia/Seoul             prints: hour count
         levels    JSON messages by UTC hour and level                 prints: hour level count
         reports   REPORT lines by UTC hour, 95th percentile of their durations in ms
@@ -13,7 +13,7 @@ TASK    hourly    events by hour of the day in Asia/Seoul             prints: ho
                                                                       prints: hour count
 EXPORT  a folder that holds exportedlogs/
 
-The engines read lines, so of an event of several lines they keep the first: less work than a correct reader does.
+The engines read lines, so they keep only the first line of an event: less work than a correct reader does.
 """
 
 import glob
@@ -30,7 +30,7 @@ def duckdb(task, objects, out):
 
     connection = duckdb.connect()
     connection.execute(f"SET threads = {cores()}")
-    # Any delimiter that the text does not have makes a line one column.
+    # A delimiter that the text does not contain makes each line one column.
     lines = f"""(
         SELECT try_strptime(left(line, 24), '%Y-%m-%dT%H:%M:%S.%gZ') AS ts, line
         FROM read_csv('{objects}', columns = {{'line': 'VARCHAR'}}, header = false, delim = '\x01', quote = '',

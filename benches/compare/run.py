@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Compares logtally with the tools that a user would pick instead, on this machine, and prints tables in Markdown.
+"""Compares logtally with other tools on this machine, and prints tables in Markdown.
 
     compare   every task by every tool over the same export (the default)
     small     the hourly count over many small objects
     large     the hourly count over one large object
-    start     how long it takes until logtally has started, and answered over one small object
+    start     the time of `logtally --version` and of a query over one small object
     memory    logtally's peak memory: as it is, with ten times the data, with one large object
     s3        many small objects from a local S3 server: requests and waiting; jobs of one and of five queries
     all       all of them
 
 Needs Python 3.11 with venv, access to PyPI, a release build of logtally; for inflating alone igzip (Debian: isal);
-for s3 rustc. Ends with 1 where an answer is not the truth. See README.md beside this file.
+for s3 rustc. The exit code is 1 if an answer is wrong. See README.md beside this file.
 """
 
 import argparse
@@ -34,15 +34,15 @@ SEED = 11
 EXPERIMENTS = ["compare", "small", "large", "start", "memory", "s3"]
 ALL_TOOLS = ["logtally", "inflate", *tools.PEERS]
 
-# Of the script that holds every message as a dict and a row of a DataFrame.
+# The memory of the script, which keeps every message as a dict and as a row of a DataFrame.
 SCRIPT_BYTES_OF_EVENT = 1_400
 
-# A page of a listing, as S3 has it.
+# The keys on a page of a listing, as on S3.
 KEYS_OF_PAGE = 1000
 
 
 class Bench:
-    """What the experiments share: options, the data, the tools, and whether every answer was right."""
+    """The options, data and tools of all experiments, and whether every answer was right."""
 
     def __init__(self, options):
         self.options = options
@@ -55,7 +55,7 @@ class Bench:
 
     @property
     def python(self):
-        """The interpreter of an environment with the pinned peers; made where it is not there."""
+        """The interpreter of an environment with the pinned peers, which is made if it does not exist."""
         if self.made_python is None:
             requirements = HERE / "requirements.txt"
             version = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
@@ -70,7 +70,7 @@ class Bench:
         return self.made_python
 
     def data(self, name, *arguments):
-        """The folder of an export, generated where it is not there, and its truth."""
+        """The folder of an export, generated if it does not exist, and its truth."""
         folder = self.folder / name
         if not (folder / "truth.json").exists():
             say(f"generating {folder}")
@@ -95,7 +95,7 @@ class Bench:
         return self.data(f"single-{size}-gib", "--single-object-gib", size)
 
     def multiplied(self):
-        """The export several times over: hard links under other names of streams, which take no space."""
+        """The export several times over: hard links under other stream names, which take no space."""
         times = self.options.times
         one, truth = self.events()
         folder = self.folder / f"{one.name}-times-{times}"
@@ -121,7 +121,7 @@ class Bench:
         return folder, json.loads((folder / "truth.json").read_text())
 
     def tools(self, truth):
-        """The tools that were asked for and have room."""
+        """The requested tools for which the memory suffices."""
         asked = self.options.tools or ALL_TOOLS
         chosen = []
         if "logtally" in asked:
@@ -137,7 +137,7 @@ class Bench:
         return chosen
 
     def run_and_check(self, tool, task, data, truth):
-        """One measured run, whose answer is compared with the truth. `None` where it failed."""
+        """Measures one run and compares its answer with the truth. `None` if it failed."""
         out = self.folder / "answer.parquet"
         try:
             measurement = tool.run(task, data, out)
@@ -181,7 +181,7 @@ def large(bench):
 
 
 def measure_tasks(bench, data, truth, tasks):
-    """Every tool in turn, several rounds of it, and a table for each task."""
+    """Runs every tool in turn, several times, and prints a table for each task."""
     chosen = bench.tools(truth)
     warm(data)
     for task in tasks:
@@ -208,7 +208,7 @@ def print_task(task, measured):
             f"{wall:.2f}",
             f"{min(run.wall for run in runs):.2f}–{max(run.wall for run in runs):.2f}",
             f"{median(runs, 'cpu'):.2f}",
-            # Of one of several processes: says nothing.
+            # The peak of one of several processes means nothing.
             "" if inflates else f"{max(run.peak_mib for run in runs):.0f}",
             f"{wall / own_wall:.2f}" if own_wall else "",
             *([f"{int(runs[-1].stdout) / 1e6:.0f}"] if task == "parquet" else []),
@@ -234,7 +234,7 @@ def print_task(task, measured):
 
 
 def ratios(some, others):
-    """How many times as long some runs took as others: by the medians, and by the best of each."""
+    """The ratio of the wall times of two sets of runs: by the medians, and by the best runs."""
     by_median = median(some, "wall") / median(others, "wall")
     by_best = min(run.wall for run in some) / min(run.wall for run in others)
     return f"{by_median:.2f}", f"{by_best:.2f}"
@@ -379,7 +379,7 @@ def requests_at_latency(bench, service, latency, truth, files):
 
 
 class S3Server:
-    """The server, as long as the `with` lasts."""
+    """The server, for the duration of a `with`."""
 
     def __init__(self, binary, folder, latency):
         self.binary = binary
@@ -402,8 +402,8 @@ class S3Server:
         return measure([self.binary, "fetch", self.port, connections])
 
     def counts(self):
-        """What was asked of it since the last time."""
-        # A proxy of the environment has no business here.
+        """The counts of requests since the last call."""
+        # Ignore proxies of the environment.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"http://127.0.0.1:{self.port}/-/counts") as answer:
             return json.load(answer)
@@ -432,7 +432,7 @@ def data_in_words(truth):
 
 
 def describe(bench):
-    """What was measured, where and when."""
+    """Describes the measurement: versions, machine and date."""
     version = subprocess.run([bench.binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     versions = [version] + [
         line.replace("==", " ") for line in (HERE / "requirements.txt").read_text().splitlines() if "==" in line

@@ -1,16 +1,16 @@
-//! Just enough of S3 to be read from: one bucket over a folder, with a time that each answer takes and a count of
-//! what was asked. `run.py` compiles it with `rustc`; the standard library is all it needs.
+//! A read-only S3 server: one bucket over a folder, with a latency for each response and counts of the requests. `run.py`
+//! compiles it with `rustc`; it needs only the standard library.
 //!
 //! ```text
 //! s3_server serve FOLDER LATENCY_MS     prints its port; serves until its standard input ends
-//! s3_server fetch PORT CONNECTIONS      gets every object, as fast as a bare client can; prints seconds and bytes
+//! s3_server fetch PORT CONNECTIONS      gets every object with a bare client; prints seconds and bytes
 //! ```
 //!
-//! It speaks HEAD of the bucket, `ListObjectsV2` and GET of whole objects, for path-style addresses, and does not look
-//! at signatures. What it does not speak is answered with 501, never ignored. `GET /-/counts` answers what was asked
-//! since the last time, as JSON, and `GET /-/keys` every key.
+//! It serves HEAD of the bucket, `ListObjectsV2` and GET of whole objects, for path-style addresses, and does not check
+//! signatures. Any other request gets a 501. `GET /-/counts` returns the counts since the last such request, as JSON, and
+//! `GET /-/keys` returns all keys.
 //!
-//! A thread for each connection, so a latency is a sleep. An answer costs some 20 µs of one core.
+//! Each connection has a thread, so a latency is a sleep. A response costs about 20 µs of one core.
 
 use std::env;
 use std::error::Error;
@@ -27,10 +27,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 const USAGE: &str = "usage: s3_server serve FOLDER LATENCY_MS | s3_server fetch PORT CONNECTIONS";
 
-/// As S3 has it.
+/// The keys on a page, as on S3.
 const KEYS_OF_PAGE: usize = 1000;
 
-/// Larger objects are sent from their file, without passing through memory.
+/// A larger object is sent from its file without being read into memory.
 const LARGEST_IN_MEMORY: u64 = 1 << 20;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -61,14 +61,14 @@ struct Object {
 }
 
 impl Object {
-    /// Files of a benchmark don't change, so what was seen at the start is the tag.
+    /// The files do not change during a benchmark, so time and size at the start are the tag.
     fn etag(&self) -> String {
         format!("\"{:x}-{:x}\"", self.modified, self.bytes)
     }
 }
 
 struct Bucket {
-    /// By key, in the order of bytes, as S3 lists them.
+    /// Sorted by the bytes of the key, as S3 lists them.
     objects: Vec<Object>,
     latency: Duration,
     counts: Counts,
@@ -86,7 +86,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// The counts, which begin anew.
+    /// Returns the counts and resets them.
     fn take(&self) -> String {
         let take = |count: &AtomicU64| count.swap(0, Relaxed);
         format!(
@@ -104,7 +104,7 @@ impl Counts {
 fn serve(folder: &Path, latency: &str) -> Result<()> {
     let latency = latency
         .parse()
-        .map_err(|_| format!("{latency:?} is no latency: expected milliseconds"))?;
+        .map_err(|_| format!("{latency:?} is not a valid latency: expected milliseconds"))?;
     let mut objects = Vec::new();
     collect(folder, "", &mut objects)?;
     objects.sort_by(|a, b| a.key.cmp(&b.key));
@@ -118,7 +118,7 @@ fn serve(folder: &Path, latency: &str) -> Result<()> {
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
             let bucket = Arc::clone(&bucket);
-            // A client that goes away is no error of the server's.
+            // A client that closes its connection is not an error.
             thread::spawn(move || bucket.converse(connection).ok());
         }
     });
@@ -149,7 +149,7 @@ fn collect(folder: &Path, prefix: &str, objects: &mut Vec<Object>) -> Result<()>
     Ok(())
 }
 
-/// What a request says, as far as it matters here.
+/// The used parts of a request.
 struct Request {
     method: String,
     target: String,
@@ -222,7 +222,7 @@ impl Bucket {
             }
             sent?;
             if let Answer::Refused(_) = answer {
-                // The request may have a body, which would be taken for the next request.
+                // The refused request may have a body, which would be read as the next request.
                 return Ok(());
             }
         }
@@ -298,7 +298,7 @@ impl Bucket {
         }
     }
 
-    /// A page of keys. The token is the last key of the page before.
+    /// A page of keys. The token is the last key of the previous page.
     fn list(&self, parameters: &[(&str, String)], prefix: &str, token: &str) -> Answer<'_> {
         let spoken = ["list-type", "prefix", "continuation-token"];
         if parameters.iter().any(|(name, _)| !spoken.contains(name)) {
@@ -377,12 +377,12 @@ impl Bucket {
     }
 }
 
-/// Gets every object over several connections, and does nothing with it: what the server and the network cost.
+/// Gets every object over several connections and drops it, to measure the cost of the server and the network.
 fn fetch(port: &str, connections: &str) -> Result<()> {
-    let port: u16 = port.parse().map_err(|_| format!("{port:?} is no port"))?;
+    let port: u16 = port.parse().map_err(|_| format!("{port:?} is not a valid port"))?;
     let connections: usize = connections
         .parse()
-        .map_err(|_| format!("{connections:?} is no number of connections"))?;
+        .map_err(|_| format!("{connections:?} is not a valid number of connections"))?;
     let mut keys = Vec::new();
     Client::connect(port)?.get("/-/keys", &mut keys)?;
     let keys = String::from_utf8(keys)?;
@@ -445,7 +445,7 @@ impl Client {
     }
 }
 
-/// Percent-encodes what is not unreserved, but keeps slashes.
+/// Percent-encodes all but unreserved characters and slashes.
 fn encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-"""How each tool does each task, and whether its answer is the truth."""
+"""How each tool does each task, and the check of its answer against the truth."""
 
 import csv
 import io
@@ -13,10 +13,10 @@ from measure import cores, measure
 HERE = Path(__file__).parent
 DAY = "2023-09-20"
 
-# Hours that Seoul is ahead of UTC.
+# Seoul's offset from UTC in hours.
 SEOUL = 9
 
-# Of a percentile that is interpolated in less than the full precision.
+# The relative error of percentiles that are interpolated in single precision.
 PRECISION = 1e-5
 
 TASKS = ["hourly", "levels", "reports", "parquet"]
@@ -45,15 +45,15 @@ class Tool:
 
     name = ""
     tasks = TASKS
-    # Is run once only, where the others are run several times.
+    # Slow tools are run only once.
     slow = False
 
     def run(self, task, data, out):
-        """Does a task over the data, as one process, and answers its measurement. Parquet goes to the path `out`."""
+        """Does a task over the data in one process and returns its measurement. Parquet goes to the path `out`."""
         raise NotImplementedError
 
     def answer(self, task, stdout):
-        """What it printed, in the form of `truth`."""
+        """Its output in the form of `truth`."""
         raise NotImplementedError
 
     def truth(self, task, truth):
@@ -100,7 +100,7 @@ class LogtallyLevel(Logtally):
 
 
 class Inflate(Tool):
-    """Inflating every object and throwing the text away: what no reader can be faster than by much."""
+    """Inflates every object and drops the text: a lower bound for any reader."""
 
     tasks = ["hourly"]
 
@@ -110,7 +110,7 @@ class Inflate(Tool):
 
     def run(self, task, data, out):
         objects = sorted(data.glob("exportedlogs/*/*/*.gz"))
-        # Starting a process for each of many small objects would be the thing measured.
+        # A process for each of many small objects would measure only the processes.
         objects_of_process = max(1, min(500, len(objects) // (8 * cores())))
         with tempfile.TemporaryFile() as names:
             names.write(b"\0".join(str(path).encode() for path in objects))
@@ -151,13 +151,13 @@ PEERS = ["chdb", "duckdb", "polars", "pandas", "script"]
 
 
 def peer(python, name):
-    """A peer, run by the interpreter `python`, whose environment has it."""
+    """A peer, run by the interpreter `python` of its environment."""
     slow = name in ("pandas", "script")
     return Peer(python, name, tasks=["hourly"] if slow else TASKS, slow=slow)
 
 
 def parquet_answer(python, out):
-    """The rows by hour of a Parquet file, read by another program than wrote it."""
+    """The rows by hour of a Parquet file, read by Polars."""
     command = [str(python), str(HERE / "peers.py"), "polars", "check", ".", str(out)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return {int(hour): int(rows) for hour, rows in map(str.split, printed.splitlines())}
@@ -181,7 +181,7 @@ def shifted(by_hour):
 
 
 def differences(task, got, expected):
-    """In what an answer is wrong, in a line for each key; none where it is right."""
+    """The differences between an answer and the truth, a line for each key; empty if it is right."""
     wrong = []
     for key in sorted(got.keys() | expected.keys()):
         have, want = got.get(key), expected.get(key)
@@ -201,7 +201,7 @@ def hour_of(time):
 
 
 def write_job(folder, source, queries, built_in=()):
-    """A job over an export, which asks `queries`, of names to SQL, and built-in questions; answers its path."""
+    """Writes a job over an export with `queries` (names to SQL) and built-in queries; returns its path."""
     lines = [
         'name = "compare"',
         "[source]",

@@ -3,9 +3,9 @@
 
 usage: python3 jobs/demo/generate.py
 
-Replaces the folders of log groups beside this file, always with the same bytes: the dice are seeded, and
-only `Random.random()` is drawn from, whose sequence Python promises to keep between versions.
-What is in there, and why, is told in README.md. Standard library only.
+Replaces the folders of log groups beside this file, always with the same bytes: the random generators are seeded, and only
+`Random.random()` is used, whose sequence is the same in all versions of Python. README.md describes the events. Standard
+library only.
 """
 
 import datetime as dt
@@ -38,7 +38,7 @@ def iso(ms):
 
 DAYS = ["2026-11-20", "2026-11-21"]  # a Friday and a Saturday
 FIRST, LAST = at("2026-11-20 00:00"), at("2026-11-22 00:00")
-# The stock database runs out of connections: orders fail or time out, and people try again.
+# The stock database runs out of connections: orders fail or time out, and customers retry.
 OUTAGE = (at("2026-11-21 14:35"), at("2026-11-21 15:15"))
 MIDNIGHTS = [FIRST, at("2026-11-21 00:00"), LAST]
 
@@ -323,7 +323,7 @@ def checkout_api(dice):
         runtime.report(stream, end, request, duration, init, extra, used, trace)
         stream.busy_until = end + 20
         if extra:
-            stream.write(end + 6, f"INIT_START {runtime.runtime}\n")  # the environment starts anew after a timeout
+            stream.write(end + 6, f"INIT_START {runtime.runtime}\n")  # the environment restarts after a timeout
             stream.busy_until = end + 900
     return group
 

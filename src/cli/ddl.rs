@@ -66,7 +66,7 @@ pub(super) async fn ddl(args: DdlArgs, show: Show) -> Result<u8> {
         tables
             .iter()
             .zip(&applied)
-            .map(|(table, applied)| tell(table, applied))
+            .map(|(table, applied)| describe(table, applied))
             .collect()
     } else {
         script(&tables, database, args.format.into())?
@@ -84,7 +84,7 @@ fn script(tables: &[Table], database: &str, dialect: Dialect) -> Result<String> 
     Ok(statements.join(";\n\n") + ";\n")
 }
 
-fn tell(table: &Table, applied: &Applied) -> String {
+fn describe(table: &Table, applied: &Applied) -> String {
     let what = match applied {
         Applied::Created => "created".to_owned(),
         Applied::Unchanged => "unchanged".to_owned(),
@@ -97,9 +97,9 @@ fn tell(table: &Table, applied: &Applied) -> String {
             format!("updated: new {}", added.join(", "))
         }
     };
-    let mut told = format!("{}.{}  {what}\n", table.database, table.name);
+    let mut line = format!("{}.{}  {what}\n", table.database, table.name);
     if let Some(statement) = athena::list_of_partitions(table, Dialect::Athena) {
-        told += &format!("  run in Athena after each new window: {statement}\n");
+        line += &format!("  run in Athena after each new window: {statement}\n");
     }
-    told
+    line
 }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::print;
+use crate::aws::policy::Policies;
 use crate::error::{Class, Error, Result};
-use crate::job::{self, GroupPattern, Job, Location, Name, Source, Verify, Via};
+use crate::job::{self, GroupPattern, Location, Name, Source};
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
@@ -33,7 +34,7 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "WAY", value_parser = PossibleValuesParser::new(["export-task", "events", "auto"]))]
     via: Option<String>,
 
-    /// Which independent count the events are held against [default: off]
+    /// Which independent count the events are compared with [default: off]
     #[arg(long, value_name = "COUNT", value_parser = PossibleValuesParser::new(["off", "metrics", "insights"]))]
     verify: Option<String>,
 
@@ -62,7 +63,7 @@ pub(super) fn init(args: &InitArgs) -> Result<u8> {
         .file
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("{name}.toml")));
-    // A folder was typed relative to where the person is, not to where the job file will be.
+    // A folder is relative to the working folder, not to the job file.
     let here = std::env::current_dir()
         .map_err(|error| Error::usage("can't find out the working folder").caused_by(error))?;
     let output = match Location::parse(&args.output, &here).map_err(Error::usage)? {
@@ -72,27 +73,36 @@ pub(super) fn init(args: &InitArgs) -> Result<u8> {
     let text = job_file(args, &name, &output);
     let folder = file.parent().unwrap_or(Path::new(""));
     let job = job::parse(&file, &text)?;
-    let Some(Location::S3 { bucket, prefix }) = job.staging().cloned() else {
-        return Err(Error::usage(format!(
-            "--staging {}: expected s3://bucket/prefix",
-            args.staging
-        )));
+    let Source::CloudWatch(source) = &job.source else {
+        return Err(Error::new(
+            Class::Unexpected,
+            "the job that was written reads no CloudWatch Logs",
+        ));
     };
+    let policies = Policies::new(source, &job.output, &args.region, &args.account)?;
     write_new(&file, folder, &text)?;
-    let staging = match prefix.as_ref() {
-        "" => format!("{bucket}/*"),
-        prefix => format!("{bucket}/{prefix}/*"),
-    };
-    let partition = Partition::of(&args.region);
     let mut out = format!("wrote {}\n", file.display());
-    if Needs::of(&job).export_tasks {
+    out += &describe(&policies);
+    out += &next_steps(args, &file);
+    print(&out)?;
+    Ok(0)
+}
+
+fn describe(policies: &Policies<'_>) -> String {
+    let mut out = String::new();
+    if let Some(policy) = policies.of_staging_bucket() {
         out += &format!(
-            "\nPolicy of the bucket {bucket}, so that CloudWatch Logs can write its exports:\n"
+            "\nPolicy of the bucket {}, so that CloudWatch Logs can write its exports:\n",
+            policies.staging_bucket()
         );
-        out += &pretty(&bucket_policy(args, partition, &bucket, &staging));
+        out += &pretty(&policy);
     }
     out += "\nPolicy of the role that runs the job:\n";
-    out += &pretty(&role_policy(args, partition, &bucket, &staging, &job));
+    out + &pretty(&policies.of_role())
+}
+
+fn next_steps(args: &InitArgs, file: &Path) -> String {
+    let mut out = String::new();
     let placeholders: Vec<&str> = [("REGION", &args.region), ("ACCOUNT", &args.account)]
         .into_iter()
         .filter(|(placeholder, value)| placeholder == value)
@@ -104,15 +114,13 @@ pub(super) fn init(args: &InitArgs) -> Result<u8> {
             placeholders.join(" and ")
         );
     }
-    out += &format!(
+    out + &format!(
         "\nThen:\n  logtally plan {0}\n  logtally run {0}\n",
         file.display()
-    );
-    print(&out)?;
-    Ok(0)
+    )
 }
 
-/// A name out of the last part of a log group's name: `/aws/lambda/checkout-api` gives `checkout_api`.
+/// A name from the last part of a log group's name: `/aws/lambda/checkout-api` gives `checkout_api`.
 fn name_of(log_group: &str) -> Result<Name> {
     let last = log_group
         .trim_end_matches(['/', '*', '-', '_'])
@@ -189,182 +197,6 @@ fn write_new(file: &Path, folder: &Path, text: &str) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(failed)?;
     let mut new = std::fs::File::create_new(file).map_err(failed)?;
     new.write_all(text.as_bytes()).map_err(failed)
-}
-
-/// A part of AWS with accounts and names of its own.
-#[derive(Clone, Copy)]
-struct Partition {
-    /// The second part of every ARN.
-    id: &'static str,
-    /// What the names of services end in.
-    suffix: &'static str,
-}
-
-impl Partition {
-    fn of(region: &str) -> Self {
-        let (id, suffix) = match region {
-            china if china.starts_with("cn-") => ("aws-cn", "amazonaws.com.cn"),
-            government if government.starts_with("us-gov-") => ("aws-us-gov", "amazonaws.com"),
-            _ => ("aws", "amazonaws.com"),
-        };
-        Self { id, suffix }
-    }
-
-    fn s3(self, resource: &str) -> String {
-        format!("arn:{}:s3:::{resource}", self.id)
-    }
-
-    fn log_groups(self, args: &InitArgs, pattern: &str) -> String {
-        let InitArgs {
-            region, account, ..
-        } = args;
-        format!(
-            "arn:{}:logs:{region}:{account}:log-group:{pattern}",
-            self.id
-        )
-    }
-}
-
-/// What a job does that takes permissions of its own.
-struct Needs {
-    export_tasks: bool,
-    events: bool,
-    verify: Verify,
-}
-
-impl Needs {
-    fn of(job: &Job) -> Self {
-        let (via, verify) = match &job.source {
-            Source::CloudWatch(source) => (source.via, source.verify),
-            _ => (Via::ExportTask, Verify::Off),
-        };
-        Self {
-            export_tasks: via != Via::Events,
-            events: via != Via::ExportTask,
-            verify,
-        }
-    }
-}
-
-/// What CloudWatch Logs needs, for this account's log groups only.
-/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/S3ExportTasksConsole.html>
-fn bucket_policy(args: &InitArgs, partition: Partition, bucket: &str, staging: &str) -> Value {
-    let service = format!("logs.{}.{}", args.region, partition.suffix);
-    let service = json!({ "Service": service });
-    let of_this_account = json!({
-        "StringEquals": { "aws:SourceAccount": args.account },
-        "ArnLike": { "aws:SourceArn": partition.log_groups(args, "*") },
-    });
-    let mut put_condition = of_this_account.clone();
-    put_condition["StringEquals"]["s3:x-amz-acl"] = "bucket-owner-full-control".into();
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "LogtallyExportChecks",
-                "Effect": "Allow",
-                "Principal": service,
-                "Action": "s3:GetBucketAcl",
-                "Resource": partition.s3(bucket),
-                "Condition": of_this_account,
-            },
-            {
-                "Sid": "LogtallyExportWrites",
-                "Effect": "Allow",
-                "Principal": service,
-                "Action": "s3:PutObject",
-                "Resource": partition.s3(staging),
-                "Condition": put_condition,
-            },
-        ],
-    })
-}
-
-/// What the job itself needs, and no more.
-fn role_policy(
-    args: &InitArgs,
-    partition: Partition,
-    bucket: &str,
-    staging: &str,
-    job: &Job,
-) -> Value {
-    let mut buckets = vec![partition.s3(bucket)];
-    let mut objects = vec![partition.s3(staging)];
-    if let Location::S3 { bucket, prefix } = &job.output {
-        let below = match prefix.as_ref() {
-            "" => format!("{bucket}/*"),
-            prefix => format!("{bucket}/{prefix}/*"),
-        };
-        buckets.push(partition.s3(bucket));
-        objects.push(partition.s3(&below));
-        buckets.dedup();
-    }
-    let needs = Needs::of(job);
-    // Whether an export without events can be right is asked of the streams.
-    let mut of_groups = vec!["logs:DescribeLogStreams"];
-    // These can't be limited to log groups.
-    let mut of_all = vec!["logs:DescribeLogGroups"];
-    if needs.export_tasks {
-        of_groups.push("logs:CreateExportTask");
-        of_all.push("logs:DescribeExportTasks");
-    }
-    if needs.events {
-        of_groups.push("logs:FilterLogEvents");
-    }
-    match needs.verify {
-        Verify::Off => {}
-        Verify::Metrics => of_all.push("cloudwatch:GetMetricData"),
-        Verify::Insights => {
-            of_groups.push("logs:StartQuery");
-            of_all.extend(["logs:GetQueryResults", "logs:StopQuery"]);
-        }
-    }
-    let log_groups = partition.log_groups(args, &group_arn_pattern(args.log_group.as_str()));
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "LogGroups",
-                "Effect": "Allow",
-                "Action": of_groups,
-                "Resource": log_groups,
-            },
-            {
-                "Sid": "WholeAccount",
-                "Effect": "Allow",
-                "Action": of_all,
-                "Resource": "*",
-            },
-            {
-                "Sid": "Buckets",
-                "Effect": "Allow",
-                "Action": ["s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketAcl"],
-                "Resource": buckets,
-            },
-            {
-                "Sid": "Objects",
-                "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
-                "Resource": objects,
-            },
-            {
-                "Sid": "OwnExports",
-                "Effect": "Allow",
-                "Action": ["s3:DeleteObject"],
-                "Resource": partition.s3(staging),
-            },
-        ],
-    })
-}
-
-/// A job's glob as one of IAM's, which knows `*` and `?` only; what it does not know becomes `*`.
-fn group_arn_pattern(pattern: &str) -> String {
-    let end = pattern.find(['[', '{']).unwrap_or(pattern.len());
-    let mut arn = pattern[..end].to_owned();
-    if end < pattern.len() || !arn.ends_with('*') {
-        arn.push('*');
-    }
-    arn
 }
 
 fn pretty(policy: &Value) -> String {

@@ -1,4 +1,4 @@
-//! What goes to stderr: words for a person at a terminal, JSON lines for a log.
+//! What goes to stderr: words on a terminal, JSON lines in a log.
 
 use std::io::{IsTerminal, Write, stderr};
 
@@ -7,12 +7,12 @@ use tracing_subscriber::EnvFilter;
 use super::Verbosity;
 use crate::error::Error;
 
-/// Who reads stderr, and how much.
+/// What stderr is, and how much goes to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Show {
-    /// A person, who likes progress bars, rather than a log.
-    pub person: bool,
-    /// Only what went wrong.
+    /// stderr is a terminal.
+    pub terminal: bool,
+    /// Only failures.
     pub quiet: bool,
 }
 
@@ -21,9 +21,9 @@ const VARIABLE: &str = "LOGTALLY_LOG";
 
 /// Starts logging.
 pub(super) fn start(verbosity: &Verbosity) -> Show {
-    let person = stderr().is_terminal();
-    // A person sees progress and the end of it; a log wants to know what was done.
-    let level = match (verbosity.quiet, verbosity.verbose, person) {
+    let terminal = stderr().is_terminal();
+    // A terminal shows progress; a log has lines of what was done.
+    let level = match (verbosity.quiet, verbosity.verbose, terminal) {
         (true, ..) => "error",
         (false, 0, true) => "warn",
         (false, 0, false) => "warn,logtally=info",
@@ -40,10 +40,10 @@ pub(super) fn start(verbosity: &Verbosity) -> Show {
     let filter = filter.unwrap_or_else(|| EnvFilter::new(level));
     let subscriber = tracing_subscriber::fmt()
         .with_writer(stderr)
-        // Nobody is left to be told that stderr can't be written, and the attempt panics.
+        // An attempt to report that stderr can't be written panics.
         .log_internal_errors(false)
         .with_env_filter(filter);
-    if person {
+    if terminal {
         subscriber
             .with_target(false)
             .without_time()
@@ -63,7 +63,7 @@ pub(super) fn start(verbosity: &Verbosity) -> Show {
         );
     }
     Show {
-        person,
+        terminal,
         quiet: verbosity.quiet,
     }
 }
@@ -73,18 +73,18 @@ pub(super) fn say(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }
 
-/// Says why one of several windows failed.
+/// Reports why one of several windows failed.
 pub(super) fn window_error(show: Show, window: &str, error: &Error) {
-    if show.person {
+    if show.terminal {
         say(&format!("error: window {window}: {error}"));
     } else {
         tracing::error!(window, exit_code = error.class().exit_code(), "{error}");
     }
 }
 
-/// Says why the program ends.
+/// Reports why the program ends.
 pub(super) fn error(show: Show, error: &Error) {
-    if show.person {
+    if show.terminal {
         say(&format!("error: {error}"));
     } else {
         tracing::error!(exit_code = error.class().exit_code(), "{error}");

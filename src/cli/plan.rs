@@ -1,14 +1,12 @@
 //! `plan`: what `run` would do.
 
-use std::fmt::Write;
-
 use clap::Args;
 
 use super::logging::Show;
 use super::{JobFile, WindowArgs, job_environment, print, print_json};
 use crate::error::Result;
-use crate::job::{Job, Source};
-use crate::run::{self, Action, Plan};
+use crate::job::Source;
+use crate::run::{self, Action, Plan, WindowPlan};
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
@@ -26,69 +24,64 @@ pub(super) struct PlanArgs {
 pub(super) async fn plan(args: PlanArgs, show: Show) -> Result<u8> {
     let (job, environment) = job_environment(&args.job, show)?;
     let plan = run::plan(&environment, &job, &args.windows.request()).await?;
-    run::ensure_exported(&environment, &job).await?;
+    plan.ensure_exported().await?;
     if args.json {
         print_json(&plan)?;
     } else {
-        print(&describe(&job, &plan))?;
+        print(&describe(&plan))?;
     }
     Ok(0)
 }
 
-fn describe(job: &Job, plan: &Plan) -> String {
-    let mut out = String::new();
-    // Writing to a String can't fail.
-    let _ = writeln!(out, "job      {} ({})", plan.job, job.file.display());
-    let _ = match &job.source {
-        Source::CloudWatch(source) => writeln!(
-            out,
-            "source   CloudWatch Logs, exported to {}",
-            source.staging
-        ),
-        Source::Exported { path, .. } => writeln!(out, "source   exported objects in {path}"),
-        Source::Directory { path, staging, .. } => {
-            writeln!(
-                out,
-                "source   events in {}, exported to {staging}",
-                path.display()
-            )
-        }
-    };
+fn describe(plan: &Plan<'_>) -> String {
+    let job = plan.job;
+    let mut out = format!("job      {} ({})\n", job.name, job.file.display());
+    out += &source(&job.source);
     for group in &plan.log_groups {
-        let _ = writeln!(out, "         {group}");
+        out += &format!("         {group}\n");
     }
     for window in &plan.windows {
-        let report = &window.report;
-        let settled = if report.provisional {
-            "provisional"
-        } else {
-            "settled"
-        };
-        let _ = writeln!(out, "\nwindow   {}, {settled}", window.window);
-        let _ = writeln!(
-            out,
-            "         {} to {}",
-            report.start_local, report.end_local
-        );
-        let _ = writeln!(
-            out,
-            "         {} to {}",
-            report.start.to_rfc3339(),
-            report.end.to_rfc3339()
-        );
-        let action = match (&job.source, window.action) {
-            (_, Action::Skip) => "nothing: it is done (--force does it again)",
-            (Source::Exported { .. }, _) => "compute",
-            (_, Action::Compute) => {
-                "export, unless an export from after it settled was kept; compute"
-            }
-            (_, Action::ExportAndCompute) => "export, compute",
-        };
-        let _ = writeln!(out, "do       {action}");
-        if window.action != Action::Skip {
-            for output in &window.outputs {
-                let _ = writeln!(out, "write    {output}");
-            }
+        out += &describe_window(&job.source, window);
+    }
+    out
+}
+
+fn source(source: &Source) -> String {
+    match source {
+        Source::CloudWatch(source) => {
+            format!("source   CloudWatch Logs, exported to {}\n", source.staging)
+        }
+        Source::Exported { path, .. } => format!("source   exported objects in {path}\n"),
+        Source::Directory { path, staging, .. } => format!(
+            "source   events in {}, exported to {staging}\n",
+            path.display()
+        ),
+    }
+}
+
+fn describe_window(source: &Source, window: &WindowPlan) -> String {
+    let report = &window.report;
+    let settled = match report.provisional {
+        true => "provisional",
+        false => "settled",
+    };
+    let action = match (source, window.action) {
+        (_, Action::Skip) => "nothing: it is done (--force does it again)",
+        (Source::Exported { .. }, _) => "compute",
+        (_, Action::Compute) => "export, unless an export from after it settled was kept; compute",
+        (_, Action::ExportAndCompute) => "export, compute",
+    };
+    let mut out = format!(
+        "\nwindow   {}, {settled}\n         {} to {}\n         {} to {}\ndo       {action}\n",
+        window.window,
+        report.start_local,
+        report.end_local,
+        report.start.to_rfc3339(),
+        report.end.to_rfc3339()
+    );
+    if window.action != Action::Skip {
+        for output in &window.outputs {
+            out += &format!("write    {output}\n");
         }
     }
     out

@@ -1,4 +1,4 @@
-//! Progress of a run: a bar for a person, lines for a log.
+//! Progress of a run: a bar on a terminal, lines in a log.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,20 +8,22 @@ use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::logging::Show;
 use crate::progress::{Progress, Silent, Step};
 
-/// How often a log hears of reading.
+/// Interval of read-progress log lines.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// What fits the reader of stderr.
+/// The progress that fits stderr.
 pub fn new(show: Show) -> Arc<dyn Progress> {
     match show {
         Show { quiet: true, .. } => Arc::new(Silent),
-        Show { person: true, .. } => Arc::new(Bar::new(ProgressDrawTarget::stderr())),
-        Show { person: false, .. } => Arc::new(Lines::default()),
+        Show { terminal: true, .. } => Arc::new(Bar::new(ProgressDrawTarget::stderr())),
+        Show {
+            terminal: false, ..
+        } => Arc::new(Lines::default()),
     }
 }
 
-/// One line that changes. All of it is one message, as each part that is set is drawn at once, beside what is there of
-/// the step before.
+/// One line that changes. All of it is one message, as a bar draws each part when it is set, beside the other parts of the
+/// step before.
 struct Bar(ProgressBar);
 
 /// How often the spinner turns.
@@ -48,7 +50,7 @@ impl Progress for Bar {
     fn report(&self, step: Step<'_>) {
         match step {
             Step::Window { id } => {
-                // One that was finished shows nothing any more.
+                // A finished bar shows nothing.
                 if self.0.is_finished() {
                     self.0.reset();
                 }

@@ -1,33 +1,29 @@
 //! `query`: a question in SQL, over a job's exported windows or straight over exported objects.
 
-mod answer;
 mod chart;
+mod result;
 
 use std::fs::Permissions;
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
 use tempfile::NamedTempFile;
 
-use answer::{Answer, Format};
+use result::{Format, QueryResult};
 
 use super::logging::Show;
-use super::{environment, job_environment, print};
-use crate::aws::Account;
+use super::{environment, print};
+use crate::chart::model::Figure;
 use crate::chart::terminal;
 use crate::error::{Class, Error, Result};
-use crate::export::staging;
-use crate::job::{self, AwsSettings, Job, Location, Source};
-use crate::layout::cloudwatch::LogObject;
+use crate::job::{self, ImageFormat};
 use crate::query::Session;
-use crate::run::{self, Environment};
-use crate::scan::LogsTable;
-use crate::store::Store;
-use crate::window::{self, Range, Size, Window, is_last_ended};
+use crate::run::Environment;
+use crate::run::catalog::{self, CatalogError, CatalogRequest, Missing, Subject, Windows};
+use crate::window::{self, Window};
 
 #[derive(Debug, Args)]
 pub(super) struct QueryArgs {
@@ -81,10 +77,71 @@ pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
         (None, None) => Format::of_file(output)?,
         (None, Some(_)) => Format::Table,
     };
-    let sql = match &args.sql {
-        Some(sql) => sql.clone(),
+    let sql = question(args.sql.as_deref()).await?;
+    let subject = Subject::load(&args.subject)?;
+    // Its scratch folder lasts as long as the query.
+    let environment = environment(subject.aws(), subject.memory(), show)?;
+    let session = open(&environment, &subject, &args).await?;
+    let statement = session.statement(&sql, "SQL").await?;
+    let batches = session.run(&statement).await?.batches;
+    let result = QueryResult { statement, batches };
+    match args.chart {
+        Some(drawing) => {
+            let chart = chart::of(result, drawing, &session, &title(&args)).await?;
+            show_chart(&chart, output.zip(image))?;
+        }
+        None => show_rows(result, format, output).await?,
+    }
+    Ok(0)
+}
+
+/// Prints the chart, or writes it to a file in a format.
+fn show_chart(chart: &Figure, output: Option<(&Path, ImageFormat)>) -> Result<()> {
+    let Some((file, format)) = output else {
+        return print(&chart::in_terminal(chart));
+    };
+    let image = chart::image(chart, format)?;
+    let mut temporary = temporary_beside(file)?;
+    temporary
+        .write_all(&image)
+        .map_err(|error| write_error(file, error))?;
+    persist(temporary, file)
+}
+
+/// Prints the rows, or writes them to a file.
+async fn show_rows(result: QueryResult, format: Format, output: Option<&Path>) -> Result<()> {
+    let Some(file) = output else {
+        let stdout = std::io::stdout();
+        let columns = stdout.is_terminal().then(terminal::width);
+        let mut out = std::io::BufWriter::new(stdout.lock());
+        return result.write(format, columns, &mut out).await;
+    };
+    let temporary = temporary_beside(file)?;
+    let mut out = std::io::BufWriter::new(temporary.as_file());
+    result.write(format, None, &mut out).await?;
+    drop(out);
+    persist(temporary, file)
+}
+
+/// `checkout · 2026-11-21`: what was queried.
+fn title(args: &QueryArgs) -> String {
+    let window = args.window.as_deref().or(args.from.as_deref());
+    let parts = [Some(subject_name(&args.subject)), window];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// `checkout` of `jobs/checkout.toml`, `exports` of `s3://acme-logs/exports/`.
+fn subject_name(subject: &str) -> &str {
+    let last = subject.trim_end_matches('/').rsplit('/').next();
+    last.map_or(subject, |name| name.trim_end_matches(".toml"))
+}
+
+/// The SQL of the arguments, or of standard input.
+async fn question(sql: Option<&str>) -> Result<String> {
+    let sql = match sql {
+        Some(sql) => sql.to_owned(),
         None => {
-            // On a thread that nobody waits for: this one listens to signals.
+            // On a thread of its own, which a signal need not wait for.
             let (sent, sql) = tokio::sync::oneshot::channel();
             std::thread::spawn(move || sent.send(sql_from_stdin()));
             sql.await.map_err(|error| {
@@ -92,64 +149,10 @@ pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
             })??
         }
     };
-    if sql.trim_start_matches('\u{feff}').trim().is_empty() {
-        return Err(no_question());
+    match sql.trim_start_matches('\u{feff}').trim() {
+        "" => Err(no_question()),
+        _ => Ok(sql),
     }
-    let is_job = args.subject.ends_with(".toml");
-    let (session, environment) = if is_job {
-        let (job, environment) = job_environment(Path::new(&args.subject), show)?;
-        let session = over_job(&environment, &job, &args).await?;
-        (session, environment)
-    } else {
-        let environment = environment(AwsSettings::default(), None, show)?;
-        let session = over_location(&environment, &args).await?;
-        (session, environment)
-    };
-    let statement = session.statement(&sql, "SQL").await?;
-    let (batches, _plan) = session.run(&statement).await?;
-    let answer = Answer { statement, batches };
-    if let Some(kind) = args.chart {
-        let title = args.window.as_deref().or(args.from.as_deref());
-        let title = [Some(subject_name(&args.subject)), title]
-            .into_iter()
-            .flatten();
-        let title = title.collect::<Vec<_>>().join(" · ");
-        let chart = chart::of(answer, kind, &session, &title).await?;
-        match (output, image) {
-            (Some(file), Some(format)) => {
-                let image = chart::image(&chart, format)?;
-                let mut temporary = temporary_beside(file)?;
-                let written = temporary.write_all(&image);
-                written.map_err(|error| unwritten(file, error))?;
-                persist(temporary, file)?;
-            }
-            _ => print(&chart::in_terminal(&chart))?,
-        }
-        return Ok(0);
-    }
-    match output {
-        None => {
-            let stdout = std::io::stdout();
-            let columns = stdout.is_terminal().then(terminal::width);
-            let mut out = std::io::BufWriter::new(stdout.lock());
-            answer.write(format, columns, &mut out).await?;
-        }
-        Some(file) => {
-            let temporary = temporary_beside(file)?;
-            let mut out = std::io::BufWriter::new(temporary.as_file());
-            answer.write(format, None, &mut out).await?;
-            drop(out);
-            persist(temporary, file)?;
-        }
-    }
-    drop(environment);
-    Ok(0)
-}
-
-/// `checkout` of `jobs/checkout.toml`, `exports` of `s3://acme-logs/exports/`.
-fn subject_name(subject: &str) -> &str {
-    let last = subject.trim_end_matches('/').rsplit('/').next();
-    last.map_or(subject, |name| name.trim_end_matches(".toml"))
 }
 
 fn sql_from_stdin() -> Result<String> {
@@ -170,182 +173,54 @@ fn no_question() -> Error {
     )
 }
 
-/// Every event below a location.
-async fn over_location(environment: &Environment, args: &QueryArgs) -> Result<Session> {
-    let here = std::env::current_dir()
-        .map_err(|error| Error::usage("can't find out the working folder").caused_by(error))?;
-    let location = Location::parse(&args.subject, &here).map_err(Error::usage)?;
-    if let Location::Local(path) = &location
-        && !path.exists()
-    {
-        return Err(Error::usage(format!(
-            "{} does not exist: expected a job file (*.toml), a folder of exported objects or s3://bucket/prefix",
-            path.display()
-        )));
-    }
-    let timezone = args.timezone.unwrap_or(Tz::UTC);
-    let range = range(args, timezone, None)?;
-    let store = environment.stores.open(&location, Account::Source).await?;
-    let objects = staging::every_object(&store, None).await?;
-    session(environment, timezone, range, objects, &store)
-}
-
-/// The events of a job's exported windows.
-async fn over_job(environment: &Environment, job: &Job, args: &QueryArgs) -> Result<Session> {
-    let timezone = args.timezone.unwrap_or(job.timezone);
-    let range = range(args, timezone, Some(job.window.size))?;
-    let store = run::source_store(environment, job).await?;
-    if let Source::Exported { log_group, .. } = &job.source {
-        let objects = staging::every_object(&store, log_group.as_deref()).await?;
-        return session(environment, timezone, range, objects, &store);
-    }
-    let wanted = range.unwrap_or(Range::ALL);
-    let mut objects = Vec::new();
-    let mut exported = Vec::new();
-    for export in staging::exports_of_job(&store, job.name.as_str()).await? {
-        if !export.window_range.intersect(wanted).is_empty() {
-            exported.push(export.window_range);
-            objects.extend(export.objects);
-        }
-    }
-    let gone = without_export(environment, job, wanted, &exported).await;
-    if exported.is_empty() {
-        return Err(Error::usage(match gone.as_slice() {
-            [] => not_exported(job, args),
-            gone => exports_gone(gone, args),
-        }));
-    }
-    if !gone.is_empty() {
-        tracing::warn!(
-            "the answer covers only the rest: {}",
-            exports_gone(&gone, args)
-        );
-    } else if let Some(gap) = range.and_then(|range| gap(range, &exported)) {
-        tracing::warn!(
-            "nothing has been exported for the time from {gap}: the answer covers only the rest"
-        );
-    }
-    session(environment, timezone, range, objects, &store)
-}
-
-fn not_exported(job: &Job, args: &QueryArgs) -> String {
-    let name = &job.name;
-    let what = match (&args.window, &args.from, &args.to) {
-        (Some(id), ..) => format!("window {id} of the job {name} is not exported"),
-        (_, Some(from), Some(to)) => {
-            format!("no window from {from} to {to} of the job {name} is exported")
-        }
-        _ => format!("no window of the job {name} is exported"),
+/// The session that the arguments mean. Warns of time that it has no events of.
+async fn open(environment: &Environment, subject: &Subject, args: &QueryArgs) -> Result<Session> {
+    let request = CatalogRequest {
+        windows: match (&args.window, &args.from, &args.to) {
+            (Some(id), ..) => Windows::One(id.clone()),
+            (_, Some(from), Some(to)) => Windows::FromTo(from.clone(), to.clone()),
+            _ => Windows::All,
+        },
+        timezone: args.timezone,
     };
     let job = &args.subject;
-    format!("{what} yet: run `logtally run {job}` for it first")
-}
-
-/// The windows that are done and of which no export is there any more. Only to be told of: whoever may not look where the
-/// answers are can ask all the same.
-async fn without_export(
-    environment: &Environment,
-    job: &Job,
-    wanted: Range,
-    exported: &[Range],
-) -> Vec<Window> {
-    let mut done = run::done(environment, job)
+    let catalog = catalog::open(environment, subject, &request)
         .await
-        .inspect_err(|error| tracing::debug!("can't find out which windows are done: {error}"))
-        .unwrap_or_default();
-    done.retain(|window| {
-        let meets = |other: &Range| !window.range().intersect(*other).is_empty();
-        meets(&wanted) && !exported.iter().any(meets)
-    });
-    done
-}
-
-/// What to do about windows that are done and whose exports are gone.
-fn exports_gone(windows: &[Window], args: &QueryArgs) -> String {
-    let job = &args.subject;
-    let (what, flags) = match windows {
-        [first, .., last] => (
-            format!(
-                "{} windows from {} to {} are done, but their exports are",
-                windows.len(),
-                first.id(),
-                last.id()
-            ),
-            format!("--from {} --to {}", first.id(), last.id()),
+        .map_err(|error| in_words(error, job))?;
+    match &catalog.missing {
+        None => {}
+        Some(missing @ Missing::Deleted(windows)) => tracing::warn!(
+            "the answer covers only the rest: {missing}: {}",
+            export_again(windows, job)
         ),
-        [only] => (
-            format!("window {} is done, but its export is", only.id()),
-            format!("--window {}", only.id()),
-        ),
-        [] => return String::new(),
-    };
-    format!(
-        "{what} not there any more ([source] keep deletes old ones): `logtally run {job} {flags} --force` exports again what the source still has"
-    )
+        Some(missing @ Missing::NeverExported(_)) => {
+            tracing::warn!("{missing}: the answer covers only the rest");
+        }
+    }
+    Ok(catalog.session)
 }
 
-/// The first part of a range that no export covers, as the instant at which it begins.
-fn gap(range: Range, exported: &[Range]) -> Option<DateTime<Utc>> {
-    let mut exported = exported.to_vec();
-    exported.sort_by_key(|export| export.start_ms);
-    let covered = exported
-        .into_iter()
-        .fold(range.start_ms, |covered, export| {
-            if export.start_ms <= covered {
-                covered.max(export.end_ms)
-            } else {
-                covered
-            }
-        });
-    DateTime::from_timestamp_millis(covered).filter(|_| covered < range.end_ms)
-}
-
-fn session(
-    environment: &Environment,
-    timezone: Tz,
-    range: Option<Range>,
-    objects: Vec<LogObject>,
-    store: &Store,
-) -> Result<Session> {
-    let engine = &environment.engine;
-    let logs = LogsTable::new(store, objects, range.unwrap_or(Range::ALL), engine.pool());
-    let session = engine.session(timezone)?.with_logs(logs, Some(store))?;
-    match range {
-        Some(range) => session.with_window(range),
-        None => Ok(session),
+/// Why there is no session, with the command that helps.
+fn in_words(error: CatalogError, job: &str) -> Error {
+    match error {
+        CatalogError::NotExported { .. } => {
+            Error::usage(format!("{error}: run `logtally run {job}` for it first"))
+        }
+        CatalogError::Deleted(ref windows) => {
+            Error::usage(format!("{error}: {}", export_again(windows, job)))
+        }
+        CatalogError::Reversed { from, to } => window::reversed(&from, &to),
+        CatalogError::Failed(error) => error,
     }
 }
 
-/// The interval that the flags mean; `size` where a job says which ids are right.
-fn range(args: &QueryArgs, timezone: Tz, size: Option<Size>) -> Result<Option<Range>> {
-    let window = |id: &str| match size {
-        _ if is_last_ended(id) => {
-            Window::last_ended(size.unwrap_or_default(), timezone, Utc::now())
-        }
-        Some(size) => Window::parse(size, timezone, id),
-        None => [Size::Day, Size::Hour, Size::Week, Size::Month]
-            .into_iter()
-            .find_map(|size| Window::parse(size, timezone, id).ok())
-            .ok_or_else(|| {
-                Error::usage(format!(
-                    "{id:?} is no window: expected 2026-11-21, 2026-11-21T05, 2026-W47 or 2026-11"
-                ))
-            }),
+fn export_again(windows: &[Window], job: &str) -> String {
+    let flags = match windows {
+        [] => String::new(),
+        [only] => format!(" --window {}", only.id()),
+        [first, .., last] => format!(" --from {} --to {}", first.id(), last.id()),
     };
-    Ok(match (&args.window, &args.from, &args.to) {
-        (Some(id), ..) => Some(window(id)?.range()),
-        (_, Some(from), Some(to)) => {
-            let range = Range {
-                start_ms: window(from)?.range().start_ms,
-                end_ms: window(to)?.range().end_ms,
-            };
-            if range.is_empty() {
-                return Err(window::reversed(from, to));
-            }
-            Some(range)
-        }
-        _ => None,
-    })
+    format!("`logtally run {job}{flags} --force` exports again what the source still has")
 }
 
 /// A file beside another, which takes its place when it is whole.
@@ -357,16 +232,16 @@ fn temporary_beside(file: &Path) -> Result<NamedTempFile> {
     tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(folder)
-        .map_err(|error| unwritten(file, error))
+        .map_err(|error| write_error(file, error))
 }
 
 fn persist(temporary: NamedTempFile, file: &Path) -> Result<()> {
     temporary
         .persist(file)
         .map(drop)
-        .map_err(|error| unwritten(file, error.error))
+        .map_err(|error| write_error(file, error.error))
 }
 
-fn unwritten(file: &Path, error: std::io::Error) -> Error {
+fn write_error(file: &Path, error: std::io::Error) -> Error {
     Error::new(Class::Output, format!("can't write {}", file.display())).caused_by(error)
 }

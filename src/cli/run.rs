@@ -3,18 +3,17 @@
 use std::fmt::Write;
 
 use clap::Args;
-use serde_json::json;
 
 use super::logging::Show;
-use super::{JobFile, WindowArgs, job_environment, logging, print, print_json};
-use crate::chart::build::{Caption, Verified};
+use super::{JobFile, WindowArgs, environment_of, logging, print, print_json, stop_signal};
+use crate::chart::build::{Caption, ChartData, Verified};
 use crate::chart::terminal;
 use crate::chart::text::normalize;
 use crate::error::{Class, Error, Result};
-use crate::job::{Job, Verify};
-use crate::numbers::counted;
-use crate::numbers::format_number;
+use crate::job::{self, Job, Source, Verify};
+use crate::numbers::{counted, format_number};
 use crate::receipt::{OutputKind, Receipt};
+use crate::run::document::{self, RunDocuments};
 use crate::run::{self, Outcome, Plan, WindowPlan};
 use crate::verify::Verification;
 
@@ -38,159 +37,110 @@ pub(super) struct RunArgs {
 /// Exit code of a strict run whose answers may still change, or are not verified.
 const UNCERTAIN: u8 = 9;
 
-/// Does the job, until `stopped` comes back, which says why. Of a run that is stopped, too, a program that reads its stdout
-/// finds a document there.
-pub(super) async fn run(
-    args: RunArgs,
-    show: Show,
-    stopped: impl Future<Output = Error>,
-) -> Result<u8> {
-    let mut told = Told::default();
-    let signal = tokio::select! {
-        ended = work(&args, show, &mut told) => return ended,
-        signal = stopped => signal,
-    };
-    if !args.json || told.windows.len() < 2 {
-        return failed_early(signal, args.json);
-    }
-    let interrupted = told.windows.get(told.documents.len());
-    let interrupted = interrupted.map(|window| failure(&told.job, window, &signal));
-    told.documents.extend(interrupted);
-    print_json(&json!({ "runs": told.documents }))?;
-    Err(signal)
-}
-
-/// What a run has to tell so far, as JSON.
-#[derive(Default)]
-struct Told {
-    job: String,
-    /// The ids of all its windows.
-    windows: Vec<String>,
-    /// Of each window that ended, in the same order.
-    documents: Vec<serde_json::Value>,
-}
-
-async fn work(args: &RunArgs, show: Show, told: &mut Told) -> Result<u8> {
-    let request = args.windows.request();
-    let (job, environment) = match job_environment(&args.job, show) {
-        Ok(both) => both,
+/// Does the job. A run that is stopped by a signal prints its document too.
+pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
+    let job = match job::load(&args.job) {
+        Ok(job) => job,
         Err(error) => return failed_early(error, args.json),
     };
-    let plan = match run::plan(&environment, &job, &request).await {
-        Ok(plan) => plan,
-        Err(error) => return failed_early(error, args.json),
+    let mut documents = RunDocuments::default();
+    let stop = tokio::select! {
+        ended = work(&args, &job, show, &mut documents) => return ended,
+        stop = stop_signal() => stop,
     };
-    let several = plan.windows.len() > 1;
-    told.job.clone_from(&plan.job);
-    told.windows = plan
-        .windows
-        .iter()
-        .map(|window| window.report.id.clone())
-        .collect();
-    let mut written = Ok(());
-    let outcomes = run::execute(
-        &environment,
-        &job,
-        &plan,
-        request.force,
-        |window, outcome| {
-            if args.json {
-                told.documents.push(document(&plan.job, outcome));
-            } else if written.is_ok() {
-                written = print(&summary(&job, &plan, window, outcome, several));
-            }
-            match &outcome.result {
-                Err(error) if several => logging::window_error(show, &outcome.window, error),
-                Err(_) => {}
-                Ok(receipt) => tracing::info!(
-                    window = outcome.window,
-                    events = receipt.read.events,
-                    skipped = outcome.skipped,
-                    "run ends"
-                ),
-            }
-        },
-    )
-    .await;
-    let outcomes = match outcomes {
-        Ok(outcomes) => outcomes,
-        Err(error) => return failed_early(error, args.json),
-    };
-    written?;
-    if args.json {
-        match &told.documents[..] {
-            [only] if !several => print_json(only)?,
-            documents => print_json(&json!({ "runs": documents }))?,
+    let error = stop.error(match &job.source {
+        Source::CloudWatch(_) => {
+            "; what was published is whole, and an export task that was begun goes on in AWS, for the next run to adopt"
         }
-    } else if several {
+        Source::Exported { .. } | Source::Directory { .. } => "; what was published is whole",
+    });
+    if args.json {
+        print_json(&documents.stopped(&error))?;
+    }
+    Err(error)
+}
+
+async fn work(args: &RunArgs, job: &Job, show: Show, documents: &mut RunDocuments) -> Result<u8> {
+    let done = async {
+        let environment = environment_of(job, show)?;
+        let plan = run::plan(&environment, job, &args.windows.request()).await?;
+        *documents = RunDocuments::new(&plan);
+        let mut printed = Ok(());
+        let outcomes = run::execute(&environment, &plan, |window, outcome| {
+            documents.add(outcome);
+            if !args.json && printed.is_ok() {
+                printed = print(&summary(&plan, window, outcome));
+            }
+            log(show, &plan, outcome);
+        })
+        .await?;
+        Ok((what_next(&args.job, &plan), outcomes, printed))
+    };
+    let (hints, outcomes, printed) = match done.await {
+        Ok(done) => done,
+        Err(error) => return failed_early(error, args.json),
+    };
+    printed?;
+    if args.json {
+        print_json(&std::mem::take(documents).finish())?;
+    } else if outcomes.len() > 1 {
         print(&closing_table(&outcomes))?;
     } else if outcomes.iter().all(|outcome| outcome.result.is_ok()) {
-        print(&what_next(&args.job, &plan))?;
+        print(&hints)?;
     }
-    let uncertain = outcomes
+    exit_code(outcomes, args.strict)
+}
+
+/// Logs how a window ended. The failure of a single window is what the command ends with.
+fn log(show: Show, plan: &Plan<'_>, outcome: &Outcome) {
+    match &outcome.result {
+        Err(error) if is_one_of_several(plan) => {
+            logging::window_error(show, &outcome.window, error);
+        }
+        Err(_) => {}
+        Ok(receipt) => tracing::info!(
+            window = outcome.window,
+            events = receipt.read.events,
+            skipped = outcome.skipped,
+            "run ends"
+        ),
+    }
+}
+
+fn is_one_of_several(plan: &Plan<'_>) -> bool {
+    plan.windows.len() > 1
+}
+
+/// The exit code of all windows, or the error of a single one.
+fn exit_code(mut outcomes: Vec<Outcome>, strict: bool) -> Result<u8> {
+    if let [single] = &mut outcomes[..]
+        && single.result.is_err()
+    {
+        return outcomes.remove(0).result.map(|_| 0);
+    }
+    let failed = outcomes
+        .iter()
+        .filter_map(|outcome| outcome.result.as_ref().err().map(Error::class));
+    let is_uncertain = outcomes
         .iter()
         .any(|outcome| matches!(&outcome.result, Ok(receipt) if receipt.is_uncertain()));
-    let failed: Vec<Class> = outcomes
-        .iter()
-        .filter_map(|outcome| outcome.result.as_ref().err().map(|error| error.class()))
-        .collect();
-    match Class::worst(failed) {
-        // A single failure is told by whoever called.
-        Some(class) if !several => {
-            match outcomes.into_iter().next().map(|outcome| outcome.result) {
-                Some(Err(error)) => Err(error),
-                _ => Ok(class.exit_code()),
-            }
-        }
-        Some(class) => Ok(class.exit_code()),
-        None if args.strict && uncertain => Ok(UNCERTAIN),
-        None => Ok(0),
-    }
+    Ok(match Class::worst(failed) {
+        Some(class) => class.exit_code(),
+        None if strict && is_uncertain => UNCERTAIN,
+        None => 0,
+    })
 }
 
 /// A failure that is not that of one of several windows.
 pub fn failed_early(error: Error, as_json: bool) -> Result<u8> {
     if as_json {
-        print_json(&json!({
-            "status": "failed",
-            "error": error.to_string(),
-            "exit_code": error.class().exit_code(),
-        }))?;
+        print_json(&document::failure(&error))?;
     }
     Err(error)
 }
 
-fn document(job: &str, outcome: &Outcome) -> serde_json::Value {
-    match &outcome.result {
-        Ok(receipt) => {
-            let mut document = json!(receipt);
-            if outcome.skipped {
-                document["status"] = "skipped".into();
-            }
-            document
-        }
-        Err(error) => failure(job, &outcome.window, error),
-    }
-}
-
-fn failure(job: &str, window: &str, error: &Error) -> serde_json::Value {
-    json!({
-        "status": "failed",
-        "job": job,
-        "window": { "id": window },
-        "error": error.to_string(),
-        "exit_code": error.class().exit_code(),
-    })
-}
-
-/// What a person wants to know of a window: the numbers, and where everything is.
-fn summary(
-    job: &Job,
-    plan: &Plan,
-    window: &WindowPlan,
-    outcome: &Outcome,
-    several: bool,
-) -> String {
+/// A window for a terminal: the numbers, the charts, and where everything is.
+fn summary(plan: &Plan<'_>, window: &WindowPlan, outcome: &Outcome) -> String {
     let mut out = String::new();
     let Ok(receipt) = &outcome.result else {
         return out;
@@ -201,7 +151,7 @@ fn summary(
         "settled"
     };
     // Writing to a String can't fail.
-    let _ = writeln!(out, "{} · {} · {settled}", plan.job, window.window);
+    let _ = writeln!(out, "{} · {} · {settled}", plan.job.name, window.window);
     if outcome.skipped {
         let _ = writeln!(
             out,
@@ -212,31 +162,37 @@ fn summary(
     // Of several windows, the charts of the newest.
     let is_last = plan.windows.last().map(|last| &last.window) == Some(&window.window);
     if is_last {
-        let caption = Caption {
-            job: plan.job.as_str(),
-            window: &window.window,
-            groups: &[],
-            as_of: receipt.as_of,
-            provisional: receipt.window.provisional,
-            settled_after: job.window.settled_after,
-            verified: &Verified::NotAsked,
-        };
-        for series in &outcome.series {
-            if let Err(error) = series.fits() {
-                let _ = writeln!(out, "\nleft out: {error}");
-                continue;
-            }
-            let chart = series.figure(&caption);
-            let heading = format!("{}: {}", series.chart().name, normalize(&chart.subtitle));
-            let _ = writeln!(out, "\n{}", heading.trim_end_matches([':', ' ']));
-            out += &terminal::draw(&chart, terminal::width());
-        }
+        out += &charts(plan, window, receipt, &outcome.series);
     }
-    if !several {
+    if !is_one_of_several(plan) {
         out.push('\n');
         out += &places(receipt, window);
     }
     out + &oddities(receipt)
+}
+
+fn charts(plan: &Plan<'_>, window: &WindowPlan, receipt: &Receipt, series: &[ChartData]) -> String {
+    let caption = Caption {
+        job: plan.job.name.as_str(),
+        window: &window.window,
+        groups: &[],
+        as_of: receipt.as_of,
+        provisional: receipt.window.provisional,
+        settled_after: plan.job.window.settled_after,
+        verified: &Verified::NotAsked,
+    };
+    let mut out = String::new();
+    for series in series {
+        if let Err(error) = series.fits() {
+            let _ = writeln!(out, "\nleft out: {error}");
+            continue;
+        }
+        let chart = series.figure(&caption);
+        let heading = format!("{}: {}", series.chart().name, normalize(&chart.subtitle));
+        let _ = writeln!(out, "\n{}", heading.trim_end_matches([':', ' ']));
+        out += &terminal::draw(&chart, terminal::width());
+    }
+    out
 }
 
 fn places(receipt: &Receipt, window: &WindowPlan) -> String {
@@ -270,7 +226,7 @@ fn places(receipt: &Receipt, window: &WindowPlan) -> String {
     out
 }
 
-/// What was odd about the data, if anything was.
+/// Lines about unusual data, if there was any.
 fn oddities(receipt: &Receipt) -> String {
     let mut out = String::new();
     if let Some(change) = receipt.change.as_ref().filter(|change| change.events != 0) {
@@ -345,22 +301,22 @@ fn closing_table(outcomes: &[Outcome]) -> String {
 
 /// How the independent count compares.
 fn verified(verification: &Verification) -> String {
-    let who = match verification.method {
+    let counter = match verification.method {
         Verify::Insights => "Logs Insights",
         Verify::Metrics | Verify::Off => "CloudWatch's metric",
     };
     let note = verification.note.as_deref().unwrap_or_default();
     match (verification.agrees, verification.expected) {
         (Some(true), Some(expected)) => {
-            format!("verified {who} counts {}\n", counted(expected, "event"))
+            format!("verified {counter} counts {}\n", counted(expected, "event"))
         }
         (Some(false), Some(expected)) => {
             format!(
-                "differs  {who} counts {}: {note}\n",
+                "differs  {counter} counts {}: {note}\n",
                 counted(expected, "event")
             )
         }
-        _ => format!("not verified by {who}: {note}\n"),
+        _ => format!("not verified by {counter}: {note}\n"),
     }
 }
 
@@ -370,7 +326,7 @@ fn signed(events: i64) -> String {
     format!("{sign}{}", counted(events.unsigned_abs(), "event"))
 }
 
-fn what_next(job: &std::path::Path, plan: &Plan) -> String {
+fn what_next(job: &std::path::Path, plan: &Plan<'_>) -> String {
     let job = job.display();
     let window = plan
         .windows

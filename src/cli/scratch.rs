@@ -7,16 +7,16 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// What the names of these folders begin with.
+/// The prefix of these folders' names.
 const PREFIX: &str = "logtally-scratch-";
 
-/// A file in each of them. Nothing is deleted that only has such a name.
+/// A file in each of them. A folder with such a name and without this file is not deleted.
 const MARKER: &str = ".logtally-scratch";
 
-/// The lock that says that a folder is in use. It is held until the process ends, however that is.
+/// The lock of the folder in use. It is held until the process ends, also when it is killed.
 static LOCK: OnceLock<File> = OnceLock::new();
 
-/// Makes a folder for this run, and removes those whose runs are no more.
+/// Makes a folder for this run, and removes those of runs that have ended.
 pub(super) fn make() -> io::Result<TempDir> {
     let parent = std::env::temp_dir();
     sweep(&parent);
@@ -30,7 +30,7 @@ pub(super) fn make() -> io::Result<TempDir> {
                 let _ = LOCK.set(lock);
                 return Ok(folder);
             }
-            // Another run that sweeps just now took it for one that was left, before it was locked.
+            // Another run swept it before it was locked.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -44,7 +44,7 @@ fn use_folder(folder: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-/// Removes the folders of runs that were killed. Those of other people can't be removed, and nobody is told.
+/// Removes the folders of runs that were killed. Folders of other users are skipped silently.
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;

@@ -47,7 +47,7 @@ pub(super) async fn status(args: StatusArgs, show: Show) -> Result<u8> {
     Ok(0)
 }
 
-/// A line for each stretch of windows that stand alike, and what to do about those that need it.
+/// A line for each stretch of windows of the same status and note, and the commands for those that are due.
 fn table(windows: &[WindowSummary], job: &str) -> String {
     if windows.is_empty() {
         return format!("No window has run yet. Begin with\n  logtally run {job}\n");
@@ -73,7 +73,7 @@ fn table(windows: &[WindowSummary], job: &str) -> String {
     out + &what_to_do(windows, job)
 }
 
-/// The commands that do what is not done; none of them takes a window for which it must fail.
+/// The commands for windows that are due. None of them takes a window for which it would fail.
 fn what_to_do(windows: &[WindowSummary], job: &str) -> String {
     let mut out = String::new();
     let commands = commands(windows, job);
@@ -95,7 +95,7 @@ fn what_to_do(windows: &[WindowSummary], job: &str) -> String {
 }
 
 fn commands(windows: &[WindowSummary], job: &str) -> Vec<String> {
-    // First and last due window of each stretch that one command does, and whether the next window may still belong to it.
+    // The first and last due window of each command, and whether the next window may still belong to it.
     let mut stretches: Vec<(&WindowSummary, &WindowSummary, bool)> = Vec::new();
     for window in windows {
         let is_wanted = window.due && !window.is_blocked;
@@ -104,7 +104,7 @@ fn commands(windows: &[WindowSummary], job: &str) -> Vec<String> {
                 *last = window
             }
             _ if is_wanted => stretches.push((window, window, true)),
-            // What is done would be skipped, but not by a run that is forced.
+            // A run skips windows that are done, but a forced one does them again.
             Some((first, _, goes_on))
                 if window.is_blocked || first.run_with.contains(&RunOption::Force) =>
             {

@@ -210,10 +210,10 @@ impl CloudWatchExporter {
         since: Option<DateTime<Utc>>,
         patience: &Patience<'_>,
     ) -> Result<Attempt> {
-        self.check_prefix(group, request)?;
+        check_prefix(group, request)?;
         let root = self.staging.root();
         let window_id = request.window.id();
-        let mut task_name = format!("logtally {} {window_id} {}", request.job, group.name);
+        let mut task_name = format!("logtally {} {window_id} {}", request.keys.job(), group.name);
         task_name.truncate(LONGEST_TASK_NAME);
         let order = Order {
             log_group: group,
@@ -223,7 +223,7 @@ impl CloudWatchExporter {
             task_name: &task_name,
             bucket: &self.bucket,
             staging: root,
-            new_prefix: &|| layout::relative(root, &self.new_attempt(group, request)),
+            new_prefix: &|| request.keys.relative(&new_attempt(group, request)),
             reuse_since: since,
         };
         let queue = Queue {
@@ -232,23 +232,6 @@ impl CloudWatchExporter {
             patience,
         };
         queue.export(&order).await
-    }
-
-    /// A prefix that no other attempt has.
-    fn new_attempt(&self, group: &LogGroup, request: &ExportRequest<'_>) -> Path {
-        let (root, id) = (self.staging.root(), staging::new_attempt_id());
-        layout::attempt(root, request.job, &request.window.id(), &group.name, &id)
-    }
-
-    fn check_prefix(&self, group: &LogGroup, request: &ExportRequest<'_>) -> Result<()> {
-        let bytes = self.new_attempt(group, request).as_ref().len();
-        if bytes <= LONGEST_PREFIX {
-            return Ok(());
-        }
-        Err(Error::usage(format!(
-            "the prefix for exports of {} has {bytes} bytes, {LONGEST_PREFIX} is the most: choose a shorter staging location or job name",
-            group.name,
-        )))
     }
 
     /// Lists what the attempt's task wrote, and completes it.
@@ -296,6 +279,23 @@ impl CloudWatchExporter {
         request.journal.record(attempt).await?;
         Ok(exported)
     }
+}
+
+/// A prefix that no other attempt has.
+fn new_attempt(group: &LogGroup, request: &ExportRequest<'_>) -> Path {
+    let id = staging::new_attempt_id();
+    request.keys.attempt(&request.window.id(), &group.name, &id)
+}
+
+fn check_prefix(group: &LogGroup, request: &ExportRequest<'_>) -> Result<()> {
+    let bytes = new_attempt(group, request).as_ref().len();
+    if bytes <= LONGEST_PREFIX {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "the prefix for exports of {} has {bytes} bytes, {LONGEST_PREFIX} is the most: choose a shorter staging location or job name",
+        group.name,
+    )))
 }
 
 fn cannot_list(error: ServiceError) -> Error {
@@ -384,6 +384,7 @@ mod tests {
     use crate::clock::TestClock;
     use crate::export::fake::{Call, FakeLogs, Fate};
     use crate::job::{AwsSettings, GroupPattern, Verify, Via};
+    use crate::layout::StagingKeys;
     use crate::progress::Silent;
     use crate::state::{Journal, MemoryJournal};
     use crate::store::Stores;
@@ -404,6 +405,7 @@ mod tests {
         clock: Arc<TestClock>,
         logs: Arc<FakeLogs>,
         staging: Store,
+        keys: StagingKeys,
         settings: CloudWatch,
         journal: MemoryJournal,
         reuse_since: Option<DateTime<Utc>>,
@@ -424,6 +426,7 @@ mod tests {
             Self {
                 clock,
                 logs: Arc::new(logs),
+                keys: StagingKeys::new(&location, "night").unwrap(),
                 staging: stores.open(&location, Account::Source).await.unwrap(),
                 settings: CloudWatch {
                     log_groups: vec![GroupPattern::new("/a").unwrap()],
@@ -453,7 +456,7 @@ mod tests {
         async fn export_by(&self, exporter: &CloudWatchExporter) -> Result<Exported> {
             let window = Window::parse(Size::Day, Tz::UTC, "2026-11-20").unwrap();
             let request = ExportRequest {
-                job: "night",
+                keys: &self.keys,
                 window: &window,
                 reuse_since: self.reuse_since,
                 takes_empty: self.takes_empty,

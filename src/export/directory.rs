@@ -90,8 +90,7 @@ impl DirectoryExporter {
         request: &ExportRequest<'_>,
     ) -> Result<ExportedGroup> {
         let id = staging::new_attempt_id();
-        let (root, window_id) = (self.staging.root(), request.window.id());
-        let prefix = layout::attempt(root, request.job, &window_id, group, &id);
+        let prefix = request.keys.attempt(&request.window.id(), group, &id);
         let journal = request.journal;
         // Nothing goes on from what a run left that was ended while it wrote.
         for mut left in journal.attempts(group) {
@@ -101,7 +100,7 @@ impl DirectoryExporter {
             }
         }
         let mut attempt = Attempt {
-            prefix: layout::relative(root, &prefix),
+            prefix: request.keys.relative(&prefix),
             log_group: group.to_owned(),
             log_stream_prefix: None,
             range: request.window.range().padded(self.pad),
@@ -308,6 +307,7 @@ mod tests {
     use crate::aws::{Account, Aws};
     use crate::clock::TestClock;
     use crate::job::{AwsSettings, Location};
+    use crate::layout::StagingKeys;
     use crate::progress::Silent;
     use crate::state::{Journal, MemoryJournal};
     use crate::store::Stores;
@@ -362,6 +362,7 @@ mod tests {
         std::fs::create_dir_all(events.parent().unwrap()).unwrap();
         let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
         let staging = Location::Local(folder.path().join("staging"));
+        let keys = StagingKeys::new(&staging, "night").unwrap();
         let staging = stores.open(&staging, Account::Source).await.unwrap();
         let now = "2026-11-21T15:00:00Z".parse().unwrap();
         let exporter = DirectoryExporter::new(
@@ -375,7 +376,7 @@ mod tests {
         let window = Window::parse(Size::Day, Tz::UTC, "2026-11-20").unwrap();
         let request = ExportRequest {
             takes_empty: false,
-            job: "night",
+            keys: &keys,
             window: &window,
             reuse_since: Some(now),
             journal: &journal,

@@ -363,6 +363,7 @@ mod tests {
     use crate::clock::TestClock;
     use crate::export::service::LogEvent;
     use crate::job::{AwsSettings, Location};
+    use crate::layout::StagingKeys;
     use crate::store::Stores;
     use async_trait::async_trait;
     use proptest::prelude::*;
@@ -487,11 +488,12 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
             let location = Location::Local(folder.path().to_owned());
+            let keys = StagingKeys::new(&location, "job").unwrap();
             let store = stores.open(&location, Account::Source).await.unwrap();
             let end: DateTime<Utc> = "2026-11-22T00:00:00Z".parse().unwrap();
             let end_ms = end.timestamp_millis();
             Self {
-                attempt: layout::attempt(store.root(), "job", "2026-11-21", GROUP, "1"),
+                attempt: keys.attempt("2026-11-21", GROUP, "1"),
                 _folder: folder,
                 store,
                 service: FakeEvents::new(page_events),

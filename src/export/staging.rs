@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ExportRequest, ExportedGroup};
 use crate::error::{Class, Error, Result};
-use crate::layout;
 use crate::layout::cloudwatch::LogObject;
+use crate::layout::{self, StagingKeys};
 use crate::state::{AttemptStage, Journal};
 use crate::store::{Body, Condition, Store};
 use crate::window::{Range, Window};
@@ -118,7 +118,7 @@ pub async fn kept_attempts(
             && manifest.range.start_ms <= range.start_ms
             && range.end_ms.min(manifest.as_of.timestamp_millis()) <= manifest.range.end_ms
     };
-    let prefix = layout::staging_of_window(store.root(), request.job, &request.window.id());
+    let prefix = request.keys.of_window(&request.window.id());
     let listed = store.list(&prefix).await?;
     let attempts = newest_attempts(store, &listed, answers).await?;
     Ok(attempts
@@ -143,10 +143,8 @@ pub async fn record_kept(store: &Store, journal: &dyn Journal, kept: &ExportedGr
 }
 
 /// What a job exported, for each window and log group the newest complete attempt.
-pub async fn exports_of_job(store: &Store, job: &str) -> Result<Vec<Manifested>> {
-    let listed = store
-        .list(&layout::staging_of_job(store.root(), job))
-        .await?;
+pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<Manifested>> {
+    let listed = store.list(&keys.of_job()).await?;
     let attempts = newest_attempts(store, &listed, |_| true).await?;
     Ok(without_overlaps(store, attempts)?
         .into_iter()

@@ -1,4 +1,4 @@
-//! From `[[query.chart]]` as written to a [`Chart`]: which keys go together, and the charts that come by themselves.
+//! From `[[query.chart]]` as written to a [`Chart`]: which keys go together, and the charts of built-in queries.
 
 use std::collections::HashSet;
 
@@ -7,21 +7,23 @@ use super::spec::{ChartSpec, OneOrMore, TextOrFalse};
 use super::{Chart, ChartKind, Compare, ErrorsColumn, ImageFormat, Language};
 use crate::window::{Size, Span};
 
-/// What a title can have filled in.
+/// The placeholders of a title.
 pub const PLACEHOLDERS: [&str; 6] = ["job", "query", "chart", "date", "window", "zone"];
 
-/// Percentiles that one chart can show, and lines that can be told apart.
-const MOST_BANDS: usize = 5;
-const MOST_LINES: usize = 12;
+/// The most columns of a band chart.
+const MAX_BANDS: usize = 5;
 
-/// What a chart can be sized to: smaller, its texts do not fit; larger, it is a waste of memory.
+/// The most columns of a line chart whose colours can be told apart.
+const MAX_LINES: usize = 12;
+
+/// The sizes of a chart. In a smaller one the texts do not fit; a larger one wastes memory.
 const WIDTHS: std::ops::RangeInclusive<u32> = 480..=4096;
 const HEIGHTS: std::ops::RangeInclusive<u32> = 270..=4096;
 const SCALES: std::ops::RangeInclusive<f64> = 0.5..=4.0;
-const MOST_PIXELS: f64 = 8192.0;
+const MAX_PIXELS: f64 = 8192.0;
 
-/// The chart that comes with a question of counts by hour: a day by its hours beside the same day of the week before,
-/// longer windows as a day in each row.
+/// The default chart of a query that counts events by hour. A day is bars, compared with the same day a week before. A
+/// longer window is a heatmap with a row for each day.
 pub fn of_counts(name: Name, size: Size) -> Chart {
     let kind = match size {
         Size::Hour | Size::Day => ChartKind::Bar,
@@ -34,8 +36,8 @@ pub fn of_counts(name: Name, size: Size) -> Chart {
     }
 }
 
-/// The same for a question that counts errors too: in a bar they are a part of the events; the cells of a long window show
-/// them alone, as they would be lost in the events.
+/// The default chart of a query that also counts errors. In a bar they are a part of the events. A heatmap shows errors
+/// only, which would be lost among the events.
 pub fn of_errors(name: Name, size: Size) -> Chart {
     let mut chart = of_counts(name, size);
     if chart.kind == ChartKind::Heatmap {
@@ -44,13 +46,13 @@ pub fn of_errors(name: Name, size: Size) -> Chart {
     chart
 }
 
-/// The same weekday a week before.
+/// A comparison with the same weekday a week before.
 fn a_week(size: Size) -> Option<Compare> {
     let span: Span = "7 days".parse().ok()?;
     span.windows(size).map(|windows| Compare { span, windows })
 }
 
-/// The charts of a query. An error says which key of which chart is wrong.
+/// The charts of a query. An error names the chart and the wrong key.
 pub fn resolve(
     query: &Name,
     specs: Vec<ChartSpec>,
@@ -63,7 +65,7 @@ pub fn resolve(
         let name = spec.name.clone().unwrap_or_else(|| query.clone());
         if !names.insert(name.clone()) {
             return Err(format!(
-                "[[query]] {query}: two charts are named {:?}; give one a name of its own",
+                "[[query]] {query}: two charts are named {:?}: expected different names",
                 name.as_str()
             ));
         }
@@ -125,7 +127,7 @@ fn compare(text: &str, size: Size) -> Result<Compare, String> {
     Ok(Compare { span, windows })
 }
 
-/// Which keys go together.
+/// Checks which keys go together.
 fn check(chart: &Chart) -> Result<(), String> {
     use ChartKind::{Band, Bar, Heatmap, Line, StackedBar};
     let columns: HashSet<&String> = chart.y.iter().collect();
@@ -134,22 +136,22 @@ fn check(chart: &Chart) -> Result<(), String> {
     }
     match (chart.kind, chart.y.len()) {
         (_, 0) => return Err("has y = []: expected a column".to_owned()),
-        (Band, 2..=MOST_BANDS) | (Line, 1..=MOST_LINES) | (Bar | StackedBar | Heatmap, 1) => {}
+        (Band, 2..=MAX_BANDS) | (Line, 1..=MAX_LINES) | (Bar | StackedBar | Heatmap, 1) => {}
         (Band, _) => {
             return Err(format!(
-                "has y = {:?}: expected 2 to {MOST_BANDS} columns from the lowest percentile to the highest, such as [\"p50\", \"p95\", \"p99\"]",
+                "has y = {:?}: expected 2 to {MAX_BANDS} columns from the lowest percentile to the highest, such as [\"p50\", \"p95\", \"p99\"]",
                 chart.y
             ));
         }
         (Line, _) => {
             return Err(format!(
-                "has {} columns in y: expected at most {MOST_LINES}",
+                "has {} columns in y: expected at most {MAX_LINES}",
                 chart.y.len()
             ));
         }
         (Bar | StackedBar | Heatmap, _) => {
             return Err(format!(
-                "has y = {:?}: expected one column, as only kind = \"line\" and \"band\" take more",
+                "has y = {:?}: expected one column; only kind = \"line\" and \"band\" take more",
                 chart.y
             ));
         }
@@ -168,7 +170,7 @@ fn check(chart: &Chart) -> Result<(), String> {
         }
         (Band, Some(series)) => {
             return Err(format!(
-                "has series = {series:?}, which does not go with kind = \"band\": its columns are in y"
+                "has series = {series:?}, which does not go with kind = \"band\": expected all its columns in y"
             ));
         }
         (_, Some(series)) if chart.y.len() > 1 => {
@@ -210,9 +212,9 @@ fn check_look(chart: &Chart) -> Result<(), String> {
             SCALES.end()
         ));
     }
-    if f64::from(width.max(height)) * chart.scale > MOST_PIXELS {
+    if f64::from(width.max(height)) * chart.scale > MAX_PIXELS {
         return Err(format!(
-            "has size = [{width}, {height}] and scale = {}: expected at most {MOST_PIXELS} pixels from side to side",
+            "has size = [{width}, {height}] and scale = {}: expected at most {MAX_PIXELS} pixels in width and height",
             chart.scale
         ));
     }
@@ -222,7 +224,7 @@ fn check_look(chart: &Chart) -> Result<(), String> {
     Ok(())
 }
 
-/// A misspelt placeholder would stand in every morning's title.
+/// Refuses unknown placeholders, which would otherwise appear in every title.
 fn check_title(title: &str) -> Result<(), String> {
     for (start, _) in title.match_indices('{') {
         let rest = &title[start + 1..];

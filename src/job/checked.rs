@@ -1,4 +1,4 @@
-//! The checked values of a job file. Each refuses bad text while the file is read, so the error has its line.
+//! The checked values of a job file. Each is checked while the file is parsed, so that an error has its line.
 
 use std::fmt;
 use std::time::Duration;
@@ -44,7 +44,7 @@ fn expand(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Strin
     Ok(out)
 }
 
-/// The name of a job, a query or a chart: `[a-z][a-z0-9_]*`, at most 64 characters.
+/// The name of a job, query or chart: `[a-z][a-z0-9_]*`, at most 64 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(String);
 
@@ -61,7 +61,7 @@ impl Name {
             Ok(Self(text.to_owned()))
         } else {
             Err(format!(
-                "{text:?} is no name: expected a small letter, then small letters, digits and underscores, 64 at most"
+                "{text:?} is not a valid name: expected a lowercase letter, then lowercase letters, digits and underscores, at most 64 characters"
             ))
         }
     }
@@ -98,7 +98,7 @@ pub struct Zone(pub Tz);
 /// The zone with this IANA name; the error names the nearest known one.
 pub fn parse_zone(name: &str) -> Result<Tz, String> {
     name.parse().map_err(|_| {
-        // So few letters are an abbreviation, and what looks like it is another place.
+        // Up to four letters are an abbreviation; the zone with the most similar name is elsewhere.
         let nearest = match name {
             "KST" => Some("Asia/Seoul"),
             "JST" => Some("Asia/Tokyo"),
@@ -109,7 +109,9 @@ pub fn parse_zone(name: &str) -> Result<Tz, String> {
             _ => nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())),
         };
         let hint = nearest.map_or(String::new(), |zone| format!("; did you mean {zone:?}?"));
-        format!("{name:?} is no time zone: expected an IANA name such as \"Asia/Seoul\"{hint}")
+        format!(
+            "{name:?} is not a valid time zone: expected an IANA name such as \"Asia/Seoul\"{hint}"
+        )
     })
 }
 
@@ -129,7 +131,7 @@ impl<'de> Deserialize<'de> for Length {
         let text = Text::deserialize(deserializer)?;
         humantime::parse_duration(&text.0).map(Length).map_err(|_| {
             D::Error::custom(format!(
-                "{:?} is no length of time: expected one such as \"30s\", \"6h\" or \"7d\"",
+                "{:?} is not a valid length of time: expected one such as \"30s\", \"6h\" or \"7d\"",
                 text.0
             ))
         })
@@ -144,7 +146,8 @@ impl std::str::FromStr for ByteSize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no size: expected one such as \"512MiB\" or \"2GiB\"");
+        let wrong =
+            || format!("{text:?} is not a valid size: expected one such as \"512MiB\" or \"2GiB\"");
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (count, unit) = text.split_at(digits);
         let factor: u64 = match unit.trim() {
@@ -183,11 +186,11 @@ pub struct GroupPattern {
 }
 
 impl GroupPattern {
-    /// Checks the text against what CloudWatch allows in a name, and compiles its globs (`*`, `?`, `[…]`, `{a,b}`).
+    /// Checks the text against CloudWatch's rules for names, and compiles its glob (`*`, `?`, `[…]`, `{a,b}`).
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > 512 {
             return Err(format!(
-                "{text:?} is no log group: expected 1 to 512 characters"
+                "{text:?} is not a valid log group: expected 1 to 512 characters"
             ));
         }
         let is_name = |b: u8| b.is_ascii_alphanumeric() || b"._-/#".contains(&b);
@@ -196,7 +199,7 @@ impl GroupPattern {
             .find(|c| !(c.is_ascii() && (is_name(*c as u8) || "*?[]{},!".contains(*c))))
         {
             return Err(format!(
-                "{text:?} is no log group: it has {wrong:?}, and names hold letters, digits and . _ - / # (globs: * ? [ ] {{ }})"
+                "{text:?} is not a valid log group: it has {wrong:?}, expected letters, digits and . _ - / # (in globs also * ? [ ] {{ }})"
             ));
         }
         let matcher = if text.bytes().all(is_name) {
@@ -205,9 +208,7 @@ impl GroupPattern {
             let glob = GlobBuilder::new(text)
                 .literal_separator(false)
                 .build()
-                .map_err(|error| {
-                    format!("{text:?} is no glob over log groups: {}", error.kind())
-                })?;
+                .map_err(|error| format!("{text:?} is not a valid glob: {}", error.kind()))?;
             Some(glob.compile_matcher())
         };
         Ok(Self {
@@ -226,7 +227,7 @@ impl GroupPattern {
         self.matcher.is_none()
     }
 
-    /// What every matching name begins with.
+    /// The literal prefix of every matching name.
     pub fn literal_prefix(&self) -> &str {
         let end = self
             .text
@@ -235,7 +236,7 @@ impl GroupPattern {
         &self.text[..end]
     }
 
-    /// Whether it names the group.
+    /// Whether it matches the log group's name.
     pub fn matches(&self, group: &str) -> bool {
         match &self.matcher {
             Some(matcher) => matcher.is_match(group),
@@ -251,17 +252,17 @@ impl<'de> Deserialize<'de> for GroupPattern {
     }
 }
 
-/// The candidate most like the text, where one is like it at all.
+/// The candidate most similar to the text, or `None` if none is similar.
 pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = text.to_lowercase();
     candidates
         .into_iter()
         .map(|candidate| {
-            let likeness =
+            let similarity =
                 strsim::normalized_damerau_levenshtein(&lower, &candidate.to_lowercase());
-            (likeness, candidate)
+            (similarity, candidate)
         })
-        .filter(|(likeness, _)| *likeness >= 0.5)
+        .filter(|(similarity, _)| *similarity >= 0.5)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }

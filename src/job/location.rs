@@ -1,4 +1,4 @@
-//! Where objects are: `s3://bucket/prefix`, `file:///path` or a plain path.
+//! Locations of objects: `s3://bucket/prefix`, `file:///path` or a plain path.
 
 use std::fmt;
 use std::path::{Component, Path as FilePath, PathBuf};
@@ -12,7 +12,7 @@ pub enum Location {
     S3 {
         /// The bucket's name.
         bucket: String,
-        /// What every key begins with; may be empty.
+        /// The prefix of every key; may be empty.
         prefix: Path,
     },
     /// An absolute path without `.` and `..`.
@@ -20,7 +20,10 @@ pub enum Location {
 }
 
 impl Location {
-    /// Reads a location; a relative path is relative to `base`.
+    /// Parses a location. A relative path is relative to `base`.
+    ///
+    /// # Errors
+    /// A message with the text and the expected form.
     pub fn parse(text: &str, base: &FilePath) -> Result<Self, String> {
         if text.is_empty() {
             return Err("a location is empty: expected s3://bucket/prefix or a path".to_owned());
@@ -33,11 +36,11 @@ impl Location {
                 });
             if !named {
                 return Err(format!(
-                    "{text:?} names no bucket: expected s3://bucket/prefix, a bucket being 3 to 63 small letters, digits, hyphens and dots"
+                    "{text:?} has no valid bucket name: expected s3://bucket/prefix, with a bucket name of 3 to 63 lowercase letters, digits, hyphens and dots"
                 ));
             }
             let prefix = Path::parse(prefix.trim_matches('/'))
-                .map_err(|error| format!("{text:?} is no location: {error}"))?;
+                .map_err(|error| format!("{text:?} is not a valid location: {error}"))?;
             return Ok(Self::S3 {
                 bucket: bucket.to_owned(),
                 prefix,
@@ -47,20 +50,20 @@ impl Location {
             Some(path) if path.starts_with('/') => path,
             Some(_) => {
                 return Err(format!(
-                    "{text:?} is no location: expected file:///absolute/path"
+                    "{text:?} is not a valid location: expected file:///absolute/path"
                 ));
             }
             None => match text.split_once("://") {
                 Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
                     return Err(format!(
-                        "{text:?} is no location: expected s3://bucket/prefix, file:///path or a path, not {scheme:?}"
+                        "{text:?} is not a valid location: expected s3://bucket/prefix, file:///path or a path, not {scheme:?}"
                     ));
                 }
                 _ => text,
             },
         };
         let absolute = std::path::absolute(base.join(path))
-            .map_err(|error| format!("{text:?} is no location: {error}"))?;
+            .map_err(|error| format!("{text:?} is not a valid location: {error}"))?;
         Ok(Self::Local(normalize(&absolute)))
     }
 
@@ -69,7 +72,7 @@ impl Location {
         matches!(self, Self::Local(_))
     }
 
-    /// The location one folder further down.
+    /// The location of a folder below this one.
     pub fn below(&self, folder: &str) -> Self {
         match self {
             Self::S3 { bucket, prefix } => Self::S3 {
@@ -80,7 +83,7 @@ impl Location {
         }
     }
 
-    /// The full key of the location in its store: below the bucket, or below the root of the file system.
+    /// The location's full key in its store, which is the bucket or the root of the file system.
     pub fn key(&self) -> Result<Path, String> {
         match self {
             Self::S3 { prefix, .. } => Ok(prefix.clone()),
@@ -89,7 +92,8 @@ impl Location {
         }
     }
 
-    /// A key of this location's store as a person would write it: `s3://bucket/key`, or a path as short as can be.
+    /// A key of this location's store for messages: `s3://bucket/key`, or a path, relative if it is below the working
+    /// folder.
     pub fn display_key(&self, key: &Path) -> String {
         match self {
             Self::S3 { bucket, .. } => format!("s3://{bucket}/{key}"),
@@ -108,7 +112,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// The path relative to the working folder where it is below it.
+/// The path, relative to the working folder if it is below it.
 fn shorten(path: &FilePath) -> String {
     let below = std::env::current_dir()
         .ok()
@@ -120,7 +124,7 @@ fn shorten(path: &FilePath) -> String {
         .to_string()
 }
 
-/// Resolves `.` and `..` by the text alone, since the folders need not exist yet.
+/// Resolves `.` and `..` in the text alone, since the folders may not exist yet.
 fn normalize(path: &FilePath) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {

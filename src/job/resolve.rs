@@ -1,4 +1,4 @@
-//! From the job file as written to a [`Job`]: defaults, paths relative to the file, which keys go together.
+//! From the job file as written to a [`Job`]: defaults, paths relative to the file, and which keys go together.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -6,23 +6,24 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::checked::{Name, Text, nearest};
+use super::checked::{Name, Text};
 use super::location::Location;
+use super::parse_error::syntax_error;
 use super::spec::{JobSpec, QuerySpec, SourceKind, SourceSpec, Verify, Via, WindowSpec};
 use super::{
-    AwsSettings, Chart, ChartKind, CloudWatch, DefaultWindow, Job, Language, Limits, Query, Source,
-    WindowRule, charts,
+    AwsSettings, Chart, ChartKind, CloudWatch, DefaultWindow, Division, Job, Language, Limits,
+    Query, Source, WindowRule, charts,
 };
 use crate::error::{Error, Result};
 use crate::window::{Size, Window, is_last_ended};
 
-/// Keys below the job's own prefix that are not answers.
+/// Folders below the job's prefix that are not answers.
 const RESERVED_NAMES: [&str; 4] = ["charts", "parts", "runs", "report"];
 
-/// Tables that are there before any answer.
+/// Tables that every session has.
 const RESERVED_TABLES: [&str; 2] = ["logs", "hours"];
 
-/// The questions that come with the program.
+/// The built-in queries.
 const BUILT_IN: [BuiltIn; 5] = [
     BuiltIn {
         name: "hourly_count",
@@ -61,11 +62,11 @@ const BUILT_IN: [BuiltIn; 5] = [
 struct BuiltIn {
     name: &'static str,
     sql: &'static str,
-    /// The chart that it comes with, for windows of a size.
+    /// Its default chart, for windows of a size.
     chart: fn(Name, Size) -> Chart,
 }
 
-/// The SQL of a question that comes with the program.
+/// The SQL of a built-in query.
 pub fn built_in(name: &str) -> Option<&'static str> {
     BUILT_IN
         .iter()
@@ -73,7 +74,10 @@ pub fn built_in(name: &str) -> Option<&'static str> {
         .map(|query| query.sql)
 }
 
-/// Reads a job file. An error (usage) names the file, and the line where there is one.
+/// Reads a job file.
+///
+/// # Errors
+/// `Usage`, with the file and, where known, the line.
 pub fn load(file: &Path) -> Result<Job> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         Error::usage(format!("can't read the job file {}", file.display())).caused_by(error)
@@ -81,70 +85,21 @@ pub fn load(file: &Path) -> Result<Job> {
     parse(file, &text)
 }
 
-/// Reads the text of a job file; `file` is where it is from, and what its paths are relative to.
+/// Parses the text of the job file `file`, whose folder is the base of its relative paths.
+///
+/// # Errors
+/// `Usage`, with the file and, where known, the line.
 pub fn parse(file: &Path, text: &str) -> Result<Job> {
-    let spec: JobSpec = toml::from_str(text).map_err(|error| explain(file, text, &error))?;
+    let spec: JobSpec = toml::from_str(text).map_err(|error| syntax_error(file, text, &error))?;
     Resolver::new(file)
         .job(spec)
         .map_err(|message| Error::usage(format!("{}: {message}", file.display())))
 }
 
-/// `jobs/night.toml:3: unknown key "timezon"; did you mean "timezone"?` with the line itself below.
-fn explain(file: &Path, text: &str, error: &toml::de::Error) -> Error {
-    let message = match unknown_field(error.message()) {
-        Some((field, known)) => match nearest(field, known.iter().copied()) {
-            Some(near) => format!("unknown key {field:?}; did you mean {near:?}?"),
-            None => format!(
-                "unknown key {field:?}: expected one of {}",
-                known.join(", ")
-            ),
-        },
-        None => in_house_style(error.message()),
-    };
-    let Some(span) = error.span() else {
-        return Error::usage(format!("{}: {message}", file.display()));
-    };
-    let before = &text[..span.start.min(text.len())];
-    let number = before.matches('\n').count() + 1;
-    let line = text.lines().nth(number - 1).unwrap_or_default();
-    Error::usage(format!(
-        "{}:{number}: {message}\n  | {}",
-        file.display(),
-        line.trim_end()
-    ))
-}
-
-/// serde's other messages, in this program's words.
-fn in_house_style(message: &str) -> String {
-    if let Some(field) = message.strip_prefix("missing field `") {
-        return format!("the key {:?} is missing", field.trim_end_matches('`'));
-    }
-    match message
-        .strip_prefix("unknown variant `")
-        .and_then(|rest| rest.split_once("`, "))
-    {
-        Some((value, expected)) => format!(
-            "{value:?} is not known here: {}",
-            expected.replace('`', "\"")
-        ),
-        None => message.trim_end().replace('\n', ", "),
-    }
-}
-
-/// The field and the known ones out of serde's "unknown field `a`, expected one of `b`, `c`".
-fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
-    let mut quoted = message
-        .strip_prefix("unknown field ")?
-        .split('`')
-        .skip(1)
-        .step_by(2);
-    Some((quoted.next()?, quoted.collect()))
-}
-
-/// How long a run that shows no life holds its window, where the job does not say.
+/// The lease where the job has none.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Shorter ones end while a request is under way, longer ones keep a rerun waiting.
+/// A shorter lease ends while a request is under way; a longer one keeps a rerun waiting.
 const LEASES: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
 
@@ -162,7 +117,7 @@ impl<'a> Resolver<'a> {
     fn job(&self, spec: JobSpec) -> Result<Job, String> {
         if RESERVED_NAMES.contains(&spec.name.as_str()) {
             return Err(format!(
-                "the job can't be named {:?}: that name is taken by a folder of logtally's own",
+                "the job can't be named {:?}: that name is taken by a folder of logtally",
                 spec.name.as_str()
             ));
         }
@@ -205,13 +160,13 @@ impl<'a> Resolver<'a> {
     }
 
     fn source(&self, spec: SourceSpec, output: &Location) -> Result<Source, String> {
-        refuse_foreign_keys(&spec)?;
+        reject_keys_of_other_kinds(&spec)?;
         let path = || {
             let text = spec.path.as_ref().ok_or(match spec.kind {
                 SourceKind::Directory => {
-                    "[source] path is missing: expected a folder with one of events for each log group"
+                    "[source] path is missing: expected a folder that has a folder of events for each log group"
                 }
-                _ => "[source] path is missing: expected where the exported objects are, a folder or s3://bucket/prefix",
+                _ => "[source] path is missing: expected the location of the exported objects, a folder or s3://bucket/prefix",
             })?;
             self.location("[source] path", text)
         };
@@ -228,7 +183,7 @@ impl<'a> Resolver<'a> {
                     );
                 }
                 let staging = spec.staging.as_ref().ok_or(
-                    "[source] staging is missing: expected s3://bucket/prefix, where CloudWatch writes the export",
+                    "[source] staging is missing: expected s3://bucket/prefix, to which CloudWatch writes exports",
                 )?;
                 let staging = self.location("[source] staging", staging)?;
                 if staging.is_local() {
@@ -291,8 +246,8 @@ impl<'a> Resolver<'a> {
             let query = self.query(spec, size, language)?;
             let name = query.name.as_str();
             let taken = match name {
-                name if RESERVED_TABLES.contains(&name) => Some("a table that is always there"),
-                name if RESERVED_NAMES.contains(&name) => Some("a folder of logtally's own"),
+                name if RESERVED_TABLES.contains(&name) => Some("a table of every session"),
+                name if RESERVED_NAMES.contains(&name) => Some("a folder of logtally"),
                 _ => None,
             };
             if let Some(taken) = taken {
@@ -302,7 +257,7 @@ impl<'a> Resolver<'a> {
             }
             if !names.insert(query.name.clone()) {
                 return Err(format!(
-                    "two [[query]] are named {name:?}: expected a name of its own for each"
+                    "two [[query]] are named {name:?}: expected different names"
                 ));
             }
             queries.push(query);
@@ -350,12 +305,13 @@ impl<'a> Resolver<'a> {
                 ));
             }
         };
+        let division = Division::resolve(spec.partition_by, spec.file_size)
+            .map_err(|error| format!("[[query]] {name}: {error}"))?;
         let charts = match (spec.chart.is_empty(), default_chart) {
             (true, Some(built_in)) => {
                 let chart = (built_in.chart)(name.clone(), size);
-                // Which the job did not ask for, and which only answers of one file have.
-                let is_one_file = spec.partition_by.is_empty() && spec.file_size.is_none();
-                let compare = chart.compare.filter(|_| is_one_file);
+                // The job did not ask for the comparison, and only answers in one file can be compared.
+                let compare = chart.compare.filter(|_| division == Division::Whole);
                 vec![Chart {
                     language,
                     compare,
@@ -365,63 +321,19 @@ impl<'a> Resolver<'a> {
             _ => charts::resolve(&name, spec.chart, size, language)?,
         };
         let compared = charts.iter().find(|chart| chart.compare.is_some());
-        if let Some(chart) = compared.filter(|_| !spec.partition_by.is_empty()) {
+        if let (Some(chart), Some(key)) = (compared, division.key()) {
             return Err(format!(
-                "[[query]] {name}: the chart {} has compare, but partition_by divides the earlier answer that it would be held against: expected one of the two keys",
+                "[[query]] {name}: the chart {} has compare, which reads earlier answers in one file, and {key} divides them: expected one of the two keys",
                 chart.name
             ));
-        }
-        let mut columns = HashSet::new();
-        if let Some(twice) = spec
-            .partition_by
-            .iter()
-            .find(|column| !columns.insert(column.as_str()))
-        {
-            return Err(format!(
-                "[[query]] {name}: partition_by names {:?} twice",
-                twice.as_str()
-            ));
-        }
-        let file_size = spec.file_size.map(|size| size.0);
-        if let Some(size) = file_size {
-            check_file_size(&name, size, &spec.partition_by, &charts)?;
         }
         Ok(Query {
             name,
             sql,
             sql_origin,
-            partition_by: spec.partition_by,
-            file_size,
+            division,
             charts,
         })
-    }
-}
-
-/// Smaller files are a mistake: readers open each.
-const SMALLEST_FILE: u64 = 1 << 20;
-
-fn check_file_size(
-    name: &Name,
-    size: u64,
-    partition_by: &[Name],
-    charts: &[Chart],
-) -> Result<(), String> {
-    if size < SMALLEST_FILE {
-        return Err(format!(
-            "[[query]] {name}: file_size is {size} bytes: expected 1MiB or more, such as \"256MiB\""
-        ));
-    }
-    if !partition_by.is_empty() {
-        return Err(format!(
-            "[[query]] {name} has both partition_by and file_size: an answer is divided by the values of columns or by size, expected one of them"
-        ));
-    }
-    match charts.iter().find(|chart| chart.compare.is_some()) {
-        None => Ok(()),
-        Some(chart) => Err(format!(
-            "[[query]] {name} has file_size, and its chart {} has compare, which reads earlier answers of one file: expected one of them",
-            chart.name
-        )),
     }
 }
 
@@ -432,7 +344,7 @@ fn find_built_in(name: &str) -> Result<&'static BuiltIn, String> {
         .ok_or_else(|| {
             let known: Vec<&str> = BUILT_IN.iter().map(|query| query.name).collect();
             format!(
-                "[[query]] use = {name:?} is not built in: expected one of {}",
+                "[[query]] use = {name:?} is not a built-in query: expected one of {}",
                 known.join(", ")
             )
         })
@@ -458,8 +370,8 @@ fn window_rule(spec: WindowSpec, timezone: Tz) -> Result<WindowRule, String> {
     })
 }
 
-/// Keys that another kind of source has are errors rather than silently without effect.
-fn refuse_foreign_keys(spec: &SourceSpec) -> Result<(), String> {
+/// Refuses keys of another kind of source, which would otherwise have no effect.
+fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), String> {
     use SourceKind::{CloudWatch, Directory, Exported};
     let keys: [(&str, bool, &[SourceKind]); 10] = [
         ("log_groups", spec.log_groups.is_some(), &[CloudWatch]),
@@ -645,7 +557,7 @@ use = "hourly_count"
             (format!("{GOOD}file_size = \"1MB\"\n"), "1MiB or more"),
             (
                 format!("{GOOD}file_size = \"256MiB\"\npartition_by = [\"x\"]\n"),
-                "both partition_by and file_size",
+                "both partition_by and file_size are set",
             ),
             (
                 format!(

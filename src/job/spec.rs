@@ -1,4 +1,4 @@
-//! The job file as it is written: keys and checked values, nothing resolved.
+//! The job file as written: keys and checked values, without defaults.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +12,9 @@ use crate::window::Size;
 pub struct JobSpec {
     /// The job's name.
     pub name: Name,
-    /// The zone of windows and local times; UTC where unset.
+    /// The IANA time zone of windows and local times; UTC where unset.
     pub timezone: Option<Zone>,
-    /// The language of what stands around a chart; English where unset.
+    /// The language of a chart's own texts; English where unset.
     pub language: Option<Language>,
     /// `[source]`
     pub source: SourceSpec,
@@ -37,60 +37,60 @@ pub struct JobSpec {
 pub enum SourceKind {
     /// CloudWatch Logs.
     CloudWatch,
-    /// Somebody else's export.
+    /// Objects that were exported without logtally.
     Exported,
     /// A folder of events.
     Directory,
 }
 
-/// `[source]`: every key of every kind; which of them go together is resolved later, so that errors keep their lines.
+/// `[source]`: the keys of every kind. Which of them go together is checked later, so that serde's errors keep their lines.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceSpec {
-    /// Which kind of source the other keys are of.
+    /// The kind of source, which decides which other keys are allowed.
     pub kind: SourceKind,
     /// cloudwatch: names and globs, at least one.
     pub log_groups: Option<Vec<GroupPattern>>,
-    /// cloudwatch: only streams whose name begins so; all where unset.
+    /// cloudwatch: the prefix of the log streams to export; all where unset.
     pub log_stream_prefix: Option<Text>,
-    /// cloudwatch, directory: the location that exports are written to; for directory `_staging` below the output where
-    /// unset.
+    /// cloudwatch, directory: the location that exports are written to. Required for cloudwatch; for directory
+    /// `_staging` below the output where unset.
     pub staging: Option<Text>,
-    /// cloudwatch: how events leave it; by export tasks where unset.
+    /// cloudwatch: how events are exported; by export tasks where unset.
     pub via: Option<Via>,
-    /// cloudwatch: how long to wait for one export, slot and task together; 6 hours where unset.
+    /// cloudwatch: the deadline of one export, for the slot and the task together; 6 hours where unset.
     pub give_up_after: Option<Length>,
-    /// cloudwatch, directory: how much more than the window to export at both edges; 1 hour where unset.
+    /// cloudwatch, directory: how much to export beyond both ends of the window; 1 hour where unset.
     pub pad: Option<Length>,
-    /// cloudwatch, directory: how long exports of settled windows are kept; for ever where unset.
+    /// cloudwatch, directory: how long exports of settled windows are kept; forever where unset.
     pub keep: Option<Length>,
-    /// cloudwatch: what the count is held against; nothing where unset.
+    /// cloudwatch: the independent count that the events are compared with; none where unset.
     pub verify: Option<Verify>,
-    /// The AWS Region; found as every AWS tool finds it where unset.
+    /// The AWS Region; from the environment or AWS's configuration files where unset.
     pub region: Option<Text>,
-    /// The profile of AWS's configuration files; found likewise.
+    /// The profile of AWS's configuration files; from the environment where unset.
     pub profile: Option<Text>,
     /// The role to assume for the logs and their staging bucket; none where unset.
     pub role_arn: Option<Text>,
     /// exported: the location of the objects; directory: the folder of events.
     pub path: Option<Text>,
-    /// exported: what the column `log_group` says; NULL where unset.
+    /// exported: the value of the column `log_group`; NULL where unset.
     pub log_group: Option<Text>,
 }
 
-/// How events leave CloudWatch.
+/// How events are exported from CloudWatch Logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Via {
     /// An export task.
     ExportTask,
-    /// The Logs API.
+    /// Single events through the Logs API.
     Events,
-    /// Whichever fits.
+    /// The Logs API for small or recent windows, export tasks for others.
     Auto,
 }
 
-/// Which independent count a run is held against.
+/// The independent count that a run's events are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verify {
@@ -109,11 +109,11 @@ pub struct WindowSpec {
     /// The calendar unit; a day where unset.
     #[serde(default)]
     pub size: Size,
-    /// What `run` takes without flags: `yesterday`, `last` or an id; `yesterday` where unset.
+    /// The window of `run` without flags: `yesterday`, `last` or an id; `yesterday` where unset.
     pub default: Option<Text>,
     /// How long after its end a window is settled; 12 hours where unset.
     pub settled_after: Option<Length>,
-    /// How many settled windows before the default one are looked at for something to do again; 3 where unset.
+    /// How many settled windows before the default one are computed again if they were provisional; 3 where unset.
     pub lookback: Option<u32>,
 }
 
@@ -129,19 +129,19 @@ pub struct OutputSpec {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuerySpec {
-    /// `use`: the name of a built-in question; this or `sql`.
+    /// `use`: the name of a built-in query; either this or `sql`.
     #[serde(rename = "use")]
     pub built_in: Option<Text>,
-    /// The answer's name; that of the built-in question where unset.
+    /// The answer's name. Required with `sql`; the name of the built-in query where unset.
     pub name: Option<Name>,
-    /// A file with one SQL query, relative to the job file.
+    /// A file with one SQL query, relative to the job file; either this or `use`.
     pub sql: Option<Text>,
-    /// The columns of text whose values divide the answer into files; one file where empty.
+    /// The text columns whose values divide the answer into files; one file where empty.
     #[serde(default)]
     pub partition_by: Vec<Name>,
-    /// The size, in bytes, at which a file of the answer ends and the next one begins; one file where unset.
+    /// The size at which a file of the answer ends and the next begins, such as `256MiB`; one file where unset.
     pub file_size: Option<ByteSize>,
-    /// `[[query.chart]]`; that of the built-in question where empty.
+    /// `[[query.chart]]`; the chart of the built-in query where empty.
     #[serde(default)]
     pub chart: Vec<ChartSpec>,
 }
@@ -150,29 +150,30 @@ pub struct QuerySpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChartSpec {
-    /// The chart's name, a part of its key; the query's where unset.
+    /// The chart's name, a part of its key; the query's name where unset.
     pub name: Option<Name>,
-    /// What is drawn.
+    /// How the values are drawn.
     pub kind: ChartKind,
     /// The column along the x axis.
     pub x: Text,
-    /// The columns of numbers: one, or several for lines and bands.
+    /// The columns of the y axis: one, or several for lines and bands.
     pub y: OneOrMore,
-    /// The column that names the parts, lines or rows.
+    /// The column whose values name the lines, the parts of a bar, or the rows of a heatmap.
     pub series: Option<Text>,
-    /// The column that says how much of `y` are errors, or `false`; a column `errors` that fits where unset.
+    /// The column that counts the errors among `y`, or `false` for none; the column `errors` where unset, if there is one
+    /// beside counts.
     pub errors: Option<TextOrFalse>,
-    /// How long before the window the one to compare with is, such as `7 days`.
+    /// How far before this window the window to compare with is, such as `7 days`.
     pub compare: Option<Text>,
-    /// The title, with placeholders such as `{date}`.
+    /// The title, with the placeholders `{job}`, `{query}`, `{chart}`, `{date}`, `{window}` and `{zone}`.
     pub title: Option<Text>,
-    /// What the values are; the column's name where unset.
+    /// The title of the y axis; the column's name where unset.
     pub y_label: Option<Text>,
-    /// What the values are measured in; counts where unset.
+    /// The unit of the values, such as `ms`; whole numbers without a unit are counts.
     pub unit: Option<Text>,
-    /// Width and height in pixels at a scale of 1; 1600 by 900 where unset.
+    /// Width and height in pixels at scale 1; `[1600, 900]` where unset.
     pub size: Option<(u32, u32)>,
-    /// Pixels of a PNG for each unit of `size`; 1 where unset.
+    /// Pixels of a PNG for each pixel of `size`, 0.5 to 4; 1 where unset.
     pub scale: Option<f64>,
     /// Light or dark; light where unset.
     pub theme: Option<Theme>,
@@ -204,8 +205,8 @@ pub enum TextOrFalse {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunSpec {
-    /// For queries, in bytes; 70 % of the machine's or container's where unset.
+    /// The memory for queries, such as `2GiB`; 70 % of the memory of the machine or container where unset.
     pub memory: Option<ByteSize>,
-    /// How long a run that shows no life holds its window, 1 second to 1 hour; 30 seconds where unset.
+    /// How long a lease is valid without renewal, 1 second to 1 hour; 30 seconds where unset.
     pub lease: Option<Length>,
 }

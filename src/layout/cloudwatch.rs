@@ -9,24 +9,24 @@ use super::{NAME, encode_name, join};
 use crate::error::{Error, Result};
 use crate::window::Range;
 
-/// The object that CloudWatch writes to see whether it may; neither gzip nor log data.
+/// The object that CloudWatch writes to test its permission. It has no log data and is not gzip.
 pub const WRITE_TEST: &str = "aws-logs-write-test";
 
-/// An exported object and what its place says about its events.
+/// An exported object and what its key says about its events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogObject {
     /// Its key, size and ETag.
     pub meta: ObjectMeta,
-    /// The log group, where it is known.
+    /// The log group; `None` where it is not known.
     pub log_group: Option<String>,
     /// The log stream.
     pub log_stream: String,
-    /// Only these of its events, where not all of them.
+    /// Only events in this range count; all of them where unset.
     pub range: Option<Range>,
 }
 
 impl LogObject {
-    /// `None` where the object is not one that holds events.
+    /// The object as one of this log group; `None` where it holds no events.
     pub fn new(meta: ObjectMeta, log_group: Option<&str>) -> Option<Self> {
         holds_events(&meta.location).then(|| Self {
             log_group: log_group.map(str::to_owned),
@@ -36,14 +36,14 @@ impl LogObject {
         })
     }
 
-    /// Whether events of `range` may be in it.
+    /// Whether it may have events of `range`.
     pub fn may_have(&self, range: Range) -> bool {
         self.range
             .is_none_or(|own| !own.intersect(range).is_empty())
     }
 }
 
-/// Whether the object holds exported events: CloudWatch's write test and neighbours that are not gzip do not.
+/// Whether the object holds exported events. CloudWatch's write test and other objects that are not gzip do not.
 pub fn holds_events(key: &Path) -> bool {
     key.filename()
         .is_some_and(|name| name.ends_with(".gz") && name != WRITE_TEST)
@@ -51,9 +51,9 @@ pub fn holds_events(key: &Path) -> bool {
 
 /// The log stream of an exported object, from the folder that it is in; `None` at the root.
 ///
-/// CloudWatch replaces the slashes of a name. Those of Lambda's streams (`2026/11/21/[$LATEST]<32 hex digits>`, or
-/// with the function's name before the bracket) have a form of their own and are given back; any other name stays as
-/// it was exported, since nobody can tell which of its hyphens were slashes.
+/// CloudWatch replaces the slashes of a name with hyphens. The names of Lambda's streams
+/// (`2026/11/21/[$LATEST]<32 hex digits>`, or with the function's name before the bracket) have a known form and get
+/// their slashes back. Any other name stays as it was exported, since its hyphens may be its own.
 pub fn stream_of(key: &Path) -> Option<String> {
     let folder = key.as_ref().rsplit('/').nth(1)?;
     Some(restore_lambda_stream(folder).unwrap_or_else(|| folder.to_owned()))
@@ -65,8 +65,8 @@ pub fn exported_object(attempt: &Path, task_id: &str, stream: &str, number: usiz
     join(attempt, &format!("{task_id}/{stream}/{number:06}.gz"))
 }
 
-/// A stream's name as CloudWatch writes it into a key: `/` becomes `-`. What no key can hold (names of only a dot or two,
-/// control characters) is percent-encoded, and nothing else.
+/// A stream's name as CloudWatch writes it into a key: `/` becomes `-`. Only what no key can hold (the names `.` and
+/// `..`, control characters) is percent-encoded.
 pub fn exported_stream(stream: &str) -> String {
     if matches!(stream, "." | "..") {
         return encode_name(stream);
@@ -84,8 +84,8 @@ pub fn exported_stream(stream: &str) -> String {
     name
 }
 
-/// An object of an export task: what its key has before the task's id, the id, and the stream's folder and the object's name
-/// behind it. `None` where no such id is in its place.
+/// The key of an object of an export task in three parts: before the task's id, the id, and after it (the stream's
+/// folder and the object's name). `None` where the key has no such id in its place.
 pub fn parts_of_task(key: &Path) -> Option<(&str, &str, &str)> {
     let key = key.as_ref();
     let mut slashes = key.rmatch_indices('/').map(|(at, _)| at);
@@ -122,9 +122,9 @@ fn restore_lambda_stream(name: &str) -> Option<String> {
         .then(|| format!("{}/{}/{}/{rest}", &name[..4], &name[5..7], &name[8..10]))
 }
 
-/// One event as CloudWatch exports it: `2024-02-13T21:01:04.792Z <message>` and a newline.
+/// Writes one event as CloudWatch exports it: `2024-02-13T21:01:04.792Z <message>` and a newline.
 ///
-/// An error (damaged) where the timestamp is outside the years 0 to 9999, which the form can't write.
+/// An error (damaged) where the timestamp is outside the years 0 to 9999, which this form can't write.
 pub fn write_line(out: &mut impl std::io::Write, timestamp_ms: i64, message: &str) -> Result<()> {
     let timestamp = DateTime::from_timestamp_millis(timestamp_ms)
         .filter(|at| (0..=9999).contains(&chrono::Datelike::year(at)))
@@ -149,7 +149,7 @@ pub fn write_line(out: &mut impl std::io::Write, timestamp_ms: i64, message: &st
 
 #[cfg(test)]
 mod tests {
-    use super::super::{attempt, relative};
+    use super::super::relative;
     use super::*;
 
     fn line(timestamp_ms: i64, message: &str) -> Result<String> {
@@ -204,13 +204,7 @@ mod tests {
 
     #[test]
     fn any_streams_name_stays_below_its_attempt() {
-        let attempt = attempt(
-            &Path::parse("s").unwrap(),
-            "j",
-            "2026-11-21",
-            "/ecs/web",
-            "1",
-        );
+        let attempt = Path::parse("s/j/2026-11-21/%2Fecs%2Fweb/attempt=1").unwrap();
         for (stream, expected) in [
             (".", "%2E"),
             ("..", "%2E%2E"),
@@ -220,7 +214,7 @@ mod tests {
             let key = exported_object(&attempt, "task", stream, 0);
             let below = relative(&attempt, &key);
             assert_eq!(below, format!("task/{expected}/000000.gz"), "{stream:?}");
-            // Once encoded, it stays as it is.
+            // Encoding an encoded name changes nothing.
             assert_eq!(exported_stream(&exported_stream(stream)), expected);
         }
     }

@@ -1,22 +1,25 @@
-//! An answer as a table: its columns' types in the words of Athena and its like, and what differs between two tables.
+//! The table over a query's answers, for engines that read it in SQL: Athena, Spark, DuckDB, Trino.
 
+mod comments;
+mod duckdb;
+mod spark;
 mod statements;
+mod trino;
+mod types;
 
-use arrow::datatypes::{DataType, Schema, TimeUnit};
+use arrow::datatypes::DataType;
 use chrono::{NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 
+pub use comments::columns_with_comments;
 pub use statements::{database, list_of_partitions, statements};
+pub use types::{ColumnChanges, column_changes, hive_columns};
 
 use crate::job::Location;
 use crate::layout;
 use crate::window::{Size, Unit};
 
-/// Glue keeps no more of a comment on a column, or of a table's description.
-const LONGEST_COLUMN_COMMENT: usize = 255;
-const LONGEST_TABLE_COMMENT: usize = 2048;
-
-/// Whose SQL.
+/// The engine whose SQL is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Amazon Athena: Hive's DDL, Trino's queries.
@@ -30,7 +33,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Its name.
+    /// The engine's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Athena => "Athena",
@@ -41,57 +44,66 @@ impl Dialect {
     }
 }
 
-/// The table of a query's answers, of all windows.
+/// The table of a query's answers for all windows.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// The database, or schema, that it is in.
+    /// The database (Athena, Spark) or schema (DuckDB, Trino).
     pub database: String,
     /// `<job>_<query>`.
     pub name: String,
-    /// What the SQL file says at its head.
+    /// The comment at the head of the SQL file.
     pub comment: Option<String>,
     /// The columns of the files.
-    pub columns: Vec<Column>,
-    /// The folder of the answers.
+    pub columns: Vec<TableColumn>,
+    /// The location of the answers of all windows.
     pub location: Location,
-    /// The size of the windows, which are its partitions.
+    /// The size of the windows, each of which is a partition.
     pub size: Size,
-    /// The columns whose values are folders within those of the windows.
-    pub partition_by: Vec<Column>,
-    /// The folder of the parts of the answers, where each is in parts and `location` has the lists of them.
-    pub parts: Option<Location>,
+    /// How the answer of each window is divided into files.
+    pub files: AnswerFiles,
     /// The zone of the windows.
     pub timezone: Tz,
-    /// A day in the earliest window that Athena looks for, where one is asked for.
+    /// A day in the earliest window that Athena looks for; 1 January 2020 where unset.
     pub since: Option<NaiveDate>,
 }
 
-/// Hive's class by which rows are read and written.
+/// The files of a window's answer, as [`Division`](crate::job::Division) divides it.
+#[derive(Debug, Clone)]
+pub enum AnswerFiles {
+    /// One file.
+    Whole,
+    /// A file for each combination of values of these columns, in folders within that of the window.
+    ByValue(Vec<TableColumn>),
+    /// Parts of a size, below this location. The table's own location has a list of them for each window.
+    Parts(Location),
+}
+
+/// Hive's class that reads and writes rows.
 pub const SERDE: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
 
-/// Hive's classes by which files are read and written.
+/// Hive's classes that read and write files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Formats {
+pub struct FileFormats {
     /// `INPUTFORMAT`
     pub input: &'static str,
     /// `OUTPUTFORMAT`
     pub output: &'static str,
 }
 
-/// The first window that Athena looks for where none is asked for.
+/// The day of the first window that Athena looks for, unless the table says another.
 const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2020, 1, 1).unwrap();
 
-/// The property that says which windows Athena looks for.
+/// The property with the range of the windows that Athena looks for.
 pub const RANGE: &str = "projection.dt.range";
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Column {
+pub struct TableColumn {
     /// The name, in lower case.
     pub name: String,
-    /// One of those of [`columns::athena_schema`](super::columns::athena_schema).
+    /// One of the types that [`athena_schema`](super::columns::athena_schema) gives.
     pub data_type: DataType,
-    /// What the SQL file says of it at its head.
+    /// The comment on it at the head of the SQL file.
     pub comment: Option<String>,
 }
 
@@ -101,16 +113,16 @@ impl Table {
         format!("{}_latest", self.name)
     }
 
-    /// The names of all that its statements make.
+    /// The names of all tables and views that its statements create.
     pub fn names(&self) -> Vec<String> {
         let mut names = vec![self.name.clone(), self.view()];
-        if self.parts.is_some() {
+        if self.parts().is_some() {
             names.extend([self.parts_table(), self.lists_table()]);
         }
         names
     }
 
-    /// The name of Spark's table of all parts of answers, those that are no longer listed too.
+    /// The name of Spark's table of all parts, including parts that no list names.
     fn parts_table(&self) -> String {
         format!("{}_parts", self.name)
     }
@@ -120,57 +132,85 @@ impl Table {
         format!("{}_lists", self.name)
     }
 
-    /// The columns of the folders, outermost first.
+    /// The names of the columns of the folders, outermost first.
     pub fn partition_keys(&self) -> Vec<&str> {
         let of_windows = layout::partition_keys(self.size).iter().copied();
         of_windows
-            .chain(self.partition_by.iter().map(|column| column.name.as_str()))
+            .chain(
+                self.value_columns()
+                    .iter()
+                    .map(|column| column.name.as_str()),
+            )
             .collect()
     }
 
-    /// The same with what is said of them.
-    pub fn partition_columns(&self) -> Vec<Column> {
-        let of_windows = layout::partition_keys(self.size).iter().map(|key| Column {
-            name: (*key).to_owned(),
-            data_type: DataType::Utf8,
-            comment: None,
-        });
+    /// The columns of the folders, outermost first.
+    pub fn partition_columns(&self) -> Vec<TableColumn> {
+        let of_windows = layout::partition_keys(self.size)
+            .iter()
+            .map(|key| TableColumn {
+                name: (*key).to_owned(),
+                data_type: DataType::Utf8,
+                comment: None,
+            });
         of_windows
-            .chain(self.partition_by.iter().cloned())
+            .chain(self.value_columns().iter().cloned())
             .collect()
     }
 
     /// Hive's classes for reading and writing the files.
     ///
-    /// A list of files in the place of the files is what S3's own inventory is, and this is how AWS has Athena read that,
-    /// with partition projection: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-athena-query.html>.
-    pub fn formats(&self) -> Formats {
-        match self.parts {
-            None => Formats {
+    /// S3's own inventory is a list of files too, and AWS documents these classes, with partition projection, to read
+    /// it in Athena: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-athena-query.html>.
+    pub fn formats(&self) -> FileFormats {
+        match self.parts() {
+            None => FileFormats {
                 input: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
                 output: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
             },
-            Some(_) => Formats {
+            Some(_) => FileFormats {
                 input: "org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat",
                 output: "org.apache.hadoop.hive.ql.io.IgnoreKeyTextOutputFormat",
             },
         }
     }
 
-    /// Whether the partitions are known without a list of them. Of windows they are; the values of a column nobody knows
-    /// before, and Athena would have each query name one.
+    /// Whether engines can work out the partitions. They can work out windows. They can't work out the values of
+    /// columns: Athena would require each query to name one.
     pub fn is_projected(&self) -> bool {
-        self.partition_by.is_empty()
+        !matches!(self.files, AnswerFiles::ByValue(_))
     }
 
-    /// The properties by which Athena knows the partitions without a list of them: each window that may be there.
+    /// The columns whose values are folders within those of the windows, outermost first.
+    fn value_columns(&self) -> &[TableColumn] {
+        match &self.files {
+            AnswerFiles::ByValue(columns) => columns,
+            AnswerFiles::Whole | AnswerFiles::Parts(_) => &[],
+        }
+    }
+
+    /// All columns of rows: those in the files, then those whose values are folders.
+    fn all_columns(&self) -> impl Iterator<Item = &TableColumn> {
+        self.columns.iter().chain(self.value_columns())
+    }
+
+    /// The folder of the parts of the answers, where they are in parts.
+    pub fn parts(&self) -> Option<&Location> {
+        match &self.files {
+            AnswerFiles::Parts(parts) => Some(parts),
+            AnswerFiles::Whole | AnswerFiles::ByValue(_) => None,
+        }
+    }
+
+    /// The properties from which Athena works out the partitions, one for each possible window; none where it needs a
+    /// list of them.
     ///
-    /// The end of the range is in UTC, and a zone may be ahead of it.
+    /// The end of the range is in UTC. A day more covers zones that are ahead of it.
     pub fn projection(&self) -> Vec<(String, String)> {
         if !self.is_projected() {
             return Vec::new();
         }
-        // Not every engine that reads these properties knows weeks.
+        // Weeks are written in days, since not every engine that reads these properties knows weeks.
         let (interval, unit) = match self.size {
             Size::Hour | Size::Day => ("1", "DAYS"),
             Size::Week => ("7", "DAYS"),
@@ -212,13 +252,13 @@ impl Table {
         properties
     }
 
-    /// Where the answers are, with a slash at the end.
+    /// The location of the answers, with a slash at the end.
     pub fn url(&self) -> String {
         url(&self.location)
     }
 }
 
-/// A folder, with a slash at the end.
+/// A location, with a slash at the end.
 fn url(folder: &Location) -> String {
     match folder {
         Location::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}/"),
@@ -226,140 +266,9 @@ fn url(folder: &Location) -> String {
     }
 }
 
-/// The comments of a table and its columns: the `--` lines before the first other line of the SQL. Of them, a line such
-/// as `-- events: how many` is the comment of the column `events`.
-pub fn columns_with_comments(schema: &Schema, sql: &str) -> (Option<String>, Vec<Column>) {
-    let mut columns: Vec<Column> = schema
-        .fields()
-        .iter()
-        .map(|field| Column {
-            name: field.name().clone(),
-            data_type: field.data_type().clone(),
-            comment: None,
-        })
-        .collect();
-    let mut of_table = Vec::new();
-    let header = sql
-        .lines()
-        .map(str::trim)
-        .skip_while(|line| line.is_empty())
-        .map_while(|line| line.strip_prefix("--"));
-    for line in header.map(str::trim).filter(|line| !line.is_empty()) {
-        let column = line.split_once(": ").and_then(|(name, comment)| {
-            let name = name.trim_matches('"').to_lowercase();
-            let column = columns.iter_mut().find(|column| column.name == name)?;
-            Some((column, comment.trim()))
-        });
-        match column {
-            Some((column, comment)) => column.comment = Some(cut(comment, LONGEST_COLUMN_COMMENT)),
-            None => of_table.push(line),
-        }
-    }
-    let comment = cut(&of_table.join(" "), LONGEST_TABLE_COMMENT);
-    (Some(comment).filter(|text| !text.is_empty()), columns)
-}
-
-/// The text in at most `most` bytes.
-fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        return text.to_owned();
-    }
-    let end = text.floor_char_boundary(most - '…'.len_utf8());
-    format!("{}…", &text[..end])
-}
-
-/// The columns as the Glue catalogue, Athena and Hive name their types: name and type of each.
-pub fn hive_columns<'a>(
-    columns: impl IntoIterator<Item = (&'a str, &'a DataType)>,
-) -> Vec<(String, String)> {
-    let columns = columns.into_iter();
-    columns
-        .map(|(name, data_type)| (name.to_owned(), hive_type(data_type, &PLAIN)))
-        .collect()
-}
-
-/// How a type is written where its name is Hive's but for these.
-struct Words {
-    /// A field's name.
-    quote: fn(&str) -> String,
-    /// The type of local times.
-    timestamp: &'static str,
-}
-
-/// As the catalogue has types, which is not SQL.
-const PLAIN: Words = Words {
-    quote: str::to_owned,
-    timestamp: "timestamp",
-};
-
-/// Hive's name of a type.
-fn hive_type(data_type: &DataType, words: &Words) -> String {
-    match data_type {
-        DataType::Boolean => "boolean".to_owned(),
-        DataType::Int32 => "int".to_owned(),
-        DataType::Int64 => "bigint".to_owned(),
-        DataType::Float32 => "float".to_owned(),
-        DataType::Float64 => "double".to_owned(),
-        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
-        DataType::Binary | DataType::BinaryView => "binary".to_owned(),
-        DataType::Date32 => "date".to_owned(),
-        DataType::Timestamp(TimeUnit::Millisecond, None) => words.timestamp.to_owned(),
-        DataType::List(item) => format!("array<{}>", hive_type(item.data_type(), words)),
-        DataType::Struct(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|field| {
-                    let data_type = hive_type(field.data_type(), words);
-                    format!("{}:{data_type}", (words.quote)(field.name()))
-                })
-                .collect();
-            format!("struct<{}>", fields.join(","))
-        }
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(entry) if entry.len() == 2 => format!(
-                "map<{},{}>",
-                hive_type(entry[0].data_type(), words),
-                hive_type(entry[1].data_type(), words)
-            ),
-            other => hive_type(other, words),
-        },
-        // Strings, their views and dictionaries: `athena_schema` leaves nothing else.
-        _ => "string".to_owned(),
-    }
-}
-
-/// What a table would have to change to hold other columns.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// New columns, with their types. Rows of before read as NULL there, so nobody is hurt.
-    pub added: Vec<(String, String)>,
-    /// What readers of the table would trip over, in words for each column.
-    pub incompatible: Vec<String>,
-}
-
-/// What changes from `old` to `new` columns, each a name and a type. The order does not count: columns go by name.
-pub fn changes(old: &[(String, String)], new: &[(String, String)]) -> Changes {
-    let mut changes = Changes::default();
-    for (name, was) in old {
-        match new.iter().find(|(other, _)| other == name) {
-            None => changes
-                .incompatible
-                .push(format!("the column {name:?} ({was}) would be gone")),
-            Some((_, is)) if is != was => changes
-                .incompatible
-                .push(format!("the column {name:?} was {was} and would be {is}")),
-            Some(_) => {}
-        }
-    }
-    let is_new = |(name, _): &&(String, String)| old.iter().all(|(other, _)| other != name);
-    changes.added = new.iter().filter(is_new).cloned().collect();
-    changes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::Field;
 
     fn table(size: Size, since: &str) -> Table {
         Table {
@@ -372,8 +281,7 @@ mod tests {
                 prefix: "x/night/counts".into(),
             },
             size,
-            partition_by: Vec::new(),
-            parts: None,
+            files: AnswerFiles::Whole,
             timezone: Tz::Asia__Seoul,
             since: Some(since.parse().unwrap()),
         }
@@ -414,51 +322,5 @@ mod tests {
             assert_eq!(of("storage.location.template").as_deref(), Some(template));
             assert_eq!(of("projection.hh.digits").is_some(), size == Size::Hour);
         }
-    }
-
-    #[test]
-    fn comments_come_from_the_head_of_the_sql() {
-        let schema = Schema::new(vec![
-            Field::new("events", DataType::Int64, true),
-            Field::new("hour", DataType::Int32, true),
-        ]);
-        let sql = "\n-- Errors by hour:\n--\n-- EVENTS: how many, all told\n-- of one day.\nSELECT 1 -- not: this\n";
-        let (comment, columns) = columns_with_comments(&schema, sql);
-        assert_eq!(comment.as_deref(), Some("Errors by hour: of one day."));
-        assert_eq!(columns[0].comment.as_deref(), Some("how many, all told"));
-        assert_eq!(columns[1].comment, None);
-        let long = format!("-- events: {}\nSELECT", "시".repeat(200));
-        let cut = columns_with_comments(&schema, &long)
-            .1
-            .remove(0)
-            .comment
-            .unwrap();
-        assert!(cut.len() <= 255 && cut.ends_with("시…"), "{cut}");
-        assert_eq!(columns_with_comments(&schema, "SELECT 1").0, None);
-    }
-
-    #[test]
-    fn what_changed_is_told_by_column() {
-        let columns = |text: &str| -> Vec<(String, String)> {
-            let columns = text.split_whitespace();
-            columns
-                .map(|column| column.split_once(':').unwrap())
-                .map(|(name, data_type)| (name.to_owned(), data_type.to_owned()))
-                .collect()
-        };
-        let old = columns("a:int b:string c:bigint");
-        assert_eq!(
-            changes(&old, &columns("c:bigint b:string a:int")),
-            Changes::default()
-        );
-        let found = changes(&old, &columns("b:string c:double d:date"));
-        assert_eq!(found.added, columns("d:date"));
-        assert_eq!(
-            found.incompatible,
-            [
-                "the column \"a\" (int) would be gone",
-                "the column \"c\" was bigint and would be double"
-            ]
-        );
     }
 }

@@ -1,4 +1,4 @@
-//! An answer's columns as Athena reads them: which type stands for which, and the values turned into them.
+//! An answer's columns as Athena reads them: their types, and the conversion of values.
 //!
 //! Athena's timestamps have milliseconds and no zone, it has no unsigned integers, and Hive's column names are in lower
 //! case (<https://docs.aws.amazon.com/athena/latest/ug/data-types.html>). A value that does not fit is an error, never
@@ -37,7 +37,8 @@ fn sql_error(message: String) -> Error {
     Error::new(Class::Sql, message)
 }
 
-/// The names of columns, or of the fields of a column, as Hive has them. An error where two become one, or one is empty.
+/// Hive's names of columns, or of the fields of a column, in lower case. An error where two become the same, or one is
+/// empty.
 fn lower_case(fields: &Fields, column: Option<&str>) -> Result<Vec<String>, String> {
     let (one, two) = match column {
         None => (
@@ -67,7 +68,7 @@ fn lower_case(fields: &Fields, column: Option<&str>) -> Result<Vec<String>, Stri
     Ok(names)
 }
 
-/// What SQL calls a type; of a nested one only its kind.
+/// SQL's name of a type; for a nested type only its kind.
 pub fn sql_type(data_type: &DataType) -> String {
     match data_type {
         DataType::Dictionary(_, values) => return sql_type(values),
@@ -93,10 +94,10 @@ pub fn sql_type(data_type: &DataType) -> String {
     .to_owned()
 }
 
-/// The type that Athena reads in place of another; or, in an error, what to write instead. `column` is the column's
-/// name, with those of its fields behind dots.
+/// The type that a column has in the file, or an error that says what to write instead. `column` is the column's name,
+/// for a field followed by its path with dots.
 fn athena_type(data_type: &DataType, column: &str) -> Result<DataType, String> {
-    let unreadable = |advice: &str| {
+    let not_readable = |advice: &str| {
         let what = match data_type {
             DataType::Union(_, _) => "JSON of no fixed type".to_owned(),
             other => other.to_string(),
@@ -130,12 +131,12 @@ fn athena_type(data_type: &DataType, column: &str) -> Result<DataType, String> {
             Some(decimal) => decimal,
             None => {
                 let scale = (*scale).clamp(0, 38);
-                return unreadable(&format!(
+                return not_readable(&format!(
                     "cast it to a decimal of at most 38 digits, such as DECIMAL(38, {scale})"
                 ));
             }
         },
-        // A dictionary of strings is a string in the file.
+        // In the file, a dictionary of strings is a string.
         DataType::Dictionary(_, values) if **values == DataType::Utf8 => data_type.clone(),
         DataType::Dictionary(_, values) => athena_type(values, column)?,
         DataType::RunEndEncoded(_, values) => athena_type(values.data_type(), column)?,
@@ -148,7 +149,7 @@ fn athena_type(data_type: &DataType, column: &str) -> Result<DataType, String> {
             DataType::List(Arc::new(Field::new("element", item, true)))
         }
         DataType::Struct(fields) if fields.is_empty() => {
-            return unreadable("give the struct a field");
+            return not_readable("give the struct a field");
         }
         DataType::Struct(fields) => {
             let names = lower_case(fields, Some(column))?;
@@ -160,10 +161,10 @@ fn athena_type(data_type: &DataType, column: &str) -> Result<DataType, String> {
         }
         DataType::Map(entries, _) => {
             let DataType::Struct(fields) = entries.data_type() else {
-                return unreadable("its entries are no keys and values");
+                return not_readable("its entries are no keys and values");
             };
             let [key, value] = &fields[..] else {
-                return unreadable("its entries are no keys and values");
+                return not_readable("its entries are no keys and values");
             };
             let key = athena_type(key.data_type(), &format!("{column}.key"))?;
             let value = athena_type(value.data_type(), &format!("{column}.value"))?;
@@ -174,21 +175,21 @@ fn athena_type(data_type: &DataType, column: &str) -> Result<DataType, String> {
             DataType::Map(Arc::new(Field::new("key_value", entries, false)), false)
         }
         DataType::Interval(_) | DataType::Duration(_) => {
-            return unreadable("write seconds as a number, such as extract(epoch FROM …)");
+            return not_readable("write seconds as a number, such as extract(epoch FROM …)");
         }
         DataType::Time32(_) | DataType::Time64(_) => {
-            return unreadable("write it as text, with ::text");
+            return not_readable("write it as text, with ::text");
         }
         DataType::Union(_, _) => {
-            return unreadable(
+            return not_readable(
                 "take the value as text with ->> or json_get_str, or as a number with json_get_int or json_get_float",
             );
         }
     })
 }
 
-/// A decimal in Athena's bounds: at most 38 digits, of which `scale` are behind the point and none is left out before
-/// it.
+/// The decimal as Athena can have it, with at most 38 digits and a scale of at least 0; `None` where it has more
+/// digits.
 fn athena_decimal(precision: u8, scale: i8) -> Option<DataType> {
     let (precision, scale) = match scale {
         0.. => (precision.max(scale.unsigned_abs()), scale),
@@ -197,7 +198,7 @@ fn athena_decimal(precision: u8, scale: i8) -> Option<DataType> {
     (precision <= DECIMAL128_MAX_PRECISION).then_some(DataType::Decimal128(precision, scale))
 }
 
-/// The batch in the columns of [`athena_schema`]. A value that does not fit is an error (SQL) that names it.
+/// Converts the batch to the columns of [`athena_schema`]. An error (SQL) names a value that does not fit.
 pub fn to_athena(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = batch
         .columns()
@@ -219,7 +220,7 @@ pub fn to_athena(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch>
     batch_of(schema, columns)
 }
 
-/// A batch of these columns, which are those of the schema.
+/// A batch of these columns, which have the types of the schema.
 pub(super) fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| {
         let names: Vec<&str> = schema
@@ -232,8 +233,8 @@ pub(super) fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<Rec
     })
 }
 
-/// Arrow's own cast, but for what it would do in another way: fields go by their place, as their names may have changed
-/// case, and times before 1970 are cut towards the past like all others.
+/// Arrow's cast, with two differences: fields are matched by position, since the case of their names may differ, and
+/// times before 1970 are rounded down like all others.
 fn convert(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     match (array.data_type(), to) {
         (from, to) if from == to => Ok(Arc::clone(array)),
@@ -269,7 +270,7 @@ fn convert(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
         (DataType::Timestamp(TimeUnit::Nanosecond, _), DataType::Timestamp(_, _)) => {
             Ok(to_milliseconds::<TimestampNanosecondType>(array, 1_000_000))
         }
-        // Of a time with a zone this keeps the instant, in UTC.
+        // A time with a zone keeps its instant, in UTC.
         (_, to) => strict_cast(array, to),
     }
 }
@@ -311,274 +312,4 @@ fn to_milliseconds<T: ArrowTimestampType>(array: &ArrayRef, per_millisecond: i64
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use arrow::array::{
-        Decimal256Array, DictionaryArray, Int8Array, Int64Array, RunArray, StringArray,
-        TimestampSecondArray, UInt32Array, UInt64Array, new_null_array,
-    };
-    use arrow::datatypes::{Int32Type, IntervalUnit, i256};
-    use arrow::util::display::array_value_to_string;
-    use proptest::prelude::*;
-
-    fn schema_of(data_type: DataType) -> Result<SchemaRef> {
-        athena_schema(&Schema::new(vec![Field::new("C", data_type, false)]))
-    }
-
-    /// Each kind of type that a question can answer, with the one that is written.
-    fn readable() -> Vec<(DataType, DataType)> {
-        use DataType::*;
-        let field = |name: &str, data_type: &DataType| Field::new(name, data_type.clone(), true);
-        let list_of = |data_type: &DataType| List(Arc::new(field("element", data_type)));
-        let item = |data_type: &DataType| Arc::new(field("item", data_type));
-        let dictionary = |values: &DataType| Dictionary(Box::new(UInt16), Box::new(values.clone()));
-        let ms = Timestamp(TimeUnit::Millisecond, None);
-        let entries = |names: [&str; 3], key: DataType, value: DataType| {
-            let fields = vec![
-                Field::new(names[1], key, false),
-                Field::new(names[2], value, true),
-            ];
-            Map(Arc::new(Field::new_struct(names[0], fields, false)), false)
-        };
-        let athena_entries = ["key_value", "key", "value"];
-        let runs = Arc::new(Field::new("run_ends", Int32, false));
-        let same = [
-            Boolean,
-            Int32,
-            Int64,
-            Float32,
-            Float64,
-            Utf8,
-            Utf8View,
-            Binary,
-            BinaryView,
-            Date32,
-            dictionary(&Utf8),
-            ms.clone(),
-            Decimal128(38, 10),
-        ];
-        let mut cases: Vec<(DataType, DataType)> =
-            same.into_iter().map(|same| (same.clone(), same)).collect();
-        cases.extend([
-            (Null, Utf8),
-            (Int8, Int32),
-            (Int16, Int32),
-            (UInt8, Int32),
-            (UInt16, Int32),
-            (UInt32, Int64),
-            (UInt64, Int64),
-            (Float16, Float32),
-            (LargeUtf8, Utf8),
-            (LargeBinary, Binary),
-            (FixedSizeBinary(4), Binary),
-            (Date64, Date32),
-            (Decimal32(9, 2), Decimal128(9, 2)),
-            (Decimal64(18, 3), Decimal128(18, 3)),
-            (Decimal256(38, 4), Decimal128(38, 4)),
-            (Decimal128(10, -3), Decimal128(13, 0)),
-            (Decimal128(2, 5), Decimal128(5, 5)),
-            (dictionary(&LargeUtf8), Utf8),
-            (dictionary(&dictionary(&UInt64)), Int64),
-            (RunEndEncoded(runs, item(&UInt8)), Int32),
-            (List(item(&UInt8)), list_of(&Int32)),
-            (LargeList(item(&LargeUtf8)), list_of(&Utf8)),
-            (ListView(item(&Int8)), list_of(&Int32)),
-            (LargeListView(item(&Int8)), list_of(&Int32)),
-            (FixedSizeList(item(&Float16), 2), list_of(&Float32)),
-            (
-                List(item(&Struct(vec![field("A", &UInt64)].into()))),
-                list_of(&Struct(vec![field("a", &Int64)].into())),
-            ),
-            (
-                entries(
-                    ["entries", "keys", "values"],
-                    dictionary(&LargeUtf8),
-                    UInt64,
-                ),
-                entries(athena_entries, Utf8, Int64),
-            ),
-        ]);
-        for unit in [
-            TimeUnit::Second,
-            TimeUnit::Microsecond,
-            TimeUnit::Nanosecond,
-        ] {
-            cases.push((Timestamp(unit, None), ms.clone()));
-            cases.push((Timestamp(unit, Some("Asia/Seoul".into())), ms.clone()));
-        }
-        cases
-    }
-
-    #[test]
-    fn types_become_ones_that_athena_knows() {
-        for (from, to) in readable() {
-            let schema = schema_of(from.clone()).unwrap();
-            assert_eq!(schema.field(0).data_type(), &to, "{from}");
-            assert_eq!(schema.field(0).name(), "c");
-            for rows in [0, 3] {
-                let nulls = new_null_array(&from, rows);
-                let converted =
-                    convert(&nulls, &to).unwrap_or_else(|error| panic!("{from}: {error}"));
-                assert_eq!(converted.data_type(), &to);
-                assert_eq!(
-                    (converted.len(), converted.logical_null_count()),
-                    (rows, rows),
-                    "{from}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn what_athena_can_not_read_is_an_error_that_says_what_to_cast() {
-        let union = DataType::Union(
-            [(0, Arc::new(Field::new("a", DataType::Int64, true)))]
-                .into_iter()
-                .collect(),
-            arrow::datatypes::UnionMode::Sparse,
-        );
-        let inside = |data_type: &DataType| {
-            DataType::Struct(vec![Field::new("In", data_type.clone(), true)].into())
-        };
-        for (odd, advice) in [
-            (DataType::Interval(IntervalUnit::DayTime), "extract(epoch"),
-            (DataType::Duration(TimeUnit::Millisecond), "extract(epoch"),
-            (DataType::Time32(TimeUnit::Second), "::text"),
-            (DataType::Time64(TimeUnit::Nanosecond), "::text"),
-            (union, "->>"),
-            (DataType::Decimal256(76, 40), "DECIMAL(38, 38)"),
-            (DataType::Decimal128(38, -2), "DECIMAL(38, 0)"),
-            (DataType::Struct(Fields::empty()), "a field"),
-        ] {
-            for (data_type, name) in [(odd.clone(), "\"C\""), (inside(&odd), "\"C.in\"")] {
-                let error = schema_of(data_type).unwrap_err();
-                let text = error.to_string();
-                assert!(text.contains(name) && text.contains(advice), "{text}");
-                assert_eq!(error.class(), Class::Sql);
-            }
-        }
-    }
-
-    #[test]
-    fn names_that_differ_only_in_case_are_told() {
-        let fields = vec![
-            Field::new("Events", DataType::Int64, false),
-            Field::new("events", DataType::Int64, false),
-        ];
-        let error = athena_schema(&Schema::new(fields.clone()))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("\"Events\"") && error.contains("\"events\""),
-            "{error}"
-        );
-        let error = schema_of(DataType::Struct(fields.into()))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("\"C\"") && error.contains("\"Events\""),
-            "{error}"
-        );
-        let unnamed = Schema::new(vec![Field::new("", DataType::Int64, false)]);
-        let error = athena_schema(&unnamed).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "a column of the answer has no name: give it one with AS"
-        );
-    }
-
-    fn written(column: ArrayRef) -> Result<ArrayRef> {
-        let batch = RecordBatch::try_from_iter([("c", column)]).unwrap();
-        let schema = athena_schema(&batch.schema()).unwrap();
-        to_athena(&batch, &schema).map(|batch| Arc::clone(batch.column(0)))
-    }
-
-    #[test]
-    fn values_stay_what_they_are() {
-        let runs: RunArray<Int32Type> = ["a", "a", "b"].into_iter().collect();
-        let numbers =
-            ListArray::from_iter_primitive::<arrow::datatypes::UInt8Type, _, _>([Some(vec![
-                Some(1),
-                None,
-                Some(255),
-            ])]);
-        let fields = Fields::from(vec![
-            // Swapped by name, these would be exchanged.
-            Field::new("B", DataType::UInt32, true),
-            Field::new("a", DataType::Utf8, true),
-        ]);
-        let row = StructArray::new(
-            fields,
-            vec![
-                Arc::new(UInt32Array::from(vec![u32::MAX])),
-                Arc::new(StringArray::from(vec!["x"])),
-            ],
-            None,
-        );
-        let wide = Decimal256Array::from(vec![i256::from_i128(12_345)])
-            .with_precision_and_scale(38, 2)
-            .unwrap();
-        let seconds = TimestampSecondArray::from(vec![-1]).with_timezone("Asia/Seoul");
-        let cases: [(ArrayRef, &str); 7] = [
-            (Arc::new(runs), "a"),
-            (Arc::new(numbers), "[1, , 255]"),
-            (Arc::new(row), "{b: 4294967295, a: x}"),
-            (Arc::new(wide), "123.45"),
-            (Arc::new(seconds), "1969-12-31T23:59:59"),
-            (Arc::new(Int8Array::from(vec![-128])), "-128"),
-            (
-                Arc::new(Int64Array::from(vec![i64::MIN])),
-                "-9223372036854775808",
-            ),
-        ];
-        for (array, expected) in cases {
-            let converted = written(array).unwrap();
-            assert_eq!(array_value_to_string(&converted, 0).unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn a_value_that_does_not_fit_is_an_error_and_not_another_value() {
-        let cases: [(ArrayRef, &str); 3] = [
-            (
-                Arc::new(UInt64Array::from(vec![1, u64::MAX])),
-                "18446744073709551615",
-            ),
-            (
-                Arc::new(ListArray::from_iter_primitive::<
-                    arrow::datatypes::UInt64Type,
-                    _,
-                    _,
-                >([Some(vec![Some(1 << 63)])])),
-                "9223372036854775808",
-            ),
-            (
-                Arc::new(TimestampSecondArray::from(vec![i64::MAX])),
-                "9223372036854775807",
-            ),
-        ];
-        for (array, value) in cases {
-            let error = written(array).unwrap_err();
-            let text = error.to_string();
-            assert!(text.contains("\"c\"") && text.contains(value), "{text}");
-            assert_eq!(error.class(), Class::Sql);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn times_are_cut_towards_the_past(nanoseconds: i64) {
-            let array = PrimitiveArray::<TimestampNanosecondType>::from(vec![nanoseconds])
-                .with_timezone("Asia/Seoul");
-            let array: ArrayRef = Arc::new(array);
-            let keys = PrimitiveArray::<Int32Type>::from(vec![0]);
-            let dictionary = DictionaryArray::new(keys, Arc::clone(&array));
-            for array in [array, Arc::new(dictionary)] {
-                let converted = written(array).unwrap();
-                let milliseconds = converted.as_primitive::<TimestampMillisecondType>().value(0);
-                let cut = i128::from(nanoseconds) - i128::from(milliseconds) * 1_000_000;
-                prop_assert!((0..1_000_000).contains(&cut));
-            }
-        }
-    }
-}
+mod tests;

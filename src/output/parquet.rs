@@ -1,4 +1,4 @@
-//! Answers as Parquet that Athena reads: one file, or several of a size, the same bytes for the same rows.
+//! Answers as Parquet that Athena reads: one file, or several of a size. The same rows make the same bytes.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -6,111 +6,55 @@ use std::num::NonZeroUsize;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayData, ArrayRef, ByteView, GenericByteViewArray, RecordBatch};
-use arrow::datatypes::{BinaryViewType, ByteViewType, DataType, Schema, SchemaRef, StringViewType};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
-use parquet::arrow::ArrowWriter;
+use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
     compute_leaves,
 };
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, parquet_to_arrow_schema};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 
-use super::columns::{batch_of, to_athena};
+use super::batch_bytes::{bytes_of, compact, slices};
+use super::columns::to_athena;
 use crate::error::{Class, Error, Result};
 
-/// A row group is what a reader works on at a time, and what is held in memory while it is written: it is full at this
-/// many rows, or bytes as Arrow holds them, whichever is first. Where files have a size, it is no larger than that, so that
-/// a file, which ends with a row group, is not much larger.
+/// A row group is read at a time, and is in memory while it is written. It is full at this many rows or at this many
+/// bytes of values, whichever comes first. With a file size, it has at most that many bytes, so that a file, which ends
+/// with a row group, is not much larger than its size.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 const ROW_GROUP_BYTES: usize = 48 << 20;
 
-/// Row groups that are encoded at one time; each holds its rows in memory.
+/// The row groups that are encoded at the same time. Each has its rows in memory.
 const MOST_ENCODERS: usize = 4;
 
-/// The key under which a file says what SQL it answers.
+/// The metadata key of the SHA-256 of the SQL that a file answers.
 pub const SQL_SHA256: &str = "logtally.sql_sha256";
 
-/// The key under which a file says the id of its window.
+/// The metadata key of the id of a file's window.
 pub const WINDOW: &str = "logtally.window";
+
+/// Higher levels make log messages smaller by a few percent and take twice the time.
+/// Lists and maps as the format's own document names their parts, which is how every reader knows them.
+const COERCE_TYPES: bool = true;
 
 /// Higher levels shrink log messages by a few percent and take twice the time.
 const ZSTD_LEVEL: i32 = 1;
 
-/// The batch with views of its own values only. Those of a sort share the buffers of all that was sorted: they would be
-/// counted, and kept in memory, with each batch.
-fn compact(batch: RecordBatch) -> Result<RecordBatch> {
-    let columns = batch.columns().iter().map(|column| {
-        let compacted = match column.data_type() {
-            DataType::Utf8View => compacted::<StringViewType>(column),
-            DataType::BinaryView => compacted::<BinaryViewType>(column),
-            _ => None,
-        };
-        compacted.unwrap_or_else(|| Arc::clone(column))
-    });
-    batch_of(batch.schema_ref(), columns.collect())
-}
-
-/// The views with buffers of their own, where most of what the present ones hold is of no view.
-fn compacted<T: ByteViewType>(column: &ArrayRef) -> Option<ArrayRef> {
-    let views = column.as_any().downcast_ref::<GenericByteViewArray<T>>()?;
-    let held: usize = views.data_buffers().iter().map(|buffer| buffer.len()).sum();
-    (held > 2 * views.total_buffer_bytes_used()).then(|| Arc::new(views.gc()) as ArrayRef)
-}
-
-/// The bytes of a batch's values, whatever memory they are in: that may depend on which thread was first, and the bytes of
-/// a file, which row groups end, must not.
-fn bytes_of(batch: &RecordBatch) -> usize {
-    let columns = batch.columns().iter();
-    columns
-        .map(|column| bytes_of_values(&column.to_data()))
-        .sum()
-}
-
-fn bytes_of_values(values: &ArrayData) -> usize {
-    let own = values.get_slice_memory_size().unwrap_or_default();
-    own + bytes_behind_views(values)
-}
-
-/// What an array's size leaves out: the values that its views, or those of its parts, look at.
-fn bytes_behind_views(values: &ArrayData) -> usize {
-    let own: usize = match values.data_type() {
-        DataType::Utf8View | DataType::BinaryView => {
-            let views = &values.buffer::<u128>(0)[..values.len()];
-            views
-                .iter()
-                .map(|view| ByteView::from(*view).length as usize)
-                .sum()
-        }
-        _ => 0,
-    };
-    let parts = values.child_data().iter();
-    own + parts.map(bytes_behind_views).sum::<usize>()
-}
-
-/// The batch in slices of as many rows each, none of which has many more than so many bytes.
-fn slices(batch: &RecordBatch, bytes: usize) -> Vec<RecordBatch> {
-    let rows = batch.num_rows();
-    let count = bytes_of(batch).div_ceil(bytes.max(1)).clamp(1, rows.max(1));
-    let each = rows.div_ceil(count).max(1);
-    let starts = (0..rows).step_by(each);
-    starts
-        .map(|start| batch.slice(start, each.min(rows - start)))
-        .collect()
-}
-
-/// What the file says about itself, beside the schema.
+/// What a file says about itself beside its schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
     /// The job's name.
     pub job: String,
     /// The window's id.
     pub window: String,
-    /// The SHA-256 of the SQL's text, in hex.
+    /// The SHA-256 of the SQL's text, in hexadecimal digits.
     pub sql_sha256: String,
 }
 
@@ -128,28 +72,28 @@ impl Metadata {
     }
 }
 
-/// An answer on its way into a local file, or several, from where each is put whole.
+/// Writes an answer to one local file, or to several, each of which is then put whole.
 ///
-/// Row groups are encoded on threads of their own, and appended in the order of their rows, so that the bytes do not
-/// depend on which was ready first.
+/// Row groups are encoded on threads of their own and appended in the order of their rows, so that the bytes do not
+/// depend on which thread ends first.
 pub struct Spool {
     writer: SerializedFileWriter<File>,
     encoders: Arc<ArrowRowGroupWriterFactory>,
     schema: SchemaRef,
     properties: WriterProperties,
-    /// The file that is being written.
+    /// The file that is written now.
     path: PathBuf,
-    /// Its rows so far.
+    /// Its rows until now.
     rows: u64,
     /// The bytes at which a file ends and the next begins.
     file_size: u64,
     /// The bytes at which a row group is full.
     row_group_bytes: usize,
-    /// The files before it.
+    /// The complete files before it.
     full: Vec<Spooled>,
     /// The rows of the next row group.
     next: RowGroup,
-    /// How many row groups were given to encode.
+    /// The number of row groups whose encoding has begun.
     begun: usize,
     encoding: VecDeque<SpawnedTask<parquet::errors::Result<Vec<ArrowColumnChunk>>>>,
 }
@@ -175,13 +119,14 @@ pub struct Spooled {
 impl Spool {
     /// Begins a file of answers in columns of [`athena_schema`](super::columns::athena_schema).
     pub fn create(path: PathBuf, schema: SchemaRef, metadata: &Metadata) -> Result<Self> {
-        let failed = |error: ParquetError| unwritable(&path, error);
+        let failed = |error: ParquetError| write_error(&path, error);
         let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(failed)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_statistics_enabled(EnabledStatistics::Page)
-            // Lists and maps as the format's own document names their parts, which is how every reader knows them.
+            // The parts of lists and maps get the names that the format's specification gives them.
             .set_coerce_types(true)
+            .set_coerce_types(COERCE_TYPES)
             .set_created_by(concat!("logtally version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_key_value_metadata(Some(metadata.key_values()))
             .build();
@@ -202,7 +147,7 @@ impl Spool {
         })
     }
 
-    /// A file ends with the row group that brings it to this many bytes, and the next one begins beside it.
+    /// Ends each file with the row group that brings it to this many bytes; the next one begins beside it.
     pub fn with_file_size(mut self, bytes: u64) -> Self {
         self.file_size = bytes;
         let whole = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -210,7 +155,7 @@ impl Spool {
         self
     }
 
-    /// Adds rows as the engine gave them, and gives them back as they are written.
+    /// Adds rows in the engine's types; returns them in the types of the file.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let batch = compact(to_athena(batch, &self.schema)?)?;
         for rows in slices(&batch, self.row_group_bytes) {
@@ -225,7 +170,7 @@ impl Spool {
     }
 
     async fn encode_next(&mut self) -> Result<()> {
-        // One more than there are cores, so that none is idle while the next rows are read.
+        // One more than the cores, so that no core is idle while the next rows are read.
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let most = (cores + 1).min(MOST_ENCODERS);
         while self.encoding.len() >= most {
@@ -252,12 +197,12 @@ impl Spool {
         let columns = encoding
             .join_unwind()
             .await
-            .map_err(|error| unwritable(&self.path, error))?
-            .map_err(|error| unwritable(&self.path, error))?;
+            .map_err(|error| write_error(&self.path, error))?
+            .map_err(|error| write_error(&self.path, error))?;
         if self.rows > 0 && self.writer.bytes_written() as u64 >= self.file_size {
             self.begin_file()?;
         }
-        let failed = |error: ParquetError| unwritable(&self.path, error);
+        let failed = |error: ParquetError| write_error(&self.path, error);
         let mut group = self.writer.next_row_group().map_err(failed)?;
         for column in columns {
             column.append_to_row_group(&mut group).map_err(failed)?;
@@ -267,7 +212,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Completes the file that is being written, and begins another beside it.
+    /// Completes the current file and begins another beside it.
     fn begin_file(&mut self) -> Result<()> {
         let name = format!("{}.parquet", self.full.len() + 1);
         let path = self.path.with_extension("").with_extension(name);
@@ -279,7 +224,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Completes the files: in the order of their rows, and one at least.
+    /// Completes the files and returns them in the order of their rows, at least one.
     pub async fn finish(mut self) -> Result<Vec<Spooled>> {
         if self.next.rows > 0 {
             self.encode_next().await?;
@@ -293,24 +238,43 @@ impl Spool {
     }
 }
 
+/// The file of a spool without a file size, which writes exactly one.
+pub(super) fn only_file(files: Vec<Spooled>) -> Result<Spooled> {
+    let file = files.into_iter().next();
+    file.ok_or_else(|| Error::new(Class::Unexpected, "an answer without a file"))
+}
+
+/// The columns of a file of answers as the engine reads them: its types may differ from those that were written.
+pub fn schema_as_read(schema: &Schema) -> Result<SchemaRef> {
+    let columns = ArrowSchemaConverter::new().with_coerce_types(COERCE_TYPES);
+    let read = columns
+        .convert(schema)
+        .and_then(|columns| parquet_to_arrow_schema(&columns, None))
+        .map_err(|error| {
+            Error::new(Class::Unexpected, "the columns can't be written as Parquet")
+                .caused_by(error)
+        })?;
+    Ok(Arc::new(transform_schema_to_view(&read)))
+}
+
 fn open(
     path: &FilePath,
     schema: &SchemaRef,
     properties: &WriterProperties,
 ) -> Result<(SerializedFileWriter<File>, ArrowRowGroupWriterFactory)> {
-    let file = File::create(path).map_err(|error| unwritable(path, error))?;
+    let file = File::create(path).map_err(|error| write_error(path, error))?;
     let options = ArrowWriterOptions::new()
         .with_properties(properties.clone())
         .with_skip_arrow_metadata(true);
     ArrowWriter::try_new_with_options(file, Arc::clone(schema), options)
         .and_then(ArrowWriter::into_serialized_writer)
-        .map_err(|error| unwritable(path, error))
+        .map_err(|error| write_error(path, error))
 }
 
 fn close(writer: SerializedFileWriter<File>, path: PathBuf, rows: u64) -> Result<Spooled> {
-    writer.close().map_err(|error| unwritable(&path, error))?;
+    writer.close().map_err(|error| write_error(&path, error))?;
     let bytes = std::fs::metadata(&path)
-        .map_err(|error| unwritable(&path, error))?
+        .map_err(|error| write_error(&path, error))?
         .len();
     Ok(Spooled { path, rows, bytes })
 }
@@ -335,7 +299,7 @@ fn encode(
     writers.into_iter().map(ArrowColumnWriter::close).collect()
 }
 
-fn unwritable(
+fn write_error(
     path: &FilePath,
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {
@@ -350,10 +314,8 @@ fn unwritable(
 mod tests {
     use super::*;
     use crate::output::columns::athena_schema;
-    use arrow::array::{
-        AsArray, DictionaryArray, Int64Array, StringViewArray, StructArray, new_null_array,
-    };
-    use arrow::datatypes::{Field, Int32Type, Int64Type};
+    use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int64Array, new_null_array};
+    use arrow::datatypes::{DataType, Field, Int32Type, Int64Type};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     fn metadata() -> Metadata {
@@ -362,23 +324,6 @@ mod tests {
             window: "2026-11-21".into(),
             sql_sha256: "00".into(),
         }
-    }
-
-    #[test]
-    fn a_batch_counts_its_values_wherever_they_are() {
-        let text = "a text of more than twelve bytes";
-        let many = StringViewArray::from_iter_values((0..1000).map(|n| format!("{text} {n}")));
-        let of = |column: ArrayRef| RecordBatch::try_from_iter([("c", column)]).unwrap();
-        let few = StringViewArray::from_iter_values((0..10).map(|n| format!("{text} {n}")));
-        let few: ArrayRef = Arc::new(few);
-        let shared = of(Arc::new(many.slice(0, 10)));
-        let own = of(Arc::clone(&few));
-        assert_ne!(shared.get_array_memory_size(), own.get_array_memory_size());
-        assert_eq!(bytes_of(&shared), bytes_of(&own));
-        assert_eq!(bytes_of(&own), 10 * (16 + text.len() + 2));
-        let field = Arc::new(Field::new("text", DataType::Utf8View, false));
-        let within: ArrayRef = Arc::new(StructArray::from(vec![(field, few)]));
-        assert_eq!(bytes_of(&of(within)), bytes_of(&own));
     }
 
     #[tokio::test]
@@ -425,7 +370,7 @@ mod tests {
             let path = folder.path().join(format!("{name}.parquet"));
             let spool = Spool::create(path, Arc::clone(&schema), &metadata()).unwrap();
             let mut spool = spool.with_file_size(file_size);
-            // Each of them more than a file holds.
+            // Each batch is larger than a file.
             for start in (0..rows).step_by(1 << 18) {
                 let values = (start..rows.min(start + (1 << 18))).map(value);
                 let values = Int64Array::from_iter_values(values);
@@ -436,7 +381,7 @@ mod tests {
             spool.finish().await.unwrap()
         };
         assert_eq!(write("one", u64::MAX, |n| n).await.len(), 1);
-        // In their order they take less than half of the room that they take scattered, of which nothing can be saved.
+        // Numbers in order are compressed to less than half of their size; scattered ones can't be compressed.
         let scattered = |n: i64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed());
         for (name, value) in [
             ("ordered", (|n| n) as fn(i64) -> i64),

@@ -1,4 +1,5 @@
-//! An answer as several files, one for each value of some of its columns, which are then in the files' folders.
+//! An answer divided by value: a file for each combination of values of some columns. The values name the folders, and
+//! the files have the other columns.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path as FilePath;
@@ -12,29 +13,45 @@ use arrow::util::display::array_value_to_string;
 use futures::StreamExt;
 use object_store::path::Path;
 
-use super::parquet::{Metadata, Spool, Spooled};
+use super::parquet::{Metadata, Spool, Spooled, only_file};
 use crate::error::{Class, Error, Result};
 use crate::job::Location;
-use crate::layout;
+use crate::layout::{AnswerKeys, NULL_PARTITION};
 use crate::query::Session;
 
-/// More files for one window are a mistake in the choice of columns: readers list and open each.
+/// The most files for one window. More are a mistake in the choice of columns: readers list and open each.
 const MOST_FILES: usize = 500;
 
 /// The values of an answer's partition columns, in their order.
-pub type Values = Vec<Option<String>>;
+pub type PartitionValues = Vec<Option<String>>;
 
-/// An answer, divided.
+/// An answer, divided by the values of columns.
 #[derive(Debug, Clone)]
 pub struct Partitioned {
+    /// The partition columns, outermost folder first.
+    pub columns: Vec<String>,
     /// The file for each combination of values that the answer has, in their order.
-    pub files: BTreeMap<Values, Spooled>,
-    /// A file of the same columns without rows, for what an earlier answer had and this one has not.
+    pub files: BTreeMap<PartitionValues, Spooled>,
+    /// A file of the same columns without rows, for values that only an earlier answer has.
     pub empty: Spooled,
 }
 
-/// The positions of the partition columns, and the columns that stay in the files. Errors (usage): a column that the
-/// answer has not, or that is no text; none that stays.
+impl Partitioned {
+    /// The key of each of [`files`](Self::files), in their order.
+    pub fn keys(&self, answer: AnswerKeys<'_>) -> impl Iterator<Item = Path> {
+        self.files
+            .keys()
+            .map(move |values| key_of(answer, &self.columns, values))
+    }
+}
+
+fn key_of(answer: AnswerKeys<'_>, columns: &[impl AsRef<str>], values: &PartitionValues) -> Path {
+    let columns = columns.iter().map(AsRef::as_ref);
+    answer.file_of(columns.zip(values.iter().map(Option::as_deref)))
+}
+
+/// The positions of the partition columns, and the columns that stay in the files. Errors (usage): the answer does not
+/// have a column, a column is not text, or no column stays.
 pub fn columns(schema: &Schema, by: &[impl AsRef<str>]) -> Result<(Vec<usize>, SchemaRef)> {
     let mut positions = Vec::with_capacity(by.len());
     for name in by {
@@ -43,7 +60,7 @@ pub fn columns(schema: &Schema, by: &[impl AsRef<str>]) -> Result<(Vec<usize>, S
             let columns = schema.fields().iter().map(|field| field.name().as_str());
             let columns: Vec<&str> = columns.collect();
             Error::usage(format!(
-                "partition_by names {name:?}, which is no column of the answer: expected one of {}",
+                "partition_by names {name:?}, which is not a column of the answer: expected one of {}",
                 columns.join(", ")
             ))
         })?;
@@ -66,26 +83,35 @@ pub fn columns(schema: &Schema, by: &[impl AsRef<str>]) -> Result<(Vec<usize>, S
         .map_err(unexpected)?;
     if rest.fields().is_empty() {
         return Err(Error::usage(
-            "partition_by names every column: expected one at least that stays in the files",
+            "partition_by names every column: expected at least one column that stays in the files",
         ));
     }
     Ok((positions, Arc::new(rest)))
 }
 
-/// Where the files of an answer are to go, which bounds what values there can be.
+/// Where the files of an answer go, which limits the values that it can be divided by.
+#[derive(Debug, Clone, Copy)]
 pub struct Destination<'a> {
-    /// The location that the keys are in.
-    pub location: &'a Location,
-    /// The key of the file of a combination of values.
-    pub key: &'a (dyn Fn(&Values) -> Path + Sync),
-    /// Whether names that differ only in case are of one folder.
-    pub ignores_case: bool,
+    answer: AnswerKeys<'a>,
+    /// Whether folders whose names differ only in case are the same.
+    ignores_case: bool,
 }
 
-/// Divides the file of a whole answer. Rows keep their order within each file. Errors (SQL): a value that can't be the
-/// name of a folder, too many of them.
+impl<'a> Destination<'a> {
+    /// The destination of the answer with these keys.
+    pub fn of(answer: AnswerKeys<'a>) -> Self {
+        let is_local = answer.of_job().location().is_local();
+        Self {
+            answer,
+            ignores_case: is_local && cfg!(target_os = "macos"),
+        }
+    }
+}
+
+/// Divides the file of a whole answer. Rows keep their order within each file. Errors (SQL): a value can't name a
+/// folder, or there are too many values.
 ///
-/// The engine sorts the rows by the columns, so that one file is written at a time, however many there are.
+/// The engine sorts the rows by the columns, so that only one file is open at a time.
 pub async fn split(
     session: &Session,
     whole: &Spooled,
@@ -100,13 +126,13 @@ pub async fn split(
         .filter(|position| !positions.contains(position))
         .collect();
     let create = |name: String| Spool::create(folder.join(name), Arc::clone(&schema), metadata);
-    let mut names = Names {
+    let mut names = FolderNames {
         by: by.iter().map(AsRef::as_ref).collect(),
         destination,
         folded: HashSet::new(),
     };
-    let mut files: BTreeMap<Values, Spooled> = BTreeMap::new();
-    let mut current: Option<(Values, Spool)> = None;
+    let mut files: BTreeMap<PartitionValues, Spooled> = BTreeMap::new();
+    let mut current: Option<(PartitionValues, Spool)> = None;
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(Error::from_engine)?;
         let values: Vec<ArrayRef> = positions
@@ -117,10 +143,10 @@ pub async fn split(
         for range in partition(&values).map_err(unexpected)?.ranges() {
             let row = range.start;
             let values = values.iter().map(|column| value(column, row));
-            let values = values.collect::<Result<Values>>()?;
+            let values = values.collect::<Result<PartitionValues>>()?;
             if current.as_ref().is_none_or(|(last, _)| *last != values) {
                 if let Some((last, spool)) = current.take() {
-                    files.insert(last, one(spool).await?);
+                    files.insert(last, finish(spool).await?);
                 }
                 if files.len() == MOST_FILES {
                     return Err(sql_error(format!(
@@ -132,7 +158,7 @@ pub async fn split(
                 current = Some((values, spool));
             }
             if let Some((_, spool)) = &mut current {
-                // Copied, as a slice would count with all that it is of.
+                // Copied, since the size of a slice would be that of its whole batch.
                 let numbers = range.map(u32::try_from).collect::<Result<Vec<u32>, _>>();
                 let numbers = UInt32Array::from(numbers.map_err(unexpected)?);
                 let taken = take_record_batch(&batch, &numbers).map_err(unexpected)?;
@@ -141,48 +167,55 @@ pub async fn split(
         }
     }
     if let Some((last, spool)) = current {
-        files.insert(last, one(spool).await?);
+        files.insert(last, finish(spool).await?);
     }
-    let empty = one(create("part-empty.parquet".to_owned())?).await?;
+    let empty = finish(create("part-empty.parquet".to_owned())?).await?;
     if files.is_empty() {
-        // A window without a file would be one that was never done, and its columns nobody's.
+        // Without a file, the window would look like one that was never run, and no file would have the columns.
         files.insert(vec![None; by.len()], empty.clone());
     }
-    Ok(Partitioned { files, empty })
+    Ok(Partitioned {
+        columns: by.iter().map(|column| column.as_ref().to_owned()).collect(),
+        files,
+        empty,
+    })
 }
 
-async fn one(spool: Spool) -> Result<Spooled> {
-    let files = spool.finish().await?;
-    let file = files.into_iter().next();
-    file.ok_or_else(|| Error::new(Class::Unexpected, "an answer without a file"))
+async fn finish(spool: Spool) -> Result<Spooled> {
+    only_file(spool.finish().await?)
 }
 
-/// A folder's name, on disk.
+/// The longest name of a folder on disk, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// A key, on S3.
+/// The longest key on S3, in bytes.
 const LONGEST_KEY: usize = 1024;
 
-/// The names that values give folders.
-struct Names<'a> {
+/// Checks the names that values give folders.
+struct FolderNames<'a> {
     by: Vec<&'a str>,
     destination: &'a Destination<'a>,
     folded: HashSet<String>,
 }
 
-impl Names<'_> {
-    /// An error (SQL) names the column and the value that no folder can be named.
-    fn check(&mut self, values: &Values) -> Result<()> {
+impl FolderNames<'_> {
+    /// An error (SQL) names the column and its value, where that can't name a folder.
+    fn check(&mut self, values: &PartitionValues) -> Result<()> {
         for (column, value) in self.by.iter().zip(values) {
             let Some(value) = value else { continue };
-            if value.is_empty() || value == layout::NULL_PARTITION {
+            if value.is_empty() || value == NULL_PARTITION {
                 return Err(sql_error(format!(
-                    "partition_by: a value of {column:?} is {value:?}, which no folder can be named. Make it NULL with nullif(…, '{value}')"
+                    "partition_by: a value of {column:?} is {value:?}, which can't name a folder. Make it NULL with nullif(…, '{value}')"
                 )));
             }
         }
-        let key = (self.destination.key)(values);
-        let too_long = match self.destination.location {
+        let Destination {
+            answer,
+            ignores_case,
+        } = *self.destination;
+        let key = key_of(answer, &self.by, values);
+        let location = answer.of_job().location();
+        let too_long = match location {
             Location::S3 { .. } => key.as_ref().len() > LONGEST_KEY,
             Location::Local(_) => {
                 let mut names = key.as_ref().split('/');
@@ -195,16 +228,16 @@ impl Names<'_> {
             let (column, value) = longest.map_or(("", ""), |(column, value)| {
                 (*column, value.as_deref().unwrap_or_default())
             });
-            let most = match self.destination.location {
+            let most = match location {
                 Location::S3 { .. } => format!("a key on S3 has {LONGEST_KEY} bytes"),
                 Location::Local(_) => format!("the name of a folder has {LONGEST_NAME} bytes"),
             };
             return Err(sql_error(format!(
-                "partition_by: the value {value:?} of {column:?} is too long for a folder: {most} at the most"
+                "partition_by: the value {value:?} of {column:?} is too long for a folder: {most} at most"
             )));
         }
         let folded = key.as_ref().to_lowercase();
-        if self.destination.ignores_case && !self.folded.insert(folded) {
+        if ignores_case && !self.folded.insert(folded) {
             return Err(sql_error(format!(
                 "partition_by: the values {values:?} of {} differ from others only in case, and this disk has one folder for both. Make them alike with lower(…)",
                 self.by.join(", ")
@@ -234,7 +267,9 @@ fn unexpected(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::Keys;
     use crate::query::Engine;
+    use crate::window::{Size, Window};
     use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
     use arrow::datatypes::Int64Type;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -259,17 +294,10 @@ mod tests {
         let whole = spool.finish().await.unwrap().remove(0);
         let session = Engine::new(64 << 20, folder).unwrap();
         let session = session.session(chrono_tz::Tz::UTC).unwrap();
-        let key = |values: &Values| {
-            let folder = Path::parse("x/j/q/dt=2026-11-21").unwrap();
-            let value = values[0].as_deref().unwrap_or(layout::NULL_PARTITION);
-            layout::join(
-                &folder,
-                &format!("g={}/q.parquet", layout::encode_name(value)),
-            )
-        };
+        let keys = Keys::new(location, "j").unwrap();
+        let window = Window::parse(Size::Day, chrono_tz::UTC, "2026-11-21").unwrap();
         let destination = Destination {
-            location,
-            key: &key,
+            answer: keys.of_answer("q", &window),
             ignores_case,
         };
         let by = [batch.schema().field(0).name().clone()];
@@ -277,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn values_that_no_folder_can_be_named_are_told() {
+    async fn values_that_can_not_name_a_folder_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let s3 = Location::S3 {
             bucket: "acme".into(),
@@ -300,11 +328,7 @@ mod tests {
         let long = "x".repeat(254);
         for (values, location, expected) in [
             (["a", ""], &disk, "nullif(…, '')"),
-            (
-                ["a", layout::NULL_PARTITION],
-                &s3,
-                "__HIVE_DEFAULT_PARTITION__",
-            ),
+            (["a", NULL_PARTITION], &s3, "__HIVE_DEFAULT_PARTITION__"),
             (["a", &long], &disk, "255 bytes"),
             (["a", &"한".repeat(400)], &s3, "1024 bytes"),
         ] {
@@ -327,7 +351,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("g", Arc::clone(&texts)), ("m", texts)]).unwrap();
         let disk = Location::Local("/out".into());
         let divided = divide(&batch, &disk, false, folder.path()).await.unwrap();
-        let values: Vec<&Values> = divided.files.keys().collect();
+        let values: Vec<&PartitionValues> = divided.files.keys().collect();
         assert_eq!(values, [&vec![None]]);
         assert_eq!(divided.files[&vec![None]].rows, 0);
     }
@@ -373,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_can_not_be_folders_are_told() {
+    fn columns_that_can_not_be_folders_are_refused() {
         use arrow::datatypes::Field;
         let schema = Schema::new(vec![
             Field::new("a", DataType::Utf8View, true),

@@ -1,4 +1,4 @@
-//! Whether the values of an answer's column can be added up: counts and sums can, the highest of something can't.
+//! Whether an answer's columns are additive: counts and sums are, maxima and averages are not.
 
 use datafusion::common::{Column, DFSchemaRef};
 use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, LogicalPlan, Operator};
@@ -6,36 +6,36 @@ use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, LogicalPlan, Operator
 use super::Statement;
 
 impl Statement {
-    /// Whether values of each of these columns can be added up over the answer's rows: yes for `count` and `sum`, no
-    /// for any other aggregate (`max`, `avg`, `count(DISTINCT …)`), `None` where the SQL does not tell.
+    /// Whether the values of all these columns can be added up over the answer's rows: yes for `count` and `sum`, no for
+    /// any other aggregate (`max`, `avg`, `count(DISTINCT …)`), `None` where the SQL does not say.
     pub fn adds_up(&self, columns: &[String]) -> Option<bool> {
         let fields = self.plan.schema().fields();
-        let answers: Vec<Option<bool>> = columns
+        let each: Vec<Option<bool>> = columns
             .iter()
             .map(|name| {
                 let is_it = |field: &str| field == name || field.to_lowercase() == *name;
                 let index = fields.iter().position(|field| is_it(field.name()))?;
-                of_output(&self.plan, index)
+                output_adds_up(&self.plan, index)
             })
             .collect();
-        all(&answers)
+        all_add_up(&each)
     }
 }
 
-/// No if any says no, yes if all say yes.
-fn all(answers: &[Option<bool>]) -> Option<bool> {
-    match answers {
-        _ if answers.contains(&Some(false)) => Some(false),
-        _ if answers.contains(&None) => None,
+/// `Some(false)` if any is, `Some(true)` if all are.
+fn all_add_up(parts: &[Option<bool>]) -> Option<bool> {
+    match parts {
+        _ if parts.contains(&Some(false)) => Some(false),
+        _ if parts.contains(&None) => None,
         _ => Some(true),
     }
 }
 
-/// Of the column at `index` of what a plan gives.
-fn of_output(plan: &LogicalPlan, index: usize) -> Option<bool> {
+/// Whether the column at `index` of a plan's output adds up.
+fn output_adds_up(plan: &LogicalPlan, index: usize) -> Option<bool> {
     match plan {
         LogicalPlan::Projection(projection) => {
-            of_expression(projection.expr.get(index)?, &[&*projection.input])
+            expression_adds_up(projection.expr.get(index)?, &[&*projection.input])
         }
         LogicalPlan::Aggregate(aggregate) => {
             let groups = &aggregate.group_expr;
@@ -43,22 +43,22 @@ fn of_output(plan: &LogicalPlan, index: usize) -> Option<bool> {
                 return None;
             }
             let expression = groups.iter().chain(&aggregate.aggr_expr).nth(index)?;
-            of_expression(expression, &[&*aggregate.input])
+            expression_adds_up(expression, &[&*aggregate.input])
         }
         LogicalPlan::Join(join) => {
             let column = column_at(&join.schema, index)?;
-            of_column(&column, &[&*join.left, &*join.right])
+            column_adds_up(&column, &[&*join.left, &*join.right])
         }
         LogicalPlan::Union(union) => {
             let inputs = union.inputs.iter();
-            let answers: Vec<_> = inputs.map(|input| of_output(input, index)).collect();
-            all(&answers)
+            let each: Vec<_> = inputs.map(|input| output_adds_up(input, index)).collect();
+            all_add_up(&each)
         }
         LogicalPlan::Filter(_)
         | LogicalPlan::Sort(_)
         | LogicalPlan::Limit(_)
         | LogicalPlan::SubqueryAlias(_)
-        | LogicalPlan::Distinct(Distinct::All(_)) => of_output(plan.inputs().first()?, index),
+        | LogicalPlan::Distinct(Distinct::All(_)) => output_adds_up(plan.inputs().first()?, index),
         _ => None,
     }
 }
@@ -67,50 +67,53 @@ fn column_at(schema: &DFSchemaRef, index: usize) -> Option<Column> {
     schema.iter().nth(index).map(Column::from)
 }
 
-/// Of a column of one of these plans.
-fn of_column(column: &Column, inputs: &[&LogicalPlan]) -> Option<bool> {
+/// Whether a column of one of these plans adds up.
+fn column_adds_up(column: &Column, inputs: &[&LogicalPlan]) -> Option<bool> {
     inputs.iter().find_map(|input| {
         let index = input.schema().maybe_index_of_column(column)?;
-        Some(of_output(input, index))
+        Some(output_adds_up(input, index))
     })?
 }
 
-fn of_expression(expression: &Expr, inputs: &[&LogicalPlan]) -> Option<bool> {
+fn expression_adds_up(expression: &Expr, inputs: &[&LogicalPlan]) -> Option<bool> {
     match expression {
-        Expr::Column(column) => of_column(column, inputs),
-        Expr::Alias(alias) => of_expression(&alias.expr, inputs),
-        Expr::Cast(cast) => of_expression(&cast.expr, inputs),
-        Expr::TryCast(cast) => of_expression(&cast.expr, inputs),
+        Expr::Column(column) => column_adds_up(column, inputs),
+        Expr::Alias(alias) => expression_adds_up(&alias.expr, inputs),
+        Expr::Cast(cast) => expression_adds_up(&cast.expr, inputs),
+        Expr::TryCast(cast) => expression_adds_up(&cast.expr, inputs),
         Expr::AggregateFunction(aggregate) => {
             let name = aggregate.func.name();
             Some(matches!(name, "count" | "sum") && !aggregate.params.distinct)
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let sides = [of_expression(left, inputs), of_expression(right, inputs)];
+            let sides = [
+                expression_adds_up(left, inputs),
+                expression_adds_up(right, inputs),
+            ];
             match op {
-                Operator::Plus | Operator::Minus => all(&sides),
-                _ => no_if_any(&sides),
+                Operator::Plus | Operator::Minus => all_add_up(&sides),
+                _ => false_if_any(&sides),
             }
         }
         Expr::ScalarFunction(function) => {
             let args = function.args.iter();
-            // What stands in for NULL is no value of its own.
-            let answers: Vec<_> = args
+            // A literal replaces NULL, as in coalesce(events, 0).
+            let each: Vec<_> = args
                 .filter(|arg| !matches!(arg, Expr::Literal(..)))
-                .map(|arg| of_expression(arg, inputs))
+                .map(|arg| expression_adds_up(arg, inputs))
                 .collect();
             match function.func.name() {
-                "coalesce" => all(&answers),
-                _ => no_if_any(&answers),
+                "coalesce" => all_add_up(&each),
+                _ => false_if_any(&each),
             }
         }
         _ => None,
     }
 }
 
-/// Of an expression that may make something else of values that can be added up, but not the other way round.
-fn no_if_any(answers: &[Option<bool>]) -> Option<bool> {
-    all(answers).filter(|adds_up| !adds_up)
+/// For an expression whose value may not add up although its parts do: `Some(false)` if any part is, else `None`.
+fn false_if_any(parts: &[Option<bool>]) -> Option<bool> {
+    all_add_up(parts).filter(|adds_up| !adds_up)
 }
 
 #[cfg(test)]

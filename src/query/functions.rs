@@ -1,20 +1,20 @@
-//! The SQL functions that logs call for, and that the engine does not bring: local time, and what messages say.
+//! The SQL functions for logs that the engine lacks: local time, and the contents of messages.
 //!
 //! | function | answers |
 //! |---|---|
 //! | `time_bucket('1 hour', timestamp)` | the first instant of the bucket of local time, Timestamp(ms, UTC) |
-//! | `local_time(timestamp)` | what the wall clock shows, Timestamp(ms) |
-//! | `hour_of_day(timestamp)` | its hour, Int32 |
-//! | `utc_offset(timestamp)` | its distance from UTC, `+09:00` |
-//! | `now()` | the instant at which the query began, Timestamp(ms, UTC) |
+//! | `local_time(timestamp)` | the local time, Timestamp(ms) |
+//! | `hour_of_day(timestamp)` | the local hour, 0 to 23, Int32 |
+//! | `utc_offset(timestamp)` | the offset from UTC, `+09:00` |
+//! | `now()` | the start of the query, Timestamp(ms, UTC) |
 //! | `level(message)` | TRACE, DEBUG, INFO, WARN, ERROR, FATAL or NULL |
-//! | `log_type(message)` | start, end, report, … of Lambda's own lines, else json or text |
+//! | `log_type(message)` | start, end, report, … for Lambda's own lines, else json or text |
 //! | `request_id(message)` | the id of the Lambda invocation |
 //! | `trace_id(message)` | the id of the X-Ray trace |
-//! | `lambda_report(message)` | a struct of what a REPORT line says, else NULL |
+//! | `lambda_report(message)` | the values of a REPORT line as a struct, else NULL |
 //!
-//! All give NULL for NULL, and a message that they can't make out never fails a query. The kernels are plain functions
-//! of `&str` and integers; `time` and `of_message` make SQL functions of them.
+//! All return NULL for NULL. A message in an unknown format never fails a query. The kernels are plain functions of
+//! `&str` and integers; `time` and `of_message` wrap them as SQL functions.
 
 mod json;
 mod lambda;
@@ -34,7 +34,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF};
 use std::sync::Arc;
 
-/// Every function of this room, to be registered with a session.
+/// All functions of this module.
 pub fn all() -> Vec<Arc<ScalarUDF>> {
     let mut functions = vec![
         ScalarUDF::from(time::TimeBucket::new()),
@@ -45,7 +45,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     functions.into_iter().map(Arc::new).collect()
 }
 
-/// Applies a kernel for arrays to an argument that may be a single value.
+/// Applies a kernel over arrays to an argument that may be a scalar.
 fn over_array(
     argument: &ColumnarValue,
     kernel: impl FnOnce(&ArrayRef) -> Result<ArrayRef>,
@@ -62,278 +62,4 @@ fn over_array(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use arrow::array::{
-        Array, LargeStringArray, RecordBatch, StringArray, StringViewArray,
-        TimestampMillisecondArray,
-    };
-    use arrow::util::pretty::pretty_format_batches;
-    use datafusion::prelude::{SessionConfig, SessionContext};
-
-    fn session(zone: Option<&str>) -> SessionContext {
-        let mut config = SessionConfig::new();
-        config.options_mut().execution.time_zone = zone.map(str::to_owned);
-        config.options_mut().sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
-        let session = SessionContext::new_with_config(config);
-        for function in all() {
-            session.register_udf(function.as_ref().clone());
-        }
-        session
-    }
-
-    /// The rows of an answer, without the frame and the head of the table.
-    async fn rows(session: &SessionContext, sql: &str) -> Result<Vec<String>> {
-        let batches = session.sql(sql).await?.collect().await?;
-        let table = pretty_format_batches(&batches)?.to_string();
-        let rows = table.lines().filter(|line| line.starts_with('|')).skip(1);
-        Ok(rows
-            .map(|row| {
-                let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
-                cells.join("|")
-            })
-            .collect())
-    }
-
-    async fn error(session: &SessionContext, sql: &str) -> String {
-        rows(session, sql).await.unwrap_err().to_string()
-    }
-
-    #[tokio::test]
-    async fn a_filter_for_reports_does_not_read_them() {
-        let session = session(None);
-        session.add_optimizer_rule(Arc::new(ReportFilter));
-        let reports = "SELECT message, lambda_report(message) AS report FROM (VALUES \
-            ('REPORT RequestId: a\tDuration: 2.50 ms'), (NULL), ('hello'), ('{\"message\":\"platform.report\"}'), \
-            ('{\"type\":\"platform.report\",\"record\":{\"requestId\":\"b\"}}')) AS v(message)";
-        let of = |filter: &str| {
-            format!(
-                "SELECT count(*), count(message), max(report['request_id']) FROM ({reports}) AS r WHERE {filter}"
-            )
-        };
-        for (filter, expected) in [
-            ("report IS NOT NULL", "2|2|b"),
-            ("report IS NULL", "3|2|"),
-            ("NOT report IS NULL AND message LIKE 'R%'", "1|1|a"),
-            ("NOT (report IS NOT NULL)", "3|2|"),
-        ] {
-            assert_eq!(
-                rows(&session, &of(filter)).await.unwrap(),
-                [expected],
-                "{filter}"
-            );
-            let plan = session
-                .sql(&of(filter))
-                .await
-                .unwrap()
-                .into_optimized_plan()
-                .unwrap();
-            let plan = plan.display_indent().to_string();
-            let filters: Vec<&str> = plan
-                .lines()
-                .filter(|line| line.contains("Filter: "))
-                .collect();
-            assert!(
-                filters
-                    .iter()
-                    .all(|line| line.contains(" is_lambda_report("))
-                    && !filters.is_empty(),
-                "{plan}"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn time_is_that_of_the_session_zone() {
-        let sql = "SELECT time_bucket('1 day', t), local_time(t), hour_of_day(t), utc_offset(t) \
-                   FROM (VALUES (TIMESTAMP '2026-11-21 20:30:00'), (NULL)) AS v(t)";
-        let seoul = session(Some("Asia/Seoul"));
-        assert_eq!(
-            rows(&seoul, sql).await.unwrap(),
-            ["2026-11-21T15:00:00Z|2026-11-22T05:30:00|5|+09:00", "|||"]
-        );
-        assert_eq!(
-            rows(&session(None), sql).await.unwrap()[0],
-            "2026-11-21T00:00:00Z|2026-11-21T20:30:00|20|+00:00"
-        );
-        // constants are folded by the planner, in the same zone
-        assert_eq!(
-            rows(
-                &seoul,
-                "SELECT hour_of_day(TIMESTAMPTZ '2026-11-21T20:30:00Z'), hour_of_day(NULL)"
-            )
-            .await
-            .unwrap(),
-            ["5|"]
-        );
-    }
-
-    #[tokio::test]
-    async fn timestamps_of_every_unit_are_taken() {
-        let session = session(Some("America/New_York"));
-        for unit in [
-            "Timestamp(s)",
-            "Timestamp(ms)",
-            "Timestamp(us)",
-            "Timestamp(ns)",
-            "Timestamp(ns, \"Asia/Seoul\")",
-            "Utf8",
-        ] {
-            let sql = format!(
-                "SELECT time_bucket('1 hour', arrow_cast(TIMESTAMPTZ '1883-11-18T00:00:00Z', '{unit}')), utc_offset(arrow_cast(TIMESTAMPTZ '1883-11-18T00:00:00Z', '{unit}'))"
-            );
-            assert_eq!(
-                rows(&session, &sql).await.unwrap(),
-                ["1883-11-17T23:56:02Z|-04:56:02"],
-                "{unit}"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn widths_are_texts_or_intervals() {
-        let session = session(Some("Asia/Seoul"));
-        for width in [
-            "'6 hours'",
-            "INTERVAL '6 hours'",
-            "arrow_cast('6h', 'Utf8View')",
-        ] {
-            let sql = format!("SELECT time_bucket({width}, TIMESTAMP '2026-11-21 20:30:00')");
-            assert_eq!(
-                rows(&session, &sql).await.unwrap(),
-                ["2026-11-21T15:00:00Z"],
-                "{width}"
-            );
-        }
-        for (width, named) in [
-            ("'7 minutes'", "'7 minutes'"),
-            ("INTERVAL '7 minutes'", "420000000000 nanoseconds"),
-            ("5", "Int64"),
-            ("NULL", "Null"),
-        ] {
-            let sql = format!(
-                "SELECT time_bucket({width}, t) FROM (VALUES (TIMESTAMP '2026-11-21 20:30:00')) AS v(t)"
-            );
-            // when it is planned, not when it is run
-            let error = session.sql(&sql).await.unwrap_err().to_string();
-            assert!(
-                error.contains(named) && error.contains("expected"),
-                "{error}"
-            );
-        }
-        let error = error(&session, "SELECT time_bucket(w, t) FROM (VALUES ('1 hour', TIMESTAMP '2026-11-21 20:30:00')) AS v(w, t) WHERE random() < 2").await;
-        assert!(error.contains("constant width"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn wrong_zones_and_times_are_named() {
-        let sql = "SELECT hour_of_day(t) FROM (VALUES (arrow_cast(9223372036854775807, 'Timestamp(ms)'))) AS v(t)";
-        let far = error(&session(Some("Asia/Seoul")), sql).await;
-        assert!(
-            far.contains("9223372036854775807") && far.contains("expected"),
-            "{far}"
-        );
-        let zone = error(&session(Some("Asia/Soul")), sql).await;
-        assert!(
-            zone.contains("'Asia/Soul'") && zone.contains("expected"),
-            "{zone}"
-        );
-        let number = error(&session(None), "SELECT hour_of_day(5)").await;
-        assert!(
-            number.contains("Int64") && number.contains("expected a timestamp"),
-            "{number}"
-        );
-        let number = error(&session(None), "SELECT level(5)").await;
-        assert!(
-            number.contains("Int64") && number.contains("expected a text"),
-            "{number}"
-        );
-    }
-
-    #[tokio::test]
-    async fn messages_of_every_text_type_are_taken() {
-        let texts = [
-            Some("ERROR boom"),
-            None,
-            Some("[info] it is a longer message, out of line"),
-        ];
-        let arrays: [ArrayRef; 3] = [
-            Arc::new(StringViewArray::from_iter(texts)),
-            Arc::new(StringArray::from_iter(texts)),
-            Arc::new(LargeStringArray::from_iter(texts)),
-        ];
-        for array in arrays {
-            let name = array.data_type().to_string();
-            let session = session(None);
-            session
-                .register_batch(
-                    "t",
-                    RecordBatch::try_from_iter([("message", array)]).unwrap(),
-                )
-                .unwrap();
-            for message in ["message", "arrow_cast(message, 'Dictionary(Int32, Utf8)')"] {
-                let sql = format!("SELECT level({message}), log_type({message}) FROM t");
-                assert_eq!(
-                    rows(&session, &sql).await.unwrap(),
-                    ["ERROR|text", "|", "INFO|text"],
-                    "{name} {message}"
-                );
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn questions_that_users_ask() {
-        let session = session(Some("Asia/Seoul"));
-        let id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
-        let messages = [
-            format!("START RequestId: {id} Version: $LATEST"),
-            format!(r#"{{"level":"error","message":"boom","function_request_id":"{id}"}}"#),
-            format!(
-                "REPORT RequestId: {id}\tDuration: 12.50 ms\tBilled Duration: 13 ms\tMemory Size: 512 MB\tMax Memory Used: 60 MB\tInit Duration: 300.25 ms\t"
-            ),
-            format!(
-                "REPORT RequestId: {id}\tDuration: 7.50 ms\tBilled Duration: 8 ms\tMemory Size: 512 MB\tMax Memory Used: 60 MB\t"
-            ),
-        ];
-        let instants =
-            TimestampMillisecondArray::from(vec![0, 1, 2, 3_600_000]).with_timezone("UTC");
-        let batch = RecordBatch::try_from_iter([
-            ("timestamp", Arc::new(instants) as ArrayRef),
-            (
-                "message",
-                Arc::new(StringViewArray::from_iter_values(&messages)) as ArrayRef,
-            ),
-        ]);
-        session.register_batch("logs", batch.unwrap()).unwrap();
-        for (sql, expected) in [
-            (
-                "SELECT time_bucket('1 hour', timestamp) AS hour, level(message) AS level, count(*) FROM logs GROUP BY 1, 2 ORDER BY 1, 2",
-                vec![
-                    "1970-01-01T00:00:00Z|ERROR|1",
-                    "1970-01-01T00:00:00Z||2",
-                    "1970-01-01T01:00:00Z||1",
-                ],
-            ),
-            (
-                "SELECT sum(lambda_report(message)['duration_ms']), count(lambda_report(message)['init_ms']), count(*) FROM logs \
-                 WHERE lambda_report(message) IS NOT NULL",
-                vec!["20.0|1|2"],
-            ),
-            (
-                "SELECT log_type(message), request_id(message) = lambda_report(message)['request_id'], trace_id(message) FROM logs ORDER BY timestamp",
-                vec!["start||", "json||", "report|true|", "report|true|"],
-            ),
-            (
-                "SELECT request_id(message), count(*) FROM logs GROUP BY 1",
-                vec!["8476a536-e9f4-11e8-9739-2dfe598c3fcd|4"],
-            ),
-            (
-                "SELECT lambda_report('hello'), level('ERROR'), level(NULL)",
-                vec!["|ERROR|"],
-            ),
-        ] {
-            assert_eq!(rows(&session, sql).await.unwrap(), expected, "{sql}");
-        }
-    }
-}
+mod tests;

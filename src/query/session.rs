@@ -1,4 +1,4 @@
-//! One way to make a session, whatever runs in it.
+//! The engine (memory, spilling) and its sessions, which are all made in the same way.
 
 use std::num::NonZeroUsize;
 use std::path::Path as FilePath;
@@ -8,7 +8,6 @@ use arrow::datatypes::SchemaRef;
 use chrono_tz::Tz;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::config::Dialect;
-use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
@@ -16,16 +15,17 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext, ident};
 
+use super::prepared::Unbound;
 use super::{functions, views};
 use crate::error::{Error, Result};
 use crate::scan::LogsTable;
 use crate::store::Store;
 use crate::window::Range;
 
-/// A query may spill this many bytes to disk, whatever the disk holds.
-const MOST_SPILLED: u64 = 100 << 30;
+/// The most bytes that queries spill to disk.
+const MAX_SPILL_BYTES: u64 = 100 << 30;
 
-/// Memory and scratch space that sessions share.
+/// The memory and the scratch folder that sessions share.
 #[derive(Debug, Clone)]
 pub struct Engine {
     runtime: Arc<RuntimeEnv>,
@@ -33,14 +33,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that uses `memory` bytes for queries and spills to `scratch`.
+    /// An engine with `memory` bytes for queries that spills to the folder `scratch`.
     pub fn new(memory: u64, scratch: &FilePath) -> Result<Self> {
         let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
         const NAMED_IN_ERRORS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
         let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_IN_ERRORS);
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![scratch.to_owned()]))
-            .with_max_temp_directory_size(MOST_SPILLED);
+            .with_max_temp_directory_size(MAX_SPILL_BYTES);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(disk)
@@ -53,12 +53,12 @@ impl Engine {
         })
     }
 
-    /// The memory that queries share.
+    /// The memory pool that queries share.
     pub fn pool(&self) -> &Arc<dyn MemoryPool> {
         &self.runtime.memory_pool
     }
 
-    /// A session in a zone, with every function; `logs` is not there yet.
+    /// A session in a zone, with all functions and without tables.
     pub fn session(&self, timezone: Tz) -> Result<Session> {
         let mut config = SessionConfig::new()
             .with_target_partitions(self.partitions)
@@ -83,7 +83,7 @@ impl Engine {
     }
 }
 
-/// A session: the tables and parameters that a question can name.
+/// The tables and parameters that a query can use.
 #[derive(Clone)]
 pub struct Session {
     pub(super) context: SessionContext,
@@ -92,17 +92,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// The zone of local times.
+    /// The zone of local time.
     pub fn timezone(&self) -> Tz {
         self.timezone
     }
 
-    /// The window's interval, where the session has a window.
+    /// The window's interval; `None` for a session without a window.
     pub fn range(&self) -> Option<Range> {
         self.range
     }
 
-    /// Makes `logs` the events of a table, whose objects are in `store`.
+    /// Registers `logs`, and `store` as the store of its objects.
     pub fn with_logs(self, logs: LogsTable, store: Option<&Store>) -> Result<Self> {
         if let Some(store) = store {
             self.context
@@ -112,7 +112,7 @@ impl Session {
         Ok(self)
     }
 
-    /// Gives the session a window: the view `hours`, and `$window_start` and `$window_end`.
+    /// Gives the session a window: the view `hours`, `$window_start` and `$window_end`.
     pub fn with_window(mut self, range: Range) -> Result<Self> {
         let hours = views::hours(self.timezone, range).map_err(Error::from_engine)?;
         self.register("hours", hours)?;
@@ -120,12 +120,26 @@ impl Session {
         Ok(self)
     }
 
-    /// Makes an answer of this schema nameable before it is there.
-    pub fn expect_answer(&self, name: &str, schema: SchemaRef) -> Result<()> {
-        self.register(name, Arc::new(EmptyTable::new(schema)))
+    /// Makes `logs` a table that queries can be [prepared](Self::prepare) over, and not run.
+    pub fn expect_logs(self) -> Result<Self> {
+        self.expect_table("logs", LogsTable::columns())?;
+        Ok(self)
     }
 
-    /// Makes an answer in local Parquet files a table.
+    /// The same for the window: the table `hours` is expected, and `$window_start` and `$window_end` are those of `range`.
+    pub fn expect_window(mut self, range: Range) -> Result<Self> {
+        let hours = views::hours(self.timezone, range).map_err(Error::from_engine)?;
+        self.expect_table("hours", hours.schema())?;
+        self.range = Some(range);
+        Ok(self)
+    }
+
+    /// The same for any table, such as an earlier answer; `schema` is that of the table that is bound later.
+    pub fn expect_table(&self, name: &str, schema: SchemaRef) -> Result<()> {
+        self.register(name, Arc::new(Unbound::new(schema)))
+    }
+
+    /// Registers an answer in local Parquet files as a table.
     pub async fn add_answer(&self, name: &str, files: &[&FilePath]) -> Result<()> {
         let files: Vec<String> = files
             .iter()
@@ -139,16 +153,16 @@ impl Session {
         self.register(name, answer.into_view())
     }
 
-    /// The rows of a local Parquet file in the order of some columns, NULL first, and where those are equal in the file's
-    /// own. It sorts in the engine's memory, and spills.
+    /// The rows of a local Parquet file, sorted by some columns with NULL first. Equal rows keep the file's order. The
+    /// sort uses the engine's memory and spills.
     pub async fn sorted_file(
         &self,
         file: &FilePath,
         by: &[impl AsRef<str>],
     ) -> Result<SendableRecordBatchStream> {
-        // No column of an answer: those are in lower case.
+        // Upper case: an answer has no such column.
         const NUMBER: &str = "NUMBER";
-        // More partitions would number the rows in another order.
+        // With one partition, the row numbers are in the file's order.
         let config = self.context.copied_config().with_target_partitions(1);
         let context = SessionContext::new_with_config_rt(config, self.context.runtime_env());
         let path = file.to_string_lossy();
@@ -166,7 +180,7 @@ impl Session {
         sorted.execute_stream().await.map_err(Error::from_engine)
     }
 
-    /// Where the tables are that a question can name.
+    /// The schema that holds the session's tables.
     pub(super) fn tables(&self) -> Option<Arc<dyn SchemaProvider>> {
         let state = self.context.state();
         let catalog = &state.config_options().catalog;
@@ -182,8 +196,8 @@ impl Session {
     }
 }
 
-/// What a run takes of the machine's or container's memory where the job does not say: 70 %, as the rest is for the
-/// program itself, the requests and the operating system's cache.
+/// The default memory of a run in bytes: 70 % of the memory of the machine or container. The rest is for the program
+/// itself, for requests and for the operating system's cache.
 pub fn available_memory() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();

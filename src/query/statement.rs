@@ -1,4 +1,4 @@
-//! A question: checked against the session, given its parameters, and run as a stream of batches.
+//! A query: planned and checked, its parameters filled in, its rows put in a fixed order, and run as a stream of batches.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,46 +15,45 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
 use super::Session;
 use crate::error::{Class, Error, Result};
+use crate::scan::ScanReports;
 
-/// A question that the session can answer.
+/// A planned query.
 #[derive(Debug, Clone)]
 pub struct Statement {
     pub(super) plan: LogicalPlan,
-    /// Whether to read the objects one after the other, so that the rows come in the order of the events' keys.
-    in_order: bool,
+    /// Whether to run in one partition, so that the rows come in the order of the objects' keys.
+    pub(super) in_order: bool,
 }
 
-/// The names of the parameters.
+/// The parameters of a query.
 const PARAMETERS: [&str; 3] = ["window_start", "window_end", "timezone"];
 
 impl Session {
-    /// Plans a question. `origin` is where its text is from. Errors: `Sql` for what the engine refuses, `Usage` for
-    /// what needs a window where there is none.
+    /// Plans a query. `origin` names the source of its text in errors.
+    ///
+    /// # Errors
+    /// `Sql` if the engine refuses it; `Usage` if it needs a window and the session has none.
     pub async fn statement(&self, sql: &str, origin: &str) -> Result<Statement> {
-        self.plan(sql, origin).await.map(|plan| Statement {
+        let plan = self.plan(sql, origin).await?;
+        let plan = self
+            .with_parameters(plan)
+            .map_err(|error| explain(origin, error))?;
+        Ok(Statement {
             plan,
             in_order: false,
         })
     }
 
-    /// Plans a question whose rows always come in the same order, so that the same answer is the same bytes.
-    ///
-    /// A sort's ties are broken by the remaining columns; a question without an order is sorted by all its columns
-    /// where the engine would mix the rows, and read in the order of the objects where it only reads.
-    pub async fn repeatable_statement(&self, sql: &str, origin: &str) -> Result<Statement> {
-        let plan = self.plan(sql, origin).await?;
-        let (plan, in_order) = settle_order(plan).map_err(|error| explain(origin, error))?;
-        Ok(Statement { plan, in_order })
-    }
-
-    async fn plan(&self, sql: &str, origin: &str) -> Result<LogicalPlan> {
+    /// Plans a query; its parameters have no values yet.
+    pub(super) async fn plan(&self, sql: &str, origin: &str) -> Result<LogicalPlan> {
+        tracing::debug!(origin, "planning");
         let state = self.context.state();
-        // Editors on Windows begin a file with a byte order mark.
+        // Editors on Windows write a byte order mark at the start of a file.
         let sql = sql.strip_prefix('\u{feff}').unwrap_or(sql);
         let plan = self
             .logical_plan(&state, sql)
             .await
-            .map_err(|error| self.with_tables(explain(origin, error)))?;
+            .map_err(|error| self.with_table_names(explain(origin, error)))?;
         let unknown: Vec<String> = placeholders(&plan)
             .into_iter()
             .filter(|name| !PARAMETERS.contains(&name.as_str()))
@@ -75,8 +74,13 @@ impl Session {
                 .iter()
                 .any(|name| name.starts_with("window_"))
         {
-            return Err(needs_window("$window_start and $window_end are").during(origin));
+            return Err(needs_window("$window_start and $window_end need").during(origin));
         }
+        Ok(plan)
+    }
+
+    /// The plan with the values of its parameters in this session.
+    pub(super) fn with_parameters(&self, plan: LogicalPlan) -> EngineResult<LogicalPlan> {
         let instant = |ms| ScalarValue::TimestampMillisecond(Some(ms), Some("UTC".into()));
         let mut values = vec![("timezone", ScalarValue::from(self.timezone().name()))];
         if let Some(range) = self.range() {
@@ -84,11 +88,10 @@ impl Session {
             values.push(("window_end", instant(range.end_ms)));
         }
         plan.with_param_values(ParamValues::from(values))
-            .map_err(|error| explain(origin, error))
     }
 
-    /// Says what tables there are, where one is not.
-    fn with_tables(&self, error: Error) -> Error {
+    /// Adds the names of all tables to the error for an unknown table.
+    fn with_table_names(&self, error: Error) -> Error {
         let text = error.to_string();
         let is_table = text.contains("table '") && text.ends_with("' not found");
         let Some(schema) = self.tables().filter(|_| is_table) else {
@@ -110,10 +113,10 @@ impl Session {
             .iter()
             .any(|table| table.schema().is_none() && table.table() == "hours");
         if names_hours && self.range().is_none() {
-            return Err(needs_window("the table hours is").into());
+            return Err(needs_window("the table hours needs").into());
         }
         let plan = state.statement_to_plan(statement).await?;
-        // A question answers; it changes nothing, writes no files and sets no options.
+        // A query only reads: it changes no tables, writes no files and sets no options.
         SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
@@ -124,24 +127,21 @@ impl Session {
                 let refused = refused.rsplit(": ").next().unwrap_or_default();
                 Error::new(
                     Class::Sql,
-                    format!("a question can only read, not {refused}"),
+                    format!("a query can only read, {refused} is not allowed"),
                 )
             })?;
         Ok(plan)
     }
 
-    /// Begins to run a question. The plan is given too, as it counts what was read.
-    pub async fn run(
-        &self,
-        statement: &Statement,
-    ) -> Result<(SendableRecordBatchStream, Arc<dyn ExecutionPlan>)> {
+    /// Starts a query.
+    pub async fn run(&self, statement: &Statement) -> Result<Execution> {
         let mut state = self.context.state();
         if statement.in_order {
             let config = state
                 .config()
                 .clone()
                 .with_target_partitions(1)
-                // Else the session that is built gets an empty catalog in place of the one with the tables.
+                // The default would replace the catalog that has the tables with an empty one.
                 .with_create_default_catalog_and_schema(false);
             state = SessionStateBuilder::new_from_existing(state)
                 .with_config(config)
@@ -151,9 +151,23 @@ impl Session {
             .create_physical_plan(&statement.plan)
             .await
             .map_err(Error::from_engine)?;
-        let stream =
+        let batches =
             execute_stream(Arc::clone(&plan), state.task_ctx()).map_err(Error::from_engine)?;
-        Ok((stream, plan))
+        Ok(Execution { batches, plan })
+    }
+}
+
+/// A question that runs.
+pub struct Execution {
+    /// The rows.
+    pub batches: SendableRecordBatchStream,
+    plan: Arc<dyn ExecutionPlan>,
+}
+
+impl Execution {
+    /// What its scans have read so far; final once `batches` has ended.
+    pub fn scans(&self) -> ScanReports {
+        ScanReports::of(&self.plan)
     }
 }
 
@@ -163,11 +177,11 @@ impl Statement {
         Arc::clone(self.plan.schema().inner())
     }
 
-    /// Whether it surely reads each object of `logs` once, and all of them.
+    /// Whether it certainly reads every object of `logs`, each once.
     pub fn reads_logs_once(&self) -> bool {
         let mut scans = 0;
         let mut skips = false;
-        let looked = self.plan.apply_with_subqueries(|node| {
+        let visited = self.plan.apply_with_subqueries(|node| {
             match node {
                 LogicalPlan::TableScan(scan) => {
                     scans += usize::from(scan.table_name.table() == "logs");
@@ -177,21 +191,21 @@ impl Statement {
             }
             Ok(TreeNodeRecursion::Continue)
         });
-        debug_assert!(looked.is_ok());
+        debug_assert!(visited.is_ok());
         scans == 1 && !skips
     }
 }
 
-fn needs_window(what_is: &str) -> Error {
+fn needs_window(what: &str) -> Error {
     Error::usage(format!(
-        "{what_is} only there with a window: expected --window 2026-11-21, or --from and --to"
+        "{what} a window: expected --window 2026-11-21, or --from and --to"
     ))
 }
 
-/// The names of the parameters that a plan has, without the dollar.
+/// The names of a plan's parameters, without the dollar sign.
 fn placeholders(plan: &LogicalPlan) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let found = plan.apply_with_subqueries(|node| {
+    let visited = plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 if let Expr::Placeholder(placeholder) = expr {
@@ -201,12 +215,12 @@ fn placeholders(plan: &LogicalPlan) -> BTreeSet<String> {
             })
         })
     });
-    debug_assert!(found.is_ok());
+    debug_assert!(visited.is_ok());
     names
 }
 
-/// The engine's words, with the place in the SQL where it knows it.
-fn explain(origin: &str, error: DataFusionError) -> Error {
+/// The engine's error, with the line and column in the SQL where known.
+pub(super) fn explain(origin: &str, error: DataFusionError) -> Error {
     let diagnostic = error.diagnostic().cloned();
     let own = Error::from_engine(error);
     let mut text = own.to_string();
@@ -222,8 +236,11 @@ fn explain(origin: &str, error: DataFusionError) -> Error {
     Error::new(own.class(), text).during(place)
 }
 
-/// See [`Session::repeatable_statement`].
-fn settle_order(plan: LogicalPlan) -> EngineResult<(LogicalPlan, bool)> {
+/// The plan with its rows in an order that is always the same, and whether it must run in one partition for that.
+///
+/// The remaining columns break the ties of a sort. A query without a sort is sorted by all its columns if the engine would
+/// mix its rows. If it only reads, it runs in one partition, in the order of the objects' keys.
+pub(super) fn fix_order(plan: LogicalPlan) -> EngineResult<(LogicalPlan, bool)> {
     if is_sorted(&plan) {
         return Ok((break_ties(plan)?, false));
     }
@@ -296,7 +313,7 @@ fn is_sortable(data_type: &DataType) -> bool {
     }
 }
 
-/// Whether the rows of a plan come in an order that depends on what thread was first.
+/// Whether the order of a plan's rows depends on which thread is first.
 fn mixes_rows(plan: &LogicalPlan) -> EngineResult<bool> {
     let mut mixes = false;
     plan.apply(|node| {

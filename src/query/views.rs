@@ -1,4 +1,4 @@
-//! The views that come with a window.
+//! The views of a session with a window.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use datafusion::prelude::{Expr, ident, lit};
 use crate::window::Range;
 use crate::window::buckets;
 
-/// `hours(hour_utc, hour_local, utc_offset, hour_of_day)`: every local hour of the interval, in order, from the same
-/// kernel as `time_bucket('1 hour', …)`, so that a join on `hour_utc` meets it exactly.
+/// `hours(hour_utc, hour_local, utc_offset, hour_of_day)`: every local hour of the interval, in order. `hour_utc` comes
+/// from the same kernel as `time_bucket('1 hour', …)`, so the two are equal in a join.
 ///
-/// A view over literal rows, which, unlike a table in memory, can be sent to a cluster.
+/// A view over literal rows, which can be sent to a cluster; a table in memory can't.
 pub fn hours(zone: Tz, range: Range) -> Result<Arc<dyn TableProvider>> {
     let instant = |ms| ScalarValue::TimestampMillisecond(ms, Some("UTC".into()));
     let row = |start_ms: Option<i64>, local_ms, offset: Option<i32>, hour_of_day| -> Vec<Expr> {
@@ -45,7 +45,7 @@ pub fn hours(zone: Tz, range: Range) -> Result<Arc<dyn TableProvider>> {
         })
         .collect();
     if is_empty {
-        // VALUES needs a row; it is filtered away below.
+        // VALUES needs a row. The filter below removes it.
         rows.push(row(None, None, None, None));
     }
     let values = LogicalPlanBuilder::values(rows)?.build()?;

@@ -1,36 +1,32 @@
-//! From a question to its answer: local Parquet files, and what its charts show.
+//! From a planned query to its answer: local Parquet files, and what its charts show.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMillisecondType};
 use bytes::Bytes;
 use chrono::DateTime;
-use datafusion::common::runtime::SpawnedTask;
-use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
 use super::fingerprint::hex;
-use super::{Environment, question};
+use super::queries::PlannedQuery;
 use crate::chart::build::{Caption, ChartData};
 use crate::error::{Class, Error, Result};
-use crate::job::{ImageFormat, Job, Name, Query};
-use crate::layout;
-use crate::output::parquet::{Metadata, Spool, Spooled};
-use crate::output::partitioned::{self, Destination, Partitioned, Values};
-use crate::progress::Step;
+use crate::job::{ImageFormat, Query};
+use crate::layout::AnswerKeys;
+use crate::output::division::Divided;
+use crate::output::parquet::Metadata;
+use crate::progress::{Progress, Step};
 use crate::query::{Session, Statement};
-use crate::scan::{LogsTable, ScanReport};
+use crate::scan::{LogsTable, ScanReport, ScanReports};
 use crate::verify::HourCount;
-use crate::window::Window;
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
-/// How much there is to read.
+/// How many objects a window has, and their compressed bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Objects {
     pub(super) count: usize,
@@ -49,73 +45,41 @@ impl Objects {
 /// An answer in local files, with what its charts show.
 pub(super) struct Answer<'a> {
     pub(super) query: &'a Query,
-    /// In the order of its rows: one file, or as many as the query's size of files makes of it.
-    pub(super) files: Vec<Spooled>,
-    /// The same by the values of columns, where the query asks for it.
-    pub(super) partitioned: Option<Partitioned>,
+    pub(super) files: Divided,
     pub(super) series: Vec<ChartData>,
 }
 
-impl Answer<'_> {
-    /// What tells the parts of this answer from those of any other: hexadecimal digits, the same for the same bytes.
-    pub(super) async fn generation(&self) -> Result<String> {
-        let files: Vec<PathBuf> = self.files.iter().map(|file| file.path.clone()).collect();
-        let hash = SpawnedTask::spawn_blocking(move || {
-            let mut hash = Sha256::new();
-            let mut block = vec![0; 1 << 20];
-            for file in files {
-                let mut file = File::open(file)?;
-                while let read @ 1.. = file.read(&mut block)? {
-                    hash.update(&block[..read]);
-                }
-            }
-            Ok(hash.finalize())
-        });
-        let hash = hash.join_unwind().await.map_err(io::Error::other);
-        let hash = hash.flatten().map_err(|error: io::Error| {
-            Error::new(Class::Output, "can't read the parts of an answer").caused_by(error)
-        })?;
-        Ok(hex(&hash[..layout::GENERATION_DIGITS / 2]))
-    }
-}
-
-/// A question on its way to an answer.
+/// A query that runs over a window's objects and reports its progress.
 #[derive(Clone, Copy)]
-pub(super) struct Asking<'a> {
-    pub(super) environment: &'a Environment,
+pub(super) struct QueryRun<'a> {
+    pub(super) progress: &'a dyn Progress,
     pub(super) session: &'a Session,
-    pub(super) query: &'a Query,
+    /// What progress is reported of.
+    pub(super) name: &'a str,
     pub(super) objects: Objects,
 }
 
-impl<'a> Asking<'a> {
-    pub(super) async fn answer(
+impl QueryRun<'_> {
+    /// Computes the answer of a planned query into files in `folder`. The answer, and what its scans have read.
+    pub(super) async fn answer<'q>(
         self,
+        planned: &PlannedQuery<'q>,
         folder: &FilePath,
-        job: &Job,
-        window: &Window,
-        read: &mut Option<ScanReport>,
-    ) -> Result<Answer<'a>> {
-        let query = self.query;
-        let question = question::check(self.session, query).await?;
+        keys: AnswerKeys<'_>,
+    ) -> Result<(Answer<'q>, ScanReports)> {
+        let query = planned.query;
+        let statement = self.session.bind(&planned.prepared).await?;
         let metadata = Metadata {
-            job: job.name.to_string(),
-            window: window.id(),
+            job: keys.of_job().job().to_owned(),
+            window: keys.window().id(),
             sql_sha256: hex(&Sha256::digest(&query.sql)),
         };
         let path = folder.join(format!("{}.parquet", query.name));
-        let mut spool = Spool::create(path, question.schema, &metadata)?
-            .with_file_size(query.file_size.unwrap_or(u64::MAX));
-        let mut series: Vec<ChartData> = query
-            .charts
-            .iter()
-            .map(|chart| {
-                let may_count = question.statement.adds_up(&chart.y) != Some(false);
-                ChartData::new(chart, query.name.as_str()).may_count(may_count)
-            })
-            .collect();
+        let division = &query.division;
+        let mut spool = division.spool(path, Arc::clone(&planned.columns), &metadata)?;
+        let mut series = series_of(query, &statement);
         let reports = self
-            .each_batch(&question.statement, async |batch| {
+            .each_batch(&statement, async |batch| {
                 // As the engine gives it: its types say more of times than those of the file.
                 series
                     .iter_mut()
@@ -127,128 +91,85 @@ impl<'a> Asking<'a> {
                 Class::Sql => error.during(&query.sql_origin),
                 _ => error,
             })?;
-        *read = read.or(self.whole(&reports));
-        let files = spool.finish().await?;
-        let partitioned = match &files[..] {
-            [whole] if !query.partition_by.is_empty() => {
-                let divided = self.divide(whole, &metadata, folder, job, window).await;
-                Some(
-                    divided
-                        .map_err(|error| error.during(format_args!("[[query]] {}", query.name)))?,
-                )
-            }
-            _ => None,
-        };
-        Ok(Answer {
+        let spooled = spool.finish().await?;
+        let files = division
+            .divide(spooled, self.session, &metadata, folder, keys)
+            .await
+            .map_err(|error| error.during(format_args!("[[query]] {}", query.name)))?;
+        let answer = Answer {
             query,
             files,
-            partitioned,
             series,
-        })
+        };
+        Ok((answer, reports))
     }
 
-    /// The answer by the values of columns, in files of a folder of their own.
-    async fn divide(
-        self,
-        whole: &Spooled,
-        metadata: &Metadata,
-        folder: &FilePath,
-        job: &Job,
-        window: &Window,
-    ) -> Result<Partitioned> {
-        let by = &self.query.partition_by;
-        let root = job.output.key().map_err(Error::usage)?;
-        let key = |values: &Values| {
-            let columns = by.iter().map(Name::as_str);
-            let values = columns.zip(values.iter().map(Option::as_deref));
-            let (job, query) = (job.name.as_str(), self.query.name.as_str());
-            layout::partitioned_answer(&root, job, query, window, values)
-        };
-        let destination = Destination {
-            location: &job.output,
-            key: &key,
-            ignores_case: job.output.is_local() && cfg!(target_os = "macos"),
-        };
-        let folder = tempfile::tempdir_in(folder).map_err(|error| {
-            let what = format!("can't make a temporary folder in {}", folder.display());
-            Error::new(Class::Output, what).caused_by(error)
-        })?;
-        // It goes with the folder that it is in, when all is put.
-        let folder = folder.keep();
-        partitioned::split(self.session, whole, by, metadata, &folder, &destination).await
-    }
-
-    /// Runs the statement; answers what each of its scans counted.
+    /// Runs the statement, and hands each batch to `take`. What its scans have read.
     async fn each_batch(
         self,
         statement: &Statement,
         mut take: impl AsyncFnMut(RecordBatch) -> Result<()>,
-    ) -> Result<Vec<ScanReport>> {
-        let (mut batches, plan) = self.session.run(statement).await?;
+    ) -> Result<ScanReports> {
+        let mut execution = self.session.run(statement).await?;
         let mut ticks = tokio::time::interval(PROGRESS_EVERY);
         loop {
             tokio::select! {
-                batch = batches.next() => match batch {
+                batch = execution.batches.next() => match batch {
                     Some(batch) => take(batch.map_err(Error::from_engine)?).await?,
-                    None => break,
+                    None => return Ok(execution.scans()),
                 },
-                _ = ticks.tick() => self.report(&plan),
+                _ = ticks.tick() => self.report(&execution.scans()),
             }
         }
-        Ok(ScanReport::of_each(&plan))
     }
 
-    /// What a scan counted that read every object to its end.
-    fn whole(self, reports: &[ScanReport]) -> Option<ScanReport> {
-        let mut reports = reports.iter().copied();
-        reports.find(|report| report.objects == self.objects.count)
-    }
-
-    fn report(self, plan: &std::sync::Arc<dyn ExecutionPlan>) {
-        let reports = ScanReport::of_each(plan);
-        let scans = reports.len().max(1);
-        self.environment.progress.report(Step::Reading {
-            query: self.query.name.as_str(),
-            objects: reports.iter().map(|report| report.objects).sum(),
+    fn report(self, read: &ScanReports) {
+        let scans = read.scans().max(1);
+        let total = read.total();
+        self.progress.report(Step::Reading {
+            query: self.name,
+            objects: total.objects,
             of_objects: self.objects.count * scans,
-            bytes: reports.iter().map(|report| report.bytes).sum(),
+            bytes: total.bytes,
             of_bytes: self.objects.bytes * scans as u64,
         });
     }
 }
 
-/// Reads everything once more where no question read all of it: damage and odd lines are to be known all the same.
+/// The charts of a query, without values yet.
+fn series_of(query: &Query, statement: &Statement) -> Vec<ChartData> {
+    let charts = query.charts.iter();
+    let series = charts.map(|chart| {
+        let may_count = statement.adds_up(&chart.y) != Some(false);
+        ChartData::new(chart, query.name.as_str()).may_count(may_count)
+    });
+    series.collect()
+}
+
+/// Full scan, for a job none of whose queries read every object, so that damage is always detected.
 pub(super) async fn count_all(
-    environment: &Environment,
+    progress: &dyn Progress,
     session: &Session,
     objects: Objects,
 ) -> Result<ScanReport> {
     if objects.count == 0 {
         return Ok(ScanReport::default());
     }
-    let query = Query {
-        name: crate::job::Name::new("count").map_err(Error::usage)?,
-        sql: "SELECT count(message) FROM logs".to_owned(),
-        sql_origin: "the count of all events".to_owned(),
-        partition_by: Vec::new(),
-        file_size: None,
-        charts: Vec::new(),
-    };
-    let asking = Asking {
-        environment,
+    let sql = "SELECT count(message) FROM logs";
+    let statement = session.statement(sql, "the count of all events").await?;
+    let run = QueryRun {
+        progress,
         session,
-        query: &query,
+        name: "count",
         objects,
     };
-    let statement = session.statement(&query.sql, &query.sql_origin).await?;
-    let reports = asking.each_batch(&statement, async |_| Ok(())).await?;
-    asking.whole(&reports).ok_or_else(|| {
-        let read = reports.iter().map(|report| report.objects).max();
+    let reports = run.each_batch(&statement, async |_| Ok(())).await?;
+    reports.complete(objects.count).ok_or_else(|| {
         Error::new(
             Class::Unexpected,
             format!(
                 "the count of all events read {} of {} objects",
-                read.unwrap_or_default(),
+                reports.total().objects,
                 objects.count
             ),
         )
@@ -260,7 +181,7 @@ pub(super) async fn count_by_hour(session: &Session) -> Result<Vec<HourCount>> {
     let sql = "SELECT arrow_cast(date_trunc('hour', timestamp), 'Timestamp(Millisecond, None)') AS hour_utc, \
                count(*) AS events FROM logs GROUP BY 1 ORDER BY 1";
     let statement = session.statement(sql, "the count by hour").await?;
-    let (mut batches, _) = session.run(&statement).await?;
+    let mut batches = session.run(&statement).await?.batches;
     let mut counts = Vec::new();
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(Error::from_engine)?;
@@ -287,7 +208,7 @@ pub(super) struct Picture {
 pub(super) fn draw(answer: &Answer<'_>, caption: &Caption<'_>) -> Result<Vec<Picture>> {
     let mut pictures = Vec::new();
     for series in &answer.series {
-        // The answer is whole, and the export was paid for: no reason to publish neither.
+        // The answer is whole and the export paid for, so they are published without this chart.
         if let Err(error) = series.fits() {
             tracing::warn!("left out: {error}");
             continue;

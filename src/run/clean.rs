@@ -1,49 +1,45 @@
-//! Deleting what is no longer needed: objects of exports that this job asked for, and nothing else.
+//! Deleting what is no longer needed: exports that this job made, and temporary files of interrupted runs.
 
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use object_store::path::Path;
 
-use super::Environment;
 use super::history::read_receipt;
-use super::outputs::{keys, spread};
 use super::settled::settled_at;
+use super::{Environment, Output};
 use crate::error::{Class, Error, Result};
 use crate::job::Job;
-use crate::layout;
+use crate::layout::{self, StagingKeys};
+use crate::output::WindowKeys;
 use crate::receipt::Receipt;
 use crate::state::lease::{self, HeldWindow};
 use crate::state::{Attempt, AttemptStage, WindowState};
 use crate::store::Store;
 use crate::window::{Unit, Window};
 
-/// An export task ends within a day: what was asked for longer ago writes no more.
+/// An export task ends within a day, so that one that was asked for longer ago writes nothing any more.
 const TASKS_END_WITHIN: TimeDelta = TimeDelta::hours(25);
 
-/// What a run that ended in the middle left beside the outputs.
-pub(super) async fn interrupted(output: &Store, job: &Job, window: &Window) -> Result<()> {
-    let mut keys = keys(output, job, window, true);
-    keys.push(state_key(output, job, window));
-    let spread = spread(output, job, window);
-    let folders: Vec<Path> = spread.into_iter().map(|(folder, _)| folder).collect();
-    output.sweep(&keys, &folders).await
+/// Deletes the temporary files and unfinished uploads that an interrupted run left beside its outputs.
+pub(super) async fn interrupted(output: &Output, job: &Job, window: &Window) -> Result<()> {
+    let WindowKeys { by_rows, mut fixed } = WindowKeys::of(&output.keys, job, window, true);
+    fixed.push(output.keys.state(&window.id()));
+    let folders: Vec<Path> = by_rows.into_iter().map(|keys| keys.folder).collect();
+    output.store.sweep(&fixed, &folders).await
 }
 
-/// What a run that was killed in its first moment left, while it wrote the state itself: on S3 nothing.
-pub(super) async fn unwritten_state(output: &Store, job: &Job, window: &Window) -> Result<()> {
-    match output.location().is_local() {
-        true => output.sweep(&[state_key(output, job, window)], &[]).await,
+/// Deletes the temporary file of a run that was killed while it wrote its first state. On S3 such a run leaves nothing.
+pub(super) async fn unwritten_state(output: &Output, window: &Window) -> Result<()> {
+    let (store, key) = (&output.store, output.keys.state(&window.id()));
+    match store.location().is_local() {
+        true => store.sweep(&[key], &[]).await,
         false => Ok(()),
     }
 }
 
-fn state_key(output: &Store, job: &Job, window: &Window) -> Path {
-    layout::state(output.root(), job.name.as_str(), &window.id())
-}
-
-/// Deletes the objects of attempts that the receipt does not list; the prefixes of those that are gone. What can't be
-/// deleted now stays in the state for the next run.
+/// Deletes the exports that the receipt does not list, and returns their prefixes. An export that can't be deleted
+/// stays in the state for the next run.
 pub(super) async fn superseded(
     state: &WindowState,
     staging: &Store,
@@ -53,8 +49,8 @@ pub(super) async fn superseded(
     delete(staging, unneeded(state, staging, receipt, now)).await
 }
 
-/// The attempts that the receipt does not list and that nobody writes to any more. For whoever holds the window: events
-/// that are fetched one by one, without a task, are fetched by nobody else.
+/// The attempts that the receipt does not list and that are not written to any more. The caller must hold the window,
+/// since only the holder fetches events without an export task.
 pub(super) fn unneeded<'a>(
     state: &'a WindowState,
     staging: &Store,
@@ -79,13 +75,19 @@ pub(super) fn unneeded<'a>(
     })
 }
 
-/// Deletes the exports of windows that settled longer ago than the job's `keep`. A failure is a warning: the answers
-/// are there, and the next run tries again.
-pub(super) async fn expired(environment: &Environment, job: &Job, output: &Store, staging: &Store) {
+/// Deletes the exports of windows that settled longer ago than the job's `keep`. A failure is a warning: the next run
+/// tries again.
+pub(super) async fn expired(
+    environment: &Environment,
+    job: &Job,
+    output: &Output,
+    staging: &Store,
+    staging_keys: &StagingKeys,
+) {
     let Some(keep) = job.keep else {
         return;
     };
-    let keeping = Keeping {
+    let retention = Retention {
         job,
         output,
         staging,
@@ -95,11 +97,11 @@ pub(super) async fn expired(environment: &Environment, job: &Job, output: &Store
     let warn = |error: Error| {
         tracing::warn!(%error, "could not delete exports that are older than [source] keep");
     };
-    match exported_windows(job, staging).await {
+    match exported_windows(job, staging, staging_keys).await {
         Ok(windows) => {
             for window in windows {
-                match keeping.delete_expired(&window).await {
-                    // Somebody is at it, and another night will do.
+                match retention.delete_expired(&window).await {
+                    // Another run holds the lease; the next run retries.
                     Err(error) if error.class() == Class::Held => {}
                     Err(error) => warn(error),
                     Ok(()) => {}
@@ -110,16 +112,16 @@ pub(super) async fn expired(environment: &Environment, job: &Job, output: &Store
     }
 }
 
-/// How long a job keeps its exports.
-struct Keeping<'a> {
+/// Deletes exports that are older than a job keeps them.
+struct Retention<'a> {
     job: &'a Job,
-    output: &'a Store,
+    output: &'a Output,
     staging: &'a Store,
     keep: TimeDelta,
     now: DateTime<Utc>,
 }
 
-impl Keeping<'_> {
+impl Retention<'_> {
     fn is_over(&self, since: DateTime<Utc>) -> bool {
         since
             .checked_add_signed(self.keep)
@@ -131,18 +133,18 @@ impl Keeping<'_> {
         if !self.is_over(settled_at(job, window)) {
             return Ok(());
         }
-        let receipt = read_receipt(output, job, window).await?;
+        let receipt = read_receipt(output, window).await?;
         if receipt.is_none_or(|receipt| receipt.window.provisional) {
             return Ok(());
         }
-        let key = layout::state(output.root(), job.name.as_str(), &window.id());
+        let key = output.keys.state(&window.id());
         let is_old = |attempt: &&Attempt| self.is_over(attempt.asked_at);
-        match lease::read(output, &key).await? {
+        match lease::read(&output.store, &key).await? {
             Some((state, _)) if state.attempts.iter().any(|attempt| is_old(&attempt)) => {}
             _ => return Ok(()),
         }
-        // Where there is a lease, it may be that of a run that was killed just here.
-        let held = HeldWindow::take(output, &key, job.limits.lease, |_| {}, &|_| {}).await?;
+        // A lease in the state may be of a run that was killed here, so it is taken over rather than skipped.
+        let held = HeldWindow::take(&output.store, &key, job.limits.lease, |_| {}, &|_| {}).await?;
         let state = held.state();
         let deleted = delete(self.staging, state.attempts.iter().filter(is_old)).await;
         tracing::info!(
@@ -159,9 +161,9 @@ impl Keeping<'_> {
     }
 }
 
-/// The windows of which anything is staged.
-async fn exported_windows(job: &Job, staging: &Store) -> Result<Vec<Window>> {
-    let folder = layout::staging_of_job(staging.root(), job.name.as_str());
+/// The windows that have objects in the staging location.
+async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Result<Vec<Window>> {
+    let folder = keys.of_job();
     let mut units = BTreeMap::new();
     for meta in staging.list(&folder).await? {
         let relative = layout::relative(&folder, &meta.location);

@@ -1,7 +1,7 @@
-//! The answers of earlier windows that charts are held against, such as those of the same weekday a week before.
+//! The answers of earlier windows that charts are compared with, such as those of the same weekday a week before.
 //!
-//! A chart stands without them: an answer that is not there, is of other SQL or other events, or can't be read is told
-//! and left out.
+//! A chart is complete without them: an answer that is of other SQL or other events, or can't be read, is left out with a
+//! warning, and one that does not exist silently.
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
@@ -9,20 +9,19 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use sha2::{Digest, Sha256};
 
+use super::Output;
 use super::fingerprint::{hex, source_fingerprint};
 use super::history::read_receipt;
 use crate::chart::build::ChartData;
 use crate::error::Result;
 use crate::job::{Compare, Job, Query};
-use crate::layout;
 use crate::output::parquet::SQL_SHA256;
 use crate::receipt::Receipt;
-use crate::store::Store;
 use crate::window::Window;
 
-/// Gives the charts of a query their earlier answers. An error where the output location can't be read.
-pub async fn hold_against(
-    output: &Store,
+/// Gives the charts of a query their earlier answers. An error if the output location can't be read.
+pub async fn compare_with_earlier(
+    output: &Output,
     job: &Job,
     window: &Window,
     query: &Query,
@@ -36,17 +35,12 @@ pub async fn hold_against(
         else {
             continue;
         };
-        let key = layout::answer(
-            output.root(),
-            job.name.as_str(),
-            query.name.as_str(),
-            &earlier,
-        );
-        let Some(file) = output.get(&key).await? else {
+        let key = output.keys.answer(query.name.as_str(), &earlier);
+        let Some(file) = output.store.get(&key).await? else {
             continue;
         };
-        let answer = output.display(&key);
-        let Some(receipt) = read_receipt(output, job, &earlier).await? else {
+        let answer = output.store.display(&key);
+        let Some(receipt) = read_receipt(output, &earlier).await? else {
             tracing::warn!(
                 answer,
                 "not compared: no receipt says what the earlier answer is of"
@@ -58,7 +52,7 @@ pub async fn hold_against(
             continue;
         }
         let provisional = receipt.window.provisional;
-        let held = match read(file) {
+        let compared = match read(file) {
             Ok((sql, _)) if sql.as_deref() != Some(hash(&query.sql).as_str()) => {
                 tracing::warn!(answer, "not compared: the earlier answer is of other SQL");
                 continue;
@@ -68,7 +62,7 @@ pub async fn hold_against(
                 .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
-        if let Err(error) = held {
+        if let Err(error) = compared {
             tracing::warn!(
                 answer,
                 error,
@@ -79,7 +73,7 @@ pub async fn hold_against(
     Ok(())
 }
 
-/// In what the events of an earlier run differ from those of the job, by something other than time.
+/// How the source of an earlier run differs from the job's, if it does.
 fn other_events(receipt: &Receipt, job: &Job) -> Option<String> {
     let zone = job.timezone.name();
     if receipt.window.timezone != zone {
@@ -92,7 +86,7 @@ fn other_events(receipt: &Receipt, job: &Job) -> Option<String> {
         .then(|| "the earlier answer is of other log groups or another source".to_owned())
 }
 
-/// The window so many windows before; `None` where there is none, such as a day that the zone skipped.
+/// The window `compare.windows` steps earlier; `None` if the zone skipped it.
 fn before(window: &Window, compare: Compare) -> Option<Window> {
     let unit = window.unit().step(window.size(), -compare.windows)?;
     Window::new(window.size(), window.zone(), unit).ok()

@@ -1,10 +1,18 @@
-//! What decides the answers of a job, as hashes: another hash means that they are to be computed anew.
+//! What decides the answers of a job, as hashes: another hash means that the answers are computed again.
+//!
+//! A key that a job does not set, or sets to its default, is no part of a hash, so that a new optional key changes no
+//! hash of a job without it.
 
 use sha2::{Digest, Sha256};
 
-use crate::job::{Job, Source};
+use crate::job::{
+    Chart, ChartKind, CloudWatch, Division, ErrorsColumn, Job, Language, Query, Source, Theme,
+};
 
-/// A hash of texts, told apart by their lengths.
+/// The version of [`answers_fingerprint`]. A change of it has every done window computed again.
+const VERSION: &str = "2";
+
+/// A hash of texts, each with its length, so that no two lists of texts are hashed alike.
 #[derive(Default)]
 struct Fingerprint(Sha256);
 
@@ -14,52 +22,376 @@ impl Fingerprint {
         self.0.update(text);
     }
 
+    fn field(&mut self, name: &str, value: &str) {
+        self.add(name);
+        self.add(value);
+    }
+
     fn finish(self) -> String {
         hex(&self.0.finalize())
     }
 }
 
 /// A hash of what in the job decides which events there are.
+///
+/// An export of the same hash with fewer events than the last one never replaces an answer, and charts are compared
+/// only with answers of the same hash. So it must not change from version to version: a new key is a
+/// [`Fingerprint::field`], added only where the key is set.
 pub(super) fn source_fingerprint(job: &Job) -> String {
     let mut hash = Fingerprint::default();
     hash.add(job.timezone.name());
     hash.add(&job.window.size.to_string());
     match &job.source {
-        Source::CloudWatch(source) => {
-            for group in &source.log_groups {
+        Source::CloudWatch(CloudWatch {
+            log_groups,
+            log_stream_prefix,
+            staging: _,
+            via: _,
+            give_up_after: _,
+            pad: _,
+            verify: _,
+        }) => {
+            for group in log_groups {
                 hash.add(group.as_str());
             }
-            hash.add(source.log_stream_prefix.as_deref().unwrap_or_default());
+            hash.add(log_stream_prefix.as_deref().unwrap_or_default());
         }
         Source::Exported { path, log_group } => {
             hash.add(&path.to_string());
             hash.add(log_group.as_deref().unwrap_or_default());
         }
-        Source::Directory { path, .. } => hash.add(&path.to_string_lossy()),
+        Source::Directory {
+            path,
+            staging: _,
+            pad: _,
+        } => hash.add(&path.to_string_lossy()),
     }
     hash.finish()
 }
 
-/// A hash of everything in the job that decides the answers; another one means that they are to be computed anew.
+/// A hash of everything in the job that decides the answers: its source, and of each query the SQL, how the answer is
+/// divided, and the charts.
 pub(super) fn answers_fingerprint(job: &Job) -> String {
     let mut hash = Fingerprint::default();
-    hash.add(&source_fingerprint(job));
+    hash.field("version", VERSION);
+    hash.field("source", &source_fingerprint(job));
     for query in &job.queries {
-        hash.add(query.name.as_str());
-        hash.add(&query.sql);
-        for column in &query.partition_by {
-            hash.add(column.as_str());
-        }
-        if let Some(size) = query.file_size {
-            hash.add(&format!("file_size {size}"));
-        }
-        for chart in &query.charts {
-            hash.add(&format!("{chart:?}"));
-        }
+        add_query(&mut hash, query);
     }
     hash.finish()
+}
+
+fn add_query(hash: &mut Fingerprint, query: &Query) {
+    let Query {
+        name,
+        sql,
+        sql_origin: _,
+        division,
+        charts,
+    } = query;
+    hash.field("query", name.as_str());
+    hash.field("sql", sql);
+    match division {
+        Division::Whole => {}
+        Division::ByValue(columns) => {
+            for column in columns {
+                hash.field("partition_by", column.as_str());
+            }
+        }
+        Division::BySize(bytes) => hash.field("file_size", &bytes.to_string()),
+    }
+    for chart in charts {
+        add_chart(hash, chart);
+    }
+}
+
+fn add_chart(hash: &mut Fingerprint, chart: &Chart) {
+    hash.field("chart", chart.name.as_str());
+    hash.field("kind", kind(chart.kind));
+    hash.field("x", &chart.x);
+    for column in &chart.y {
+        hash.field("y", column);
+    }
+    let default = Chart::new(chart.name.clone(), chart.kind, &chart.x, "");
+    for (key, default) in optional_keys(chart)
+        .into_iter()
+        .zip(optional_keys(&default))
+    {
+        if key != default {
+            let (name, value) = key;
+            hash.field(name, &value.unwrap_or_default());
+        }
+    }
+}
+
+/// The optional keys of a chart and their values as texts, in a settled order: new ones come last.
+fn optional_keys(chart: &Chart) -> Vec<(&'static str, Option<String>)> {
+    let Chart {
+        name: _,
+        kind: _,
+        x: _,
+        y: _,
+        series,
+        errors,
+        compare,
+        title,
+        y_label,
+        unit,
+        size: (width, height),
+        scale,
+        theme,
+        language,
+        formats,
+    } = chart;
+    let (errors_column, has_errors) = match errors {
+        ErrorsColumn::IfCounted => (None, true),
+        ErrorsColumn::Named(column) => (Some(column.clone()), true),
+        ErrorsColumn::Not => (None, false),
+    };
+    let formats: Vec<&str> = formats.iter().map(|format| format.extension()).collect();
+    vec![
+        ("series", series.clone()),
+        ("errors", errors_column),
+        ("has_errors", Some(has_errors.to_string())),
+        ("compare", compare.map(|compare| compare.span.to_string())),
+        ("title", title.clone()),
+        ("y_label", y_label.clone()),
+        ("unit", unit.clone()),
+        ("size", Some(format!("{width}x{height}"))),
+        ("scale", Some(scale.to_string())),
+        ("theme", Some(theme_name(*theme).to_owned())),
+        ("language", Some(language_code(*language).to_owned())),
+        ("formats", Some(formats.join(","))),
+    ]
+}
+
+fn kind(kind: ChartKind) -> &'static str {
+    match kind {
+        ChartKind::Bar => "bar",
+        ChartKind::Line => "line",
+        ChartKind::StackedBar => "stacked-bar",
+        ChartKind::Heatmap => "heatmap",
+        ChartKind::Band => "band",
+    }
+}
+
+fn theme_name(theme: Theme) -> &'static str {
+    match theme {
+        Theme::Light => "light",
+        Theme::Dark => "dark",
+    }
+}
+
+fn language_code(language: Language) -> &'static str {
+    match language {
+        Language::English => "en",
+        Language::Korean => "ko",
+    }
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job;
+    use std::collections::HashMap;
+    use std::path::Path;
+
+    /// Every required key, and no other.
+    const PLAIN: &str = r#"
+name = "night"
+
+[source]
+kind = "cloudwatch"
+log_groups = ["/svc/a"]
+staging = "s3://acme-logs/exports"
+
+[output]
+location = "s3://acme-answers"
+
+[[query]]
+use = "hourly_count"
+[[query.chart]]
+kind = "bar"
+x = "hour_local"
+y = "events"
+"#;
+
+    fn job(text: &str) -> Job {
+        job::parse(Path::new("/jobs/night.toml"), text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn fingerprint(text: &str) -> String {
+        answers_fingerprint(&job(text))
+    }
+
+    /// A job with another text in place of one, or behind it.
+    fn edited(from: &str, to: &str) -> String {
+        assert!(PLAIN.contains(from), "{from}");
+        PLAIN.replace(from, to)
+    }
+
+    fn with_chart_keys(keys: &str) -> String {
+        format!("{PLAIN}{keys}\n")
+    }
+
+    /// Receipts hold these. If this fails, a job that has not changed has another hash: every window that is done would be
+    /// computed again, and an export that retention has cut could replace an answer.
+    #[test]
+    fn the_hashes_of_a_job_stay_what_they_are() {
+        let source = "a20211dc7f5d0d3dc2f6139cbbc5affb534e98daff71a67af6c2eb2caee1adcd";
+        assert_eq!(source_fingerprint(&job(PLAIN)), source);
+        assert_eq!(
+            fingerprint(PLAIN),
+            "4f727b0f156c30c43ab2d8b177d13550762012df1a6454255b13c36e0fa462c2"
+        );
+        let full = with_chart_keys(
+            "errors = \"failures\"\ncompare = \"7 days\"\ntitle = \"t\"\ny_label = \"l\"\nunit = \"ms\"\nsize = [800, 600]\nscale = 2.0\ntheme = \"dark\"\nformats = [\"png\", \"svg\"]",
+        );
+        assert_eq!(
+            fingerprint(&full),
+            "2cfd48b6ad350ed1c0b1a5cf15f95adf54c5fd81337dbec68007f9f6cbf35859"
+        );
+    }
+
+    #[test]
+    fn a_key_with_its_default_changes_no_hash() {
+        for text in [
+            edited(
+                "name = \"night\"\n",
+                "name = \"night\"\ntimezone = \"UTC\"\nlanguage = \"en\"\n",
+            ),
+            with_chart_keys("name = \"hourly_count\""),
+            with_chart_keys("size = [1600, 900]"),
+            with_chart_keys("scale = 1.0"),
+            with_chart_keys("theme = \"light\""),
+            with_chart_keys("formats = [\"png\"]"),
+            edited("[output]", "[window]\nsize = \"day\"\n[output]"),
+        ] {
+            assert_eq!(fingerprint(&text), fingerprint(PLAIN), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_decides_no_answer_changes_no_hash() {
+        for text in [
+            edited(
+                "staging =",
+                "via = \"auto\"\nverify = \"metrics\"\npad = \"2h\"\nkeep = \"7d\"\ngive_up_after = \"1h\"\nregion = \"eu-west-1\"\nstaging =",
+            ),
+            edited("s3://acme-logs/exports", "s3://acme-logs/elsewhere"),
+            edited("s3://acme-answers", "s3://acme-answers/elsewhere"),
+            edited(
+                "[output]",
+                "[window]\ndefault = \"2026-11-20\"\nsettled_after = \"1h\"\nlookback = 9\n[output]",
+            ),
+            edited(
+                "[output]",
+                "[run]\nmemory = \"1GiB\"\nlease = \"1m\"\n[output]",
+            ),
+        ] {
+            assert_eq!(fingerprint(&text), fingerprint(PLAIN), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_key_that_decides_the_answers_changes_the_hash() {
+        let texts = [
+            PLAIN.to_owned(),
+            edited(
+                "name = \"night\"\n",
+                "name = \"night\"\ntimezone = \"Asia/Seoul\"\n",
+            ),
+            edited(
+                "name = \"night\"\n",
+                "name = \"night\"\nlanguage = \"ko\"\n",
+            ),
+            edited("[\"/svc/a\"]", "[\"/svc/b\"]"),
+            edited("[\"/svc/a\"]", "[\"/svc/a\", \"/svc/b\"]"),
+            edited("staging =", "log_stream_prefix = \"web/\"\nstaging ="),
+            edited("[output]", "[window]\nsize = \"hour\"\n[output]"),
+            edited(
+                "use = \"hourly_count\"",
+                "use = \"hourly_count\"\nname = \"other\"",
+            ),
+            edited(
+                "use = \"hourly_count\"",
+                "use = \"hourly_errors\"\nname = \"hourly_count\"",
+            ),
+            edited(
+                "use = \"hourly_count\"",
+                "use = \"hourly_count\"\npartition_by = [\"utc_offset\"]",
+            ),
+            edited(
+                "use = \"hourly_count\"",
+                "use = \"hourly_count\"\nfile_size = \"256MiB\"",
+            ),
+            format!("{PLAIN}[[query]]\nuse = \"hour_of_day\"\n"),
+            edited("kind = \"bar\"", "kind = \"line\""),
+            edited("x = \"hour_local\"", "x = \"hour_utc\""),
+            edited("y = \"events\"", "y = \"hour_of_day\""),
+            with_chart_keys("name = \"other\""),
+            with_chart_keys("errors = \"events\""),
+            with_chart_keys("errors = false"),
+            with_chart_keys("compare = \"7 days\""),
+            with_chart_keys("compare = \"14 days\""),
+            with_chart_keys("title = \"Events\""),
+            with_chart_keys("y_label = \"Events\""),
+            with_chart_keys("unit = \"Events\""),
+            with_chart_keys("size = [1600, 901]"),
+            with_chart_keys("scale = 2.0"),
+            with_chart_keys("theme = \"dark\""),
+            with_chart_keys("formats = [\"svg\"]"),
+            with_chart_keys("formats = [\"png\", \"svg\"]"),
+            edited(
+                "kind = \"bar\"",
+                "kind = \"stacked-bar\"\nseries = \"level\"",
+            ),
+            edited(
+                "kind = \"bar\"",
+                "kind = \"stacked-bar\"\nseries = \"status\"",
+            ),
+            edited("kind = \"bar\"", "kind = \"heatmap\""),
+            edited(
+                "[[query.chart]]\nkind = \"bar\"\nx = \"hour_local\"\ny = \"events\"\n",
+                "",
+            ),
+        ];
+        let mut seen: HashMap<String, &str> = HashMap::new();
+        for text in &texts {
+            if let Some(other) = seen.insert(fingerprint(text), text) {
+                panic!("two jobs have one hash:\n{other}\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_sources_are_told_apart_too() {
+        let source = "kind = \"cloudwatch\"\nlog_groups = [\"/svc/a\"]\nstaging = \"s3://acme-logs/exports\"";
+        let texts = [
+            PLAIN.to_owned(),
+            edited(
+                source,
+                "kind = \"exported\"\npath = \"s3://acme-logs/exports\"",
+            ),
+            edited(
+                source,
+                "kind = \"exported\"\npath = \"s3://acme-logs/other\"",
+            ),
+            edited(
+                source,
+                "kind = \"exported\"\npath = \"s3://acme-logs/exports\"\nlog_group = \"/svc/a\"",
+            ),
+            edited(source, "kind = \"directory\"\npath = \"/events\""),
+            edited(source, "kind = \"directory\"\npath = \"/more\""),
+        ];
+        let hashes: std::collections::HashSet<String> = texts
+            .iter()
+            .map(|text| source_fingerprint(&job(text)))
+            .collect();
+        assert_eq!(hashes.len(), texts.len());
+    }
 }

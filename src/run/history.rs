@@ -6,41 +6,40 @@ use serde::Serialize;
 
 use super::fingerprint::answers_fingerprint;
 use super::settled::{is_provisional, is_published};
-use super::{Environment, output_store};
+use super::{Environment, Output};
 use crate::error::{Class, Result};
 use crate::job::{DefaultWindow, Job};
-use crate::layout;
+use crate::layout::parse_window_id;
 use crate::receipt::Receipt;
 use crate::state::{Failure, WindowState, lease};
-use crate::store::Store;
 use crate::window::{Unit, Window};
 
 /// How many receipts and states are asked for at a time.
 const AT_ONCE: usize = 32;
 
-/// A lease that was not renewed for so many times its length is shown as that of a dead run. Only shown: who takes it over
-/// does not trust two machines' clocks.
+/// A lease that was not renewed for this many times its length is shown as that of a dead run. Only shown: taking a lease
+/// over compares no two machines' clocks.
 const DEAD_AFTER: u32 = 4;
 
-/// A window, where it stands and what is to be known of it.
+/// A window and its status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WindowSummary {
     /// The window's id.
     pub window: String,
-    /// Where it stands.
+    /// The status.
     pub status: WindowStatus,
-    /// The events of its answers, where it has any.
+    /// The events of its answers, if it has any.
     pub events: Option<u64>,
-    /// Until when the events of its answers were taken out of their source.
+    /// When the events of its answers were exported: later ones may be missing.
     pub as_of: Option<DateTime<Utc>>,
-    /// Whether a run of it is wanted: nobody is at it, and its answers are not there, are those of other questions, or may
-    /// lack late events although it has settled.
+    /// True if the window should be run: not running, and missing, computed with other SQL, or provisional although
+    /// settled.
     pub due: bool,
-    /// What such a run can't do without, beside the window.
+    /// Options that such a run needs, beside the window.
     pub run_with: Vec<RunOption>,
-    /// Whether what its note names must be removed before it can run.
+    /// Whether the object that `note` names must be removed before the window can run.
     pub is_blocked: bool,
-    /// Who runs it, or why the last run of it failed.
+    /// What holds it, or why the last run of it failed.
     pub note: Option<String>,
 }
 
@@ -50,12 +49,12 @@ pub enum RunOption {
     /// The window has not ended.
     #[serde(rename = "--provisional")]
     Provisional,
-    /// What keeps the last run's answers from being replaced would keep the next one's too.
+    /// The next run would fail for the same reason as the last one.
     #[serde(rename = "--force")]
     Force,
 }
 
-/// Where a window stands.
+/// The status of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WindowStatus {
@@ -73,26 +72,18 @@ pub enum WindowStatus {
     Missing,
 }
 
-/// Where the windows of a job stand, in their order. Without `windows`: from the first that ever ran to the last that
-/// ended.
+/// The status of a job's windows, in their order. Without `windows`: from the first that ever ran to the last that ended.
 pub async fn status(
     environment: &Environment,
     job: &Job,
     windows: Option<Vec<Window>>,
 ) -> Result<Vec<WindowSummary>> {
-    let output = output_store(environment, job).await?;
+    let output = Output::open(environment, job).await?;
     let windows = match windows {
         Some(windows) => windows,
         None => {
             let mut known = done_windows(&output, job).await?;
-            known.extend(
-                units_in(
-                    &output,
-                    job,
-                    &layout::states(output.root(), job.name.as_str()),
-                )
-                .await?,
-            );
+            known.extend(units_in(&output, job, &output.keys.states()).await?);
             if job.window.default == DefaultWindow::LastEnded {
                 let now = environment.clock.now();
                 known.push(Window::last_ended(job.window.size, job.timezone, now)?.unit());
@@ -115,8 +106,8 @@ pub async fn status(
 }
 
 /// The windows of a job that have a receipt, in their order.
-pub async fn done(environment: &Environment, job: &Job) -> Result<Vec<Window>> {
-    let output = output_store(environment, job).await?;
+pub(super) async fn done(environment: &Environment, job: &Job) -> Result<Vec<Window>> {
+    let output = Output::open(environment, job).await?;
     let units = done_windows(&output, job).await?;
     let windows = units
         .into_iter()
@@ -125,20 +116,20 @@ pub async fn done(environment: &Environment, job: &Job) -> Result<Vec<Window>> {
 }
 
 async fn summarise(
-    output: &Store,
+    output: &Output,
     job: &Job,
     job_sha256: &str,
     window: Window,
     now: DateTime<Utc>,
 ) -> Result<WindowSummary> {
-    let receipt = read_receipt(output, job, &window).await?;
+    let receipt = read_receipt(output, &window).await?;
     let has_settled = !is_provisional(job, &window, now);
     let mut is_blocked = false;
     let mut run_with = Vec::new();
     if !window.has_ended(now) {
         run_with.push(RunOption::Provisional);
     }
-    let (status, note, due) = match standing(output, job, &window, receipt.as_ref(), now).await {
+    let (status, note, due) = match standing(output, &window, receipt.as_ref(), now).await {
         Ok(Some(Standing::Running(holder))) => (WindowStatus::Running, Some(holder), false),
         Ok(Some(Standing::Failed(failure))) => {
             if failure.yields_to_force {
@@ -159,7 +150,7 @@ async fn summarise(
             Some(_) => (WindowStatus::Settled, None, false),
             None => (WindowStatus::Missing, None, true),
         },
-        // That of one window says nothing of the others.
+        // A damaged state concerns only its own window.
         Err(error) if error.class() == Class::Damaged => {
             is_blocked = true;
             (WindowStatus::Failed, Some(error.to_string()), true)
@@ -178,26 +169,29 @@ async fn summarise(
     })
 }
 
-/// A run that has not come to a good end.
+/// A run that has not ended well.
 enum Standing {
-    /// It is under way, by whom.
+    /// It is under way; what holds the lease.
     Running(String),
     Failed(Failure),
     Interrupted,
 }
 
-/// What the state of a window says of such a run; `None` where it says of none.
+/// Such a run in the state of a window, if there is one.
 async fn standing(
-    output: &Store,
-    job: &Job,
+    output: &Output,
     window: &Window,
     receipt: Option<&Receipt>,
     now: DateTime<Utc>,
 ) -> Result<Option<Standing>> {
-    let state = read_state(output, job, window).await?.unwrap_or_default();
+    let state = read_state(output, window).await?.unwrap_or_default();
     if let Some(lease) = &state.lease {
-        let key = layout::state(output.root(), job.name.as_str(), &window.id());
-        let renewed = output.head(&key).await?.map(|meta| meta.last_modified);
+        let key = output.keys.state(&window.id());
+        let renewed = output
+            .store
+            .head(&key)
+            .await?
+            .map(|meta| meta.last_modified);
         let longest = lease.length() * DEAD_AFTER;
         // The store's clock may be ahead.
         let lives = |at: DateTime<Utc>| (now - at).to_std().map_or(true, |since| since <= longest);
@@ -215,52 +209,41 @@ async fn standing(
 }
 
 /// The units of this job's windows that have a receipt, in order.
-pub(super) async fn done_windows(output: &Store, job: &Job) -> Result<Vec<Unit>> {
-    units_in(
-        output,
-        job,
-        &layout::receipts(output.root(), job.name.as_str()),
-    )
-    .await
+pub(super) async fn done_windows(output: &Output, job: &Job) -> Result<Vec<Unit>> {
+    units_in(output, job, &output.keys.receipts()).await
 }
 
 async fn units_in(
-    output: &Store,
+    output: &Output,
     job: &Job,
     folder: &object_store::path::Path,
 ) -> Result<Vec<Unit>> {
-    let listed = output.list(folder).await?;
+    let listed = output.store.list(folder).await?;
     let mut units: Vec<Unit> = listed
         .iter()
-        .filter_map(|meta| layout::parse_window_id(folder, &meta.location))
+        .filter_map(|meta| parse_window_id(folder, &meta.location))
         .filter_map(|id| Unit::parse(job.window.size, id))
         .collect();
     units.sort_unstable();
     Ok(units)
 }
 
-pub(super) async fn read_state(
-    output: &Store,
-    job: &Job,
-    window: &Window,
-) -> Result<Option<WindowState>> {
-    let key = layout::state(output.root(), job.name.as_str(), &window.id());
-    Ok(lease::read(output, &key).await?.map(|(state, _)| state))
+pub(super) async fn read_state(output: &Output, window: &Window) -> Result<Option<WindowState>> {
+    let key = output.keys.state(&window.id());
+    Ok(lease::read(&output.store, &key)
+        .await?
+        .map(|(state, _)| state))
 }
 
-pub(super) async fn read_receipt(
-    output: &Store,
-    job: &Job,
-    window: &Window,
-) -> Result<Option<Receipt>> {
-    let key = layout::receipt(output.root(), job.name.as_str(), &window.id());
-    let Some(json) = output.get(&key).await? else {
+pub(super) async fn read_receipt(output: &Output, window: &Window) -> Result<Option<Receipt>> {
+    let key = output.keys.receipt(&window.id());
+    let Some(json) = output.store.get(&key).await? else {
         return Ok(None);
     };
     match serde_json::from_slice(&json) {
         Ok(receipt) => Ok(Some(receipt)),
         Err(error) => {
-            tracing::warn!(receipt = output.display(&key), %error, "the receipt can't be read; the window is done anew");
+            tracing::warn!(receipt = output.store.display(&key), %error, "the receipt can't be read; the window is done again");
             Ok(None)
         }
     }

@@ -1,17 +1,19 @@
 //! What a run will do, found out without writing anything.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::fingerprint::{answers_fingerprint, source_fingerprint};
 use super::history::{done_windows, read_receipt, read_state};
-use super::outputs::{keys, spread};
+use super::queries::{self, PlannedQuery};
 use super::settled::{is_provisional, is_published};
-use super::{Environment, clean, exporter, output_store, question, schema, source_store};
+use super::{Environment, Output, clean, exporter, schema, source_store};
 use crate::error::{Class, Error, Result};
-use crate::job::{DefaultWindow, Job};
-use crate::layout;
+use crate::export::{LogExporter, staging};
+use crate::job::{DefaultWindow, Job, Source};
+use crate::output::WindowKeys;
 use crate::receipt::{Receipt, WindowReport};
+use crate::state::WindowState;
 use crate::store::Store;
 use crate::window::{self, Range, Span, Unit, Window, is_last_ended};
 
@@ -40,7 +42,7 @@ pub enum Force {
     Export,
 }
 
-/// What a person asks for on the command line.
+/// Which windows a run is to take, and what of them to do again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Which windows.
@@ -51,12 +53,14 @@ pub struct Request {
     pub provisional: bool,
 }
 
-/// What a run will do.
-#[derive(Debug, Clone, Serialize)]
-pub struct Plan {
-    /// The job's name.
-    pub job: String,
-    /// The log groups; empty where the source does not tell them.
+/// What a run will do, with everything that was opened and planned to find it out: [`execute`](super::execute()) goes on
+/// with it. As JSON, what `plan` prints.
+#[derive(Serialize)]
+pub struct Plan<'a> {
+    /// The job; as JSON its name.
+    #[serde(serialize_with = "job_name")]
+    pub job: &'a Job,
+    /// The log groups; empty if the source does not know its groups.
     pub log_groups: Vec<String>,
     /// The windows, in their order.
     pub windows: Vec<WindowPlan>,
@@ -64,6 +68,36 @@ pub struct Plan {
     pub job_sha256: String,
     /// A hash of what in the job decides the events.
     pub source_sha256: String,
+    /// What to do again.
+    #[serde(skip)]
+    pub force: Force,
+    /// The job's queries, in their order.
+    #[serde(skip)]
+    pub(super) queries: Vec<PlannedQuery<'a>>,
+    /// Where the answers go.
+    #[serde(skip)]
+    pub(super) output: Output,
+    /// Where the exported objects are.
+    #[serde(skip)]
+    pub(super) source: Store,
+    /// What exports the windows. It has listed the log groups already.
+    #[serde(skip)]
+    pub(super) exporter: Box<dyn LogExporter>,
+}
+
+fn job_name<S: Serializer>(job: &Job, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(job.name.as_str())
+}
+
+impl Plan<'_> {
+    /// An error (usage) if the job reads existing exports and its path has no object. A run, which lists all objects,
+    /// finds that out by itself.
+    pub async fn ensure_exported(&self) -> Result<()> {
+        match &self.job.source {
+            Source::Exported { .. } => staging::ensure_any_object(&self.source).await,
+            Source::CloudWatch(_) | Source::Directory { .. } => Ok(()),
+        }
+    }
 }
 
 /// What a run will do with a window.
@@ -79,14 +113,13 @@ pub struct WindowPlan {
     pub action: Action,
     /// Everything that will be written, the receipt last.
     pub outputs: Vec<String>,
-    /// What the last run of it said.
+    /// The receipt of its last run.
     #[serde(skip)]
     pub last: Option<Receipt>,
-    /// How often, this time included, it is exported anew because an independent count differs.
+    /// How often, this time included, it is exported again because the independent count differs.
     #[serde(skip)]
-    pub redos: u32,
-    /// Whether nobody is at it, and whoever was has tidied up, with nothing left that is to be deleted. Told of windows
-    /// that have a receipt.
+    pub reexports: u32,
+    /// True if no lease is held and no clean-up is pending. Only set for windows with a receipt.
     #[serde(skip)]
     pub is_at_rest: bool,
 }
@@ -103,98 +136,174 @@ pub enum Action {
     ExportAndCompute,
 }
 
-/// Finds out what a run would do. Reads, writes nothing; the SQL and the charts are checked before anything remote is
-/// asked for.
-pub async fn plan(environment: &Environment, job: &Job, request: &Request) -> Result<Plan> {
+/// Finds out what a run would do. Reads, writes nothing; the SQL and the charts are checked before any request.
+pub async fn plan<'a>(
+    environment: &Environment,
+    job: &'a Job,
+    request: &Request,
+) -> Result<Plan<'a>> {
     let now = environment.clock.now();
     let mut windows = select(job, request, now)?;
     let representative = windows.first().map_or(Range::ALL, Window::range);
-    let schemas = question::check_all(&environment.engine, job, representative).await?;
+    let queries = queries::plan_all(&environment.engine, job, representative).await?;
 
-    let output = output_store(environment, job).await?;
-    let log_groups = exporter(environment, job).await?.groups().await?;
-    let staging = source_store(environment, job).await?;
+    let output = Output::open(environment, job).await?;
+    let source = source_store(environment, job).await?;
+    let exporter = exporter(environment, job, source.clone()).await?;
+    let log_groups = exporter.groups().await?;
+
     let job_sha256 = answers_fingerprint(job);
-    let done = done_windows(&output, job).await?;
-    let newest_done = done.last().copied();
+    let planner = WindowPlanner {
+        job,
+        force: request.force,
+        output: &output,
+        source: &source,
+        job_sha256: &job_sha256,
+        done: done_windows(&output, job).await?,
+        now,
+    };
     if request.selection == Selection::Default {
-        let earlier = settled_since(&output, job, &windows, &done, now).await?;
+        let earlier = planner.settled_since(&windows).await?;
         windows.splice(0..0, earlier);
     }
-
     let mut plans = Vec::with_capacity(windows.len());
     for window in windows {
-        let (last, state) = match done.contains(&window.unit()) {
-            true => {
-                let state = async {
-                    match read_state(&output, job, &window).await {
-                        // Whoever takes the window says so; the others have nothing to do with it.
-                        Err(error) if error.class() == Class::Damaged => Ok(None),
-                        state => state.map(|state| Some(state.unwrap_or_default())),
-                    }
-                };
-                futures::future::try_join(read_receipt(&output, job, &window), state).await?
-            }
-            false => (None, None),
-        };
-        // A run that has not come as far as its receipt may have replaced some of what the last one lists.
-        let is_interrupted = state
-            .as_ref()
-            .and_then(|state| state.unfinished.as_ref())
-            .is_some_and(|unfinished| !is_published(unfinished, last.as_ref()));
-        let is_at_rest = match (&state, &last) {
-            (Some(state), Some(last)) => {
-                state.lease.is_none()
-                    && state.unfinished.is_none()
-                    && clean::unneeded(state, &staging, last, now).next().is_none()
-            }
-            _ => true,
-        };
-        let provisional = is_provisional(job, &window, now);
-        let is_done = last
-            .as_ref()
-            .is_some_and(|last| !last.window.provisional && last.job_sha256 == job_sha256)
-            && state.is_some()
-            && !is_interrupted;
-        let is_redo = last.as_ref().is_some_and(|last| wants_redo(job, last));
-        let action = match request.force {
-            Force::Export => Action::ExportAndCompute,
-            Force::No if is_done && !provisional && !is_redo => Action::Skip,
-            _ if provisional || is_redo => Action::ExportAndCompute,
-            _ => Action::Compute,
-        };
-        let is_latest = newest_done.is_none_or(|newest| newest <= window.unit());
-        plans.push(WindowPlan {
-            outputs: spread(&output, job, &window)
-                .iter()
-                .map(|(folder, files)| layout::join(folder, files))
-                .chain(keys(&output, job, &window, is_latest))
-                .map(|key| output.display(&key))
-                .collect(),
-            report: window_report(&window, provisional),
-            redos: match &last {
-                Some(last) if is_redo => last.redos + 1,
-                _ => 0,
-            },
-            is_at_rest,
-            window,
-            action,
-            last,
-        });
+        plans.push(planner.plan(window).await?);
     }
     if plans.iter().any(|plan| plan.action != Action::Skip) {
-        schema::refuse_changed(&output, job, &schemas, request.force).await?;
+        let columns: Vec<_> = queries.iter().map(|query| query.columns.clone()).collect();
+        schema::refuse_changed(&output, job, &columns, request.force).await?;
     }
     Ok(Plan {
-        job: job.name.to_string(),
+        job,
         log_groups,
         windows: plans,
-        job_sha256,
         source_sha256: source_fingerprint(job),
+        force: request.force,
+        queries,
+        exporter,
+        job_sha256,
+        output,
+        source,
     })
 }
 
-/// The windows that the request means. Errors (usage): an id that is none, a window that has not ended.
+/// Plans single windows.
+struct WindowPlanner<'a> {
+    job: &'a Job,
+    force: Force,
+    output: &'a Output,
+    source: &'a Store,
+    job_sha256: &'a str,
+    /// The windows that have a receipt, in order.
+    done: Vec<Unit>,
+    now: DateTime<Utc>,
+}
+
+impl WindowPlanner<'_> {
+    async fn plan(&self, window: Window) -> Result<WindowPlan> {
+        let (last, state) = self.earlier_run(&window).await?;
+        let provisional = is_provisional(self.job, &window, self.now);
+        let reexport = last
+            .as_ref()
+            .is_some_and(|last| needs_reexport(self.job, last));
+        let is_done = self.is_done(last.as_ref(), state.as_ref());
+        let action = match self.force {
+            Force::Export => Action::ExportAndCompute,
+            Force::No if is_done && !provisional && !reexport => Action::Skip,
+            _ if provisional || reexport => Action::ExportAndCompute,
+            _ => Action::Compute,
+        };
+        Ok(WindowPlan {
+            outputs: self.outputs(&window),
+            report: window_report(&window, provisional),
+            reexports: match &last {
+                Some(last) if reexport => last.reexports + 1,
+                _ => 0,
+            },
+            is_at_rest: self.is_at_rest(last.as_ref(), state.as_ref()),
+            window,
+            action,
+            last,
+        })
+    }
+
+    /// The receipt and the state of a window that is done. A state that can't be read is `None`: the run that takes the
+    /// window reports it, and the other windows are not concerned.
+    async fn earlier_run(&self, window: &Window) -> Result<(Option<Receipt>, Option<WindowState>)> {
+        if !self.done.contains(&window.unit()) {
+            return Ok((None, None));
+        }
+        let state = async {
+            match read_state(self.output, window).await {
+                Err(error) if error.class() == Class::Damaged => Ok(None),
+                state => state.map(|state| Some(state.unwrap_or_default())),
+            }
+        };
+        futures::future::try_join(read_receipt(self.output, window), state).await
+    }
+
+    /// Whether the answers of a window are there, final unless late events come, and as this job has them.
+    fn is_done(&self, last: Option<&Receipt>, state: Option<&WindowState>) -> bool {
+        let (Some(receipt), Some(state)) = (last, state) else {
+            return false;
+        };
+        // A run that has not come as far as its receipt may have replaced some of what the last one lists.
+        let is_interrupted = state
+            .unfinished
+            .as_ref()
+            .is_some_and(|unfinished| !is_published(unfinished, last));
+        !receipt.window.provisional && receipt.job_sha256 == self.job_sha256 && !is_interrupted
+    }
+
+    fn is_at_rest(&self, last: Option<&Receipt>, state: Option<&WindowState>) -> bool {
+        let (Some(receipt), Some(state)) = (last, state) else {
+            return true;
+        };
+        let mut unneeded = clean::unneeded(state, self.source, receipt, self.now);
+        state.lease.is_none() && state.unfinished.is_none() && unneeded.next().is_none()
+    }
+
+    /// Everything that a run of the window writes, the receipt last.
+    fn outputs(&self, window: &Window) -> Vec<String> {
+        let (output, job) = (self.output, self.job);
+        let newest = self.done.last();
+        let is_latest = newest.is_none_or(|newest| *newest <= window.unit());
+        WindowKeys::of(&output.keys, job, window, is_latest)
+            .patterns()
+            .map(|key| output.store.display(key))
+            .collect()
+    }
+
+    /// The windows before `windows` that have settled, at most the job's `lookback`, and whose answers are provisional all
+    /// the same, or disputed.
+    async fn settled_since(&self, windows: &[Window]) -> Result<Vec<Window>> {
+        let (size, zone) = (self.job.window.size, self.job.timezone);
+        let (Some(first), Some(oldest)) = (windows.first(), self.done.first()) else {
+            return Ok(Vec::new());
+        };
+        let before = |unit: Unit| unit.step(size, -1);
+        let settled = std::iter::successors(before(first.unit()), |unit| before(*unit))
+            .take_while(|unit| oldest <= unit)
+            // A zone may have skipped one.
+            .filter_map(|unit| Window::new(size, zone, unit).ok())
+            .skip_while(|window| is_provisional(self.job, window, self.now))
+            .take(self.job.window.lookback as usize);
+        let mut earlier = Vec::new();
+        for window in settled.filter(|window| self.done.binary_search(&window.unit()).is_ok()) {
+            let receipt = read_receipt(self.output, &window).await?;
+            if receipt.is_some_and(|receipt| {
+                receipt.window.provisional || needs_reexport(self.job, &receipt)
+            }) {
+                earlier.push(window);
+            }
+        }
+        earlier.reverse();
+        Ok(earlier)
+    }
+}
+
+/// The windows of a request. Errors (usage): a wrong id, a window that has not ended.
 pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Window>> {
     let (size, zone) = (job.window.size, job.timezone);
     let unit = |id: &str| Window::parse(size, zone, id).map(|window| window.unit());
@@ -237,41 +346,9 @@ pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Wi
     Ok(windows)
 }
 
-/// Of the job's `lookback` last windows that have settled, before those of the run, the ones whose answers are provisional
-/// all the same, or disputed.
-async fn settled_since(
-    output: &Store,
-    job: &Job,
-    windows: &[Window],
-    done: &[Unit],
-    now: DateTime<Utc>,
-) -> Result<Vec<Window>> {
-    let (size, zone) = (job.window.size, job.timezone);
-    let (Some(first), Some(oldest)) = (windows.first(), done.first()) else {
-        return Ok(Vec::new());
-    };
-    let settled = std::iter::successors(first.unit().step(size, -1), |unit| unit.step(size, -1))
-        .take_while(|unit| oldest <= unit)
-        // A zone may have skipped one.
-        .filter_map(|unit| Window::new(size, zone, unit).ok())
-        .skip_while(|window| is_provisional(job, window, now))
-        .take(job.window.lookback as usize);
-    let mut earlier = Vec::new();
-    for window in settled.filter(|window| done.binary_search(&window.unit()).is_ok()) {
-        let is_wanting = read_receipt(output, job, &window)
-            .await?
-            .is_some_and(|receipt| receipt.window.provisional || wants_redo(job, &receipt));
-        if is_wanting {
-            earlier.push(window);
-        }
-    }
-    earlier.reverse();
-    Ok(earlier)
-}
-
-/// Whether an independent count differs and another export may still help: at most as often as the job looks back.
-fn wants_redo(job: &Job, last: &Receipt) -> bool {
-    last.is_disputed() && last.redos < job.window.lookback
+/// Whether the independent count differs and another export may help: at most `lookback` times.
+fn needs_reexport(job: &Job, last: &Receipt) -> bool {
+    last.is_disputed() && last.reexports < job.window.lookback
 }
 
 fn window_report(window: &Window, provisional: bool) -> WindowReport {

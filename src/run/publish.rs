@@ -1,55 +1,57 @@
-//! Putting what a run found where people and programs read it.
+//! Publishing a window: its answers, charts and receipt, each put only if the lease is held and the key is unchanged.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
 
 use super::answer::{Answer, Picture};
-use super::outputs::{keys, spread};
-use super::{Environment, WindowPlan};
+use super::{Environment, Output, WindowPlan};
 use crate::error::{Class, Error, Result};
-use crate::job::{Job, Name};
-use crate::layout;
-use crate::output::parquet::Spooled;
+use crate::job::Job;
+use crate::layout::{parent, parse_chart_window};
+use crate::output::WindowKeys;
+use crate::output::division::{AnswerObject, ObjectContent};
 use crate::progress::{Progress, Step};
 use crate::receipt::{OutputKind, OutputReport, Receipt};
 use crate::state::Phase;
 use crate::state::lease::HeldWindow;
-use crate::store::{Body, Condition, Store, Written};
+use crate::store::{Body, Condition, Written};
 use crate::window::Unit;
 
-/// How often a chart is put that other runs put at the same time.
+/// The most tries at putting the latest chart, which runs of other windows may put at the same time.
 const TRIES_AT_LATEST: usize = 10;
 
-/// Puts a window's outputs, each on condition that it is still what it was when the run took the window.
+/// Puts the outputs of a window. The condition of each put is that its key is as it was when the run took the window.
 pub(super) struct Publisher<'a> {
-    output: Store,
+    output: Output,
     progress: Arc<dyn Progress>,
     job: &'a Job,
     window: &'a WindowPlan,
+    /// What was at each key when the run took the window.
     seen: BTreeMap<Path, Condition>,
-    /// The parts of answers that were listed when the run took the window.
+    /// The parts that the lists of answers named at that time.
     listed: HashSet<Path>,
 }
 
 impl<'a> Publisher<'a> {
     pub(super) async fn prepare(
         environment: &Environment,
-        output: &Store,
+        output: &Output,
         job: &'a Job,
         window: &'a WindowPlan,
     ) -> Result<Self> {
-        let keys = keys(output, job, &window.window, false);
-        let seen = futures::future::try_join_all(keys.into_iter().map(|key| async move {
-            let condition = output.as_it_is(&key).await?;
+        let Output { store, keys } = output;
+        let WindowKeys { by_rows, fixed } = WindowKeys::of(keys, job, &window.window, false);
+        let seen = futures::future::try_join_all(fixed.into_iter().map(|key| async move {
+            let condition = store.as_it_is(&key).await?;
             Ok::<_, Error>((key, condition))
         }))
         .await?;
         let mut seen: BTreeMap<Path, Condition> = seen.into_iter().collect();
-        for (folder, _) in spread(output, job, &window.window) {
-            let there = output.list(&folder).await?;
+        for keys in by_rows {
+            let there = store.list(&keys.folder).await?;
             seen.extend(
                 there.into_iter().filter_map(|object| {
                     Some((object.location, Condition::Unchanged(object.e_tag?)))
@@ -57,14 +59,9 @@ impl<'a> Publisher<'a> {
             );
         }
         let mut listed = HashSet::new();
-        for query in job.queries.iter().filter(|query| query.file_size.is_some()) {
-            let (root, job, query) = (output.root(), job.name.as_str(), query.name.as_str());
-            let list = layout::parts_list(root, job, query, &window.window);
-            if let Some(list) = output.get(&list).await? {
-                let folder = layout::parts_folder(root, job, query, &window.window);
-                let list = String::from_utf8_lossy(&list);
-                listed.extend(layout::read_parts_list(&list, &folder));
-            }
+        for query in &job.queries {
+            let answer = keys.of_answer(query.name.as_str(), &window.window);
+            listed.extend(query.division.listed_parts(store, answer).await?);
         }
         Ok(Self {
             output: output.clone(),
@@ -76,127 +73,66 @@ impl<'a> Publisher<'a> {
         })
     }
 
+    /// Puts the objects of an answer in the order of its division.
     pub(super) async fn answer(
         &self,
         held: &HeldWindow,
         answer: &Answer<'_>,
     ) -> Result<Vec<OutputReport>> {
         let query = answer.query.name.as_str();
-        let (root, job, window) = (
-            self.output.root(),
-            self.job.name.as_str(),
-            &self.window.window,
-        );
-        if answer.query.file_size.is_some() {
-            return self.parts(held, answer).await;
-        }
-        let Some(partitioned) = &answer.partitioned else {
-            let mut reports = Vec::with_capacity(1);
-            for file in &answer.files {
-                let key = layout::answer(root, job, query, window);
-                reports.push(self.answer_file(held, query, key, file).await?);
-            }
-            return Ok(reports);
-        };
-        let mut reports = Vec::with_capacity(partitioned.files.len());
-        let mut put = BTreeSet::new();
-        for (values, spooled) in &partitioned.files {
-            let columns = answer.query.partition_by.iter().map(Name::as_str);
-            let values = columns.zip(values.iter().map(Option::as_deref));
-            let key = layout::partitioned_answer(root, job, query, window, values);
-            put.insert(key.clone());
-            reports.push(self.answer_file(held, query, key, spooled).await?);
-        }
-        // What an earlier answer had and this one has not: no rows, rather than those of before.
-        let folder = layout::answer_folder(root, job, query, window);
-        let file = layout::answer_file(query);
-        let by = answer.query.partition_by.len();
-        let gone = self.seen.iter().filter(|(key, condition)| {
-            let columns = layout::partition_columns(&folder, key, &file);
-            columns.is_some_and(|columns| columns.len() == by)
-                && **condition != Condition::Absent
-                && !put.contains(*key)
-        });
-        for (key, _) in gone {
-            let (key, empty) = (key.clone(), &partitioned.empty);
-            reports.push(self.answer_file(held, query, key, empty).await?);
+        let keys = self.output.keys.of_answer(query, &self.window.window);
+        let there = self.seen.iter();
+        let there = there.filter(|(_, condition)| **condition != Condition::Absent);
+        let objects = answer.files.objects(keys, there.map(|(key, _)| key));
+        let mut reports = Vec::with_capacity(objects.len());
+        for object in objects {
+            reports.push(self.answer_object(held, query, object).await?);
         }
         Ok(reports)
     }
 
-    /// Puts the parts of an answer, under keys that no other answer has, and then the list of them: by that, readers go
-    /// from the answer of before to this one at one moment.
-    async fn parts(&self, held: &HeldWindow, answer: &Answer<'_>) -> Result<Vec<OutputReport>> {
-        let query = answer.query.name.as_str();
-        let (root, job) = (self.output.root(), self.job.name.as_str());
-        let window = &self.window.window;
-        let folder = layout::parts_folder(root, job, query, window);
-        let generation = answer.generation().await?;
-        let mut reports = Vec::with_capacity(answer.files.len() + 1);
-        let mut keys = Vec::with_capacity(answer.files.len());
-        for (number, file) in answer.files.iter().enumerate() {
-            let key = layout::part(&folder, query, &generation, number);
-            keys.push(key.clone());
-            reports.push(self.answer_file(held, query, key, file).await?);
-        }
-        let list = layout::write_parts_list(self.output.location(), &keys);
-        let key = layout::parts_list(root, job, query, window);
-        let body = Body::Bytes(Bytes::from(list));
-        let kind = OutputKind::Parts;
-        let put = self.put(held, kind, query, key, body, "text/plain");
-        reports.push(put.await?);
-        Ok(reports)
-    }
-
-    /// Deletes the parts of answers that neither this run lists nor the one before it, whose readers may be under way.
-    /// What can't be deleted is left to the next run.
-    pub(super) async fn delete_old_parts(&self, receipt: &Receipt) {
-        let put = receipt.outputs.iter().map(|output| output.key.as_str());
-        let put: HashSet<&str> = put.collect();
-        for query in &self.job.queries {
-            if query.file_size.is_none() {
-                continue;
-            }
-            let (root, job, query) = (
-                self.output.root(),
-                self.job.name.as_str(),
-                query.name.as_str(),
-            );
-            let folder = layout::parts_folder(root, job, query, &self.window.window);
-            let old = self.seen.keys().filter(|key| {
-                layout::parent(key) == folder
-                    && layout::is_part(key, query)
-                    && !put.contains(layout::relative(root, key).as_str())
-                    && !self.listed.contains(*key)
-            });
-            for key in old {
-                if let Err(error) = self.output.delete(key).await {
-                    tracing::warn!(query, %error, "could not delete a part of an earlier answer");
-                }
-            }
-        }
-    }
-
-    async fn answer_file(
+    async fn answer_object(
         &self,
         held: &HeldWindow,
         query: &str,
-        key: Path,
-        spooled: &Spooled,
+        object: AnswerObject<'_>,
     ) -> Result<OutputReport> {
-        let body = Body::File(spooled.path.clone());
-        let mut report = self
-            .put(
-                held,
+        let (kind, body, content_type, rows) = match object.content {
+            ObjectContent::File(file) => (
                 OutputKind::Parquet,
-                query,
-                key,
-                body,
+                Body::File(file.path.clone()),
                 "application/vnd.apache.parquet",
-            )
-            .await?;
-        report.rows = Some(spooled.rows);
-        Ok(report)
+                Some(file.rows),
+            ),
+            ObjectContent::PartsList(text) => (
+                OutputKind::Parts,
+                Body::Bytes(Bytes::from(text)),
+                "text/plain",
+                None,
+            ),
+        };
+        let put = self.put(held, kind, query, object.key, body, content_type);
+        Ok(OutputReport { rows, ..put.await? })
+    }
+
+    /// Deletes the parts of earlier answers, except those of the last one, which readers may still read. A failure is a
+    /// warning: the next run tries again.
+    pub(super) async fn delete_old_parts(&self, receipt: &Receipt) {
+        let Output { store, keys } = &self.output;
+        let put = receipt.outputs.iter().map(|output| output.key.as_str());
+        let put: HashSet<&str> = put.collect();
+        let is_in_use =
+            |key: &Path| put.contains(keys.relative(key).as_str()) || self.listed.contains(key);
+        for query in &self.job.queries {
+            let name = query.name.as_str();
+            let answer = keys.of_answer(name, &self.window.window);
+            let there = self.seen.keys();
+            for key in query.division.outdated(answer, there, is_in_use) {
+                if let Err(error) = store.delete(key).await {
+                    tracing::warn!(query = name, %error, "could not delete a part of an earlier answer");
+                }
+            }
+        }
     }
 
     pub(super) async fn picture(
@@ -204,23 +140,19 @@ impl<'a> Publisher<'a> {
         held: &HeldWindow,
         picture: &Picture,
     ) -> Result<OutputReport> {
-        let key = layout::chart(
-            self.output.root(),
-            self.job.name.as_str(),
-            &picture.query,
-            &picture.chart,
-            &self.window.window,
-            picture.format.extension(),
-        );
+        let (window, extension) = (&self.window.window, picture.format.extension());
+        let keys = &self.output.keys;
+        let key = keys.chart(&picture.query, &picture.chart, window, extension);
         let body = Body::Bytes(picture.bytes.clone());
         let (kind, content_type) = (OutputKind::Chart, picture.format.content_type());
         self.put(held, kind, &picture.query, key, body, content_type)
             .await
     }
 
-    /// Makes the window's charts, which are put already, the latest ones, unless a newer window has them. Runs of several
-    /// windows may be at it at once. Each looks for newer charts behind the condition of its put, and again where that
-    /// fails: so the newest stays, whoever comes first.
+    /// Copies the window's charts, which are put already, to the keys of the latest charts, unless a newer window has
+    /// such charts. Runs of other windows may do the same at the same time. Each first notes the condition of its put,
+    /// then looks for newer charts, and starts again if the condition fails. So the newest chart stays, in whatever
+    /// order they run.
     pub(super) async fn latest(&self, held: &HeldWindow, pictures: &[Picture]) -> Result<()> {
         for picture in pictures {
             self.make_latest(held, picture).await?;
@@ -229,51 +161,41 @@ impl<'a> Publisher<'a> {
     }
 
     async fn make_latest(&self, held: &HeldWindow, picture: &Picture) -> Result<()> {
-        let key = layout::latest_chart(
-            self.output.root(),
-            self.job.name.as_str(),
-            &picture.query,
-            &picture.chart,
-            picture.format.extension(),
-        );
+        let Output { store, keys } = &self.output;
+        let extension = picture.format.extension();
+        let key = keys.latest_chart(&picture.query, &picture.chart, extension);
         let body = Body::Bytes(picture.bytes.clone());
         let content_type = picture.format.content_type();
         for _ in 0..TRIES_AT_LATEST {
-            let condition = self.output.as_it_is(&key).await?;
+            let condition = store.as_it_is(&key).await?;
             if self.is_superseded(picture, &key).await?
-                || self
-                    .output
-                    .unchanged(&key, &body, &condition)
-                    .await?
-                    .is_some()
+                || store.unchanged(&key, &body, &condition).await?.is_some()
             {
                 return Ok(());
             }
             may_publish(held).await?;
-            let put = self
-                .output
-                .try_put_if(&key, body.clone(), content_type, &condition);
+            let put = store.try_put_if(&key, body.clone(), content_type, &condition);
             if put.await?.is_some() {
                 return Ok(());
             }
         }
-        // The next run of a window that is newer or as new puts it right.
+        // The next run of this window, or of a newer one, corrects it.
         tracing::warn!(
-            chart = self.output.display(&key),
+            chart = store.display(&key),
             "other runs keep putting this chart; theirs stays"
         );
         Ok(())
     }
 
-    /// Whether a newer window has this chart.
+    /// True if a newer window has this chart.
     async fn is_superseded(&self, picture: &Picture, latest: &Path) -> Result<bool> {
         let window = &self.window.window;
-        let there = self.output.list(&layout::parent(latest)).await?;
+        let there = self.output.store.list(&parent(latest)).await?;
         Ok(there
             .iter()
             .filter_map(|object| {
                 let extension = picture.format.extension();
-                layout::parse_chart_window(&object.location, &picture.chart, extension)
+                parse_chart_window(&object.location, &picture.chart, extension)
             })
             .filter_map(|id| Unit::parse(window.size(), id))
             .any(|unit| window.unit() < unit))
@@ -283,15 +205,12 @@ impl<'a> Publisher<'a> {
         let json = serde_json::to_vec_pretty(receipt).map_err(|error| {
             Error::new(Class::Unexpected, "can't write the receipt").caused_by(error)
         })?;
-        let key = layout::receipt(
-            self.output.root(),
-            self.job.name.as_str(),
-            &self.window.report.id,
-        );
+        let key = self.output.keys.receipt(&self.window.report.id);
         let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
         let body = Body::Bytes(Bytes::from(json));
         may_publish(held).await?;
         self.output
+            .store
             .put_if(&key, body, "application/json", condition)
             .await?;
         Ok(())
@@ -306,14 +225,15 @@ impl<'a> Publisher<'a> {
         body: Body,
         content_type: &str,
     ) -> Result<OutputReport> {
-        let location = self.output.display(&key);
+        let location = self.output.store.display(&key);
         self.progress.report(Step::Writing { target: &location });
         let condition = self.seen.get(&key).unwrap_or(&Condition::Absent);
-        let written = match self.output.unchanged(&key, &body, condition).await? {
+        let written = match self.output.store.unchanged(&key, &body, condition).await? {
             Some(there) => there,
             None => {
                 may_publish(held).await?;
                 self.output
+                    .store
                     .put_if(&key, body, content_type, condition)
                     .await?
             }
@@ -332,7 +252,7 @@ impl<'a> Publisher<'a> {
             kind,
             query: query.to_owned(),
             location,
-            key: layout::relative(self.output.root(), &written.key),
+            key: self.output.keys.relative(&written.key),
             etag: written.etag,
             rows: None,
             bytes: written.bytes,
@@ -340,7 +260,7 @@ impl<'a> Publisher<'a> {
     }
 }
 
-/// Asked before each object that is put: whoever lost the lease learns it here.
+/// Renews the lease before an object is put. An error (held) if it was lost.
 async fn may_publish(held: &HeldWindow) -> Result<()> {
     held.change(|state| state.phase = Phase::Publishing).await
 }

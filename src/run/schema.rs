@@ -1,5 +1,5 @@
-//! What the columns of an answer were the last time: a change that its readers would trip over is told before anything
-//! is exported.
+//! Checks the columns of each answer against those of its newest earlier one, before anything is exported: tables over
+//! the answers must be able to read both.
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -8,63 +8,64 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::Force;
+use super::{Force, Output};
 use crate::error::{Error, Result};
-use crate::job::{Job, Name};
-use crate::layout;
-use crate::output::athena::{self, changes};
+use crate::job::Job;
+use crate::output::athena;
+use crate::output::division::{DividedBy, NewestAnswer};
 use crate::output::parquet::WINDOW;
 use crate::store::Store;
 use crate::window::Unit;
 
-/// How much of a file's end is read at first, in which most footers are whole.
+/// The bytes at the end of a file that are read first. Most footers are not longer.
 const FOOTER_BYTES: u64 = 64 << 10;
 
-/// Compares the columns of each question with those of its newest answer, whose file says them best: receipts may be of
-/// other versions of this program, or of other windows. A new column is fine, as rows of before read as NULL there. An
-/// error (usage) where one is gone or has another type, unless forced, and always where no table could read the files of
-/// both: those of windows of another size, or divided in another way.
+/// Compares the columns of each query with those of its newest answer. They are read from the answer's own file, since
+/// receipts may be of other versions of this program. A new column is compatible: earlier rows read as NULL there.
+///
+/// Errors (usage): a column is gone or has another type, unless forced; the answers are of windows of another size, or
+/// divided in another way, forced or not.
 pub async fn refuse_changed(
-    output: &Store,
+    output: &Output,
     job: &Job,
     schemas: &[SchemaRef],
     force: Force,
 ) -> Result<()> {
     for (query, schema) in job.queries.iter().zip(schemas) {
         let name = query.name.as_str();
-        let Some(newest) = Newest::find(output, job, name).await? else {
+        let Output { store, keys } = output;
+        let Some(newest) = NewestAnswer::find(store, keys, name).await? else {
             continue;
         };
-        let Some(before) = footer(output, &newest.file).await? else {
+        let Some(before) = footer(store, &newest.file).await? else {
             continue;
         };
         let size = job.window.size;
-        let keys = layout::partition_keys(size);
-        let folders: Vec<&str> = newest.folders.iter().map(String::as_str).collect();
         let is_of_size = |id: &String| Unit::parse(size, id).is_some();
-        let by = folders.strip_prefix(keys);
-        let (Some(by), true) = (by, before.window.as_ref().is_none_or(is_of_size)) else {
+        let was_divided_by = newest.divided_by(size);
+        let has_size = before.window.as_ref().is_none_or(is_of_size);
+        let (Some(was_divided_by), true) = (was_divided_by, has_size) else {
             return Err(Error::usage(format!(
                 "[window] size is \"{size}\", and the answers of {name} that are there are of other windows ({}): their files would be read together, or replace each other. Give the query another name",
-                output.display(&newest.key),
+                store.display(&newest.key),
             )));
         };
         let window = before.window.as_deref().unwrap_or("before");
-        let now_by: Vec<&str> = query.partition_by.iter().map(Name::as_str).collect();
-        let now_in_parts = query.file_size.is_some();
-        if by != now_by || newest.in_parts != now_in_parts {
-            // Files of the one kind would lie among those of the other, and be read with them.
+        let is_divided_by = DividedBy::from(&query.division);
+        if was_divided_by != is_divided_by {
+            // Tables would read the files of both divisions together.
             return Err(Error::usage(format!(
-                "the answer of {name} in window {window} is {} and would be {}, and no table reads both. Give the query another name",
-                division(by, newest.in_parts),
-                division(&now_by, now_in_parts)
+                "the answer of {name} in window {window} is {was_divided_by} and would be {is_divided_by}, and no table reads both. Give the query another name",
             )));
         }
-        let in_files = schema.fields().iter();
-        let in_files = in_files.filter(|field| !now_by.contains(&field.name().as_str()));
+        let columns_of_folders = query.division.columns();
+        let in_files = schema.fields().iter().filter(|field| {
+            let mut of_folders = columns_of_folders.iter();
+            !of_folders.any(|name| name.as_str() == field.name())
+        });
         let now =
             athena::hive_columns(in_files.map(|field| (field.name().as_str(), field.data_type())));
-        let incompatible = changes(&before.columns, &now).incompatible;
+        let incompatible = athena::column_changes(&before.columns, &now).incompatible;
         if incompatible.is_empty() {
             continue;
         }
@@ -84,90 +85,30 @@ pub async fn refuse_changed(
     Ok(())
 }
 
-/// How an answer is divided, in words.
-fn division(by: &[&str], in_parts: bool) -> String {
-    match by {
-        _ if in_parts => "divided by size".to_owned(),
-        [] => "one file".to_owned(),
-        by => format!("divided by ({})", by.join(", ")),
-    }
-}
-
-/// A query's answer in the last of its folders.
-struct Newest {
-    /// What readers find it by.
-    key: Path,
-    /// The columns of the folders that it is in.
-    folders: Vec<String>,
-    /// Whether it is a list of parts.
-    in_parts: bool,
-    /// A file of its columns.
-    file: Path,
-}
-
-impl Newest {
-    async fn find(output: &Store, job: &Job, query: &str) -> Result<Option<Self>> {
-        let (root, job) = (output.root(), job.name.as_str());
-        let answers = layout::answers_folder(root, job, query);
-        let (file, list) = (layout::answer_file(query), layout::parts_list_file(query));
-        let folders = |key: &Path, name: &str| {
-            let columns = layout::partition_columns(&answers, key, name)?;
-            Some(columns.into_iter().map(str::to_owned).collect())
-        };
-        let is_answer = |key: &Path| {
-            let found: Option<Vec<String>> = folders(key, &file).or_else(|| folders(key, &list));
-            found.is_some()
-        };
-        let Some(key) = output.last(&answers, is_answer).await? else {
-            return Ok(None);
-        };
-        if let Some(folders) = folders(&key, &file) {
-            return Ok(Some(Self {
-                file: key.clone(),
-                key,
-                folders,
-                in_parts: false,
-            }));
-        }
-        let (Some(folders), Some(text)) = (folders(&key, &list), output.get(&key).await?) else {
-            return Ok(None);
-        };
-        let parts = layout::parts_of_list(root, job, query, &key);
-        let parts = layout::read_parts_list(&String::from_utf8_lossy(&text), &parts);
-        Ok(parts.into_iter().next().map(|file| Self {
-            key,
-            folders,
-            in_parts: true,
-            file,
-        }))
-    }
-}
-
-/// What the footer of an answer's file says.
+/// The footer of an answer's file.
 #[derive(Debug, PartialEq)]
 struct Footer {
-    /// The columns with their types as tables name them.
+    /// The name and type of each column, as tables have them.
     columns: Vec<(String, String)>,
     /// The window's id.
     window: Option<String>,
 }
 
-/// The footer of a Parquet file; `None` where there is no such file, or it is none of this program's, so that a run can
-/// replace it.
-async fn footer(output: &Store, key: &Path) -> Result<Option<Footer>> {
+/// The footer of a Parquet file. `None` where the file does not exist or can't be read, so that a run can replace it.
+async fn footer(store: &Store, key: &Path) -> Result<Option<Footer>> {
     let mut wanted = FOOTER_BYTES;
     loop {
-        let Some((end, size)) = output.end_of(key, wanted).await? else {
+        let Some((end, size)) = store.end_of(key, wanted).await? else {
             return Ok(None);
         };
         match read_footer(&end, size) {
             Ok(footer) => return Ok(Some(footer)),
-            // The length of the footer is in its last bytes, so this happens once.
+            // At most once, since the last bytes of a file say how long its footer is.
             Err(ParquetError::NeedMoreData(more)) if more as u64 > wanted && wanted < size => {
                 wanted = more as u64;
             }
             Err(error) => {
-                tracing::warn!(answer = output.display(key), %error, "the earlier answer can't be read; its columns are not compared");
+                tracing::warn!(answer = store.display(key), %error, "the earlier answer can't be read, so its columns are not compared");
                 return Ok(None);
             }
         }
@@ -199,7 +140,7 @@ mod tests {
     use std::sync::Arc;
 
     #[tokio::test]
-    async fn a_file_says_the_columns_that_were_planned() {
+    async fn a_file_has_the_columns_that_were_planned() {
         let element = Arc::new(Field::new("element", DataType::Decimal128(9, 2), true));
         let types = [
             DataType::Boolean,
@@ -214,7 +155,7 @@ mod tests {
             DataType::Struct(vec![Field::new("a", DataType::Float32, true)].into()),
         ];
         let fields = types.iter().enumerate().map(|(number, data_type)| {
-            // Names that make a footer larger than what is read at first.
+            // Names that make the footer longer than what is read first.
             let name = format!("c{number}{}", "_".repeat(16 << 10));
             Field::new(name, data_type.clone(), true)
         });
@@ -236,7 +177,7 @@ mod tests {
             .open(&location, crate::aws::Account::Output)
             .await
             .unwrap();
-        let of = |name| layout::join(store.root(), name);
+        let of = |name| crate::layout::join(store.root(), name);
         let found = footer(&store, &of("a.parquet")).await.unwrap();
         let planned = schema.fields().iter();
         let planned =

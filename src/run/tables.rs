@@ -1,19 +1,19 @@
-//! The tables of a job's answers: as its questions make them, and in the Glue catalogue.
+//! The tables over a job's answers, and their definitions in the Glue catalogue.
 
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 
-use super::{Environment, question};
+use super::{Environment, queries};
 use crate::aws::glue::{CatalogueColumn, CatalogueTable};
 use crate::error::{Error, Result};
-use crate::job::Job;
-use crate::layout;
-use crate::output::athena::{self, Table};
+use crate::job::{Division, Job, Name};
+use crate::layout::Keys;
+use crate::output::athena::{self, AnswerFiles, Table, TableColumn};
 use crate::window::Window;
 
-/// The table of each query, in their order. Plans the queries, and asks nothing of AWS. Errors (usage): `since` is still to
-/// come, or two tables would have one name.
+/// The table of each query, in their order. It plans the queries and makes no request to AWS. Errors (usage): `since`
+/// is in the future, or two tables would have the same name.
 pub async fn tables(
     environment: &Environment,
     job: &Job,
@@ -28,28 +28,31 @@ pub async fn tables(
         )));
     }
     let window = Window::last_ended(job.window.size, job.timezone, now)?;
-    let schemas = question::check_all(&environment.engine, job, window.range()).await?;
-    let tables = job.queries.iter().zip(schemas).map(|(query, schema)| {
-        let (comment, mut columns) = athena::columns_with_comments(&schema, &query.sql);
-        let partition_by = query.partition_by.iter().filter_map(|name| {
-            let place = columns
-                .iter()
-                .position(|column| column.name == name.as_str())?;
-            Some(columns.remove(place))
-        });
-        let partition_by = partition_by.collect();
-        let (job_name, query_name) = (job.name.as_str(), query.name.as_str());
+    let planned = queries::plan_all(&environment.engine, job, window.range()).await?;
+    let keys = Keys::of(job)?;
+    let tables = planned.into_iter().map(|planned| {
+        let query = planned.query;
+        let (comment, mut columns) = athena::columns_with_comments(&planned.columns, &query.sql);
+        let query_name = query.name.as_str();
+        let mut take = |name: &Name| {
+            let of_name = |column: &TableColumn| column.name == name.as_str();
+            Some(columns.remove(columns.iter().position(of_name)?))
+        };
+        let files = match &query.division {
+            Division::Whole => AnswerFiles::Whole,
+            Division::ByValue(names) => {
+                AnswerFiles::ByValue(names.iter().filter_map(&mut take).collect())
+            }
+            Division::BySize(_) => AnswerFiles::Parts(keys.parts(query_name)),
+        };
         Table {
             database: database.to_owned(),
-            name: format!("{job_name}_{query_name}"),
+            name: format!("{}_{query_name}", job.name),
             comment,
             columns,
-            location: layout::answers(&job.output, job_name, query_name),
+            location: keys.answers(query_name),
             size: job.window.size,
-            partition_by,
-            parts: query
-                .file_size
-                .map(|_| layout::parts(&job.output, job_name, query_name)),
+            files,
             timezone: job.timezone,
             since,
         }
@@ -59,14 +62,14 @@ pub async fn tables(
     Ok(tables)
 }
 
-/// What the statements of a table make beside it may have the name that another table has.
+/// The view of one table, for example, may have the name of another table.
 fn refuse_same_names(tables: &[Table]) -> Result<()> {
     let mut owners: HashMap<String, &str> = HashMap::new();
     for table in tables {
         for name in table.names() {
             if let Some(other) = owners.insert(name.clone(), &table.name) {
                 return Err(Error::usage(format!(
-                    "{name} would be of two queries, those of the tables {other} and {}: give one of them another name",
+                    "{name} would be created twice, for the queries of the tables {other} and {}: give one of them another name",
                     table.name
                 )));
             }
@@ -75,22 +78,22 @@ fn refuse_same_names(tables: &[Table]) -> Result<()> {
     Ok(())
 }
 
-/// What became of a table in the catalogue.
+/// What happened to a table in the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
-    /// It was not there.
+    /// It did not exist.
     Created,
-    /// It was there, and got what was new.
+    /// It existed and was changed.
     Updated {
         /// The new columns, with their types.
         added: Vec<(String, String)>,
     },
-    /// It was as it should be.
+    /// It existed and needed no change.
     Unchanged,
 }
 
-/// Makes the tables in the Glue catalogue, or changes them: new columns, comments, properties. All are looked at before
-/// the first is changed. Errors (usage): a table that is there and does not go together with the answers.
+/// Creates the tables in the Glue catalogue, or updates their columns, comments and properties. All are checked before
+/// the first is changed. Errors (usage): an existing table that does not fit the answers.
 #[cfg(feature = "glue")]
 pub async fn apply(environment: &Environment, tables: &[Table]) -> Result<Vec<Applied>> {
     use crate::aws::glue::Catalogue;
@@ -134,7 +137,7 @@ pub async fn apply(environment: &Environment, tables: &[Table]) -> Result<Vec<Ap
     Ok(applied)
 }
 
-/// This build has no client of the Glue catalogue: an error (usage) that says so.
+/// An error (usage), since this build has no client of the Glue catalogue.
 #[cfg(not(feature = "glue"))]
 pub async fn apply(_environment: &Environment, _tables: &[Table]) -> Result<Vec<Applied>> {
     Err(Error::usage(
@@ -152,15 +155,15 @@ fn refuse_other_kind(name: &str, kind: Option<&str>) -> Result<()> {
     }
 }
 
-/// A table as it is to be in the catalogue, and which of its columns are new.
+/// An existing table with the changes that the answers need, and its new columns.
 #[cfg_attr(not(feature = "glue"), allow(dead_code))]
 #[derive(Debug, PartialEq, Eq)]
-struct Merged {
+struct MergedTable {
     table: CatalogueTable,
     added: Vec<(String, String)>,
 }
 
-/// The table as the catalogue is to have it.
+/// The table's definition for the catalogue.
 #[cfg_attr(not(feature = "glue"), allow(dead_code))]
 fn catalogue_table(table: &Table) -> CatalogueTable {
     let types = athena::hive_columns(
@@ -173,7 +176,7 @@ fn catalogue_table(table: &Table) -> CatalogueTable {
     let columns = types.into_iter().zip(comments);
     let mut properties = BTreeMap::from_iter(table.projection());
     properties.insert("EXTERNAL".to_owned(), "TRUE".to_owned());
-    if table.parts.is_none() {
+    if table.parts().is_none() {
         properties.insert("classification".to_owned(), "parquet".to_owned());
     }
     let formats = table.formats();
@@ -204,23 +207,22 @@ fn catalogue_table(table: &Table) -> CatalogueTable {
     }
 }
 
-/// What is there with what is wanted put in: properties and comments of somebody else's stay, the range of windows too
-/// where no other is asked for, and new columns come last.
-/// An error (usage) names every difference that readers would trip over.
+/// The existing definition with the changes that the wanted one needs. Other properties and comments stay, and with
+/// `keeps_range` the range of windows; new columns come last. An error (usage) names every incompatible difference.
 #[cfg_attr(not(feature = "glue"), allow(dead_code))]
 fn merge(
     name: &str,
     there: &CatalogueTable,
     wanted: &CatalogueTable,
     keeps_range: bool,
-) -> Result<Merged> {
+) -> Result<MergedTable> {
     let names_and_types = |columns: &[CatalogueColumn]| -> Vec<(String, String)> {
         let columns = columns.iter();
         columns
             .map(|column| (column.name.clone(), column.data_type.clone()))
             .collect()
     };
-    let of_files = athena::changes(
+    let of_files = athena::column_changes(
         &names_and_types(&there.columns),
         &names_and_types(&wanted.columns),
     );
@@ -275,7 +277,7 @@ fn merge(
         let key = athena::RANGE.to_owned();
         table.properties.insert(key, range.clone());
     }
-    Ok(Merged {
+    Ok(MergedTable {
         table,
         added: of_files.added,
     })

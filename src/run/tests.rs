@@ -21,7 +21,7 @@ use crate::export::service::{
     Task, TaskFilter, TaskRequest,
 };
 use crate::job::{self, AwsSettings, Job, Location};
-use crate::layout;
+use crate::layout::{self, Keys, StagingKeys};
 use crate::progress::Silent;
 use crate::query::Engine;
 use crate::state::{Attempt, AttemptStage, Lease, Unfinished, WindowState, lease};
@@ -43,6 +43,7 @@ struct Nights {
     environment: Environment,
     job: Job,
     output: Store,
+    keys: Keys,
 }
 
 impl Nights {
@@ -93,6 +94,7 @@ impl Nights {
             scratch,
         };
         Self {
+            keys: Keys::of(&job).unwrap(),
             logs,
             clock,
             environment,
@@ -108,16 +110,14 @@ impl Nights {
             provisional: false,
         };
         let plan = plan(&self.environment, &self.job, &request).await.unwrap();
-        execute(&self.environment, &self.job, &plan, Force::No, |_, _| {})
-            .await
-            .unwrap()
+        execute(&self.environment, &plan, |_, _| {}).await.unwrap()
     }
 
     /// What the answer of a window says: how many events, and how many different messages.
     async fn answer(&self, window: &Window) -> (i64, i64) {
         use arrow::array::AsArray;
         use arrow::datatypes::Int64Type;
-        let key = layout::answer(self.output.root(), "night", "total", window);
+        let key = self.keys.answer("total", window);
         let parquet = self.output.get(&key).await.unwrap().unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(parquet).unwrap();
         let batch = reader.build().unwrap().next().unwrap().unwrap();
@@ -137,7 +137,7 @@ impl Nights {
     /// The keys of what is staged of a window, relative to the staging location.
     async fn staged(&self, window: &str) -> Vec<String> {
         let staging = self.staging().await;
-        let folder = layout::staging_of_window(staging.root(), "night", window);
+        let folder = StagingKeys::of(&self.job).unwrap().of_window(window);
         let listed = staging.list(&folder).await.unwrap();
         listed
             .iter()
@@ -157,13 +157,13 @@ impl Nights {
     }
 
     async fn state(&self, window: &str) -> WindowState {
-        let key = layout::state(self.output.root(), "night", window);
+        let key = self.keys.state(window);
         lease::read(&self.output, &key).await.unwrap().unwrap().0
     }
 
     /// Leaves a state as a run that was killed would.
     async fn edit_state(&self, window: &str, edit: impl FnOnce(&mut WindowState)) {
-        let key = layout::state(self.output.root(), "night", window);
+        let key = self.keys.state(window);
         let (mut state, seen) = lease::read(&self.output, &key).await.unwrap().unwrap();
         edit(&mut state);
         let body = Body::Bytes(serde_json::to_vec(&state).unwrap().into());
@@ -543,7 +543,7 @@ async fn an_interrupted_run_is_gone_on_with_for_a_day() {
     let first = nights.run(window.clone()).await.remove(0).result.unwrap();
     for (hours, reused) in [(23, true), (2, false)] {
         nights.clock.sleep(hours * HOUR).await;
-        let receipt = layout::receipt(nights.output.root(), "night", "2026-11-20");
+        let receipt = nights.keys.receipt("2026-11-20");
         nights.output.delete(&receipt).await.unwrap();
         let killed = Unfinished {
             began_at: first.started_at,
@@ -588,7 +588,7 @@ async fn answers_are_computed_while_the_next_export_is_waited_for() {
         .await
         .unwrap();
     let tell = |_: &WindowPlan, _: &Outcome| turns.first_is_told.notify_one();
-    let done = execute(&nights.environment, &nights.job, &plan, Force::No, tell);
+    let done = execute(&nights.environment, &plan, tell);
     let outcomes = tokio::time::timeout(Duration::from_secs(60), done).await;
     let outcomes = outcomes.expect("each waits for the other").unwrap();
     assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()));
@@ -695,9 +695,9 @@ async fn a_disputed_window_whose_events_go_keeps_its_answers_and_is_left_alone_i
     let window = Selection::Id("2026-11-20".to_owned());
     nights.run(window.clone()).await;
     nights.logs.expire("/svc/a", noon + TimeDelta::minutes(1));
-    for redos in 1..=3 {
+    for reexports in 1..=3 {
         let receipt = nights.run(window.clone()).await.remove(0).result.unwrap();
-        assert_eq!((receipt.read.events, receipt.redos), (2, redos));
+        assert_eq!((receipt.read.events, receipt.reexports), (2, reexports));
         assert!(receipt.is_disputed());
         let windows = nights.windows("2026-11-20", "2026-11-20");
         assert_eq!(nights.answer(&windows[0]).await.0, 2);
@@ -718,11 +718,11 @@ async fn a_disputed_window_is_done_again_and_not_for_ever() {
     counter.came_in(noon.timestamp_millis(), 20.0);
     nights.environment.counter = Some(counter);
     let window = Selection::Id("2026-11-20".to_owned());
-    for redos in 0..=3 {
+    for reexports in 0..=3 {
         let receipt = nights.run(window.clone()).await.remove(0).result.unwrap();
         assert!(receipt.is_disputed() && receipt.is_uncertain());
-        assert_eq!(receipt.redos, redos);
-        assert_eq!(nights.logs.own_tasks().len() as u32, redos + 1);
+        assert_eq!(receipt.reexports, reexports);
+        assert_eq!(nights.logs.own_tasks().len() as u32, reexports + 1);
     }
     assert!(nights.run(window.clone()).await[0].skipped);
 
@@ -744,7 +744,7 @@ async fn a_disputed_window_is_done_again_and_not_for_ever() {
     let outcomes = nights.run(Selection::Default).await;
     let receipt = outcomes[0].result.as_ref().unwrap();
     assert_eq!(
-        (receipt.window.id.as_str(), receipt.redos),
+        (receipt.window.id.as_str(), receipt.reexports),
         ("2026-11-20", 1)
     );
     assert!(!receipt.is_uncertain());
@@ -772,13 +772,7 @@ async fn a_window_that_another_run_did_meanwhile_is_left_as_it_is() {
     done.result.unwrap();
     nights.clock.sleep(HOUR).await;
 
-    let late = execute(
-        &nights.environment,
-        &nights.job,
-        &early,
-        Force::No,
-        |_, _| {},
-    );
+    let late = execute(&nights.environment, &early, |_, _| {});
     let error = late.await.unwrap().remove(0).result.unwrap_err();
     assert_eq!(error.class(), Class::Held);
     assert!(nights.run(request.selection.clone()).await[0].skipped);
@@ -794,13 +788,7 @@ async fn a_window_that_another_run_did_meanwhile_is_left_as_it_is() {
         .unwrap();
     let nightly = Selection::Id("2026-11-19".to_owned());
     nights.run(nightly).await.remove(0).result.unwrap();
-    let late = execute(
-        &nights.environment,
-        &nights.job,
-        &early,
-        Force::No,
-        |_, _| {},
-    );
+    let late = execute(&nights.environment, &early, |_, _| {});
     let late = late.await.unwrap();
     let skipped: Vec<_> = late.iter().map(|outcome| outcome.skipped).collect();
     assert!(late.iter().all(|outcome| outcome.result.is_ok()));

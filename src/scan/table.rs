@@ -85,19 +85,9 @@ impl LogsTable {
         self
     }
 
-    /// A table without any object, to plan queries with.
-    pub fn empty(pool: &Arc<dyn MemoryPool>) -> Self {
-        Self {
-            objects: Arc::default(),
-            range: Range::ALL,
-            url: ObjectStoreUrl::local_filesystem(),
-            place: "".into(),
-            table_schema: table_schema(),
-            budget: Budget::new(pool),
-            is_remote: false,
-            counts_odd_messages: false,
-            cache: None,
-        }
+    /// The columns of every such table.
+    pub fn columns() -> SchemaRef {
+        Arc::clone(table_schema().table_schema())
     }
 
     /// The objects that it reads.

@@ -516,7 +516,7 @@ mod tests {
     use super::*;
     use crate::aws::{Account, Aws};
     use crate::job::{AwsSettings, Location};
-    use crate::layout;
+    use crate::layout::Keys;
     use crate::state::Phase;
     use crate::store::Stores;
     use object_store::memory::InMemory;
@@ -531,7 +531,7 @@ mod tests {
             .unwrap();
         let location = Location::parse("s3://answers", "/".as_ref()).unwrap();
         let store = stores.open(&location, Account::Output).await.unwrap();
-        let key = layout::state(store.root(), "job", "2026-11-21");
+        let key = Keys::new(&location, "job").unwrap().state("2026-11-21");
         (store, key)
     }
 
@@ -634,7 +634,7 @@ mod tests {
         let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
         let location = Location::Local(path("mounted"));
         let store = stores.open(&location, Account::Output).await.unwrap();
-        let key = layout::state(store.root(), "job", "2026-11-21");
+        let key = Keys::new(&location, "job").unwrap().state("2026-11-21");
         let length = Duration::from_millis(300);
         let held = HeldWindow::take(&store, &key, length, |_| {}, &|_| {}).await;
         let held = held.unwrap();
@@ -650,10 +650,8 @@ mod tests {
     #[tokio::test]
     async fn whoever_is_stopped_leaves_no_lease_however_many_it_holds_or_is_about_to_take() {
         let (store, _) = place().await;
-        let keys = [19, 20, 21, 22].map(|day| {
-            let window = format!("2026-11-{day}");
-            layout::state(store.root(), "job", &window)
-        });
+        let keys = Keys::new(store.location(), "job").unwrap();
+        let keys = [19, 20, 21, 22].map(|day| keys.state(&format!("2026-11-{day}")));
         let mut held = Vec::new();
         for key in &keys[..3] {
             held.push(take(&store, key).await.unwrap());

@@ -1,8 +1,8 @@
-//! The wall clock of a time zone as spans of constant UTC offset, cheap enough to ask once for each row.
+//! The wall clock of a time zone as spans of constant UTC offset, cheap enough to look up for each row.
 //!
-//! chrono-tz answers "which offset holds at this instant" with a search through the zone's history, and has no
-//! public way to ask until when. A [`LocalClock`] finds that out once for each span and remembers it, so that an
-//! instant near the last one costs a comparison, and instants in any order stay right.
+//! chrono-tz finds the offset at an instant by a search through the zone's history, and has no public way to find out
+//! until when that offset holds. A [`LocalClock`] works out the ends of each span once and keeps the span. An instant
+//! in the same span as the last one then costs a comparison. Instants may come in any order.
 
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::Tz;
@@ -17,100 +17,100 @@ pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// A day of 24 hours, in milliseconds.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// The instants that local time is worked out for lie within this distance of 1970 (some 253,000 years): a little
-/// less than chrono's own range, so that looking around an instant never leaves that.
+/// Local times are worked out for instants within this distance of 1970, about 253,000 years. It is a little less than
+/// chrono's own range, so that probes around an instant stay within that range.
 const LIMIT_MS: i64 = 8_000_000_000_000_000;
 
-/// How far from one probe for a change of offset to the next.
+/// The distance between two probes for a change of offset.
 ///
-/// The step must not pass over two changes that cancel each other. The two closest ones in the whole tz database are
-/// 167 hours apart (Brazil's north-east gave summer time up after a week in 2000; Gaza and Hebron will do so for
-/// Ramadan), so between two probes there is at most one, and bisection finds it.
+/// A step must not pass over two changes that cancel each other. The two closest changes in the tz database are 167
+/// hours apart: Brazil's north-east ended summer time after a week in 2000, and Gaza and Hebron will interrupt it for
+/// Ramadan. So at most one change lies between two probes, and bisection finds it.
 const PROBE_STEP_MS: i64 = DAY_MS;
 
-/// How many steps a span is followed to either side before it is cut: some two months, which covers a whole job
-/// in one span mostly and keeps the price of a first look at some microseconds.
-const PROBES: usize = 64;
+/// The most probes to either side of an instant, before a span is cut short. They cover about two months, which is one
+/// span for most jobs, and the first look-up costs a few microseconds.
+const MAX_PROBES: usize = 64;
 
-/// More spans than any real log touches; instants all over the calendar start afresh rather than fill memory.
-const REMEMBERED_SPANS: usize = 1024;
+/// The most spans that are kept, more than any real log has. Beyond it all are dropped, so that memory is bounded.
+const MAX_SPANS: usize = 1024;
 
-/// An instant too far from our time for calendars to be worked out.
+/// An instant too far from 1970 for local time to be worked out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "timestamp {0} (milliseconds since 1970): expected one within 253,000 years of 1970, where time zones can be worked out"
+    "timestamp {0} (milliseconds since 1970) is out of range: expected one within 253,000 years of 1970, where local time is known"
 )]
 pub struct OutOfRange(pub i64);
 
-/// Instants `start_ms..end_ms` (milliseconds since 1970) throughout which local time is UTC plus `offset_ms`.
+/// Instants `start_ms..end_ms` (milliseconds since 1970) at which local time is UTC plus `offset_ms`.
 ///
-/// An edge is a change of the zone's offset, or just where looking further stopped.
+/// An end is a change of the zone's offset, or the last probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct OffsetSpan {
     pub start_ms: i64,
     pub end_ms: i64,
     pub offset_ms: i64,
 }
 
-impl Span {
+impl OffsetSpan {
     fn contains(&self, instant_ms: i64) -> bool {
         self.start_ms <= instant_ms && instant_ms < self.end_ms
     }
 }
 
-/// Converts instants to the local time of one zone, remembering the spans of constant offset it came across.
+/// Converts instants to the local time of one zone, and keeps the spans of constant offset that it has found.
 #[derive(Debug, Clone)]
 pub struct LocalClock {
     zone: Tz,
-    current: Span,
-    /// In order, never overlapping.
-    spans: Vec<Span>,
+    current: OffsetSpan,
+    /// Sorted, without overlap.
+    spans: Vec<OffsetSpan>,
 }
 
 impl LocalClock {
-    /// A clock of `zone` that has not looked at any time yet.
+    /// A clock of `zone`, with no span yet.
     pub fn new(zone: Tz) -> Self {
-        let nowhere = Span {
+        let empty = OffsetSpan {
             start_ms: 0,
             end_ms: 0,
             offset_ms: 0,
         };
         LocalClock {
             zone,
-            current: nowhere,
+            current: empty,
             spans: Vec::new(),
         }
     }
 
-    /// The zone whose clock it is.
+    /// The clock's zone.
     pub fn zone(&self) -> Tz {
         self.zone
     }
 
-    /// The local time at an instant, as milliseconds between 1970-01-01T00:00 on the wall clock and then.
+    /// The local time at an instant, in milliseconds since 1970-01-01T00:00 on the wall clock.
     ///
     /// # Errors
-    /// An instant more than 253,000 years from 1970.
+    /// [`OutOfRange`] for an instant more than 253,000 years from 1970.
     #[inline]
     pub fn local_ms(&mut self, instant_ms: i64) -> Result<i64, OutOfRange> {
         Ok(instant_ms + self.span(instant_ms)?.offset_ms)
     }
 
-    /// A span of constant offset that holds the instant.
+    /// A span of constant offset that contains the instant.
     ///
     /// # Errors
-    /// An instant more than 253,000 years from 1970.
+    /// [`OutOfRange`] for an instant more than 253,000 years from 1970.
     #[inline]
-    pub fn span(&mut self, instant_ms: i64) -> Result<Span, OutOfRange> {
+    pub fn span(&mut self, instant_ms: i64) -> Result<OffsetSpan, OutOfRange> {
         if !self.current.contains(instant_ms) {
             self.seek(instant_ms)?;
         }
         Ok(self.current)
     }
 
-    /// The first instant whose local time is `local_ms` or later, which is how a day begins that has no midnight.
+    /// The first instant whose local time is `local_ms` or later. So a day without a midnight begins at its first instant.
     pub(super) fn first_instant(&mut self, local_ms: i64) -> Result<i64, OutOfRange> {
-        // Offsets are shorter than a day, so all earlier instants have an earlier local time.
+        // Offsets are less than a day, so all earlier instants have an earlier local time.
         let mut from = local_ms - DAY_MS;
         loop {
             let span = self.span(from)?;
@@ -122,7 +122,7 @@ impl LocalClock {
         }
     }
 
-    /// The later of `floor_ms` and the change that brought the offset which holds at `instant_ms`.
+    /// The later of `floor_ms` and the start of the offset that holds at `instant_ms`.
     pub(super) fn not_before_change(
         &mut self,
         instant_ms: i64,
@@ -150,7 +150,7 @@ impl LocalClock {
             return Ok(());
         }
         let mut span = self.explore(instant_ms)?;
-        if self.spans.len() == REMEMBERED_SPANS {
+        if self.spans.len() == MAX_SPANS {
             self.spans = vec![span];
         } else {
             if let Some(before) = next.checked_sub(1).map(|i| self.spans[i]) {
@@ -165,10 +165,10 @@ impl LocalClock {
         Ok(())
     }
 
-    fn explore(&self, instant_ms: i64) -> Result<Span, OutOfRange> {
+    fn explore(&self, instant_ms: i64) -> Result<OffsetSpan, OutOfRange> {
         let offset_ms = self.offset_at(instant_ms)?;
         let mut start_ms = instant_ms;
-        for _ in 0..PROBES {
+        for _ in 0..MAX_PROBES {
             let probe = start_ms - PROBE_STEP_MS;
             if self.offset_at(probe)? != offset_ms {
                 start_ms = self.change_between(probe, start_ms)?;
@@ -177,7 +177,7 @@ impl LocalClock {
             start_ms = probe;
         }
         let mut end_ms = instant_ms;
-        for _ in 0..PROBES {
+        for _ in 0..MAX_PROBES {
             let probe = end_ms + PROBE_STEP_MS;
             if self.offset_at(probe)? != offset_ms {
                 end_ms = self.change_between(end_ms, probe)?;
@@ -185,14 +185,14 @@ impl LocalClock {
             }
             end_ms = probe;
         }
-        Ok(Span {
+        Ok(OffsetSpan {
             start_ms,
             end_ms,
             offset_ms,
         })
     }
 
-    /// The first instant of the new offset, between two instants that one change lies between.
+    /// The first instant of the new offset, between two instants with exactly one change between them.
     fn change_between(&self, mut before: i64, mut after: i64) -> Result<i64, OutOfRange> {
         let old = self.offset_at(before)?;
         while after - before > 1 {
@@ -268,9 +268,9 @@ mod tests {
     #[test]
     fn memory_is_bounded_for_instants_all_over_the_calendar() {
         let mut clock = LocalClock::new(chrono_tz::Asia::Seoul);
-        for i in 0..3 * REMEMBERED_SPANS as i64 {
+        for i in 0..3 * MAX_SPANS as i64 {
             clock.span((i * 7919 % 100_000) * 365 * DAY_MS).unwrap();
-            assert!(clock.spans.len() <= REMEMBERED_SPANS);
+            assert!(clock.spans.len() <= MAX_SPANS);
         }
     }
 
@@ -278,7 +278,7 @@ mod tests {
         #[test]
         fn the_offset_is_the_one_chrono_gives_in_any_order_of_instants(
             zone in 0..TZ_VARIANTS.len(),
-            // 1800 to 2130, and a cluster of instants around one time
+            // 1800 to 2130, and a cluster around one instant.
             instants in prop::collection::vec(-5_364_662_400_000i64..5_049_129_600_000, 1..20),
             steps in prop::collection::vec(-200 * DAY_MS..200 * DAY_MS, 1..40),
         ) {

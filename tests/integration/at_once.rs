@@ -1,4 +1,4 @@
-//! Several runs at the same time: one of them at a window, whatever starts twice, stalls or wakes up late.
+//! Several runs at the same time: only one of them publishes a window, also after double starts, stalls and suspensions.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::support::moto::Moto;
 use crate::support::on_s3::{Exported, WINDOW};
 use crate::support::program::Running;
 
-/// The objects that the questions read: a run whose requests for them are held is in the middle of its work.
+/// The objects that the queries read. A run whose requests for them are held is in the middle of its work.
 const OBJECTS: &str = "/exported/";
 
 fn lease(length: &str) -> String {
@@ -24,14 +24,14 @@ fn of_ten_runs_at_once_one_publishes_and_nine_say_who_does() {
     let mut running: Vec<Running> = (0..10)
         .map(|_| exported.start("once", &lease("20s"), faults.environment()))
         .collect();
-    let patience = Instant::now() + Duration::from_secs(100);
+    let deadline = Instant::now() + Duration::from_secs(100);
     while running
         .iter_mut()
         .filter_map(|run| run.is_running().then_some(()))
         .count()
         > 1
     {
-        assert!(Instant::now() < patience, "several runs go on");
+        assert!(Instant::now() < deadline, "several runs go on");
         std::thread::sleep(Duration::from_millis(20));
     }
     faults.plan(json!({}));
@@ -58,8 +58,8 @@ fn of_ten_runs_at_once_one_publishes_and_nine_say_who_does() {
     assert_eq!(again.assert_success().stdout_json()["status"], "skipped");
 }
 
-/// A run that is suspended while its requests are held, for longer than its lease; another one does the window; then it
-/// wakes up, and its requests go on.
+/// Suspends a run for longer than its lease while its requests are held, lets another run process the window, and then
+/// resumes the first run and its requests.
 fn suspended_at(name: &'static str, hold: &str, kind: &str) {
     let moto = Moto::start();
     let exported = Exported::new(&moto, name);
@@ -103,7 +103,7 @@ fn runs_of_two_windows_may_both_want_the_latest_chart() {
     let latest = "jobs/night/charts/hourly_count/hourly_count-latest.png";
     let faults = Faults::before(&moto, json!({"hold": [format!("PUT /latest/{latest}")]}));
     let windows = [WINDOW, "2025-03-04"];
-    // The older one first: it knows of no newer chart when it is about to put its own.
+    // The older window runs first: when it is about to put its chart, no newer chart exists.
     let running = windows.map(|window| {
         let before = faults.did().held("put");
         let program = exported.program("jobs", "", window);
@@ -113,7 +113,7 @@ fn runs_of_two_windows_may_both_want_the_latest_chart() {
         });
         running
     });
-    // Whoever gets through first, the other one finds that the chart is not what it saw.
+    // The second put finds that the chart is no longer the one that its run saw.
     faults.plan(json!({}));
     for run in running {
         run.wait().assert_success();

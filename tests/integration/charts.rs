@@ -1,5 +1,4 @@
-//! Charts as a job and a question ask for them: held against an earlier answer, drawn in the terminal, written to a
-//! file.
+//! Charts of jobs and of ad-hoc queries: compared with an earlier answer, drawn in the terminal, written to a file.
 
 use std::path::Path;
 
@@ -37,7 +36,7 @@ fn chart(night: &Night, day: &str) -> String {
     night.dir.read_text(file)
 }
 
-/// What the chart says below its title, and the texts in it.
+/// The line below a chart's title, and all texts of the chart.
 fn texts(svg: &str) -> (String, Vec<String>) {
     let document = roxmltree::Document::parse(svg).expect("well-formed SVG");
     let subtitle = document
@@ -90,7 +89,7 @@ fn an_earlier_answer_of_other_sql_or_that_is_damaged_is_left_out() {
     let (alone, _) = texts(&chart(&night, "2025-11-22"));
     assert_eq!(alone, "48 events");
 
-    // The answer of the same name, of another question.
+    // An earlier answer of the same name, from a different query.
     night.dir.write(earlier, whole);
     night.dir.write(
         "other.sql",
@@ -167,14 +166,18 @@ fn a_chart_of_too_many_points_is_left_out_and_its_answer_written() {
         .replace("x = \"hour_local\"", "x = \"x\"");
     night.dir.write("night.toml", job);
     let run = night.run("2025-11-22");
-    let told = run.assert_success();
-    assert!(told.stdout.contains("left out"), "{}", told.stdout);
+    let finished = run.assert_success();
+    assert!(finished.stdout.contains("left out"), "{}", finished.stdout);
     assert!(
-        told.stderr.contains("more than 10000 points"),
+        finished.stderr.contains("more than 10000 points"),
         "{}",
-        told.stderr
+        finished.stderr
     );
-    assert!(told.stdout.contains("10,001 rows"), "{}", told.stdout);
+    assert!(
+        finished.stdout.contains("10,001 rows"),
+        "{}",
+        finished.stdout
+    );
     let charts = night.dir.files();
     assert!(
         !charts.iter().any(|file| file.ends_with(".svg")),

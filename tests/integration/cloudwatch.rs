@@ -1,4 +1,4 @@
-//! The whole job against a server with AWS's interfaces: exports from CloudWatch Logs, answers on S3, and every refusal.
+//! Whole jobs against moto: exports from CloudWatch Logs, answers on S3, and every error of the services.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn logs_become_answers_on_s3() {
     let receipt = cloud.receipt([]);
     let (day, midnight) = recent_day();
 
-    // Four in each hour, and one more in the first and in the last.
+    // Four events in each hour, and one more in the first and the last hour.
     let mut expected = vec![4; 24];
     expected[0] += 1;
     expected[23] += 1;
@@ -36,7 +36,7 @@ fn logs_become_answers_on_s3() {
     assert_eq!(hours.integers("events"), expected);
     assert_eq!(hours.metadata["logtally.window"], json!(day));
 
-    // The service knows the tasks, and they asked for the window and an hour at both ends.
+    // The tasks cover the window and an hour at both ends.
     let tasks = cloud.tasks();
     let exports = receipt["exports"].as_array().expect("a list");
     assert_eq!(tasks.len(), 2);
@@ -74,7 +74,7 @@ fn logs_become_answers_on_s3() {
         assert_eq!(&format!("{prefix}/{key}"), object);
     }
 
-    // What is there is what the receipt says, whole, with its type.
+    // Every object is whole, has its content type and is in the receipt.
     let outputs = receipt["outputs"].as_array().expect("a list");
     let mut expected = vec![
         format!("logtally/night/charts/hourly_count/hourly_count-{day}.png"),
@@ -97,7 +97,7 @@ fn logs_become_answers_on_s3() {
             .iter()
             .find(|output| output["location"] == format!("s3://whole-answers/{key}"))
         else {
-            // The copy is of whatever window is the newest.
+            // Receipts do not list the copy of the newest window's chart.
             let is_listed = !key.ends_with(".json") && !key.ends_with("-latest.png");
             assert!(!is_listed, "{key} is not in the receipt");
             continue;
@@ -115,7 +115,7 @@ fn logs_become_answers_on_s3() {
     let stored: Value = serde_json::from_slice(&stored).expect("it is JSON");
     assert_eq!(stored, receipt);
 
-    // The exported windows can be asked more, and so can the objects themselves.
+    // Ad-hoc queries read the exported windows and the objects themselves.
     let by_group = "SELECT log_group, log_stream, count(*) AS n FROM logs GROUP BY 1, 2 ORDER BY 1";
     let asked = cloud
         .logtally(["query", JOB, "--format", "json", by_group])
@@ -179,7 +179,7 @@ fn what_is_done_is_skipped_and_force_does_it_again() {
     );
     assert_eq!(exported["read"], forced["read"]);
 
-    // A changed question needs no new export.
+    // A changed query needs no new export.
     cloud.edit("use = \"hourly_count\"", "use = \"hour_of_day\"");
     assert_eq!(cloud.receipt([])["status"], "done");
     assert_eq!(cloud.tasks().len(), 4);
@@ -304,9 +304,9 @@ fn without_region_or_credentials_the_error_says_what_is_missing() {
         .env("AWS_ENDPOINT_URL", cloud.moto.endpoint())
         .env("AWS_REGION", REGION)
         .run();
-    // Whichever of the two it asks first.
+    // The code depends on which service gets the first request.
     assert!(matches!(finished.code(), Some(4 | 7)), "{finished}");
-    // In words, not as the SDK's inner structures.
+    // The error is a sentence, not the SDK's debug text.
     finished
         .stderr_contains("credentials")
         .stderr_lacks("DispatchFailure");
@@ -390,13 +390,13 @@ fn the_profile_of_a_job_wins_over_keys_and_region_of_the_environment() {
             .env("AWS_CONFIG_FILE", cloud.dir.join("aws-config"))
             .run()
     };
-    // By the environment's keys, nothing may be done.
+    // The environment's keys have no permissions.
     assert!(matches!(run(REGION).code(), Some(4 | 7)));
     cloud.edit(
         "kind = \"cloudwatch\"",
         "kind = \"cloudwatch\"\nprofile = \"nightly\"",
     );
-    // In the other Region are no log groups.
+    // The other Region has no log groups.
     assert_eq!(
         run("eu-west-1").assert_success().stdout_json()["read"]["events"],
         98
@@ -408,7 +408,7 @@ fn the_profile_of_a_job_wins_over_keys_and_region_of_the_environment() {
     run(REGION)
         .assert_code(2)
         .stderr_contains("the logs are asked for in eu-west-1");
-    // Nor do those keys stand in for a profile that has none.
+    // The environment's keys do not replace those of a profile without any.
     cloud.edit(
         "profile = \"nightly\"\nregion = \"eu-west-1\"",
         "profile = \"task\"",
@@ -431,7 +431,7 @@ fn a_staging_bucket_in_another_region_than_the_logs_is_an_error() {
             .stderr_contains("s3://elsewhere-logs/exports is in ap-northeast-2")
             .stderr_contains("the logs are asked for in eu-west-1");
     }
-    // Events come without the service's hand in the bucket.
+    // With the Logs API, the service writes nothing to the bucket.
     cloud.edit(
         "kind = \"cloudwatch\"",
         "kind = \"cloudwatch\"\nvia = \"events\"",
@@ -447,7 +447,7 @@ fn a_staging_bucket_in_another_region_than_the_logs_is_an_error() {
 #[test]
 fn the_endpoint_of_s3_may_be_its_own() {
     let cloud = Cloud::new(Moto::shared(), "split");
-    // What is for all services leads nowhere.
+    // The endpoint for all services does not answer.
     let finished = cloud
         .program(["--json"])
         .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -482,12 +482,12 @@ fn refused_permissions_say_which_side_refused() {
         .stderr_contains("CreateExportTask");
     let finished = run(&no_s3);
     assert!(matches!(finished.code(), Some(4 | 7)), "{finished}");
-    // The answers stay on this machine: what is refused is the source.
+    // The answers are local, so the denied request is one to the source.
     cloud.edit("s3://refused-answers/logtally", "out");
     run(&no_s3).assert_code(4).stderr_contains("refused-logs");
     cloud.edit("\"out\"", "\"s3://refused-answers/logtally\"");
     let finished = run(&no_write);
-    // The state of the window is the first thing that this user may not write.
+    // The window's state is the first object that this user must not write.
     finished.assert_code(7).stderr_contains("refused-answers");
     let unknown = [
         ("AWS_ACCESS_KEY_ID", "AKIANOBODY".to_owned()),
@@ -557,7 +557,7 @@ fn a_role_is_assumed_for_the_logs_and_their_bucket_only() {
     )]);
     moto.enforce_policies();
     let run = || cloud.program(["--json"]).envs(user.clone()).run();
-    // The user alone may not read the logs.
+    // Without the role, the user has no access to the logs.
     assert_eq!(run().code(), Some(4));
     cloud.edit(
         "kind = \"cloudwatch\"",
@@ -651,7 +651,7 @@ fn a_large_answer_goes_up_in_parts() {
             "{head}[source]\nkind = \"exported\"\npath = \"exported\"\n[output]{tail}[[query]]\nname = \"large\"\nsql = \"large.sql\"\n"
         ),
     );
-    // Hashes can't be compressed: 40 bytes for each of a million rows.
+    // Hashes do not compress: about 40 bytes for each of a million rows.
     cloud.dir.write(
         "large.sql",
         "SELECT n.value AS n, encode(sha256(n.value::text), 'hex') AS hash FROM generate_series(1, 1200000) AS n",
@@ -676,7 +676,7 @@ fn a_large_answer_goes_up_in_parts() {
     assert_eq!(head["ContentLength"], bytes);
     assert_eq!(head["ETag"], output["etag"]);
     assert_eq!(head["ContentType"], "application/vnd.apache.parquet");
-    // So many parts, as S3 writes it into the tag.
+    // The ETag of a multipart upload ends in the number of parts.
     let etag = head["ETag"]
         .as_str()
         .expect("a text")
@@ -697,7 +697,7 @@ fn a_large_answer_goes_up_in_parts() {
         "[(1200000, 720000600000, 1200000, 64)]\n"
     );
 
-    // It is replaced as a whole too, and leaves no parts behind.
+    // It is also replaced whole, and no unfinished upload stays.
     cloud.receipt(["--force"]);
     let unfinished = moto.call(
         "s3",
@@ -709,7 +709,7 @@ fn a_large_answer_goes_up_in_parts() {
 
 #[test]
 fn events_from_before_their_log_group_was_made_are_exported_too() {
-    // PutLogEvents takes events of two weeks ago into a group of today: agents ship old files.
+    // PutLogEvents accepts events of up to two weeks ago into a new group, since agents ship old files.
     let moto = Moto::start_with([("GROUP_AGE_DAYS", "0")]);
     let cloud = Cloud::new(&moto, "younger");
     assert_eq!(cloud.receipt([])["read"]["events"], 98);
@@ -768,7 +768,7 @@ fn a_window_that_has_not_settled_is_exported_again() {
     assert_eq!(first["window"]["provisional"], true);
     assert_eq!(first["read"]["events"], 0);
     assert_eq!(cloud.tasks().len(), 2);
-    // Nothing is asked for beyond the time of asking.
+    // No task covers time in the future.
     for task in cloud.tasks() {
         let to = task["to"].as_i64().expect("a time");
         assert!(to <= chrono::Utc::now().timestamp_millis(), "{task}");
@@ -784,11 +784,12 @@ fn a_run_says_which_events_retention_may_have_deleted() {
     let cloud = Cloud::new(Moto::shared(), "retained");
     let retention = json!({"logGroupName": cloud.group("api"), "retentionInDays": 1});
     cloud.moto.call("logs", "put_retention_policy", retention);
-    let told = cloud.run([]);
-    told.assert_success()
+    let finished = cloud.run([]);
+    finished
+        .assert_success()
         .stdout_contains("note     events of /aws/lambda/retained-api from before")
         .stdout_contains("the log group keeps its events for a day");
-    // The export is kept, and what is to be known of it too.
+    // The export is reused, and its note stays in the receipt.
     let receipt = cloud.receipt(["--force"]);
     assert_eq!(receipt["exports"][0]["reused"], true, "{receipt}");
     assert_eq!(receipt["notes"].as_array().map(Vec::len), Some(1));

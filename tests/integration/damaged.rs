@@ -1,5 +1,5 @@
-//! Exports as the service, the network or an accident leaves them: what can be read is read and odd things are counted,
-//! and what can't be read whole ends the run before anything is published.
+//! Odd and damaged exports: odd lines are read and counted, and an object that can't be read whole ends the run before
+//! anything is published.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn good() -> Object {
     Object::new(&scattered(midnight(), 300))
 }
 
-/// Text that gzip can't make much smaller, in events of 1 kB.
+/// Text that compresses badly, in events of 1 kB.
 fn incompressible(bytes: usize) -> Object {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut events = Vec::new();
@@ -34,7 +34,7 @@ fn incompressible(bytes: usize) -> Object {
     Object::new(&events)
 }
 
-/// Puts a damaged object beside good ones, and expects the run to name it and to publish nothing.
+/// Puts a damaged object beside good ones, and expects a run that names it and publishes nothing.
 #[track_caller]
 fn refused(name: &str, object: &[u8]) {
     let night = Night::new();
@@ -59,7 +59,7 @@ fn refused(name: &str, object: &[u8]) {
 #[test]
 fn a_cut_object_is_refused() {
     let length = good().gzip().len();
-    // Within the last member's end, before it, within its text, within its head, and all but one byte.
+    // Cut within the last member's trailer, before it, within its text, within its header, and after the first byte.
     for cut in [1, 4, 8, 9, length / 2, length - 11, length - 9, length - 1] {
         refused(&format!("{cut} bytes cut"), &good().truncated(cut).gzip());
     }
@@ -128,7 +128,7 @@ fn what_is_no_gzip_is_refused() {
 
 #[test]
 fn damage_at_the_end_of_a_large_object_is_refused() {
-    // Larger than what is inflated in one piece, so that rows were made of it before its end was seen.
+    // Too large to be inflated whole, so that rows are made before the damage at its end is found.
     let large = incompressible(70 << 20);
     let bytes = large.gzip();
     assert!(bytes.len() > 32 << 20, "{} bytes", bytes.len());
@@ -246,7 +246,7 @@ fn invalid_utf8_is_kept_readable_and_counted() {
         .followed_by(b"\xed\x95 a character\n")
         .followed_by("2025-03-03T02:00:00.000Z first line\n")
         .followed_by(b"second \xff\xfe line\n")
-        // Outside the window: it counts nowhere.
+        // Outside the window, so it is not counted.
         .followed_by("2025-03-04T02:00:00.000Z ")
         .followed_by(b"\xff\n");
     night.export().object("web/app", 0, &object);
@@ -284,7 +284,7 @@ fn text_before_the_first_timestamp_is_counted() {
     assert_eq!(receipt["read"]["lines_before_first_timestamp"], 3);
 }
 
-/// Writes an export in some shape, and expects it to give the same answer as the plain one, byte for byte.
+/// Writes an export in another shape, and expects the same answer as from the plain one, byte for byte.
 #[track_caller]
 fn same_answer(name: &str, write: impl Fn(&Night, &Export)) {
     let answer = format!("out/night/hourly_count/dt={DAY}/hourly_count.parquet");

@@ -1,4 +1,4 @@
-//! The demo, as a user runs it first: no AWS, no network, and every answer is what an independent count says.
+//! The demo without AWS and without a network. Every answer equals an independent count.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::support::program::{Dir, Program, files_below};
 
 const ANSWERS: &str = "demo-output/demo";
 
-/// What the demo publishes, apart from the exported objects.
+/// The files that the demo publishes, without the exported objects.
 const PUBLISHED: [&str; 9] = [
     "charts/errors_by_hour/errors_by_hour-2026-11-21.png",
     "charts/errors_by_hour/errors_by_hour-2026-11-21.svg",
@@ -36,7 +36,7 @@ pub fn demo() -> Dir {
     dir
 }
 
-/// The program without credentials, and with AWS at a port where nothing listens: whoever asks it fails.
+/// The program without credentials, and with an endpoint where nothing listens, so that any request to AWS fails.
 fn logtally<'a>(dir: &Dir, arguments: impl IntoIterator<Item = &'a str>) -> Program {
     dir.logtally(arguments)
         .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -78,7 +78,7 @@ fn answer(dir: &Dir, query: &str, day: &str) -> Parquet {
     Parquet::read(dir.join(format!("{ANSWERS}/{query}/dt={day}/{query}.parquet")))
 }
 
-/// The width and height of a PNG, every pixel of which was decoded; and how many colours it has.
+/// The width, the height and the number of colours of a PNG, whose pixels are all decoded.
 fn decode_png(bytes: &[u8]) -> (u32, u32, usize) {
     let mut reader = png::Decoder::new(std::io::Cursor::new(bytes))
         .read_info()
@@ -161,7 +161,7 @@ fn the_charts_are_whole_pictures() {
         let dated = &files[&format!("charts/{query}/{query}-2026-11-21.png")];
         let (width, height, colours) = decode_png(dated);
         assert_eq!((width, height), (1600, 900), "{query}");
-        // Background, bars, and the shades of smooth text.
+        // The background, the bars, and the shades of antialiased text.
         assert!(colours > 20, "{query} has {colours} colours");
         assert_eq!(dated, &files[&format!("charts/{query}/{query}-latest.png")]);
     }
@@ -182,7 +182,7 @@ fn the_charts_are_whole_pictures() {
         title.contains("시간별 오류 수 2026-11-21") && title.contains("Sat"),
         "{title}"
     );
-    // Text as it is would take whatever font the viewer has.
+    // `text` elements would be drawn in the viewer's font.
     assert!(!document.descendants().any(|node| node.has_tag_name("text")));
 }
 
@@ -239,7 +239,7 @@ fn the_receipt_says_what_was_done() {
 
     let files = published(&dir);
     let outputs = receipt["outputs"].as_array().expect("a list");
-    // All but itself, and the copies of charts that another window replaces.
+    // The receipt lists every file but itself and the copies of the newest charts.
     let is_listed = |file: &&&str| !file.contains("-latest.") && !file.starts_with("runs/");
     assert_eq!(outputs.len(), PUBLISHED.iter().filter(is_listed).count());
     for output in outputs {
@@ -418,7 +418,7 @@ fn questions_find_what_an_independent_count_says() {
         serde_json::from_value(expected["events_by_log_group"].clone()).expect("counts");
     assert_eq!(table(&groups), known);
 
-    // The function makes one of the two spellings.
+    // `level()` turns WARNING into WARN.
     let mut levels: BTreeMap<String, i64> =
         serde_json::from_value(expected["events_by_level"].clone()).expect("counts");
     let warnings = levels.remove("WARNING").unwrap_or_default();
@@ -459,7 +459,7 @@ fn two_runs_at_once_end_with_a_whole_answer() {
         .into_iter()
         .map(|running| running.wait().code())
         .collect();
-    // The other one may find that its place was taken, but never half of something.
+    // The second run may find that the window is taken, but never a half-written file.
     assert!(codes.contains(&Some(0)), "{codes:?}");
     assert!(
         codes.iter().all(|code| matches!(code, Some(0 | 7 | 8))),

@@ -1,4 +1,4 @@
-//! What the documents say of the tests is so.
+//! The documents name tests that exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Wrong jobs: each is explained in one message with its exit code, and nothing is written.
+//! Wrong jobs: each ends with one message and an exit code, and writes nothing.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::program::Dir;
 
 const DAY: &str = "2025-03-03";
 
-/// A job with the same content as most, with a question and a chart of its own.
+/// A job with a query of its own and a chart.
 fn night() -> Night {
     let night = Night::with(
         "timezone = \"Asia/Seoul\"",
@@ -32,7 +32,8 @@ formats = ["png"]
     night
 }
 
-/// Changes a text of the job and expects the run to end with a code and to say all of this, and to write nothing.
+/// Changes a text of the job, and expects `run` and `plan` to end with a code, to print all these texts and to write
+/// nothing.
 #[track_caller]
 fn refused(from: &str, to: &str, code: i32, expected: &[&str]) {
     let night = night();
@@ -61,7 +62,7 @@ fn the_job_of_these_tests_is_right() {
 
 #[test]
 fn wrong_keys_are_named_with_their_place_and_the_nearest() {
-    // The message is in JSON here, in which quotes have a backslash.
+    // stderr is JSON here, which escapes the quotes.
     refused(
         "timezone",
         "timezon",
@@ -298,7 +299,7 @@ fn sql_errors_have_their_file_and_line() {
 #[test]
 fn an_error_of_one_question_publishes_none() {
     let night = night();
-    // It is found only where there is data.
+    // This error occurs only over data.
     night.dir.write(
         "errors.sql",
         "SELECT hour_local AS hour, 1 / (events - 1) AS errors\nFROM hourly_count",
@@ -352,16 +353,16 @@ fn wrong_arguments_are_wrong() {
         let finished = dir.logtally(arguments).run();
         assert_eq!(finished.code(), Some(2), "{arguments:?}{finished}");
     }
-    // Like every failure where nobody watches: one line of JSON, and a document for whoever asks for one.
+    // Without a terminal, an error is one line of JSON on stderr; with --json, a document on stdout as well.
     let finished = dir
         .logtally(["run", "x.toml", "--last", "7", "--json"])
         .run();
-    let told = finished.assert_code(2).stdout_json();
-    assert_eq!(told["exit_code"], 2, "{finished}");
+    let document = finished.assert_code(2).stdout_json();
+    assert_eq!(document["exit_code"], 2, "{finished}");
     let line: serde_json::Value =
         serde_json::from_str(finished.stderr.trim()).expect("one line of JSON");
     assert_eq!(line["exit_code"], 2, "{finished}");
-    assert_eq!(line["message"], told["error"], "{finished}");
+    assert_eq!(line["message"], document["error"], "{finished}");
     for arguments in [&["--help"][..], &["run", "--help"], &["query", "--help"]] {
         dir.logtally(arguments)
             .run()
@@ -372,7 +373,7 @@ fn wrong_arguments_are_wrong() {
 
 #[test]
 fn an_output_that_can_not_be_written_is_named() {
-    // A file where a folder belongs: whoever runs the tests may write everywhere.
+    // A file in place of a folder; permissions would not stop tests that run as root.
     for (file, code) in [
         ("out", 7),
         ("out/night", 7),

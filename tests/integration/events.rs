@@ -1,4 +1,4 @@
-//! `via = "events"` and `"auto"`: what the Logs API gives, written like an export, leads to the same answers.
+//! `via = "events"` and `"auto"`: events from the Logs API are written like an export and lead to the same answers.
 
 use serde_json::{Value, json};
 
@@ -6,13 +6,13 @@ use crate::support::cloud::{Cloud, JOB, recent_day};
 use crate::support::events::{DAY, MESSAGES};
 use crate::support::moto::Moto;
 
-/// Every event with all that is known of it.
+/// A query for every event with all its columns.
 const ALL: &str = "[[query]]\nname = \"everything\"\nsql = \"all.sql\"\n";
 const ALL_SQL: &str =
     "SELECT timestamp, log_group, log_stream, message FROM logs ORDER BY timestamp";
 
-/// Events at whole seconds, since moto's export knows no others: of every kind of message, in no order, at both edges,
-/// in streams whose names an export changes.
+/// Events with every kind of message, unordered, at both ends of the window, in streams whose names an export changes.
+/// They are at whole seconds, since moto's export drops milliseconds.
 fn put_events(cloud: &Cloud) {
     let (_, midnight) = recent_day();
     let streams = [
@@ -84,7 +84,7 @@ fn events_and_an_export_task_lead_to_the_same_bytes() {
         assert_eq!(fetched["exports"][0]["reused"], false);
     }
 
-    // In the export's own layout: below the attempt's prefix a folder for each stream, as the export names it.
+    // The layout is that of an export: below the attempt's prefix a folder for each stream, named as an export does.
     let prefix = cloud.receipt(["--force"])["exports"][0]["prefix"].clone();
     let prefix = prefix.as_str().expect("a text");
     let prefix = prefix

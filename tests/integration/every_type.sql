@@ -1,5 +1,5 @@
--- One column of each type that a question can answer, and a row of NULLs.
--- u64: as large as Athena's can be
+-- One column of each type that a query can answer, and a row of NULLs.
+-- u64: the largest value in Athena
 SELECT t.* FROM (VALUES (1), (2)) AS rows(n) LEFT JOIN (
     SELECT 1 AS n,
         true AS a_boolean,

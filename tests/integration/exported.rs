@@ -1,4 +1,4 @@
-//! `kind = "exported"`: objects that somebody else exported, taken as they are.
+//! `kind = "exported"`: objects that were exported without logtally, read as they are.
 
 use serde_json::json;
 
@@ -85,7 +85,7 @@ fn nothing_to_read_is_an_error_and_nothing_in_the_window_is_not() {
             .stderr_contains("exported")
             .stderr_contains("no exported objects");
     }
-    // What an export without events leaves.
+    // An export without events leaves only the service's test object.
     Export::new(night.dir.join("exported"));
     night.run(DAY).assert_code(2);
     assert_eq!(night.outputs(), Vec::<String>::new());
@@ -159,7 +159,7 @@ fn an_export_that_shrank_replaces_nothing_unless_forced() {
     let answer = format!("out/night/hourly_count/dt={DAY}/hourly_count.parquet");
     let before = night.dir.read(&answer);
     export.stream("web/app", &[(time, "a")]);
-    // Another question has the window computed anew.
+    // A new query makes the window stale.
     let job = night.dir.read_text("night.toml");
     night
         .dir

@@ -1,4 +1,4 @@
-//! Every request can fail, in every way: the answers are the same as on a quiet night.
+//! Requests that fail in every way: the answers are the same as without failures.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::support::moto::Moto;
 use crate::support::on_s3::{EVERYTHING, Exported};
 use crate::support::program::Running;
 
-/// What a receipt says of the events and of each output, but for when.
+/// The parts of a receipt that do not depend on the time: the events and each output.
 fn facts(receipt: &Value) -> Value {
     let outputs: Vec<Value> = receipt["outputs"]
         .as_array()
@@ -48,7 +48,7 @@ fn a_fifth_of_all_requests_to_s3_fails_and_the_answers_are_the_same() {
             "share": 0.2,
             "kinds": ways,
             "page": 7,
-            // Of these there are but few.
+            // Requests of these kinds are few, so chance might miss them.
             "script": {
                 "bucket": ["503"],
                 "list": ["ok", "cut", "reset"],
@@ -116,7 +116,7 @@ fn cloudwatch_logs_fails_in_every_way_and_each_group_is_exported_once() {
     assert_eq!(did.failed_by("throttled"), 3, "{did:?}");
     assert_eq!(stormy["read"], calm["read"]);
 
-    // The one whose answer was lost is found again, and not asked for a second time.
+    // The task whose response was lost is adopted, not requested again.
     let again: Vec<Value> = cloud
         .tasks()
         .into_iter()
@@ -138,7 +138,7 @@ fn connections_that_go_quiet_are_given_up() {
     let moto = Moto::start();
     let exported = Exported::new(&moto, "quiet").with_large();
     let cloud = Cloud::new(&moto, "quiet-cloud");
-    // Each of them a time-out, and all at the same time.
+    // Each case waits for a timeout, so all run at the same time.
     let quiet = [
         (
             "listing",
@@ -194,7 +194,7 @@ fn s3_may_fail_altogether_for_a_while() {
     let moto = Moto::start();
     let exported = Exported::new(&moto, "outage");
     let plan = |share: f64| {
-        // The first contact is given up sooner: it is what a wrong endpoint looks like.
+        // The first request has a shorter deadline, for wrong endpoints.
         let script = json!({"bucket": vec!["ok"; 20]});
         json!({"share": share, "kinds": ["503", "reset"], "script": script})
     };

@@ -1,8 +1,8 @@
 //! The pictures of `docs/charts.md`, drawn by a run of the jobs in `docs/gallery/` at a fixed time.
 //!
-//! What is compared is the structure of each SVG, in a text file that a person can review, and the bytes of each PNG, so
-//! that no picture of the page is of another program. `UPDATE_EXPECTED=1 cargo test --test integration gallery` writes the files and the pictures anew; look
-//! at both before committing.
+//! The tests compare the structure of each SVG with a text file that can be reviewed, and the bytes of each PNG, so that
+//! the page always shows what this program draws. `UPDATE_EXPECTED=1 cargo test --test integration gallery` writes the
+//! files and the pictures anew; review both before a commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -22,7 +22,7 @@ use logtally::store::Stores;
 
 use crate::support::program::{Dir, files_below};
 
-/// The runs, in their order: job, window and the time at which it is run.
+/// The runs in order: job, window and the time of the run.
 const RUNS: [(&str, &str, &str); 9] = [
     ("day", "2026-11-20", "2026-11-22T01:10:00Z"),
     ("day", "2026-11-21", "2026-11-23T01:10:00Z"),
@@ -35,11 +35,11 @@ const RUNS: [(&str, &str, &str); 9] = [
     ("made_up", "2026-03", "2026-04-02T01:10:00Z"),
 ];
 
-/// A clock that always shows the same.
-struct Standing(DateTime<Utc>);
+/// A clock that stands still.
+struct FixedClock(DateTime<Utc>);
 
 #[async_trait]
-impl Clock for Standing {
+impl Clock for FixedClock {
     fn now(&self) -> DateTime<Utc> {
         self.0
     }
@@ -57,12 +57,12 @@ fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Runs a job of the gallery, whose files were copied into `dir`, as `logtally run --provisional` does.
+/// Runs a job of the gallery, whose files are in `dir`, as `logtally run --provisional` does.
 async fn run(dir: &Dir, job: &str, window: &str, now: &str) {
     let scratch = tempfile::tempdir().expect("a temporary folder");
     let environment = Environment {
         stores: Stores::new(Arc::new(Aws::new(AwsSettings::default()))).expect("no AWS is asked"),
-        clock: Arc::new(Standing(now.parse().expect("a time"))),
+        clock: Arc::new(FixedClock(now.parse().expect("a time"))),
         progress: Arc::new(Silent),
         service: None,
         counter: None,
@@ -78,13 +78,13 @@ async fn run(dir: &Dir, job: &str, window: &str, now: &str) {
     let plan = run::plan(&environment, &job, &request)
         .await
         .expect("a plan");
-    let outcomes = run::execute(&environment, &job, &plan, Force::No, |_, _| {}).await;
+    let outcomes = run::execute(&environment, &plan, |_, _| {}).await;
     for outcome in outcomes.expect("a run") {
         outcome.result.expect("a run");
     }
 }
 
-/// The files of the newest charts by the charts' names.
+/// The files of the newest charts, by chart name.
 fn drawn(dir: &Dir, extension: &str) -> BTreeMap<String, PathBuf> {
     let suffix = format!("-latest.{extension}");
     let mut charts = BTreeMap::new();
@@ -98,7 +98,7 @@ fn drawn(dir: &Dir, extension: &str) -> BTreeMap<String, PathBuf> {
     charts
 }
 
-/// What is in an SVG, in its order: texts with their places, and shapes, neighbours of one kind together.
+/// The contents of an SVG in order: texts with their positions, and shapes, with consecutive shapes of one kind counted.
 fn structure(svg: &str) -> String {
     let document = roxmltree::Document::parse(svg).expect("well-formed SVG");
     let root = document.root_element();
@@ -163,7 +163,7 @@ fn structure(svg: &str) -> String {
     out
 }
 
-/// Left, top, right and bottom of the points in a list of coordinates.
+/// The bounding box of a list of points: left, top, right, bottom.
 fn bounds(coordinates: &str) -> [f64; 4] {
     let numbers: Vec<f64> = coordinates
         .split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-'))
@@ -242,7 +242,7 @@ fn the_gallery_is_what_the_program_draws() {
         wrong.join("\n")
     );
 
-    // Every picture is shown, has its file, and is drawn.
+    // The pictures drawn, the expected files and the pictures on the page are the same set.
     let drawn: BTreeSet<String> = svgs.into_keys().collect();
     let names = |folder: &Path, suffix: &str| -> BTreeSet<String> {
         let files = files_below(folder).into_iter();

@@ -1,4 +1,4 @@
-//! A run that is told to stop, and one that has to wait.
+//! Runs that are stopped by a signal, and runs that wait.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -8,18 +8,20 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::support::cloud::Cloud;
+use crate::support::cloud::{Cloud, JOB};
 use crate::support::faults::Faults;
 use crate::support::moto::Moto;
 use crate::support::on_s3::{EVERYTHING, Exported, WINDOW};
 use crate::support::program::Running;
 
-/// An export that does not end, so that the run waits for it.
+/// Stops a run that waits for an export task.
 fn stopped_by(signal: &str, code: i32) {
     let moto = Moto::start_with([("EXPORT_TASK_SECONDS", "3600")]);
     let cloud = Cloud::new(&moto, "stopped");
     let mut running = cloud.program([]).spawn();
     running.wait_for_stderr("PENDING");
+    // The job was read at the start, and is not read again.
+    std::fs::remove_file(cloud.dir.join(JOB)).expect("it is there");
     running.signal(signal);
     let since = Instant::now();
     let finished = running.wait();
@@ -27,10 +29,10 @@ fn stopped_by(signal: &str, code: i32) {
     finished.stderr_contains("goes on in AWS");
     assert!(since.elapsed() < Duration::from_secs(10), "{finished}");
     assert_eq!(moto.keys(&cloud.answers(), ""), Vec::<String>::new());
-    // The service's own test of its permission, and no manifest.
+    // Only the service's test of its permission is there, and no manifest.
     assert_eq!(moto.keys(&cloud.logs(), ""), ["aws-logs-write-test"]);
     assert_eq!(cloud.tasks().len(), 1);
-    assert_eq!(cloud.dir.files(), ["night.toml"]);
+    assert_eq!(cloud.dir.files(), Vec::<String>::new());
 }
 
 #[test]
@@ -73,14 +75,14 @@ fn a_run_that_computes_stops_too() {
 
 #[test]
 fn a_run_waits_until_its_export_is_complete() {
-    // Half of it PENDING, half of it RUNNING, each for longer than from one look to the next.
+    // Half of the time PENDING and half of it RUNNING, each longer than the interval between two polls.
     let moto = Moto::start_with([("EXPORT_TASK_SECONDS", "8")]);
     let cloud = Cloud::new(&moto, "waiting");
     let since = Instant::now();
     let finished = cloud.run(["--json"]);
     let receipt = finished.assert_success().stdout_json();
     assert_eq!(receipt["read"]["events"], 98);
-    // One after the other, each with its own wait.
+    // The two tasks run one after the other.
     assert!(since.elapsed() >= Duration::from_secs(16), "{finished}");
     for state in ["PENDING", "RUNNING"] {
         finished.stderr_contains(state);
@@ -106,8 +108,7 @@ fn an_export_that_does_not_come_in_time_is_given_up() {
     assert_eq!(moto.keys(&cloud.answers(), ""), Vec::<String>::new());
 }
 
-/// Stops a run in the middle of a step, and finds what a stopped run may leave: nothing published, the lease given back,
-/// and nothing in the folder of temporary files.
+/// Stops a run in the middle of a step. It must publish nothing, release its lease and leave no temporary files.
 fn stopped_while(running: Running, exported: &Exported, name: &str, signal: &str, code: i32) {
     running.signal(signal);
     let since = Instant::now();
@@ -149,7 +150,7 @@ fn any_step_on_a_slow_s3_can_be_stopped() {
         let (signal, code) = [("TERM", 143), ("INT", 130)][number % 2];
         stopped_while(running, &exported, name, signal, code);
     }
-    // What was stopped in the middle of an upload left its parts, which the next run removes.
+    // The run that was stopped during an upload left parts, which the next run aborts.
     let rerun = start("uploading", EVERYTHING, moto.environment()).wait();
     assert_eq!(rerun.assert_success().stdout_json()["status"], "done");
     exported.assert_no_unfinished_uploads();
@@ -163,7 +164,7 @@ fn a_backfill_that_is_stopped_tells_what_it_did() {
         &moto,
         json!({"hold": ["PUT /backfill/days/night/hourly_count/dt%3D2025-03-03"]}),
     );
-    // Only to have the job written.
+    // This call is only for the job file that it writes.
     drop(exported.program("days", "", WINDOW));
     let days = ["--from", "2025-03-02", "--to", "2025-03-04", "--json"];
     let program = exported
@@ -176,11 +177,11 @@ fn a_backfill_that_is_stopped_tells_what_it_did() {
     running.signal("INT");
     let printed = running.wait().assert_code(130).stdout_json();
     let runs = printed["runs"].as_array().expect("a list").iter();
-    let told: Vec<_> = runs
+    let statuses: Vec<_> = runs
         .map(|run| (&run["window"]["id"], &run["status"], &run["exit_code"]))
         .collect();
     assert_eq!(
-        told,
+        statuses,
         [
             (&json!("2025-03-02"), &json!("done"), &Value::Null),
             (&json!("2025-03-03"), &json!("failed"), &json!(130)),
@@ -193,7 +194,7 @@ fn decoding_a_large_object_can_be_stopped() {
     let moto = Moto::start();
     let exported = Exported::new(&moto, "decoding").with_large();
     std::fs::create_dir(exported.dir.join("tmp")).expect("the test's folder is writable");
-    // As much work for each event as it takes.
+    // Expensive work for each event.
     let slow = "[[query]]\nname = \"slow\"\nsql = \"slow.sql\"\n";
     exported.dir.write(
         "slow.sql",
@@ -247,7 +248,7 @@ fn ctrl_c_stops_a_question_that_is_being_typed() {
             .stdin("SELECT 1 ")
             .open_stdin();
         let mut running = program.spawn();
-        // Before, a signal ends it in the system's way.
+        // Before its handlers are installed, a signal kills it.
         running.wait_until("it listens to signals", Running::listens_to_signals);
         running.signal(signal);
         running.wait().assert_code(code).stdout_is("");
@@ -257,7 +258,7 @@ fn ctrl_c_stops_a_question_that_is_being_typed() {
 #[test]
 fn a_large_object_on_s3_is_never_in_memory_whole() {
     const SIZE: usize = 320 << 20;
-    // Not compressed at all, so that its size is that of its text.
+    // Stored without compression, so that its size is that of its text.
     let line = crate::support::export::line(
         crate::support::events::at("2025-03-03T12:00:00Z"),
         &"a message of two hundred letters ".repeat(6),

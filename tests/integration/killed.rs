@@ -1,7 +1,7 @@
-//! The program killed at any moment of a run, without a chance to tidy up: the next run ends it, with the right counts, one
-//! set of outputs, one export task for each group, and nothing left of the one that died.
+//! Runs that are killed at any moment: the next run completes the window, with the right counts, one set of outputs, one
+//! export task for each group, and no remains of the killed run.
 //!
-//! `LOGTALLY_KILLS` says how many times each of these kills, `LOGTALLY_KILL_SEED` at which moments.
+//! `LOGTALLY_KILLS` is the number of kills of each test, `LOGTALLY_KILL_SEED` decides their moments.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,8 +17,8 @@ use crate::support::on_s3::{Exported, WINDOW};
 use crate::support::parquet::Parquet;
 use crate::support::program::{Dir, Finished, Program, everything_below};
 
-/// The moments at which a run of this length is killed: one in each equal part of it, and a bit beyond its end. Where a test
-/// has several kinds of runs, each gets its share of the kills.
+/// The moments at which a run of this length is killed: one in each equal part of it, up to slightly beyond its end. The
+/// kills of a test are divided among its kinds of runs.
 fn moments(length: Duration, kinds: u64) -> impl Iterator<Item = (usize, Duration)> {
     let number = |name: &str, default: u64| match std::env::var(name) {
         Ok(text) => text
@@ -37,7 +37,7 @@ fn moments(length: Duration, kinds: u64) -> impl Iterator<Item = (usize, Duratio
     })
 }
 
-/// Kills a program after a while, or sees it end before.
+/// Kills a program after a time, unless it has ended before.
 fn kill_after(program: Program, moment: Duration) -> Finished {
     let running = program.spawn();
     std::thread::sleep(moment);
@@ -51,7 +51,7 @@ fn time<T>(run: impl FnOnce() -> T) -> (T, Duration) {
     (done, since.elapsed())
 }
 
-/// What is in the state when nobody is at the window and nothing is left to do.
+/// Asserts that a state has no lease and no unfinished work.
 fn assert_at_rest(state: &Value, attempts: usize, context: &str) {
     assert_eq!(state["lease"], Value::Null, "{context}: {state:#}");
     assert_eq!(state["phase"], "done", "{context}: {state:#}");
@@ -60,7 +60,7 @@ fn assert_at_rest(state: &Value, attempts: usize, context: &str) {
     assert_eq!(recorded, Some(attempts), "{context}: {state:#}");
 }
 
-/// The keys with what differs between runs, the ids of attempts and tasks, taken out.
+/// The keys without the ids of attempts and tasks, which differ between runs.
 fn shape(keys: Vec<String>) -> Vec<String> {
     let is_id = |segment: &str| {
         let hex = segment.strip_prefix("attempt=").unwrap_or(segment);
@@ -136,7 +136,7 @@ fn a_killed_run_over_a_folder_is_ended_by_the_next() {
     for (number, moment) in moments(length, 1) {
         let dir = place();
         let killed = kill_after(program(&dir), moment);
-        // And every other time the one that goes on with it.
+        // Every other time, the run that resumes it is killed too.
         let again =
             (number % 2 == 1).then(|| kill_after(program(&dir), length - moment.min(length)));
         let context = format!(
@@ -161,7 +161,7 @@ fn a_killed_run_over_a_folder_is_ended_by_the_next() {
 
 #[test]
 fn a_killed_run_over_cloudwatch_is_ended_by_the_next_and_exports_nothing_twice() {
-    // Long enough for kills to meet tasks that are PENDING and RUNNING.
+    // Tasks take long enough that kills happen while they are PENDING and RUNNING.
     let moto = Moto::start_with([("EXPORT_TASK_SECONDS", "1")]);
     let cloud = Cloud::new(&moto, "killed");
     let job = cloud.dir.read_text(JOB);
@@ -180,7 +180,7 @@ fn a_killed_run_over_cloudwatch_is_ended_by_the_next_and_exports_nothing_twice()
             is_kept: true,
         },
     );
-    // Several windows, without tasks, and with everything deleted in the end that is not needed any more.
+    // Several windows, without tasks, and with a `keep` so short that exports are deleted at the end.
     killed_over_cloudwatch(
         &cloud,
         &job,
@@ -206,7 +206,7 @@ struct Kind<'a> {
     source: &'a str,
     /// The windows and their events.
     windows: &'a [(&'a str, i64)],
-    /// Whether exports are there in the end, and through tasks.
+    /// Whether exports are kept, which come from tasks.
     is_kept: bool,
 }
 
@@ -220,7 +220,7 @@ fn killed_over_cloudwatch(cloud: &Cloud, job: &str, kind: &Kind) {
             .replace("killed-logs/exports", &format!("killed-logs/{name}"))
             .replace("killed-answers/logtally", &format!("killed-answers/{name}"));
         cloud.dir.write(JOB, job);
-        // The system's folder of temporary files, in which a killed run leaves its own.
+        // A folder for temporary files, so that those of killed runs can be found.
         let temporary = cloud.dir.join("tmp");
         std::fs::create_dir_all(&temporary).expect("the test's folder is writable");
         temporary
@@ -296,7 +296,7 @@ fn killed_over_cloudwatch(cloud: &Cloud, job: &str, kind: &Kind) {
             let key = format!("{name}/night/runs/_state/{window}.json");
             let state = moto.get_object("killed-answers", &key);
             let state: Value = serde_json::from_slice(&state).expect("JSON");
-            // What is deleted may be recorded for longer than it is there.
+            // An attempt may stay in the state after its objects are deleted.
             let attempts = match kind.is_kept {
                 true => 2,
                 false => state["attempts"].as_array().map_or(0, Vec::len),
@@ -317,13 +317,13 @@ fn a_run_killed_behind_its_receipt_is_tidied_up_behind() {
         &moto,
         json!({"hold": [format!("PUT /behind/jobs{receipt}")]}),
     );
-    // Long enough to be seen before it can't be given back, and as long the next run has to wait.
+    // Long enough that the lease is still held at the kill. The next run waits as long.
     let lease = "[run]\nlease = \"10s\"\n";
     let mut running = exported.start("jobs", lease, faults.environment());
     running.wait_until("its receipt is held", |_| faults.did().held("put") > 0);
-    // Everything that it lists is there before it.
+    // All listed outputs are there before the receipt.
     let put = exported.answers("jobs");
-    // The receipt arrives, and nothing after it.
+    // The receipt is put, and all later requests are held.
     faults.plan(json!({"hold": [format!("PUT /behind/jobs/night/runs/_state/{WINDOW}.json")]}));
     running.wait_until("the receipt is there", |_| {
         moto.keys("behind", "jobs/")
@@ -349,7 +349,7 @@ fn a_forced_run_killed_while_it_published_is_done_again() {
     let first = exported.start("jobs", lease, moto.environment()).wait();
     let first = first.assert_success().stdout_json();
 
-    // One event more, so that the answers change.
+    // An additional event changes the answers.
     let late = Object::new(&[(at("2025-03-03T05:00:00Z"), "late")]).gzip();
     let exported = exported.with_object(&late);
     let faults = Faults::before(&moto, json!({"hold": ["PUT /forced/jobs/night/charts/"]}));
@@ -370,7 +370,7 @@ fn a_forced_run_killed_while_it_published_is_done_again() {
         "the receipt is no longer true"
     );
 
-    // Not forced: the window is not done, although it has a receipt.
+    // Without --force: the window has a receipt, but is not done.
     let next = exported.start("jobs", lease, moto.environment()).wait();
     let next = next.assert_success().stdout_json();
     assert_eq!(next["status"], "done");
@@ -386,7 +386,7 @@ fn uploads_of_a_killed_export_are_aborted() {
     let moto = Moto::start();
     moto.create_bucket("parts");
     let dir = Dir::new();
-    // Larger, as gzip of random letters, than what goes up in one piece.
+    // Random letters compress badly, so that the object needs a multipart upload.
     let mut random = fastrand::Rng::with_seed(11);
     let midnight = at("2025-03-03T00:00:00Z");
     let lines: String = (0..14_000)

@@ -1,5 +1,5 @@
-//! The integration tests: one binary, so that it is linked once. They run the real program; what they stand on is in
-//! `support`, and tested here.
+//! The integration tests, as one binary that is linked once. They run the real program. Their helpers are in `support`
+//! and are tested here.
 
 mod at_once;
 mod charts;
@@ -123,6 +123,6 @@ fn moto_exports_the_events_that_were_put() {
         .read_to_string(&mut text)
         .expect("gzip of UTF-8");
     let expected = export::line(now - 60_000, "first\n") + &export::line(now, "둘째");
-    // Unlike the service, moto leaves away the last newline.
+    // Unlike the service, moto drops the last newline.
     assert_eq!(text, expected.trim_end());
 }

@@ -1,7 +1,7 @@
-//! The script that people run today, beside the job over the same export: where its events went, number by number.
+//! A common script beside the job, over the same export: which events the script loses, and where.
 //!
-//! The table of `docs/from-the-script.md` is what this test finds; `UPDATE_EXPECTED=1 cargo test --test integration
-//! old_script` writes it anew.
+//! This test checks the table of `docs/from-the-script.md`. `UPDATE_EXPECTED=1 cargo test --test integration old_script`
+//! writes it anew.
 
 use std::path::Path;
 use std::process::Command;
@@ -92,8 +92,8 @@ fn every_event_that_the_old_script_loses_is_accounted_for() {
     assert_eq!(sum - unlimited, count(&whole, "no_json"));
     assert_eq!(limited["beyond_limit"], ours - 100 * 4, "four log groups");
 
-    // Over the whole export, with what is before the window and behind it, both see the same events and the same lines.
-    // As somebody else's objects, as those of the job's own attempts are read for their window only.
+    // Over the whole export, padding included, both read the same events and the same lines. The objects are copied out
+    // of their attempts, whose objects are read for their window only.
     let is_object =
         |file: &String| file.starts_with("demo-output/staging/") && file.ends_with(".gz");
     for file in dir.files().into_iter().filter(is_object) {

@@ -1,5 +1,4 @@
-//! Answers in parts of a size: the list of them is what readers go by, so that they see the answer of before or the new
-//! one.
+//! Answers in parts of a size. Readers follow the list of parts, so they see either the previous answer or the new one.
 
 use std::fs;
 
@@ -16,7 +15,7 @@ const WINDOW: &str = "2025-03-03";
 const LIST: &str = "out/night/numbers/dt=2025-03-03/numbers.txt";
 const PARTS: &str = "out/night/parts/numbers/dt=2025-03-03";
 
-/// So many numbers; a file of 1 MiB ends behind three row groups of [`GROUP`].
+/// A query for `rows` numbers. A file of 1 MiB ends after three row groups of [`GROUP`].
 fn sql(rows: u64) -> String {
     format!(
         "-- Numbers.\n-- n: in their order\nSELECT value AS n, value * 7919 % 1000003 AS mixed FROM generate_series(1, {rows})"
@@ -29,7 +28,7 @@ const GROUP: u64 = 1 << 16;
 /// The rows of an answer of three parts.
 const THREE_PARTS: u64 = 6 * GROUP + 7;
 
-/// A night with an answer of three parts.
+/// A job with an answer of three parts.
 fn night_in_parts() -> Night {
     let night = Night::with(
         "",
@@ -47,7 +46,7 @@ fn night_in_parts() -> Night {
     night
 }
 
-/// The names of the parts that are there, and of those that are listed.
+/// The names of the existing parts, and of the listed ones.
 fn parts(night: &Night) -> (Vec<String>, Vec<String>) {
     let is_part = |file: &String| file.starts_with(PARTS);
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -59,11 +58,11 @@ fn parts(night: &Night) -> (Vec<String>, Vec<String>) {
     )
 }
 
-/// How many rows each of the listed parts has, which are to be the numbers in their order.
+/// The number of rows of each listed part. Asserts that the rows are the numbers in order.
 fn rows(night: &Night) -> Vec<u64> {
     let (_, listed) = parts(night);
     let files = listed.iter().map(|name| night.dir.join(PARTS).join(name));
-    let questions: Vec<String> = files
+    let queries: Vec<String> = files
         .map(|file| {
             format!(
                 "SELECT count(*) AS rows, min(n) AS first, \
@@ -73,10 +72,10 @@ fn rows(night: &Night) -> Vec<u64> {
             )
         })
         .collect();
-    let questions: Vec<&str> = questions.iter().map(String::as_str).collect();
+    let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
     let mut next = 1;
     let mut rows = Vec::new();
-    for answer in duckdb(&[], &questions) {
+    for answer in duckdb(&[], &queries) {
         let part = &answer[0];
         let count = part["rows"].as_u64().expect("a count");
         if count > 0 {
@@ -109,7 +108,7 @@ fn an_answer_is_in_parts_of_a_size_and_a_list_of_them() {
             "{line}"
         );
     }
-    // A later question reads all of it.
+    // A later query reads all parts.
     let last = night.dir.join("out/night/last/dt=2025-03-03/last.parquet");
     let last = Parquet::read(last);
     assert_eq!(last.rows[0]["n"], THREE_PARTS);
@@ -156,7 +155,7 @@ fn parts_of_the_answer_before_stay_for_one_run() {
     assert_eq!(there.len(), 1 + first.len());
     assert!(first.iter().all(|part| there.contains(part)));
     assert_eq!(rows(&night), [3]);
-    // A neighbour that is none of the query's stays.
+    // A file in the same folder that is not one of the query's parts stays.
     let neighbour = format!("{PARTS}/numbers.parquet");
     night.dir.write(&neighbour, "mine");
     night.dir.write("numbers.sql", sql(0));
@@ -166,7 +165,7 @@ fn parts_of_the_answer_before_stay_for_one_run() {
     expected.push("numbers.parquet".to_owned());
     expected.sort();
     assert_eq!(there, expected);
-    // No rows are a file all the same, which has the columns.
+    // An answer without rows is a file with the columns.
     assert_eq!(rows(&night), [0]);
 }
 
@@ -175,7 +174,7 @@ fn a_run_that_dies_between_the_parts_and_their_list_leaves_the_answer_of_before(
     let night = night_in_parts();
     let (first, _) = parts(&night);
     night.dir.write("numbers.sql", sql(5));
-    // The list can't be replaced: its folder can't be written.
+    // The lock on the list's folder keeps the run from replacing the list.
     let folder = night.dir.join("out/night/numbers/dt=2025-03-03");
     let held = fs::File::open(&folder).expect("the folder is there");
     held.lock().expect("the folder can be locked");
@@ -187,9 +186,9 @@ fn a_run_that_dies_between_the_parts_and_their_list_leaves_the_answer_of_before(
     running.signal("KILL");
     running.wait().assert_signal(9);
     drop(held);
-    assert_eq!(parts(&night).1, first, "the list is the one of before");
+    assert_eq!(parts(&night).1, first, "the list has not changed");
 
-    // What it left of a part that it had not finished goes too.
+    // An unfinished part of the killed run is deleted too.
     let half = format!("{PARTS}/.logtally-half");
     night.dir.write(&half, "PAR1");
     let state = format!("out/night/runs/_state/{WINDOW}.json");
@@ -276,7 +275,7 @@ fn columns_and_divisions_that_change_are_told_of_parts_too() {
 #[test]
 fn engines_read_the_listed_parts_only() {
     let night = night_in_parts();
-    // The parts of before are there too, and are not to be read.
+    // The previous answer's parts exist too, but must not be read.
     night.dir.write("numbers.sql", sql(4 * GROUP));
     night.run(WINDOW).assert_success();
     night.dir.write("numbers.sql", sql(4));
@@ -290,14 +289,14 @@ fn engines_read_the_listed_parts_only() {
         let script = script.strip_suffix(';').expect("each statement ends so");
         script.split(";\n\n").map(str::to_owned).collect()
     };
-    let question = "SELECT dt, count(*) AS rows, min(n) AS a, max(n) AS b FROM logtally.night_numbers GROUP BY dt ORDER BY dt";
+    let query = "SELECT dt, count(*) AS rows, min(n) AS a, max(n) AS b FROM logtally.night_numbers GROUP BY dt ORDER BY dt";
     let of = |dt: &str, rows: u64| json!({"dt": dt, "rows": rows, "a": 1, "b": rows});
     let expected = json!([of("2025-03-03", 4 * GROUP), of("2025-03-04", 4)]);
-    let found = duckdb(&statements(&["--format", "duckdb"]), &[question]);
+    let found = duckdb(&statements(&["--format", "duckdb"]), &[query]);
     assert_eq!(json!(found[0]), expected);
 
-    // Spark's own statements; and Athena's in Hive's catalogue, which takes them. Parquet behind such a list is more than
-    // Hive itself reads: Athena and Trino do.
+    // Spark's own statements, and Athena's in Hive's catalogue, which only accepts them: Hive itself does not read Parquet
+    // through such a list; Athena and Trino do.
     let mut all = statements(&["--format", "spark", "--database", "by_spark"]);
     let job = night.dir.read_text(JOB);
     night
@@ -307,7 +306,7 @@ fn engines_read_the_listed_parts_only() {
     let athena = statements(&[]);
     let athena = athena.iter().filter(|text| !text.starts_with("CREATE OR"));
     all.extend(athena.map(|text| text.replace("s3://acme-answers/x", &folder)));
-    let by_spark = question.replace("logtally", "by_spark");
+    let by_spark = query.replace("logtally", "by_spark");
     let commented = "DESCRIBE by_spark.night_numbers";
     let latest = "SELECT * FROM by_spark.night_numbers_latest";
     let athena = "SHOW CREATE TABLE logtally.night_numbers AS SERDE";

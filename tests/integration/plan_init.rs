@@ -1,4 +1,4 @@
-//! `plan` says what `run` would do, and `init` writes a first job with the policies that it needs.
+//! `plan` prints what `run` would do, and `init` writes a first job and prints the policies that it needs.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn the_plan_is_what_the_run_does() {
     assert_eq!(outputs, night.outputs());
     assert_eq!(windows[0]["action"], "compute");
 
-    // Now it is done.
+    // The run has made the window done.
     let planned = plan(&range);
     assert_eq!(planned["windows"][0]["action"], "skip");
     let planned = plan(&["--window", "2025-03-03", "--force=export"]);
@@ -163,7 +163,7 @@ fn init_writes_a_job_and_prints_its_policies() {
         "{actions:?}"
     );
 
-    // It is a job that this program takes, and never replaces a file.
+    // The job is valid, and `init` never replaces a file.
     let plan = dir.logtally(["plan", "jobs/checkout.toml"]).run();
     plan.stderr_contains("credentials");
     assert!(matches!(plan.code(), Some(4 | 7)), "{plan}");

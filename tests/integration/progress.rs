@@ -1,4 +1,4 @@
-//! What stderr says, to a person and to a log.
+//! stderr as a progress display on a terminal, and as log lines.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ fn night() -> Night {
     night
 }
 
-/// The lines of a log, each of which must be JSON with a level and a message.
+/// The lines of a log. Asserts that each is JSON with a level and a message.
 #[track_caller]
 fn lines(finished: &Finished) -> Vec<Value> {
     finished
@@ -67,12 +67,12 @@ fn a_filter_that_is_none_is_told_and_ignored() {
         status.env("LOGTALLY_LOG", filter).run()
     };
     let finished = status("logtally=loud");
-    let told = lines(finished.assert_success());
-    let [told] = &told[..] else {
+    let logged = lines(finished.assert_success());
+    let [logged] = &logged[..] else {
         panic!("one line: {finished}");
     };
-    assert_eq!(told["level"], "WARN");
-    let message = told["message"].as_str().expect("a text");
+    assert_eq!(logged["level"], "WARN");
+    let message = logged["message"].as_str().expect("a text");
     assert!(
         message.contains("LOGTALLY_LOG is \"logtally=loud\""),
         "{message}"
@@ -114,7 +114,7 @@ fn verbose_stays_json() {
     }
 }
 
-/// Runs the program at a pseudo terminal; its stdout is what a person would see, both streams together.
+/// Runs the program on a pseudo terminal. Its stdout is the terminal's contents, with both streams together.
 fn at_terminal(night: &Night, arguments: &[&str]) -> Finished {
     let tools = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -148,7 +148,7 @@ fn a_person_sees_words() {
         .assert_code(5)
         .stdout_contains("error: ")
         .stdout_contains("web-damaged/000000.gz");
-    // The bar is taken away before the error is written, so that it has a line of its own.
+    // The progress bar is cleared before the error is written, so that the error has its own line.
     assert!(shown.stdout.contains("\r\u{1b}[2Kerror: "), "{shown}");
 }
 

@@ -1,4 +1,4 @@
-//! `query`: questions in SQL, over exported objects and over a job's windows.
+//! `logtally query`: ad-hoc SQL over exported objects and over a job's windows.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn noon() -> i64 {
     at("2025-03-03T12:00:00Z")
 }
 
-/// Three events of a log whose messages are JSON, text and a report of Lambda's.
+/// A log of three events, whose messages are JSON, text and a Lambda report.
 fn three() -> Night {
     let night = Night::new();
     let report = "REPORT RequestId: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\tDuration: 469.40 ms\tBilled Duration: 500 ms\tMemory Size: 1024 MB\tMax Memory Used: 21 MB\tInit Duration: 100.99 ms\t\n";
@@ -328,7 +328,7 @@ fn a_question_can_only_read() {
         assert_eq!(finished.code(), Some(6), "{sql}{finished}");
         finished.stdout_is("");
     }
-    // And one question at a time.
+    // Only one statement at a time.
     query(&night, ["SELECT 1; SELECT 2"]).assert_code(6);
     query(&night, ["SELECT 1;"]).assert_success();
     for empty in ["", "  ", "-- nothing"] {
@@ -488,7 +488,7 @@ fn the_name_of_a_file_says_its_format() {
         .stderr_contains("answer.parquet")
         .stderr_contains(".csv, .json or .txt");
     assert!(!night.dir.files().contains(&"answer.parquet".to_owned()));
-    // What is asked for counts, and so does the place.
+    // --format decides, also if the file's extension is unknown.
     query(&night, ["--format", "csv", "--output", "answer.tsv", sql]).assert_success();
     assert_eq!(night.dir.read_text("answer.tsv"), "n\n3\n");
     query(&night, ["--format", "csv", "--output", "-", sql])
@@ -605,7 +605,7 @@ fn windows_whose_exports_were_deleted_are_told_of() {
 #[test]
 fn a_job_counts_no_event_twice() {
     let night = Night::new();
-    // Windows are exported with an hour of padding, so that each edge is in two exports.
+    // Windows are exported with an hour of padding, so events near an edge are in two exports.
     let events: Vec<String> = (-30..30)
         .map(|n| {
             format!(
@@ -635,7 +635,7 @@ fn a_job_counts_no_event_twice() {
     night
         .run_with(["--from", "2025-03-03", "--to", "2025-03-04"])
         .assert_success();
-    // Attempts that were superseded do not count either.
+    // Superseded attempts are not counted either.
     night
         .run_with(["--window", DAY, "--force=export"])
         .assert_success();
@@ -657,14 +657,14 @@ fn a_job_counts_no_event_twice() {
     ask(&["--window", "2025-03-09", count])
         .assert_code(2)
         .stderr_contains("2025-03-09");
-    // Whoever asks the staging folder itself gets the same.
+    // A query over the staging folder has the same answer.
     let place = |subject: &str| {
         let arguments = ["query", subject, "--format", "json", count];
         let finished = night.dir.logtally(arguments).run();
         finished.assert_success().stdout_json()
     };
     assert_eq!(place("staging"), all);
-    // An attempt that never came to its end has no manifest, and is not read.
+    // An unfinished attempt has no manifest and is not read.
     night.dir.write(
         "staging/night/2025-03-04/%2Fecs%2Fweb/attempt=unfinished/task/web-app/000000.gz",
         Object::new(&[(at("2025-03-04T10:00:00Z"), "half")]).gzip(),

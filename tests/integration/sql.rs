@@ -1,7 +1,7 @@
-//! Answers over the demo's events, each in a file that a person can review.
+//! Answers over the demo's events, in files that can be reviewed.
 //!
-//! `tests/sql/*.sql` are questions, the `.out` beside each is what `logtally query` prints for it.
-//! `UPDATE_EXPECTED=1 cargo test --test integration sql` writes them anew; look at the difference before committing.
+//! `tests/sql/*.sql` are queries; the `.out` beside each is the output of `logtally query`.
+//! `UPDATE_EXPECTED=1 cargo test --test integration sql` writes them anew; review the difference before a commit.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use crate::support::program::Dir;
 #[test]
 fn questions_have_the_answers_in_their_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let questions = root.join("tests/sql");
+    let queries = root.join("tests/sql");
     let dir = Dir::new();
     let job = root.join("jobs/demo.toml").display().to_string();
-    // The demo's own job file writes beside itself: this one has the same source and writes here.
+    // A job with the demo's source that writes into the test's folder.
     let text = std::fs::read_to_string(&job).unwrap();
     let text = text
         .replace(
@@ -29,13 +29,13 @@ fn questions_have_the_answers_in_their_files() {
     dir.logtally(["run", "demo.toml"]).run().assert_success();
 
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
-    let mut files: Vec<_> = std::fs::read_dir(&questions)
+    let mut files: Vec<_> = std::fs::read_dir(&queries)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
         .collect();
     files.sort();
-    assert!(files.len() > 5, "no questions in {}", questions.display());
+    assert!(files.len() > 5, "no queries in {}", queries.display());
     let mut wrong = Vec::new();
     for file in files {
         let sql = std::fs::read_to_string(&file).unwrap();

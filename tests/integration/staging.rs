@@ -1,11 +1,11 @@
-//! Exports that a job keeps: told apart, read once, and readable where they are copied to.
+//! Kept exports: those of different windows are distinguished, each event is read once, and a copy of them is readable.
 
 use serde_json::json;
 
 use crate::support::events::at;
 use crate::support::program::Dir;
 
-/// A job over a folder of events, with the answers of `SELECT count(*)` over what it has exported.
+/// A job over a folder of events. Its methods count the exported events.
 struct Folder {
     dir: Dir,
 }

@@ -1,5 +1,5 @@
-//! The tables of a job's answers: what `ddl` prints, run by other engines over what `run` wrote; the columns of a query
-//! that change between nights; the Glue catalogue.
+//! The tables of a job's answers: the statements of `ddl`, run by other engines over the files of `run`; changed columns
+//! of a query; the Glue catalogue.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,7 +28,7 @@ fn ddl<'a>(dir: &Dir, job: &'a str, arguments: impl IntoIterator<Item = &'a str>
     script.split(";\n\n").map(str::to_owned).collect()
 }
 
-/// A job with its answers on S3 in place of the folder, and what Athena's statements for it are with the folder put back.
+/// Athena's statements for a copy of the job with its answers on S3, with the location replaced by the folder again.
 fn athena_over_folder(dir: &Dir, job: &str, location: &str, folder: &str) -> Vec<String> {
     let text = dir.read_text(job);
     let written = format!("location = {location:?}");
@@ -46,7 +46,7 @@ fn athena_over_folder(dir: &Dir, job: &str, location: &str, folder: &str) -> Vec
         .collect()
 }
 
-/// A night with a question of every type, and one without an answer.
+/// A job with a query that has every type, and a query without rows.
 fn night_of_types() -> Night {
     let night = Night::with(
         "",
@@ -63,7 +63,7 @@ fn night_of_types() -> Night {
     night
 }
 
-/// What pyarrow and DuckDB read of the file itself, with its partition.
+/// The rows that pyarrow and DuckDB read from the file itself, with its partition.
 fn rows_of(night: &Night, query: &str) -> Rows {
     let file = format!("out/night/{query}/dt=2025-03-03/{query}.parquet");
     let mut rows = Parquet::read(night.dir.join(file)).rows;
@@ -109,7 +109,7 @@ fn every_type_has_one_that_parquet_readers_know() {
     assert_eq!(row["f16"], 1.5);
     assert_eq!(row["d_negative"], "12345000");
     assert_eq!(row["time_us"], "2026-11-21T01:02:03.004000");
-    // Towards the past, as all times are cut.
+    // Times are truncated towards the past.
     assert_eq!(row["time_ns"], "1969-12-31T23:59:59.999000");
     assert_eq!(row["deep"], json!({"by_key": {"k": {"n": 1}}}));
     assert!(every.rows[1].values().all(Value::is_null));
@@ -154,7 +154,7 @@ fn a_value_beyond_athenas_numbers_is_an_error_that_names_it() {
             .stderr_contains("took")
             .stderr_contains(advice);
     }
-    // What is advised works.
+    // The casts that the errors suggest work.
     night.dir.write(
         "big.sql",
         "SELECT extract(epoch FROM now() - now()) AS a, extract(epoch FROM interval '1 day') AS b, \
@@ -183,9 +183,9 @@ fn duckdb_reads_every_type_back() {
     assert_eq!(answers[1], Rows::new());
     assert_eq!(
         answers[2][0]["comment"],
-        "One column of each type that a question can answer, and a row of NULLs."
+        "One column of each type that a query can answer, and a row of NULLs."
     );
-    assert_eq!(answers[3][0]["comment"], "as large as Athena's can be");
+    assert_eq!(answers[3][0]["comment"], "the largest value in Athena");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn sparks_hive_catalogue_runs_the_ddl_and_reads_every_type_back() {
         .run();
     ran.assert_success();
 
-    // Athena's own statements; Hive's catalogue has no projection, and looks for the partitions.
+    // Athena's statements. Hive's catalogue has no projection, so it needs MSCK REPAIR TABLE.
     let mut statements = athena_over_folder(&night.dir, JOB, "out", "out");
     let demo_job = "jobs/demo.toml";
     statements.extend(athena_over_folder(
@@ -221,7 +221,7 @@ fn sparks_hive_catalogue_runs_the_ddl_and_reads_every_type_back() {
     ] {
         statements.push(format!("MSCK REPAIR TABLE logtally.{table}"));
     }
-    // And Spark's, views too.
+    // Spark's statements, with the views.
     statements.extend(ddl(
         &night.dir,
         JOB,
@@ -268,10 +268,10 @@ fn sparks_hive_catalogue_runs_the_ddl_and_reads_every_type_back() {
     assert_eq!(answers[5], errors);
     assert_eq!(answers[6], errors);
     let by_duckdb = ddl(&demo, demo_job, ["--format", "duckdb"]);
-    let question =
+    let query =
         "SELECT hour_local, errors, dt FROM logtally.demo_errors_by_hour ORDER BY dt, hour_local";
     assert_eq!(
-        duckdb(&by_duckdb, &[question])[0],
+        duckdb(&by_duckdb, &[query])[0],
         errors,
         "DuckDB's statement"
     );
@@ -291,13 +291,13 @@ fn the_view_shows_the_newest_day_that_has_ended() {
     let today = chrono::Utc::now().date_naive();
     let day = |back: i64| (today - chrono::TimeDelta::days(back)).to_string();
     let noon = at(&format!("{}T03:00:00Z", day(4)));
-    // One event four days ago in Seoul, two three days ago.
+    // In Seoul's days: one event four days ago, two events three days ago.
     let events = [(noon, "a"), (noon + DAY, "b"), (noon + DAY + HOUR, "c")];
     night.export().stream("web/app", &events);
     for back in [4, 3] {
         night.run(&day(back)).assert_success();
     }
-    // A day that has not ended, as `run --provisional` writes it; tomorrow is one wherever midnight is just now.
+    // A day that has not ended, as `run --provisional` writes it. The day after tomorrow has not ended in any zone.
     let folder = |back: i64| {
         night
             .dir
@@ -307,16 +307,16 @@ fn the_view_shows_the_newest_day_that_has_ended() {
     let file = "hourly_count.parquet";
     fs::copy(folder(4).join(file), folder(-2).join(file)).expect("the test's folder is writable");
 
-    let question = "SELECT day, sum(events) AS events, min(hour_of_day) AS first FROM logtally.night_hourly_count_latest GROUP BY day";
+    let query = "SELECT day, sum(events) AS events, min(hour_of_day) AS first FROM logtally.night_hourly_count_latest GROUP BY day";
     let newest = json!([{"day": day(3), "events": 2, "first": 0}]);
     let by_spark = ddl(&night.dir, JOB, ["--format", "spark"]);
-    assert_eq!(json!(spark(&by_spark, &[question])[0]), newest);
+    assert_eq!(json!(spark(&by_spark, &[query])[0]), newest);
     let mut statements = ddl(&night.dir, JOB, ["--format", "duckdb"]);
-    let answers = duckdb(&statements, &[question]);
-    // DuckDB sums into numbers of 128 bits.
+    let answers = duckdb(&statements, &[query]);
+    // DuckDB's sums are 128-bit integers.
     assert_eq!(json!(answers[0]), newest);
 
-    // Athena's view is in Trino's SQL, which DuckDB understands.
+    // Athena's view is in Trino's SQL, which DuckDB can run.
     night.dir.write(
         "s3.toml",
         night
@@ -330,11 +330,11 @@ fn the_view_shows_the_newest_day_that_has_ended() {
         .filter(|statement| statement.contains(" VIEW "));
     statements.retain(|statement| !statement.contains("_latest"));
     statements.extend(views);
-    let answers = duckdb(&statements, &[question]);
+    let answers = duckdb(&statements, &[query]);
     assert_eq!(json!(answers[0]), newest);
 }
 
-/// Athena's statement for the table of the only query, for windows of a size.
+/// The statement of `ddl` for the table of the only query.
 fn athena_table(head: &str, tail: &str, arguments: &[&str]) -> String {
     let night = Night::with(head, tail);
     let job = night
@@ -378,7 +378,7 @@ fn athenas_partitions_are_the_windows() {
         let expected = format!("s3://acme/x/night/hourly_count/dt=${{dt}}/{hours}");
         assert_eq!(template, Some(expected));
     }
-    // Trino knows no months: of each day it asks for, the first is there.
+    // Trino has no intervals of months, so it looks for each day, of which only the first exists.
     let months = "[window]\nsize = \"month\"\n";
     let trino = athena_table("", months, &["--format", "trino"]);
     assert!(
@@ -421,7 +421,7 @@ fn ddl_says_what_an_engine_can_not_have() {
     ddl(&["--since", "2999-01-01"])
         .assert_code(2)
         .stderr_contains("--since 2999-01-01 is after today");
-    // A column of a partition's name is one too many, for every engine.
+    // A column with the name of a partition is an error for every engine.
     night
         .dir
         .write("odd.sql", "SELECT message AS \"DT\" FROM logs");
@@ -470,7 +470,7 @@ fn columns_that_change_are_told_before_anything_is_exported() {
         .assert_code(2);
 
     sql(&format!("SELECT errors FROM ({original})"));
-    // Of a window that was done, too.
+    // The check also covers a window that is done.
     let job = dir
         .read_text("jobs/demo.toml")
         .replace("x = \"hour_local\"", "x = \"errors\"");
@@ -479,7 +479,7 @@ fn columns_that_change_are_told_before_anything_is_exported() {
         .assert_code(2)
         .stderr_contains("hour_local\\\" (timestamp) would be gone");
 
-    // A new column is fine.
+    // A new column is allowed.
     let job = dir
         .read_text("jobs/demo.toml")
         .replace("x = \"errors\"", "x = \"hour_local\"");
@@ -493,7 +493,7 @@ fn columns_that_change_are_told_before_anything_is_exported() {
     let expected = json!([{"dt": "2026-11-20", "more": null}, {"dt": "2026-11-21", "more": "x"}]);
     assert_eq!(json!(answers[0]), expected);
 
-    // And who wants it has it.
+    // --force accepts another type.
     sql(&format!(
         "SELECT hour_local, errors::int AS errors FROM ({original})"
     ));
@@ -503,7 +503,7 @@ fn columns_that_change_are_told_before_anything_is_exported() {
         .stderr_contains("would be int");
 }
 
-/// A night whose events are divided by their streams.
+/// A job whose answer is divided by the events' streams.
 fn divided_night() -> Night {
     let night = Night::with(
         "",
@@ -553,7 +553,7 @@ fn an_answer_is_divided_into_folders_that_others_read() {
     let of_query = outputs.filter(|output| output["query"] == "streams" && output["rows"] == 2);
     assert_eq!(of_query.count(), 3);
 
-    let question = "SELECT dt, stream, message FROM logtally.night_streams ORDER BY message";
+    let query = "SELECT dt, stream, message FROM logtally.night_streams ORDER BY message";
     let mut expected = Rows::new();
     for (stream, messages) in [
         (
@@ -569,7 +569,7 @@ fn an_answer_is_divided_into_folders_that_others_read() {
         }
     }
     let statements = ddl(&night.dir, JOB, ["--format", "duckdb"]);
-    assert_eq!(duckdb(&statements, &[question])[0], expected);
+    assert_eq!(duckdb(&statements, &[query])[0], expected);
     let mut statements = athena_over_folder(&night.dir, JOB, "out", "out");
     assert!(
         statements
@@ -590,13 +590,13 @@ fn an_answer_is_divided_into_folders_that_others_read() {
         JOB,
         ["--format", "spark", "--database", "by_spark"],
     ));
-    let by_spark = question.replace("logtally", "by_spark");
-    for answer in spark(&statements, &[question, &by_spark]) {
+    let by_spark = query.replace("logtally", "by_spark");
+    for answer in spark(&statements, &[query, &by_spark]) {
         assert_eq!(answer, expected);
     }
 }
 
-/// The files of a job's answers with their sizes.
+/// The files of a job with their sizes.
 fn sizes(night: &Night) -> Vec<(String, u64)> {
     sizes_of(night, night.dir.files())
 }
@@ -628,7 +628,7 @@ fn what_a_new_answer_has_no_more_reads_as_no_rows() {
         .iter()
         .map(|part| part.rows.len())
         .collect();
-    // In the order of the names: gone, NULL, the new one, gone.
+    // Sorted by name: a value that is gone, NULL, the new value, a value that is gone.
     assert_eq!(rows, [0, 1, 1, 0], "{files:?}");
     let before = night.dir.files();
     night
@@ -636,7 +636,7 @@ fn what_a_new_answer_has_no_more_reads_as_no_rows() {
         .assert_success();
     assert_eq!(night.dir.files(), before);
 
-    // Divided in another way, tables over it would break.
+    // Another division would break tables over the answers.
     let job = night.dir.read_text(JOB);
     night
         .dir
@@ -682,8 +682,8 @@ fn a_divided_answer_without_rows_is_there_all_the_same() {
     let file = "out/night/streams/dt=2025-03-03/stream=__HIVE_DEFAULT_PARTITION__/streams.parquet";
     assert!(night.outputs().contains(&file.to_owned()));
     let statements = ddl(&night.dir, JOB, ["--format", "duckdb"]);
-    let question = "SELECT * FROM logtally.night_streams";
-    assert_eq!(duckdb(&statements, &[question])[0], Rows::new());
+    let query = "SELECT * FROM logtally.night_streams";
+    assert_eq!(duckdb(&statements, &[query])[0], Rows::new());
     sql("1");
     night
         .run("2025-03-04")
@@ -747,7 +747,7 @@ fn windows_of_another_size_are_refused() {
             .dir
             .write(JOB, format!("{job}[window]\nsize = {size:?}\n"));
     };
-    // A Monday, which is also the first hour of itself and the first day of its week.
+    // A Monday, an hour of it, its week and its month.
     let windows = [
         ("day", "2025-03-03"),
         ("hour", "2025-03-03T12"),
@@ -803,7 +803,7 @@ fn tables_of_windows_of_every_size_are_read() {
         ("month", "2025-03"),
     ];
     let mut statements = Vec::new();
-    let mut questions = Vec::new();
+    let mut queries = Vec::new();
     let mut expected = Vec::new();
     let nights = windows.map(|(size, window)| {
         let night = Night::with("", &format!("[window]\nsize = {size:?}\n"));
@@ -811,7 +811,7 @@ fn tables_of_windows_of_every_size_are_read() {
         night.export().stream("web/app", &[(noon, "x"), (noon, "y")]);
         night.run(window).assert_success();
         let hour = if size == "hour" { ", hh" } else { "" };
-        let question = format!(
+        let query = format!(
             "SELECT sum(events) AS events, dt{hour} FROM by_{size}.night_hourly_count GROUP BY dt{hour}"
         );
         let mut row = json!({"events": 2, "dt": if size == "month" { "2025-03-01" } else { "2025-03-03" }});
@@ -819,13 +819,13 @@ fn tables_of_windows_of_every_size_are_read() {
             row["hh"] = "12".into();
         }
         expected.push(json!([row]));
-        questions.push(question);
+        queries.push(query);
         let database = format!("by_{size}");
         statements.extend(ddl(&night.dir, JOB, ["--format", "spark", "--database", &database]));
         night
     });
-    let questions: Vec<&str> = questions.iter().map(String::as_str).collect();
-    assert_eq!(json!(spark(&statements, &questions)), json!(expected));
+    let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
+    assert_eq!(json!(spark(&statements, &queries)), json!(expected));
     let mut statements = Vec::new();
     for (night, (size, _)) in nights.iter().zip(windows) {
         let database = format!("by_{size}");
@@ -835,7 +835,7 @@ fn tables_of_windows_of_every_size_are_read() {
             ["--format", "duckdb", "--database", &database],
         ));
     }
-    assert_eq!(json!(duckdb(&statements, &questions)), json!(expected));
+    assert_eq!(json!(duckdb(&statements, &queries)), json!(expected));
 }
 
 #[test]
@@ -844,7 +844,7 @@ fn names_and_comments_of_folders_are_in_the_tables() {
         "",
         "[[query]]\nname = \"q\"\nsql = \"q.sql\"\npartition_by = [\"day\"]\n",
     );
-    // Of such a name the view makes one of its own.
+    // The view renames a column that has the name of one of its own.
     night.dir.write(
         "q.sql",
         "-- day: 'what' it was\nSELECT message AS day, 1 AS n FROM logs",
@@ -887,9 +887,9 @@ fn a_folder_may_have_the_characters_of_patterns() {
         .stream("web/app", &[(at("2025-03-03T12:00:00Z"), "x")]);
     night.run("2025-03-03").assert_success();
     let statements = ddl(&night.dir, JOB, ["--format", "duckdb"]);
-    let question = "SELECT sum(events) AS events FROM logtally.night_hourly_count";
+    let query = "SELECT sum(events) AS events FROM logtally.night_hourly_count";
     assert_eq!(
-        json!(duckdb(&statements, &[question])[0]),
+        json!(duckdb(&statements, &[query])[0]),
         json!([{"events": 1}])
     );
 }
@@ -928,7 +928,7 @@ fn divided_answers_go_to_s3_too() {
     run("SELECT '한글/' || message AS stream, message FROM logs WHERE message < 'd'")
         .assert_success();
     let after = parts();
-    // The others have no rows now, and so all the same bytes.
+    // The values that are gone have files without rows, which all have the same bytes.
     assert!(
         after[3].1 != before[3].1 && after[3].1 == after[5].1,
         "{after:?}"
@@ -949,7 +949,7 @@ mod glue {
 
     const SQL: &str = "-- Counts.\n-- events: how many\nSELECT count(*) AS events FROM logs";
 
-    /// A job with its answers on S3, whose only question is in `q.sql`.
+    /// A job with its answers on S3, whose only query is in `q.sql`.
     fn job(location: &str) -> Dir {
         let dir = Dir::new();
         let job = format!(
@@ -1010,7 +1010,7 @@ mod glue {
             .assert_success()
             .stdout_is("grows.night_counts  unchanged\n");
 
-        // A range that was asked for once stays until another is asked for.
+        // The range of --since stays until another --since.
         let since = ["--since", "2026-11-01"];
         apply_with(moto, &dir, database, &since)
             .assert_success()
@@ -1024,7 +1024,7 @@ mod glue {
             "2026-11-01,NOW+1DAYS"
         );
 
-        // What somebody else added stays.
+        // Properties that were added elsewhere stay.
         let mut input = made.clone();
         input["StorageDescriptor"]["Parameters"] = json!({"owner": "shop"});
         let own = input.as_object_mut().expect("a table");
@@ -1059,7 +1059,7 @@ mod glue {
             (&json!("order"), &json!("timestamp"))
         );
 
-        // What readers would trip over is refused, and all of it told.
+        // Changes that would break readers are refused, and all are named.
         dir.write("q.sql", "SELECT 1.5 AS events");
         apply(moto, &dir, database)
             .assert_code(2)
@@ -1117,8 +1117,8 @@ mod glue {
         assert_eq!(keys[1]["Comment"], "one each");
     }
 
-    /// A catalogue with one table, of version 7, which somebody else changes before anybody can. What it was asked for,
-    /// with the last request's body.
+    /// A catalogue with one table of version 7 that refuses every update, as if the table had changed. Returns its port,
+    /// and a thread that returns the requests and the body of the last one.
     fn contended(mut requests: usize) -> (u16, std::thread::JoinHandle<(Vec<String>, String)>) {
         use std::io::{BufRead, BufReader, Read, Write};
 
@@ -1228,7 +1228,7 @@ mod glue {
             .envs(user)
             .run()
             .assert_code(7)
-            // The service's own words are XML here, which AWS's are not.
+            // moto's error is XML here, unlike AWS's, so its text is not checked.
             .stderr_contains("could not look for the database logtally in the Glue catalogue");
     }
 }

@@ -1,6 +1,6 @@
-//! The independent count, asked of a server with AWS's interfaces.
+//! The independent count, against moto.
 //!
-//! The AWS SDK finds its server in the environment of its process, so each test runs [`count`] in a process of its own.
+//! The AWS SDK takes its endpoint from the environment, so each test runs [`count`] in a process of its own.
 
 use std::process::Command;
 
@@ -16,10 +16,10 @@ use crate::support::events::{DAY, HOUR};
 use crate::support::moto::Moto;
 use crate::support::program::forget_aws;
 
-/// What [`count`] is to ask, as JSON.
+/// The variable with the request of [`count`], as JSON.
 const ASK: &str = "LOGTALLY_TEST_ASK";
 
-/// Not a test: what the others run, with `ASK` and a server in its environment. It prints the answer as JSON.
+/// Not a test: the other tests run it with `ASK` and an endpoint in its environment. It prints the count as JSON.
 #[test]
 #[ignore = "run by the tests of this file"]
 fn count() {
@@ -66,7 +66,7 @@ fn ask(moto: &Moto, user: Option<[(&'static str, String); 2]>, ask: &Value) -> V
 fn the_metric_of_incoming_events_is_summed_over_groups() {
     let moto = Moto::shared();
     let (_, midnight) = recent_day();
-    // Each hour 60 events of one group and 30 of the other, a datum at 10 minutes past.
+    // In each hour 60 events of one group and 30 of another, with a datum at 10 minutes past the hour.
     for (group, events) in [("/metrics/a", 60), ("/metrics/b", 30), ("/metrics/c", 7)] {
         let data: Vec<Value> = (-2..26)
             .map(|hour| {
@@ -88,7 +88,7 @@ fn the_metric_of_incoming_events_is_summed_over_groups() {
     let answer = ask(moto, None, &question);
     assert_eq!(answer["expected"], 24 * 90, "{answer}");
     assert_eq!(answer["agrees"], true, "{answer}");
-    // Nothing came in at the edges; a thousandth stays open.
+    // No events came in near the edges, so the tolerance is a thousandth.
     assert_eq!(answer["tolerance"], 3, "{answer}");
     question["counted"] = json!(24 * 90 - 60);
     assert_eq!(ask(moto, None, &question)["agrees"], false);
@@ -153,7 +153,7 @@ fn a_missing_permission_leaves_the_window_unverified() {
     );
 }
 
-/// What the metric says of one of the test's log groups: how many events came in during an hour of [`recent_day`].
+/// Puts the metric of one of the test's log groups: the number of events in hours of [`recent_day`].
 fn put_metric(cloud: &Cloud, of: &str, hours: impl IntoIterator<Item = (i64, u32)>) {
     let (_, midnight) = recent_day();
     let data: Vec<Value> = hours
@@ -192,7 +192,7 @@ fn a_run_says_whether_the_metric_agrees() {
 #[test]
 fn a_run_compares_the_hours_of_insights() {
     let cloud = Cloud::new(Moto::shared(), "byhour");
-    // A day whose hours are not UTC's.
+    // The hours of this zone's day are not those of UTC.
     cloud.edit(
         "[source]",
         "timezone = \"Asia/Kolkata\"\n[source]\nverify = \"insights\"",

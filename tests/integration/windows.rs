@@ -1,4 +1,4 @@
-//! Windows: calendars of every kind of zone, several windows at once, and what has not ended yet.
+//! Windows in zones of every kind, several windows in one run, and windows that have not ended.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::support::events::{DAY, HOUR, at, by_hour};
 use crate::support::job::Night;
 use crate::support::parquet::Parquet;
 
-/// An event every ten minutes, from a day before `start` to two days after.
+/// An event every ten minutes, from a day before `start` to two days after it.
 fn steady(start: i64) -> Vec<(i64, &'static str)> {
     (0..)
         .map(|n| start - DAY + n * HOUR / 6)
@@ -15,7 +15,7 @@ fn steady(start: i64) -> Vec<(i64, &'static str)> {
         .collect()
 }
 
-/// Runs a day of a zone that begins at `start` and has `hours` hours, with `edges` of events around it.
+/// Runs a day of a zone that begins at `start` and has `hours` hours, with events at both edges.
 fn day(zone: &str, id: &str, start: &str, hours: usize) -> Parquet {
     let start = at(start);
     let end = start + i64::try_from(hours).expect("few") * HOUR;
@@ -83,7 +83,7 @@ fn half_hour_zones_begin_at_the_half_hour() {
 
 #[test]
 fn a_clock_may_change_by_half_an_hour() {
-    // Lord Howe: +11 to +10:30 on 2025-04-06 at 02:00, so that 01:30 to 02:00 comes twice: 24 hours and a half.
+    // Lord Howe changes from +11 to +10:30 on 2025-04-06 at 02:00, so that 01:30 to 02:00 occurs twice: 24½ hours.
     let night = Night::in_zone("Australia/Lord_Howe");
     let start = at("2025-04-05T13:00:00Z");
     let end = at("2025-04-06T13:30:00Z");
@@ -104,14 +104,14 @@ fn a_clock_may_change_by_half_an_hour() {
     let answer = night.hourly_count("2025-04-06");
     let counted: i64 = answer.integers("events").iter().sum();
     assert_eq!(usize::try_from(counted), Ok(inside));
-    // Each row's start is its own, and they follow each other.
+    // The rows' starts are distinct and in order.
     let starts = answer.texts("hour_utc");
     assert!(
         starts.is_sorted() && starts.windows(2).all(|pair| pair[0] != pair[1]),
         "{starts:?}"
     );
 
-    // And back on 2025-10-05: 02:00 becomes 02:30.
+    // The clocks change back on 2025-10-05: 02:00 becomes 02:30.
     let night = Night::in_zone("Australia/Lord_Howe");
     let start = at("2025-10-04T13:30:00Z");
     let end = at("2025-10-05T13:00:00Z");
@@ -156,7 +156,7 @@ fn a_day_that_a_zone_skipped_is_an_error() {
         .assert_code(2)
         .stderr_contains("2011-12-30")
         .stderr_contains("Pacific/Apia");
-    // In a row of days it is just left out.
+    // A range of days leaves it out.
     night
         .run_with(["--from", "2011-12-29", "--to", "2011-12-31"])
         .assert_success();
@@ -188,7 +188,7 @@ fn hours_are_partitions_of_two_levels() {
     };
     assert_eq!(night.receipt("2025-11-02T00")["read"]["events"], 6);
     assert_eq!(answer("00").integers("events"), [6]);
-    // The repeated hour is one window of two.
+    // The repeated hour is one window of two hours.
     let receipt = night.receipt("2025-11-02T01");
     assert_eq!(receipt["read"]["events"], 12);
     assert_eq!(receipt["window"]["start"], "2025-11-02T05:00:00Z");
@@ -201,9 +201,9 @@ fn hours_are_partitions_of_two_levels() {
     for chart in expected {
         assert!(night.outputs().contains(&chart), "{chart}");
     }
-    // The hour that spring has not.
+    // The hour that is skipped in spring.
     night.run("2025-03-09T02").assert_code(2);
-    // A day is no hour.
+    // The id of a day is not the id of an hour.
     night
         .run("2025-11-02")
         .assert_code(2)
@@ -216,7 +216,7 @@ fn weeks_and_months_are_whole() {
         "timezone = \"America/New_York\"",
         "[window]\nsize = \"week\"\n",
     );
-    // Monday 2025-11-03 to Sunday 2025-11-09; the week before has the 25-hour day.
+    // The week from Monday 2025-11-03 to Sunday 2025-11-09. The week before has a day of 25 hours.
     let export = night.export();
     let monday = at("2025-10-27T04:00:00Z");
     export.stream(
@@ -275,7 +275,7 @@ fn from_and_to_include_both_ends() {
             "2025-03-05.json"
         ]
     );
-    // The closing table: a line for each window.
+    // The closing table has a line for each window.
     for line in [
         "2025-03-02  done  144 events",
         "2025-03-03  done  144 events",
@@ -323,12 +323,12 @@ fn the_latest_chart_is_the_newest_windows_also_behind_a_backfill() {
     };
     night.run("2025-03-02").assert_success();
     assert_eq!(chart("latest"), chart("2025-03-02"));
-    // While the answers of a window are computed, the next one is taken.
+    // While the answers of a window are computed, the next window is exported.
     let backfill = ["--from", "2025-03-02", "--to", "2025-03-04", "--force"];
     let finished = night.run_with(backfill.into_iter().chain(["--json"]));
     let printed = finished.assert_success().stdout_json();
     assert_eq!(chart("latest"), chart("2025-03-04"));
-    // Receipts list what stays as they say.
+    // Receipts list only objects that later windows do not replace.
     assert!(!printed.to_string().contains("-latest"), "{printed:#}");
 
     let latest = night
@@ -419,7 +419,7 @@ fn a_window_that_has_not_ended_is_an_error_unless_provisional() {
     finished.assert_success().stdout_contains("provisional");
     let receipt = night.dir.read_json(format!("out/night/runs/{today}.json"));
     assert_eq!(receipt["window"]["provisional"], true);
-    // It is not done until it has settled.
+    // A provisional window is run again until it has settled.
     night
         .run_with(["--window", &today, "--provisional", "--json"])
         .assert_success()
@@ -440,7 +440,7 @@ fn strict_says_when_an_answer_may_still_change() {
     night
         .run_with(strict.into_iter().chain(["2025-03-03"]))
         .assert_success();
-    // Ended, but events may still come.
+    // The window has ended, but late events may still arrive.
     let job = night.dir.read_text("night.toml");
     night.dir.write(
         "night.toml",
@@ -456,7 +456,7 @@ fn a_failing_window_does_not_keep_the_others_from_being_done() {
     let night = Night::new();
     let export = night.export();
     export.stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
-    // A folder is where the receipt of the second day belongs.
+    // A folder in place of the second day's receipt.
     night
         .dir
         .write("out/night/runs/2025-03-03.json/in-the-way", "");
@@ -508,7 +508,7 @@ fn a_state_that_is_none_concerns_its_window_only() {
         .assert_success()
         .stdout_contains("2025-03-03")
         .stdout_contains(why)
-        // Not the one for which a run would only say so again.
+        // The suggested command leaves out the window that would fail again.
         .stdout_contains("  logtally run night.toml --from 2025-03-05 --to ");
 }
 
@@ -521,7 +521,7 @@ fn status_names_the_option_without_which_a_window_can_not_be_done() {
     export.stream("web/app", &[(noon, "a"), (noon, "b")]);
     night.run(day).assert_success();
     export.stream("web/app", &[(noon, "a")]);
-    // Another question has the window computed anew.
+    // A new query makes the window stale.
     let job = night.dir.read_text("night.toml");
     let job = job + "[[query]]\nuse = \"hour_of_day\"\n";
     night.dir.write("night.toml", job);
@@ -530,30 +530,30 @@ fn status_names_the_option_without_which_a_window_can_not_be_done() {
         let finished = night.dir.logtally(arguments).run();
         finished.assert_success().stdout.clone()
     };
-    let told = status(day);
+    let shown = status(day);
     assert!(
-        told.contains("settled  2 events  the job has changed since\n"),
-        "{told}"
+        shown.contains("settled  2 events  the job has changed since\n"),
+        "{shown}"
     );
     assert!(
-        told.ends_with("\n  logtally run night.toml --window 2025-03-03\n"),
-        "{told}"
+        shown.ends_with("\n  logtally run night.toml --window 2025-03-03\n"),
+        "{shown}"
     );
     night.run(day).assert_code(4);
-    let told = status(day);
+    let shown = status(day);
     assert!(
-        told.ends_with("\n  logtally run night.toml --window 2025-03-03 --force\n"),
-        "{told}"
+        shown.ends_with("\n  logtally run night.toml --window 2025-03-03 --force\n"),
+        "{shown}"
     );
     night
         .run_with(["--window", day, "--force"])
         .assert_success();
-    let told = status(day);
-    assert!(told.ends_with("settled  1 event\n"), "{told}");
+    let shown = status(day);
+    assert!(shown.ends_with("settled  1 event\n"), "{shown}");
     let today = today();
     let command = format!("--window {today} --provisional\n");
-    let told = status(&today);
-    assert!(told.ends_with(&command), "{told}");
+    let shown = status(&today);
+    assert!(shown.ends_with(&command), "{shown}");
 }
 
 #[test]
@@ -562,16 +562,18 @@ fn status_tells_six_states_and_what_to_run() {
     let export = night.export();
     export.stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
     night.run("2025-03-01").assert_success();
-    // Done while late events could still come, which was long ago.
+    // A window that was computed while it was provisional, and has settled since.
     let job = night.dir.read_text("night.toml");
-    let patient = "[window]\nsettled_after = \"100000d\"\n";
-    night.dir.write("night.toml", format!("{job}{patient}"));
+    let long_settling = "[window]\nsettled_after = \"100000d\"\n";
+    night
+        .dir
+        .write("night.toml", format!("{job}{long_settling}"));
     night.run("2025-03-02").assert_success();
     night.dir.write("night.toml", &job);
     let damaged = night.dir.write("exported/web/damaged/000000.gz", "no gzip");
     night.run("2025-03-03").assert_code(5);
     std::fs::remove_file(damaged).expect("it is there");
-    // A run that was killed long ago, and one that lives.
+    // The lease of a run that was killed long ago, and that of a live run.
     let lease = |seconds: f64| {
         json!({
             "run": "1", "host": "worker-7", "process": 7, "since": "2025-03-05T00:00:00Z",
@@ -601,7 +603,7 @@ fn status_tells_six_states_and_what_to_run() {
     };
     let printed = status(&["--json"]).assert_success().stdout_json();
     let windows = printed["windows"].as_array().expect("a list");
-    let told: Vec<_> = windows
+    let states: Vec<_> = windows
         .iter()
         .map(|window| {
             let text = |key: &str| window[key].as_str().expect("a text");
@@ -609,7 +611,7 @@ fn status_tells_six_states_and_what_to_run() {
         })
         .collect();
     assert_eq!(
-        told,
+        states,
         [
             ("settled", false),
             ("provisional", true),

@@ -1,4 +1,4 @@
-//! In every zone of the tz database, over a day on which its clocks change: no event is lost or counted twice.
+//! Every zone of the tz database, over a day on which its clocks change: no event is lost or counted twice.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::support::export::{Export, Object};
 
 const MINUTE_MS: i64 = 60_000;
 
-/// The newest day on which the zone's clocks change, or any day where they never did since 1970.
+/// The newest day on which the zone's clocks change, or any day if they have not changed since 1970.
 fn day_of_change(zone: Tz) -> NaiveDate {
     let offset = |date: NaiveDate| {
         let noon = date.and_hms_opt(12, 0, 0).unwrap();
@@ -31,7 +31,8 @@ fn day_of_change(zone: Tz) -> NaiveDate {
         .unwrap_or(newest)
 }
 
-/// The window of that change: the day whose local hours are not 24, where noon in UTC was the next or the last one.
+/// The window of that change: the day that does not have 24 hours. The change is found at noon UTC, so it may be the day
+/// before or after.
 fn window_of_change(zone: Tz) -> Window {
     let date = day_of_change(zone);
     let days = [-1i64, 0, 1].map(|shift| {
@@ -50,7 +51,7 @@ fn window_of_change(zone: Tz) -> Window {
 
 async fn numbers(session: &Session, sql: &str) -> Vec<i64> {
     let statement = session.statement(sql, "test").await.unwrap();
-    let (batches, _plan) = session.run(&statement).await.unwrap();
+    let batches = session.run(&statement).await.unwrap().batches;
     let batches: Vec<_> = batches.try_collect().await.unwrap();
     batches
         .iter()
@@ -74,7 +75,7 @@ async fn hours_add_up_in_every_zone_over_a_change_of_its_clocks() {
     for (number, zone) in TZ_VARIANTS.into_iter().enumerate() {
         let window = window_of_change(zone);
         let range = window.range();
-        // Every eleven minutes, from before the window to after it, and just at its edges.
+        // Events every eleven minutes, from before the window to after it, and exactly at its edges.
         let mut events: Vec<i64> = (range.start_ms - 90 * MINUTE_MS..range.end_ms + 90 * MINUTE_MS)
             .step_by(11 * MINUTE_MS as usize)
             .collect();

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Counts the demo's events anew, without logtally, and writes what any correct reader must find.
+"""Counts the demo's events without logtally, and writes the counts that any correct reader must find.
 
 usage: python3 tests/tools/demo_truth.py
 
@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEOUL = dt.timezone(dt.timedelta(hours=9))
 DAYS = ["2026-11-20", "2026-11-21"]
 
-# How each of the demo's formats says its level; the first that matches counts. nginx and Lambda's own lines have none.
+# The level in each of the demo's formats; the first match counts. nginx's and Lambda's own lines have no level.
 LEVELS = [
     re.compile(r"\[([A-Z]+)\][ \t]"),  # Lambda's Python
     re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z\t[0-9a-f-]{36}\t([A-Z]+)\t"),  # Lambda's Node.js
@@ -35,7 +35,7 @@ def level(message):
 
 
 def report(message):
-    """What a REPORT line or a platform.report says: (cold start, timeout); None for every other message."""
+    """(cold start, timeout) of a REPORT line or a platform.report; None for every other message."""
     if message.startswith("REPORT "):
         return "Init Duration:" in message, "Status: timeout" in message
     if message.startswith("{"):
@@ -99,7 +99,7 @@ def main():
         days=days,
     )
     text = json.dumps(truth, indent=2, sort_keys=True, ensure_ascii=False)
-    # Lists of 24 hours on one line each, so that a difference is read at a glance.
+    # Lists of 24 hours on one line each, so that a difference is easy to see.
     text = re.sub(r"\[[\d,\s]+\]", lambda match: re.sub(r"\s+", " ", match[0]), text)
     (ROOT / "tests" / "expected" / "demo_truth.json").write_text(text + "\n")
 

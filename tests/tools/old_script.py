@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""The script that teams run before they have logtally, as it is found in many places, over exported objects.
+"""A common script for counting events, over exported objects instead of the API.
 
 usage: python3 tests/tools/old_script.py FOLDER --from TIME --to TIME [--limit N]
 
-For each log group that is exported below FOLDER: take its events of the window in the order of time, as
-`filter_log_events` gives them, and of those the first N (100 is what `limit=100` gives to whoever does not follow its
-nextToken; without --limit all of them), `json.loads` each message and drop what is no JSON, convert to Asia/Seoul, group
-by hour. Prints what it counted and what it dropped on the way, as JSON, and what the whole export has, padding included.
-Needs pandas.
+For each log group that is exported below FOLDER: takes the window's events in the order of time, as `filter_log_events`
+returns them, and of those the first N (100 with `limit=100` and without nextToken; all without --limit); parses each message
+with `json.loads` and drops the others; converts to Asia/Seoul and groups by hour. Prints as JSON what it counted, what it
+dropped, and what the whole export has, padding included. Needs pandas.
 """
 
 import argparse
@@ -18,7 +17,7 @@ import re
 
 import pandas as pd
 
-# An event begins with a line of this form, and may have more lines.
+# The first line of an event, which may have more lines.
 FIRST_LINE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (.*)", re.DOTALL)
 
 

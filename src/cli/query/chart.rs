@@ -5,7 +5,7 @@ use std::path::Path;
 use arrow::datatypes::{DataType, Schema};
 use futures::StreamExt;
 
-use super::Answer;
+use super::QueryResult;
 use crate::chart::build::{self, ChartData};
 use crate::chart::model::Figure;
 use crate::chart::terminal;
@@ -15,7 +15,7 @@ use crate::job::{self, ChartKind, ImageFormat, Name};
 use crate::output::columns::sql_type;
 use crate::query::Session;
 
-/// Columns of the table `hours` that say the same as its first.
+/// Columns of the table `hours` that repeat its first in other forms.
 const SAME_AS_THE_HOUR: [&str; 4] = ["hour_local", "utc_offset", "hour_utc", "hour_of_day"];
 
 /// What an answer can be drawn as.
@@ -29,8 +29,8 @@ pub enum Drawing {
     Heatmap,
 }
 
-/// The format of the picture that is to be written. Errors (usage): a file name that is that of a picture without
-/// `--chart`, or the other way round.
+/// The format of the image to write. An error (usage) if the file's name is that of an image without `--chart`, or the
+/// other way round.
 pub fn image_format(chart: Option<Drawing>, output: Option<&Path>) -> Result<Option<ImageFormat>> {
     let Some(output) = output else {
         return Ok(None);
@@ -60,18 +60,18 @@ pub fn image_format(chart: Option<Drawing>, output: Option<&Path>) -> Result<Opt
 
 /// The chart of an answer.
 pub async fn of(
-    mut answer: Answer,
+    mut result: QueryResult,
     drawing: Drawing,
     session: &Session,
     title: &str,
 ) -> Result<Figure> {
-    let schema = answer.statement.schema();
+    let schema = result.statement.schema();
     let chart = columns(&schema, drawing)?;
     build::check(&chart, "the question", &schema)?;
-    // A job's author looks at a chart and gives it a unit; here only what surely adds up has a total.
-    let adds_up = answer.statement.adds_up(&chart.y) == Some(true);
+    // A job can give its chart a unit; here only values that surely add up get a total.
+    let adds_up = result.statement.adds_up(&chart.y) == Some(true);
     let mut data = ChartData::new(&chart, "the question").may_count(adds_up);
-    while let Some(batch) = answer.batches.next().await {
+    while let Some(batch) = result.batches.next().await {
         data.add(&batch.map_err(Error::from_engine)?)?;
     }
     data.fits().map_err(|_| {
@@ -80,7 +80,7 @@ pub async fn of(
     Ok(data.ad_hoc_figure(session.timezone(), session.range(), title))
 }
 
-/// Which columns are drawn: the first from left to right, those of numbers upwards, a text beside them as series.
+/// The columns to draw: the first along the x axis, those of numbers upwards, a text beside them as series.
 fn columns(schema: &Schema, drawing: Drawing) -> Result<job::Chart> {
     let Some(x) = schema.fields().first() else {
         return Err(Error::usage("the answer has no columns to draw"));
@@ -137,13 +137,13 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-/// The picture's bytes.
+/// The image's bytes.
 pub fn image(figure: &Figure, format: ImageFormat) -> Result<Vec<u8>> {
     figure.warn_of_missing_glyphs();
     figure.encode(format)
 }
 
-/// The figure in blocks, below its subtitle.
+/// The figure in blocks, below its totals.
 pub fn in_terminal(figure: &Figure) -> String {
     let drawn = terminal::draw(figure, terminal::width());
     match normalize(&figure.subtitle).as_str() {

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::CloudWatchExporter;
+use super::{CloudWatchExporter, check_prefix, new_attempt};
 use crate::error::{Class, Error, Result};
 use crate::export::cloudwatch::empty_export::EXPORTABLE_AFTER;
 use crate::export::deadline::Patience;
@@ -211,7 +211,7 @@ impl CloudWatchExporter {
         most_pages: Option<u32>,
         patience: &Patience<'_>,
     ) -> Result<Option<ExportedGroup>> {
-        self.check_prefix(group, request)?;
+        check_prefix(group, request)?;
         let mut attempt = self.events_attempt(group, request).await?;
         let prefix = layout::join(self.staging.root(), &attempt.prefix);
         let wanted = Wanted {
@@ -267,7 +267,7 @@ impl CloudWatchExporter {
             .unwrap_or(just_now.unwrap_or(DateTime::<Utc>::MIN_UTC));
         let window = request.window.range();
         let wanted = Attempt {
-            prefix: layout::relative(self.staging.root(), &self.new_attempt(group, request)),
+            prefix: request.keys.relative(&new_attempt(group, request)),
             log_group: group.name.clone(),
             log_stream_prefix: self.settings.log_stream_prefix.clone(),
             range: Range {
@@ -345,6 +345,7 @@ mod tests {
     use crate::export::service::ServiceErrorKind;
     use crate::export::staging::objects_below;
     use crate::job::{AwsSettings, CloudWatch, GroupPattern, Location, Verify, Via};
+    use crate::layout::StagingKeys;
     use crate::progress::Silent;
     use crate::state::{Journal, MemoryJournal};
     use crate::store::{Store, Stores};
@@ -364,6 +365,7 @@ mod tests {
         clock: Arc<TestClock>,
         logs: Arc<FakeLogs>,
         staging: Store,
+        keys: StagingKeys,
         journal: MemoryJournal,
         settings: CloudWatch,
         window: Window,
@@ -393,6 +395,7 @@ mod tests {
             let here = std::path::Path::new("");
             let location = Location::parse("s3://acme-logs/exports", here).unwrap();
             Self {
+                keys: StagingKeys::new(&location, "night").unwrap(),
                 staging: stores.open(&location, Account::Source).await.unwrap(),
                 settings: CloudWatch {
                     log_groups: vec![GroupPattern::new(GROUP).unwrap()],
@@ -419,7 +422,7 @@ mod tests {
                 self.clock.clone(),
             );
             let request = ExportRequest {
-                job: "night",
+                keys: &self.keys,
                 window: &self.window,
                 reuse_since: self.reuse_since,
                 takes_empty: false,

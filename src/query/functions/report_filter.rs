@@ -1,8 +1,8 @@
-//! `WHERE lambda_report(message) IS NOT NULL` asks whether a message is a report, and nothing of what the report says.
+//! An optimizer rule for `WHERE lambda_report(message) IS NOT NULL`, which tests for a report without reading its values.
 //!
-//! The engine moves a filter below the projection that computes what it is about, so `lambda_report(message) AS report …
-//! WHERE report IS NOT NULL` computes the reports once to look whether they are there, and once more for what is left.
-//! This rule makes the first a look at how the message begins.
+//! The engine moves a filter below the projection that computes its operand. So `lambda_report(message) AS report …
+//! WHERE report IS NOT NULL` would parse each report twice: once for the filter and once for the projection. With this
+//! rule the filter only looks at the start of the message.
 
 use super::of_message::OfMessage;
 use datafusion::common::Result;
@@ -10,7 +10,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-/// Rewrites `lambda_report(message) IS [NOT] NULL` in filters, where no column is named after it.
+/// Rewrites `lambda_report(message) IS [NOT] NULL` in filters. They name no columns, so the rewrite changes no name.
 #[derive(Debug)]
 pub struct ReportFilter;
 
@@ -30,16 +30,16 @@ impl OptimizerRule for ReportFilter {
     ) -> Result<Transformed<LogicalPlan>> {
         match plan {
             LogicalPlan::Filter(_) => {
-                plan.map_expressions(|predicate| predicate.transform_up(look))
+                plan.map_expressions(|predicate| predicate.transform_up(rewrite_null_test))
             }
             _ => Ok(Transformed::no(plan)),
         }
     }
 }
 
-fn look(expr: Expr) -> Result<Transformed<Expr>> {
+fn rewrite_null_test(expr: Expr) -> Result<Transformed<Expr>> {
     let is_report = match &expr {
-        Expr::IsNotNull(inner) | Expr::IsNull(inner) => whether_report(inner),
+        Expr::IsNotNull(inner) | Expr::IsNull(inner) => is_report_test(inner),
         _ => None,
     };
     Ok(match (is_report, &expr) {
@@ -49,8 +49,8 @@ fn look(expr: Expr) -> Result<Transformed<Expr>> {
     })
 }
 
-/// The cheaper question, in place of `lambda_report(…)`.
-fn whether_report(expr: &Expr) -> Option<Expr> {
+/// The cheaper test in place of a call of `lambda_report`.
+fn is_report_test(expr: &Expr) -> Option<Expr> {
     let Expr::ScalarFunction(call) = expr.clone().unalias() else {
         return None;
     };

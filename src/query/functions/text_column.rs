@@ -1,4 +1,4 @@
-//! Builds a text column out of parts of messages without copying them.
+//! Builds a text column from parts of messages without copying them.
 
 use arrow::array::{
     Array, BooleanBufferBuilder, ByteView, MAX_INLINE_VIEW_LEN, StringViewArray, make_view,
@@ -7,14 +7,14 @@ use arrow::buffer::{Buffer, NullBuffer};
 use arrow::error::ArrowError;
 use std::borrow::Cow;
 
-/// A column of texts, a part of its row's message each, that shares the buffers of the messages.
+/// A column whose texts are parts of their rows' messages. It shares the messages' buffers.
 pub(super) struct TextColumn<'a> {
     messages: &'a StringViewArray,
     views: Vec<u128>,
     validity: BooleanBufferBuilder,
     /// Whether a view points into a buffer of the messages.
     shares: bool,
-    /// What had to be decoded, and so is in no message; the last buffer of the column.
+    /// Texts that had to be decoded and so are in no message; the column's last buffer.
     decoded: Vec<u8>,
 }
 
@@ -30,10 +30,10 @@ impl<'a> TextColumn<'a> {
         }
     }
 
-    /// Sets a row to a text which, if borrowed, is borrowed from the message of that row.
+    /// Sets a row to a text. A borrowed text must be a part of the row's message.
     pub(super) fn set(&mut self, row: usize, text: Cow<'a, str>) {
         if self.views.is_empty() {
-            // Some columns of a report have no value in a whole batch: those cost nothing.
+            // A column without a value in the whole batch costs nothing.
             self.views = vec![0; self.messages.len()];
             self.validity.append_n(self.messages.len(), false);
         }
@@ -50,7 +50,7 @@ impl<'a> TextColumn<'a> {
         }
     }
 
-    /// Nothing where an offset does not fit a view, which takes buffers of more than 4 GiB.
+    /// `None` if the offset does not fit a view: the buffer is larger than 4 GiB.
     fn view_of_part(&mut self, row: usize, text: &str) -> Option<u128> {
         let message = self.messages.value(row);
         let within = text.as_ptr().addr() - message.as_ptr().addr();

@@ -1,8 +1,8 @@
-//! Time on the wall clock of the job's zone, in SQL: `time_bucket`, `local_time`, `hour_of_day`, `utc_offset`; and `now`.
+//! The SQL functions of local time in the job's zone: `time_bucket`, `local_time`, `hour_of_day`, `utc_offset`; and `now`.
 //!
-//! The zone is the session's `execution.time_zone`. Timestamps of any unit are taken; those without a zone mean UTC.
+//! The zone is the session's `execution.time_zone`. Timestamps may have any unit; without a zone they are UTC.
 //!
-//! Each thread keeps what it found out about the zone for its next batch: finding it out costs more than a small batch.
+//! Each thread keeps its clock from batch to batch, since the zone's offsets cost more to find than a small batch does.
 
 use super::over_array;
 use crate::window::buckets::{Buckets, Width, hour_of_day};
@@ -26,10 +26,10 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// `time_bucket(width, timestamp)`: the first instant of the bucket of local time that an instant falls in, as
+/// `time_bucket(width, timestamp)`: the first instant of the bucket of local time that contains an instant, as
 /// Timestamp(ms, UTC).
 ///
-/// The width is a constant text such as `'15 minutes'`, or an interval; see [`Width`].
+/// The width is a constant: a text such as `'15 minutes'`, or an interval; see [`Width`].
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct TimeBucket {
     signature: Signature,
@@ -68,7 +68,7 @@ impl ScalarUDFImpl for TimeBucket {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => width.clone(),
             other => {
                 return plan_err!(
-                    "time_bucket: width of type {other}: expected a text such as '1 hour', or an interval"
+                    "time_bucket: invalid width of type {other}: expected a text such as '1 hour', or an interval"
                 );
             }
         };
@@ -80,7 +80,7 @@ impl ScalarUDFImpl for TimeBucket {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        // A bad width is a mistake in the SQL: say so when it is planned, hours before there is data.
+        // Check the width when the query is planned, which is before anything is exported.
         if let Some(Some(width)) = args.scalar_arguments.first() {
             width_of(width)?;
         }
@@ -110,7 +110,7 @@ impl ScalarUDFImpl for TimeBucket {
     }
 
     fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
-        // Buckets follow each other, so a later instant never has an earlier bucket.
+        // A later instant never has an earlier bucket.
         Ok(match inputs {
             [width, timestamp] if width.sort_properties == SortProperties::Singleton => {
                 timestamp.sort_properties
@@ -120,28 +120,33 @@ impl ScalarUDFImpl for TimeBucket {
     }
 }
 
-/// What a wall clock shows at an instant.
+/// The part of a wall clock that a function returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Reading {
+enum ClockPart {
     LocalTime,
     HourOfDay,
     UtcOffset,
 }
 
 /// The functions of one timestamp:
-/// - `local_time(timestamp)`: what the wall clock shows, as Timestamp(ms) without a zone;
-/// - `hour_of_day(timestamp)`: its hour, 0 to 23, as Int32;
-/// - `utc_offset(timestamp)`: how far it is from UTC, as text: `+09:00`, and `-04:56:02` where it has seconds.
+/// - `local_time(timestamp)`: the local time, as Timestamp(ms) without a zone;
+/// - `hour_of_day(timestamp)`: the local hour, 0 to 23, as Int32;
+/// - `utc_offset(timestamp)`: the offset from UTC as text: `+09:00`, or `-04:56:02` if it has seconds.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct WallClock {
-    reading: Reading,
+    part: ClockPart,
     signature: Signature,
 }
 
 impl WallClock {
     pub(super) fn all() -> [Self; 3] {
-        [Reading::LocalTime, Reading::HourOfDay, Reading::UtcOffset].map(|reading| WallClock {
-            reading,
+        [
+            ClockPart::LocalTime,
+            ClockPart::HourOfDay,
+            ClockPart::UtcOffset,
+        ]
+        .map(|part| WallClock {
+            part,
             signature: reads_session_zone(),
         })
     }
@@ -149,10 +154,10 @@ impl WallClock {
 
 impl ScalarUDFImpl for WallClock {
     fn name(&self) -> &str {
-        match self.reading {
-            Reading::LocalTime => "local_time",
-            Reading::HourOfDay => "hour_of_day",
-            Reading::UtcOffset => "utc_offset",
+        match self.part {
+            ClockPart::LocalTime => "local_time",
+            ClockPart::HourOfDay => "hour_of_day",
+            ClockPart::UtcOffset => "utc_offset",
         }
     }
 
@@ -176,10 +181,10 @@ impl ScalarUDFImpl for WallClock {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(match self.reading {
-            Reading::LocalTime => DataType::Timestamp(TimeUnit::Millisecond, None),
-            Reading::HourOfDay => DataType::Int32,
-            Reading::UtcOffset => DataType::Utf8,
+        Ok(match self.part {
+            ClockPart::LocalTime => DataType::Timestamp(TimeUnit::Millisecond, None),
+            ClockPart::HourOfDay => DataType::Int32,
+            ClockPart::UtcOffset => DataType::Utf8,
         })
     }
 
@@ -193,30 +198,30 @@ impl ScalarUDFImpl for WallClock {
         let zone = session_zone(&args.config_options)?;
         let last = LAST.take().filter(|last| last.zone() == zone);
         let mut clock = last.unwrap_or_else(|| LocalClock::new(zone));
-        let readings = over_array(timestamps, |array| {
+        let values = over_array(timestamps, |array| {
             let instants = milliseconds(array)?;
             let nulls = instants.nulls().cloned();
-            Ok(match self.reading {
-                Reading::LocalTime => {
+            Ok(match self.part {
+                ClockPart::LocalTime => {
                     let local = map_instants(&instants, |instant| clock.local_ms(instant))?;
                     Arc::new(TimestampMillisecondArray::new(local.into(), nulls))
                 }
-                Reading::HourOfDay => {
+                ClockPart::HourOfDay => {
                     let hours = map_instants(&instants, |instant| {
                         clock.local_ms(instant).map(hour_of_day)
                     })?;
                     Arc::new(Int32Array::new(hours.into(), nulls))
                 }
-                Reading::UtcOffset => utc_offsets(&instants, &mut clock)?,
+                ClockPart::UtcOffset => utc_offsets(&instants, &mut clock)?,
             })
         });
         LAST.set(Some(clock));
-        readings
+        values
     }
 }
 
-/// `now()` and `current_timestamp`: the instant at which the query began, as Timestamp(ms, UTC) like `timestamp`. From the
-/// engine's own, in nanoseconds and the session's zone, no event's time can be subtracted.
+/// `now()` and `current_timestamp`: the start of the query, as Timestamp(ms, UTC) like the column `timestamp`. The
+/// engine's own `now()` is in nanoseconds and the session's zone, so `timestamp` can't be subtracted from it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Now {
     signature: Signature,
@@ -259,16 +264,16 @@ impl ScalarUDFImpl for Now {
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        exec_err!("now() has no value before the query begins")
+        exec_err!("now() has no value: expected the start time of the query")
     }
 }
 
-/// Folded into constants when planned, like `now()`, as the zone is the session's.
+/// Stable, not immutable: the value depends on the session's zone.
 fn reads_session_zone() -> Signature {
     Signature::user_defined(Volatility::Stable)
 }
 
-/// The zone that the functions of this session work in: `execution.time_zone`, or UTC where that is not set.
+/// The session's zone: `execution.time_zone`, or UTC where unset.
 ///
 /// # Errors
 /// A name that is not in the tz database.
@@ -288,10 +293,10 @@ fn utc_milliseconds() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }
 
-/// What an argument that names an instant is cast to.
+/// The type that an argument for an instant is cast to.
 ///
-/// Timestamps stay as they are: a cast would look every one up in chrono where there is no zone, and would round those
-/// before 1970 to the next millisecond rather than the last.
+/// Timestamps keep their type. A cast would look up each one in chrono if it has no zone, and would round those before
+/// 1970 up to a millisecond rather than down.
 fn instant_type(function: &str, given: &DataType) -> Result<DataType> {
     match given {
         DataType::Timestamp(..) => Ok(given.clone()),
@@ -318,7 +323,11 @@ fn width_of(value: &ScalarValue) -> Result<Width> {
         ScalarValue::IntervalYearMonth(Some(months)) => Width::of_interval(*months, 0, 0),
         text => match text.try_as_str() {
             Some(Some(text)) => Width::parse(text),
-            _ => return plan_err!("time_bucket: width {value}: expected a text such as '1 hour'"),
+            _ => {
+                return plan_err!(
+                    "time_bucket: invalid width {value}: expected a text such as '1 hour'"
+                );
+            }
         },
     };
     width.map_err(|error| DataFusionError::Plan(error.to_string()))
@@ -328,7 +337,7 @@ fn out_of_range(error: OutOfRange) -> DataFusionError {
     DataFusionError::Execution(error.to_string())
 }
 
-/// Timestamps of any unit as milliseconds since 1970. Seconds beyond that become the extremes, which are out of range.
+/// Timestamps of any unit as milliseconds since 1970. Seconds that do not fit saturate, and are then out of range.
 fn milliseconds(array: &ArrayRef) -> Result<TimestampMillisecondArray> {
     Ok(match array.data_type() {
         DataType::Timestamp(TimeUnit::Second, _) => array
@@ -345,7 +354,7 @@ fn milliseconds(array: &ArrayRef) -> Result<TimestampMillisecondArray> {
     })
 }
 
-/// One value for each row; what stands under a NULL is never looked at.
+/// One value for each row. `value` is not called for NULL.
 fn map_instants<T: Default>(
     instants: &TimestampMillisecondArray,
     mut value: impl FnMut(i64) -> Result<T, OutOfRange>,
@@ -373,14 +382,14 @@ fn map_instants<T: Default>(
 fn utc_offsets(instants: &TimestampMillisecondArray, clock: &mut LocalClock) -> Result<ArrayRef> {
     let mut texts = StringBuilder::with_capacity(instants.len(), instants.len() * "+09:00".len());
     let mut text = String::new();
-    let mut shown = None;
+    let mut last_offset = None;
     for instant in instants {
         let Some(instant) = instant else {
             texts.append_null();
             continue;
         };
         let offset_ms = clock.span(instant).map_err(out_of_range)?.offset_ms;
-        if shown.replace(offset_ms) != Some(offset_ms) {
+        if last_offset.replace(offset_ms) != Some(offset_ms) {
             text = offset_text(offset_ms);
         }
         texts.append_value(&text);
@@ -388,13 +397,13 @@ fn utc_offsets(instants: &TimestampMillisecondArray, clock: &mut LocalClock) -> 
     Ok(Arc::new(texts.finish()))
 }
 
-/// As ISO 8601 writes an offset from UTC; seconds, which only local mean times have, only where they are not zero.
+/// An offset from UTC as in ISO 8601. Seconds, which only local mean times have, are left out if they are zero.
 fn offset_text(offset_ms: i64) -> String {
     let sign = if offset_ms < 0 { '-' } else { '+' };
-    let ahead = offset_ms.abs();
-    let (hours, minutes) = (ahead / HOUR_MS, ahead % HOUR_MS / MINUTE_MS);
-    let seconds = ahead % MINUTE_MS / SECOND_MS;
-    debug_assert!(ahead < DAY_MS);
+    let distance = offset_ms.abs();
+    let (hours, minutes) = (distance / HOUR_MS, distance % HOUR_MS / MINUTE_MS);
+    let seconds = distance % MINUTE_MS / SECOND_MS;
+    debug_assert!(distance < DAY_MS);
     let mut text = format!("{sign}{hours:02}:{minutes:02}");
     if seconds != 0 {
         // Writing to a string can't fail.

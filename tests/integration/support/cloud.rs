@@ -1,4 +1,4 @@
-//! A service whose logs are in CloudWatch, and a job over them: buckets, log groups and files of one test's own.
+//! Log groups in CloudWatch and a job over them. Each test has buckets, log groups and files of its own.
 
 use std::ffi::OsStr;
 use std::sync::OnceLock;
@@ -12,15 +12,15 @@ use super::program::{Dir, Finished, Program};
 /// The job file.
 pub const JOB: &str = "night.toml";
 
-/// Names that begin with the test's, on a server that other tests may use too.
+/// The names begin with the test's name, since tests share the server.
 pub struct Cloud<'a> {
     pub moto: &'a Moto,
     pub dir: Dir,
     pub name: &'static str,
 }
 
-/// A day that has settled, in UTC, and not long ago, since CloudWatch takes no events older than two weeks.
-/// The same for as long as the tests run, also over midnight.
+/// A settled day of UTC within the last two weeks, since CloudWatch accepts no older events. It stays the same while the
+/// tests run, also over midnight.
 pub fn recent_day() -> (String, i64) {
     static TODAY: OnceLock<chrono::NaiveDate> = OnceLock::new();
     let today = TODAY.get_or_init(|| chrono::Utc::now().date_naive());
@@ -30,8 +30,9 @@ pub fn recent_day() -> (String, i64) {
 }
 
 impl<'a> Cloud<'a> {
-    /// Buckets `NAME-logs` and `NAME-answers`, three log groups with an event in every quarter of an hour of five days
-    /// around [`recent_day`], two of which `/aws/lambda/NAME-*` matches, and a job `night` that counts these by hour.
+    /// Makes the buckets `NAME-logs` and `NAME-answers`, three log groups with an event in every quarter of an hour of the
+    /// five days around [`recent_day`], and a job `night` that counts the events by hour of the two log groups that match
+    /// `/aws/lambda/NAME-*`.
     pub fn new(moto: &'a Moto, name: &'static str) -> Self {
         moto.create_bucket(&format!("{name}-logs"));
         moto.create_bucket(&format!("{name}-answers"));
@@ -46,7 +47,7 @@ impl<'a> Cloud<'a> {
         moto.put_events(
             &cloud.group("worker"),
             "web/app/7",
-            // At the edges of the day, as near as the service's milliseconds come.
+            // The first and the last millisecond of the day.
             &[
                 (midnight - 1, "before"),
                 (midnight, "first"),
@@ -62,7 +63,7 @@ impl<'a> Cloud<'a> {
         cloud
     }
 
-    /// Only the job, without buckets and logs.
+    /// Makes only the job, without buckets and logs.
     pub fn without_logs(moto: &'a Moto, name: &'static str) -> Self {
         let dir = Dir::new();
         dir.write(
@@ -105,17 +106,17 @@ use = "hourly_count"
         self.dir.write(JOB, job.replace(from, to));
     }
 
-    /// The program, with the server as its AWS.
+    /// The program, with the server as its endpoint.
     pub fn logtally<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Program {
         self.dir.logtally(arguments).envs(self.moto.environment())
     }
 
-    /// `logtally run` for [`recent_day`] with these arguments more, to its end.
+    /// Runs `logtally run` for [`recent_day`] with more arguments, to its end.
     pub fn run<'b>(&self, arguments: impl IntoIterator<Item = &'b str>) -> Finished {
         self.program(arguments).run()
     }
 
-    /// The same, not started.
+    /// `logtally run` for [`recent_day`] with more arguments, not started.
     pub fn program<'b>(&self, arguments: impl IntoIterator<Item = &'b str>) -> Program {
         let (day, _) = recent_day();
         let first = ["run", JOB, "--window", &day].map(str::to_owned);

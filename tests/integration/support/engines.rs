@@ -1,4 +1,4 @@
-//! Other people's engines, which run statements and answer questions.
+//! DuckDB and Spark, which run statements and queries.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -8,25 +8,25 @@ use tempfile::TempDir;
 
 use super::python;
 
-/// The rows of an answer, in the form of `tools/values.py`.
+/// The rows of a result, in the form of `tools/values.py`.
 pub type Rows = Vec<Map<String, Value>>;
 
-/// Runs statements and then questions in DuckDB; the answers, in the order of the questions.
-pub fn duckdb(statements: &[String], questions: &[&str]) -> Vec<Rows> {
-    ask(python::tool("ask_duckdb.py"), statements, questions)
+/// Runs statements and then queries in DuckDB; returns the results in the order of the queries.
+pub fn duckdb(statements: &[String], queries: &[&str]) -> Vec<Rows> {
+    ask(python::tool("ask_duckdb.py"), statements, queries)
 }
 
-/// The same in Spark with Hive's catalogue, which takes half a minute to start.
-pub fn spark(statements: &[String], questions: &[&str]) -> Vec<Rows> {
+/// Runs statements and then queries in Spark with Hive's catalogue, which takes half a minute to start.
+pub fn spark(statements: &[String], queries: &[&str]) -> Vec<Rows> {
     let folder = TempDir::new().expect("a temporary folder");
     let mut command = python::tool("ask_spark.py");
     command.arg(folder.path());
-    ask(command, statements, questions)
+    ask(command, statements, queries)
 }
 
-fn ask(mut command: Command, statements: &[String], questions: &[&str]) -> Vec<Rows> {
+fn ask(mut command: Command, statements: &[String], queries: &[&str]) -> Vec<Rows> {
     let mut input = tempfile::tempfile().expect("a temporary file");
-    let asked = json!({"statements": statements, "questions": questions});
+    let asked = json!({"statements": statements, "queries": queries});
     write!(input, "{asked}").expect("the temporary folder is writable");
     std::io::Seek::rewind(&mut input).expect("a file can be read again");
     command.stdin(Stdio::from(input));

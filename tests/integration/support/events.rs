@@ -15,7 +15,7 @@ pub fn at(instant: &str) -> i64 {
         .timestamp_millis()
 }
 
-/// Messages of every kind that logs have: short, of several lines, Lambda's with a newline of their own, Korean, JSON.
+/// Messages of every kind: short, of several lines, Lambda's with a trailing newline, Korean, JSON.
 pub const MESSAGES: [&str; 6] = [
     "INFO ok",
     "END RequestId: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\n",
@@ -25,9 +25,9 @@ pub const MESSAGES: [&str; 6] = [
     "한글",
 ];
 
-/// `count` events of the day that begins at `midnight`, in no order; always the same.
+/// `count` events of the day that begins at `midnight`, unordered and always the same.
 pub fn scattered(midnight: i64, count: i64) -> Vec<(i64, &'static str)> {
-    // A step without a factor in common with a day visits every millisecond before it comes back to one.
+    // The step is coprime to a day's milliseconds, so no millisecond repeats.
     const STEP: i64 = 48_271_007;
     (0..count)
         .map(|n| {
@@ -37,7 +37,7 @@ pub fn scattered(midnight: i64, count: i64) -> Vec<(i64, &'static str)> {
         .collect()
 }
 
-/// How many of the events are in each of the `hours` hours from `start` on.
+/// The number of events in each of the `hours` hours from `start`.
 pub fn by_hour<M>(events: &[(i64, M)], start: i64, hours: usize) -> Vec<i64> {
     let mut counts = vec![0; hours];
     for (time, _) in events {

@@ -1,4 +1,4 @@
-//! Writes exports in CloudWatch's own layout, in every shape that the service, the network or an accident gives them.
+//! Writes exports in CloudWatch's layout, whole, in unusual shapes, or damaged.
 //!
 //! ```text
 //! <prefix>/aws-logs-write-test
@@ -13,20 +13,20 @@ use chrono::{DateTime, SecondsFormat};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// The largest event that a scan takes, in bytes; one more is an error.
+/// The largest event that a scan accepts, in bytes.
 pub const LARGEST_EVENT: usize = 16 << 20;
 
-/// The task id of an [`Export`] that was given no other.
+/// The default task id of an [`Export`].
 pub const TASK_ID: &str = "e37ac5c7-5d9a-4b1c-8f6e-0c1b8a2d4f60";
 
-/// A folder that is, or is to become, the destination prefix of an export.
+/// A folder as the destination prefix of an export.
 pub struct Export {
     prefix: PathBuf,
     task_id: String,
 }
 
 impl Export {
-    /// Writes the file with which the service tries its permission: not gzip, not log data.
+    /// Writes the file with which the service tests its permission. It is neither gzip nor log data.
     pub fn new(prefix: impl Into<PathBuf>) -> Self {
         let prefix = prefix.into();
         write(
@@ -39,7 +39,7 @@ impl Export {
         }
     }
 
-    /// Another task below the same prefix.
+    /// The export of another task below the same prefix.
     pub fn task(&self, task_id: &str) -> Self {
         Self {
             prefix: self.prefix.clone(),
@@ -47,12 +47,12 @@ impl Export {
         }
     }
 
-    /// Writes the events of a stream, in the given order, as its only object; answers the object's path.
+    /// Writes the events of a stream, in the given order, as its only object; returns the object's path.
     pub fn stream<M: AsRef<str>>(&self, stream: &str, events: &[(i64, M)]) -> PathBuf {
         self.object(stream, 0, &Object::new(events))
     }
 
-    /// Writes one of the numbered objects of a stream; answers its path.
+    /// Writes one of the numbered objects of a stream; returns its path.
     pub fn object(&self, stream: &str, number: u32, object: &Object) -> PathBuf {
         let folder = self
             .prefix
@@ -70,8 +70,8 @@ fn write(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).expect("the test's folder is writable");
 }
 
-/// The line of an event as the service writes it: `2026-11-21T05:35:00.123Z message`. A message that ends in
-/// a newline of its own leaves a blank line behind it, and its further lines have no timestamp.
+/// The line of an event as the service writes it: `2026-11-21T05:35:00.123Z message`. Further lines of a message have no
+/// timestamp. A message with a trailing newline is followed by a blank line.
 ///
 /// Panics for times outside the years 0–9999, which CloudWatch does not have.
 pub fn line(epoch_ms: i64, message: &str) -> String {
@@ -82,7 +82,7 @@ pub fn line(epoch_ms: i64, message: &str) -> String {
     )
 }
 
-/// An exported object: its text, how it is cut into gzip members, and what went wrong with its bytes.
+/// An exported object: its text, where it is cut into gzip members, and the damage to its bytes.
 #[derive(Clone, Default)]
 pub struct Object {
     text: Vec<u8>,
@@ -99,7 +99,7 @@ enum Damage {
 }
 
 impl Object {
-    /// Events (epoch milliseconds, message) in the given order, which need not be that of time.
+    /// An object of events (epoch milliseconds, message), in any order of time.
     pub fn new<M: AsRef<str>>(events: &[(i64, M)]) -> Self {
         let text: String = events
             .iter()
@@ -108,7 +108,7 @@ impl Object {
         Self::of_text(text)
     }
 
-    /// Any bytes as the text, such as invalid UTF-8 or none.
+    /// An object with any bytes as its text, such as invalid UTF-8 or no bytes.
     pub fn of_text(text: impl Into<Vec<u8>>) -> Self {
         Self {
             text: text.into(),
@@ -116,25 +116,25 @@ impl Object {
         }
     }
 
-    /// One event whose message is `bytes` long.
+    /// An object of one event whose message is `bytes` long.
     pub fn of_one_event(epoch_ms: i64, bytes: usize) -> Self {
         Self::new(&[(epoch_ms, "x".repeat(bytes))])
     }
 
-    /// Text before the first timestamp, such as the end of an event whose start is in another object.
+    /// Adds text before the first timestamp, such as the end of an event that starts in another object.
     pub fn preceded_by(mut self, text: impl AsRef<[u8]>) -> Self {
         self.text.splice(..0, text.as_ref().iter().copied());
         self
     }
 
-    /// More text, byte for byte.
+    /// Adds text at the end, byte for byte.
     pub fn followed_by(mut self, text: impl AsRef<[u8]>) -> Self {
         self.text.extend_from_slice(text.as_ref());
         self
     }
 
-    /// Begins a new gzip member at each of these bytes of the text, be it in the middle of a line or of a character.
-    /// Twice the same, or one at either end, makes an empty member.
+    /// Begins a new gzip member at each of these bytes of the text, also within a line or a character. A repeated position,
+    /// or one at either end, makes an empty member.
     pub fn cut_at(mut self, cuts: impl IntoIterator<Item = usize>) -> Self {
         self.cuts.extend(cuts);
         self.cuts.sort_unstable();
@@ -147,17 +147,17 @@ impl Object {
         self.cut_at(cuts)
     }
 
-    /// Leaves away this many bytes at the end of the gzip, as a broken download does.
+    /// Drops the last `bytes` bytes of the gzip, as a broken download does.
     pub fn truncated(self, bytes: usize) -> Self {
         self.damaged(Damage::Truncated(bytes))
     }
 
-    /// Turns over every bit of one byte of the gzip.
+    /// Flips every bit of one byte of the gzip.
     pub fn flipped(self, at: usize) -> Self {
         self.damaged(Damage::Flipped(at))
     }
 
-    /// Spoils the CRC of the last member, so that only its check finds the damage.
+    /// Changes the CRC of the last member, so that only the CRC check finds the damage.
     pub fn with_wrong_checksum(self) -> Self {
         self.damaged(Damage::Checksum)
     }
@@ -177,7 +177,7 @@ impl Object {
         &self.text
     }
 
-    /// The object's bytes, with damage done in the order in which it was asked for. The same object has the same bytes.
+    /// The object's bytes, with the damage in the order of the calls. The same object has the same bytes.
     pub fn gzip(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let starts = std::iter::once(0).chain(self.cuts.iter().copied());

@@ -1,4 +1,4 @@
-//! A proxy in front of [`Moto`] that makes requests fail as AWS's do; see `tools/faults.py`.
+//! A proxy in front of [`Moto`] that makes requests fail; see `tools/faults.py`.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -14,19 +14,19 @@ use super::server::Server;
 /// A running proxy. Dropping it ends it.
 pub struct Faults(Server);
 
-/// What the proxy did since it was last told what to do.
+/// What the proxy did since its last plan.
 #[derive(Debug, Deserialize)]
 pub struct Did {
-    /// How many requests came of each kind.
+    /// The number of requests of each kind.
     pub requests: BTreeMap<String, u64>,
-    /// How many failed, by kind and way: `put lost`.
+    /// The number of failures, by kind and way: `put lost`.
     pub failed: BTreeMap<String, u64>,
-    /// How many were held, by kind.
+    /// The number of requests that were held, by kind.
     pub held: BTreeMap<String, u64>,
 }
 
 impl Did {
-    /// How many requests failed in a way, of whatever kind.
+    /// The number of requests of all kinds that failed in a way.
     pub fn failed_by(&self, way: &str) -> u64 {
         let end = format!(" {way}");
         self.failed
@@ -36,19 +36,19 @@ impl Did {
             .sum()
     }
 
-    /// How many requests failed.
+    /// The number of requests that failed.
     pub fn failures(&self) -> u64 {
         self.failed.values().sum()
     }
 
-    /// How many requests of a kind were, or are, held.
+    /// The number of requests of a kind that were or are held.
     pub fn held(&self, kind: &str) -> u64 {
         self.held.get(kind).copied().unwrap_or(0)
     }
 }
 
 impl Faults {
-    /// Starts a proxy that passes everything on, unless `plan` says something else.
+    /// Starts a proxy that forwards all requests, except as `plan` says.
     pub fn before(moto: &Moto, plan: Value) -> Self {
         let mut command = python::tool("faults.py");
         command.arg(moto.port().to_string());
@@ -57,17 +57,17 @@ impl Faults {
         faults
     }
 
-    /// From now on, this; and counts from zero.
+    /// Replaces the plan and resets the counts.
     pub fn plan(&self, plan: Value) {
         self.control("PUT", &plan);
     }
 
-    /// What it did so far.
+    /// What it did since the last plan.
     pub fn did(&self) -> Did {
         serde_json::from_value(self.control("GET", &json!({}))).expect("counts")
     }
 
-    /// What a program needs in its environment to take this proxy for AWS.
+    /// The environment with which a program uses this proxy as its endpoint.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         environment_of(&format!("http://127.0.0.1:{}", self.0.port()))
     }

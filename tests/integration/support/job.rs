@@ -1,4 +1,4 @@
-//! Jobs over exported objects in a folder, as most tests run them.
+//! Jobs over exported objects in a folder, for most tests.
 
 use serde_json::Value;
 
@@ -15,17 +15,17 @@ pub struct Night {
 }
 
 impl Night {
-    /// Days of UTC, counted by hour.
+    /// A job that counts days of UTC by hour.
     pub fn new() -> Self {
         Self::with("timezone = \"UTC\"", "")
     }
 
-    /// Days of a zone, counted by hour.
+    /// A job that counts days of a zone by hour.
     pub fn in_zone(zone: &str) -> Self {
         Self::with(&format!("timezone = {zone:?}"), "")
     }
 
-    /// With keys of the job's own, and more at its end, such as further questions.
+    /// A job with more top-level keys, and with more text at its end, such as further queries.
     pub fn with(head: &str, tail: &str) -> Self {
         let dir = Dir::new();
         dir.write(
@@ -51,24 +51,24 @@ use = "hourly_count"
         Export::new(self.dir.join("exported"))
     }
 
-    /// `logtally run` for one window, to its end.
+    /// Runs `logtally run` for one window, to its end.
     pub fn run(&self, window: &str) -> Finished {
         self.run_with(["--window", window])
     }
 
-    /// `logtally run` with these arguments, to its end.
+    /// Runs `logtally run` with these arguments, to its end.
     pub fn run_with<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Finished {
         let arguments = ["run", JOB].into_iter().chain(arguments);
         self.dir.logtally(arguments).run()
     }
 
-    /// `logtally run --json` for one window, which must succeed: its receipt.
+    /// The receipt of `logtally run --json` for one window, which must succeed.
     pub fn receipt(&self, window: &str) -> Value {
         let finished = self.run_with(["--window", window, "--json"]);
         finished.assert_success().stdout_json()
     }
 
-    /// `logtally query --format json` over the exported objects: its rows.
+    /// The rows of `logtally query --format json` over the exported objects.
     pub fn ask(&self, sql: &str) -> Value {
         self.dir
             .logtally(["query", "exported", "--format", "json", sql])
@@ -84,7 +84,7 @@ use = "hourly_count"
         )))
     }
 
-    /// What is in the output folder.
+    /// The files of the output folder.
     pub fn outputs(&self) -> Vec<String> {
         self.dir
             .files()

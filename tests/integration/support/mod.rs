@@ -1,5 +1,5 @@
-//! What the integration tests stand on: the program in a folder of its own, a server with AWS's interfaces,
-//! other people's readers, and exports in awkward shapes.
+//! The helpers of the integration tests: the program in a folder of its own, a server with AWS's interfaces, other readers
+//! of Parquet, and exports in unusual shapes.
 
 pub mod cloud;
 pub mod engines;

@@ -1,4 +1,4 @@
-//! A server with AWS's interfaces (moto) for one test: started on a free port, gone with the test.
+//! A server with AWS's interfaces (moto), on a free port of this machine.
 
 use std::fs;
 use std::io::Write;
@@ -12,33 +12,33 @@ use super::program::{STATES, forget_aws};
 use super::python;
 use super::server::Server;
 
-/// The Region that the server is asked in.
+/// The Region of the tests.
 pub const REGION: &str = "ap-northeast-2";
 
-/// How many events one PutLogEvents takes.
+/// The most events of one PutLogEvents.
 const EVENTS_IN_A_PUT: usize = 10_000;
 
-/// A running server with nothing in it. Dropping it ends it, also while a test panics.
+/// A running server. Dropping it ends it, also while a test panics.
 pub struct Moto(Server);
 
 impl Moto {
-    /// The server that tests share whose buckets and log groups have names of their own. It ends with the process,
-    /// which closes its standard input.
+    /// The server for tests whose buckets and log groups have names of their own. It ends with the process, which closes
+    /// the server's standard input.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Moto> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }
 
-    /// Starts a server and waits until it listens, about a second.
+    /// Starts an empty server and waits until it listens, for about a second.
     pub fn start() -> Self {
         Self::start_with([])
     }
 
-    /// Starts a server with these environment variables too, such as those that `tools/moto_server.py` knows.
+    /// Starts a server with more environment variables, such as those of `tools/moto_server.py`.
     pub fn start_with<const N: usize>(variables: [(&str, &str); N]) -> Self {
         let mut command = python::tool("moto_server.py");
         command
-            // Its exports write local times, and AWS's are in UTC.
+            // moto's exports write local times, AWS's write UTC.
             .env("TZ", "UTC")
             .envs(variables);
         Self(Server::start(command))
@@ -54,7 +54,7 @@ impl Moto {
         self.0.port()
     }
 
-    /// What a program needs in its environment to take this server for AWS.
+    /// The environment with which a program uses this server as its endpoint.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         environment_of(&self.endpoint())
     }
@@ -64,7 +64,7 @@ impl Moto {
         self.0.log()
     }
 
-    /// Makes one call, named as in boto3. Panics with AWS's error if it fails.
+    /// Makes one call, named as in boto3. Panics with the service's error if it fails.
     pub fn call(&self, service: &str, operation: &str, arguments: Value) -> Value {
         let call = json!({"service": service, "operation": operation, "arguments": arguments});
         self.calls(vec![call]).remove(0)
@@ -90,7 +90,7 @@ impl Moto {
         serde_json::from_str(&python::output(&mut command)).expect("aws.py prints a JSON list")
     }
 
-    /// From now on every request needs credentials whose policies allow it.
+    /// Requires credentials with sufficient policies for every further request.
     pub fn enforce_policies(&self) {
         let post = "import sys, urllib.request as web; \
                     web.urlopen(web.Request(sys.argv[1], b'0', {'Content-Type': 'text/plain'})).read()";
@@ -98,7 +98,7 @@ impl Moto {
         python::output(python::snippet(post).arg(url));
     }
 
-    /// The access key and the secret of a new user with one policy: these actions on everything.
+    /// Creates a user whose policy allows these actions on all resources; returns the access key and the secret.
     pub fn create_user(&self, name: &str, actions: &[&str]) -> [(&'static str, String); 2] {
         let allow = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
         let policy = json!({"Version": "2012-10-17", "Statement": [allow]}).to_string();
@@ -157,7 +157,7 @@ impl Moto {
         );
     }
 
-    /// Puts every file below a folder under `prefix`, with its relative path as the rest of the key.
+    /// Puts every file below a folder. A key is `prefix` and the file's relative path.
     pub fn put_folder(&self, bucket: &str, prefix: &str, folder: &Path) {
         let calls = super::program::files_below(folder)
             .into_iter()
@@ -197,7 +197,7 @@ impl Moto {
         }
     }
 
-    /// The keys of a bucket under a prefix, sorted, without the books of runs; at most 1000.
+    /// The keys of a bucket under a prefix, sorted, without the states of runs; at most 1000.
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
         self.all_keys(bucket, prefix)
             .into_iter()
@@ -205,7 +205,7 @@ impl Moto {
             .collect()
     }
 
-    /// The same with the books of runs.
+    /// The keys of a bucket under a prefix, sorted, with the states of runs; at most 1000.
     pub fn all_keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
         self.list_objects(bucket, prefix)
             .iter()
@@ -225,8 +225,8 @@ impl Moto {
         );
     }
 
-    /// Puts events (epoch milliseconds, message) into a stream; group and stream are made if they aren't there.
-    /// They must lie within the last 14 days: panics where the service refuses one.
+    /// Puts events (epoch milliseconds, message) into a stream. Creates the group and the stream if they do not exist.
+    /// Panics if the service refuses an event, such as one older than 14 days.
     pub fn put_events<M: AsRef<str>>(&self, group: &str, stream: &str, events: &[(i64, M)]) {
         let mut events: Vec<Value> = events
             .iter()
@@ -234,7 +234,7 @@ impl Moto {
                 |(timestamp, message)| json!({"timestamp": timestamp, "message": message.as_ref()}),
             )
             .collect();
-        // One put must be in the order of time.
+        // The events of a request must be in the order of time.
         events.sort_by_key(|event| event["timestamp"].as_i64());
         let call = |operation: &str, arguments: Value| {
             json!({"service": "logs", "operation": operation, "arguments": arguments,
@@ -262,7 +262,7 @@ impl Moto {
     }
 }
 
-/// What a program needs in its environment to take what listens at `endpoint` for AWS.
+/// The environment with which a program uses `endpoint` for all AWS services.
 pub fn environment_of(endpoint: &str) -> Vec<(&'static str, String)> {
     vec![
         ("AWS_ENDPOINT_URL", endpoint.to_owned()),

@@ -12,17 +12,17 @@ use super::export::{self, Export};
 use super::moto::Moto;
 use super::program::{Dir, Program, Running};
 
-/// The window that has events.
+/// The window of the events.
 pub const WINDOW: &str = "2025-03-03";
 
-/// So many bytes are read in ranges.
+/// The size of an object that is read in ranges.
 const LARGE: usize = 34 << 20;
 
-/// A question whose answer is as large as the events are.
+/// A query whose answer is as large as the events.
 pub const EVERYTHING: &str = "[[query]]\nname = \"everything\"\nsql = \"everything.sql\"\n";
 
-/// A job over exported objects on S3: sixty small ones and a large one, which is read in ranges. One of its answers is
-/// large too, and goes up in parts.
+/// A job over exported objects on S3: sixty small ones, and optionally a large one, which is read in ranges. With
+/// [`EVERYTHING`], an answer is so large that it is uploaded in parts.
 pub struct Exported<'a> {
     pub moto: &'a Moto,
     pub dir: Dir,
@@ -48,7 +48,7 @@ impl<'a> Exported<'a> {
         this
     }
 
-    /// Adds an object whose events no Parquet makes small.
+    /// Adds a large object whose events compress badly, also in Parquet.
     pub fn with_large(self) -> Self {
         let object = incompressible(at("2025-03-03T05:00:00Z"), LARGE);
         self.with_object(&object)
@@ -71,7 +71,7 @@ impl<'a> Exported<'a> {
         self.program(name, more, WINDOW).envs(environment).spawn()
     }
 
-    /// The same for any window, not started.
+    /// Writes a job for any window, as a program that is not started.
     pub fn program(&self, name: &str, more: &str, window: &str) -> Program {
         let job = format!("{name}.toml");
         let bucket = &self.bucket;
@@ -85,7 +85,7 @@ impl<'a> Exported<'a> {
             .logtally(["run", &job, "--window", window, "--json"])
     }
 
-    /// A file that another run may be reading just now is left alone.
+    /// Writes a file unless it has this text already, since another run may be reading it.
     fn write_once(&self, name: &str, text: &str) {
         if std::fs::read(self.dir.join(name)).ok().as_deref() != Some(text.as_bytes()) {
             self.dir.write(name, text);
@@ -99,7 +99,7 @@ impl<'a> Exported<'a> {
         serde_json::from_slice(&state).expect("the state is JSON")
     }
 
-    /// The ETag of everything below a job's folder but the receipt and the state, which know the time.
+    /// The ETags of all objects below a job's folder but the receipt and the state, which contain times.
     pub fn answers(&self, name: &str) -> BTreeMap<String, Value> {
         let prefix = format!("{name}/");
         self.moto
@@ -120,7 +120,7 @@ impl<'a> Exported<'a> {
     }
 }
 
-/// One gzip object of so many bytes, full of events whose messages no Parquet makes smaller than three quarters.
+/// A gzip object of `bytes` bytes, with messages that Parquet compresses to three quarters at best.
 fn incompressible(midnight: i64, bytes: usize) -> Vec<u8> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut random = fastrand::Rng::with_seed(7);

@@ -1,4 +1,4 @@
-//! Parquet as others read it: DuckDB and pyarrow, which must agree.
+//! Parquet files as DuckDB and pyarrow read them, which must agree.
 
 use std::path::Path;
 
@@ -14,14 +14,14 @@ pub struct Parquet {
     pub columns: Vec<(String, String)>,
     /// The key-value metadata.
     pub metadata: Map<String, Value>,
-    /// The codecs in use.
+    /// The compression codecs.
     pub compression: Vec<String>,
-    /// The rows; times in ISO 8601.
+    /// The rows, with times in ISO 8601.
     pub rows: Vec<Map<String, Value>>,
 }
 
 impl Parquet {
-    /// Reads a file. Panics where one of the readers can't, or where they don't agree.
+    /// Reads a file. Panics if a reader fails or if the two disagree.
     pub fn read(path: impl AsRef<Path>) -> Self {
         Self::read_all([path]).remove(0)
     }

@@ -1,5 +1,4 @@
-//! Runs the real program in a folder of its own, with nothing of the machine's AWS settings in its environment,
-//! and says in one look what went wrong.
+//! Runs the real program in a folder of its own, without the machine's AWS settings. Failed assertions show the output.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -16,10 +15,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long a program may take before it is killed and its test fails, unless told otherwise.
+/// The default time after which a program is killed and its test fails.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
-/// A folder for one test, gone with it.
+/// A folder for one test. Dropping it deletes it.
 pub struct Dir {
     root: TempDir,
 }
@@ -34,12 +33,12 @@ impl Dir {
         self.root.path()
     }
 
-    /// The absolute path of something in it.
+    /// The absolute path of a file in it.
     pub fn join(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.path().join(relative)
     }
 
-    /// Writes a file and the folders above it; answers its absolute path.
+    /// Writes a file and the folders above it; returns its absolute path.
     pub fn write(&self, relative: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.join(relative);
         let parent = path.parent().expect("a file has a folder");
@@ -48,7 +47,7 @@ impl Dir {
         path
     }
 
-    /// The bytes of a file. Panics with what there is instead if it isn't there.
+    /// The bytes of a file. Panics with the list of files if it does not exist.
     pub fn read(&self, relative: impl AsRef<Path>) -> Vec<u8> {
         let relative = relative.as_ref();
         fs::read(self.join(relative)).unwrap_or_else(|error| {
@@ -68,17 +67,17 @@ impl Dir {
         serde_json::from_slice(&self.read(relative)).expect("the file holds JSON")
     }
 
-    /// Every file in it, however deep: relative paths with `/`, sorted.
+    /// All files at any depth: relative paths with `/`, sorted.
     pub fn files(&self) -> Vec<String> {
         files_below(self.path())
     }
 
-    /// The program under test with these arguments, to be run in this folder.
+    /// The program under test, to be run in this folder with these arguments.
     pub fn logtally<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Program {
         self.program(env!("CARGO_BIN_EXE_logtally"), arguments)
     }
 
-    /// Any other program in this folder and under the same conditions.
+    /// Another program, to be run in this folder with the same environment.
     pub fn program<A: AsRef<OsStr>>(
         &self,
         program: impl AsRef<OsStr>,
@@ -101,11 +100,11 @@ impl Dir {
     }
 }
 
-/// Where runs keep their books.
+/// The folder of runs' states.
 pub const STATES: &str = "_state";
 
-/// Every file below a folder, however deep: relative paths with `/`, sorted. Without the books of runs, which are no
-/// output and tell of failures too.
+/// All files below a folder at any depth: relative paths with `/`, sorted. The states of runs are left out, since they are
+/// no outputs and failed runs write them too.
 pub fn files_below(folder: &Path) -> Vec<String> {
     everything_below(folder)
         .into_iter()
@@ -113,7 +112,7 @@ pub fn files_below(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Every file below a folder, and every empty folder, with `/` at its end: relative paths, sorted.
+/// All files below a folder, and all empty folders with `/` at their end: relative paths, sorted.
 pub fn everything_below(folder: &Path) -> Vec<String> {
     fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) {
         let before = found.len();
@@ -137,8 +136,8 @@ pub fn everything_below(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Takes from a command what it would inherit of AWS: keys, profile, Region and endpoint, the files they may stand in,
-/// the instance's metadata service; and proxies, since tests talk to this machine only.
+/// Removes the AWS settings that a command would inherit: keys, profile, Region, endpoint, the configuration files and the
+/// instance's metadata service. Removes proxies too, since tests use this machine only.
 pub fn forget_aws(command: &mut Command) {
     let proxies = [
         "HTTP_PROXY",
@@ -155,7 +154,7 @@ pub fn forget_aws(command: &mut Command) {
         command.env_remove(variable);
     }
     command
-        // Empty rather than missing, which some SDKs warn of when a file was named.
+        // The files exist and are empty, since some SDKs warn of missing ones.
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("AWS_EC2_METADATA_DISABLED", "true");
@@ -168,18 +167,18 @@ fn inherited(prefix: &str) -> Vec<OsString> {
         .collect()
 }
 
-/// A program that has not been started yet.
+/// A program that is not started yet.
 pub struct Program {
     command: Command,
     input: Vec<u8>,
-    /// Whether more input may come, and never does.
+    /// Whether its standard input stays open.
     open_input: bool,
     unread_stderr: bool,
     time_limit: Duration,
 }
 
 impl Program {
-    /// One argument more.
+    /// Adds an argument.
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
         self
@@ -190,7 +189,7 @@ impl Program {
         self
     }
 
-    /// Several variables, such as those of [`Moto::environment`](super::moto::Moto::environment).
+    /// Sets environment variables, such as those of [`Moto::environment`](super::moto::Moto::environment).
     pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(
         mut self,
         variables: impl IntoIterator<Item = (N, V)>,
@@ -199,31 +198,31 @@ impl Program {
         self
     }
 
-    /// Runs it in another folder than the test's.
+    /// Sets the folder in which it runs.
     pub fn current_dir(mut self, folder: impl AsRef<Path>) -> Self {
         self.command.current_dir(folder);
         self
     }
 
-    /// What it reads from its standard input; nothing unless told otherwise.
+    /// Sets its standard input, which is empty by default.
     pub fn stdin(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = input.into();
         self
     }
 
-    /// Leaves its standard input open, so that it waits for more.
+    /// Keeps its standard input open, so that it waits for more.
     pub fn open_stdin(mut self) -> Self {
         self.open_input = true;
         self
     }
 
-    /// Gives it a stderr whose reader has gone away.
+    /// Gives it a stderr that is a pipe without a reader.
     pub fn unread_stderr(mut self) -> Self {
         self.unread_stderr = true;
         self
     }
 
-    /// Kills it after this long, and fails the test.
+    /// Sets the time after which it is killed and its test fails.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
@@ -234,7 +233,7 @@ impl Program {
         self.spawn().wait()
     }
 
-    /// Starts it and goes on.
+    /// Starts it without waiting.
     pub fn spawn(mut self) -> Running {
         let command_line = format!("{:?}", self.command);
         let mut child = self
@@ -253,7 +252,7 @@ impl Program {
             let stdin = stdin.as_fd().try_clone_to_owned();
             stdin.expect("a pipe can be had twice")
         });
-        // A thread of its own, and no error: a program may end before it has read everything.
+        // The writer has its own thread and ignores errors, since a program may end before it has read everything.
         thread::spawn(move || {
             let _ = stdin.write_all(&input);
         });
@@ -271,10 +270,10 @@ impl Program {
     }
 }
 
-/// A program that runs in the background; killed when dropped.
+/// A program that runs in the background. Dropping it kills it.
 pub struct Running {
     child: Child,
-    /// Held so that it stays open.
+    /// The standard input, if it stays open.
     _input: Option<OwnedFd>,
     stdout: Collected,
     stderr: Collected,
@@ -296,7 +295,7 @@ impl Running {
         );
     }
 
-    /// Whether it has not ended yet.
+    /// Whether it is still running.
     pub fn is_running(&mut self) -> bool {
         self.child
             .try_wait()
@@ -304,14 +303,14 @@ impl Running {
             .is_none()
     }
 
-    /// The most memory that it had at any time so far, in bytes; none where it has ended, or the system does not tell.
+    /// Its peak memory so far, in bytes; `None` if it has ended or the system does not report it.
     pub fn peak_memory(&self) -> Option<u64> {
         let peak = self.status("VmHWM:")?;
         let kib: u64 = peak.strip_suffix(" kB")?.parse().ok()?;
         Some(kib * 1024)
     }
 
-    /// Whether it has asked the system to be told of SIGINT and SIGTERM.
+    /// Whether it has handlers for SIGINT and SIGTERM.
     pub fn listens_to_signals(&self) -> bool {
         const BOTH: u64 = 1 << (2 - 1) | 1 << (15 - 1);
         self.status("SigCgt:")
@@ -319,29 +318,29 @@ impl Running {
             .is_some_and(|caught| caught & BOTH == BOTH)
     }
 
-    /// A line of what Linux tells of the process.
+    /// A line of Linux's `/proc/<pid>/status`.
     fn status(&self, name: &str) -> Option<String> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let value = status.lines().find_map(|line| line.strip_prefix(name))?;
         Some(value.trim().to_owned())
     }
 
-    /// What it has written to stderr so far.
+    /// Its stderr so far.
     pub fn stderr(&self) -> String {
         self.stderr.so_far()
     }
 
-    /// Waits until its stderr contains this text. Panics if it ends, or its time does, before.
+    /// Waits until its stderr contains this text. Panics if it ends or times out before.
     pub fn wait_for_stderr(&mut self, text: &str) {
         self.wait_until(&format!("stderr contains {text:?}"), |running| {
             running.stderr().contains(text)
         });
     }
 
-    /// Waits until something is true, such as a file being there. Panics if the program ends, or its time does, before.
+    /// Waits until a condition is true, such as that a file exists. Panics if the program ends or times out before.
     pub fn wait_until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
         loop {
-            // In this order: what it wrote last before its end still counts.
+            // The end is checked first, so that the last output before it counts.
             let ended = !self.is_running();
             if ended {
                 self.stdout.finish();
@@ -404,7 +403,7 @@ impl Drop for Running {
     }
 }
 
-/// What comes out of a pipe, read by a thread so that the writer never waits for the test.
+/// The output of a pipe, read by a thread so that the writer never blocks.
 struct Collected {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
@@ -439,8 +438,8 @@ impl Collected {
     }
 }
 
-/// A program that has ended, and what it wrote. The assertions show both streams when they fail.
-#[must_use = "a run that nobody looks at tests nothing"]
+/// A program that has ended, with its output. Failed assertions show both streams.
+#[must_use = "a run whose result is not checked tests nothing"]
 pub struct Finished {
     pub stdout: String,
     pub stderr: String,
@@ -449,7 +448,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// The exit code; none if a signal ended it.
+    /// The exit code; `None` if a signal ended it.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
@@ -464,13 +463,13 @@ impl Finished {
         self
     }
 
-    /// That it ended with exit code 0.
+    /// Asserts that it ended with exit code 0.
     #[track_caller]
     pub fn assert_success(&self) -> &Self {
         self.assert_code(0)
     }
 
-    /// That this signal, by its number, ended it.
+    /// Asserts that the signal with this number ended it.
     #[track_caller]
     pub fn assert_signal(&self, expected: i32) -> &Self {
         assert_eq!(

@@ -1,5 +1,5 @@
-//! A Python environment of the tests' own, with exact versions of what they run: made once in the target folder
-//! by whichever test comes first, whether tests run as threads or as processes.
+//! A Python environment for the tests, with pinned versions. The first test makes it in the target folder, also where
+//! tests run in several processes.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use sha2::{Digest, Sha256};
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
-/// What pyarrow and duckdb of these versions need.
+/// The oldest Python of the pinned pyarrow and duckdb.
 const OLDEST_PYTHON: (u32, u32) = (3, 11);
 
-/// The interpreter of the environment, which is made if it isn't there. Panics, saying what to install, where it can't be.
+/// The interpreter of the environment, which is made if it does not exist. Panics with what to install if that fails.
 pub fn interpreter() -> &'static Path {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
     INTERPRETER.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let name = environment_name(&system_python());
-        // Says where the environment is, and is written when that is whole.
+        // A file with the environment's path, written when the environment is complete.
         let marker = target.join(format!("{name}.path"));
         finished_interpreter(&marker).unwrap_or_else(|| {
             let lock = File::create(target.join(format!("{name}.lock")))
@@ -56,14 +56,14 @@ pub fn tool(script: &str) -> Command {
     command
 }
 
-/// A command that runs a piece of Python; its arguments are in `sys.argv[1:]`.
+/// A command that runs Python code. Its arguments are in `sys.argv[1:]`.
 pub fn snippet(code: &str) -> Command {
     let mut command = Command::new(interpreter());
     command.args(["-c", code]);
     command
 }
 
-/// Runs a command to its end; answers what it printed. Panics with both streams if it fails.
+/// Runs a command to its end; returns its stdout. Panics with both streams if it fails.
 pub fn output(command: &mut Command) -> String {
     let output = command
         .output()
@@ -78,10 +78,10 @@ pub fn output(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("Python prints UTF-8")
 }
 
-/// The version and path of the machine's `python3`, as a text that changes when another one takes its place.
+/// The version and path of the machine's `python3`, which change when it is replaced.
 fn system_python() -> String {
-    let question = "import sys; print(*sys.version_info[:2], sys.version, sys.executable)";
-    let found = Command::new("python3").args(["-c", question]).output();
+    let code = "import sys; print(*sys.version_info[:2], sys.version, sys.executable)";
+    let found = Command::new("python3").args(["-c", code]).output();
     let identity = match found {
         Ok(output) if output.status.success() => {
             String::from_utf8_lossy(&output.stdout).into_owned()
@@ -104,7 +104,7 @@ fn system_python() -> String {
     identity
 }
 
-/// A name that changes with what is asked for and with the Python that runs it.
+/// A name that depends on the pinned versions and on the Python.
 fn environment_name(system_python: &str) -> String {
     let digest = Sha256::new()
         .chain_update(REQUIREMENTS)
@@ -117,8 +117,8 @@ fn environment_name(system_python: &str) -> String {
     format!("python-env-{hash}")
 }
 
-/// Makes it in a folder of its own, in which a pip whose test was killed can't go on writing, and leaves it there:
-/// an environment's scripts hold its path, so it can't be renamed.
+/// Makes the environment in a new folder, in which no pip of a killed test is still writing. It stays there, since its
+/// scripts contain its path.
 fn make_environment(target: &Path, name: &str) -> PathBuf {
     let folder = tempfile::Builder::new()
         .prefix(&format!("{name}-"))

@@ -1,4 +1,4 @@
-//! A server that a test talks to, in Python: started on a free port, gone with the test.
+//! A server in Python for one test, on a free port of this machine.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -7,8 +7,8 @@ use std::thread;
 
 use super::program::forget_aws;
 
-/// A running server. Dropping it ends it, also while a test panics; and it ends by itself with the process of the tests,
-/// which closes its standard input.
+/// A running server. Dropping it ends it, also while a test panics. It also ends with the tests' process, which closes the
+/// server's standard input.
 pub struct Server {
     process: Child,
     port: u16,
@@ -16,7 +16,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server that prints its port first of all, and waits for that.
+    /// Starts a server, and waits for the port that it prints first.
     pub fn start(mut command: Command) -> Self {
         forget_aws(&mut command);
         let mut process = command
@@ -55,7 +55,7 @@ impl Server {
         self.port
     }
 
-    /// What it has written to stderr so far.
+    /// Its stderr so far.
     pub fn log(&self) -> String {
         self.log
             .lock()

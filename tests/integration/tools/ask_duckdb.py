@@ -1,5 +1,5 @@
-"""Runs SQL in DuckDB: statements, then questions. {"statements": […], "questions": […]} on standard input, and on standard
-output a JSON list with the rows of each question.
+"""Runs SQL in DuckDB: statements, then queries. Standard input is {"statements": […], "queries": […]}; standard output is
+a JSON list with the rows of each query.
 """
 
 import json
@@ -10,8 +10,8 @@ import duckdb
 from values import plain
 
 
-def rows(question):
-    answer = duckdb.execute(question)
+def rows(query):
+    answer = duckdb.execute(query)
     names = [column[0] for column in answer.description]
     return [dict(zip(names, map(plain, row))) for row in answer.fetchall()]
 
@@ -20,7 +20,7 @@ def main():
     asked = json.load(sys.stdin)
     for statement in asked["statements"]:
         duckdb.execute(statement)
-    json.dump([rows(question) for question in asked["questions"]], sys.stdout)
+    json.dump([rows(query) for query in asked["queries"]], sys.stdout)
 
 
 main()

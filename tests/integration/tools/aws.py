@@ -1,10 +1,11 @@
-"""Makes calls to AWS's interfaces through boto3: a JSON list of calls on standard input, the list of answers on standard output.
+"""Makes calls to AWS through boto3. Standard input is a JSON list of calls; standard output is the list of responses.
 
 usage: aws.py FOLDER
 
-A call is {"service": "s3", "operation": "put_object", "arguments": {…}, "unless": ["ErrorCode", …]}; the answer to one
-that fails with an error code named in "unless" is null. Bytes travel in files: {"$file": "path"} among the arguments
-stands for the file's bytes, and a streamed answer is written to a file in FOLDER and named in the same way. Times are in ISO 8601.
+A call is {"service": "s3", "operation": "put_object", "arguments": {…}, "unless": ["ErrorCode", …]}; the response to a
+call that fails with an error code in "unless" is null. Bytes are in files: {"$file": "path"} among the arguments stands
+for the file's bytes, and a streamed response is written to a file in FOLDER and named in the same way. Times are in ISO
+8601.
 """
 
 import datetime as dt

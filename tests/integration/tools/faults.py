@@ -1,26 +1,25 @@
-"""A proxy in front of moto's server that makes requests fail in every way that AWS's do.
+"""A proxy in front of moto's server that makes requests fail in the ways that requests to AWS fail.
 
-usage: faults.py PORT, the server's. It prints a port of its own, and ends when its standard input does.
+usage: faults.py PORT    the server's port. It prints its own port, and ends when its standard input ends.
 
-What it is to do is JSON, put to /-faults; a GET of that answers what it did:
+PUT /-faults takes a plan as JSON; the response to PUT and GET counts what the proxy did since the last plan:
 
-seed, share   which requests fail, by chance: the share of them, the same ones for the same seed, counted for each kind
-              of request by itself
-kinds         in which ways, in turn; those that make no sense for a request are left out
-script        {"put": ["lost", "ok", …]}: what happens to the first requests of a kind, before chance begins
-hold          texts: a request whose method and path contain one of them waits until the plan says otherwise, and is passed
-              on then
-latency       seconds before each request is passed on
+seed, share   the share of requests that fail by chance; the same seed fails the same ones, counted for each kind
+kinds         the ways to fail, in turn; those that make no sense for a request are left out
+script        {"put": ["lost", "ok", …]}: the fate of the first requests of a kind, before chance decides
+hold          texts: a request whose method and path contain one of them is held until a plan without that text, and is
+              then forwarded
+latency       seconds before each request is forwarded
 page          the most keys on a page of a listing
 
 Kinds of requests: list, head, get, range (a GET of one), put, create, part, complete, abort, uploads, delete, bucket, and
 logs.<Operation>.
 
-Ways to fail: 500, 503, conflict (409, to conditional requests), throttled (400, as CloudWatch Logs says it), error-in-200
-(S3, while it completes an upload), reset (the connection, in the middle of the request), cut (in the middle of the
-answer's body), lost (the request is carried out, and the connection is reset instead of an answer), silent (the request
-is never answered, nor carried out), stalled (the answer stops in the middle of its body), unread (nothing of the
-request's body is taken).
+Ways to fail: 500, 503, conflict (409 to conditional requests), throttled (400, as from CloudWatch Logs), error-in-200 (S3,
+while it completes an upload), reset (the connection, in the middle of the request), cut (the connection, in the middle of
+the response's body), lost (the request is carried out, and the connection is reset instead of a response), silent (the
+request is neither carried out nor answered), stalled (the response stops in the middle of its body), unread (the request's
+body is not read).
 """
 
 import asyncio
@@ -44,7 +43,7 @@ STATUS = {
     "throttled": ("400 Bad Request", "ThrottlingException", "Rate exceeded"),
 }
 
-# What a GET does twice is done once; a request that is not repeated where it should be is what these find.
+# The ways that suit reads and those that suit writes.
 READS = {"500", "503", "reset", "cut", "lost", "silent", "stalled"}
 WRITES = {"500", "503", "reset", "lost", "silent", "unread"}
 WAYS = {
@@ -73,7 +72,7 @@ class Plan:
         self.turn = {}
 
     def way(self, kind):
-        """In which way the next request of a kind fails; None where it does not."""
+        """The way in which the next request of a kind fails; None if it does not."""
         if self.script.get(kind):
             way = self.script[kind].pop(0)
             return None if way == "ok" else way
@@ -115,7 +114,7 @@ def kind_of(method, url, headers):
 
 
 async def head_of(reader):
-    """The first line, the headers (names in small letters) and the bytes of both; None at the end."""
+    """The first line, the headers (names in lower case) and the bytes of both; None at the end."""
     try:
         raw = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -142,7 +141,7 @@ async def body_of(reader, writer, headers):
 
 
 async def forward(method, url, headers, body):
-    """The server's answer: first line, headers, body."""
+    """The server's response: first line, headers, body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", UPSTREAM, limit=LIMIT)
     query = url.query
     if plan.page and "list-type" in query:
@@ -191,7 +190,7 @@ def reset(writer):
 
 
 async def until_closed(reader):
-    """Waits for the client's patience to end."""
+    """Waits until the client closes the connection."""
     try:
         while await reader.read(1 << 16):
             pass
@@ -211,7 +210,7 @@ def control(method, body):
 
 
 async def serve_one(reader, writer):
-    """Serves one request; whether the connection is to be kept."""
+    """Serves one request; returns whether the connection stays open."""
     head = await head_of(reader)
     if head is None:
         return False
@@ -233,7 +232,7 @@ async def serve_one(reader, writer):
         reset(writer)
         return False
     if way == "unread":
-        # A connection that is not read from does not tell that the other side has closed it.
+        # The proxy does not read from the connection, so it can't see that the client closes it.
         writer.transport.pause_reading()
         await asyncio.sleep(120)
         return False
@@ -257,7 +256,7 @@ async def serve_one(reader, writer):
     whole = answer(*answered, head_only=method == "HEAD")
     if way in ("cut", "stalled"):
         writer.write(whole[: len(whole) - (len(answered[2]) + 1) // 2])
-        # What was written is to arrive before the connection is reset.
+        # The written bytes must arrive before the connection is reset.
         await writer.drain()
         await asyncio.sleep(0.05)
         if way == "cut":

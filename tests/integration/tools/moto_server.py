@@ -1,17 +1,17 @@
-"""Serves AWS's interfaces on a free port of 127.0.0.1, prints the port, and ends when its standard input does.
+"""Serves AWS's interfaces on a free port of 127.0.0.1, prints the port, and ends when its standard input ends.
 
-The last point is what makes it end with its test, however that ends: a killed process closes its pipes too.
-The access log goes to standard error.
+So it ends with its test, also if the test is killed: a killed process closes its pipes too. The access log goes to standard
+error.
 
-CloudWatch's metrics are also to be had in the protocol that AWS's SDK for Rust speaks (Smithy RPC v2 in CBOR), and
-Insights queries that count events by hour answer that count; moto knows JSON only, and answers the events.
+Beyond moto, it serves CloudWatch's metrics in the protocol of the AWS SDK for Rust (Smithy RPC v2 in CBOR; moto has JSON
+only), and answers Insights queries that count events by hour (moto returns the events).
 
-Two things of CloudWatch Logs that moto has not, as a test asks for them in the environment:
+Two variables of the environment add behaviour of CloudWatch Logs that moto lacks:
 
-GROUP_AGE_DAYS       how old a log group is when it is made, 30 unless told otherwise: events are put with times of
-                     earlier days, and a service's groups are older than its events
-EXPORT_TASK_SECONDS  how long an export task is PENDING and then RUNNING, half of it each, before it is COMPLETED and its
-                     objects are there; 0 unless told otherwise
+GROUP_AGE_DAYS       the age of a new log group in days, 30 by default. Tests put events of earlier days, and a real group
+                     is older than its events.
+EXPORT_TASK_SECONDS  the time until an export task is COMPLETED and its objects exist, 0 by default. It is PENDING for the
+                     first half and RUNNING for the second.
 """
 
 import collections
@@ -34,7 +34,7 @@ GROUP_AGE = dt.timedelta(days=float(os.environ.get("GROUP_AGE_DAYS", "30")))
 EXPORT_TASK_SECONDS = float(os.environ.get("EXPORT_TASK_SECONDS", "0"))
 
 
-# moto files every subclass of its own under the module that it is in, so its methods are replaced instead.
+# moto registers a subclass under its module's name, so the methods are replaced instead.
 make_group = logs.LogGroup.__init__
 export = logs.LogsBackend.create_export_task
 describe = logs.LogsBackend.describe_export_tasks
@@ -42,7 +42,7 @@ execute_query = logs.execute_query
 serve = DomainDispatcherApplication.__call__
 check_signature = IAMRequestBase.check_signature
 
-# The header of a request in CBOR that was handed on as one in JSON.
+# The header of a request that was converted from CBOR to JSON.
 HANDED_ON = "X-Handed-On"
 
 
@@ -52,7 +52,7 @@ def make_aged_group(group, *arguments, **named):
 
 
 def begin_export(backend, taskName, logGroupName, destination, destinationPrefix, fromTime, to):
-    # An interval that ends before it begins exports nothing; what is wrong with the request is said all the same.
+    # An interval that ends before it begins exports nothing, but moto still checks the request.
     task_id = export(backend, taskName, logGroupName, destination, destinationPrefix, 1, 0)
     task = backend.export_tasks[task_id]
     task.from_time, task.to = fromTime, to
@@ -68,7 +68,7 @@ def describe_advanced(backend, task_id):
 
 
 def advance(backend, task):
-    """Does moto's own export, which is over at once, when the task's time has come."""
+    """Runs moto's export, which completes at once, when the task's time is over."""
     if task.status["code"] == "COMPLETED":
         return
     elapsed = time.monotonic() - task.began
@@ -89,7 +89,7 @@ def advance(backend, task):
 
 
 def count_by_hour(log_groups, query, start_time, end_time):
-    """What `… | stats count(*) as events by bin(1h)` answers, with the filters by time and stream that logtally uses."""
+    """The result of `… | stats count(*) as events by bin(1h)`, with logtally's filters by time and stream."""
     if not query.endswith("stats count(*) as events by bin(1h)"):
         return execute_query(log_groups, query, start_time, end_time)
     first = int(re.search(r"toMillis\(@timestamp\) >= (\d+)", query)[1])
@@ -108,7 +108,7 @@ def count_by_hour(log_groups, query, start_time, end_time):
 
 
 def serve_cbor_too(application, environ, start_response):
-    """Hands a request in CBOR on as one in JSON, and the answer back in CBOR."""
+    """Converts a request from CBOR to JSON, and its response from JSON to CBOR."""
     called = re.fullmatch(r"/service/(\w+)/operation/(\w+)", environ["PATH_INFO"])
     if not called:
         return serve(application, environ, start_response)
@@ -135,13 +135,13 @@ def serve_cbor_too(application, environ, start_response):
 
 
 def error_of(xml):
-    """An error about permissions, which moto tells in XML whatever it was asked in."""
+    """An error about permissions, which moto always writes as XML."""
     part = lambda name: re.search(f"<{name}>(.*?)</{name}>", xml, re.DOTALL)[1]
     return {"__type": part("Code"), "message": part("Message")}
 
 
 def check_signature_of_original(request):
-    """A request that was handed on has another body than the one that was signed."""
+    """Skips converted requests, whose body is not the one that was signed."""
     if HANDED_ON not in request._headers:
         check_signature(request)
 
@@ -170,7 +170,7 @@ def main():
     if EXPORT_TASK_SECONDS:
         logs.LogsBackend.create_export_task = begin_export
         logs.LogsBackend.describe_export_tasks = describe_advanced
-    # Port 0: the system chooses, so that servers started at the same time never want the same one.
+    # Port 0: the system chooses a free port, so servers that start at the same time get different ones.
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()

@@ -1,4 +1,4 @@
-"""Runs a command on a pseudo terminal of its own, and prints what a person would see there; ends with the command's exit code.
+"""Runs a command on a pseudo terminal and prints the terminal's output; ends with the command's exit code.
 
 usage: on_terminal.py COMMAND…
 """
@@ -16,7 +16,7 @@ def main():
         try:
             shown = os.read(terminal, 65536)
         except OSError:
-            # Linux's way to say that the last one at the terminal has left.
+            # On Linux, the error after the last process has closed the terminal.
             break
         if not shown:
             break

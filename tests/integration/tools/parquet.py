@@ -1,9 +1,9 @@
-"""Reads Parquet files as other people's programs do: a JSON list on standard output, an object for each file.
+"""Reads Parquet files with DuckDB and pyarrow: a JSON list on standard output, with an object for each file.
 
 usage: parquet.py FILE…
 
 {"columns": [[name, Arrow type], …], "metadata": {…}, "compression": [codec, …], "rows": [{…}, …]} with the rows as DuckDB reads
-them, in the form of values.py. Fails where pyarrow reads other rows than DuckDB.
+them, in the form of values.py. Fails if pyarrow reads other rows than DuckDB.
 """
 
 import json
@@ -19,11 +19,11 @@ def read(path):
     file = pyarrow.parquet.ParquetFile(path)
     metadata = file.metadata
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    # Not as a partition: dt=… is no column of the file.
-    question = duckdb.execute("SELECT * FROM read_parquet(?, hive_partitioning = false)", [path])
-    names = [column[0] for column in question.description]
-    rows = [dict(zip(names, row)) for row in question.fetchall()]
-    # pyarrow's maps are lists of pairs unless told otherwise, DuckDB's are dictionaries.
+    # Without partitions: dt=… is not a column of the file.
+    result = duckdb.execute("SELECT * FROM read_parquet(?, hive_partitioning = false)", [path])
+    names = [column[0] for column in result.description]
+    rows = [dict(zip(names, row)) for row in result.fetchall()]
+    # By default, pyarrow's maps are lists of pairs; DuckDB's are dictionaries.
     others = file.read().to_pylist(maps_as_pydicts="strict")
     assert rows == others, f"{path}: DuckDB and pyarrow do not agree:\n{rows}\n{others}"
     return {

@@ -1,4 +1,4 @@
-"""Values of several readers of Parquet in one form, so that they can be compared and written as JSON."""
+"""Values of several readers of Parquet in one form, to be compared and written as JSON."""
 
 import datetime as dt
 import decimal
@@ -6,7 +6,7 @@ import decimal
 
 def plain(value):
     """Times in ISO 8601, decimals as text, bytes in hex; rows, structs and maps as objects, lists as lists."""
-    if hasattr(value, "asDict"):  # a row of Spark's
+    if hasattr(value, "asDict"):  # a row from Spark
         value = value.asDict()
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}

@@ -1,4 +1,4 @@
-//! What `query` writes: a table for a person, CSV and JSON for a program.
+//! What `query` writes: a table to be read, CSV and JSON for programs.
 
 use std::io::Write;
 use std::path::Path;
@@ -17,13 +17,13 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::error::{Class, Error, Result};
 use crate::query::Statement;
 
-/// A table of more rows than this can't be read by a person, and is held in memory until its widths are known.
+/// More rows than this are no longer read as a table, and a table is held in memory until its widths are known.
 const MOST_TABLE_ROWS: usize = 10_000;
 
 /// The widest cell of a table that no terminal shows, in columns of a terminal.
 const WIDEST_CELL: usize = 120;
 
-/// However narrow the terminal is, a cell has so many columns.
+/// A cell has this many columns however narrow the terminal is.
 const NARROWEST_CELL: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -37,7 +37,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What the name of a file says. Errors (usage): it says something else.
+    /// The format that a file's name ends in. An error (usage) if it ends in another.
     pub fn of_file(file: Option<&Path>) -> Result<Self> {
         let Some((file, extension)) = file.and_then(|file| Some((file, file.extension()?))) else {
             return Ok(Format::Table);
@@ -56,12 +56,12 @@ impl Format {
 }
 
 /// The rows that a question gives.
-pub struct Answer {
+pub struct QueryResult {
     pub statement: Statement,
     pub batches: SendableRecordBatchStream,
 }
 
-impl Answer {
+impl QueryResult {
     /// Writes all of it; `columns` is the width of the terminal that shows it.
     pub async fn write(
         mut self,
@@ -74,7 +74,7 @@ impl Answer {
             Format::Csv => self.write_csv(out).await,
             Format::Json => self.write_json(out).await,
         };
-        match written.and_then(|()| out.flush().map_err(unwritable)) {
+        match written.and_then(|()| out.flush().map_err(write_error)) {
             Err(Stop::Done) => Ok(()),
             Err(Stop::Failed(error)) => Err(error),
             Ok(()) => Ok(()),
@@ -106,9 +106,9 @@ impl Answer {
             rows += shown;
             for (cells, column) in table.iter_mut().zip(batch.columns()) {
                 let options = FormatOptions::default();
-                let formatter = ArrayFormatter::try_new(column, &options).map_err(unshowable)?;
+                let formatter = ArrayFormatter::try_new(column, &options).map_err(format_error)?;
                 for row in 0..shown {
-                    let text = formatter.value(row).try_to_string().map_err(unshowable)?;
+                    let text = formatter.value(row).try_to_string().map_err(format_error)?;
                     cells.push(cell(&text, widest));
                 }
             }
@@ -122,8 +122,8 @@ impl Answer {
         if let Some(columns) = columns {
             fit(&mut table, columns);
         }
-        let table = lines_up(&table, rows).map_err(unshowable)?;
-        writeln!(out, "{table}").map_err(unwritable)
+        let table = lines_up(&table, rows).map_err(format_error)?;
+        writeln!(out, "{table}").map_err(write_error)
     }
 
     async fn write_csv(&mut self, out: &mut impl Write) -> Result<(), Stop> {
@@ -138,9 +138,9 @@ impl Answer {
             let mut writer = arrow::csv::WriterBuilder::new()
                 .with_header(header)
                 .build(&mut text);
-            writer.write(&batch).map_err(unshowable)?;
+            writer.write(&batch).map_err(format_error)?;
             drop(writer);
-            out.write_all(&text).map_err(unwritable)?;
+            out.write_all(&text).map_err(write_error)?;
             header = false;
             next = self.next().await?;
         }
@@ -152,15 +152,15 @@ impl Answer {
             .with_explicit_nulls(true)
             .build::<_, arrow::json::writer::JsonArray>(&mut *out);
         while let Some(batch) = self.next().await? {
-            writer.write(&batch).map_err(unshowable)?;
+            writer.write(&batch).map_err(format_error)?;
         }
-        writer.finish().map_err(unshowable)?;
-        writeln!(out).map_err(unwritable)
+        writer.finish().map_err(format_error)?;
+        writeln!(out).map_err(write_error)
     }
 }
 
-/// The batch with what `message->'member'` gives, a union that no format can hold, as the text of that JSON. A `null` is
-/// NULL, as what is not there is.
+/// The batch with the values of `message->'member'`, a union that no format can hold, as the text of their JSON. A `null` is
+/// NULL, like a member that is not there.
 fn json_as_text(batch: &RecordBatch) -> Result<RecordBatch, Stop> {
     let (mut fields, mut columns) = (Vec::new(), Vec::new());
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
@@ -182,7 +182,7 @@ fn json_as_text(batch: &RecordBatch) -> Result<RecordBatch, Stop> {
     }
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &rows)
-        .map_err(unshowable)
+        .map_err(format_error)
 }
 
 fn json_text(value: JsonUnionValue<'_>) -> Option<String> {
@@ -197,8 +197,8 @@ fn json_text(value: JsonUnionValue<'_>) -> Option<String> {
     })
 }
 
-/// A value on one line of at most `widest` columns, without what moves the cursor or colours all that follows, as a
-/// message may hold it.
+/// A value on one line of at most `widest` columns, without control characters: those in a message could move the cursor
+/// or colour all that follows.
 fn cell(text: &str, widest: usize) -> String {
     let mut cell = String::new();
     let mut width = 0;
@@ -258,21 +258,21 @@ fn lines_up(columns: &[Vec<String>], rows: usize) -> Result<impl std::fmt::Displ
 
 /// Why writing an answer ends early.
 enum Stop {
-    /// The reader has gone away, which is no error (`| head`).
+    /// The reader has closed the pipe, which is no error (`| head`).
     Done,
     Failed(Error),
 }
 
-fn unwritable(error: std::io::Error) -> Stop {
+fn write_error(error: std::io::Error) -> Stop {
     match error.kind() {
         std::io::ErrorKind::BrokenPipe => Stop::Done,
         _ => Stop::Failed(Error::new(Class::Output, "can't write the answer").caused_by(error)),
     }
 }
 
-fn unshowable(error: ArrowError) -> Stop {
+fn format_error(error: ArrowError) -> Stop {
     match error {
-        ArrowError::IoError(_, error) => unwritable(error),
+        ArrowError::IoError(_, error) => write_error(error),
         error => Stop::Failed(Error::new(
             Class::Sql,
             format!(

@@ -1,0 +1,338 @@
+//! From a window's exported objects to its receipt: compute the answers, compare, verify, draw, publish. Nothing is put
+//! before every answer is there.
+
+use std::collections::BTreeMap;
+use std::path::Path as FilePath;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use tempfile::TempDir;
+
+use super::answer::{Answer, Objects, Picture, QueryRun, count_all, count_by_hour, draw};
+use super::publish::Publisher;
+use super::queries::reads_again;
+use super::{Environment, Force, Plan, WindowPlan, compare};
+use crate::chart::build::{Caption, ChartData, Verified};
+use crate::error::{Class, Error, Result};
+use crate::export::Exported;
+use crate::job::{Source, Verify};
+use crate::query::Session;
+use crate::receipt::{Change, ExportReport, OutputReport, Receipt, Status};
+use crate::scan::cache::ObjectCache;
+use crate::scan::{LogsTable, ScanReport};
+use crate::state::Phase;
+use crate::state::lease::HeldWindow;
+use crate::store::Store;
+use crate::verify::{self, IndependentCount, Verification};
+
+/// Compressed objects kept on disk between the queries of a job. Fargate gives 20 GiB of disk.
+const MOST_CACHED: u64 = 8 << 30;
+
+/// How long each step took, in seconds, by its name.
+#[derive(Default)]
+pub(super) struct Stopwatch(BTreeMap<String, f64>);
+
+impl Stopwatch {
+    /// Does the work, and adds its time to the step. The work is boxed: a run is a future of many such steps, which would
+    /// overflow the stack of a thread if each was held in the next.
+    pub(super) fn time<T>(
+        &mut self,
+        step: &str,
+        work: impl Future<Output = T>,
+    ) -> impl Future<Output = T> {
+        let work = Box::pin(work);
+        async move {
+            let since = Instant::now();
+            let done = work.await;
+            let seconds = self.0.entry(step.to_owned()).or_default();
+            *seconds = ((*seconds + since.elapsed().as_secs_f64()) * 1000.0).round() / 1000.0;
+            done
+        }
+    }
+}
+
+/// The run of a window that is held and exported.
+pub(super) struct WindowRun<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) counter: Option<&'a dyn IndependentCount>,
+    pub(super) window: &'a WindowPlan,
+    pub(super) held: &'a HeldWindow,
+    pub(super) publisher: &'a Publisher<'a>,
+    pub(super) started_at: DateTime<Utc>,
+}
+
+impl WindowRun<'_> {
+    /// Computes the answers and publishes them. The receipt, and a chart of each query for a terminal.
+    pub(super) async fn run(
+        &self,
+        exported: Exported,
+        mut stopwatch: Stopwatch,
+    ) -> Result<(Receipt, Vec<ChartData>)> {
+        self.held
+            .change(|state| state.phase = Phase::Asking)
+            .await?;
+        let folder = self.folder()?;
+        let (session, objects) = self.session(&exported, folder.path())?;
+        let computing = self.compute(&session, objects, folder.path());
+        let (answers, read) = stopwatch.time("query", computing).await?;
+        if let Some(error) = self.lost_events(read.events) {
+            return match (&self.window.last, self.window.reexports) {
+                (Some(last), 1..) => self.keep_previous(last, &error).await,
+                _ => Err(error),
+            };
+        }
+
+        let groups: Vec<String> = exported
+            .groups
+            .iter()
+            .filter_map(|group| group.log_group.clone())
+            .collect();
+        let verifying = self.verify(&session, &groups, read.events);
+        let verification = stopwatch.time("verify", verifying).await?;
+
+        let caption = Caption {
+            job: self.plan.job.name.as_str(),
+            window: &self.window.window,
+            groups: &groups,
+            as_of: as_of(&exported),
+            provisional: self.window.report.provisional,
+            settled_after: self.plan.job.window.settled_after,
+            verified: &Verified::of(verification.as_ref()),
+        };
+        let drawing = async {
+            answers
+                .iter()
+                .map(|answer| draw(answer, &caption))
+                .collect()
+        };
+        let pictures: Vec<_> = stopwatch.time::<Result<_>>("draw", drawing).await?;
+
+        let publishing = self.publish(&answers, &pictures);
+        let outputs = stopwatch.time("write", publishing).await?;
+        let receipt = self.receipt(exported, read, verification, outputs, stopwatch);
+        self.publisher.receipt(self.held, &receipt).await?;
+        let series = answers
+            .into_iter()
+            .filter_map(|answer| answer.series.into_iter().next());
+        Ok((receipt, series.collect()))
+    }
+
+    /// A folder of this window's own, removed when it is dropped.
+    fn folder(&self) -> Result<TempDir> {
+        let scratch = self.environment.scratch.path();
+        tempfile::tempdir_in(scratch).map_err(|error| {
+            let what = format!("can't make a temporary folder in {}", scratch.display());
+            Error::new(Class::Output, what).caused_by(error)
+        })
+    }
+
+    /// The session of the window's queries, and how much there is to read in it.
+    fn session(&self, exported: &Exported, folder: &FilePath) -> Result<(Session, Objects)> {
+        let (engine, job, source) = (&self.environment.engine, self.plan.job, &self.plan.source);
+        let range = self.window.window.range();
+        let logs = LogsTable::new(source, exported.objects(), range, engine.pool())
+            .counting_odd_messages();
+        let logs = match reads_again(job, &self.plan.queries) {
+            true => logs.with_cache(ObjectCache::new(folder.to_owned(), MOST_CACHED)),
+            false => logs,
+        };
+        let objects = Objects::of(&logs);
+        let session = engine
+            .session(job.timezone)?
+            .with_logs(logs, Some(source))?
+            .with_window(range)?;
+        Ok((session, objects))
+    }
+
+    /// The answers in the order of their queries, with the earlier ones that their charts are compared with, and what was
+    /// read.
+    async fn compute(
+        &self,
+        session: &Session,
+        objects: Objects,
+        folder: &FilePath,
+    ) -> Result<(Vec<Answer<'_>>, ScanReport)> {
+        let (job, window) = (self.plan.job, &self.window.window);
+        let progress = self.environment.progress.as_ref();
+        let mut read = None;
+        let mut answers = Vec::with_capacity(self.plan.queries.len());
+        for query in &self.plan.queries {
+            let run = QueryRun {
+                progress,
+                session,
+                name: query.query.name.as_str(),
+                objects,
+            };
+            let keys = self.plan.output.keys.of_answer(run.name, window);
+            let (answer, reports) = run.answer(query, folder, keys).await?;
+            read = read.or(reports.complete(objects.count));
+            let files = answer.files.in_order().iter();
+            let files: Vec<&FilePath> = files.map(|file| &*file.path).collect();
+            session
+                .add_answer(answer.query.name.as_str(), &files)
+                .await?;
+            answers.push(answer);
+        }
+        let read = match read {
+            Some(read) => read,
+            None => count_all(progress, session, objects).await?,
+        };
+        for answer in &mut answers {
+            let (output, series) = (&self.plan.output, &mut answer.series);
+            compare::compare_with_earlier(output, job, window, answer.query, series).await?;
+        }
+        Ok((answers, read))
+    }
+
+    /// An error if the last run of the same source had more events: retention has deleted the rest, and this export must
+    /// not replace the answer.
+    fn lost_events(&self, events: u64) -> Option<Error> {
+        let last = self.window.last.as_ref()?;
+        let is_same_source = last.source_sha256 == self.plan.source_sha256;
+        if self.plan.force != Force::No || !is_same_source || events >= last.read.events {
+            return None;
+        }
+        let message = format!(
+            "the events of window {} went from {} in the last run to {events}: its answers stay as they are, since retention may have deleted events. --force replaces them",
+            self.window.window, last.read.events
+        );
+        Some(Error::new(Class::Source, message).unless_forced())
+    }
+
+    /// Keeps the answers of a window that was exported again and has fewer events than before. The receipt counts the
+    /// export, so that they end.
+    async fn keep_previous(
+        &self,
+        last: &Receipt,
+        why: &Error,
+    ) -> Result<(Receipt, Vec<ChartData>)> {
+        tracing::warn!(window = self.window.report.id, "{why}");
+        let receipt = Receipt {
+            started_at: self.started_at,
+            finished_at: self.environment.clock.now(),
+            reexports: self.window.reexports,
+            ..last.clone()
+        };
+        self.publisher.receipt(self.held, &receipt).await?;
+        Ok((receipt, Vec::new()))
+    }
+
+    /// Compares the count with an independent one, if the job asks for that.
+    async fn verify(
+        &self,
+        session: &Session,
+        groups: &[String],
+        counted: u64,
+    ) -> Result<Option<Verification>> {
+        let (Source::CloudWatch(settings), Some(counter)) = (&self.plan.job.source, self.counter)
+        else {
+            return Ok(None);
+        };
+        let counted_by_hour = match settings.verify {
+            Verify::Insights => count_by_hour(session).await?,
+            Verify::Metrics | Verify::Off => Vec::new(),
+        };
+        let question = verify::Question {
+            method: settings.verify,
+            log_groups: groups,
+            log_stream_prefix: settings.log_stream_prefix.as_deref(),
+            range: self.window.window.range(),
+            counted,
+            counted_by_hour: &counted_by_hour,
+        };
+        let clock = self.environment.clock.as_ref();
+        let verification = verify::verify(counter, clock, &question).await;
+        if let Some(verification) = &verification
+            && verification.agrees != Some(true)
+        {
+            tracing::warn!(
+                window = self.window.report.id,
+                expected = verification.expected,
+                counted,
+                "not verified: {}",
+                verification.note.as_deref().unwrap_or("the counts differ")
+            );
+        }
+        Ok(verification)
+    }
+
+    /// Puts answers and charts, then the copies of the charts that are the latest.
+    async fn publish(
+        &self,
+        answers: &[Answer<'_>],
+        pictures: &[Vec<Picture>],
+    ) -> Result<Vec<OutputReport>> {
+        let mut outputs = Vec::new();
+        for (answer, pictures) in answers.iter().zip(pictures) {
+            let put = self.publisher.answer(self.held, answer);
+            outputs.extend(put.await?);
+            for picture in pictures {
+                let put = self.publisher.picture(self.held, picture);
+                outputs.push(put.await?);
+            }
+        }
+        for pictures in pictures {
+            self.publisher.latest(self.held, pictures).await?;
+        }
+        Ok(outputs)
+    }
+
+    fn receipt(
+        &self,
+        exported: Exported,
+        read: ScanReport,
+        verification: Option<Verification>,
+        outputs: Vec<OutputReport>,
+        stopwatch: Stopwatch,
+    ) -> Receipt {
+        let Plan {
+            job,
+            source,
+            job_sha256,
+            source_sha256,
+            ..
+        } = self.plan;
+        let WindowPlan { report, last, .. } = self.window;
+        Receipt {
+            status: Status::Done,
+            job: job.name.to_string(),
+            window: report.clone(),
+            started_at: self.started_at,
+            finished_at: self.environment.clock.now(),
+            as_of: as_of(&exported),
+            exports: export_reports(&exported, source),
+            notes: exported.all_notes(),
+            skipped_log_groups: exported.skipped,
+            verification,
+            reexports: self.window.reexports,
+            change: last.as_ref().map(|last| Change::since(last, read.events)),
+            read,
+            outputs,
+            seconds: stopwatch.0,
+            job_sha256: job_sha256.clone(),
+            source_sha256: source_sha256.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// When the first of the exports was asked for: events that came in later may be missing.
+fn as_of(exported: &Exported) -> Option<DateTime<Utc>> {
+    exported.groups.iter().filter_map(|group| group.as_of).min()
+}
+
+fn export_reports(exported: &Exported, store: &Store) -> Vec<ExportReport> {
+    exported
+        .groups
+        .iter()
+        .map(|group| ExportReport {
+            log_group: group.log_group.clone(),
+            task_id: group.task_id.clone(),
+            prefix: store.display(&group.prefix),
+            reused: group.reused,
+            objects: group.objects.len(),
+            bytes: group.objects.iter().map(|object| object.meta.size).sum(),
+        })
+        .collect()
+}

@@ -1,0 +1,142 @@
+//! The JSON of a run, the same from every face: a receipt for one window, `{"runs": […]}` for several, and what a run
+//! that failed or was stopped leaves of it.
+
+use serde_json::{Value, json};
+
+use super::{Outcome, Plan};
+use crate::error::Error;
+
+/// A failure that is not that of one window: `status`, `error`, `exit_code`.
+pub fn failure(error: &Error) -> Value {
+    json!({
+        "status": "failed",
+        "error": error.to_string(),
+        "exit_code": error.class().exit_code(),
+    })
+}
+
+/// The documents of the windows that have ended, while the run goes on.
+#[derive(Debug, Default)]
+pub struct RunDocuments {
+    job: String,
+    /// The ids of all windows of the run, in order.
+    windows: Vec<String>,
+    /// The document of each window that has ended, in the same order.
+    ended: Vec<Value>,
+}
+
+impl RunDocuments {
+    /// Of a run that begins with a plan.
+    pub fn new(plan: &Plan<'_>) -> Self {
+        let ids = plan.windows.iter().map(|window| window.report.id.clone());
+        Self {
+            job: plan.job.name.to_string(),
+            windows: ids.collect(),
+            ended: Vec::new(),
+        }
+    }
+
+    /// Adds a window that has ended: its receipt, with the status `skipped` if it was done before, or its failure.
+    pub fn add(&mut self, outcome: &Outcome) {
+        let document = match &outcome.result {
+            Ok(receipt) => {
+                let mut document = json!(receipt);
+                if outcome.skipped {
+                    document["status"] = "skipped".into();
+                }
+                document
+            }
+            Err(error) => self.window_failure(&outcome.window, error),
+        };
+        self.ended.push(document);
+    }
+
+    /// The document of a run that has come to its end.
+    pub fn finish(mut self) -> Value {
+        match (self.windows.len(), self.ended.pop()) {
+            (1, Some(only)) => only,
+            (_, last) => {
+                self.ended.extend(last);
+                json!({ "runs": self.ended })
+            }
+        }
+    }
+
+    /// The document of a run that `error` stopped in the middle: of several windows, those that have ended and the one
+    /// that was under way.
+    pub fn stopped(mut self, error: &Error) -> Value {
+        if self.windows.len() < 2 {
+            return failure(error);
+        }
+        if let Some(window) = self.windows.get(self.ended.len()) {
+            self.ended.push(self.window_failure(window, error));
+        }
+        json!({ "runs": self.ended })
+    }
+
+    fn window_failure(&self, window: &str, error: &Error) -> Value {
+        json!({
+            "status": "failed",
+            "job": self.job,
+            "window": { "id": window },
+            "error": error.to_string(),
+            "exit_code": error.class().exit_code(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Class;
+
+    fn documents(windows: &[&str]) -> RunDocuments {
+        RunDocuments {
+            job: "night".to_owned(),
+            windows: windows.iter().map(|id| (*id).to_owned()).collect(),
+            ended: Vec::new(),
+        }
+    }
+
+    fn failed(window: &str) -> Outcome {
+        Outcome {
+            window: window.to_owned(),
+            result: Err(Error::new(Class::Source, "refused")),
+            skipped: false,
+            series: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn one_window_is_a_document_of_its_own_and_several_are_a_list() {
+        let of_window = |id: &str| {
+            json!({
+                "status": "failed", "job": "night", "window": { "id": id }, "error": "refused", "exit_code": 4,
+            })
+        };
+        let mut one = documents(&["2026-11-20"]);
+        one.add(&failed("2026-11-20"));
+        assert_eq!(one.finish(), of_window("2026-11-20"));
+
+        let ids = ["2026-11-20", "2026-11-21"];
+        let mut two = documents(&ids);
+        for id in ids {
+            two.add(&failed(id));
+        }
+        assert_eq!(two.finish(), json!({ "runs": ids.map(of_window) }));
+    }
+
+    #[test]
+    fn a_stopped_run_tells_what_has_ended_and_what_was_under_way() {
+        let signal = Error::new(Class::Terminated, "stopped by SIGTERM");
+        let ids = ["2026-11-20", "2026-11-21", "2026-11-22"];
+        let mut several = documents(&ids);
+        several.add(&failed(ids[0]));
+        let stopped = several.stopped(&signal);
+        let runs = stopped["runs"].as_array().unwrap();
+        let codes: Vec<_> = runs.iter().map(|run| &run["exit_code"]).collect();
+        assert_eq!(codes, [4, 143]);
+        assert_eq!(runs[1]["window"]["id"], ids[1]);
+        assert_eq!(documents(&ids[..1]).stopped(&signal), failure(&signal));
+    }
+}
