@@ -36,8 +36,8 @@ impl Appearance {
 /// A position on the x axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Category {
-    /// The label of its tick: `00` to `23` for the hours of a day. Labels may repeat, as an hour does when the clocks go
-    /// back.
+    /// The label of its tick: `00` to `23` for the hours of a day. Labels may repeat, as an hour does when the clocks
+    /// go back.
     pub label: String,
     /// What neighbours have in common, such as the date of hours; shown once below them. May be empty.
     pub group: String,

@@ -42,16 +42,16 @@ impl Figure {
         }
     }
 
-    /// A PNG (RGB, 8 bit) of the SVG in the [pixels](super::model::Appearance::pixels) of the appearance, with the title
-    /// in its metadata. Errors as those of [`Figure::encode`].
+    /// A PNG (RGB, 8 bit) of the SVG in the [pixels](super::model::Appearance::pixels) of the appearance, with the
+    /// title in its metadata. Errors as those of [`Figure::encode`].
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let svg = self.svg(self.appearance.pixels())?;
         bitmap::encode(&svg, &normalize(&self.title)).map_err(|error| self.error(error))
     }
 
     /// An SVG document of the appearance's width and height. Its texts are outlines, so that it looks the same in every
-    /// viewer; `<title>`, `<desc>` and the `aria-label` of each outline have them for screen readers. Errors as those of
-    /// [`Figure::encode`].
+    /// viewer; `<title>`, `<desc>` and the `aria-label` of each outline have them for screen readers. Errors as those
+    /// of [`Figure::encode`].
     pub fn to_svg(&self) -> Result<String> {
         self.svg((self.appearance.width, self.appearance.height))
     }

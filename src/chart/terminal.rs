@@ -78,11 +78,11 @@ fn bars(figure: &Figure, layers: &[Layer], columns: usize) -> String {
             None => MISSING.to_string().repeat(3),
             Some(_) => bar(layers, category, largest, room),
         };
-        let still = match (shown[category].state, totals[category]) {
+        let sign = match (shown[category].state, totals[category]) {
             (DataState::Provisional, Some(_)) => format!(" {PROVISIONAL}"),
             _ => String::new(),
         };
-        let line = format!("  {label}{pad}  {number_pad}{number}  {bar}{still}");
+        let line = format!("  {label}{pad}  {number_pad}{number}  {bar}{sign}");
         out += line.trim_end();
         out.push('\n');
     }

@@ -4,8 +4,8 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 
 /// The text as the embedded font can draw it, XML can hold it, and a terminal can print it.
 ///
-/// - Characters are composed (Unicode's NFC): the font has Hangul syllables and no conjoining jamo, and the file names of
-///   macOS are decomposed.
+/// - Characters are composed (Unicode's NFC): the font has Hangul syllables and no conjoining jamo, but the file names
+///   of macOS have only these.
 /// - Whitespace and control characters become single spaces.
 /// - Invisible characters (joiners, variation selectors, direction marks) are left out.
 pub fn normalize(text: &str) -> String {

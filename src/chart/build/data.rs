@@ -32,8 +32,8 @@ const UTC_OFFSET: &str = "utc_offset";
 /// Values in the order of their rows or categories; `None` is missing, which is not zero.
 pub(super) type Values = Vec<Option<f64>>;
 
-/// Checks that an answer has the chart's columns and that they can be drawn. An error (usage) names the chart, the column
-/// and what was expected.
+/// Checks that an answer has the chart's columns and that they can be drawn. An error (usage) names the chart, the
+/// column and what was expected.
 pub fn check(chart: &job::Chart, query: &str, schema: &Schema) -> Result<()> {
     let mut columns = vec![("x", &chart.x)];
     columns.extend(chart.y.iter().map(|y| ("y", y)));
@@ -222,7 +222,7 @@ impl ChartData {
         }
     }
 
-    /// The row of this x and series, a new one where there is none to combine with. `None` if there would be too many.
+    /// The row of this x and series, or a new one. `None` if there are too many.
     fn row(&mut self, x: XValue, name: Option<Option<String>>) -> Option<usize> {
         let next = self.x.len();
         if let Some(name) = &name {
@@ -301,8 +301,8 @@ impl ChartData {
         }
     }
 
-    /// The errors among each row's value. A column that the job does not name and that exceeds the value counts something
-    /// else.
+    /// The errors among each row's value. A column that the job does not name and that exceeds the value counts
+    /// something else.
     pub(super) fn errors(&self) -> Option<&[Option<f64>]> {
         let errors = self.errors.as_deref()?;
         let is_part = |(errors, all): (&Option<f64>, &Option<f64>)| {
@@ -313,8 +313,8 @@ impl ChartData {
         are_parts.then_some(errors)
     }
 
-    /// Adds the answer of an earlier window to compare with; `provisional` if that may still change. An error (usage) if
-    /// a column of it is missing or has another type.
+    /// Adds the answer of an earlier window to compare with; `provisional` if that may still change. An error (usage)
+    /// if a column of it is missing or has another type.
     pub fn compare_with(
         &mut self,
         window: Window,

@@ -34,8 +34,8 @@ pub fn severity(name: &str) -> usize {
 }
 
 /// The roles of series, each of which decides a colour. Fixed names have theirs. Other names have one that follows from
-/// the name alone, so that it does not change with the other series of a day; where it is taken, they have the next free
-/// one.
+/// the name alone, so that it does not change with the other series of a day; where it is taken, they have the next
+/// free one.
 pub fn roles<'a>(names: impl Iterator<Item = Option<&'a str>>) -> Vec<Role> {
     let names: Vec<&str> = names.map(Option::unwrap_or_default).collect();
     let mut taken: Vec<Role> = Vec::new();

@@ -55,7 +55,7 @@ impl ChartData {
         let unit = self.chart.unit.as_deref().or(self.chart.y_label.as_deref());
         let value = with_unit(&format_number(peak, decimals), unit.unwrap_or_default());
         let name = match (&self.chart.y_label, self.chart.y.len()) {
-            // The label stands behind the number, as its unit.
+            // The label is behind the number, as its unit.
             (Some(_), 1) if self.chart.unit.is_none() => String::new(),
             (Some(label), 1) => label.clone(),
             _ => language::words(language, column),
@@ -63,8 +63,8 @@ impl ChartData {
         Some(language::up_to(language, &name, &value))
     }
 
-    /// The change of the total against the earlier window, over the categories that have ended. A category that has ended
-    /// and has no row counts as zero, so that an outage is a change.
+    /// The change of the total against the earlier window, over the categories that have ended. A category that has
+    /// ended and has no row counts as zero, so that an outage is a change.
     fn change(&self, axis: &XAxis, frame: &TimeFrame) -> Option<String> {
         let earlier = self.earlier.as_deref()?;
         let values = earlier.values(axis, self)?;

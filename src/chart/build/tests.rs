@@ -27,7 +27,7 @@ fn seoul(id: &str) -> Window {
     Window::parse(Size::Day, "Asia/Seoul".parse().unwrap(), id).unwrap()
 }
 
-/// The local hours of a day of Seoul, as the table `hours` names them.
+/// Local hours of a day in Seoul, as in the table `hours`.
 fn hours(day: &str, hours: impl IntoIterator<Item = i64>) -> ArrayRef {
     let midnight = chrono::NaiveDate::parse_from_str(day, "%Y-%m-%d").unwrap();
     let midnight = midnight
@@ -168,7 +168,7 @@ fn errors_are_the_lower_part_of_a_bar() {
     let window = seoul("2026-11-21");
     let figure = data(&chart, day(&[0, 5, 15])).figure(&caption(&window, &[]));
     let bars = layers(&figure);
-    // Never more of them than there are events.
+    // Never more errors than events.
     assert_eq!(bars[0].0, "errors");
     assert_eq!(
         (bars[0].1, &bars[0].2[..3]),
@@ -184,7 +184,7 @@ fn errors_are_the_lower_part_of_a_bar() {
     assert_eq!(figure.subtitle, "40 events · 0 errors");
 }
 
-/// Each hour has as many events as it has struck, or so it is until five; a week before it was ten in each.
+/// As many events in each hour as its number, `so_far` only until five; a week before, ten in each hour.
 fn compared(language: Language, so_far: bool) -> ChartData {
     let span: Span = "7 days".parse().unwrap();
     let chart = job::Chart {
@@ -230,7 +230,7 @@ fn a_day_that_is_not_over_is_compared_with_the_hours_that_are_known() {
         ..caption(&window, &[])
     };
     let figure = compared(Language::Korean, true).figure(&caption);
-    // 0 + 1 + 2 + 3 against 40: the hour in which the events were taken is left out.
+    // 0 + 1 + 2 + 3 against 40: the hour that has not ended is left out.
     let expected = "이벤트 10건 · 2026-11-14 (토) 대비 −85.0% (같은 시각까지)";
     assert_eq!(figure.subtitle, expected);
     let states: Vec<DataState> = figure
@@ -241,7 +241,7 @@ fn a_day_that_is_not_over_is_compared_with_the_hours_that_are_known() {
     assert_eq!(states[4], DataState::Provisional);
     assert_eq!(states[5..], [DataState::Missing; 19]);
     assert_eq!(figure.state_labels.no_data, "아직 없음");
-    // What is there is shown, whatever the clock says.
+    // Hours that have values are shown, even if they are missing by the clock.
     let figure = compared(Language::English, false).figure(&caption);
     assert_eq!(figure.categories[5].state, DataState::Provisional);
 }
@@ -404,7 +404,7 @@ fn timestamps_of_events_are_shown_on_the_jobs_clock_too() {
         "Timestamp (Asia/Seoul)".to_owned(),
     );
     assert_eq!(drawn("timestamp", zoned.clone()), local);
-    // As an earlier answer's file has them.
+    // Without a zone, as in the file of an earlier answer.
     assert_eq!(drawn("timestamp", Arc::new(instants)), local);
     let utc = ("02:00:11 07:13:05".to_owned(), "Hour (UTC)".to_owned());
     assert_eq!(drawn("hour_utc", zoned), utc);
@@ -428,7 +428,7 @@ fn hours_have_two_digits_and_null_has_a_name() {
 }
 
 #[test]
-fn a_column_that_is_not_there_is_named_with_the_nearest() {
+fn a_missing_column_is_named_with_the_nearest() {
     let schema = Schema::new(vec![
         Field::new("hour_local", DataType::Utf8, true),
         Field::new("events", DataType::Int64, true),
@@ -452,7 +452,7 @@ fn a_column_that_is_not_there_is_named_with_the_nearest() {
 
 #[test]
 fn a_line_ends_where_the_hours_that_have_happened_do() {
-    // A zero for each hour that is still to come, as a join with `hours` gives it.
+    // A zero for each hour that is still to come, as a join with `hours` makes it.
     let events: Vec<i64> = (0..24).map(|hour| if hour < 9 { 7 } else { 0 }).collect();
     let window = seoul("2026-11-21");
     let caption = Caption {
@@ -514,7 +514,7 @@ fn a_column_named_errors_is_taken_by_itself_only_where_it_is_a_part() {
     let two = (2, "30 y · 5 errors (17%)".to_owned());
     let one = |subtitle: &str| (1, subtitle.to_owned());
     assert_eq!(drawn(&bar, integers(&[10, 20]), &[0, 5]), two);
-    // More errors than there is of the whole.
+    // More errors than events.
     assert_eq!(drawn(&bar, integers(&[10, 20]), &[0, 25]), one("30 y"));
     let times: ArrayRef = Arc::new(Float64Array::from(vec![12.5, 20.0]));
     assert_eq!(drawn(&bar, times, &[0, 5]), one("y up to 20"));
@@ -533,7 +533,7 @@ fn a_column_named_errors_is_taken_by_itself_only_where_it_is_a_part() {
         ..ms
     };
     assert_eq!(drawn(&named, integers(&[10, 20]), &[0, 5]).0, 2);
-    // Not stacked in a line, but said.
+    // A line does not stack them; the subtitle has them.
     let line = spec(ChartKind::Line, "hour_local", &["y"]);
     let said = drawn(&line, integers(&[10, 20]), &[0, 5]);
     assert_eq!(said, one("30 y · 5 errors (17%)"));
@@ -609,7 +609,7 @@ fn a_cell_of_percentiles_is_the_highest_of_them() {
 }
 
 #[test]
-fn an_hour_that_the_clocks_skip_at_midnight_is_no_cell() {
+fn an_hour_that_the_clocks_skip_at_midnight_has_no_cell() {
     let cairo: Tz = "Africa/Cairo".parse().unwrap();
     let window = Window::parse(Size::Week, cairo, "2026-W17").unwrap();
     let range = window.range();
@@ -641,7 +641,7 @@ fn an_hour_that_the_clocks_skip_at_midnight_is_no_cell() {
 }
 
 #[test]
-fn a_day_that_the_month_before_does_not_have_is_not_compared() {
+fn a_day_that_the_month_before_lacks_is_not_compared() {
     let span: Span = "1 month".parse().unwrap();
     let chart = job::Chart {
         compare: Some(Compare { span, windows: 1 }),
@@ -673,7 +673,7 @@ fn a_series_without_a_row_is_the_same_in_a_line_and_in_a_heatmap() {
             unit: unit.map(str::to_owned),
             ..spec(kind, "hour_local", &["y"])
         };
-        // No rows of hour 3, b without one of hour 1 and with NULL in hour 2.
+        // Hour 3 has no row, hour 1 none of b, and in hour 2 the value of b is NULL.
         let rows = [
             ("hour_local", hours("2026-11-21", [0, 0, 1, 2])),
             ("log_group", names.clone()),
@@ -713,7 +713,7 @@ fn a_series_without_a_row_is_the_same_in_a_line_and_in_a_heatmap() {
         for (y, unit, may_count) in [
             (&floats, None, true),
             (&sizes, Some("ms"), true),
-            // As max(…) gives it.
+            // As `max(…)` makes it.
             (&sizes, None, false),
         ] {
             let drawn = drawn(kind, y, unit, may_count);

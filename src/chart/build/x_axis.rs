@@ -1,5 +1,5 @@
-//! From the x values of rows to the categories of the axis: which instants they are, which are missing between them, and
-//! their labels.
+//! From the x values of rows to the categories of the axis: which instants they are, which are missing between them,
+//! and their labels.
 
 mod spacing;
 
@@ -81,8 +81,8 @@ pub struct XAxis {
 }
 
 impl XAxis {
-    /// The axis of a column with these values. Rows of equal value have a category each, or share one if `merge`, as those
-    /// of several series do.
+    /// The axis of a column with these values. Rows of equal value have a category each, or share one if `merge`, as
+    /// those of several series do.
     pub fn new(column: &str, values: &[XValue], frame: &TimeFrame, merge: bool) -> Self {
         let frame = TimeFrame {
             zone: zone_of(column, frame.zone),
@@ -143,8 +143,8 @@ impl XAxis {
     }
 }
 
-/// The zone on whose clock a column's times are shown: UTC if the column's name says so, as in the table `hours`, and else
-/// the job's.
+/// The zone on whose clock a column's times are shown: UTC if the column's name says so, as in the table `hours`, and
+/// else the job's.
 pub fn zone_of(column: &str, zone: Tz) -> Tz {
     if is_utc(column) { Tz::UTC } else { zone }
 }
@@ -167,8 +167,8 @@ fn in_order_of_time(values: &[XValue]) -> Vec<usize> {
     rows
 }
 
-/// The start and end of the hour that a number in the column `hour_of_day` means in the window of a day; of an hour that
-/// the clocks repeat, those of the first occurrence.
+/// The start and end of the hour that a number in the column `hour_of_day` means in the window of a day; of an hour
+/// that the clocks repeat, those of the first occurrence.
 fn hour_of_day(column: &str, value: &XValue, frame: &TimeFrame) -> Option<(i64, i64)> {
     let (XValue::Text(text), "hour_of_day", Some(Size::Day)) = (value, column, frame.size) else {
         return None;
@@ -304,8 +304,8 @@ impl<'a> EvenTimes<'a> {
         })
     }
 
-    /// The starts of the categories: those in the whole interval that was asked for if the rows lie on its grid, or else
-    /// those from the first row to the last. `None` if most of them would be empty.
+    /// The starts of the categories: those in the whole interval that was asked for if the rows lie on its grid, or
+    /// else those from the first row to the last. `None` if most of them would be empty.
     fn starts(&self, rows: usize) -> Option<Vec<Start>> {
         let zone = self.frame.zone;
         let distinct = distinct(&self.instants);

@@ -32,7 +32,7 @@ impl Canvas<'_> {
         self.area.draw(&Rectangle::new(corners, color.filled()))
     }
 
-    /// A rectangle that stands for a value; one of a pale colour has an outline.
+    /// A rectangle for a value; one of a pale colour has an outline.
     pub fn solid(&self, x: Range<i32>, y: Range<i32>, color: RGBColor) -> Drawn {
         let Some(outline) = self.style.palette.outline(color) else {
             return self.fill(x, y, color);
@@ -63,7 +63,7 @@ impl Canvas<'_> {
         self.area.draw(&PathElement::new(points, style))
     }
 
-    /// A line that stands for values; one of a pale colour has an outline.
+    /// A line for values; one of a pale colour has an outline.
     pub fn outlined(&self, points: Vec<(i32, i32)>, color: RGBColor, width: i32) -> Drawn {
         if let Some(outline) = self.style.palette.outline(color) {
             // Half of the outline lies inside, so that the line is hardly thicker than others.

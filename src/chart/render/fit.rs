@@ -60,7 +60,8 @@ pub fn cut(text: &str, font: Font, room: i32) -> String {
     format!("{}{ELLIPSIS}", kept.trim_end())
 }
 
-/// The text, its middle replaced by an ellipsis if it is wider than `room`: names differ most at their beginnings and ends.
+/// The text, its middle replaced by an ellipsis if it is wider than `room`: names differ most at their beginnings and
+/// ends.
 pub fn cut_middle(text: &str, font: Font, room: i32) -> String {
     if font.width(text) <= room {
         return text.to_owned();
@@ -73,8 +74,8 @@ pub fn cut_middle(text: &str, font: Font, room: i32) -> String {
     format!("{head}{ELLIPSIS}{}", tail.unwrap_or_default().trim_start())
 }
 
-/// Names cut to at most `longest` pixels. Where cutting makes two of them equal, the beginning that all share is left out
-/// first.
+/// Names cut to at most `longest` pixels. Where cutting makes two of them equal, the beginning that all share is left
+/// out first.
 pub fn cut_names(names: &[String], font: Font, longest: i32) -> Vec<String> {
     let cut = |names: &[String]| -> Vec<String> {
         let names = names.iter();

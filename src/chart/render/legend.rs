@@ -144,8 +144,8 @@ impl Legend {
         height + style.px(BLOCK_GAP)
     }
 
-    /// Draws the title of the y axis, and the entries beside it if they fit, or else below it. Returns the top of the space
-    /// below them.
+    /// Draws the title of the y axis, and the entries beside it if they fit, or else below it. Returns the top of the
+    /// space below them.
     pub fn draw(&self, canvas: &Canvas<'_>, y_title: &str, top: i32) -> Drawn<i32> {
         let style = canvas.style;
         let font = style.axis_title();

@@ -30,8 +30,8 @@ impl Plot {
     }
 }
 
-/// The low and the high values that the y axis must hold; of bars, those of whole stacks. No high value if the figure has
-/// no value to draw.
+/// The low and the high values that the y axis must hold; of bars, those of whole stacks. No high value if the figure
+/// has no value to draw.
 pub fn heights(figure: &Figure) -> (Vec<f64>, Vec<f64>) {
     let count = figure.categories.len();
     let values_of = |layer: &Layer| -> Vec<f64> {
@@ -273,8 +273,8 @@ impl Canvas<'_> {
         self.text(&label, font, at, (HPos::Center, VPos::Bottom))
     }
 
-    /// The baseline of the peak's label: above the mark, and above lines that would cross the label if there is space, as
-    /// the label's background would hide them.
+    /// The baseline of the peak's label: above the mark, and above lines that would cross the label if there is space,
+    /// as the label's background would hide them.
     fn peak_baseline(&self, figure: &Figure, plot: &Plot, value: f64, x: &Range<i32>) -> i32 {
         let style = self.style;
         let marker = match figure.marks {

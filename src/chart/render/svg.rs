@@ -295,7 +295,26 @@ impl Display for Hundredths {
 
 #[cfg(test)]
 mod tests {
+    use plotters::element::Rectangle;
+    use plotters::style::{BLACK, Color as _};
+
     use super::*;
+
+    #[test]
+    fn a_shape_without_an_area_is_left_out() {
+        let heading = Heading {
+            title: String::new(),
+            description: String::new(),
+        };
+        let drawn = |corners: [(i32, i32); 2]| {
+            let draw = |area: &Area| area.draw(&Rectangle::new(corners, BLACK.filled()));
+            document((20, 10), (20, 10), &heading, draw).expect("drawing in memory")
+        };
+        assert!(drawn([(1, 1), (2, 9)]).contains("<rect"));
+        for corners in [[(1, 1), (1, 9)], [(1, 1), (9, 1)]] {
+            assert!(!drawn(corners).contains("<rect"));
+        }
+    }
 
     #[test]
     fn attributes() {

@@ -146,7 +146,7 @@ fn svg_says_its_texts_without_depending_on_a_font() {
 }
 
 #[test]
-fn long_names_never_push_out_what_a_chart_is_to_be_trusted_for() {
+fn long_names_never_push_out_the_footer() {
     let name = |end: char| format!("/aws/{}/{end}", "very-long-name-".repeat(5));
     let facts = "2026-11-21 00:00 KST to 2026-11-22 00:00 KST · as of 2026-11-22 10:02 KST · provisional · NOT VERIFIED: 1,200 counted, 1,300 expected · logtally 0.1.0";
     for (width, height) in [(1600, 900), (800, 450), (480, 270)] {
@@ -260,7 +260,7 @@ fn missing_is_not_zero() {
     let zero = bars([Some(5.0), Some(0.0), Some(3.0)]);
     let missing = bars([Some(5.0), None, Some(3.0)]);
     let not_a_number = bars([Some(5.0), Some(f64::NAN), Some(3.0)]);
-    // A zero has the colour of the axis, lest it be taken for a few.
+    // A zero has the colour of the axis, so that it does not look like a small value.
     assert_eq!(count(&zero, "rect", ACCENT), 2);
     assert_eq!(
         count(&zero, "rect", AXIS),
@@ -295,7 +295,7 @@ fn a_line_breaks_where_a_value_is_missing() {
 }
 
 #[test]
-fn without_data_it_says_so() {
+fn a_figure_without_values_says_so() {
     for values in [
         vec![],
         vec![None; 24],
@@ -371,7 +371,7 @@ fn parts_of_a_bar_stand_on_each_other() {
         let gap = below[1] - (above[1] + above[3]);
         assert!((0..=3).contains(&gap), "{below:?} {above:?}");
     }
-    // A whole of 60 is as high as a whole of 60.
+    // Two bars of 60 have the same height.
     assert_eq!(rest[0][1], rest[1][1]);
     for wanted in ["Errors", "Main", "60"] {
         assert!(texts(&stack).contains(&wanted.to_owned()), "{wanted}");
@@ -379,7 +379,7 @@ fn parts_of_a_bar_stand_on_each_other() {
 }
 
 #[test]
-fn what_may_grow_is_hatched_in_its_colour_and_what_is_not_known_in_grey() {
+fn provisional_bars_are_hatched_in_their_colour_and_missing_ones_in_grey() {
     let mut day = bars([Some(5.0), Some(3.0), Some(0.0), None]);
     assert!(!texts(&day).contains(&"provisional".to_owned()));
     day.categories[1].state = DataState::Provisional;
@@ -461,7 +461,7 @@ fn lines_have_their_names_at_their_ends() {
 }
 
 #[test]
-fn a_heatmap_has_a_cell_for_each_value_and_says_the_most() {
+fn a_heatmap_has_a_cell_for_each_value_and_names_the_highest() {
     let row = |label: &str, cells: [Cell; 3]| Row {
         label: label.to_owned(),
         note: String::new(),
@@ -489,12 +489,12 @@ fn a_heatmap_has_a_cell_for_each_value_and_says_the_most() {
     ] {
         assert!(texts.contains(&wanted.to_owned()), "{wanted} in {texts:?}");
     }
-    // The most has the last colour, in its cell and at the end of the scale.
+    // The highest value has the last colour, in its cell and at the end of the scale.
     assert_eq!(rects(&grid, "#14315c").len(), 2);
 }
 
 #[test]
-fn percent_stands_at_each_number_and_other_units_once() {
+fn percent_is_at_each_number_and_other_units_are_in_the_axis_title() {
     let of = |unit: &str| Figure {
         unit: unit.to_owned(),
         ..bars([Some(40.0), Some(80.5)])
@@ -507,7 +507,7 @@ fn percent_stands_at_each_number_and_other_units_once() {
 }
 
 #[test]
-fn what_neighbours_share_stands_below_them_once() {
+fn a_group_is_below_its_categories_once() {
     let mut hours = bars(vec![Some(1.0); 48]);
     for (place, category) in hours.categories.iter_mut().enumerate() {
         category.group = format!("11-{}", 20 + place / 24);
@@ -540,7 +540,21 @@ fn a_scale_makes_more_pixels_of_the_same_picture() {
         .read_info()
         .expect("a PNG");
     assert_eq!((reader.info().width, reader.info().height), (1600, 900));
-    // In units of 1600 pixels it is the same chart, but for its colours.
+    let odd = Figure {
+        appearance: Appearance {
+            width: 641,
+            height: 451,
+            scale: 1.5,
+            theme: Theme::Light,
+        },
+        ..bars(day())
+    };
+    let png = odd.to_png().expect("drawing in memory");
+    let reader = png::Decoder::new(std::io::Cursor::new(png))
+        .read_info()
+        .expect("a PNG");
+    assert_eq!((reader.info().width, reader.info().height), (962, 677));
+    // In a viewBox of 1600 pixels it is the same figure in other colours.
     let large = bars(day());
     assert_eq!(rects(&small, "#5b9bea"), rects(&large, ACCENT));
 }
@@ -605,7 +619,7 @@ proptest! {
         let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
         for rect in document.descendants().filter(|node| node.has_tag_name("rect")) {
             let [left, top, rect_width, rect_height] = geometry(&rect);
-            prop_assert!(rect_width >= 0 && rect_height >= 0, "{:?}", rect);
+            prop_assert!(rect_width > 0 && rect_height > 0, "{:?}", rect);
             prop_assert!(left >= 0 && left + rect_width <= i64::from(width), "{:?}", rect);
             prop_assert!(top >= 0 && top + rect_height <= i64::from(height), "{:?}", rect);
         }

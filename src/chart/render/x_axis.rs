@@ -114,8 +114,8 @@ impl XAxisLabels {
         height
     }
 
-    /// Draws the labels and groups below `top`, with a tick mark at each label if `marked` or if not every category has a
-    /// label.
+    /// Draws the labels and groups below `top`, with a tick mark at each label if `marked` or if not every category has
+    /// a label.
     pub fn draw(
         &self,
         canvas: &Canvas<'_>,
@@ -220,8 +220,8 @@ pub fn label_step(points: usize, label: i32, room: i32) -> usize {
         .unwrap_or(least)
 }
 
-/// The categories whose labels are shown where there is space for every `step`-th. Times of day are those at round times,
-/// also behind a change of the clocks.
+/// The categories whose labels are shown where there is space for every `step`-th. Times of day are those at round
+/// times, also behind a change of the clocks.
 fn shown(labels: &[String], step: usize) -> Vec<usize> {
     let by_clock = || {
         let minutes: Vec<usize> = labels

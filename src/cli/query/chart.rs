@@ -143,7 +143,7 @@ pub fn image(figure: &Figure, format: ImageFormat) -> Result<Vec<u8>> {
     figure.encode(format)
 }
 
-/// The chart in blocks, below its totals.
+/// The figure in blocks, below its totals.
 pub fn in_terminal(figure: &Figure) -> String {
     let drawn = terminal::draw(figure, terminal::width());
     match normalize(&figure.subtitle).as_str() {

@@ -85,7 +85,8 @@ impl Spacing {
         u32::try_from(step).ok().map(Spacing::Days)
     }
 
-    /// The starts of the categories in a range, `first` being one of them for `rows` rows. `None` if there are too many.
+    /// The starts of the categories in a range, `first` being one of them for `rows` rows. `None` if there are too
+    /// many.
     pub fn grid(self, zone: Tz, range: Range, first: i64, rows: usize) -> Option<Vec<i64>> {
         let most = match self {
             Spacing::Elapsed(ms) if ms < HOUR_MS => MOST_FILLED,

@@ -90,7 +90,7 @@ fn a_day_of_a_clock_change_has_its_hours_and_says_so() {
     assert_eq!(axis.categories[2].note, "clocks +1 h");
     assert!(missing(&axis).is_empty());
 
-    // Rows of several series tell the repeated hour by its offset.
+    // In rows of several series the offset tells which occurrence of an hour it is.
     let rows = times(&[
         "2026-11-01T01:00 -4",
         "2026-11-01T01:00 -5",
@@ -211,7 +211,7 @@ fn clocks_that_change_at_midnight_are_marked() {
     let axis = XAxis::new("hour_local", &rows, &window, false);
     assert_eq!((axis.categories.len(), labels(&axis)[0]), (23, "01"));
     assert_eq!(axis.categories[0].note, "clocks +1 h");
-    // Not on any other day.
+    // Other days have no note.
     let rows = times(&["2026-04-25T00:00", "2026-04-25T01:00"]);
     let axis = XAxis::new(
         "hour_local",
@@ -227,13 +227,13 @@ fn clocks_that_change_at_midnight_are_marked() {
 }
 
 #[test]
-fn a_day_alone_is_a_day() {
+fn a_single_day_is_a_day() {
     let row = times(&["2026-11-16T00:00"]);
     let month = frame(SEOUL, Size::Month, "2026-11");
     let axis = XAxis::new("day", &row, &month, false);
     assert_eq!((axis.categories.len(), labels(&axis)[15]), (30, "16"));
     assert_eq!(missing(&axis).len(), 29);
-    // A midnight of a day is an hour, a date of it is the day.
+    // A single midnight is an hour, a single date is a day.
     let day = frame(SEOUL, Size::Day, "2026-11-16");
     assert_eq!(XAxis::new("x", &row, &day, false).categories.len(), 24);
     let dates = TimeFrame { dates: true, ..day };
@@ -241,7 +241,7 @@ fn a_day_alone_is_a_day() {
 }
 
 #[test]
-fn a_time_of_a_far_year_is_no_reason_to_list_its_hours() {
+fn the_hours_until_a_far_year_are_not_listed() {
     let far = chrono::NaiveDate::from_ymd_opt(58_859, 3, 1)
         .unwrap()
         .and_hms_opt(5, 0, 0)
@@ -271,7 +271,7 @@ fn texts_stay_as_they_are_and_uneven_times_come_in_their_order() {
         labels(&XAxis::new("timestamp", &uneven, &frame, false)),
         ["03:00", "03:07", "09:13"]
     );
-    // What has no time stands behind those that have one.
+    // A value that is no time comes after the times.
     uneven.insert(0, XValue::Text("(none)".into()));
     let axis = XAxis::new("timestamp", &uneven, &frame, false);
     assert_eq!(labels(&axis)[3], "(none)");
