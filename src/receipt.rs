@@ -172,3 +172,73 @@ pub enum OutputKind {
     /// A chart.
     Chart,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// Later runs, and other programs, read the receipts of every version.
+    #[test]
+    fn the_keys_of_a_receipt_stay_what_they_are() {
+        let written = json!({
+            "status": "done",
+            "job": "night",
+            "window": {
+                "id": "2026-11-20",
+                "timezone": "UTC",
+                "start": "2026-11-20T00:00:00Z",
+                "end": "2026-11-21T00:00:00Z",
+                "start_local": "2026-11-20T00:00:00+00:00",
+                "end_local": "2026-11-21T00:00:00+00:00",
+                "provisional": false,
+            },
+            "started_at": "2026-11-21T12:30:00Z",
+            "finished_at": "2026-11-21T12:31:00Z",
+            "as_of": "2026-11-21T12:30:01Z",
+            "exports": [{
+                "log_group": "/svc/a",
+                "task_id": "0",
+                "prefix": "s3://acme-logs/exports/night/2026-11-20/%2Fsvc%2Fa/attempt=0",
+                "reused": false,
+                "objects": 1,
+                "bytes": 10,
+            }],
+            "skipped_log_groups": [],
+            "read": {
+                "objects": 1,
+                "bytes": 10,
+                "events": 2,
+                "invalid_utf8_events": 0,
+                "lines_before_first_timestamp": 0,
+            },
+            "verification": null,
+            "redos": 1,
+            "change": { "since": null, "was_provisional": true, "events_before": 3, "events": -1 },
+            "outputs": [{
+                "kind": "parquet",
+                "query": "total",
+                "location": "s3://acme-answers/night/total/dt=2026-11-20/total.parquet",
+                "key": "night/total/dt=2026-11-20/total.parquet",
+                "etag": "\"0\"",
+                "rows": 1,
+                "bytes": 100,
+            }],
+            "seconds": { "export": 1.5 },
+            "job_sha256": "0",
+            "source_sha256": "0",
+            "version": "0.1.0",
+        });
+        let receipt: Receipt = serde_json::from_value(written.clone()).unwrap();
+        assert_eq!((receipt.reexports, receipt.read.events), (1, 2));
+        assert_eq!(json!(receipt), written);
+        // One of before these keys were there.
+        let mut old = written;
+        for key in ["verification", "redos", "change"] {
+            old.as_object_mut().and_then(|old| old.remove(key));
+        }
+        let receipt: Receipt = serde_json::from_value::<Receipt>(old).unwrap();
+        assert_eq!(receipt.reexports, 0);
+        assert_eq!(json!(receipt)["verification"], Value::Null);
+    }
+}
