@@ -10,6 +10,7 @@
 //! <location>/<job>/charts/<query>/<chart>-2026-11-21.png        and <chart>-latest.png
 //! <location>/<job>/runs/2026-11-21.json                         the receipt
 //! <location>/<job>/runs/_state/2026-11-21.json                  the state
+//! <location>/<job>/runs/_state/2026-11-21/<run>-0000.json       its pages, with more than a few log groups
 //! ```
 
 pub mod cloudwatch;
@@ -357,6 +358,25 @@ pub fn states(location: &Path, job: &str) -> Path {
 /// The state of a window.
 pub fn state(location: &Path, job: &str, window_id: &str) -> Path {
     join(&states(location, job), &format!("{window_id}.json"))
+}
+
+/// The folder of the pages of the window's state at `state`.
+pub fn state_pages(state: &Path) -> Path {
+    let folder = state.as_ref();
+    join(
+        &Path::default(),
+        folder.strip_suffix(".json").unwrap_or(folder),
+    )
+}
+
+/// A page of the window's state at `state`.
+pub fn state_page(state: &Path, name: &str) -> Path {
+    join(&state_pages(state), &format!("{name}.json"))
+}
+
+/// The name of a page of the window's state at `state`; `None` where the key is none.
+pub fn parse_state_page<'a>(state: &Path, key: &'a Path) -> Option<&'a str> {
+    parse_window_id(&state_pages(state), key)
 }
 
 /// A key without the prefix and the slash behind it.

@@ -12,6 +12,7 @@
 //! `docs/ARCHITECTURE.md`.
 
 pub mod aws;
+pub mod backoff;
 pub mod chart;
 pub mod cli;
 pub mod clock;

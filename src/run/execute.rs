@@ -399,9 +399,7 @@ impl Answering<'_> {
             ..
         } = self.runner;
         let window = &self.window.window;
-        self.held
-            .change(|state| state.phase = Phase::Asking)
-            .await?;
+        self.held.note(|state| state.phase = Phase::Asking);
 
         let since = Instant::now();
         let scratch = environment.scratch.path();
@@ -569,7 +567,7 @@ impl Answering<'_> {
             Verify::Insights => count_by_hour(session).await?,
             Verify::Metrics | Verify::Off => Vec::new(),
         };
-        let question = verify::Question {
+        let request = verify::VerifyRequest {
             method: settings.verify,
             log_groups: groups,
             log_stream_prefix: settings.log_stream_prefix.as_deref(),
@@ -578,7 +576,7 @@ impl Answering<'_> {
             counted_by_hour: &counted_by_hour,
         };
         let clock = environment.clock.as_ref();
-        let verification = verify::verify(counter.as_ref(), clock, &question).await;
+        let verification = verify::verify(counter.as_ref(), clock, &request).await;
         if let Some(verification) = &verification
             && verification.agrees != Some(true)
         {

@@ -1,4 +1,4 @@
-//! What the scans of a plan have read, out of its metrics.
+//! What the scans of a plan have read, from the plan's metrics.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ pub struct ScanReport {
     pub bytes: u64,
     /// Events of the window in these objects.
     pub events: u64,
-    /// Those whose message is no UTF-8.
+    /// Those whose message is not UTF-8.
     pub invalid_utf8_events: u64,
     /// Lines before an object's first timestamp.
     pub lines_before_first_timestamp: u64,
 }
 
 impl ScanReport {
-    /// What each scan in a plan has read; it grows while the plan runs.
+    /// What each scan of a plan has read so far.
     pub fn of_each(plan: &Arc<dyn ExecutionPlan>) -> Vec<Self> {
         let mut reports = Vec::new();
         collect(plan, &mut reports);
