@@ -1,4 +1,4 @@
-//! The only room that knows the AWS SDK. It turns its requests and errors into plain values of this crate.
+//! The only room that uses the AWS SDK. It turns the SDK's answers and errors into plain values of this crate.
 
 pub mod glue;
 pub mod io_runtime;
@@ -12,7 +12,7 @@ mod config;
 
 pub use config::{Account, Aws};
 
-/// The last cause of an error, which is the one that a person understands: `Connection refused (os error 111)`.
+/// The last cause of an error, which says most: `Connection refused (os error 111)`.
 fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
     while let Some(cause) = last.source() {

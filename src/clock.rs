@@ -1,11 +1,11 @@
-//! Now and sleep behind a trait, so that tests can turn the time.
+//! The present time and sleeping behind a trait, so that tests can set the time.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-/// What the program may know of time.
+/// A source of time.
 #[async_trait]
 pub trait Clock: Send + Sync {
     /// The present instant.
@@ -30,7 +30,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until somebody sleeps on it; sleeping turns it forward at once.
+/// A clock that moves only by sleeping, which returns at once.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Debug)]
 pub struct TestClock(std::sync::Mutex<DateTime<Utc>>);

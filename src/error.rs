@@ -1,13 +1,13 @@
-//! One error for the whole program: a class, which is an exit code, and a message that a person can act on.
+//! One error for the whole program: a class, which decides the exit code, and a message that says what to do.
 
 use std::fmt;
 
 use datafusion::error::DataFusionError;
 
-/// What kind of failure it was; each kind has an exit code of its own, so that a scheduler can tell them apart.
+/// The kind of a failure. Each has an exit code of its own, so that a scheduler can tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// A bug, or a failure that nobody foresaw.
+    /// A bug, or an unexpected failure.
     Unexpected,
     /// A wrong job file, wrong arguments, a missing log group, column or time zone.
     Usage,
@@ -104,13 +104,13 @@ impl Error {
         self
     }
 
-    /// Says that the same run with `--force` does not end so, and without it always does.
+    /// Marks a failure that every run without `--force` repeats, and a run with it does not.
     pub fn unless_forced(mut self) -> Self {
         self.yields_to_force = true;
         self
     }
 
-    /// Whether only `--force` helps.
+    /// Whether every run without `--force` fails in this way.
     pub fn yields_to_force(&self) -> bool {
         self.yields_to_force
     }
@@ -120,13 +120,13 @@ impl Error {
         self.class
     }
 
-    /// Says what was being done, in front of the message: `while: message`.
+    /// Puts what was being done in front of the message: `what: message`.
     pub fn during(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
     }
 
-    /// Finds this crate's own error inside an engine's error (the scan's, a function's), else it is a failure of the SQL.
+    /// This crate's own error inside an engine's error (from the scan, or a function), or else a failure of the SQL.
     pub fn from_engine(error: DataFusionError) -> Self {
         if let Some(own) = find_own(&error) {
             return Self::new(own.class, own.to_string());
@@ -155,7 +155,7 @@ impl fmt::Display for Error {
             .as_deref()
             .map(|e| e as &(dyn std::error::Error + 'static));
         while let Some(error) = cause {
-            // Many errors repeat what caused them in their own words.
+            // Many errors repeat the message of their cause.
             let said = error.to_string();
             if !text.contains(&said) {
                 text = format!("{text}: {said}");
@@ -201,7 +201,7 @@ fn find_own<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Erro
     None
 }
 
-/// The engine prefixes its messages with the stage that failed, which tells a user nothing.
+/// Removes what the engine puts in front of its messages: the stage that failed, which does not help a user.
 fn tidy(message: &str) -> String {
     let mut text = message;
     for prefix in [
@@ -223,12 +223,12 @@ fn tidy(message: &str) -> String {
     if text == "The context currently only supports a single SQL statement" {
         return "several statements: expected one question".to_owned();
     }
-    // It prints the whole syntax tree.
+    // The engine prints the whole syntax tree.
     if text.starts_with("Dot access not supported") {
         return "a member of what a function gives is taken with brackets, such as lambda_report(message)['duration_ms']"
             .to_owned();
     }
-    // The engine's own names for the one place where tables are.
+    // The engine's name for the one schema.
     text.replace("datafusion.public.", "")
 }
 

@@ -1,7 +1,7 @@
-//! From a window to the objects that hold its events, whatever way they get there.
+//! From a window to the objects that hold its events.
 //!
 //! [`cloudwatch`] has CloudWatch Logs export them, [`directory`] exports a folder of events in the same layout, and
-//! [`existing`] takes what somebody else exported. What comes after can't tell them apart.
+//! [`existing`] takes objects that were exported by other means. Later steps do not depend on which.
 
 pub mod cloudwatch;
 pub mod deadline;
@@ -26,18 +26,18 @@ use crate::progress::Progress;
 use crate::state::Journal;
 use crate::window::Window;
 
-/// What an exporter is asked for.
+/// A request to export a window.
 #[derive(Clone, Copy)]
 pub struct ExportRequest<'a> {
     /// The keys of the job's exports.
     pub keys: &'a StagingKeys,
-    /// The window; what is exported may reach beyond it.
+    /// The window; the exported objects may have more events.
     pub window: &'a Window,
-    /// An export that was asked for at or after this instant will do; `None` asks for a new one.
+    /// An export that was requested at or after this instant is used again; `None` requests a new one.
     pub reuse_since: Option<DateTime<Utc>>,
-    /// Whether an export without events is taken also where there surely were some.
+    /// Whether an export without events is taken also where there surely were events.
     pub takes_empty: bool,
-    /// Where every attempt is recorded before anything is asked for or written, and those of earlier runs are found.
+    /// The record of attempts: each is recorded before anything is requested or written.
     pub journal: &'a dyn Journal,
 }
 
@@ -46,9 +46,9 @@ pub struct ExportRequest<'a> {
 pub struct Exported {
     /// One for each log group, in the order of their names.
     pub groups: Vec<ExportedGroup>,
-    /// Log groups that can have no event of the window, since they were made two weeks after it or later.
+    /// Log groups that can have no event of the window, since they were created two weeks after it or later.
     pub skipped: Vec<String>,
-    /// What else is to be known: log groups that were left out for other reasons.
+    /// Further notes for the receipt: log groups that were left out for other reasons.
     pub notes: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl Exported {
         self.notes.push(note);
     }
 
-    /// Everything that is to be known of it, for people.
+    /// All notes for the receipt.
     pub fn all_notes(&self) -> Vec<String> {
         let of_groups = self.groups.iter().filter_map(|group| group.note.clone());
         of_groups.chain(self.notes.iter().cloned()).collect()
@@ -77,17 +77,17 @@ impl Exported {
 /// The objects of a log group.
 #[derive(Debug, Clone)]
 pub struct ExportedGroup {
-    /// The log group, where it is known.
+    /// The log group, if known.
     pub log_group: Option<String>,
-    /// The export task that wrote them, where this program knows it.
+    /// The export task that wrote them, if known.
     pub task_id: Option<String>,
-    /// What their keys begin with.
+    /// The prefix of their keys.
     pub prefix: Path,
-    /// Whether an earlier run exported them.
+    /// Whether an earlier run, or another program, exported them.
     pub reused: bool,
-    /// When the export was asked for: events that came later may be missing.
+    /// When the export was requested: later events may be missing.
     pub as_of: Option<DateTime<Utc>>,
-    /// What is to be known of it, for people.
+    /// A note for the receipt.
     pub note: Option<String>,
     /// The objects.
     pub objects: Vec<LogObject>,
@@ -96,11 +96,11 @@ pub struct ExportedGroup {
 /// Turns a window into objects.
 #[async_trait]
 pub trait LogExporter: Send + Sync {
-    /// The log groups that a run would take now. An error (usage) where one that is named does not exist, or a glob
-    /// matches none. Empty where the source does not know its groups.
+    /// The log groups that a run would export now; empty where the source does not know them. An error (usage) where a named
+    /// group does not exist, or a glob matches none.
     async fn groups(&self) -> Result<Vec<String>>;
 
-    /// Makes sure that the window's events are in objects, and lists those.
+    /// Exports the window, where no earlier export is used again, and lists the objects.
     async fn export(
         &self,
         request: &ExportRequest<'_>,

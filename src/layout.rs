@@ -10,6 +10,7 @@
 //! <location>/<job>/charts/<query>/<chart>-2026-11-21.png        and <chart>-latest.png
 //! <location>/<job>/runs/2026-11-21.json                         the receipt
 //! <location>/<job>/runs/_state/2026-11-21.json                  the state
+//! <location>/<job>/runs/_state/2026-11-21/<run>-0000.json       its pages, with more than a few log groups
 //! ```
 //!
 //! [`StagingKeys`] makes the keys of exports, [`Keys`] all others.
@@ -28,7 +29,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use crate::error::{Error, Result};
 
 pub use answer_keys::{AnswerKeys, DATE, HOUR, NULL_PARTITION, partition_keys};
-pub use keys::{Keys, parse_chart_window, parse_window_id};
+pub use keys::{
+    Keys, parse_chart_window, parse_state_page, parse_window_id, state_page, state_pages,
+};
 pub use staging::{
     StagingKeys, is_in_attempt, is_in_piece, is_manifest, is_piece, manifest, piece, piece_folder,
 };

@@ -11,6 +11,7 @@
 //! the list of `docs/ARCHITECTURE.md`.
 
 pub mod aws;
+pub mod backoff;
 pub mod chart;
 pub mod cli;
 pub mod clock;

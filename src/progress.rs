@@ -1,8 +1,8 @@
-//! What a run tells while it is under way. Rooms report to the trait; a terminal or a log shows it.
+//! The progress of a run. Rooms report it through the trait; a terminal or a log shows it.
 
-/// Told of every step; must not block.
+/// Receives progress; must not block.
 pub trait Progress: Send + Sync {
-    /// Something began, went on or ended.
+    /// A step began, continued or ended.
     fn report(&self, step: Step<'_>);
 }
 
@@ -14,7 +14,7 @@ pub enum Step<'a> {
         /// The window's id.
         id: &'a str,
     },
-    /// The run of a window can't go on yet.
+    /// The run of a window waits.
     Waiting {
         /// The window's id.
         window: &'a str,
@@ -50,11 +50,11 @@ pub enum Step<'a> {
         /// Where to.
         target: &'a str,
     },
-    /// The window is done, or failed; progress that is shown is to be taken away.
+    /// The window is done, or failed: what is shown is to be removed.
     Done,
 }
 
-/// Tells nobody.
+/// Reports nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

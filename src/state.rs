@@ -1,7 +1,9 @@
-//! What a run of a window must not forget, whatever happens to it: who is at it ([`lease`]), how far it came, and which
-//! exports were asked for.
+//! What must outlive a run of a window that is killed: who holds the window ([`lease`]), how far the run came, and which
+//! exports it requested.
 
 pub mod lease;
+
+mod pages;
 
 use std::time::Duration;
 
@@ -12,24 +14,28 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::window::Range;
 
-/// The state of a window, an object beside the receipts. It is changed only by whoever holds the lease, by compare and
-/// swap.
+pub use self::pages::PageSeries;
+
+/// The state of a window, an object beside the receipts. Only the run that holds its lease changes it, by compare and swap.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WindowState {
-    /// Who is at the window; `None` where nobody is.
+    /// The run that holds the window, if any.
     pub lease: Option<Lease>,
     /// How far the last run came.
     pub phase: Phase,
-    /// The run that has not come to its end; the next one goes on with its exports.
+    /// The run that has not ended; the next one continues its exports.
     pub unfinished: Option<Unfinished>,
-    /// Why the last run failed, where it did.
+    /// Why the last run failed, if it did.
     pub failure: Option<Failure>,
-    /// Every attempt at an export whose objects may be there still.
+    /// As stored: the [`pages`] that hold further attempts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<PageSeries>,
+    /// Every attempt at an export whose objects may still be there. As stored: without those in pages.
     pub attempts: Vec<Attempt>,
 }
 
-/// The right to run a window. It is renewed every third of its length; one that was not changed for its length may be
-/// taken away.
+/// The right to run a window. It is renewed every third of its length. Another run may take it over when the state has not
+/// changed for that length.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lease {
     /// The id of the run.
@@ -42,19 +48,19 @@ pub struct Lease {
     pub since: DateTime<Utc>,
     /// The length.
     pub seconds: f64,
-    /// How often it was renewed. No two states of a lease are the same bytes.
+    /// How often it was renewed, so that no two versions of a lease have the same bytes.
     pub renewals: u64,
 }
 
 impl Lease {
-    /// The length. No job may have a longer one than an hour: what says more is damaged.
+    /// The length, an hour at the most: no job may have a longer lease.
     pub fn length(&self) -> Duration {
         const LONGEST: Duration = Duration::from_secs(3600);
         let length = Duration::try_from_secs_f64(self.seconds);
         length.unwrap_or(LONGEST).min(LONGEST)
     }
 
-    /// Whose it is, for people.
+    /// Who holds it, for messages.
     pub fn holder(&self) -> String {
         format!(
             "process {} on {}, since {}",
@@ -69,26 +75,26 @@ impl Lease {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// It exports, or waits for the slot.
+    /// It exports, or waits for the export slot.
     #[default]
     Exporting,
     /// It computes the answers.
     Asking,
-    /// It puts them; the receipt comes last.
+    /// It puts the answers; the receipt comes last.
     Publishing,
-    /// The receipt is there.
+    /// The receipt is written.
     Done,
 }
 
-/// A run that has begun.
+/// A run that has begun and not ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unfinished {
-    /// When it began, or the first of those that it goes on with. Exports asked for since then are its own.
+    /// When it began, or the first of the runs that it continues. Exports requested since then are its own.
     pub began_at: DateTime<Utc>,
-    /// A hash of what in its job decides the events.
+    /// A hash of the keys of its job that decide the events.
     pub source_sha256: String,
-    /// When the run began whose receipt was there then, as that says. A receipt that says something else is its own: no
-    /// two machines' clocks are compared.
+    /// `started_at` of the receipt that it found. A receipt with another value is its own: no two machines' clocks are
+    /// compared.
     #[serde(default)]
     pub replaces: Option<DateTime<Utc>>,
 }
@@ -102,25 +108,25 @@ pub struct Failure {
     pub exit_code: u8,
     /// Why.
     pub error: String,
-    /// Whether the same run fails again unless it is forced.
+    /// Whether the same run fails again without `--force`.
     #[serde(default)]
     pub yields_to_force: bool,
 }
 
-/// An attempt at exporting a log group. It is recorded before anything is asked for, so that whoever comes after a crash
-/// knows where objects may be and which task to look for.
+/// An attempt at exporting a log group. It is recorded before anything is requested or written, so that after a crash the
+/// next run knows where objects may be and which task to look for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The prefix that only this attempt writes below, relative to the staging location. It tells attempts apart.
+    /// The prefix that only this attempt writes below, relative to the staging location. It identifies the attempt.
     pub prefix: String,
     /// The log group.
     pub log_group: String,
-    /// Only streams whose name begins so are asked for.
+    /// Only the streams whose name begins with this prefix are exported.
     #[serde(default)]
     pub log_stream_prefix: Option<String>,
-    /// What was asked for, the padding included.
+    /// The requested times, with the padding.
     pub range: Range,
-    /// When it was, or was about to be, asked for: events that came later may be missing.
+    /// When it was, or was about to be, requested: later events may be missing.
     pub asked_at: DateTime<Utc>,
     /// The export task, once it is known.
     pub task_id: Option<String>,
@@ -128,13 +134,20 @@ pub struct Attempt {
     pub stage: AttemptStage,
 }
 
+impl Attempt {
+    /// Whether it has ended, well or not.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, AttemptStage::Complete | AttemptStage::Abandoned)
+    }
+}
+
 /// How far an attempt came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttemptStage {
-    /// It was about to be asked for: a task may or may not exist.
+    /// It was about to be requested: a task may or may not exist.
     Intended,
-    /// A task exists; or, where it has no task's id, its events are being fetched one by one.
+    /// A task exists; or, without a task's id, its events are being fetched through the Logs API.
     Asked,
     /// Its manifest is written.
     Complete,
@@ -142,17 +155,22 @@ pub enum AttemptStage {
     Abandoned,
 }
 
-/// Where attempts are recorded.
+/// The record of attempts.
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// The attempts at a log group so far, in the order in which they were first recorded.
     fn attempts(&self, log_group: &str) -> Vec<Attempt>;
 
-    /// Adds an attempt, or replaces what was recorded of it. When this returns, it is not forgotten.
+    /// Adds an attempt, or replaces what was recorded of it. It is durable when this returns. An error (held) where the
+    /// lease was lost; then nothing may be requested.
     async fn record(&self, attempt: Attempt) -> Result<()>;
+
+    /// The same, durable with the next record, or the next renewal of the lease. For what a later run can find out by
+    /// itself: a task by its prefix, a complete attempt by its manifest.
+    fn note(&self, attempt: Attempt);
 }
 
-/// A journal that is forgotten with the process.
+/// A journal in memory, for tests.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Debug, Default)]
 pub struct MemoryJournal(std::sync::Mutex<Vec<Attempt>>);
@@ -174,8 +192,12 @@ impl Journal for MemoryJournal {
     }
 
     async fn record(&self, attempt: Attempt) -> Result<()> {
-        upsert(&mut self.lock(), attempt);
+        self.note(attempt);
         Ok(())
+    }
+
+    fn note(&self, attempt: Attempt) {
+        upsert(&mut self.lock(), attempt);
     }
 }
 

@@ -1,160 +1,40 @@
-//! Objects in a location, on S3 or on disk alike: list, read, and put whole on a condition.
+//! Objects in a location, on S3 or on disk alike: [`open`](Stores::open)ed, [listed](Store::list), read, and put whole on
+//! a condition.
 
+#[cfg(test)]
+pub mod fake;
+mod list;
 mod on_disk;
+mod open;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use futures::{StreamExt, TryStreamExt};
-use object_store::client::SpawnedReqwestConnector;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    GetOptions, GetRange, ListResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    PutPayload, UpdateVersion,
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    UpdateVersion,
 };
-use tokio::sync::Mutex;
 
-use crate::aws::io_runtime::RequestRuntime;
-use crate::aws::s3::{Bucket, PART_BYTES, Uploaded};
-use crate::aws::timeouts::Connector;
-use crate::aws::{Account, Aws};
+use self::list::is_broken_off;
+use crate::aws::s3::{Bucket, PART_BYTES, PutOutcome};
+use crate::aws::timeouts::RETRIES;
+use crate::backoff::retry;
+use crate::clock::SystemClock;
 use crate::error::{Class, Error, Result};
 use crate::job::Location;
 use crate::layout;
-use crate::layout::cloudwatch::LogObject;
 
 pub use self::on_disk::local_etag;
+pub use self::open::Stores;
 pub use crate::aws::s3::Condition;
-
-/// Waits after listing or deleting many objects broke off. The client sends its requests again, but not where their answer
-/// is cut short.
-const AGAIN_AFTER: [Duration; 5] = [
-    Duration::from_millis(100),
-    Duration::from_millis(500),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(15),
-];
-
-/// Opens locations, each bucket once. Nothing remote is touched before an S3 location is asked for.
-#[derive(Debug)]
-pub struct Stores {
-    aws: Arc<Aws>,
-    buckets: Mutex<HashMap<(Account, String), Arc<Remote>>>,
-    requests: Arc<RequestRuntime>,
-}
-
-#[derive(Debug)]
-struct Remote {
-    /// What puts files in parts.
-    bucket: Option<Bucket>,
-    objects: Arc<dyn ObjectStore>,
-    url: ObjectStoreUrl,
-}
-
-impl Stores {
-    /// Stores with the credentials of `aws`.
-    pub fn new(aws: Arc<Aws>) -> Result<Self> {
-        Ok(Self {
-            aws,
-            buckets: Mutex::new(HashMap::new()),
-            requests: Arc::new(RequestRuntime::new()?),
-        })
-    }
-
-    /// With `objects` as the content of the bucket `name`, which is asked for nothing.
-    #[cfg(any(test, feature = "testing"))]
-    pub fn with_objects(mut self, name: &str, objects: Arc<dyn ObjectStore>) -> Result<Self> {
-        let remote = Arc::new(Remote {
-            bucket: None,
-            objects,
-            url: bucket_url(name)?,
-        });
-        for account in [Account::Source, Account::Output] {
-            let key = (account, name.to_owned());
-            self.buckets.get_mut().insert(key, Arc::clone(&remote));
-        }
-        Ok(self)
-    }
-
-    /// The SDK's configuration that these stores use.
-    pub fn aws(&self) -> &Aws {
-        &self.aws
-    }
-
-    /// Opens a location. An error where its bucket does not exist (usage) or can't be reached.
-    pub async fn open(&self, location: &Location, account: Account) -> Result<Store> {
-        let root = location.key().map_err(Error::usage)?;
-        let location = location.clone();
-        let class = match account {
-            Account::Source => Class::Source,
-            Account::Output => Class::Output,
-        };
-        let Location::S3 { bucket: name, .. } = &location else {
-            return Ok(Store {
-                location,
-                root,
-                class,
-                objects: Arc::new(LocalFileSystem::new()),
-                url: ObjectStoreUrl::local_filesystem(),
-                puts: Puts::OnDisk,
-            });
-        };
-        let mut buckets = self.buckets.lock().await;
-        let key = (account, name.clone());
-        let remote = match buckets.get(&key) {
-            Some(remote) => Arc::clone(remote),
-            None => {
-                let remote = Arc::new(self.connect(account, name).await?);
-                buckets.insert(key, Arc::clone(&remote));
-                remote
-            }
-        };
-        Ok(Store {
-            root,
-            class,
-            objects: Arc::clone(&remote.objects),
-            url: remote.url.clone(),
-            puts: match &remote.bucket {
-                Some(bucket) => Puts::InBucket(bucket.clone()),
-                None => Puts::InStore,
-            },
-            location,
-        })
-    }
-
-    async fn connect(&self, account: Account, name: &str) -> Result<Remote> {
-        let bucket = Bucket::find(&self.aws, account, name, Arc::clone(&self.requests)).await?;
-        let objects = bucket
-            .engine_client(&self.aws, account)
-            .await?
-            .with_http_connector(Connector(SpawnedReqwestConnector::new(
-                self.requests.handle(),
-            )))
-            .build()
-            .map_err(|error| {
-                Error::usage(format!("can't set up a client for the bucket {name:?}"))
-                    .caused_by(error)
-            })?;
-        Ok(Remote {
-            bucket: Some(bucket),
-            objects: Arc::new(objects),
-            url: bucket_url(name)?,
-        })
-    }
-}
-
-fn bucket_url(name: &str) -> Result<ObjectStoreUrl> {
-    ObjectStoreUrl::parse(format!("s3://{name}")).map_err(Error::from_engine)
-}
 
 /// What an object is put from.
 #[derive(Debug, Clone)]
@@ -206,11 +86,11 @@ pub struct Store {
 /// How an object is put on a condition.
 #[derive(Clone)]
 enum Puts {
-    /// A file beside the target, renamed under the folder's lock.
+    /// A temporary file is renamed to the target under the lock of its folder.
     OnDisk,
-    /// By the SDK's client, large files in parts.
+    /// The SDK's client puts it, large files in parts.
     InBucket(Bucket),
-    /// By the engine's client, whatever the size: the stores of tests.
+    /// The engine's client puts it, whatever its size: the stores of tests.
     InStore,
 }
 
@@ -244,12 +124,12 @@ impl Store {
         &self.objects
     }
 
-    /// The name under which the engine knows the client.
+    /// The URL under which the engine knows the client.
     pub fn url(&self) -> &ObjectStoreUrl {
         &self.url
     }
 
-    /// A key as a person would write it.
+    /// A key with its location, for messages.
     pub fn display(&self, key: &Path) -> String {
         self.location.display_key(key)
     }
@@ -262,76 +142,7 @@ impl Store {
         Error::new(class, format!("could not {doing} {}", self.display(key))).caused_by(error)
     }
 
-    /// Every object below `prefix`, by key.
-    pub async fn list(&self, prefix: &Path) -> Result<Vec<ObjectMeta>> {
-        let mut objects = self
-            .try_list(prefix)
-            .await
-            .map_err(|error| self.failed("list", prefix, error))?;
-        objects.sort_by(|a, b| a.location.cmp(&b.location));
-        Ok(objects)
-    }
-
-    async fn try_list(&self, prefix: &Path) -> object_store::Result<Vec<ObjectMeta>> {
-        match self.location {
-            Location::S3 { .. } => list_on_s3(self.objects.as_ref(), prefix).await,
-            Location::Local(_) => {
-                on_disk::list_files(prefix).map_err(|error| object_store::Error::Generic {
-                    store: "disk",
-                    source: error.into(),
-                })
-            }
-        }
-    }
-
-    /// The last object below `prefix` that is `wanted`, by the names of its folders. It looks into few of them, however many
-    /// there are.
-    pub async fn last(
-        &self,
-        prefix: &Path,
-        wanted: impl Fn(&Path) -> bool,
-    ) -> Result<Option<Path>> {
-        let mut folders = vec![prefix.clone()];
-        while let Some(folder) = folders.pop() {
-            let mut listed = self.list_folder(&folder).await?;
-            let keys = listed.objects.into_iter().map(|object| object.location);
-            if let Some(last) = keys.filter(|key| wanted(key)).max() {
-                return Ok(Some(last));
-            }
-            listed.common_prefixes.sort();
-            folders.append(&mut listed.common_prefixes);
-        }
-        Ok(None)
-    }
-
-    async fn list_folder(&self, folder: &Path) -> Result<ListResult> {
-        let mut waits = AGAIN_AFTER.iter();
-        loop {
-            match self.objects.list_with_delimiter(Some(folder)).await {
-                Ok(listed) => return Ok(listed),
-                Err(error) => match (&error, waits.next()) {
-                    (object_store::Error::Generic { .. }, Some(wait)) => {
-                        tokio::time::sleep(*wait).await;
-                    }
-                    _ => return Err(self.failed("list", folder, error)),
-                },
-            }
-        }
-    }
-
-    /// Every exported object below `prefix`, by key. Neighbours that hold no events are left alone.
-    pub async fn list_logs(
-        &self,
-        prefix: &Path,
-        log_group: Option<&str>,
-    ) -> Result<Vec<LogObject>> {
-        let objects = self.list(prefix).await?.into_iter();
-        Ok(objects
-            .filter_map(|meta| LogObject::new(meta, log_group))
-            .collect())
-    }
-
-    /// The object's description; `None` where there is none.
+    /// The object's metadata; `None` where there is no object.
     pub async fn head(&self, key: &Path) -> Result<Option<ObjectMeta>> {
         match self.objects.head(key).await {
             Ok(meta) => Ok(Some(meta)),
@@ -340,7 +151,7 @@ impl Store {
         }
     }
 
-    /// The object's content; `None` where there is none.
+    /// The object's content; `None` where there is no object.
     pub async fn get(&self, key: &Path) -> Result<Option<Bytes>> {
         let got = match self.objects.get(key).await {
             Ok(got) => got.bytes().await,
@@ -353,7 +164,8 @@ impl Store {
         }
     }
 
-    /// The object's content, and under what condition a later put replaces just that; `None` where there is none.
+    /// The object's content, and the condition under which a put replaces just this content; `None` where there is no
+    /// object.
     pub async fn get_to_replace(&self, key: &Path) -> Result<Option<(Bytes, Condition)>> {
         let got = match self.objects.get(key).await {
             Ok(got) => {
@@ -370,7 +182,7 @@ impl Store {
         }
     }
 
-    /// The last `bytes` of an object, or all of a smaller one, and its whole size; `None` where there is none.
+    /// The last `bytes` of an object, or all of a smaller one, and its whole size; `None` where there is no object.
     pub async fn end_of(&self, key: &Path, bytes: u64) -> Result<Option<(Bytes, u64)>> {
         let options = GetOptions {
             range: Some(GetRange::Suffix(bytes)),
@@ -400,7 +212,7 @@ impl Store {
         )
     }
 
-    /// Under what condition a later put replaces just what is there now.
+    /// The condition under which a put replaces just what is there now.
     pub async fn as_it_is(&self, key: &Path) -> Result<Condition> {
         Ok(match self.head(key).await? {
             None => Condition::Absent,
@@ -411,7 +223,7 @@ impl Store {
         })
     }
 
-    /// Puts an object whole, or not at all, if `condition` holds. An error where somebody else wrote it meanwhile.
+    /// Puts an object whole, or not at all, if `condition` holds; an error where it does not.
     pub async fn put_if(
         &self,
         key: &Path,
@@ -424,14 +236,14 @@ impl Store {
             Error::new(
                 self.class,
                 format!(
-                    "{} was written by somebody else meanwhile",
+                    "{} was written by another program meanwhile",
                     self.display(key)
                 ),
             )
         })
     }
 
-    /// Puts an object whole, or not at all, if `condition` holds; `None` where somebody else wrote it meanwhile.
+    /// Puts an object whole, or not at all, if `condition` holds; `None` where it does not, and other content is there.
     pub async fn try_put_if(
         &self,
         key: &Path,
@@ -466,8 +278,8 @@ impl Store {
             }
         };
         let etag = match put {
-            Uploaded::Done(etag) => etag,
-            Uploaded::ConditionFailed => match self.etag_of_same(key, &body).await? {
+            PutOutcome::Done(etag) => etag,
+            PutOutcome::ConditionFailed => match self.etag_of_same(key, &body).await? {
                 Some(etag) => etag,
                 None => return Ok(None),
             },
@@ -479,7 +291,7 @@ impl Store {
         }))
     }
 
-    /// Whether what is there is what `condition` says, and just what would be put: then it need not be.
+    /// The object that is there, where it is the one of `condition` and has the content of `body`: no put is needed.
     pub async fn unchanged(
         &self,
         key: &Path,
@@ -501,13 +313,13 @@ impl Store {
         }))
     }
 
-    /// Through the engine's client, which every store of a test has.
+    /// Puts through the engine's client, which every store of a test has.
     async fn put_in_store(
         &self,
         key: &Path,
         content: Bytes,
         condition: &Condition,
-    ) -> Result<Uploaded> {
+    ) -> Result<PutOutcome> {
         let mode = match condition {
             Condition::Absent => PutMode::Create,
             Condition::Unchanged(etag) => PutMode::Update(UpdateVersion {
@@ -519,17 +331,17 @@ impl Store {
             .objects
             .put_opts(key, PutPayload::from(content), PutOptions::from(mode));
         match put.await {
-            Ok(put) => Ok(Uploaded::Done(put.e_tag)),
+            Ok(put) => Ok(PutOutcome::Done(put.e_tag)),
             Err(
                 object_store::Error::AlreadyExists { .. }
                 | object_store::Error::Precondition { .. },
-            ) => Ok(Uploaded::ConditionFailed),
+            ) => Ok(PutOutcome::ConditionFailed),
             Err(error) => Err(self.failed("write", key, error)),
         }
     }
 
-    /// After a failed condition: the ETag of what is there, where it is just what was to be put. A request whose
-    /// answer was lost is sent again, and then finds its own work.
+    /// The ETag of the object that is there, where its content is that of `body`. A put whose answer was lost is sent
+    /// again, and its condition then fails because of its own first success.
     async fn etag_of_same(&self, key: &Path, body: &Body) -> Result<Option<Option<String>>> {
         let failed = |error: io::Error| {
             Error::new(
@@ -567,13 +379,18 @@ impl Store {
         Ok(Some(etag))
     }
 
-    async fn put_on_disk(&self, key: &Path, body: Body, condition: Condition) -> Result<Uploaded> {
+    async fn put_on_disk(
+        &self,
+        key: &Path,
+        body: Body,
+        condition: Condition,
+    ) -> Result<PutOutcome> {
         let target = PathBuf::from(format!("/{key}"));
         let failed = |error: io::Error| {
             Error::new(self.class, format!("could not write {}", self.display(key)))
                 .caused_by(error)
         };
-        // The lock of the folder makes look and replace one step for every process that puts here.
+        // The folder's lock makes checking and replacing one step for every process that puts here.
         let put =
             tokio::task::spawn_blocking(move || on_disk::replace_file(&target, &body, &condition));
         let etag = put
@@ -581,14 +398,14 @@ impl Store {
             .map_err(|error| failed(io::Error::other(error)))?
             .map_err(failed)?;
         Ok(match etag {
-            Some(etag) => Uploaded::Done(Some(etag)),
-            None => Uploaded::ConditionFailed,
+            Some(etag) => PutOutcome::Done(Some(etag)),
+            None => PutOutcome::ConditionFailed,
         })
     }
 
-    /// Removes what killed processes left of puts to these keys and to any below these folders, to which nobody else may
-    /// be putting now: unfinished files on disk, on S3 the parts of unfinished uploads. Those are no objects and nobody
-    /// sees them, so that a missing permission is but a warning.
+    /// Removes what killed processes left of puts to these keys and to any key below these folders: temporary files on
+    /// disk, parts of unfinished uploads on S3. No other process may be putting there. A missing permission on S3 is only
+    /// a warning, since parts are not visible as objects.
     pub async fn sweep(&self, keys: &[Path], folders: &[Path]) -> Result<()> {
         if let Puts::InBucket(bucket) = &self.puts {
             let is_below = |folder: &Path, key: &str| {
@@ -625,8 +442,8 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes every object below `prefix`, on S3 also the parts of unfinished uploads, on disk unfinished files and the
-    /// folders that this leaves empty, up to the location's own.
+    /// Deletes every object below `prefix`. On S3, also the parts of unfinished uploads; on disk, also temporary files and
+    /// the folders that become empty, up to the location's own folder.
     pub async fn delete_below(&self, prefix: &Path) -> Result<()> {
         let failed = |error: io::Error| {
             Error::new(
@@ -635,17 +452,14 @@ impl Store {
             )
             .caused_by(error)
         };
-        let mut waits = AGAIN_AFTER.iter();
-        while let Err(error) = self.try_delete_below(prefix).await {
-            match (&error, waits.next()) {
-                (object_store::Error::Generic { .. }, Some(wait)) => {
-                    tokio::time::sleep(*wait).await;
-                }
-                _ => return Err(self.failed("delete what is below", prefix, error)),
-            }
-        }
+        let deleted = retry(&SystemClock, RETRIES.delays(), is_broken_off, || {
+            self.try_delete_below(prefix)
+        });
+        deleted
+            .await
+            .map_err(|error| self.failed("delete what is below", prefix, error))?;
         if let Puts::InBucket(bucket) = &self.puts {
-            // Parts that nobody sees: a missing permission to list them is no reason to keep the objects.
+            // Parts are not visible as objects: a missing permission to list them does not keep the objects.
             if let Err(error) = bucket.abort_uploads(&format!("{prefix}/"), |_| true).await {
                 tracing::warn!(%error, "could not look for unfinished uploads of an export");
             }
@@ -663,7 +477,7 @@ impl Store {
 
     async fn try_delete_below(&self, prefix: &Path) -> object_store::Result<()> {
         let keys = self
-            .try_list(prefix)
+            .list_unsorted(prefix)
             .await?
             .into_iter()
             .map(|meta| Ok(meta.location));
@@ -673,7 +487,7 @@ impl Store {
             .await
     }
 
-    /// Deletes an object; one that is not there is no error.
+    /// Deletes an object; a missing object is no error.
     pub async fn delete(&self, key: &Path) -> Result<()> {
         if let Puts::InBucket(bucket) = &self.puts {
             return bucket.delete(key.as_ref()).await;
@@ -685,39 +499,10 @@ impl Store {
     }
 }
 
-/// Every object below a prefix. A listing that breaks off goes on behind the last key that came.
-async fn list_on_s3(
-    objects: &dyn ObjectStore,
-    prefix: &Path,
-) -> object_store::Result<Vec<ObjectMeta>> {
-    let mut listed: Vec<ObjectMeta> = Vec::new();
-    let mut waits = AGAIN_AFTER.iter();
-    loop {
-        let before = listed.len();
-        let mut rest = match listed.last() {
-            None => objects.list(Some(prefix)),
-            Some(last) => objects.list_with_offset(Some(prefix), &last.location),
-        };
-        let broken = loop {
-            match rest.try_next().await {
-                Ok(Some(object)) => listed.push(object),
-                Ok(None) => return Ok(listed),
-                Err(error) => break error,
-            }
-        };
-        if listed.len() > before {
-            waits = AGAIN_AFTER.iter();
-        }
-        match (&broken, waits.next()) {
-            (object_store::Error::Generic { .. }, Some(wait)) => tokio::time::sleep(*wait).await,
-            _ => return Err(broken),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::{Account, Aws};
     use crate::job::AwsSettings;
     use std::path::Path as FilePath;
 

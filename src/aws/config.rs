@@ -1,4 +1,4 @@
-//! Credentials, Region, profile, role and endpoint: found once, and the same for CloudWatch, S3 and the engine.
+//! Credentials, Region, profile, role and endpoint: resolved once, for CloudWatch, S3 and the engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use super::timeouts;
 use crate::error::{Class, Error, Result};
 use crate::job::AwsSettings;
 
-/// Credentials are asked for again this long before they expire.
+/// Credentials are renewed this long before they expire.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
 
-/// Whose credentials to use: a job may read the logs of another account than the one that holds its answers.
+/// Which credentials to use: a job may read the logs of another account than the one that holds its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Account {
     /// The logs and their staging bucket: with the job's role where it names one.
@@ -34,7 +34,7 @@ pub enum Account {
     Output,
 }
 
-/// The configuration of the AWS SDK, loaded when something remote is first asked for and never before.
+/// The configuration of the AWS SDK, loaded with the first remote request.
 pub struct Aws {
     settings: AwsSettings,
     output: OnceCell<SdkConfig>,
@@ -50,7 +50,7 @@ impl fmt::Debug for Aws {
 }
 
 impl Aws {
-    /// Remembers what the job says; nothing is loaded yet.
+    /// A configuration with the job's settings; nothing is loaded yet.
     pub fn new(settings: AwsSettings) -> Self {
         Self {
             settings,
@@ -59,7 +59,7 @@ impl Aws {
         }
     }
 
-    /// The configuration for an account. An error (usage) where no Region is to be found.
+    /// The configuration for an account. An error (usage) where no Region is set.
     pub(super) async fn config(&self, account: Account) -> Result<&SdkConfig> {
         let output = self.output.get_or_try_init(|| self.load()).await?;
         match (account, &self.settings.role_arn) {
@@ -85,8 +85,8 @@ impl Aws {
             .stalled_stream_protection(timeouts::sdk_stalled_streams());
         let mut region = self.settings.region.clone().map(Region::new);
         if let Some(name) = &self.settings.profile {
-            // The SDK has the environment win also over a profile that was asked for by name. Its elder siblings do not,
-            // and whoever names a profile in a job does not mean the keys that happen to be exported.
+            // In the SDK, keys in the environment take precedence over a named profile. In the AWS CLI they do not, and a
+            // profile named in a job is preferred to keys that happen to be exported.
             ensure_profile(name).await?;
             if region.is_none() {
                 let of_profile = ProfileFileRegionProvider::builder().profile_name(name);
@@ -134,7 +134,7 @@ impl Aws {
             .with_region(region)
             .with_credentials(Arc::new(EngineCredentials::new(provider)));
         builder = match s3_endpoint(config) {
-            // Test servers and S3-compatible ones are seldom known by a name for each bucket.
+            // Test servers and S3-compatible ones seldom have a host name for each bucket.
             Some(endpoint) => {
                 let plain = endpoint.starts_with("http://");
                 builder.with_endpoint(endpoint).with_allow_http(plain)
@@ -145,7 +145,7 @@ impl Aws {
     }
 }
 
-/// The endpoint for S3, where one is set.
+/// The endpoint for S3, if set.
 pub(super) fn s3_endpoint(config: &SdkConfig) -> Option<String> {
     endpoint(config, "AWS_ENDPOINT_URL_S3")
 }
@@ -162,7 +162,7 @@ pub(super) fn logs_endpoint(config: &SdkConfig) -> String {
     })
 }
 
-/// A service's endpoint: its own variable and then `AWS_ENDPOINT_URL`, as the SDK's own clients decide it.
+/// A service's endpoint: its own variable, then `AWS_ENDPOINT_URL`, as in the SDK's clients.
 fn endpoint(config: &SdkConfig, variable: &str) -> Option<String> {
     let ignored = std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
         .is_ok_and(|v| v.eq_ignore_ascii_case("true"));
@@ -175,7 +175,7 @@ fn endpoint(config: &SdkConfig, variable: &str) -> Option<String> {
         .or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
-/// An error (usage) where no file of profiles has this one, or none can be read.
+/// An error (usage) where the profile does not exist, or the files can't be read.
 async fn ensure_profile(name: &str) -> Result<()> {
     let (files, environment) = (&Default::default(), &Default::default());
     let profiles = aws_config::profile::load(files, environment, &Default::default(), None)
@@ -194,7 +194,7 @@ async fn ensure_profile(name: &str) -> Result<()> {
     }
 }
 
-/// The credentials of a profile; of one that has none, those of the task or machine.
+/// The credentials of a profile, or, where it has none, of the task or machine.
 fn profile_credentials(name: &str, config: &ProviderConfig) -> CredentialsProviderChain {
     let profile = ProfileFileCredentialsProvider::builder();
     let profile = profile.configure(config).profile_name(name).build();
@@ -224,7 +224,7 @@ fn no_credentials() -> Error {
     )
 }
 
-/// The SDK's credentials in the engine's form, kept until shortly before they expire.
+/// The SDK's credentials in the engine's form, cached until shortly before they expire.
 #[derive(Debug)]
 struct EngineCredentials {
     provider: SharedCredentialsProvider,

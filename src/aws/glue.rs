@@ -1,13 +1,13 @@
-//! The Glue catalogue, in which Athena finds its tables. The client is there with the feature `glue` only.
+//! The Glue catalogue, where Athena's tables are defined. The client needs the feature `glue`.
 
 use std::collections::BTreeMap;
 
-/// A table as the catalogue has it, as far as this program decides it.
+/// A table of the catalogue: the part that this program decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogueTable {
     /// The name.
     pub name: String,
-    /// A description for people.
+    /// A description.
     pub comment: Option<String>,
     /// Where the files are.
     pub location: String,
@@ -15,7 +15,7 @@ pub struct CatalogueTable {
     pub input_format: String,
     /// Hive's class that would write them.
     pub output_format: String,
-    /// Hive's class that makes rows of what is in them.
+    /// Hive's class that makes rows from them.
     pub serde: String,
     /// The columns of the files.
     pub columns: Vec<CatalogueColumn>,
@@ -30,14 +30,14 @@ pub struct CatalogueTable {
 pub struct CatalogueColumn {
     /// The name.
     pub name: String,
-    /// The type, in Hive's words.
+    /// The type, as Hive names it.
     pub data_type: String,
-    /// A description for people.
+    /// A description.
     pub comment: Option<String>,
 }
 
 #[cfg(feature = "glue")]
-pub use client::{Catalogue, Found};
+pub use client::{Catalogue, ExistingTable};
 
 #[cfg(feature = "glue")]
 mod client {
@@ -61,9 +61,9 @@ mod client {
         database: String,
     }
 
-    /// A table that is there.
+    /// A table of the catalogue.
     #[derive(Debug)]
-    pub struct Found {
+    pub struct ExistingTable {
         /// What this program decides.
         pub table: CatalogueTable,
         /// `EXTERNAL_TABLE`, `VIRTUAL_VIEW` or another kind.
@@ -72,7 +72,7 @@ mod client {
     }
 
     impl Catalogue {
-        /// The database of this name, which is made where it is not there.
+        /// Opens the database of this name, and creates it where it does not exist.
         pub async fn open(aws: &Aws, database: &str) -> Result<Self> {
             let client = Client::new(aws.config(Account::Output).await?);
             let found = client.get_database().name(database).send().await;
@@ -97,11 +97,11 @@ mod client {
             })
         }
 
-        /// The table of this name; `None` where there is none.
-        pub async fn find(&self, name: &str) -> Result<Option<Found>> {
+        /// The table of this name; `None` where it does not exist.
+        pub async fn find(&self, name: &str) -> Result<Option<ExistingTable>> {
             let request = self.client.get_table().database_name(&self.database);
             match request.name(name).send().await {
-                Ok(answer) => Ok(answer.table.map(found)),
+                Ok(answer) => Ok(answer.table.map(existing)),
                 Err(error) => match error.into_service_error() {
                     error if error.is_entity_not_found_exception() => Ok(None),
                     error => Err(refused("look for the table", &self.full_name(name), error)),
@@ -109,7 +109,7 @@ mod client {
             }
         }
 
-        /// Makes a table.
+        /// Creates a table.
         pub async fn create(&self, table: &CatalogueTable) -> Result<()> {
             let name = self.full_name(&table.name);
             let input = input(table, None).map_err(|error| incomplete(&name, error))?;
@@ -122,8 +122,8 @@ mod client {
             Ok(())
         }
 
-        /// Changes a table, if it is still the one that was found.
-        pub async fn update(&self, found: &Found, table: &CatalogueTable) -> Result<()> {
+        /// Changes a table, if it has not changed since it was found.
+        pub async fn update(&self, found: &ExistingTable, table: &CatalogueTable) -> Result<()> {
             let name = self.full_name(&table.name);
             let input =
                 input(table, Some(&found.whole)).map_err(|error| incomplete(&name, error))?;
@@ -142,13 +142,13 @@ mod client {
         }
     }
 
-    fn found(whole: Table) -> Found {
+    fn existing(whole: Table) -> ExistingTable {
         let storage = whole.storage_descriptor.as_ref();
         let columns = |columns: &[Column]| columns.iter().map(catalogue_column).collect();
         let text = |of: fn(&StorageDescriptor) -> Option<&str>| {
             storage.and_then(of).unwrap_or_default().to_owned()
         };
-        Found {
+        ExistingTable {
             table: CatalogueTable {
                 name: whole.name.clone(),
                 comment: whole.description.clone(),
@@ -173,7 +173,7 @@ mod client {
         }
     }
 
-    /// What to put in place of a table, which takes over what this program does not decide.
+    /// The new version of a table, which keeps what this program does not decide.
     fn input(table: &CatalogueTable, before: Option<&Table>) -> Result<TableInput, BuildError> {
         let columns = |columns: &[CatalogueColumn]| -> Result<Vec<Column>, BuildError> {
             let columns = columns.iter().map(|column| {
@@ -214,7 +214,7 @@ mod client {
         Error::new(Class::Unexpected, format!("can't describe {name} to Glue")).caused_by(error)
     }
 
-    /// The service's words, or what kept them from coming.
+    /// The service's message, or why there is none.
     fn refused(
         doing: &str,
         name: &str,

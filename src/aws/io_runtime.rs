@@ -1,24 +1,24 @@
-//! The runtime on which requests to S3 are carried out, whoever sends them.
+//! The runtime for all requests to S3.
 //!
-//! A connection is driven by the runtime that opened it, and the next request over it may be anybody's. On the program's
-//! own runtime, decoding, which keeps a thread busy, would starve it; and a runtime that ends, as that of a lease does,
-//! would take the requests of others with it.
+//! A connection is driven by the runtime that opened it, and is used again by requests of other runtimes. On the program's
+//! main runtime, decoding, which keeps a thread busy, would starve it. On the runtime of a lease, which ends early, the end
+//! would break the requests of others.
 
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::error::{Class, Error, Result};
 
-/// A thread of its own for requests. It may be dropped anywhere, also inside another runtime.
+/// A thread for requests. It may be dropped anywhere, also inside another runtime.
 #[derive(Debug)]
-pub struct RequestRuntime(Option<Runtime>);
+pub struct IoRuntime(Option<Runtime>);
 
-impl RequestRuntime {
+impl IoRuntime {
     /// Starts the thread.
     pub fn new() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
-            .thread_name("requests")
+            .thread_name("io")
             .enable_all()
             .build()
             .map_err(|error| {
@@ -27,14 +27,14 @@ impl RequestRuntime {
         Ok(Self(Some(runtime)))
     }
 
-    /// For those that bring their requests here themselves.
+    /// The handle, for a client that spawns its requests itself.
     pub fn handle(&self) -> Handle {
         self.0
             .as_ref()
             .map_or_else(Handle::current, |runtime| runtime.handle().clone())
     }
 
-    /// Carries out a request. Whoever no longer waits for it ends it.
+    /// Runs a request. It is aborted where the returned future is dropped.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         request: impl Future<Output = T> + Send + 'static,
@@ -44,14 +44,14 @@ impl RequestRuntime {
             Ok(answer) => answer,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // Only with the runtime, which outlives whoever waits here.
+                // Cancelled: only when the runtime ends, which outlives its callers.
                 Err(_) => std::future::pending().await,
             },
         }
     }
 }
 
-impl Drop for RequestRuntime {
+impl Drop for IoRuntime {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
@@ -72,8 +72,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_request_is_carried_out_elsewhere_and_ends_with_whoever_waits_for_it() {
-        let requests = RequestRuntime::new().unwrap();
+    async fn a_request_runs_on_another_thread_and_ends_with_its_caller() {
+        let requests = IoRuntime::new().unwrap();
         let here = std::thread::current().id();
         let there = requests.run(async { std::thread::current().id() }).await;
         assert_ne!(here, there);

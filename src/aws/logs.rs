@@ -13,29 +13,29 @@ use super::{Account, Aws, root_cause};
 use crate::error::Result;
 use crate::window::Range;
 
-/// A log group, as far as an export wants to know it.
+/// A log group, as far as exports need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogGroup {
     /// The name.
     pub name: String,
-    /// When it was made, in milliseconds since 1970. It may hold older events: agents ship lines from before it.
+    /// When it was created, in milliseconds since 1970. It may hold older events: agents ship older lines.
     pub created_ms: i64,
-    /// How much it holds, as the service last counted: 0 for hours after the first event.
+    /// Its size at the service's last count: 0 for hours after the first event.
     pub stored_bytes: i64,
-    /// How many days it keeps its events; for ever where unset.
+    /// The days for which it keeps events; all events where unset.
     pub retention_days: Option<u32>,
-    /// What the service does with its events.
+    /// Its class.
     pub class: GroupClass,
 }
 
-/// What the service does with a log group's events.
+/// The class of a log group, which decides how its events can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupClass {
-    /// All that there is: they can be exported, and read through the Logs API.
+    /// They can be exported, and read through the Logs API.
     Standard,
     /// They can be exported only.
     InfrequentAccess,
-    /// They are handed on as they come in, and can be had in neither way.
+    /// They are delivered as they come in, and can be read in neither way.
     Delivery,
 }
 
@@ -44,47 +44,47 @@ pub enum GroupClass {
 pub struct PageRequest {
     /// The log group.
     pub log_group: String,
-    /// Only streams whose name begins so.
+    /// Only the streams whose name begins with this prefix.
     pub log_stream_prefix: Option<String>,
-    /// The events' own times. What is at the end of the interval may come too.
+    /// The events' own times. The page may have events of the end of the interval too.
     pub range: Range,
-    /// Where the page before this one ended.
+    /// The `next_token` of the page before.
     pub token: Option<String>,
 }
 
-/// Some of the events that were asked for; it may be empty without being the last.
+/// A page of events. It may be empty without being the last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventPage {
     /// The events.
     pub events: Vec<LogEvent>,
-    /// Where the next page begins; `None` where this is the last.
+    /// The token of the next page; `None` on the last one.
     pub next_token: Option<String>,
 }
 
-/// An event as it was put.
+/// An event as it was ingested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEvent {
     /// Its own time, in milliseconds since 1970.
     pub timestamp_ms: i64,
     /// The log stream.
     pub log_stream: String,
-    /// The message, with the newlines that it has.
+    /// The message, with its newlines.
     pub message: String,
 }
 
-/// Where an Insights query stands.
+/// The state of an Insights query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InsightsState {
     /// Scheduled or running.
     Running,
-    /// Done: for each row its fields by name.
+    /// Done: for each row, its fields by name.
     Complete(Vec<Vec<(String, String)>>),
     /// It ended without rows, in this state.
     Failed(String),
 }
 
-/// A log stream, as far as an export without objects wants to know it. Times are in milliseconds since 1970, and follow
-/// the events with a delay.
+/// A log stream, as far as exports without events need it. Times are in milliseconds since 1970, and the service updates them
+/// late.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogStream {
     /// The name.
@@ -97,91 +97,91 @@ pub struct LogStream {
     pub last_ingestion_ms: Option<i64>,
 }
 
-/// Some of a list, in the service's order.
+/// A page of a list, in the service's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// What there is.
+    /// The items.
     pub items: Vec<T>,
-    /// What to ask for the next page with; `None` at the end.
+    /// The token of the next page; `None` on the last one.
     pub next: Option<String>,
 }
 
 /// Which export tasks to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskFilter {
-    /// Every one that the service remembers.
+    /// Every task that the service still lists.
     All,
-    /// The one with this id.
+    /// The task with this id.
     Id(String),
-    /// Those in this state.
+    /// The tasks in this state.
     Status(TaskStatus),
 }
 
 /// What to export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskRequest {
-    /// A name for people, shown in the console.
+    /// The task's name, shown in the console.
     pub name: String,
     /// The log group.
     pub log_group: String,
-    /// Only streams whose name begins so.
+    /// Only the streams whose name begins with this prefix.
     pub log_stream_prefix: Option<String>,
-    /// Events from here, in milliseconds since 1970.
+    /// The start of the requested times, in milliseconds since 1970.
     pub from_ms: i64,
-    /// Events up to here, in milliseconds since 1970.
+    /// The end of the requested times, in milliseconds since 1970.
     pub to_ms: i64,
     /// The bucket.
     pub bucket: String,
-    /// What every key begins with, without a slash at its end.
+    /// The prefix of every key, without a slash at its end.
     pub prefix: String,
 }
 
-/// Where an export task stands.
+/// An export task and its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// The id that CloudWatch gave it.
+    /// The id.
     pub id: String,
-    /// The name it was given.
+    /// The name.
     pub name: String,
     /// The log group that it exports.
     pub log_group: String,
     /// The bucket that it writes to.
     pub bucket: String,
-    /// What its keys begin with.
+    /// The prefix of its keys.
     pub prefix: String,
-    /// The events that were asked for.
+    /// The requested times.
     pub range: Option<Range>,
-    /// When the service took it on.
+    /// When the service accepted it.
     pub created: Option<DateTime<Utc>>,
-    /// The state in its life cycle.
+    /// The status.
     pub status: TaskStatus,
-    /// What the service says about the state.
+    /// The service's message about the status.
     pub message: String,
 }
 
-/// The life cycle of an export task.
+/// The status of an export task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskStatus {
-    /// Accepted, not begun.
+    /// Accepted, not started.
     Pending,
-    /// Under way.
+    /// Running.
     Running,
-    /// A cancellation was asked for.
+    /// A cancellation was requested.
     PendingCancel,
     /// Done.
     Completed,
-    /// Given up by the service.
+    /// Failed.
     Failed,
-    /// Cancelled by somebody.
+    /// Cancelled.
     Cancelled,
 }
 
 impl TaskStatus {
-    /// The states that hold the one export slot of the account and Region, in the order in which a task goes through
-    /// them: asked for one after the other, no task slips through.
+    /// The statuses that hold the one export slot of an account and Region, in a task's own order: where they are listed one
+    /// after the other, no task is missed.
     pub const ACTIVE: [Self; 3] = [Self::Pending, Self::Running, Self::PendingCancel];
 
-    /// Whether it holds the slot.
+    /// Whether a task of this status holds the export slot.
     pub fn is_active(self) -> bool {
         Self::ACTIVE.contains(&self)
     }
@@ -199,30 +199,29 @@ impl TaskStatus {
     }
 }
 
-/// Why CloudWatch Logs did not do as it was asked.
+/// A failed request to CloudWatch Logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceError {
-    /// What follows from it.
+    /// The kind of failure.
     pub kind: ServiceErrorKind,
-    /// The service's own words.
+    /// The service's message.
     pub message: String,
 }
 
-/// What follows from a failed request.
+/// The kind of a failed request, which decides what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceErrorKind {
     /// Another export task is active: wait.
     SlotBusy,
-    /// Too many requests: nothing was done, ask again later.
+    /// Too many requests: retry; the request was not executed.
     Throttled,
-    /// The service is not well: ask again later, but what was asked for may have been done.
+    /// Server error: retry, but the request may have been executed.
     Transient,
-    /// No answer came, whether the service was not reached or its answer was lost: ask again later, but what was asked
-    /// for may have been done.
+    /// No answer: the service was not reached, or its answer was lost. Retry, but the request may have been executed.
     NoAnswer,
     /// The log group or the task does not exist.
     NotFound,
-    /// The request can't be fulfilled as it is: the bucket, its policy, the time range.
+    /// The request is wrong: the bucket, its policy, the time range.
     Invalid,
     /// Credentials are missing, expired or lack a permission.
     Refused,
@@ -231,12 +230,12 @@ pub enum ServiceErrorKind {
 }
 
 impl ServiceErrorKind {
-    /// Whether what was asked for may have been done all the same.
+    /// Whether the request may have been executed nevertheless.
     pub fn leaves_doubt(self) -> bool {
         matches!(self, Self::Transient | Self::NoAnswer)
     }
 
-    /// Whether asking again later may help.
+    /// Whether a retry may succeed.
     pub fn passes(self) -> bool {
         self.leaves_doubt() || self == Self::Throttled
     }
@@ -259,7 +258,7 @@ impl LogsClient {
         })
     }
 
-    /// Where the service is asked.
+    /// The endpoint.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -331,7 +330,7 @@ impl LogsClient {
         })
     }
 
-    /// Asks for an export and returns the task's id. Never retried here: a lost answer may mean that the task exists.
+    /// Requests an export task and returns its id. Not retried: after a lost answer, the task may exist.
     pub async fn create_export_task(&self, request: &TaskRequest) -> Result<String, ServiceError> {
         let response = self
             .client
@@ -354,7 +353,7 @@ impl LogsClient {
         })
     }
 
-    /// A page of the export tasks, of anybody; empty where there is no such task.
+    /// A page of the export tasks of any caller; empty for an unknown id.
     pub async fn export_tasks(
         &self,
         filter: &TaskFilter,
@@ -378,8 +377,8 @@ impl LogsClient {
                     .map(task)
                     .filter(|task| filter.takes(task))
                     .collect(),
-                // A page that is the one before once more is the last: what is looked for is among the newest, and the
-                // list may be left at any place.
+                // A page with the token of the one before is taken as the last: the tasks that are searched for are among the
+                // newest, and a search may end at any page.
                 next: answer.next_token.filter(|next| page.as_ref() != Some(next)),
             }),
             Err(error) if error.kind == ServiceErrorKind::NotFound => Ok(Page {
@@ -392,7 +391,7 @@ impl LogsClient {
 }
 
 impl TaskFilter {
-    /// Whether it is one of the tasks to list. Servers that stand in for AWS list others too.
+    /// Whether the filter selects the task. Emulators of AWS return other tasks too.
     pub fn takes(&self, task: &Task) -> bool {
         match self {
             Self::All => true,
@@ -403,7 +402,7 @@ impl TaskFilter {
 }
 
 impl LogsClient {
-    /// A page of events, in the order of their times.
+    /// A page of events, by time.
     pub async fn events(&self, request: &PageRequest) -> Result<EventPage, ServiceError> {
         let answer = self
             .client
@@ -411,7 +410,7 @@ impl LogsClient {
             .log_group_name(&request.log_group)
             .set_log_stream_name_prefix(request.log_stream_prefix.clone())
             .start_time(request.range.start_ms)
-            // Documented to be included, and seen not to be (aws/aws-cli#4262).
+            // Documented as included, and seen as not included (aws/aws-cli#4262).
             .end_time(request.range.end_ms)
             .set_next_token(request.token.clone())
             .send()
@@ -445,7 +444,7 @@ impl LogsClient {
             .start_time(from_s)
             .end_time(to_s)
             .query_string(query)
-            // As many rows as one answer can have; fewer is the default.
+            // The most rows of an answer; the default is lower.
             .limit(10_000)
             .send()
             .await
@@ -456,13 +455,13 @@ impl LogsClient {
         })
     }
 
-    /// Stops an Insights query, which costs money for as long as it runs.
+    /// Stops an Insights query, which costs money while it runs.
     pub async fn stop_insights(&self, id: &str) -> Result<(), ServiceError> {
         let stopping = self.client.stop_query().query_id(id).send();
         stopping.await.map(drop).map_err(service_error)
     }
 
-    /// Where an Insights query stands, with its rows once it is complete.
+    /// The state of an Insights query, with its rows once it is complete.
     pub async fn insights(&self, id: &str) -> Result<InsightsState, ServiceError> {
         let answer = self
             .client
@@ -517,7 +516,7 @@ fn task(task: aws_sdk_cloudwatchlogs::types::ExportTask) -> Task {
             Some(ExportTaskStatusCode::Cancelled) => TaskStatus::Cancelled,
             Some(ExportTaskStatusCode::PendingCancel) => TaskStatus::PendingCancel,
             Some(ExportTaskStatusCode::Running) => TaskStatus::Running,
-            // A state that this version does not know is no end: keep asking until the deadline.
+            // An unknown status is not an end: the task is polled until the deadline.
             _ => TaskStatus::Pending,
         },
         message: status
@@ -577,7 +576,7 @@ where
         }
         (SdkError::ResponseError(_), _) => ServiceErrorKind::Transient,
         (SdkError::TimeoutError(_), _) => ServiceErrorKind::NoAnswer,
-        // Without credentials nothing was sent; but a connection that broke may have carried the request.
+        // Without credentials, nothing was sent. A connection that broke may have carried the request.
         (SdkError::DispatchFailure(_), _) if !lacks_credentials(&error) => {
             ServiceErrorKind::NoAnswer
         }
@@ -612,152 +611,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use aws_credential_types::Credentials;
-    use aws_credential_types::provider::{ProvideCredentials, future};
-    use aws_sdk_cloudwatchlogs::config::{BehaviorVersion, Region};
-    use std::io::{BufRead, BufReader, Read, Write};
-    use std::net::{TcpListener, TcpStream};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
-    /// A server that gives the same answer to every request, or none, and counts them.
-    fn serve(status: u16, body: &'static str) -> (String, Arc<AtomicUsize>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let requests = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&requests);
-        std::thread::spawn(move || {
-            for connection in listener.incoming() {
-                let mut connection = connection.unwrap();
-                if !read_request(&connection) {
-                    continue;
-                }
-                counted.fetch_add(1, Ordering::SeqCst);
-                if status != 0 {
-                    let _ = write!(
-                        connection,
-                        "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                        body.len()
-                    );
-                }
-            }
-        });
-        (endpoint, requests)
-    }
-
-    /// Reads a request to its end; false where none came.
-    fn read_request(connection: &TcpStream) -> bool {
-        let mut reader = BufReader::new(connection);
-        let mut body = 0;
-        for line in reader.by_ref().lines() {
-            let Ok(line) = line else { return false };
-            if line.is_empty() {
-                return std::io::copy(&mut reader.take(body), &mut std::io::sink()).is_ok();
-            }
-            if let Some(length) = line.to_lowercase().strip_prefix("content-length:") {
-                body = length.trim().parse().unwrap();
-            }
-        }
-        false
-    }
-
-    #[derive(Debug)]
-    struct Nobody;
-
-    impl ProvideCredentials for Nobody {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("expired")))
-        }
-    }
-
-    fn client(endpoint: String, credentials: impl ProvideCredentials + 'static) -> LogsClient {
-        let retries = RetryConfig::standard()
-            .with_max_attempts(3)
-            .with_initial_backoff(Duration::from_millis(1));
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .credentials_provider(credentials)
-            .region(Region::new("ap-northeast-2"))
-            .retry_config(retries)
-            .endpoint_url(&endpoint)
-            .build();
-        LogsClient {
-            client: Client::from_conf(config),
-            endpoint,
-        }
-    }
-
-    fn somebody() -> Credentials {
-        Credentials::new("id", "secret", None, None, "test")
-    }
-
-    #[tokio::test]
-    async fn a_task_is_asked_for_with_one_request_whatever_the_answer() {
-        use ServiceErrorKind::{Invalid, NoAnswer, SlotBusy, Throttled, Transient};
-        let request = TaskRequest {
-            name: "night".to_owned(),
-            log_group: "/ecs/web".to_owned(),
-            log_stream_prefix: None,
-            from_ms: 0,
-            to_ms: 1,
-            bucket: "acme-logs".to_owned(),
-            prefix: "exports".to_owned(),
-        };
-        for (status, body, kind) in [
-            (
-                400,
-                r#"{"__type":"LimitExceededException","message":"Resource limit exceeded."}"#,
-                SlotBusy,
-            ),
-            (
-                400,
-                r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#,
-                Throttled,
-            ),
-            (
-                400,
-                r#"{"__type":"InvalidParameterException","message":"No."}"#,
-                Invalid,
-            ),
-            (
-                503,
-                r#"{"__type":"ServiceUnavailableException"}"#,
-                Transient,
-            ),
-            (500, "<html>", Transient),
-            (200, "{}", Transient),
-            (
-                400,
-                r#"{"__type":"RequestTimeoutException","message":"Too slow"}"#,
-                Transient,
-            ),
-            (408, "{}", Transient),
-            (0, "no answer at all", NoAnswer),
-        ] {
-            let (endpoint, requests) = serve(status, body);
-            let client = client(endpoint, somebody());
-            let error = client.create_export_task(&request).await.unwrap_err();
-            assert_eq!(error.kind, kind, "{status} {body}: {}", error.message);
-            assert_eq!(requests.load(Ordering::SeqCst), 1, "{status} {body}");
-        }
-        // The same client does send questions again.
-        let (endpoint, requests) = serve(503, "{}");
-        let client_of_somebody = client(endpoint, somebody());
-        client_of_somebody.log_groups("", None).await.unwrap_err();
-        assert_eq!(requests.load(Ordering::SeqCst), 3);
-
-        // Nothing is in doubt where nothing could be sent.
-        let (endpoint, requests) = serve(200, "{}");
-        let client_of_nobody = client(endpoint, Nobody);
-        let error = client_of_nobody.create_export_task(&request).await;
-        assert_eq!(error.unwrap_err().kind, ServiceErrorKind::Refused);
-        assert_eq!(requests.load(Ordering::SeqCst), 0);
-    }
-}
+mod tests;

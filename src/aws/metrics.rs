@@ -80,7 +80,7 @@ impl MetricsClient {
     }
 }
 
-/// An error where a metric's samples are not all there, or will not be: an answer can lack those of some metrics.
+/// An error where samples of a metric are missing: an answer can lack those of some metrics.
 fn check(status: Option<&StatusCode>, is_last: bool) -> Result<(), ServiceError> {
     let kind = match status {
         Some(StatusCode::Forbidden) => ServiceErrorKind::Refused,
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_metric_that_is_not_whole_is_no_count() {
+    fn an_incomplete_metric_is_an_error() {
         let kind = |status, is_last| check(Some(&status), is_last).err().map(|error| error.kind);
         assert_eq!(kind(StatusCode::Complete, true), None);
         assert_eq!(kind(StatusCode::PartialData, false), None);

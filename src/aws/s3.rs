@@ -1,9 +1,13 @@
-//! What the engine's S3 client can't do: a bucket's existence and Region, and putting objects on a condition, of which it
-//! doesn't tell one that failed from one that is to be tried again.
+//! What object_store 0.13 does not offer on S3: a bucket's existence and Region, and conditional puts of which every kind
+//! of failure is handled.
+//!
+//! S3 answers a conditional put with 412 where its condition failed, and with 409 where another request for the same key was
+//! under way: the put is then to be sent again. object_store tells the two apart, and repeats 409, for `If-Match` only. For
+//! `If-None-Match` both are its `AlreadyExists`, and it repeats neither. It repeats no conditional put whose answer did not
+//! come, and completes multipart uploads without a condition.
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::RequestChecksumCalculation;
@@ -14,8 +18,10 @@ use bytes::Bytes;
 use object_store::aws::AmazonS3Builder;
 
 use super::config::s3_endpoint;
-use super::io_runtime::RequestRuntime;
+use super::io_runtime::IoRuntime;
 use super::{Account, Aws, root_cause, timeouts};
+use crate::backoff::retry;
+use crate::clock::SystemClock;
 use crate::error::{Class, Error, Result};
 
 /// S3 takes parts of 5 MiB to 5 GiB and 10,000 of them. What is larger goes up in parts of this size, so that a lost
@@ -23,40 +29,51 @@ use crate::error::{Class, Error, Result};
 pub const PART_BYTES: u64 = 8 << 20;
 const MOST_PARTS: u64 = 10_000;
 
-/// Waits after conditional puts that met another request for the same key. S3 says then that neither the condition nor
-/// anything else has failed, and that they are to be sent again.
-const CONFLICT_WAITS: [Duration; 6] = [
-    Duration::from_millis(100),
-    Duration::from_millis(300),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-];
-
-/// On what condition an object is put.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The condition under which an object is put.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Condition {
-    /// Only where there is none yet.
+    /// There is no object.
+    #[default]
     Absent,
-    /// Only where it still has this ETag.
+    /// The object has this ETag.
     Unchanged(String),
 }
 
-/// How a conditional upload ended.
+/// How a conditional put ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Uploaded {
-    /// It is there now, with this ETag.
+pub enum PutOutcome {
+    /// The object is there, with this ETag.
     Done(Option<String>),
-    /// The condition did not hold: somebody else wrote the object.
+    /// The condition did not hold.
     ConditionFailed,
 }
 
-/// How one try at a conditional upload ended.
-enum Tried {
-    Ended(Uploaded),
-    /// Another request for the key was under way.
+/// Why one attempt at a conditional put failed.
+enum PutError {
+    /// 409: another request for the key was under way, and the put is to be sent again.
     Conflict(Error),
+    /// Anything else, after the SDK's own retries.
+    Final(Error),
+}
+
+impl PutError {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict(_))
+    }
+}
+
+impl From<PutError> for Error {
+    fn from(error: PutError) -> Self {
+        match error {
+            PutError::Conflict(error) | PutError::Final(error) => error,
+        }
+    }
+}
+
+impl From<Error> for PutError {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
 }
 
 /// One bucket.
@@ -66,17 +83,17 @@ pub struct Bucket {
     name: String,
     region: String,
     class: Class,
-    /// Held for as long as anybody has requests for it, such as a lease that is given back when all else has ended.
-    requests: Arc<RequestRuntime>,
+    /// Shared, since a lease may send its last request after every other user of the runtime has ended.
+    runtime: Arc<IoRuntime>,
 }
 
 impl Bucket {
-    /// Finds the bucket and its Region. An error where it does not exist (usage) or may not be asked for.
+    /// Finds the bucket and its Region. An error where it does not exist (usage) or can't be reached.
     pub async fn find(
         aws: &Aws,
         account: Account,
         name: &str,
-        requests: Arc<RequestRuntime>,
+        runtime: Arc<IoRuntime>,
     ) -> Result<Self> {
         let config = aws.config(account).await?;
         let class = match account {
@@ -86,10 +103,10 @@ impl Bucket {
         let own_region = config.region().map(ToString::to_string).unwrap_or_default();
         let client = |region: &str| {
             let mut builder = aws_sdk_s3::config::Builder::from(config)
-                // Checksums by default are refused by some S3-compatible endpoints.
+                // Some S3-compatible endpoints refuse the SDK's default checksums.
                 .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
                 .region(aws_sdk_s3::config::Region::new(region.to_owned()));
-            // As the engine's client has it.
+            // The engine's client has the same endpoint.
             if let Some(endpoint) = s3_endpoint(config) {
                 builder = builder.endpoint_url(endpoint).force_path_style(true);
             }
@@ -102,7 +119,7 @@ impl Bucket {
             .customize()
             .config_override(retries)
             .send();
-        let found = requests.run(found).await;
+        let found = runtime.run(found).await;
         let region = match found {
             Ok(found) => found.bucket_region.unwrap_or_else(|| own_region.clone()),
             Err(error) => {
@@ -114,7 +131,7 @@ impl Bucket {
                     (Some(404), _) => {
                         return Err(Error::usage(format!("the bucket {name:?} does not exist")));
                     }
-                    // Asking for the bucket needs s3:ListBucket; a job that may only put objects goes on without.
+                    // HeadBucket needs s3:ListBucket; a job that may only put objects works without.
                     (Some(301 | 400 | 403), Some(region)) => region,
                     (Some(403), None) => own_region.clone(),
                     _ => {
@@ -131,7 +148,7 @@ impl Bucket {
             name: name.to_owned(),
             region,
             class,
-            requests,
+            runtime,
         })
     }
 
@@ -147,21 +164,19 @@ impl Bucket {
 
     /// Puts an object in one request, if `condition` holds.
     ///
-    /// A request whose answer is lost is sent again, and then the condition fails on one's own work.
+    /// A request whose answer was lost is sent again, and its condition then fails because of its own first success.
     pub async fn put(
         &self,
         key: &str,
         content: &Bytes,
         content_type: &str,
         condition: &Condition,
-    ) -> Result<Uploaded> {
-        let mut conflicts = Conflicts::default();
-        loop {
-            match self.try_put(key, content, content_type, condition).await? {
-                Tried::Ended(uploaded) => return Ok(uploaded),
-                Tried::Conflict(error) => conflicts.wait(error).await?,
-            }
-        }
+    ) -> Result<PutOutcome> {
+        let delays = timeouts::RETRIES.delays();
+        let put = retry(&SystemClock, delays, PutError::is_conflict, || {
+            self.try_put(key, content, content_type, condition)
+        });
+        Ok(put.await?)
     }
 
     async fn try_put(
@@ -170,7 +185,7 @@ impl Bucket {
         content: &Bytes,
         content_type: &str,
         condition: &Condition,
-    ) -> Result<Tried> {
+    ) -> Result<PutOutcome, PutError> {
         let request = self
             .client
             .put_object()
@@ -182,26 +197,23 @@ impl Bucket {
             Condition::Absent => request.if_none_match("*"),
             Condition::Unchanged(etag) => request.if_match(etag),
         };
-        let patient = patient(content.len() as u64);
-        let sent = request.customize().config_override(patient).send();
-        match self.requests.run(sent).await {
-            Ok(done) => Ok(Tried::Ended(Uploaded::Done(done.e_tag))),
-            Err(error) => {
-                let failed = self.failed("write", key, &error);
-                let replaces = matches!(condition, Condition::Unchanged(_));
-                match status(&error) {
-                    Some(409) => Ok(Tried::Conflict(failed)),
-                    Some(412) => Ok(Tried::Ended(Uploaded::ConditionFailed)),
-                    // What was to be replaced is gone.
-                    Some(404) if replaces => Ok(Tried::Ended(Uploaded::ConditionFailed)),
-                    _ => Err(failed),
-                }
+        let config = with_time_for(content.len() as u64);
+        let sent = request.customize().config_override(config).send();
+        let error = match self.runtime.run(sent).await {
+            Ok(done) => return Ok(PutOutcome::Done(done.e_tag)),
+            Err(error) => error,
+        };
+        match (status(&error), condition) {
+            // 404: the object that was to be replaced is gone.
+            (Some(412), _) | (Some(404), Condition::Unchanged(_)) => {
+                Ok(PutOutcome::ConditionFailed)
             }
+            _ => Err(self.put_failed("write", key, &error)),
         }
     }
 
-    /// Uploads a file in parts, if `condition` holds; the object appears at the end, whole, or not at all. Parts of
-    /// unfinished uploads to this key are removed, be they of this call or of a run that was killed.
+    /// Uploads a file in parts, if `condition` holds; the object appears at the end, whole, or not at all. The parts of
+    /// unfinished uploads to this key are removed, whether of this call or of a run that was killed.
     pub async fn upload(
         &self,
         key: &str,
@@ -209,78 +221,59 @@ impl Bucket {
         bytes: u64,
         content_type: &str,
         condition: &Condition,
-    ) -> Result<Uploaded> {
-        let result = self
-            .upload_until_ended(key, file, bytes, content_type, condition)
-            .await;
+    ) -> Result<PutOutcome> {
+        let delays = timeouts::RETRIES.delays();
+        // After a conflict, S3 wants all parts again.
+        let uploaded = retry(&SystemClock, delays, PutError::is_conflict, || {
+            self.try_upload(key, file, bytes, content_type, condition)
+        });
+        let uploaded = uploaded.await;
         if let Err(error) = self
             .abort_uploads(key, |unfinished| unfinished == key)
             .await
         {
-            tracing::debug!(%error, "could not look for unfinished uploads");
+            tracing::debug!(%error, "could not list unfinished uploads");
         }
-        result
+        Ok(uploaded?)
     }
 
-    async fn upload_until_ended(
+    async fn try_upload(
         &self,
         key: &str,
         file: &FilePath,
         bytes: u64,
         content_type: &str,
         condition: &Condition,
-    ) -> Result<Uploaded> {
-        let mut conflicts = Conflicts::default();
-        loop {
-            let upload = self
-                .client
-                .create_multipart_upload()
-                .bucket(&self.name)
-                .key(key)
-                .content_type(content_type)
-                .send();
-            let upload = self
-                .requests
-                .run(upload)
-                .await
-                .map_err(|error| self.failed("begin the upload of", key, &error))?;
-            let id = upload.upload_id.unwrap_or_default();
-            let tried = self.send_and_complete(key, &id, file, bytes, condition);
-            match tried.await? {
-                Tried::Ended(uploaded) => return Ok(uploaded),
-                // S3 wants all parts again.
-                Tried::Conflict(error) => conflicts.wait(error).await?,
-            }
-        }
-    }
-
-    async fn send_and_complete(
-        &self,
-        key: &str,
-        id: &str,
-        file: &FilePath,
-        bytes: u64,
-        condition: &Condition,
-    ) -> Result<Tried> {
-        let result = self
-            .try_send_and_complete(key, id, file, bytes, condition)
-            .await;
-        if !matches!(result, Ok(Tried::Ended(Uploaded::Done(_))))
-            && let Err(error) = self.abort_upload(key, id).await
+    ) -> Result<PutOutcome, PutError> {
+        let upload = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.name)
+            .key(key)
+            .content_type(content_type)
+            .send();
+        let upload = self.runtime.run(upload).await;
+        let upload = upload.map_err(|error| self.failed("begin the upload of", key, &error))?;
+        let id = upload.upload_id.unwrap_or_default();
+        let completed = match self.upload_parts(key, &id, file, bytes).await {
+            Ok(parts) => self.complete(key, &id, parts, bytes, condition).await,
+            Err(error) => Err(error.into()),
+        };
+        if !matches!(completed, Ok(PutOutcome::Done(_)))
+            && let Err(error) = self.abort_upload(key, &id).await
         {
             tracing::warn!(key, %error, "could not remove the parts of a failed upload");
         }
-        result
+        completed
     }
 
-    async fn try_send_and_complete(
+    async fn upload_parts(
         &self,
         key: &str,
         id: &str,
         file: &FilePath,
         bytes: u64,
-        condition: &Condition,
-    ) -> Result<Tried> {
+    ) -> Result<Vec<CompletedPart>> {
         let part_bytes = PART_BYTES.max(bytes.div_ceil(MOST_PARTS));
         let mut parts = Vec::new();
         let mut offset = 0;
@@ -306,10 +299,10 @@ impl Bucket {
                 .part_number(number)
                 .body(body)
                 .customize()
-                .config_override(patient(length))
+                .config_override(with_time_for(length))
                 .send();
             let part = self
-                .requests
+                .runtime
                 .run(part)
                 .await
                 .map_err(|error| self.failed("upload a part of", key, &error))?;
@@ -321,53 +314,58 @@ impl Bucket {
             );
             offset += length;
         }
+        Ok(parts)
+    }
+
+    async fn complete(
+        &self,
+        key: &str,
+        id: &str,
+        parts: Vec<CompletedPart>,
+        bytes: u64,
+        condition: &Condition,
+    ) -> Result<PutOutcome, PutError> {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts));
         let request = self
             .client
             .complete_multipart_upload()
             .bucket(&self.name)
             .key(key)
             .upload_id(id)
-            .multipart_upload(
-                CompletedMultipartUpload::builder()
-                    .set_parts(Some(parts))
-                    .build(),
-            );
+            .multipart_upload(parts.build());
         let request = match condition {
             Condition::Absent => request.if_none_match("*"),
             Condition::Unchanged(etag) => request.if_match(etag),
         };
-        // Putting many parts together takes its time too.
-        let patient = patient(bytes);
-        let sent = request.customize().config_override(patient).send();
-        match self.requests.run(sent).await {
-            Ok(done) => Ok(Tried::Ended(Uploaded::Done(done.e_tag))),
-            Err(error) => {
-                let failed = self.failed("complete the upload of", key, &error);
-                match status(&error) {
-                    Some(409) => Ok(Tried::Conflict(failed)),
-                    // 404: a first answer was lost, and the upload is complete.
-                    Some(404 | 412) => Ok(Tried::Ended(Uploaded::ConditionFailed)),
-                    _ => Err(failed),
-                }
-            }
+        // S3 takes its time to put many parts together.
+        let config = with_time_for(bytes);
+        let sent = request.customize().config_override(config).send();
+        let error = match self.runtime.run(sent).await {
+            Ok(done) => return Ok(PutOutcome::Done(done.e_tag)),
+            Err(error) => error,
+        };
+        match status(&error) {
+            // 404: the answer to an earlier request was lost, and the upload is complete.
+            Some(404 | 412) => Ok(PutOutcome::ConditionFailed),
+            _ => Err(self.put_failed("complete the upload of", key, &error)),
         }
     }
 
-    /// Aborts the unfinished uploads below `prefix` to keys that are `ours`; answers how many there were.
+    /// Aborts the unfinished uploads below `prefix` to keys that are `ours`; returns how many there were.
     pub async fn abort_uploads(&self, prefix: &str, ours: impl Fn(&str) -> bool) -> Result<usize> {
         let mut unfinished = Vec::new();
-        let mut behind = (None, None);
+        let mut markers = (None, None);
         loop {
             let page = self
                 .client
                 .list_multipart_uploads()
                 .bucket(&self.name)
                 .prefix(prefix)
-                .set_key_marker(behind.0)
-                .set_upload_id_marker(behind.1)
+                .set_key_marker(markers.0)
+                .set_upload_id_marker(markers.1)
                 .send();
             let page =
-                self.requests.run(page).await.map_err(|error| {
+                self.runtime.run(page).await.map_err(|error| {
                     self.failed("list the unfinished uploads to", prefix, &error)
                 })?;
             for upload in page.uploads.unwrap_or_default() {
@@ -380,7 +378,7 @@ impl Bucket {
             if !page.is_truncated.unwrap_or(false) {
                 break;
             }
-            behind = (page.next_key_marker, page.next_upload_id_marker);
+            markers = (page.next_key_marker, page.next_upload_id_marker);
         }
         for (key, id) in &unfinished {
             self.abort_upload(key, id).await?;
@@ -396,8 +394,8 @@ impl Bucket {
             .key(key)
             .upload_id(id)
             .send();
-        match self.requests.run(aborted).await {
-            // 404: it is complete, or aborted already.
+        match self.runtime.run(aborted).await {
+            // 404: it is complete or aborted already.
             Err(error) if status(&error) != Some(404) => {
                 Err(self.failed("abort an upload to", key, &error))
             }
@@ -405,7 +403,7 @@ impl Bucket {
         }
     }
 
-    /// Deletes an object; one that is not there is no error.
+    /// Deletes an object; a missing object is no error.
     pub async fn delete(&self, key: &str) -> Result<()> {
         let deleted = self
             .client
@@ -413,9 +411,20 @@ impl Bucket {
             .bucket(&self.name)
             .key(key)
             .send();
-        match self.requests.run(deleted).await {
+        match self.runtime.run(deleted).await {
             Err(error) if status(&error) != Some(404) => Err(self.failed("delete", key, &error)),
             _ => Ok(()),
+        }
+    }
+
+    fn put_failed<E>(&self, doing: &str, key: &str, error: &SdkError<E>) -> PutError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let failed = self.failed(doing, key, error);
+        match status(error) {
+            Some(409) => PutError::Conflict(failed),
+            _ => PutError::Final(failed),
         }
     }
 
@@ -434,26 +443,8 @@ impl Bucket {
     }
 }
 
-/// The patience with other requests for the same key.
-#[derive(Default)]
-struct Conflicts {
-    met: usize,
-}
-
-impl Conflicts {
-    /// Waits until the next try, or gives up with the error.
-    async fn wait(&mut self, error: Error) -> Result<()> {
-        let Some(wait) = CONFLICT_WAITS.get(self.met) else {
-            return Err(error);
-        };
-        self.met += 1;
-        tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
-        Ok(())
-    }
-}
-
-/// For requests that send, or have S3 move, so many bytes.
-fn patient(bytes: u64) -> aws_sdk_s3::config::Builder {
+/// The configuration for requests that send, or have S3 move, this many bytes.
+fn with_time_for(bytes: u64) -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::Config::builder().timeout_config(timeouts::sdk_timeouts_for(bytes))
 }
 

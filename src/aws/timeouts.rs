@@ -1,7 +1,7 @@
 //! How long a request may take and how often it is sent again: one policy for both clients, the SDK's and the engine's.
 //!
-//! Both outlast a minute in which S3 fails, and give up soon after it. A connection on which nothing moves is given up
-//! long before, since the next one is likely to work.
+//! Both outlast half a minute in which S3 fails, and give up within minutes. An idle connection is given up much sooner,
+//! since the next one is likely to work.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -20,126 +20,134 @@ use object_store::client::{
 use object_store::{BackoffConfig, ClientOptions};
 use tokio::time::Sleep;
 
+use crate::backoff::{Backoff, Retries};
+
 /// The longest wait for a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
-/// A connection on which nothing moves for so long is dead. S3's first byte takes 0.1 s, and seconds on a bad day.
-const QUIET: Duration = Duration::from_secs(15);
+/// The longest time without a byte on a connection. S3's first byte takes 0.1 s, and seconds on a bad day.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The longest that one request of the engine may take: 32 MiB at 1 Mbit/s.
+/// The longest time for one request of the engine: 32 MiB at 1 Mbit/s.
 const ENGINE_REQUEST: Duration = Duration::from_secs(300);
 
-/// The slowest way up that a request is given time for, in bytes for each second: 1 Mbit/s.
+/// The slowest upload that a request is given time for, in bytes a second: 1 Mbit/s.
 const SLOWEST_UPLOAD: u64 = 128 << 10;
 
-/// Tries at a request, the first one included.
-const TRIES: u32 = 10;
+/// Attempts at a request to S3, CloudWatch Logs or CloudWatch: for about 55 seconds, 75 at the most. What the clients do
+/// not repeat themselves (a conditional put that met another one, an answer that broke off) is repeated by it too.
+pub(crate) const RETRIES: Retries = Retries {
+    attempts: 10,
+    backoff: Backoff {
+        first: Duration::from_millis(500),
+        most: Duration::from_secs(15),
+    },
+};
 
-/// Tries at the first request of all: a wrong endpoint or Region is to be told in seconds.
-const FIRST_TRIES: u32 = 5;
+/// Attempts at the first request of all: a wrong endpoint or Region fails within seconds.
+const FIRST_ATTEMPTS: u32 = 5;
 
-const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
-
-/// No request is sent again so long after it was first sent, with the credentials of then.
+/// The longest time after which the engine's client still repeats a request, since it keeps the first one's signature.
 const LATEST_RETRY: Duration = Duration::from_secs(180);
 
-/// How often the SDK sends a request again: for about 40 seconds, and 70 at the most.
+/// The SDK's retries. Its jitter may take all of a delay away: about 40 seconds, 75 at the most.
 pub(super) fn sdk_retries() -> RetryConfig {
     RetryConfig::standard()
-        .with_max_attempts(TRIES)
-        .with_initial_backoff(Duration::from_millis(500))
-        .with_max_backoff(LONGEST_BACKOFF)
+        .with_max_attempts(RETRIES.attempts)
+        .with_initial_backoff(RETRIES.backoff.first)
+        .with_max_backoff(RETRIES.backoff.most)
 }
 
-/// The same for the first request to a service.
+/// The SDK's retries of the first request to a service.
 pub(super) fn sdk_first_retries() -> RetryConfig {
-    sdk_retries().with_max_attempts(FIRST_TRIES)
+    sdk_retries().with_max_attempts(FIRST_ATTEMPTS)
 }
 
-/// How long the SDK's requests may take that carry little.
+/// The time-outs of the SDK's small requests.
 pub(super) fn sdk_timeouts() -> TimeoutConfig {
     sdk_timeouts_for(0)
 }
 
-/// How long each try at a request may take that sends so many bytes.
+/// The time-outs of a request that sends this many bytes.
 pub(super) fn sdk_timeouts_for(bytes: u64) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_WITHIN)
-        .operation_attempt_timeout(QUIET + Duration::from_secs(bytes / SLOWEST_UPLOAD))
+        .operation_attempt_timeout(IDLE_TIMEOUT + Duration::from_secs(bytes / SLOWEST_UPLOAD))
         .build()
 }
 
-/// How long the SDK waits for a body of which nothing moves.
+/// The SDK's time-out for a body that is idle.
 pub(super) fn sdk_stalled_streams() -> StalledStreamProtectionConfig {
     StalledStreamProtectionConfig::enabled()
-        .grace_period(QUIET)
+        .grace_period(IDLE_TIMEOUT)
         .build()
 }
 
-/// How often the engine's client sends a request again: for about 50 seconds. A body that breaks off is asked for again
-/// from there.
+/// The engine's retries, for about 50 seconds. A body of a GET that breaks off is resumed there.
 pub(super) fn engine_retries() -> object_store::RetryConfig {
     object_store::RetryConfig {
-        // The next wait is one between the first and three times the last.
+        // Each delay is between the first one and three times the last one.
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(200),
-            max_backoff: LONGEST_BACKOFF,
+            max_backoff: RETRIES.backoff.most,
             base: 3.0,
         },
-        max_retries: TRIES as usize,
+        max_retries: RETRIES.attempts as usize,
         retry_timeout: LATEST_RETRY,
     }
 }
 
-/// How long the engine's requests may take.
+/// The engine's time-outs.
 pub(super) fn engine_timeouts() -> ClientOptions {
     ClientOptions::new()
         .with_connect_timeout(CONNECT_WITHIN)
         .with_timeout(ENGINE_REQUEST)
 }
 
-/// The engine's HTTP client on a runtime of its own, which gives up connections that have gone quiet: its own time-out is
-/// one for the whole request. For requests that send next to nothing.
+/// The engine's HTTP client on a runtime of its own, with a time-out for idle connections: its own time-out is for the whole
+/// request. For requests with a small body only.
 #[derive(Debug)]
 pub struct Connector(pub SpawnedReqwestConnector);
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Impatient(self.0.connect(options)?)))
+        Ok(HttpClient::new(IdleTimeoutService(
+            self.0.connect(options)?,
+        )))
     }
 }
 
 #[derive(Debug)]
-struct Impatient(HttpClient);
+struct IdleTimeoutService(HttpClient);
 
 #[async_trait]
-impl HttpService for Impatient {
+impl HttpService for IdleTimeoutService {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let answered = tokio::time::timeout(QUIET, self.0.execute(request)).await;
-        let (parts, body) = answered.map_err(|_| quiet())??.into_parts();
-        let body = HttpResponseBody::new(WatchedBody {
+        let answered = tokio::time::timeout(IDLE_TIMEOUT, self.0.execute(request)).await;
+        let (parts, body) = answered.map_err(|_| idle_error())??.into_parts();
+        let body = HttpResponseBody::new(IdleTimeoutBody {
             inner: body,
-            quiet: None,
+            timer: None,
         });
         Ok(HttpResponse::from_parts(parts, body))
     }
 }
 
-fn quiet() -> HttpError {
-    let message = format!("nothing came for {} seconds", QUIET.as_secs());
+fn idle_error() -> HttpError {
+    let message = format!("nothing arrived for {} seconds", IDLE_TIMEOUT.as_secs());
     HttpError::new(
         HttpErrorKind::Timeout,
         std::io::Error::new(std::io::ErrorKind::TimedOut, message),
     )
 }
 
-/// A body that ends in an error where nothing comes for too long. The time that nobody asks for more does not count.
-struct WatchedBody {
+/// A body that ends with an error where nothing arrives for too long. Time between two polls does not count.
+struct IdleTimeoutBody {
     inner: HttpResponseBody,
-    quiet: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Body for WatchedBody {
+impl Body for IdleTimeoutBody {
     type Data = Bytes;
     type Error = HttpError;
 
@@ -148,15 +156,15 @@ impl Body for WatchedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
-            self.quiet = None;
+            self.timer = None;
             return Poll::Ready(frame);
         }
-        let quiet_for = self
-            .quiet
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(QUIET)));
-        ready!(quiet_for.as_mut().poll(context));
-        self.quiet = None;
-        Poll::Ready(Some(Err(quiet())))
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(IDLE_TIMEOUT)));
+        ready!(timer.as_mut().poll(context));
+        self.timer = None;
+        Poll::Ready(Some(Err(idle_error())))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The embedded default: a folder of events, exported in CloudWatch's own layout, so that everything after is the same.
+//! A folder of events, exported in CloudWatch's own layout, so that every later step is the same.
 //!
 //! A folder for each log group (its name percent-encoded), an `.ndjson` file for each log stream (likewise), a line for
 //! each event: `{"timestamp": <milliseconds since 1970>, "message": "…"}`.
@@ -29,8 +29,7 @@ use crate::window::Range;
 /// An object is closed at this much text, as CloudWatch's are.
 const OBJECT_TEXT: u64 = 64 << 20;
 
-/// So much is read without a pause. A run that is told to stop, or that computes the answers of another window
-/// meanwhile, waits no longer than this takes.
+/// Bytes that are read before other tasks of the run get their turn: a signal, or the answers of another window.
 const READ_AT_ONCE: usize = 8 << 20;
 
 /// A folder of events.
@@ -49,8 +48,8 @@ struct Line {
 }
 
 impl DirectoryExporter {
-    /// Exports the events of `folder` to `staging`, `pad` more than a window at both edges. Objects are written in
-    /// `scratch` first.
+    /// Exports the events of `folder` to `staging`, with `pad` beyond both edges of a window. Objects are written to `scratch`
+    /// first.
     pub fn new(
         folder: PathBuf,
         staging: Store,
@@ -92,11 +91,11 @@ impl DirectoryExporter {
         let id = staging::new_attempt_id();
         let prefix = request.keys.attempt(&request.window.id(), group, &id);
         let journal = request.journal;
-        // Nothing goes on from what a run left that was ended while it wrote.
+        // An attempt of a run that ended while it wrote is not continued.
         for mut left in journal.attempts(group) {
             if left.stage == AttemptStage::Intended {
                 left.stage = AttemptStage::Abandoned;
-                journal.record(left).await?;
+                journal.note(left);
             }
         }
         let mut attempt = Attempt {
@@ -116,7 +115,7 @@ impl DirectoryExporter {
             Ok(_) => AttemptStage::Complete,
             Err(_) => AttemptStage::Abandoned,
         };
-        journal.record(attempt).await?;
+        journal.note(attempt);
         exported
     }
 
@@ -129,7 +128,7 @@ impl DirectoryExporter {
         attempt: &Attempt,
     ) -> Result<ExportedGroup> {
         let id = attempt.task_id.as_deref().unwrap_or_default();
-        // Names that differ in a slash and a hyphen are the same in keys: their objects are numbered on.
+        // Stream names that differ only in a slash and a hyphen share a folder: the numbers of their objects continue.
         let mut numbers: HashMap<String, usize> = HashMap::new();
         for file in entries(folder)? {
             if file
@@ -139,7 +138,7 @@ impl DirectoryExporter {
                 continue;
             }
             let stream = decoded(&file, ".ndjson")?;
-            let opened = File::open(&file).map_err(|error| unreadable(&file, error))?;
+            let opened = File::open(&file).map_err(|error| read_error(&file, error))?;
             let mut events = BufReader::new(opened).lines().enumerate();
             let number = numbers
                 .entry(layout::cloudwatch::exported_stream(&stream))
@@ -186,6 +185,7 @@ impl LogExporter for DirectoryExporter {
         let mut exported = Exported::default();
         let of = folders.len();
         for (index, (group, folder)) in folders.into_iter().enumerate() {
+            staging::note_complete(&self.staging, request.journal, &group).await?;
             let kept = kept.remove(&group);
             progress.report(Step::Exporting {
                 group: &group,
@@ -197,10 +197,7 @@ impl LogExporter for DirectoryExporter {
                 },
             });
             exported.groups.push(match kept {
-                Some(kept) => {
-                    staging::record_kept(&self.staging, request.journal, &kept).await?;
-                    kept
-                }
+                Some(kept) => kept,
                 None => self.export_group(&group, &folder, request).await?,
             });
         }
@@ -208,14 +205,14 @@ impl LogExporter for DirectoryExporter {
     }
 }
 
-/// Writes the events of `range` to a gzip file until it is large enough or they end; `None` where there are none.
+/// Writes the next events of `range` to a gzip file, until it is large enough or the lines end; `None` without such events.
 async fn write_object(
     lines: &mut (impl Iterator<Item = (usize, std::io::Result<String>)> + Send),
     file: &FilePath,
     range: Range,
     scratch: &FilePath,
 ) -> Result<Option<tempfile::TempPath>> {
-    let unwritable = |error: std::io::Error| {
+    let write_error = |error: std::io::Error| {
         Error::new(Class::Output, "can't write a temporary file").caused_by(error)
     };
     let mut object = None;
@@ -232,7 +229,7 @@ async fn write_object(
         };
         let line = line.map_err(|error| match error.kind() {
             ErrorKind::InvalidData => wrong(error.into()),
-            _ => unreadable(file, error),
+            _ => read_error(file, error),
         })?;
         read += line.len();
         if read >= READ_AT_ONCE {
@@ -249,7 +246,7 @@ async fn write_object(
         let out = match &mut object {
             Some(out) => out,
             none => {
-                let temporary = tempfile::NamedTempFile::new_in(scratch).map_err(unwritable)?;
+                let temporary = tempfile::NamedTempFile::new_in(scratch).map_err(write_error)?;
                 none.insert(GzEncoder::new(
                     BufWriter::new(temporary),
                     Compression::default(),
@@ -266,32 +263,32 @@ async fn write_object(
     let Some(object) = object else {
         return Ok(None);
     };
-    let mut buffered = object.finish().map_err(unwritable)?;
-    buffered.flush().map_err(unwritable)?;
+    let mut buffered = object.finish().map_err(write_error)?;
+    buffered.flush().map_err(write_error)?;
     let temporary = buffered
         .into_inner()
-        .map_err(|error| unwritable(error.into_error()))?;
+        .map_err(|error| write_error(error.into_error()))?;
     Ok(Some(temporary.into_temp_path()))
 }
 
 fn entries(folder: &FilePath) -> Result<Vec<PathBuf>> {
-    let unreadable = |error: std::io::Error| {
+    let read_error = |error: std::io::Error| {
         Error::usage(format!("can't read the folder {}", folder.display())).caused_by(error)
     };
     let mut paths = std::fs::read_dir(folder)
-        .map_err(unreadable)?
+        .map_err(read_error)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<std::io::Result<Vec<_>>>()
-        .map_err(unreadable)?;
+        .map_err(read_error)?;
     paths.sort();
     Ok(paths)
 }
 
-fn unreadable(file: &FilePath, error: std::io::Error) -> Error {
+fn read_error(file: &FilePath, error: std::io::Error) -> Error {
     Error::new(Class::Source, format!("can't read {}", file.display())).caused_by(error)
 }
 
-/// The name that a folder's or file's name stands for, without its ending.
+/// The decoded name of a folder or file, without its ending.
 fn decoded(path: &FilePath, ending: &str) -> Result<String> {
     let name = path
         .file_name()
@@ -317,7 +314,7 @@ mod tests {
     #[tokio::test]
     async fn reading_a_large_file_can_be_stopped() {
         let folder = tempfile::tempdir().unwrap();
-        // None of it in the window, so that nothing is written either.
+        // No event is in the window, so nothing is written.
         let line = r#"{"timestamp": 0, "message": "old"}"#;
         let mut lines = std::iter::repeat_n(line, 2 * READ_AT_ONCE / line.len())
             .map(|line| Ok(line.to_owned()))
@@ -350,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_is_told_with_its_path() {
+    fn a_name_that_can_not_be_decoded_is_an_error_with_its_path() {
         let error = decoded("events/%FF".as_ref(), "").unwrap_err();
         assert!(error.to_string().starts_with("events/%FF: "), "{error}");
     }

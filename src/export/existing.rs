@@ -1,4 +1,4 @@
-//! Objects that somebody else exported, taken as they are.
+//! Objects that were exported by other means, taken as they are.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,7 +21,7 @@ pub struct ExistingExport {
 }
 
 impl ExistingExport {
-    /// The objects of `store`; `log_group` is what the table's column says, where it is known.
+    /// The objects of `store`; `log_group` fills the table's column, if known.
     pub fn new(store: Store, log_group: Option<String>) -> Self {
         Self { store, log_group }
     }
@@ -36,8 +36,8 @@ impl LogExporter for ExistingExport {
     async fn export(&self, request: &ExportRequest<'_>, _: &dyn Progress) -> Result<Exported> {
         let root = self.store.root();
         let mut objects = staging::every_object(&self.store, self.log_group.as_deref()).await?;
-        // An object can't hold events of a window that began after it was written, but for a clock two hours off. On
-        // disk the time of the file says nothing: a copy is as new as the copying.
+        // An object has no events of a window that began after it was written; two hours are for clocks that differ. On disk
+        // the time of a file shows nothing, since a copy is as new as the copying.
         if !self.store.location().is_local() {
             let earliest = request.window.start() - chrono::TimeDelta::hours(2);
             objects.retain(|object| object.meta.last_modified >= earliest);
@@ -59,8 +59,8 @@ impl LogExporter for ExistingExport {
     }
 }
 
-/// Says that events may be there twice: the same object of a stream stands below several export tasks of one place. Only
-/// those who asked for the tasks know whether these were of the same time.
+/// A note where events may be there twice: objects of the same stream and number are below several export tasks of one place.
+/// Whether these tasks overlap can't be seen from their objects.
 fn doubled(objects: &[LogObject], location: &str) -> Option<String> {
     let mut task_of: HashMap<(&str, &str), &str> = HashMap::new();
     let mut streams = BTreeSet::new();

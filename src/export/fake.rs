@@ -1,5 +1,5 @@
-//! CloudWatch Logs as tests want it: log groups with events, the one export slot, tasks that live in a clock's time and
-//! write objects in the service's own layout, pages, limits of requests, and faults on demand.
+//! A fake of CloudWatch Logs for tests: log groups with events, the one export slot, tasks that run in a clock's time and write
+//! objects in the service's own layout, pages, request limits, and faults on demand.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
@@ -38,7 +38,7 @@ const PAGE: usize = 50;
 /// Requests of one kind in a second; more are throttled.
 const REQUESTS_IN_A_SECOND: usize = 5;
 
-/// A stream's events are divided into objects of so many.
+/// The events of an object; a stream with more has several.
 const EVENTS_IN_AN_OBJECT: usize = 100;
 
 /// A stateful fake of CloudWatch Logs, with one bucket to export to.
@@ -46,8 +46,8 @@ pub struct FakeLogs {
     clock: Arc<dyn Clock>,
     bucket: String,
     objects: Arc<dyn ObjectStore>,
-    state: Mutex<State>,
-    /// Held while objects are written, so that nobody sees a task COMPLETED before its objects.
+    state: Mutex<ServiceState>,
+    /// Held while objects are written, so that no task is COMPLETED before its objects are there.
     writing: tokio::sync::Mutex<()>,
 }
 
@@ -74,32 +74,32 @@ pub enum Fate {
     Completed,
     /// With some of them, and "internal error".
     Failed,
-    /// With some of them, cancelled by somebody.
+    /// With some of them, cancelled.
     Cancelled,
     /// Never, so that the service gives it up after a day.
     TimedOut,
 }
 
-/// A task, as only its maker knows it.
+/// A task, with what the service does not report.
 #[derive(Debug, Clone)]
 pub struct FakeTask {
     /// The id.
     pub id: String,
-    /// What was asked for.
+    /// The request.
     pub request: TaskRequest,
-    /// When.
+    /// When it was requested.
     pub created: DateTime<Utc>,
     runs_for: Duration,
     fate: Fate,
-    /// Whether its objects, as many as there will be, are written.
+    /// Whether all its objects are written.
     written: bool,
 }
 
 #[derive(Default)]
-struct State {
+struct ServiceState {
     groups: BTreeMap<String, FakeGroup>,
     tasks: Vec<FakeTask>,
-    /// Tasks of somebody else, which take the slot when their time has come and it is free.
+    /// Tasks of other callers, which take the slot from an instant on when it is free.
     strangers: VecDeque<(DateTime<Utc>, Duration)>,
     fates: VecDeque<Fate>,
     faults: Vec<Fault>,
@@ -124,7 +124,7 @@ struct FakeEvent {
     message: String,
 }
 
-/// An answer to requests of a kind, by their number from now on.
+/// An error for requests of a kind, by their number from now on.
 struct Fault {
     call: Call,
     requests: ops::Range<usize>,
@@ -132,7 +132,7 @@ struct Fault {
 }
 
 impl FakeLogs {
-    /// A service without log groups, which exports to the bucket whose content is `objects`.
+    /// A service without log groups, which exports to the bucket with the content `objects`.
     pub fn new(clock: Arc<dyn Clock>, bucket: &str, objects: Arc<dyn ObjectStore>) -> Self {
         Self {
             clock,
@@ -143,7 +143,7 @@ impl FakeLogs {
         }
     }
 
-    /// Makes a log group, now or in the past.
+    /// Creates a log group, now or in the past.
     pub fn add_group(&self, name: &str, created: DateTime<Utc>) {
         let group = FakeGroup {
             created,
@@ -155,14 +155,14 @@ impl FakeLogs {
         self.state().groups.insert(name.to_owned(), group);
     }
 
-    /// Puts a log group into a class: FilterLogEvents knows Standard only, CreateExportTask not Delivery.
+    /// Sets the class of a log group: FilterLogEvents accepts Standard only, CreateExportTask all but Delivery.
     pub fn set_class(&self, name: &str, class: GroupClass) {
         if let Some(group) = self.state().groups.get_mut(name) {
             group.class = class;
         }
     }
 
-    /// Says how long a log group keeps its events; [`Self::expire`] deletes them.
+    /// Sets how long a log group keeps its events; [`Self::expire`] deletes them.
     pub fn set_retention(&self, name: &str, days: u32) {
         if let Some(group) = self.state().groups.get_mut(name) {
             group.retention_days = Some(days);
@@ -183,7 +183,7 @@ impl FakeLogs {
         self.put_late(log_group, stream, at, at, message);
     }
 
-    /// Adds an event that was ingested at another time: exports that were asked for before lack it.
+    /// Adds an event that was ingested at another time: exports requested before that lack it.
     ///
     /// # Panics
     ///
@@ -224,24 +224,24 @@ impl FakeLogs {
         group.events.insert(place, event);
     }
 
-    /// Deletes the events from before an instant, as retention does: the streams still tell of them.
+    /// Deletes the events from before an instant, as retention does: the streams still report their times.
     pub fn expire(&self, log_group: &str, before: DateTime<Utc>) {
         if let Some(group) = self.state().groups.get_mut(log_group) {
             group.events.retain(|event| event.at >= before);
         }
     }
 
-    /// Lets somebody else's task take the slot at an instant, or when it is free after that, and hold it for so long.
+    /// A task of another caller takes the slot at an instant, or when it is free after that, for `duration`.
     pub fn occupy_slot(&self, from: DateTime<Utc>, duration: Duration) {
         self.state().strangers.push_back((from, duration));
     }
 
-    /// Lets the next tasks end so.
+    /// Decides how the next tasks end.
     pub fn doom(&self, fates: impl IntoIterator<Item = Fate>) {
         self.state().fates.extend(fates);
     }
 
-    /// Answers requests of a kind with an error, without doing anything: those with these numbers, 0 being the next.
+    /// Fails requests of a kind, which are not executed: those with these numbers, 0 being the next.
     pub fn fail(
         &self,
         call: Call,
@@ -257,39 +257,39 @@ impl FakeLogs {
         });
     }
 
-    /// Makes the next `count` tasks that are asked for, and answers with an error all the same.
+    /// Creates the next `count` tasks, and answers with an error nevertheless.
     pub fn lose_answers(&self, count: usize) {
         self.state().lost_answers = count;
     }
 
-    /// Lists tasks only so long after they were made, as a service of many servers does.
+    /// Lists tasks only this long after they were created, as a service of many servers does.
     pub fn list_tasks_after(&self, delay: Duration) {
         self.state().listed_after = TimeDelta::from_std(delay).unwrap_or_default();
     }
 
-    /// All tasks so far, in the order in which they were asked for. Those of strangers have no bucket.
+    /// All tasks so far, in the order of their requests. Those of other callers have no bucket.
     pub fn asked(&self) -> Vec<FakeTask> {
         self.state().tasks.clone()
     }
 
-    /// Those of them that are no stranger's.
+    /// All tasks but those of other callers.
     pub fn own_tasks(&self) -> Vec<FakeTask> {
         let mut tasks = self.asked();
         tasks.retain(|task| task.request.bucket == self.bucket);
         tasks
     }
 
-    /// How many requests of a kind there were, answered or not.
+    /// The number of requests of a kind, answered or not.
     pub fn requests(&self, call: Call) -> usize {
         let state = self.state();
         state.requests.iter().filter(|(of, _)| *of == call).count()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ServiceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a request in: lets happen what the time has brought, then the faults.
+    /// Begins a request: first what happened meanwhile, then the faults.
     async fn begin(&self, call: Call) -> Result<DateTime<Utc>, ServiceError> {
         let now = self.clock.now();
         self.catch_up(now).await;
@@ -320,7 +320,7 @@ impl FakeLogs {
         Ok(now)
     }
 
-    /// Writes the objects of tasks that have ended, and lets strangers into the slot.
+    /// Writes the objects of tasks that have ended, and lets tasks of other callers take the slot.
     async fn catch_up(&self, now: DateTime<Utc>) {
         let _writing = self.writing.lock().await;
         let objects = {
@@ -341,8 +341,8 @@ impl FakeLogs {
     }
 }
 
-impl State {
-    /// Only the last task can hold the slot, and so be without its objects.
+impl ServiceState {
+    /// The objects of the last task, if it has just ended: no other one can be without its objects.
     fn objects_of_last(&self, now: DateTime<Utc>) -> Vec<(Path, Vec<u8>)> {
         match self.tasks.last() {
             Some(task) if !task.written && !task.at(now).status.is_active() => {
@@ -397,7 +397,7 @@ impl State {
         id
     }
 
-    /// What a task writes when it comes to its end: the events that were there when it was asked for.
+    /// What a task writes at its end: the events that were there when it was requested.
     fn export(&self, task: &FakeTask) -> Vec<(Path, Vec<u8>)> {
         let request = &task.request;
         let Some(group) = self.groups.get(&request.log_group) else {
@@ -405,7 +405,7 @@ impl State {
         };
         let prefix = request.log_stream_prefix.as_deref().unwrap_or_default();
         let at = |ms: i64| DateTime::from_timestamp_millis(ms).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        // Both ends belong to it.
+        // Both ends are included.
         let (from, to) = (at(request.from_ms), at(request.to_ms));
         let first = group.events.partition_point(|event| event.at < from);
         let behind = group.events.partition_point(|event| event.at <= to);
@@ -418,7 +418,7 @@ impl State {
         let attempt = layout::join(&Path::default(), &request.prefix);
         let mut objects = Vec::new();
         for (stream, mut events) in streams {
-            // The service does not write them in the order of their time either.
+            // The service does not write them by time either.
             events.sort_by_key(|event| event.ingested);
             for (number, events) in events.chunks(EVENTS_IN_AN_OBJECT).enumerate() {
                 let key = layout::cloudwatch::exported_object(&attempt, &task.id, stream, number);
@@ -441,7 +441,7 @@ fn compressed(events: &[&FakeEvent]) -> Vec<u8> {
 }
 
 impl FakeTask {
-    /// Where it stands at an instant.
+    /// Its state at an instant.
     pub fn at(&self, now: DateTime<Utc>) -> Task {
         let age = (now - self.created).to_std().unwrap_or_default();
         let ends_after = PENDING + self.runs_for;
@@ -481,7 +481,7 @@ fn error(kind: ServiceErrorKind, message: &str) -> ServiceError {
     }
 }
 
-/// The page of a list that a token asks for.
+/// The page of a list for a token.
 fn page_of<T>(items: impl Iterator<Item = T>, token: Option<String>) -> Page<T> {
     let from: usize = token.and_then(|token| token.parse().ok()).unwrap_or(0);
     let mut items = items.skip(from);
@@ -586,7 +586,7 @@ impl ExportService for FakeLogs {
         let now = self.begin(Call::Tasks).await?;
         let state = self.state();
         let listed = |task: &&FakeTask| task.created + state.listed_after <= now;
-        // What has ended stays so, and there may be thousands of them.
+        // Only the last task can be active, and there may be thousands.
         let tasks = match filter {
             TaskFilter::All => &state.tasks[..],
             TaskFilter::Status(status) if status.is_active() => {

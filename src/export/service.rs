@@ -1,5 +1,5 @@
-//! What an export needs of CloudWatch Logs, narrow enough for a fake: each call is one request, and pages are the
-//! caller's, so that a page that was throttled is asked for again rather than all of them.
+//! What an export needs of CloudWatch Logs, narrow enough for a fake. Each call is one request for one page, so that a caller
+//! repeats a page that was throttled, and not all of them.
 
 use async_trait::async_trait;
 
@@ -13,7 +13,7 @@ pub use crate::aws::logs::{
 /// CloudWatch Logs, or something that behaves like it.
 #[async_trait]
 pub trait ExportService: EventService {
-    /// Where it is asked, for people.
+    /// The endpoint, for messages.
     fn endpoint(&self) -> &str;
 
     /// A page of the log groups whose names begin with `prefix`; `page` is the one before's `next`.
@@ -30,11 +30,10 @@ pub trait ExportService: EventService {
         page: Option<String>,
     ) -> Result<Page<LogStream>, ServiceError>;
 
-    /// Asks for an export, once, and returns the task's id. After an error of a kind that leaves doubt the task may exist
-    /// all the same.
+    /// Requests an export task, once, and returns its id. After an error that leaves doubt, the task may exist nevertheless.
     async fn create(&self, request: &TaskRequest) -> Result<String, ServiceError>;
 
-    /// A page of the export tasks, of anybody; a task that there is not is an empty page.
+    /// A page of the export tasks of any caller; an unknown id yields an empty page.
     async fn tasks(
         &self,
         filter: &TaskFilter,
@@ -42,10 +41,10 @@ pub trait ExportService: EventService {
     ) -> Result<Page<Task>, ServiceError>;
 }
 
-/// The part of it that gives single events.
+/// The part of CloudWatch Logs that returns single events.
 #[async_trait]
 pub trait EventService: Send + Sync {
-    /// A page of a log group's events, in the order of their times.
+    /// A page of a log group's events, by time.
     async fn events(&self, request: &PageRequest) -> Result<EventPage, ServiceError>;
 }
 

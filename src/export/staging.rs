@@ -1,7 +1,7 @@
-//! Attempts at exporting a log group, and the manifest that says which of them are whole.
+//! Attempts at exporting a log group, and the manifests that make them complete.
 //!
-//! Each attempt writes below a prefix of its own. Its manifest is written when the export is complete, so objects
-//! without one are never read.
+//! Each attempt writes below a prefix of its own. Its manifest is written last, and objects of an attempt without a manifest
+//! are never read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,19 +24,19 @@ use crate::window::{Range, Window};
 pub struct Manifest {
     /// The log group.
     pub log_group: String,
-    /// Only streams whose name begins so were asked for.
+    /// Only the streams whose name begins with this prefix were requested.
     pub log_stream_prefix: Option<String>,
     /// The window's id.
     pub window: String,
     /// The window's own interval.
     pub window_range: Range,
-    /// What was asked for, the padding included.
+    /// The requested times, with the padding.
     pub range: Range,
     /// The export task.
     pub task_id: String,
-    /// When the export was asked for: events that came later may be missing.
+    /// When the export was requested: later events may be missing.
     pub as_of: DateTime<Utc>,
-    /// What is to be known of it, for people.
+    /// A note for the receipt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// The objects, in the order of their keys.
@@ -50,17 +50,17 @@ pub struct ManifestObject {
     pub key: String,
     /// The compressed size.
     pub bytes: u64,
-    /// The store's tag of the content.
+    /// The ETag.
     pub etag: Option<String>,
-    /// When the store got it.
+    /// When it was put.
     pub last_modified: DateTime<Utc>,
-    /// Only these of its events belong to the attempt, where not all of them.
+    /// The times of its events that belong to the attempt, where not all of them do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<Range>,
 }
 
-/// An attempt that has just been completed, with its objects: writes its manifest. Of an object that has a range, only
-/// that part belongs to the attempt.
+/// Completes an attempt: writes its manifest, which lists `objects`. Of an object that has a range, only that part belongs to
+/// the attempt.
 pub async fn complete(
     store: &Store,
     attempt: &Path,
@@ -101,8 +101,8 @@ pub async fn complete(
     })
 }
 
-/// The newest attempt of each log group that answers the request: complete, new enough, of the same streams, and of
-/// the whole window.
+/// For each log group the newest attempt that satisfies the request: complete, new enough, of the same streams, and of the
+/// whole window.
 pub async fn kept_attempts(
     store: &Store,
     request: &ExportRequest<'_>,
@@ -112,7 +112,7 @@ pub async fn kept_attempts(
         return Ok(BTreeMap::new());
     };
     let range = request.window.range();
-    let answers = |manifest: &Manifest| {
+    let satisfies = |manifest: &Manifest| {
         manifest.as_of >= since
             && manifest.log_stream_prefix.as_deref() == log_stream_prefix
             && manifest.range.start_ms <= range.start_ms
@@ -120,35 +120,34 @@ pub async fn kept_attempts(
     };
     let prefix = request.keys.of_window(&request.window.id());
     let listed = store.list(&prefix).await?;
-    let attempts = newest_attempts(store, &listed, answers).await?;
+    let attempts = newest_attempts(store, &listed, satisfies).await?;
     Ok(attempts
         .into_iter()
-        .filter_map(Attempt::into_group)
+        .filter_map(CompleteAttempt::into_group)
         .collect())
 }
 
-/// Records as complete the attempt of a kept export, where the run that made it ended before it could.
-pub async fn record_kept(store: &Store, journal: &dyn Journal, kept: &ExportedGroup) -> Result<()> {
-    let prefix = layout::relative(store.root(), &kept.prefix);
-    let log_group = kept.log_group.as_deref().unwrap_or_default();
+/// Notes which open attempts of an earlier run at a log group are complete: the manifest says so, and a run that was killed
+/// behind it may not have recorded it.
+pub async fn note_complete(store: &Store, journal: &dyn Journal, log_group: &str) -> Result<()> {
     let recorded = journal.attempts(log_group).into_iter();
-    for mut attempt in recorded.filter(|attempt| attempt.prefix == prefix) {
-        if attempt.stage != AttemptStage::Complete {
+    for mut attempt in recorded.filter(|attempt| !attempt.is_over()) {
+        let prefix = layout::join(store.root(), &attempt.prefix);
+        if store.head(&layout::manifest(&prefix)).await?.is_some() {
             attempt.stage = AttemptStage::Complete;
-            attempt.task_id = kept.task_id.clone();
-            journal.record(attempt).await?;
+            journal.note(attempt);
         }
     }
     Ok(())
 }
 
-/// What a job exported, for each window and log group the newest complete attempt.
-pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<Manifested>> {
+/// The exports of a job: for each window and log group the newest complete attempt.
+pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<ExportedWindow>> {
     let listed = store.list(&keys.of_job()).await?;
     let attempts = newest_attempts(store, &listed, |_| true).await?;
     Ok(without_overlaps(store, attempts)?
         .into_iter()
-        .map(|(manifest, objects)| Manifested {
+        .map(|(manifest, objects)| ExportedWindow {
             window_range: manifest.window_range,
             objects,
         })
@@ -157,7 +156,7 @@ pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<Man
 
 /// The objects of one attempt, each cut to the attempt's window.
 #[derive(Debug)]
-pub struct Manifested {
+pub struct ExportedWindow {
     /// The window's own interval.
     pub window_range: Range,
     /// The objects.
@@ -173,7 +172,7 @@ pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<Vec<
     Ok(objects)
 }
 
-/// An error (usage) where there is no exported object in a store. Of many, few are looked at.
+/// An error (usage) where there is no exported object in a store. Only few folders are listed.
 pub async fn ensure_any_object(store: &Store) -> Result<()> {
     match store
         .last(store.root(), layout::cloudwatch::holds_events)
@@ -191,8 +190,8 @@ fn no_objects(store: &Store) -> Error {
     ))
 }
 
-/// Every exported object below a prefix, in the order of the keys. Of attempts of this program only those that are
-/// complete and not superseded, each cut to its own window, so that no event is there twice.
+/// Every exported object below a prefix, by key. Of this program's own attempts, only those that are complete and not
+/// superseded, each cut to its own window, so that no event is in it twice.
 pub async fn objects_below(
     store: &Store,
     prefix: &Path,
@@ -212,11 +211,11 @@ pub async fn objects_below(
     Ok(objects)
 }
 
-/// A complete attempt.
-struct Attempt {
+/// An attempt that has a manifest.
+struct CompleteAttempt {
     manifest: Manifest,
     prefix: Path,
-    /// Its objects as they are listed now; `None` where some are gone.
+    /// Its objects as they are listed now; `None` where some are missing.
     objects: Option<Vec<LogObject>>,
 }
 
@@ -225,8 +224,8 @@ async fn newest_attempts(
     store: &Store,
     listed: &[ObjectMeta],
     wanted: impl Fn(&Manifest) -> bool,
-) -> Result<Vec<Attempt>> {
-    let mut newest: BTreeMap<Path, Attempt> = BTreeMap::new();
+) -> Result<Vec<CompleteAttempt>> {
+    let mut newest: BTreeMap<Path, CompleteAttempt> = BTreeMap::new();
     for meta in listed
         .iter()
         .filter(|meta| layout::is_manifest(&meta.location))
@@ -240,7 +239,7 @@ async fn newest_attempts(
         if known.is_some_and(|known| manifest.as_of <= known) {
             continue;
         }
-        let attempt = Attempt {
+        let attempt = CompleteAttempt {
             objects: manifest.listed_objects(&prefix, listed),
             manifest,
             prefix,
@@ -250,17 +249,17 @@ async fn newest_attempts(
     Ok(newest.into_values().collect())
 }
 
-/// The objects of each attempt, cut to its own window and to what no newer attempt at the log group has: windows overlap
-/// where a job's zone or size of window was changed, or two jobs share a staging location. An error (damaged) where
-/// objects are gone.
+/// The objects of each attempt, cut to its own window and to the times that no newer attempt at the log group has. Windows
+/// overlap where a job's zone or window size was changed, or where two jobs share a staging location. An error (damaged)
+/// where objects are missing.
 fn without_overlaps(
     store: &Store,
-    mut attempts: Vec<Attempt>,
+    mut attempts: Vec<CompleteAttempt>,
 ) -> Result<Vec<(Manifest, Vec<LogObject>)>> {
     attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.manifest.as_of));
     let mut taken: HashMap<(String, Option<String>), Vec<Range>> = HashMap::new();
     let mut cut = Vec::with_capacity(attempts.len());
-    for Attempt {
+    for CompleteAttempt {
         manifest,
         prefix,
         objects,
@@ -335,7 +334,7 @@ impl Manifest {
         }
     }
 
-    /// The objects as they are in a listing sorted by key, which has its own ETags and times where the staging location
+    /// The objects as a listing sorted by key has them, with its ETags and times, which are others where the staging location
     /// was copied; `None` where one is missing or has another size.
     fn listed_objects(&self, attempt: &Path, listed: &[ObjectMeta]) -> Option<Vec<LogObject>> {
         let there = self.objects.iter().map(|object| {
@@ -354,8 +353,8 @@ impl Manifest {
     }
 }
 
-impl Attempt {
-    /// The log group and its objects; `None` where some are gone, and it is to be exported again.
+impl CompleteAttempt {
+    /// The log group and its objects; `None` where some are missing, so that the group is exported again.
     fn into_group(self) -> Option<(String, ExportedGroup)> {
         let group = ExportedGroup {
             log_group: Some(self.manifest.log_group.clone()),
@@ -370,7 +369,7 @@ impl Attempt {
     }
 }
 
-/// An id for a new attempt; later ones sort behind earlier ones.
+/// An id for a new attempt. Ids sort by time.
 pub fn new_attempt_id() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }

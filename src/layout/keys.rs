@@ -145,6 +145,25 @@ pub fn parse_window_id<'a>(folder: &Path, key: &'a Path) -> Option<&'a str> {
     name.strip_suffix(".json").filter(|id| !id.contains('/'))
 }
 
+/// The folder of the pages of the window's state at `state`.
+pub fn state_pages(state: &Path) -> Path {
+    let folder = state.as_ref();
+    join(
+        &Path::default(),
+        folder.strip_suffix(".json").unwrap_or(folder),
+    )
+}
+
+/// A page of the window's state at `state`.
+pub fn state_page(state: &Path, name: &str) -> Path {
+    join(&state_pages(state), &format!("{name}.json"))
+}
+
+/// The name of a page of the window's state at `state`; `None` where the key is none.
+pub fn parse_state_page<'a>(state: &Path, key: &'a Path) -> Option<&'a str> {
+    parse_window_id(&state_pages(state), key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

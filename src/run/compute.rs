@@ -69,9 +69,7 @@ impl WindowRun<'_> {
         exported: Exported,
         mut stopwatch: Stopwatch,
     ) -> Result<(Receipt, Vec<ChartData>)> {
-        self.held
-            .change(|state| state.phase = Phase::Asking)
-            .await?;
+        self.held.note(|state| state.phase = Phase::Asking);
         let folder = self.folder()?;
         let (session, objects) = self.session(&exported, folder.path())?;
         let computing = self.compute(&session, objects, folder.path());
@@ -233,7 +231,7 @@ impl WindowRun<'_> {
             Verify::Insights => count_by_hour(session).await?,
             Verify::Metrics | Verify::Off => Vec::new(),
         };
-        let question = verify::Question {
+        let request = verify::VerifyRequest {
             method: settings.verify,
             log_groups: groups,
             log_stream_prefix: settings.log_stream_prefix.as_deref(),
@@ -242,7 +240,7 @@ impl WindowRun<'_> {
             counted_by_hour: &counted_by_hour,
         };
         let clock = self.environment.clock.as_ref();
-        let verification = verify::verify(counter, clock, &question).await;
+        let verification = verify::verify(counter, clock, &request).await;
         if let Some(verification) = &verification
             && verification.agrees != Some(true)
         {

@@ -1,5 +1,7 @@
 //! Whole runs against the fake CloudWatch Logs and buckets in memory: many nights in seconds.
 
+mod state_writes;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Arrow batches of events: only the columns that were asked for, and text that is surely UTF-8.
+//! Arrow batches of events: only the projected columns, and only valid UTF-8.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
-/// A batch is full at this many bytes of messages, however few they are.
+/// A batch with this many bytes of messages is full.
 const FULL_BYTES: usize = 4 << 20;
 
-/// Collects events, copying only what a column needs.
+/// Collects events, and copies only what the columns need.
 pub struct BatchBuilder {
     /// The projected file columns, in order.
     schema: SchemaRef,
     columns: Vec<Column>,
     rows: usize,
     full_rows: usize,
-    /// How many bytes of messages the next batch is likely to have.
+    /// The bytes of messages that the next batch probably has.
     likely_bytes: usize,
 }
 
@@ -28,12 +28,12 @@ pub struct BatchBuilder {
 pub enum Message<'a> {
     /// UTF-8.
     Text(&'a str),
-    /// Not UTF-8: kept readable with replacement characters.
+    /// Not UTF-8: broken parts become replacement characters.
     Broken(&'a [u8]),
 }
 
 impl<'a> Message<'a> {
-    /// Looks whether the bytes are UTF-8.
+    /// Checks whether the bytes are UTF-8.
     #[inline]
     pub fn of(bytes: &'a [u8]) -> Self {
         match simdutf8::basic::from_utf8(bytes) {
@@ -70,7 +70,7 @@ impl BatchBuilder {
         }
     }
 
-    /// Whether nothing is in it.
+    /// Whether it has no events.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }

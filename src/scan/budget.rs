@@ -1,4 +1,4 @@
-//! The memory of the objects that are in memory whole, compressed and as text: one budget over all partitions.
+//! The memory of objects that are held whole, compressed and as text: one budget for all partitions.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,32 +7,32 @@ use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
 
-/// All objects that are in memory whole at one time, however many partitions there are.
+/// The most bytes of all objects that are held whole at one time, for any number of partitions.
 const MOST: usize = 192 << 20;
 
-/// And at most this part of the engine's memory, as those who sort or group need the rest.
+/// The budget is at most this fraction of the engine's memory: sorts and groups need the rest.
 const PART_OF_MEMORY: usize = 4;
 
-/// An object takes a buffer for its compressed bytes and one for its text.
+/// An object needs a buffer for its compressed bytes and one for its text.
 const BUFFERS_OF_AN_OBJECT: usize = 2;
 
-/// A much larger buffer is left to an object that needs it.
+/// A buffer more than this many times too large is left to a larger object.
 const TOO_LARGE_BY: usize = 4;
 
-/// The budget of a table's scans, known to the engine's memory pool. What does not fit is read as a stream instead of
-/// waiting.
+/// The budget of a table's scans, reserved from the engine's memory pool. An object that does not fit is read as a stream
+/// instead of waiting.
 #[derive(Debug)]
 pub struct Budget {
     most: usize,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct BudgetState {
     reservation: MemoryReservation,
     idle: Vec<Vec<u8>>,
-    /// How many objects the scans under way have yet to open.
-    to_come: usize,
+    /// Objects that the running scans have still to open.
+    pending: usize,
 }
 
 impl Budget {
@@ -44,20 +44,20 @@ impl Budget {
         };
         Arc::new(Self {
             most,
-            state: Mutex::new(State {
+            state: Mutex::new(BudgetState {
                 reservation: MemoryConsumer::new("logs").register(pool),
                 idle: Vec::new(),
-                to_come: 0,
+                pending: 0,
             }),
         })
     }
 
-    /// A scan's claim to the budget, which will open so many objects.
+    /// The claim of a scan that will open this many objects.
     pub fn claim(budget: &Arc<Self>, objects: usize) -> Arc<Claim> {
-        budget.state().to_come += objects;
+        budget.state().pending += objects;
         Arc::new(Claim {
             budget: Arc::clone(budget),
-            to_come: Mutex::new(objects),
+            pending: Mutex::new(objects),
         })
     }
 
@@ -70,7 +70,7 @@ impl Budget {
         if let Some(at) = fits {
             return Some(state.idle.swap_remove(at));
         }
-        // Objects of about the same size follow one another, and fresh memory costs more than the texts' checksums.
+        // Objects of about the same size follow one another, and new memory costs more than the texts' checksums.
         let roomy = bytes + bytes / 8;
         let room = [roomy, bytes]
             .into_iter()
@@ -90,10 +90,10 @@ impl Budget {
         reserved
     }
 
-    /// Keeps the memory for an object that is to come, or else frees it.
+    /// Keeps the memory for a pending object, or else frees it.
     fn give_back(&self, mut buffer: Vec<u8>) {
         let mut state = self.state();
-        if state.idle.len() < BUFFERS_OF_AN_OBJECT * state.to_come {
+        if state.idle.len() < BUFFERS_OF_AN_OBJECT * state.pending {
             buffer.clear();
             state.idle.push(buffer);
         } else {
@@ -101,13 +101,13 @@ impl Budget {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BudgetState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    /// Whether there is room for so much more, for which idle buffers are given up.
+impl BudgetState {
+    /// Reserves `bytes`, for which idle buffers are freed; false where there is no room.
     fn reserve(&mut self, bytes: usize, most: usize) -> bool {
         loop {
             if self.reservation.size() + bytes <= most && self.reservation.try_grow(bytes).is_ok() {
@@ -124,9 +124,9 @@ impl State {
         self.reservation.shrink(buffer.capacity());
     }
 
-    fn come(&mut self, objects: usize) {
-        self.to_come -= objects;
-        while self.idle.len() > BUFFERS_OF_AN_OBJECT * self.to_come
+    fn opened(&mut self, objects: usize) {
+        self.pending -= objects;
+        while self.idle.len() > BUFFERS_OF_AN_OBJECT * self.pending
             && let Some(buffer) = self.idle.pop()
         {
             self.free(buffer);
@@ -134,25 +134,25 @@ impl State {
     }
 }
 
-/// A scan's claim to the budget. When its last object was read, or it is given up, nothing is kept for it, so that a
-/// sort has the memory of the scan before it.
+/// A scan's claim to the budget. No memory is kept for a scan whose last object was read, or which was dropped, so that a sort
+/// gets the memory of the scan before it.
 #[derive(Debug)]
 pub struct Claim {
     budget: Arc<Budget>,
-    to_come: Mutex<usize>,
+    pending: Mutex<usize>,
 }
 
 impl Claim {
-    /// One of the objects is opened. A plan that is run once more opens more than were announced.
+    /// Reports that one of the objects is opened. A plan that is run again opens more than were announced.
     pub(super) fn open(&self) {
-        let mut to_come = self.to_come.lock().unwrap_or_else(PoisonError::into_inner);
-        if *to_come > 0 {
-            *to_come -= 1;
-            self.budget.state().come(1);
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if *pending > 0 {
+            *pending -= 1;
+            self.budget.state().opened(1);
         }
     }
 
-    /// An empty buffer for at least so many bytes; `None` where the budget has no room.
+    /// An empty buffer for at least `bytes`; `None` where the budget is full.
     pub(super) fn buffer(self: &Arc<Self>, bytes: usize) -> Option<Buffer> {
         Some(Buffer {
             bytes: self.budget.take(bytes)?,
@@ -160,34 +160,34 @@ impl Claim {
         })
     }
 
-    /// Room for so many bytes that somebody else allocates; `None` where the budget has none.
-    pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Option<Held> {
+    /// Reserves `bytes` for memory that is allocated elsewhere; `None` where the budget is full.
+    pub(super) fn reserve(self: &Arc<Self>, bytes: usize) -> Option<Reservation> {
         let budget = Arc::clone(&self.budget);
         let reserved = budget.state().reserve(bytes, budget.most);
-        reserved.then(|| Held { budget, bytes })
+        reserved.then(|| Reservation { budget, bytes })
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let to_come = *self
-            .to_come
+        let pending = *self
+            .pending
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        self.budget.state().come(to_come);
+        self.budget.state().opened(pending);
     }
 }
 
-/// Memory of the budget, which goes back there when it is dropped.
+/// A buffer from the budget, which gets it back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    /// To be filled up to its capacity, and no further.
+    /// May be filled up to its capacity, and not beyond.
     pub(super) bytes: Vec<u8>,
     claim: Arc<Claim>,
 }
 
 impl Buffer {
-    /// Makes it twice as large. False where the budget has no room.
+    /// Doubles the capacity; false where the budget is full.
     pub(super) fn grow(&mut self) -> bool {
         self.claim.budget.grow(&mut self.bytes)
     }
@@ -206,45 +206,45 @@ impl Drop for Buffer {
     }
 }
 
-/// Room of the budget for memory that is not a [`Buffer`]. It is given back when this is dropped.
+/// A reservation for memory that is not a [`Buffer`], until it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Reservation {
     budget: Arc<Budget>,
     bytes: usize,
 }
 
-impl Held {
-    /// The bytes that the room is for: it is given back with them.
+impl Reservation {
+    /// Ties the reservation to the bytes that it is for.
     pub(super) fn with(self, bytes: Bytes) -> Bytes {
-        struct WithRoom(
+        struct Reserved(
             Bytes,
-            #[expect(dead_code, reason = "dropped with the bytes")] Held,
+            #[expect(dead_code, reason = "dropped with the bytes")] Reservation,
         );
-        impl AsRef<[u8]> for WithRoom {
+        impl AsRef<[u8]> for Reserved {
             fn as_ref(&self) -> &[u8] {
                 &self.0
             }
         }
-        Bytes::from_owner(WithRoom(bytes, self))
+        Bytes::from_owner(Reserved(bytes, self))
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.state().reservation.shrink(self.bytes);
     }
 }
 
-/// Asks for pages of 2 MiB, as each of 4 KiB would be a fault of its own: touching 68 MiB for the first time took 24 ms in
-/// small pages and 6 ms in large ones, where inflating that much takes about 40.
+/// Requests pages of 2 MiB, since each page of 4 KiB costs a page fault: touching 68 MiB for the first time took 24 ms in small
+/// pages and 6 ms in large ones, while inflating that much takes about 40 ms.
 #[cfg(target_os = "linux")]
 fn in_large_pages(buffer: &Vec<u8>) {
     const LARGE: usize = 2 << 20;
     let start = (buffer.as_ptr() as usize).next_multiple_of(LARGE);
     let end = (buffer.as_ptr() as usize + buffer.capacity()) / LARGE * LARGE;
     if start < end {
-        // SAFETY: the pages are wholly within the buffer, and the advice changes nothing of what is in them. A system that
-        // does not take it goes on as before.
+        // SAFETY: the pages are wholly within the buffer, and the advice does not change their content. A system without large
+        // pages ignores it.
         unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_HUGEPAGE) };
     }
 }
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_used_again_while_objects_are_to_come() {
+    fn memory_is_used_again_while_objects_are_pending() {
         let pool = unbounded();
         let claim = Budget::claim(&Budget::new(&pool), 3);
         claim.open();
@@ -272,7 +272,7 @@ mod tests {
         let two = a.bytes.capacity() + b.bytes.capacity();
         assert_eq!(pool.reserved(), two + c.bytes.capacity());
         drop((a, b, c));
-        assert_eq!(pool.reserved(), two, "one object is to come");
+        assert_eq!(pool.reserved(), two, "one object is pending");
         let again = claim.buffer(400).unwrap();
         assert_eq!(again.bytes.as_ptr(), place);
         claim.open();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_that_is_given_up_keeps_no_memory() {
+    fn a_dropped_scan_keeps_no_memory() {
         let pool = unbounded();
         let budget = Budget::new(&pool);
         let (one, other) = (Budget::claim(&budget, 2), Budget::claim(&budget, 1));
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(
             pool.reserved(),
             674,
-            "a little more is no reason for fresh memory"
+            "a little more does not need new memory"
         );
         let c = claim.buffer(600).unwrap();
         assert_eq!(c.bytes.capacity(), 600);
@@ -332,17 +332,20 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_others_count_until_nobody_reads_them() {
+    fn reserved_bytes_count_until_the_last_part_is_dropped() {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1000 * PART_OF_MEMORY));
         let claim = Budget::claim(&Budget::new(&pool), 10);
-        let bytes = claim.hold(600).unwrap().with(Bytes::from_static(b"text"));
-        assert!(claim.hold(401).is_none() && claim.buffer(401).is_none());
+        let bytes = claim
+            .reserve(600)
+            .unwrap()
+            .with(Bytes::from_static(b"text"));
+        assert!(claim.reserve(401).is_none() && claim.buffer(401).is_none());
         let part = bytes.slice(1..3);
         drop(bytes);
         assert_eq!((&part[..], pool.reserved()), (&b"ex"[..], 600));
         drop(part);
         assert_eq!(pool.reserved(), 0);
         drop(claim.buffer(800));
-        assert!(claim.hold(900).is_some(), "idle memory is given up for it");
+        assert!(claim.reserve(900).is_some(), "idle memory is freed for it");
     }
 }

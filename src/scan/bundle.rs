@@ -1,5 +1,5 @@
-//! Objects that the engine opens as one: a Lambda function leaves thousands of objects of a few kilobytes, and the
-//! engine's own work for each file and each batch costs more than reading so little.
+//! Objects that the engine opens as one file: a Lambda function leaves thousands of objects of a few kilobytes, and the
+//! engine's own work for each file and each batch costs more than reading them.
 
 use std::sync::Arc;
 
@@ -11,22 +11,23 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use super::batch::BatchBuilder;
 use super::budget::Claim;
-use super::fetch::Fetcher;
-use super::object::{Counts, Filled, ObjectName, ObjectReader, Wanted, unreadable};
+use super::fetch::ObjectFetcher;
+use super::object::{Counts, EventFilter, FillOutcome, ObjectName, ObjectReader, read_error};
+use crate::error::{Class, Error};
 use crate::layout::cloudwatch::LogObject;
 use crate::window::Range;
 
-/// Compressed bytes of a bundle, at the most. An object that is larger is a bundle of its own.
+/// The most compressed bytes of a bundle. A larger object is a bundle of its own.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// So many bundles for each partition, where there are objects enough, so that all partitions end at about the same time.
+/// Bundles for each partition, where there are enough objects, so that all partitions end at about the same time.
 const FOR_EACH_PARTITION: u64 = 16;
 
 /// An object of a bundle.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     pub(super) meta: ObjectMeta,
-    /// Only these of its events.
+    /// The times of its events that are read.
     range: Range,
 }
 
@@ -35,15 +36,25 @@ pub(super) struct Member {
 pub(super) struct Bundle(Arc<[Member]>);
 
 impl Bundle {
-    /// What the engine opens stands for.
-    pub(super) fn of(file: &PartitionedFile) -> Self {
-        file.extension::<Self>().cloned().unwrap_or_else(|| {
-            let member = Member {
-                meta: file.object_meta.clone(),
-                range: Range::ALL,
-            };
-            Self(Arc::new([member]))
-        })
+    /// The bundle of a file that the engine opens. An error where the file has none, or is only a part of one: read as the
+    /// object that it is named by, it would have too few or too many events.
+    pub(super) fn of(file: &PartitionedFile) -> Result<Self> {
+        let wrong = |what: String| {
+            let location = &file.object_meta.location;
+            let message = format!("the scan's file {location} {what}");
+            Err(Error::new(Class::Unexpected, message).into())
+        };
+        match (file.extension::<Self>(), &file.range) {
+            (Some(bundle), None) => Ok(bundle.clone()),
+            (_, Some(range)) => wrong(format!(
+                "has the byte range {}..{}: expected whole files, since gzip can't be read from the middle",
+                range.start, range.end
+            )),
+            (None, None) => wrong(
+                "has no list of its objects: expected the files that the table `logs` planned, with their extensions"
+                    .to_owned(),
+            ),
+        }
     }
 
     /// Its objects.
@@ -52,8 +63,7 @@ impl Bundle {
     }
 }
 
-/// Joins neighbours that `alike` allows, as far as there stay enough bundles for the partitions. Each comes with its first
-/// object.
+/// Joins neighbours that are `alike`, as far as enough bundles for the partitions remain. Each comes with its first object.
 pub(super) fn bundles<'a>(
     objects: &[&'a LogObject],
     partitions: usize,
@@ -80,7 +90,7 @@ pub(super) fn bundles<'a>(
     bundles
 }
 
-/// A bundle as the engine knows it: a file of the size of all of them, with the values of the table's other columns.
+/// A bundle as a file of the engine: with the size of all its objects, and the values of the table's other columns.
 pub(super) fn as_file(bundle: Bundle, values: Vec<ScalarValue>) -> PartitionedFile {
     let mut meta = bundle.members()[0].meta.clone();
     meta.size = bundle.members().iter().map(|member| member.meta.size).sum();
@@ -92,11 +102,11 @@ pub(super) fn as_file(bundle: Bundle, values: Vec<ScalarValue>) -> PartitionedFi
 /// How the objects of a scan are read.
 pub(super) struct Reading {
     pub(super) objects: Arc<dyn ObjectStore>,
-    /// What stands before a key in messages to people.
+    /// The text before a key in messages, `s3://bucket/` or `/`.
     pub(super) place: Arc<str>,
-    pub(super) wanted: Wanted,
+    pub(super) filter: EventFilter,
     pub(super) claim: Arc<Claim>,
-    pub(super) fetcher: Arc<Fetcher>,
+    pub(super) fetcher: Arc<ObjectFetcher>,
     pub(super) counts: Counts,
 }
 
@@ -111,15 +121,15 @@ impl Reading {
             .fetcher
             .fetch(&self.objects, &member.meta)
             .await
-            .map_err(|error| unreadable(&name, error))?;
-        let wanted = Wanted {
-            window: self.wanted.window.intersect(member.range),
-            rows: self.wanted.rows.intersect(member.range),
-            ..self.wanted
+            .map_err(|error| read_error(&name, error))?;
+        let filter = EventFilter {
+            window: self.filter.window.intersect(member.range),
+            rows: self.filter.rows.intersect(member.range),
+            ..self.filter
         };
         Ok(ObjectReader::new(
             name,
-            wanted,
+            filter,
             member.meta.size,
             content,
             &self.claim,
@@ -132,7 +142,7 @@ impl Reading {
 pub(super) struct BundleReader {
     reading: Arc<Reading>,
     bundle: Bundle,
-    /// How many of its objects were opened.
+    /// The number of its objects that were opened.
     opened: usize,
     current: Option<ObjectReader>,
     batch: BatchBuilder,
@@ -155,8 +165,8 @@ impl BundleReader {
         loop {
             if let Some(reader) = &mut self.current {
                 match reader.fill(&mut self.batch).await? {
-                    Filled::Batch => return Ok(Some(self.batch.finish()?)),
-                    Filled::Object => self.current = None,
+                    FillOutcome::Batch => return Ok(Some(self.batch.finish()?)),
+                    FillOutcome::ObjectEnd => self.current = None,
                 }
             }
             let Some(member) = self.bundle.members().get(self.opened) else {
@@ -194,6 +204,40 @@ mod tests {
     }
 
     #[test]
+    fn a_file_without_its_objects_or_with_a_byte_range_is_refused() {
+        let objects = [object("a", 10), object("a", 20)];
+        let objects: Vec<&LogObject> = objects.iter().collect();
+        let bundle = Bundle(
+            objects
+                .iter()
+                .map(|object| Member {
+                    meta: object.meta.clone(),
+                    range: Range::ALL,
+                })
+                .collect(),
+        );
+        let file = as_file(bundle, Vec::new());
+        let refusal = |file: &PartitionedFile| {
+            let error = Error::from_engine(Bundle::of(file).unwrap_err());
+            assert_eq!(error.class(), Class::Unexpected);
+            error.to_string()
+        };
+        assert_eq!(Bundle::of(&file).unwrap().members().len(), 2);
+        // As a codec would make it that does not know the extension.
+        let bare = PartitionedFile::new_from_meta(file.object_meta.clone());
+        let told = refusal(&bare);
+        assert!(
+            told.contains("t/a/000010.gz has no list of its objects"),
+            "{told}"
+        );
+        // As an engine would make it that splits files.
+        for part in [file.clone().with_range(0, 15), bare.with_range(15, 30)] {
+            let told = refusal(&part);
+            assert!(told.contains("has the byte range"), "{told}");
+        }
+    }
+
+    #[test]
     fn small_neighbours_are_joined_and_there_stay_enough_bundles() {
         let objects: Vec<LogObject> = (0..3200).map(|_| object("a", 100)).collect();
         let objects: Vec<&LogObject> = objects.iter().collect();
@@ -227,6 +271,6 @@ mod tests {
         );
         let file = as_file(by_stream[0].1.clone(), Vec::new());
         assert_eq!(file.object_meta.size, 20);
-        assert_eq!(Bundle::of(&file).members().len(), 2);
+        assert_eq!(Bundle::of(&file).unwrap().members().len(), 2);
     }
 }

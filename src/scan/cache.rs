@@ -1,4 +1,4 @@
-//! Compressed objects on this machine's disk, so that the next question of a job does not ask S3 again.
+//! A cache of compressed objects on this machine's disk, so that the next query of a job does not request them from S3 again.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,26 +10,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use object_store::ObjectMeta;
 use sha2::{Digest, Sha256};
 
-/// The objects that are kept, each as a file.
+/// The cached objects, each as a file.
 #[derive(Debug)]
 pub struct ObjectCache {
     folder: PathBuf,
-    /// Bytes that may still be kept.
+    /// Bytes that may still be cached.
     room: AtomicU64,
-    /// The objects that somebody asks for just now. Whoever else wants one waits, and finds it kept.
-    asking: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
+    /// Downloads that are under way. A second reader waits for the first, and then reads the cached file.
+    downloads: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-/// The turn to ask for an object.
+/// The right to download an object.
 pub(super) type Turn = tokio::sync::OwnedMutexGuard<()>;
 
 impl ObjectCache {
-    /// Keeps at most `room` bytes in `folder`.
+    /// A cache of at most `room` bytes in `folder`.
     pub fn new(folder: PathBuf, room: u64) -> Self {
         Self {
             folder,
             room: AtomicU64::new(room),
-            asking: Mutex::default(),
+            downloads: Mutex::default(),
         }
     }
 
@@ -46,53 +46,56 @@ impl ObjectCache {
         self.folder.join(name)
     }
 
-    /// The file that has the object, where one does.
-    pub(super) fn kept(&self, meta: &ObjectMeta) -> Option<File> {
+    /// The object's file, if it is cached.
+    pub(super) fn get(&self, meta: &ObjectMeta) -> Option<File> {
         File::open(self.file(meta)).ok()
     }
 
-    /// Waits until nobody else asks for the object.
+    /// Waits until no other reader downloads the object.
     pub(super) async fn turn(&self, meta: &ObjectMeta) -> Turn {
         let file = self.file(meta);
         let turn = {
-            let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-            // Those that nobody waits for any more.
-            asking.retain(|_, turn| Arc::strong_count(turn) > 1);
-            Arc::clone(asking.entry(file).or_default())
+            let mut downloads = self
+                .downloads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            // Only this map has those that have ended.
+            downloads.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(downloads.entry(file).or_default())
         };
         turn.lock_owned().await
     }
 
-    /// Keeps an object that is in memory.
-    pub(super) fn keep(&self, meta: &ObjectMeta, bytes: &[u8]) {
-        if let Some(mut keeping) = self.begin(meta) {
-            keeping.write(bytes);
-            keeping.complete();
+    /// Caches an object that is in memory.
+    pub(super) fn put(&self, meta: &ObjectMeta, bytes: &[u8]) {
+        if let Some(mut writer) = self.begin(meta) {
+            writer.write(bytes);
+            writer.complete();
         }
     }
 
-    /// A file for the object, where there is room for it. What can't be kept is asked for again; that is no error.
-    pub(super) fn begin(&self, meta: &ObjectMeta) -> Option<Keeping> {
+    /// A writer for the object; `None` where there is no room for it. An object that can't be cached is requested again.
+    pub(super) fn begin(&self, meta: &ObjectMeta) -> Option<CacheWriter> {
         self.room
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| {
                 room.checked_sub(meta.size)
             })
             .ok()?;
         let file = tempfile::NamedTempFile::new_in(&self.folder).ok()?;
-        Some(Keeping {
+        Some(CacheWriter {
             file: Some(file),
             target: self.file(meta),
         })
     }
 }
 
-/// An object on its way into the cache; it is there when it is whole.
-pub(super) struct Keeping {
+/// Writes an object to the cache, where it appears when it is complete.
+pub(super) struct CacheWriter {
     file: Option<tempfile::NamedTempFile>,
     target: PathBuf,
 }
 
-impl Keeping {
+impl CacheWriter {
     pub(super) fn write(&mut self, piece: &[u8]) {
         if let Some(file) = &mut self.file
             && file.write_all(piece).is_err()
@@ -103,7 +106,7 @@ impl Keeping {
 
     pub(super) fn complete(&mut self) {
         if let Some(file) = self.file.take() {
-            // A cache that can't be written is one that is not used.
+            // Without the file, the object is requested again.
             let _ = file.persist(&self.target);
         }
     }
@@ -115,7 +118,7 @@ mod tests {
     use std::io::Read;
 
     #[tokio::test]
-    async fn whoever_waits_for_a_turn_finds_the_object_kept() {
+    async fn a_second_reader_waits_for_the_first_and_finds_the_object_cached() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Arc::new(ObjectCache::new(folder.path().to_owned(), 7));
         let meta = |name: &str| ObjectMeta {
@@ -131,18 +134,18 @@ mod tests {
             async move {
                 let _turn = cache.turn(&meta).await;
                 let mut content = String::new();
-                let mut kept = cache.kept(&meta).expect("it was kept meanwhile");
-                kept.read_to_string(&mut content).unwrap();
+                let mut cached = cache.get(&meta).expect("it was cached meanwhile");
+                cached.read_to_string(&mut content).unwrap();
                 content
             }
         });
         // Another object need not wait.
         drop(cache.turn(&meta("b.gz")).await);
         tokio::task::yield_now().await;
-        cache.keep(&meta("a.gz"), b"content");
+        cache.put(&meta("a.gz"), b"content");
         drop(turn);
         assert_eq!(second.await.unwrap(), "content");
-        cache.keep(&meta("b.gz"), b"content");
-        assert!(cache.kept(&meta("b.gz")).is_none(), "there is no room");
+        cache.put(&meta("b.gz"), b"content");
+        assert!(cache.get(&meta("b.gz")).is_none(), "there is no room");
     }
 }

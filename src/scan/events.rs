@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 
-/// An event may be 1 MiB in CloudWatch; sixteen times that is a file that is not what it seems.
+/// CloudWatch's events have at most 1 MiB. A file with an event of sixteen times that is not an export.
 pub const LONGEST_EVENT: usize = 16 << 20;
 
 /// The bytes of a `2024-02-13T21:01:04.792Z `, with which an event's first line begins.
@@ -16,7 +16,7 @@ pub const PREFIX: usize = 25;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// An event in a text: its instant, and where its message is.
+/// An event in a text: its instant, and the place of its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Milliseconds since 1970-01-01T00:00Z.
@@ -25,12 +25,12 @@ pub struct Event {
     pub message: Range<usize>,
 }
 
-/// What a look at the text brought.
+/// What [`Splitter::next`] found.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum Split {
     /// A whole event.
     Event(Event),
-    /// The text ends before the current event surely does.
+    /// The current event may go on behind the end of the text.
     NeedsText,
     /// The event that begins here is longer than [`LONGEST_EVENT`].
     TooLong(usize),
@@ -38,12 +38,12 @@ pub enum Step {
 
 /// Finds events in a text that comes in pieces.
 ///
-/// The caller keeps the text from [`keep_from`](Self::keep_from) on, appends what comes next, tells with
+/// The caller keeps the text from [`keep_from`](Self::keep_from) on, appends the next piece, reports with
 /// [`dropped`](Self::dropped) how much it dropped in front, and calls [`next`](Self::next) again.
 #[derive(Debug, Default)]
 pub struct Splitter {
     current: Option<Start>,
-    /// The next place that may begin a line of interest: no newline before it is still to be looked at.
+    /// Where the search for the next newline begins.
     search: usize,
     begun: bool,
     timestamps: TimestampReader,
@@ -58,7 +58,7 @@ struct Start {
 }
 
 impl Splitter {
-    /// Lines with text that came before the first timestamp, and so belong to no event.
+    /// Lines with text before the first timestamp, which belong to no event.
     pub fn stray_lines(&self) -> u64 {
         self.stray_lines
     }
@@ -68,7 +68,7 @@ impl Splitter {
         self.current.map_or(self.search, |start| start.at)
     }
 
-    /// Tells that the text now begins `bytes` later. Never more than [`keep_from`](Self::keep_from).
+    /// Reports that `bytes` were dropped in front, at most [`keep_from`](Self::keep_from).
     pub fn dropped(&mut self, bytes: usize) {
         self.search -= bytes;
         if let Some(start) = &mut self.current {
@@ -76,15 +76,15 @@ impl Splitter {
         }
     }
 
-    /// The next event. `last` says that nothing will follow the text.
+    /// The next event. `last` means that no text follows.
     #[inline]
-    pub fn next(&mut self, text: &[u8], last: bool) -> Step {
+    pub fn next(&mut self, text: &[u8], last: bool) -> Split {
         if !self.begun {
             // The text itself begins a line.
             match self.start_at(text, 0, last) {
-                Look::Short => return Step::NeedsText,
-                Look::Start(start) => self.current = Some(start),
-                Look::Other => {
+                LineStart::Short => return Split::NeedsText,
+                LineStart::Event(start) => self.current = Some(start),
+                LineStart::Other => {
                     let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
                     self.stray_lines += u64::from(end > 0);
                 }
@@ -99,21 +99,21 @@ impl Splitter {
                 line += 1;
             }
             match self.start_at(text, line, last) {
-                Look::Start(next) => {
+                LineStart::Event(next) => {
                     self.search = line + PREFIX;
                     if let Some(start) = self.current.replace(next) {
                         return self.event(text, start, newline);
                     }
                 }
-                Look::Other => {
+                LineStart::Other => {
                     self.search = line;
                     if self.current.is_none() {
                         let end = memchr::memchr(b'\n', &text[line..]).unwrap_or(text.len() - line);
                         self.stray_lines += u64::from(end > 0);
                     }
                 }
-                Look::Short => {
-                    // Come back to this newline when the line behind it is there.
+                LineStart::Short => {
+                    // Searched again when more of the line behind it is there.
                     self.search = newline;
                     return self.needs_text(text);
                 }
@@ -125,53 +125,55 @@ impl Splitter {
         }
         match self.current.take() {
             Some(start) => self.event(text, start, text.len()),
-            None => Step::NeedsText,
+            None => Split::NeedsText,
         }
     }
 
-    fn needs_text(&self, text: &[u8]) -> Step {
+    fn needs_text(&self, text: &[u8]) -> Split {
         match self.current {
-            Some(start) if text.len() - start.at > LONGEST_EVENT => Step::TooLong(start.at),
-            _ => Step::NeedsText,
+            Some(start) if text.len() - start.at > LONGEST_EVENT => Split::TooLong(start.at),
+            _ => Split::NeedsText,
         }
     }
 
     #[inline]
-    fn event(&self, text: &[u8], start: Start, mut end: usize) -> Step {
+    fn event(&self, text: &[u8], start: Start, mut end: usize) -> Split {
         let begin = start.at + PREFIX;
         if end - start.at > LONGEST_EVENT {
-            return Step::TooLong(start.at);
+            return Split::TooLong(start.at);
         }
         while end > begin && text[end - 1] == b'\n' {
             end -= 1;
         }
-        Step::Event(Event {
+        Split::Event(Event {
             timestamp_ms: start.timestamp_ms,
             message: begin..end.max(begin),
         })
     }
 
     #[inline]
-    fn start_at(&mut self, text: &[u8], at: usize, last: bool) -> Look {
+    fn start_at(&mut self, text: &[u8], at: usize, last: bool) -> LineStart {
         match text[at..].first_chunk::<PREFIX>() {
             Some(prefix) => match self.timestamps.read(prefix) {
-                Some(timestamp_ms) => Look::Start(Start { at, timestamp_ms }),
-                None => Look::Other,
+                Some(timestamp_ms) => LineStart::Event(Start { at, timestamp_ms }),
+                None => LineStart::Other,
             },
-            None if last => Look::Other,
-            None => Look::Short,
+            None if last => LineStart::Other,
+            None => LineStart::Short,
         }
     }
 }
 
-enum Look {
-    Start(Start),
+/// How a line begins.
+enum LineStart {
+    /// As an event does.
+    Event(Start),
     Other,
-    /// Too little text to tell.
+    /// Too little of the line is there.
     Short,
 }
 
-/// Reads timestamps; the minute and the day of the last one are remembered, as neighbours mostly share them.
+/// Reads timestamps. The minute and the day of the last one are cached, as neighbours mostly share them.
 #[derive(Debug, Default)]
 pub struct TimestampReader {
     /// `2024-02-13T21:01`
@@ -183,12 +185,12 @@ pub struct TimestampReader {
 }
 
 impl TimestampReader {
-    /// The milliseconds since 1970-01-01T00:00Z of a `2024-02-13T21:01:04.792Z `; `None` where a line begins otherwise.
+    /// The milliseconds since 1970-01-01T00:00Z of a `2024-02-13T21:01:04.792Z `; `None` for any other beginning of a line.
     #[inline]
     pub fn read(&mut self, prefix: &[u8; PREFIX]) -> Option<i64> {
         let (minute, rest) = prefix.split_first_chunk::<16>()?;
         let (seconds, space) = rest.split_first_chunk::<8>()?;
-        // Other lines mostly differ here already.
+        // Most other lines differ here already.
         let of_minute = ms_of_minute(*seconds)?;
         if space != b" " {
             return None;
@@ -220,16 +222,16 @@ impl TimestampReader {
 
 /// The milliseconds of a `:04.792Z`.
 ///
-/// All eight bytes are looked at as one number: in `bytes XOR ":00.000Z"`, digits are their values and what stands
-/// between them is zero.
+/// All eight bytes are read as one number: in `bytes XOR ":00.000Z"`, digits have their values, and the characters between
+/// them are zero.
 #[inline]
 fn ms_of_minute(text: [u8; 8]) -> Option<i64> {
     const FORM: u64 = u64::from_le_bytes(*b":00.000Z");
-    // The bits that no digit has, or nothing between the digits.
+    // The bits that no digit has, and all bits of the characters between digits.
     const OTHER: u64 = u64::from_le_bytes([0xff, 0xf0, 0xf0, 0xff, 0xf0, 0xf0, 0xf0, 0xff]);
     const SIXES: u64 = u64::from_le_bytes([0, 6, 6, 0, 6, 6, 6, 0]);
     let values = u64::from_le_bytes(text) ^ FORM;
-    // Six more than 10 to 15 has a fifth bit.
+    // 10 to 15 and six more sets the fifth bit.
     if (values | ((values & !OTHER) + SIXES)) & OTHER != 0 {
         return None;
     }
@@ -245,7 +247,7 @@ fn number<const DIGITS: usize>(digits: [u8; DIGITS]) -> Option<i32> {
     })
 }
 
-/// The first millisecond of a `2024-02-13`; `None` where it is no date.
+/// The first millisecond of a `2024-02-13`; `None` for no date.
 #[cold]
 fn date_ms(date: &[u8; 10]) -> Option<i64> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date else {
@@ -264,9 +266,9 @@ mod tests {
     use chrono::NaiveDateTime;
     use proptest::prelude::*;
 
-    type Found = Vec<(i64, String)>;
+    type Events = Vec<(i64, String)>;
 
-    fn split_at(text: &[u8], mut cuts: Vec<usize>) -> (Found, u64) {
+    fn split_at(text: &[u8], mut cuts: Vec<usize>) -> (Events, u64) {
         cuts.push(text.len());
         let mut splitter = Splitter::default();
         let mut buffer: Vec<u8> = Vec::new();
@@ -277,7 +279,7 @@ mod tests {
             buffer.extend_from_slice(&text[fed..cut]);
             fed = cut;
             let last = fed == text.len();
-            while let Step::Event(event) = splitter.next(&buffer, last) {
+            while let Split::Event(event) = splitter.next(&buffer, last) {
                 let message = String::from_utf8_lossy(&buffer[event.message]).into_owned();
                 found.push((event.timestamp_ms, message));
             }
@@ -291,7 +293,7 @@ mod tests {
         (found, splitter.stray_lines())
     }
 
-    fn split(text: &str) -> (Found, u64) {
+    fn split(text: &str) -> (Events, u64) {
         split_at(text.as_bytes(), Vec::new())
     }
 
@@ -374,12 +376,12 @@ mod tests {
     fn an_event_without_end_is_too_long() {
         let mut text = b"2024-02-13T21:01:04.792Z ".to_vec();
         text.resize(LONGEST_EVENT + 1, b'x');
-        assert_eq!(Splitter::default().next(&text, false), Step::TooLong(0));
-        assert_eq!(Splitter::default().next(&text, true), Step::TooLong(0));
+        assert_eq!(Splitter::default().next(&text, false), Split::TooLong(0));
+        assert_eq!(Splitter::default().next(&text, true), Split::TooLong(0));
         text.truncate(LONGEST_EVENT);
         assert!(matches!(
             Splitter::default().next(&text, true),
-            Step::Event(_)
+            Split::Event(_)
         ));
     }
 
@@ -439,7 +441,7 @@ mod tests {
             }
             cuts.sort_unstable();
             let (found, stray) = split_at(&text, cuts);
-            let expected: Found = events
+            let expected: Events = events
                 .into_iter()
                 .map(|(ms, message)| (ms, message.trim_end_matches('\n').to_owned()))
                 .collect();

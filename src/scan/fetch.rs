@@ -1,8 +1,7 @@
-//! The bytes of objects: asked for ahead of the decoding, and kept on disk where they will be asked for again.
+//! The bytes of objects: requested ahead of the decoding, and cached on disk where another query will need them.
 //!
-//! The engine opens an object when the one before it is done, so a scan of many small objects on S3 would spend its
-//! time waiting for first bytes. Objects are opened in an order that is known, so the next ones are requested while
-//! the present ones are decoded.
+//! The engine opens an object when it is done with the one before, so a scan of many small objects on S3 would mostly wait for
+//! first bytes. The order of opening is known, so the next objects are requested while the present ones are decoded.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,40 +15,40 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, Result};
 
-use super::budget::{Claim, Held};
+use super::budget::{Claim, Reservation};
 use super::cache::{ObjectCache, Turn};
 use crate::store::local_etag;
 
 /// Larger objects are not read into memory whole.
 pub const LARGEST_WHOLE_OBJECT: u64 = 32 << 20;
 
-/// Requests under way ahead of the decoding. S3 answers 5,500 a second for a prefix; a first byte takes 10 to 100 ms.
+/// The most requests ahead of the decoding. S3 allows 5,500 a second for a prefix; a first byte takes 10 to 100 ms.
 const MOST_AHEAD: usize = 128;
 
-/// Compressed bytes that are there, or asked for, ahead of the decoding. They are of the budget, most of which is for text.
+/// The most compressed bytes ahead of the decoding, requested or there. They are part of the budget, most of which is for text.
 const MOST_BYTES_AHEAD: u64 = 32 << 20;
 
 /// A large file is read in pieces of this size.
 const FILE_PIECE: usize = 1 << 20;
 
-/// A large object is asked for in ranges of this size, so many at a time.
+/// A large object is requested in ranges of this size, several at a time.
 const RANGE: u64 = 8 << 20;
 const RANGES_AHEAD: usize = 2;
 
 /// An object's content.
 pub enum Content {
-    /// In memory, which the budget knows of.
+    /// In memory of the budget.
     Whole(Bytes),
     /// Piece by piece.
     Pieces(BoxStream<'static, Result<Bytes>>),
 }
 
 /// Fetches the objects of one scan.
-pub struct Fetcher {
+pub struct ObjectFetcher {
     claim: Arc<Claim>,
     /// Whether the objects are files of this machine.
     is_local: bool,
-    /// The objects in the order in which they will be opened; empty where nothing is asked for ahead.
+    /// The objects in the order of opening; empty where none is requested ahead.
     order: Vec<ObjectMeta>,
     position: HashMap<Path, usize>,
     ahead: Mutex<Ahead>,
@@ -58,13 +57,13 @@ pub struct Fetcher {
 
 #[derive(Default)]
 struct Ahead {
-    /// The first object that was not asked for.
+    /// The first object that was not requested yet.
     next: usize,
     requests: HashMap<usize, SpawnedTask<Result<Bytes>>>,
     bytes: u64,
 }
 
-impl Fetcher {
+impl ObjectFetcher {
     /// A fetcher of files.
     pub fn local(claim: Arc<Claim>) -> Self {
         Self {
@@ -73,9 +72,9 @@ impl Fetcher {
         }
     }
 
-    /// A fetcher that asks for the objects of `order` ahead, and keeps what it gets in `cache`.
+    /// A fetcher that requests the objects of `order` ahead, and caches them in `cache`.
     ///
-    /// An object that is opened twice, for two parts of its events, is asked for ahead once.
+    /// An object that is opened twice, for two parts of its events, is requested ahead once.
     pub fn new(
         claim: Arc<Claim>,
         mut order: Vec<ObjectMeta>,
@@ -96,7 +95,7 @@ impl Fetcher {
         }
     }
 
-    /// The content of an object, and requests for the next ones.
+    /// The content of an object. The next objects are requested.
     pub async fn fetch(
         &self,
         objects: &Arc<dyn ObjectStore>,
@@ -105,14 +104,14 @@ impl Fetcher {
         if self.is_local {
             return self.read_file(meta);
         }
-        if let Some(request) = self.requested(objects, meta) {
+        if let Some(request) = self.take_request(objects, meta) {
             return joined(request).await.map(Content::Whole);
         }
-        if let Some(kept) = self.cache.as_ref().and_then(|cache| cache.kept(meta)) {
-            return self.read(kept, meta);
+        if let Some(cached) = self.cache.as_ref().and_then(|cache| cache.get(meta)) {
+            return self.read(cached, meta);
         }
-        match self.hold(meta) {
-            Some(held) => joined(self.ask(objects, meta, held))
+        match self.reserve(meta) {
+            Some(reserved) => joined(self.request(objects, meta, reserved))
                 .await
                 .map(Content::Whole),
             None => Ok(Content::Pieces(pieces(
@@ -123,8 +122,8 @@ impl Fetcher {
         }
     }
 
-    /// The request for the object, where it was asked for ahead; and requests for those behind it.
-    fn requested(
+    /// The request for the object, if it was requested ahead. The objects behind it are requested.
+    fn take_request(
         &self,
         objects: &Arc<dyn ObjectStore>,
         meta: &ObjectMeta,
@@ -136,56 +135,56 @@ impl Fetcher {
         if requested.is_some() {
             ahead.bytes -= meta.size;
         }
-        self.ask_ahead(&mut ahead, objects);
+        self.request_ahead(&mut ahead, objects);
         requested
     }
 
-    fn ask_ahead(&self, ahead: &mut MutexGuard<'_, Ahead>, objects: &Arc<dyn ObjectStore>) {
+    fn request_ahead(&self, ahead: &mut MutexGuard<'_, Ahead>, objects: &Arc<dyn ObjectStore>) {
         while let Some(meta) = self.order.get(ahead.next)
             && ahead.requests.len() < MOST_AHEAD
             && ahead.bytes + meta.size <= MOST_BYTES_AHEAD
         {
-            let is_kept = || {
+            let is_cached = || {
                 let cache = self.cache.as_ref();
-                cache.is_some_and(|cache| cache.kept(meta).is_some())
+                cache.is_some_and(|cache| cache.get(meta).is_some())
             };
-            if meta.size <= LARGEST_WHOLE_OBJECT && !is_kept() {
-                let Some(held) = self.hold(meta) else {
+            if meta.size <= LARGEST_WHOLE_OBJECT && !is_cached() {
+                let Some(reserved) = self.reserve(meta) else {
                     return;
                 };
                 ahead.bytes += meta.size;
                 let position = ahead.next;
-                let request = self.ask(objects, meta, held);
+                let request = self.request(objects, meta, reserved);
                 ahead.requests.insert(position, request);
             }
             ahead.next += 1;
         }
     }
 
-    /// Room for a whole object; `None` where it is too large or there is none.
-    fn hold(&self, meta: &ObjectMeta) -> Option<Held> {
+    /// Reserves memory for a whole object; `None` where the object is too large or the budget is full.
+    fn reserve(&self, meta: &ObjectMeta) -> Option<Reservation> {
         let size = usize::try_from(meta.size).ok()?;
         match meta.size <= LARGEST_WHOLE_OBJECT {
-            true => self.claim.hold(size),
+            true => self.claim.reserve(size),
             false => None,
         }
     }
 
-    /// A request of its own task: whoever has the turn to ask goes on, also while nobody waits for it.
-    fn ask(
+    /// A request in a task of its own, so that it makes progress while its reader waits for something else.
+    fn request(
         &self,
         objects: &Arc<dyn ObjectStore>,
         meta: &ObjectMeta,
-        held: Held,
+        reserved: Reservation,
     ) -> SpawnedTask<Result<Bytes>> {
         let (objects, meta, cache) = (Arc::clone(objects), meta.clone(), self.cache.clone());
         SpawnedTask::spawn(async move {
             let bytes = whole(&objects, &meta, cache.as_deref()).await?;
-            Ok(held.with(bytes))
+            Ok(reserved.with(bytes))
         })
     }
 
-    /// A file of this machine, if it is still the one that was listed.
+    /// A file of this machine. An error where it is not the one that was listed.
     fn read_file(&self, meta: &ObjectMeta) -> Result<Content> {
         let failed = |error| on_disk(error, &meta.location);
         let file = File::open(format!("/{}", meta.location)).map_err(failed)?;
@@ -199,7 +198,7 @@ impl Fetcher {
         }
     }
 
-    /// Reads a file on the thread that will decode it: a disk answers sooner than another thread wakes up.
+    /// Reads a file on the thread that will decode it: reading takes less time than waking another thread.
     fn read(&self, mut file: File, meta: &ObjectMeta) -> Result<Content> {
         let whole = usize::try_from(meta.size)
             .ok()
@@ -244,7 +243,7 @@ async fn joined(request: SpawnedTask<Result<Bytes>>) -> Result<Bytes> {
         .map_err(|source| Error::JoinError { source })?
 }
 
-/// Only the object that was listed: one that was put in its place has other events.
+/// Requests only the object that was listed: one that replaced it has other events.
 fn as_listed(meta: &ObjectMeta) -> GetOptions {
     GetOptions {
         if_match: meta.e_tag.clone(),
@@ -257,44 +256,45 @@ async fn whole(
     meta: &ObjectMeta,
     cache: Option<&ObjectCache>,
 ) -> Result<Bytes> {
-    let ask = async || {
+    let request = async || {
         let got = objects.get_opts(&meta.location, as_listed(meta)).await?;
         got.bytes().await
     };
     let Some(cache) = cache else {
-        return ask().await;
+        return request().await;
     };
     let _turn: Turn = cache.turn(meta).await;
-    if let Some(mut kept) = cache.kept(meta) {
+    if let Some(mut cached) = cache.get(meta) {
         let mut bytes = Vec::with_capacity(usize::try_from(meta.size).unwrap_or(0));
-        kept.read_to_end(&mut bytes)
+        cached
+            .read_to_end(&mut bytes)
             .map_err(|error| on_disk(error, &meta.location))?;
         return Ok(bytes.into());
     }
-    let bytes = ask().await?;
-    cache.keep(meta, &bytes);
+    let bytes = request().await?;
+    cache.put(meta, &bytes);
     Ok(bytes)
 }
 
-/// Objects that come in pieces are kept, but not waited for where another scan asks for the same one: it may read no
-/// further until this one does.
+/// An object in pieces. It is cached, but another scan that needs it does not wait for that: this scan may not read on before
+/// that one does.
 fn pieces(
     objects: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
     cache: Option<&ObjectCache>,
 ) -> BoxStream<'static, Result<Bytes>> {
     let stream = ranges(Arc::clone(objects), meta.clone());
-    let Some(keeping) = cache.and_then(|cache| cache.begin(meta)) else {
+    let Some(writer) = cache.and_then(|cache| cache.begin(meta)) else {
         return stream;
     };
-    futures::stream::try_unfold((stream, keeping), |(mut stream, mut keeping)| async move {
+    futures::stream::try_unfold((stream, writer), |(mut stream, mut writer)| async move {
         match stream.try_next().await? {
             Some(piece) => {
-                keeping.write(&piece);
-                Ok(Some((piece, (stream, keeping))))
+                writer.write(&piece);
+                Ok(Some((piece, (stream, writer))))
             }
             None => {
-                keeping.complete();
+                writer.complete();
                 Ok(None)
             }
         }
@@ -302,8 +302,8 @@ fn pieces(
     .boxed()
 }
 
-/// An object by ranges. One request for all of it would not wait for the decoding: the requests' runtime hands bytes over
-/// through a channel without bounds, so that the whole object would end in memory.
+/// An object in ranges. One request for all of it would not wait for the decoding: the client passes bytes on through an
+/// unbounded channel, so that the whole object would end up in memory.
 fn ranges(objects: Arc<dyn ObjectStore>, meta: ObjectMeta) -> BoxStream<'static, Result<Bytes>> {
     let starts = (0..meta.size).step_by(RANGE as usize);
     futures::stream::iter(starts)
@@ -339,8 +339,8 @@ mod tests {
         Budget::claim(&Budget::new(&pool), 100)
     }
 
-    fn fetcher(order: &[ObjectMeta]) -> Fetcher {
-        Fetcher::new(claim(), order.to_vec(), None)
+    fn fetcher(order: &[ObjectMeta]) -> ObjectFetcher {
+        ObjectFetcher::new(claim(), order.to_vec(), None)
     }
 
     async fn store(count: usize, latency: Duration) -> (Arc<dyn ObjectStore>, Vec<ObjectMeta>) {
@@ -421,7 +421,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_is_read_as_it_was_listed_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
-        let nobody: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let empty: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let list = || async {
             let prefix = Path::from_absolute_path(folder.path()).unwrap();
             let listed = LocalFileSystem::new()
@@ -432,23 +432,23 @@ mod tests {
         let file = folder.path().join("[$LATEST] a.gz");
         std::fs::write(&file, "content").unwrap();
         let mut listed = list().await;
-        let fetcher = Fetcher::local(claim());
+        let fetcher = ObjectFetcher::local(claim());
         assert_eq!(
-            text(fetcher.fetch(&nobody, &listed).await.unwrap()).await,
+            text(fetcher.fetch(&empty, &listed).await.unwrap()).await,
             "content"
         );
         // What is too large for memory comes in pieces.
         listed.size = LARGEST_WHOLE_OBJECT + 1;
         assert_eq!(
-            text(fetcher.fetch(&nobody, &listed).await.unwrap()).await,
+            text(fetcher.fetch(&empty, &listed).await.unwrap()).await,
             "content"
         );
 
         std::fs::write(&file, "other content").unwrap();
-        let error = fetcher.fetch(&nobody, &listed).await.err().unwrap();
+        let error = fetcher.fetch(&empty, &listed).await.err().unwrap();
         assert!(matches!(error, Error::Precondition { .. }), "{error}");
         std::fs::remove_file(&file).unwrap();
-        let error = fetcher.fetch(&nobody, &listed).await.err().unwrap();
+        let error = fetcher.fetch(&empty, &listed).await.err().unwrap();
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
     }
 
@@ -457,7 +457,7 @@ mod tests {
         let (objects, metas) = store(20, Duration::ZERO).await;
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(4 * 5));
         let claim = Budget::claim(&Budget::new(&pool), 100);
-        let fetcher = Fetcher::new(claim, metas.clone(), None);
+        let fetcher = ObjectFetcher::new(claim, metas.clone(), None);
         for (number, meta) in metas.iter().enumerate() {
             let content = fetcher.fetch(&objects, meta).await.unwrap();
             assert!(pool.reserved() <= 5);
@@ -473,21 +473,21 @@ mod tests {
         let room = metas.iter().map(|meta| meta.size).sum::<u64>() - 1;
         let cache = Arc::new(ObjectCache::new(folder.path().to_owned(), room));
         for meta in &metas {
-            Fetcher::new(claim(), Vec::new(), Some(Arc::clone(&cache)))
+            ObjectFetcher::new(claim(), Vec::new(), Some(Arc::clone(&cache)))
                 .fetch(&objects, meta)
                 .await
                 .unwrap();
         }
-        let nobody: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let again = Fetcher::new(claim(), Vec::new(), Some(cache));
+        let empty: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let again = ObjectFetcher::new(claim(), Vec::new(), Some(cache));
         for (number, meta) in metas.iter().enumerate().take(4) {
             assert_eq!(
-                text(again.fetch(&nobody, meta).await.unwrap()).await,
+                text(again.fetch(&empty, meta).await.unwrap()).await,
                 number.to_string()
             );
         }
         assert!(
-            again.fetch(&nobody, &metas[4]).await.is_err(),
+            again.fetch(&empty, &metas[4]).await.is_err(),
             "there was no room for the last"
         );
     }

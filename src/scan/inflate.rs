@@ -7,13 +7,13 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::libdeflate::{Decompressor, Member};
 
-/// What is wrong with gzip data.
+/// Damage of gzip data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// It does not begin as gzip does.
+    /// It does not begin with the bytes of gzip.
     #[error("it is not gzip data")]
     NotGzip,
-    /// It ends before the last member does.
+    /// It ends within a member.
     #[error("the gzip data is cut off after {0} bytes")]
     Cut(u64),
     /// It can't be inflated, or a checksum is wrong.
@@ -24,25 +24,25 @@ pub enum Damage {
     Garbage(u64),
 }
 
-/// Inflates objects that are wholly in memory.
+/// Inflates objects that are in memory whole.
 #[derive(Default)]
 pub struct WholeInflater {
     decompressor: Option<Decompressor>,
 }
 
-/// How far a [`WholeInflater`] came.
+/// How a [`WholeInflater`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inflated {
-    /// To the end of the object.
+    /// At the end of the object.
     Whole,
-    /// To a member whose text does not fit: with more room, it goes on there.
+    /// At a member whose text does not fit: it can continue there with more room.
     NoRoom,
-    /// To something that is wrong. A [`StreamInflater`] tells what.
+    /// At damaged data. A [`StreamInflater`] says what is wrong.
     Damaged,
 }
 
 impl WholeInflater {
-    /// Appends the text of members for as long as it fits the capacity of `text`, and leaves what follows them in `rest`.
+    /// Appends the text of members while it fits the capacity of `text`. What follows them is left in `rest`.
     pub fn inflate(&mut self, rest: &mut &[u8], text: &mut Vec<u8>) -> Inflated {
         if self.decompressor.is_none() {
             self.decompressor = Decompressor::new();
@@ -65,9 +65,9 @@ impl WholeInflater {
     }
 }
 
-/// The length that the last member says of itself, which is the whole text's where there is one member.
+/// The length of the text as the last member states it, which is that of the whole text where there is one member.
 ///
-/// Deflate can't shrink to less than a 1032nd, so a larger claim is a lie that must not cost memory.
+/// Deflate can't compress to less than a 1032nd, so a larger length is wrong and must not cost memory.
 pub fn likely_text_bytes(compressed: &[u8]) -> Option<usize> {
     let claimed = u32::from_le_bytes(*compressed.last_chunk::<4>()?) as usize;
     Some(claimed.clamp(64, compressed.len().saturating_mul(1032)))
@@ -103,8 +103,8 @@ impl Default for StreamInflater {
 }
 
 impl StreamInflater {
-    /// Inflates from the start of `input` until it is used up or the text's capacity is; answers how many bytes of
-    /// the input were taken.
+    /// Inflates from the start of `input` until its end, or until the capacity of `text` is full. Returns how many bytes of the
+    /// input were taken.
     pub fn inflate(&mut self, input: &[u8], text: &mut Vec<u8>) -> Result<usize, Damage> {
         let mut taken = 0;
         while taken < input.len() {
@@ -149,7 +149,7 @@ impl StreamInflater {
         Ok(taken)
     }
 
-    /// Inflates what the decompressor still holds of input that it already took. True where there may be more.
+    /// Inflates input that the decompressor has taken and still holds. True where there may be more.
     pub fn drain(&mut self, text: &mut Vec<u8>) -> Result<bool, Damage> {
         if self.place != Place::Member {
             return Ok(false);
@@ -165,7 +165,7 @@ impl StreamInflater {
         Ok(text.len() > before)
     }
 
-    /// Says, at the end of the input, whether it was whole.
+    /// Checks at the end of the input whether it was complete.
     pub fn finish(&self) -> Result<(), Damage> {
         match self.place {
             Place::Between | Place::Padding => Ok(()),

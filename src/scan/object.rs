@@ -14,17 +14,17 @@ use tokio::sync::mpsc;
 
 use super::batch::{BatchBuilder, Message};
 use super::budget::Claim;
-use super::events::{LONGEST_EVENT, Splitter, Step};
+use super::events::{LONGEST_EVENT, Split, Splitter};
 use super::fetch::Content;
 use super::inflate::{Damage, StreamInflater};
-use super::text::Text;
+use super::text::ObjectText;
 use crate::error::{Class, Error};
 use crate::window::Range;
 
 /// A streamed object's text is inflated in blocks of this size, which stay in the processor's cache until they are read.
 const BLOCK: usize = 512 << 10;
 
-/// Blocks that wait for being read.
+/// The most blocks that are inflated and not read yet.
 const BLOCKS_AHEAD: usize = 2;
 
 /// The names of the counters that a scan leaves in the plan's metrics.
@@ -35,7 +35,7 @@ pub mod counters {
     pub const BYTES: &str = "bytes_read";
     /// Events of the window in the objects read to their end.
     pub const EVENTS: &str = "events";
-    /// Events in the window whose message is no UTF-8.
+    /// Events of the window whose message is not UTF-8.
     pub const INVALID_UTF8: &str = "invalid_utf8_events";
     /// Lines before an object's first timestamp.
     pub const STRAY_LINES: &str = "lines_before_first_timestamp";
@@ -65,8 +65,8 @@ impl Counts {
     }
 }
 
-/// What a person wants to know of an object that could not be read.
-pub(super) fn unreadable(name: &ObjectName, error: object_store::Error) -> DataFusionError {
+/// The error of an object that could not be read.
+pub(super) fn read_error(name: &ObjectName, error: object_store::Error) -> DataFusionError {
     let message = match &error {
         object_store::Error::NotFound { .. } => {
             format!("{name} is gone: it was there when the run began")
@@ -79,23 +79,23 @@ pub(super) fn unreadable(name: &ObjectName, error: object_store::Error) -> DataF
     Error::new(Class::Source, message).caused_by(error).into()
 }
 
-/// What of an object is read.
+/// Which events of an object are read, and what of them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted {
-    /// The events that are counted.
+pub(super) struct EventFilter {
+    /// The times of the events that are counted.
     pub(super) window: Range,
-    /// Those of them that are rows.
+    /// The times of those that are rows.
     pub(super) rows: Range,
-    /// Whether their messages are looked at.
+    /// Whether their messages are read.
     pub(super) messages: bool,
 }
 
 /// One object on its way from bytes to batches.
 pub(super) struct ObjectReader {
     name: ObjectName,
-    wanted: Wanted,
+    filter: EventFilter,
     splitter: Splitter,
-    text: Text,
+    text: ObjectText,
     input: Input,
     events: usize,
     invalid_utf8: usize,
@@ -103,10 +103,10 @@ pub(super) struct ObjectReader {
     counts: Counts,
 }
 
-/// What an object is called in errors.
+/// The name of an object in errors.
 #[derive(Debug, Clone)]
 pub(super) struct ObjectName {
-    /// What stands before the key, `s3://bucket/` or `/`.
+    /// The text before the key, `s3://bucket/` or `/`.
     pub(super) place: Arc<str>,
     pub(super) key: Path,
 }
@@ -120,7 +120,7 @@ impl fmt::Display for ObjectName {
 enum Input {
     /// All text is there.
     Done,
-    /// More is to come.
+    /// More text follows.
     Stream {
         blocks: mpsc::Receiver<Result<Vec<u8>>>,
         inflating: SpawnedTask<()>,
@@ -129,30 +129,30 @@ enum Input {
 
 /// Why a reader stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Filled {
+pub(super) enum FillOutcome {
     /// The batch is full; there may be more events.
     Batch,
     /// The object has no more events.
-    Object,
+    ObjectEnd,
 }
 
 impl ObjectReader {
-    /// A reader of an object of so many compressed bytes.
+    /// A reader of an object of `compressed_bytes`.
     pub(super) fn new(
         name: ObjectName,
-        wanted: Wanted,
+        filter: EventFilter,
         compressed_bytes: u64,
         content: Content,
         claim: &Arc<Claim>,
         counts: Counts,
     ) -> Self {
         let whole = match &content {
-            Content::Whole(compressed) => Text::inflated(compressed, claim),
+            Content::Whole(compressed) => ObjectText::inflated(compressed, claim),
             Content::Pieces(_) => None,
         };
         let (text, input) = match (whole, content) {
             (Some(text), _) => (text, Input::Done),
-            // Too large for the budget, or damaged: the stream says where.
+            // Too large for the budget, or damaged: reading it as a stream shows where.
             (None, Content::Whole(compressed)) => {
                 let once = futures::stream::once(async { Ok(compressed) });
                 Self::streamed(&name, once.boxed())
@@ -161,7 +161,7 @@ impl ObjectReader {
         };
         Self {
             name,
-            wanted,
+            filter,
             splitter: Splitter::default(),
             text,
             input,
@@ -172,31 +172,31 @@ impl ObjectReader {
         }
     }
 
-    /// The text as it comes, inflated by a task of its own while the events in it are found by this one.
+    /// Text in blocks, inflated by a task of its own while this one finds the events.
     fn streamed(
         name: &ObjectName,
         pieces: BoxStream<'static, object_store::Result<Bytes>>,
-    ) -> (Text, Input) {
+    ) -> (ObjectText, Input) {
         let (inflated, blocks) = mpsc::channel(BLOCKS_AHEAD);
         let inflating = inflate_stream(name.clone(), pieces.fuse().boxed(), inflated);
         let input = Input::Stream {
             blocks,
             inflating: SpawnedTask::spawn(inflating),
         };
-        (Text::with_capacity(2 * BLOCK), input)
+        (ObjectText::with_capacity(2 * BLOCK), input)
     }
 
     /// Adds events to a batch, until it is full or the object ends.
-    pub(super) async fn fill(&mut self, batch: &mut BatchBuilder) -> Result<Filled> {
-        let Wanted {
+    pub(super) async fn fill(&mut self, batch: &mut BatchBuilder) -> Result<FillOutcome> {
+        let EventFilter {
             window,
             rows,
             messages,
-        } = self.wanted;
+        } = self.filter;
         loop {
             let last = matches!(self.input, Input::Done);
             match self.splitter.next(self.text.bytes(), last) {
-                Step::Event(event) => {
+                Split::Event(event) => {
                     if !window.contains(event.timestamp_ms) {
                         continue;
                     }
@@ -208,15 +208,15 @@ impl ObjectReader {
                     self.invalid_utf8 += usize::from(matches!(message, Message::Broken(_)));
                     if rows.contains(event.timestamp_ms) && batch.push(event.timestamp_ms, message)
                     {
-                        return Ok(Filled::Batch);
+                        return Ok(FillOutcome::Batch);
                     }
                 }
-                Step::NeedsText if last => {
+                Split::NeedsText if last => {
                     self.count();
-                    return Ok(Filled::Object);
+                    return Ok(FillOutcome::ObjectEnd);
                 }
-                Step::NeedsText => self.read_on().await?,
-                Step::TooLong(_) => {
+                Split::NeedsText => self.read_block().await?,
+                Split::TooLong(_) => {
                     let message = format!(
                         "{} has an event of more than {} MiB, which CloudWatch can't have exported",
                         self.name,
@@ -237,8 +237,8 @@ impl ObjectReader {
         self.counts.stray_lines.add(stray_lines);
     }
 
-    /// Drops the text that is done with and puts the next block behind the rest.
-    async fn read_on(&mut self) -> Result<()> {
+    /// Drops the text that is no longer needed and appends the next block.
+    async fn read_block(&mut self) -> Result<()> {
         let Input::Stream { blocks, .. } = &mut self.input else {
             return Ok(());
         };
@@ -249,7 +249,7 @@ impl ObjectReader {
         } else if let Input::Stream { inflating, .. } =
             std::mem::replace(&mut self.input, Input::Done)
         {
-            // A task that did not come to its end has not given all text.
+            // A task that panicked has not sent all text.
             inflating
                 .join_unwind()
                 .await
@@ -259,7 +259,7 @@ impl ObjectReader {
     }
 }
 
-/// Inflates an object block by block, for as long as somebody takes the blocks.
+/// Inflates an object block by block, until the receiver is dropped.
 async fn inflate_stream(
     name: ObjectName,
     mut pieces: BoxStream<'static, object_store::Result<Bytes>>,
@@ -270,7 +270,7 @@ async fn inflate_stream(
     let mut is_last = false;
     while !is_last {
         let block = next_block(&name, &mut inflater, &mut pieces, &mut piece).await;
-        // The last block is the one that has room left.
+        // Only the last block is not full.
         is_last = !block.as_ref().is_ok_and(|block| block.len() >= BLOCK);
         if blocks.send(block).await.is_err() {
             return;
@@ -278,7 +278,7 @@ async fn inflate_stream(
     }
 }
 
-/// As much text as a block holds; less only at the end of the object.
+/// The next block of text, full unless it is the last one.
 async fn next_block(
     name: &ObjectName,
     inflater: &mut StreamInflater,
@@ -291,7 +291,7 @@ async fn next_block(
     while block.len() < BLOCK {
         if piece.is_empty() {
             let next = pieces.try_next().await;
-            match next.map_err(|error| unreadable(name, error))? {
+            match next.map_err(|error| read_error(name, error))? {
                 Some(next) => *piece = next,
                 None => {
                     while block.len() < BLOCK && inflater.drain(&mut block).map_err(damaged)? {}
@@ -319,7 +319,8 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
     use std::io::Write;
 
-    type Found = Vec<(i64, String)>;
+    /// The times and messages of events.
+    type Events = Vec<(i64, String)>;
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -328,8 +329,8 @@ mod tests {
     }
 
     /// Lambda's blank lines, Hangul, a stack trace, events out of order, an empty message.
-    fn sample() -> (Vec<u8>, Found) {
-        let events: Found = (0..40)
+    fn sample() -> (Vec<u8>, Events) {
+        let events: Events = (0..40)
             .map(|n| {
                 let ms = 1_700_000_000_000 + (n * 7919) % 5000;
                 let message = match n % 5 {
@@ -364,12 +365,12 @@ mod tests {
         content: Content,
         window: Range,
         pool: &Arc<dyn MemoryPool>,
-    ) -> Result<(Found, Counts)> {
+    ) -> Result<(Events, Counts)> {
         let name = ObjectName {
             place: "s3://acme/".into(),
             key: "a.gz".into(),
         };
-        let wanted = Wanted {
+        let filter = EventFilter {
             window,
             rows: window,
             messages: true,
@@ -378,7 +379,7 @@ mod tests {
         let claim = Budget::claim(&Budget::new(pool), 1);
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
-            let mut reader = ObjectReader::new(name, wanted, 1, content, &claim, counts.clone());
+            let mut reader = ObjectReader::new(name, filter, 1, content, &claim, counts.clone());
             let mut batch = BatchBuilder::new(file_schema(), &[0, 1], 7);
             let mut found = Vec::new();
             loop {
@@ -389,7 +390,7 @@ mod tests {
                 for row in 0..batch.num_rows() {
                     found.push((timestamps.value(row), messages.value(row).to_owned()));
                 }
-                if filled == Filled::Object {
+                if filled == FillOutcome::ObjectEnd {
                     return Ok((found, counts));
                 }
             }
@@ -404,12 +405,12 @@ mod tests {
         Content::Pieces(futures::stream::iter(pieces).boxed())
     }
 
-    fn streamed(compressed: &[u8], piece: usize) -> Result<Found> {
+    fn streamed(compressed: &[u8], piece: usize) -> Result<Events> {
         let read = read(in_pieces(compressed, piece), Range::ALL, &unbounded());
         read.map(|(found, _)| found)
     }
 
-    fn whole(compressed: &[u8], pool: Arc<dyn MemoryPool>) -> Result<Found> {
+    fn whole(compressed: &[u8], pool: Arc<dyn MemoryPool>) -> Result<Events> {
         let content = Content::Whole(Bytes::copy_from_slice(compressed));
         read(content, Range::ALL, &pool).map(|(found, _)| found)
     }

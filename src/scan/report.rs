@@ -18,7 +18,7 @@ pub struct ScanReport {
     pub bytes: u64,
     /// Events of the window in these objects.
     pub events: u64,
-    /// Those whose message is no UTF-8, and got replacement characters.
+    /// Those whose message is not UTF-8, and got replacement characters.
     pub invalid_utf8_events: u64,
     /// Lines before an object's first timestamp, which belong to no event.
     pub lines_before_first_timestamp: u64,

@@ -22,14 +22,14 @@ use object_store::ObjectStore;
 use super::batch::BatchBuilder;
 use super::budget::Claim;
 use super::bundle::{Bundle, BundleReader, Reading};
-use super::fetch::Fetcher;
-use super::object::{Counts, Wanted};
+use super::fetch::ObjectFetcher;
+use super::object::{Counts, EventFilter};
 use crate::window::Range;
 
-/// The place of `message` in [`file_schema`].
+/// The index of `message` in [`file_schema`].
 const MESSAGE: usize = 1;
 
-/// What the objects themselves hold: `timestamp` and `message`.
+/// The columns that the objects hold: `timestamp` and `message`.
 pub fn file_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new(
@@ -46,11 +46,11 @@ pub fn file_schema() -> SchemaRef {
 pub struct LogSource {
     table_schema: TableSchema,
     projection: SplitProjection,
-    wanted: Wanted,
-    /// What stands before a key in messages to people, `s3://bucket/` or `/`.
+    filter: EventFilter,
+    /// The text before a key in messages, `s3://bucket/` or `/`.
     place: Arc<str>,
     claim: Arc<Claim>,
-    fetcher: Arc<Fetcher>,
+    fetcher: Arc<ObjectFetcher>,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -59,15 +59,15 @@ impl LogSource {
     /// A source of all columns of `table_schema`, whose file columns are those of [`file_schema`].
     pub(super) fn new(
         table_schema: TableSchema,
-        wanted: Wanted,
+        filter: EventFilter,
         place: Arc<str>,
         claim: Arc<Claim>,
-        fetcher: Arc<Fetcher>,
+        fetcher: Arc<ObjectFetcher>,
     ) -> Self {
         Self {
             projection: SplitProjection::unprojected(&table_schema),
             table_schema,
-            wanted,
+            filter,
             place,
             claim,
             fetcher,
@@ -89,9 +89,9 @@ impl FileSource for LogSource {
         let reading = Reading {
             objects: object_store,
             place: Arc::clone(&self.place),
-            wanted: Wanted {
-                messages: self.wanted.messages || indices.contains(&MESSAGE),
-                ..self.wanted
+            filter: EventFilter {
+                messages: self.filter.messages || indices.contains(&MESSAGE),
+                ..self.filter
             },
             claim: Arc::clone(&self.claim),
             fetcher: Arc::clone(&self.fetcher),
@@ -141,7 +141,7 @@ impl FileSource for LogSource {
     }
 
     fn fmt_extra(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.wanted.rows {
+        match self.filter.rows {
             Range::ALL => Ok(()),
             Range { start_ms, end_ms } => write!(f, ", timestamp_ms=[{start_ms}, {end_ms})"),
         }
@@ -152,7 +152,7 @@ impl FileSource for LogSource {
         false
     }
 
-    /// The largest first, so that no partition is left alone with a large one at the end.
+    /// The largest file first, so that no partition ends long after the others.
     fn reorder_files(&self, mut files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
         files.sort_by_key(|file| std::cmp::Reverse(file.object_meta.size));
         files
@@ -176,7 +176,7 @@ struct LogOpener {
 impl FileOpener for LogOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
         let batch = BatchBuilder::new(Arc::clone(&self.schema), &self.indices, self.batch_size);
-        let reader = BundleReader::new(Arc::clone(&self.reading), Bundle::of(&file), batch);
+        let reader = BundleReader::new(Arc::clone(&self.reading), Bundle::of(&file)?, batch);
         let batches = futures::stream::try_unfold(reader, |mut reader| async move {
             let batch = reader.next_batch().await?;
             Ok(batch.map(|batch| (batch, reader)))

@@ -23,15 +23,15 @@ use datafusion::physical_plan::empty::EmptyExec;
 use super::budget::Budget;
 use super::bundle::{Bundle, as_file, bundles};
 use super::cache::ObjectCache;
-use super::fetch::Fetcher;
-use super::object::Wanted;
+use super::fetch::ObjectFetcher;
+use super::object::EventFilter;
 use super::source::{LogSource, file_schema};
 use crate::layout::cloudwatch::LogObject;
 use crate::store::Store;
 use crate::window::Range;
 use object_store::ObjectMeta;
 
-/// A query that wants few rows reads the objects one by one instead of opening several at a time.
+/// A query with a smaller limit reads the objects one after the other, instead of several at a time.
 const FEW_ROWS: usize = 10_000;
 
 /// `logs(timestamp, message, log_group, log_stream)` over a list of exported objects.
@@ -71,7 +71,7 @@ impl LogsTable {
         }
     }
 
-    /// Keeps the objects of a remote store on disk, for the next question.
+    /// Caches the objects of a remote store on disk, for the next query.
     pub fn with_cache(mut self, cache: ObjectCache) -> Self {
         if self.is_remote {
             self.cache = Some(Arc::new(cache));
@@ -79,7 +79,7 @@ impl LogsTable {
         self
     }
 
-    /// Looks at the messages also where a question does not, to count those that are not UTF-8.
+    /// Checks the messages also where a query does not read them, to count those that are not UTF-8.
     pub fn counting_odd_messages(mut self) -> Self {
         self.counts_odd_messages = true;
         self
@@ -90,12 +90,12 @@ impl LogsTable {
         Arc::clone(table_schema().table_schema())
     }
 
-    /// The objects that it reads.
+    /// Its objects.
     pub fn objects(&self) -> &[LogObject] {
         &self.objects
     }
 
-    /// Which objects may have events of `range`, and pass filters over their log group and log stream alone.
+    /// The objects that may have events of `range`, and that pass the filters over log group and log stream alone.
     fn select(
         &self,
         state: &dyn Session,
@@ -121,7 +121,7 @@ impl LogsTable {
             .map(|filter| state.create_physical_expr(filter.clone(), &df_schema))
             .collect::<Result<Vec<_>>>()?;
         let mut keep = vec![true; selected.len()];
-        // The engine gives each value a key of the dictionary, which has 16 bits.
+        // The dictionary's keys have 16 bits.
         let most = usize::from(u16::MAX);
         for (objects, keep) in selected.chunks(most).zip(keep.chunks_mut(most)) {
             let values = |value: fn(&LogObject) -> ScalarValue| {
@@ -226,28 +226,30 @@ impl TableProvider for LogsTable {
         };
         let claim = Budget::claim(&self.budget, objects.len());
         let groups = match few_rows {
-            // The fewer objects are opened, the better.
+            // Few rows need few objects.
             true => pack(bundles(&objects, partitions, |_, _| false), partitions),
             false => pack(bundles(&objects, partitions, alike(projection)), partitions),
         };
         let fetcher = match self.is_remote {
-            false => Fetcher::local(Arc::clone(&claim)),
-            // A few rows need few objects.
-            true if few_rows => Fetcher::new(Arc::clone(&claim), Vec::new(), self.cache.clone()),
-            true => Fetcher::new(
+            false => ObjectFetcher::local(Arc::clone(&claim)),
+            // No object is requested ahead.
+            true if few_rows => {
+                ObjectFetcher::new(Arc::clone(&claim), Vec::new(), self.cache.clone())
+            }
+            true => ObjectFetcher::new(
                 Arc::clone(&claim),
-                opening_order(&groups),
+                opening_order(&groups)?,
                 self.cache.clone(),
             ),
         };
-        let wanted = Wanted {
+        let filter = EventFilter {
             window: self.range,
             rows: range,
             messages: self.counts_odd_messages,
         };
         let source = LogSource::new(
             self.table_schema.clone(),
-            wanted,
+            filter,
             Arc::clone(&self.place),
             claim,
             Arc::new(fetcher),
@@ -255,7 +257,7 @@ impl TableProvider for LogsTable {
         let config = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_limit(limit)
-            // One partition reads in the order of the keys, so that the same question has the same answer.
+            // One partition reads in the order of the keys, so that the same query has the same answer.
             .with_preserve_order(partitions == 1)
             .with_projection_indices(projection.cloned())?
             .build();
@@ -263,7 +265,7 @@ impl TableProvider for LogsTable {
     }
 }
 
-/// Whether two objects have the same values in those columns of a projection that are of a whole object.
+/// Compares two objects by those columns of a projection that have one value for a whole object.
 fn alike(projection: Option<&Vec<usize>>) -> impl Fn(&LogObject, &LogObject) -> bool + use<> {
     let asked_for = |column| projection.is_none_or(|projection| projection.contains(&column));
     let of_file = file_schema().fields().len();
@@ -279,7 +281,7 @@ fn alike(projection: Option<&Vec<usize>>) -> impl Fn(&LogObject, &LogObject) -> 
 fn pack(bundles: Vec<(&LogObject, Bundle)>, partitions: usize) -> Vec<FileGroup> {
     let partitions = partitions.clamp(1, bundles.len().max(1));
     let files = bundles.into_iter().map(|(first, bundle)| {
-        // Of columns that are not asked for, any value will do.
+        // The value of a column that is not projected does not matter.
         as_file(bundle, vec![log_group(first), log_stream(first)])
     });
     let mut files: Vec<_> = files.collect();
@@ -300,19 +302,17 @@ fn pack(bundles: Vec<(&LogObject, Bundle)>, partitions: usize) -> Vec<FileGroup>
 }
 
 /// The order in which the engine opens the objects: the same as `LogSource::reorder_files`.
-fn opening_order(groups: &[FileGroup]) -> Vec<ObjectMeta> {
+fn opening_order(groups: &[FileGroup]) -> Result<Vec<ObjectMeta>> {
     let mut files: Vec<_> = groups.iter().flat_map(FileGroup::iter).collect();
     if groups.len() > 1 {
         files.sort_by_key(|file| std::cmp::Reverse(file.object_meta.size));
     }
-    let bundles = files.into_iter().map(Bundle::of);
-    let metas = |bundle: Bundle| {
-        let members = bundle.members().iter();
-        members
-            .map(|member| member.meta.clone())
-            .collect::<Vec<_>>()
-    };
-    bundles.flat_map(metas).collect()
+    let mut order = Vec::new();
+    for file in files {
+        let bundle = Bundle::of(file)?;
+        order.extend(bundle.members().iter().map(|member| member.meta.clone()));
+    }
+    Ok(order)
 }
 
 /// Whether the filter can be decided for each object as a whole, without reading it.

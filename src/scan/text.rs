@@ -1,4 +1,4 @@
-//! An object's text: the memory that it is in, and which of its messages are UTF-8.
+//! An object's text: its memory, and which of its messages are UTF-8.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,27 +7,27 @@ use super::batch::Message;
 use super::budget::{Buffer, Claim};
 use super::inflate::{Inflated, WholeInflater, likely_text_bytes};
 
-/// Text is looked at for UTF-8 in pieces of about this size: a call for each message would cost more than the look, and
-/// a piece is still in the processor's cache when the events in it are found.
+/// Text is checked for UTF-8 in pieces of about this size: a call for each message would cost more than the check, and a piece
+/// is still in the processor's cache when its events are found.
 const PIECE: usize = 32 << 10;
 
-/// The text of an object, or as much of it as was inflated.
-pub struct Text {
+/// The text of an object, or the part of it that was inflated and is still needed.
+pub struct ObjectText {
     memory: Memory,
-    /// The piece of the text that was last looked at, and whether all of it is UTF-8.
-    looked_at: Range<usize>,
+    /// The piece of the text that was last checked, and whether all of it is UTF-8.
+    checked: Range<usize>,
     is_utf8: bool,
 }
 
 enum Memory {
-    /// Of the budget, for the whole text.
+    /// From the budget, for the whole text.
     Budgeted(Buffer),
     /// For a little text at a time.
     Own(Vec<u8>),
 }
 
-impl Text {
-    /// Room for text that comes in pieces.
+impl ObjectText {
+    /// An empty text with room for pieces.
     pub fn with_capacity(capacity: usize) -> Self {
         Self::new(Memory::Own(Vec::with_capacity(capacity)))
     }
@@ -35,12 +35,12 @@ impl Text {
     fn new(memory: Memory) -> Self {
         Self {
             memory,
-            looked_at: 0..0,
+            checked: 0..0,
             is_utf8: false,
         }
     }
 
-    /// The whole text of an object; `None` where there is no memory for it or anything is wrong with it.
+    /// The whole text of an object; `None` where the budget has no memory for it, or where it is damaged.
     pub(super) fn inflated(compressed: &[u8], claim: &Arc<Claim>) -> Option<Self> {
         thread_local! {
             static INFLATER: std::cell::RefCell<WholeInflater> = std::cell::RefCell::default();
@@ -52,14 +52,14 @@ impl Text {
                 INFLATER.with_borrow_mut(|inflater| inflater.inflate(&mut rest, &mut buffer.bytes));
             match inflated {
                 Inflated::Whole => return Some(Self::new(Memory::Budgeted(buffer))),
-                // There are several members, and only the last one's length is known beforehand.
+                // The object has several gzip members, and only the length of the last one is known beforehand.
                 Inflated::NoRoom if buffer.grow() => {}
                 Inflated::NoRoom | Inflated::Damaged => return None,
             }
         }
     }
 
-    /// All of it.
+    /// All bytes.
     pub fn bytes(&self) -> &[u8] {
         match &self.memory {
             Memory::Budgeted(buffer) => &buffer.bytes,
@@ -69,7 +69,7 @@ impl Text {
 
     /// Drops `done` bytes in front and appends `more`.
     pub fn advance(&mut self, done: usize, more: &[u8]) {
-        self.looked_at = 0..0;
+        self.checked = 0..0;
         let bytes = match &mut self.memory {
             Memory::Budgeted(buffer) => &mut buffer.bytes,
             Memory::Own(bytes) => bytes,
@@ -78,16 +78,16 @@ impl Text {
         bytes.extend_from_slice(more);
     }
 
-    /// The message at a place in the text. They are asked for in the order of the text.
+    /// The message at a place in the text. Messages must be requested in the order of the text.
     #[inline]
     pub fn message(&mut self, at: Range<usize>) -> Message<'_> {
-        if at.start < self.looked_at.start || at.end > self.looked_at.end {
-            self.look(at.clone());
+        if at.start < self.checked.start || at.end > self.checked.end {
+            self.check(at.clone());
         }
-        let piece = &self.bytes()[self.looked_at.clone()];
-        let within = at.start - self.looked_at.start..at.end - self.looked_at.start;
+        let piece = &self.bytes()[self.checked.clone()];
+        let within = at.start - self.checked.start..at.end - self.checked.start;
         if self.is_utf8 {
-            // SAFETY: the piece was found to be UTF-8, and the text has not changed since.
+            // SAFETY: the piece was checked to be UTF-8, and the text has not changed since.
             let piece = unsafe { std::str::from_utf8_unchecked(piece) };
             if let Some(text) = piece.get(within.clone()) {
                 return Message::Text(text);
@@ -96,14 +96,14 @@ impl Text {
         Message::of(&piece[within])
     }
 
-    /// Looks at the message and as many whole lines behind it as make a piece.
-    fn look(&mut self, at: Range<usize>) {
+    /// Checks the message, with as many whole lines behind it as make a piece.
+    fn check(&mut self, at: Range<usize>) {
         let bytes = self.bytes();
         let most = bytes.len().min(at.start + PIECE).max(at.end);
         let behind = &bytes[at.end..most];
         let end = at.end + memchr::memrchr(b'\n', behind).unwrap_or(0);
         self.is_utf8 = simdutf8::basic::from_utf8(&bytes[at.start..end]).is_ok();
-        self.looked_at = at.start..end;
+        self.checked = at.start..end;
     }
 }
 
@@ -112,8 +112,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn text(bytes: &[u8]) -> Text {
-        let mut text = Text::with_capacity(0);
+    fn text(bytes: &[u8]) -> ObjectText {
+        let mut text = ObjectText::with_capacity(0);
         text.advance(0, bytes);
         text
     }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_within_a_character_is_no_text() {
+    fn a_place_within_a_character_is_not_text() {
         let mut text = text("한글".as_bytes());
         assert!(is_text(text.message(0..3)));
         assert!(!is_text(text.message(1..6)));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_known_is_forgotten_when_the_text_changes() {
+    fn a_check_is_not_used_again_when_the_text_changes() {
         let mut text = text(b"all of it\n");
         assert!(is_text(text.message(0..9)));
         text.advance(9, b"caf\xe9 au lait\n");

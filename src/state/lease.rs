@@ -1,10 +1,10 @@
-//! The lease of a window: one run at a time, whatever calls twice, stalls or dies.
+//! The lease of a window: one run at a time, also where runs are started twice, stall or die.
 //!
-//! Who holds it renews it, on a thread and runtime of its own, which decoding can't starve. All changes of the state
-//! go through that thread, each on condition that the state is still the one that it wrote last. So whoever lost the
-//! lease learns it at its next change, and a run asks before each step that matters.
+//! A thread with a runtime of its own, which decoding can't starve, renews the lease and writes every change of the state,
+//! on condition that the state is still the one that it wrote last. So a run that lost its lease learns this at its next
+//! change. Changes that need not be durable at once ([`HeldWindow::note`]) are carried by the next write.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -13,26 +13,26 @@ use chrono::Utc;
 use object_store::path::Path;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::pages::{self, Pages};
 use super::{Attempt, Journal, Lease, WindowState, of_group, upsert};
 use crate::error::{Class, Error, Result};
 use crate::store::{Body, Condition, Store};
 
-/// How long runs that were dropped may take to give their leases back, all together. Fargate gives 30 seconds for
-/// everything.
+/// The time for all dropped windows together to give their leases back. Fargate allows 30 seconds to end a process.
 const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long to look, at least, whose a lease is that ran out before it could be renewed.
-const LOOK_FOR: Duration = Duration::from_secs(5);
+/// The least time to read the state of a lease that ran out before it could be renewed.
+const CHECK_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a lease that ran out is tried to be renewed while the store does not answer: longer than requests are sent
-/// again. Nothing is risked, since each try succeeds only where nobody has taken it meanwhile.
+/// How long renewing goes on behind the end of the lease while the store does not answer: longer than requests are
+/// repeated. Each attempt succeeds only where no other run has taken the lease over.
 const OUTAGE: Duration = Duration::from_secs(180);
 
 /// The threads of dropped windows, which give their leases back.
 static RELEASES: Mutex<Vec<std::sync::mpsc::Receiver<()>>> = Mutex::new(Vec::new());
 
-/// Waits until windows that were dropped have given their leases back, for some seconds at the most: a lease that can't be
-/// given back ends by itself. For a process that is about to end.
+/// Waits until dropped windows have given their leases back, for some seconds at the most: a lease that is not given back
+/// runs out. For a process that is about to end.
 pub fn wait_for_releases() {
     let until = Instant::now() + RELEASE_WITHIN;
     let mut releases = RELEASES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,25 +41,42 @@ pub fn wait_for_releases() {
     }
 }
 
-/// A window that this run holds. Dropped, it gives the lease back, which is not waited for: see [`wait_for_releases`].
+/// A window that this run holds. When dropped, it gives the lease back in the background: see [`wait_for_releases`].
 pub struct HeldWindow {
-    /// The state's key, for people.
+    /// The state's key, for messages.
     place: String,
     found: WindowState,
-    saved: Arc<Mutex<WindowState>>,
+    state: SharedState,
     commands: mpsc::UnboundedSender<Command>,
     loss: watch::Receiver<Option<Loss>>,
-    /// Until it is dropped.
+    /// Signals the end of the thread; `None` once it is not to be waited for.
     ended: Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
 
-type Change = Box<dyn FnOnce(&mut WindowState) + Send>;
+/// The state as the run wants it to be. The lease in it is the one that was taken; its renewals are counted elsewhere.
+#[derive(Clone)]
+struct SharedState(Arc<Mutex<WindowState>>);
 
+impl SharedState {
+    fn lock(&self) -> MutexGuard<'_, WindowState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request to write the state.
 struct Command {
-    change: Change,
-    /// Whether the lease is given back with it.
-    release: bool,
+    purpose: Purpose,
     done: oneshot::Sender<Result<()>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To make a change durable, or to renew the lease.
+    Save,
+    /// To end the run.
+    Release,
+    /// To give the lease back as fast as possible.
+    Drop,
 }
 
 /// Why the lease is no longer held.
@@ -77,7 +94,7 @@ impl Loss {
 
 impl HeldWindow {
     /// Takes the lease of the window whose state is at `key`, for `length` at a time. `begin` is applied to the state
-    /// that was found, `tell` hears of a lease that is watched.
+    /// that was found; `report` receives what is waited for.
     ///
     /// Errors: `Held` where another run shows that it lives, by a renewal or a release, within the length of its lease;
     /// `Damaged` where the state can't be read.
@@ -86,45 +103,41 @@ impl HeldWindow {
         key: &Path,
         length: Duration,
         begin: impl Fn(&mut WindowState),
-        tell: &(dyn Fn(&str) + Sync),
+        report: &(dyn Fn(&str) + Sync),
     ) -> Result<Self> {
         loop {
-            let (found, condition) = match read(store, key).await? {
-                Some(found) => found,
-                None => (WindowState::default(), Condition::Absent),
-            };
+            let Stored {
+                state: found,
+                paged,
+                condition,
+            } = read_stored(store, key).await?.unwrap_or_default();
             if let Some(lease) = &found.lease {
-                tell(&format!(
+                report(&format!(
                     "watching the lease of {}, which may have died",
                     lease.holder()
                 ));
                 watch_lease(store, key, lease, &condition).await?;
             }
-            let run = uuid::Uuid::now_v7().simple().to_string();
+            let orphans = pages::orphans(store, key, &found).await?;
+            let lease = new_lease(length);
             let mut state = found.clone();
-            state.lease = Some(Lease {
-                run: run.clone(),
-                host: sysinfo::System::host_name().unwrap_or_else(|| "unknown".to_owned()),
-                process: std::process::id(),
-                since: Utc::now(),
-                seconds: length.as_secs_f64(),
-                renewals: 0,
-            });
+            state.lease = Some(lease.clone());
             begin(&mut state);
             let keeper = Keeper {
                 store: store.clone(),
                 key: key.clone(),
-                run,
                 length,
-                saved: Arc::new(Mutex::new(state.clone())),
-                state,
+                pages: Pages::new(&lease.run, found.pages.clone(), paged),
+                lease,
+                state: SharedState(Arc::new(Mutex::new(state))),
                 condition,
                 renewed: Instant::now(),
             };
-            // Taken by the thread that also gives it back: so whoever is stopped at this point leaves no lease.
+            // The thread that gives the lease back also takes it: a run that is stopped at this point leaves no lease.
             let (taken, is_taken) = oneshot::channel();
             let held = Self::keep(found, keeper, taken)?;
             if is_taken.await.map_err(|_| held.loss())?? {
+                pages::delete(store, key, orphans).await;
                 return Ok(held);
             }
         }
@@ -141,7 +154,7 @@ impl HeldWindow {
         let (commands, received) = mpsc::unbounded_channel();
         let (lost, loss) = watch::channel(None);
         let (end, ended) = std::sync::mpsc::sync_channel(1);
-        let saved = Arc::clone(&keeper.saved);
+        let state = keeper.state.clone();
         let place = keeper.store.display(&keeper.key);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -152,20 +165,20 @@ impl HeldWindow {
             .spawn(move || {
                 runtime.block_on(async {
                     let is_taken = keeper.take().await;
-                    let goes_on = matches!(is_taken, Ok(true));
+                    let is_held = matches!(is_taken, Ok(true));
                     let _ = taken.send(is_taken);
-                    if goes_on {
+                    if is_held {
                         keeper.work(received, &lost).await;
                     }
                 });
-                // Nobody waits any more where this fails.
+                // An error means that the end is not waited for.
                 let _ = end.send(());
             })
             .map_err(failed)?;
         Ok(Self {
             place,
             found,
-            saved,
+            state,
             commands,
             loss,
             ended: Mutex::new(Some(ended)),
@@ -177,41 +190,35 @@ impl HeldWindow {
         &self.found
     }
 
-    /// The state as it is now.
+    /// The state as it is now, with changes that are not durable yet.
     pub fn state(&self) -> WindowState {
-        self.saved
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.state.lock().clone()
     }
 
-    /// Changes the state. An error (held) where the lease was lost; then nothing may be published any more.
-    pub async fn change(
-        &self,
-        change: impl FnOnce(&mut WindowState) + Send + 'static,
-    ) -> Result<()> {
-        self.command(Box::new(change), false).await
+    /// Changes the state, and waits until the change is durable. An error (held) where the lease was lost; then nothing may
+    /// be published any more.
+    pub async fn change(&self, change: impl FnOnce(&mut WindowState)) -> Result<()> {
+        self.note(change);
+        self.command(Purpose::Save).await
+    }
+
+    /// Changes the state; the change is durable with the next one that is, or with the next renewal of the lease.
+    pub fn note(&self, change: impl FnOnce(&mut WindowState)) {
+        change(&mut self.state.lock());
     }
 
     /// Changes the state a last time and gives the lease back.
-    pub async fn release(
-        mut self,
-        change: impl FnOnce(&mut WindowState) + Send + 'static,
-    ) -> Result<()> {
-        let released = self.command(Box::new(change), true).await;
-        // Nothing is left to wait for.
+    pub async fn release(mut self, change: impl FnOnce(&mut WindowState)) -> Result<()> {
+        self.note(change);
+        let released = self.command(Purpose::Release).await;
+        // The thread has answered, so its end need not be waited for.
         self.ended = Mutex::new(None);
         released
     }
 
-    async fn command(&self, change: Change, release: bool) -> Result<()> {
+    async fn command(&self, purpose: Purpose) -> Result<()> {
         let (done, answer) = oneshot::channel();
-        let command = Command {
-            change,
-            release,
-            done,
-        };
-        if self.commands.send(command).is_ok()
+        if self.commands.send(Command { purpose, done }).is_ok()
             && let Ok(answer) = answer.await
         {
             return answer;
@@ -219,12 +226,12 @@ impl HeldWindow {
         Err(self.loss())
     }
 
-    /// Comes back when the lease is lost.
+    /// Returns when the lease is lost.
     pub async fn lost(&self) -> Error {
         let mut loss = self.loss.clone();
         match loss.wait_for(Option::is_some).await {
             Ok(_) => self.loss(),
-            // Released, and so never to be lost.
+            // The lease was given back, and can't be lost any more.
             Err(_) => std::future::pending().await,
         }
     }
@@ -244,8 +251,7 @@ impl Drop for HeldWindow {
     fn drop(&mut self) {
         let (done, _) = oneshot::channel();
         let release = Command {
-            change: Box::new(|_| {}),
-            release: true,
+            purpose: Purpose::Drop,
             done,
         };
         let ended = self.ended.get_mut();
@@ -261,22 +267,39 @@ impl Drop for HeldWindow {
 #[async_trait]
 impl Journal for HeldWindow {
     fn attempts(&self, log_group: &str) -> Vec<Attempt> {
-        of_group(&self.state().attempts, log_group)
+        of_group(&self.state.lock().attempts, log_group)
     }
 
     async fn record(&self, attempt: Attempt) -> Result<()> {
         self.change(|state| upsert(&mut state.attempts, attempt))
             .await
     }
+
+    fn note(&self, attempt: Attempt) {
+        self.note(|state| upsert(&mut state.attempts, attempt));
+    }
 }
 
-/// Waits for as long as the lease is; comes back where nothing changed meanwhile, by this machine's monotonic clock.
+/// A lease of a new run of this process.
+fn new_lease(length: Duration) -> Lease {
+    Lease {
+        run: uuid::Uuid::now_v7().simple().to_string(),
+        host: sysinfo::System::host_name().unwrap_or_else(|| "unknown".to_owned()),
+        process: std::process::id(),
+        since: Utc::now(),
+        seconds: length.as_secs_f64(),
+        renewals: 0,
+    }
+}
+
+/// Returns once the lease has gone unrenewed for its whole length, by this machine's monotonic clock. An error (held) where
+/// the state changed meanwhile.
 async fn watch_lease(store: &Store, key: &Path, lease: &Lease, seen: &Condition) -> Result<()> {
     let length = lease.length();
     let until = Instant::now() + length;
     while Instant::now() < until {
         tokio::time::sleep((length / 10).max(Duration::from_millis(20))).await;
-        let now = read(store, key).await?;
+        let now = read_object(store, key).await?;
         if now.as_ref().is_none_or(|(_, condition)| condition != seen) {
             let did = match now.is_some_and(|(state, _)| state.lease.is_some()) {
                 true => "which has just renewed its lease",
@@ -296,37 +319,38 @@ async fn watch_lease(store: &Store, key: &Path, lease: &Lease, seen: &Condition)
 }
 
 /// Why the state could not be saved.
-enum Failed {
-    /// Another try may succeed.
-    ForNow,
-    /// The lease is somebody else's, or there was no answer for too long.
-    ForGood(Error),
+enum SaveError {
+    /// Another attempt may succeed.
+    Transient,
+    /// Another run has the lease, or the store did not answer for too long.
+    Final(Error),
 }
 
-/// Keeps a lease: the thread's side.
+/// The thread's side of a lease.
 struct Keeper {
     store: Store,
     key: Path,
-    run: String,
     length: Duration,
-    saved: Arc<Mutex<WindowState>>,
-    state: WindowState,
+    lease: Lease,
+    pages: Pages,
+    state: SharedState,
     condition: Condition,
-    /// When the last change that succeeded was asked for.
+    /// When the last write that succeeded was begun.
     renewed: Instant,
 }
 
 impl Keeper {
-    /// Takes the lease; false where the state is not what it was found to be.
+    /// Takes the lease; false where the state is not the one that was found.
     async fn take(&mut self) -> Result<bool> {
         self.renewed = Instant::now();
-        let put = put(&self.store, &self.key, &self.state, &self.condition).await?;
+        let state = self.pages.without_paged(&self.state.lock());
+        let put = put(&self.store, &self.key, &state, &self.condition).await?;
         let is_taken = put.is_some();
         self.condition = put.unwrap_or(Condition::Absent);
         Ok(is_taken)
     }
 
-    /// Carries out commands and renews, until the lease is given back or lost.
+    /// Carries out commands and renews the lease, until it is given back or lost.
     async fn work(
         mut self,
         mut commands: mpsc::UnboundedReceiver<Command>,
@@ -334,33 +358,22 @@ impl Keeper {
     ) {
         let mut due = self.renewed + self.length / 3;
         loop {
-            let mut next = self.state.clone();
-            let (release, done) = tokio::select! {
-                command = commands.recv() => {
-                    let Some(Command { change, release, done }) = command else {
-                        return;
-                    };
-                    change(&mut next);
-                    (release, Some(done))
-                }
-                () = tokio::time::sleep_until(due.into()) => (false, None),
+            let command = tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => Some(command),
+                    None => return,
+                },
+                () = tokio::time::sleep_until(due.into()) => None,
             };
-            match &mut next.lease {
-                Some(lease) => lease.renewals += 1,
-                None => return,
-            }
-            if release {
-                next.lease = None;
-            }
-            let saved = match &done {
-                Some(_) => self.save(next).await,
-                // Once: commands are not to wait behind a store that does not answer.
-                None => match self.save_once(&next).await {
-                    Err(Failed::ForNow) => {
+            let saved = match &command {
+                Some(command) => self.save(command.purpose).await,
+                // One attempt: commands must not wait behind a store that does not answer.
+                None => match self.save_once(Purpose::Save).await {
+                    Err(SaveError::Transient) => {
                         due = Instant::now() + self.length / 20;
                         continue;
                     }
-                    Err(Failed::ForGood(error)) => Err(error),
+                    Err(SaveError::Final(error)) => Err(error),
                     Ok(()) => Ok(()),
                 },
             };
@@ -372,13 +385,14 @@ impl Keeper {
                     message: error.to_string(),
                 }),
             };
-            let ends = release || failed.is_some();
+            let releases = command.as_ref().is_some_and(|c| c.purpose != Purpose::Save);
+            let ends = releases || failed.is_some();
             if failed.is_some() {
                 lost.send_replace(failed);
             }
-            if let Some(done) = done {
-                // Whoever asked may have been dropped.
-                let _ = done.send(saved);
+            if let Some(command) = command {
+                // The receiver may have been dropped.
+                let _ = command.done.send(saved);
             }
             if ends {
                 return;
@@ -386,96 +400,141 @@ impl Keeper {
         }
     }
 
-    /// Saves the state, if need be in many tries.
-    async fn save(&mut self, next: WindowState) -> Result<()> {
+    /// Saves the state, in several attempts if necessary.
+    async fn save(&mut self, purpose: Purpose) -> Result<()> {
         loop {
-            match self.save_once(&next).await {
-                Ok(()) => return Ok(()),
-                Err(Failed::ForGood(error)) => return Err(error),
-                Err(Failed::ForNow) => tokio::time::sleep(self.length / 20).await,
+            match self.save_once(purpose).await {
+                Ok(()) => break,
+                Err(SaveError::Transient) => tokio::time::sleep(self.length / 20).await,
+                Err(SaveError::Final(error)) => return Err(error),
             }
         }
+        self.pages.delete_folded(&self.store, &self.key).await;
+        Ok(())
     }
 
-    /// One try at saving the state. A request without an answer may have arrived: see `try_save`.
-    async fn save_once(&mut self, next: &WindowState) -> Result<(), Failed> {
-        // The process may have been suspended. Only a try that began after the lease ran out says whether it is still
-        // one's own.
-        let ran_out_for = self.renewed.elapsed().checked_sub(self.length);
-        let patience = match ran_out_for {
-            Some(_) => self.length.max(LOOK_FOR),
+    /// One attempt at saving the state. A request without an answer may have arrived: see `try_save`.
+    async fn save_once(&mut self, purpose: Purpose) -> Result<(), SaveError> {
+        // The process may have been suspended. Only an attempt that began after the lease ran out shows whether the lease is
+        // still held.
+        let overdue = self.renewed.elapsed().checked_sub(self.length);
+        let time = match overdue {
+            Some(_) => self.length.max(CHECK_WITHIN),
             None => self.length / 4,
         };
-        let error = match tokio::time::timeout(patience, self.try_save(next)).await {
+        let error = match tokio::time::timeout(time, self.try_save(purpose)).await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) if error.class() == Class::Held => return Err(Failed::ForGood(error)),
+            Ok(Err(error)) if error.class() == Class::Held => return Err(SaveError::Final(error)),
             Ok(Err(error)) => error,
             Err(_) => Error::new(
                 Class::Output,
                 format!("no answer while writing {}", self.store.display(&self.key)),
             ),
         };
-        // A lease that is given back would end by itself.
-        let outage = match next.lease {
-            Some(_) => OUTAGE,
-            None => Duration::ZERO,
+        // A lease that is not given back runs out.
+        let outage = match purpose {
+            Purpose::Save => OUTAGE,
+            Purpose::Release | Purpose::Drop => Duration::ZERO,
         };
-        Err(match ran_out_for {
+        Err(match overdue {
             Some(time) if time >= outage => {
-                Failed::ForGood(error.during("the lease of the window could not be renewed"))
+                SaveError::Final(error.during("the lease of the window could not be renewed"))
             }
-            _ => Failed::ForNow,
+            _ => SaveError::Transient,
         })
     }
 
-    async fn try_save(&mut self, next: &WindowState) -> Result<()> {
+    async fn try_save(&mut self, purpose: Purpose) -> Result<()> {
+        self.lease.renewals += 1;
+        let mut state = self.state.lock().clone();
+        state.lease = (purpose == Purpose::Save).then(|| self.lease.clone());
+        if purpose == Purpose::Release {
+            self.pages.fold(&self.store, &self.key, &state).await?;
+        }
+        let state = self.pages.store(&self.store, &self.key, &state).await?;
         loop {
-            let asked = Instant::now();
-            if let Some(condition) = put(&self.store, &self.key, next, &self.condition).await? {
+            let begun = Instant::now();
+            if let Some(condition) = put(&self.store, &self.key, &state, &self.condition).await? {
                 self.condition = condition;
-                self.renewed = asked;
-                self.state = next.clone();
-                *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = next.clone();
+                self.renewed = begun;
                 return Ok(());
             }
-            // Either a request of our own arrived whose answer did not, or the lease is somebody else's now.
-            let there = read(&self.store, &self.key).await?;
-            match there {
-                Some((
-                    WindowState {
-                        lease: Some(lease), ..
-                    },
-                    condition,
-                )) if lease.run == self.run => {
-                    self.condition = condition;
-                }
-                Some((
-                    WindowState {
-                        lease: Some(lease), ..
-                    },
-                    _,
-                )) => {
-                    return Err(Error::new(
-                        Class::Held,
-                        format!(
-                            "this run stalled for longer than its lease, and another one took the window over: {}",
-                            lease.holder()
-                        ),
-                    ));
-                }
-                _ => {
-                    return Err(Error::new(
-                        Class::Held,
-                        "this run stalled for longer than its lease, and another one did the window meanwhile",
-                    ));
-                }
-            }
+            // Either an earlier request of this run arrived and its answer did not, or another run has the lease.
+            self.condition = self.own_condition().await?;
         }
+    }
+
+    /// The condition under which a put replaces the state that this run wrote. An error (held) where another run has
+    /// written it.
+    async fn own_condition(&self) -> Result<Condition> {
+        match read_object(&self.store, &self.key).await? {
+            Some((state, condition)) => match state.lease {
+                Some(lease) if lease.run == self.lease.run => Ok(condition),
+                Some(lease) => Err(Error::new(
+                    Class::Held,
+                    format!(
+                        "this run stalled for longer than its lease, and another one took the window over: {}",
+                        lease.holder()
+                    ),
+                )),
+                None => Err(self.done_by_another()),
+            },
+            None => Err(self.done_by_another()),
+        }
+    }
+
+    fn done_by_another(&self) -> Error {
+        Error::new(
+            Class::Held,
+            "this run stalled for longer than its lease, and another one did the window meanwhile",
+        )
     }
 }
 
-/// The state at `key` and under what condition it may be replaced; `None` where there is none.
+/// The state of a window as it was read.
+#[derive(Default)]
+struct Stored {
+    /// With all attempts.
+    state: WindowState,
+    /// The attempts that are in pages.
+    paged: Vec<Attempt>,
+    condition: Condition,
+}
+
+/// The state at `key`, with the attempts in its pages, and the condition under which it may be replaced; `None` where there
+/// is no state.
 pub async fn read(store: &Store, key: &Path) -> Result<Option<(WindowState, Condition)>> {
+    let stored = read_stored(store, key).await?;
+    Ok(stored.map(|stored| (stored.state, stored.condition)))
+}
+
+async fn read_stored(store: &Store, key: &Path) -> Result<Option<Stored>> {
+    let mut missing = Vec::new();
+    loop {
+        let Some((mut state, condition)) = read_object(store, key).await? else {
+            return Ok(None);
+        };
+        if let Some(paged) = pages::read(store, key, &state.pages).await? {
+            let inline = std::mem::take(&mut state.attempts);
+            state.attempts = pages::all_attempts(paged.clone(), inline);
+            return Ok(Some(Stored {
+                state,
+                paged,
+                condition,
+            }));
+        }
+        // A run that ended meanwhile has put its pages together: the state names the new one.
+        if state.pages == missing {
+            return Err(Error::damaged(format!(
+                "{} names pages that are missing; remove it to begin the window anew",
+                store.display(key)
+            )));
+        }
+        missing = state.pages;
+    }
+}
+
+async fn read_object(store: &Store, key: &Path) -> Result<Option<(WindowState, Condition)>> {
     let Some((json, condition)) = store.get_to_replace(key).await? else {
         return Ok(None);
     };
@@ -489,7 +548,7 @@ pub async fn read(store: &Store, key: &Path) -> Result<Option<(WindowState, Cond
     Ok(Some((state, condition)))
 }
 
-/// `None` where the condition did not hold.
+/// Writes the state object; `None` where the condition did not hold.
 async fn put(
     store: &Store,
     key: &Path,
@@ -512,193 +571,4 @@ async fn put(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::aws::{Account, Aws};
-    use crate::job::{AwsSettings, Location};
-    use crate::layout::Keys;
-    use crate::state::Phase;
-    use crate::store::Stores;
-    use object_store::memory::InMemory;
-
-    const LENGTH: Duration = Duration::from_secs(2);
-
-    /// In memory: a busy disk would decide how long a renewal takes.
-    async fn place() -> (Store, Path) {
-        let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
-        let stores = stores
-            .with_objects("answers", Arc::new(InMemory::new()))
-            .unwrap();
-        let location = Location::parse("s3://answers", "/".as_ref()).unwrap();
-        let store = stores.open(&location, Account::Output).await.unwrap();
-        let key = Keys::new(&location, "job").unwrap().state("2026-11-21");
-        (store, key)
-    }
-
-    async fn take(store: &Store, key: &Path) -> Result<HeldWindow> {
-        HeldWindow::take(store, key, LENGTH, |_| {}, &|_| {}).await
-    }
-
-    async fn saved(store: &Store, key: &Path) -> WindowState {
-        read(store, key).await.unwrap().unwrap().0
-    }
-
-    #[tokio::test]
-    async fn a_lease_is_renewed_while_it_is_held_and_gone_when_dropped() {
-        let (store, key) = place().await;
-        let held = take(&store, &key).await.unwrap();
-        let first = saved(&store, &key).await.lease.unwrap();
-        tokio::time::sleep(LENGTH).await;
-        let later = saved(&store, &key).await.lease.unwrap();
-        assert!(later.renewals > first.renewals);
-        assert_eq!(later.run, first.run);
-        drop(held);
-        wait_for_releases();
-        assert_eq!(saved(&store, &key).await.lease, None);
-    }
-
-    #[tokio::test]
-    async fn renewing_goes_on_while_the_run_keeps_its_thread_busy() {
-        let (store, key) = place().await;
-        let held = take(&store, &key).await.unwrap();
-        // What decoding does to the runtime.
-        std::thread::sleep(LENGTH * 3);
-        let lease = saved(&store, &key).await.lease.unwrap();
-        assert!(lease.renewals >= 3, "{lease:?}");
-        drop(held);
-    }
-
-    #[tokio::test]
-    async fn a_second_run_sees_that_the_first_one_lives() {
-        let (store, key) = place().await;
-        let held = take(&store, &key).await.unwrap();
-        let error = take(&store, &key).await.err().unwrap();
-        assert_eq!(error.class(), Class::Held);
-        let pid = std::process::id().to_string();
-        assert!(error.to_string().contains(&pid), "{error}");
-        held.release(|state| state.phase = Phase::Done)
-            .await
-            .unwrap();
-        let next = take(&store, &key).await.unwrap();
-        assert_eq!(next.found().phase, Phase::Done);
-    }
-
-    #[tokio::test]
-    async fn a_lease_that_nobody_renews_is_taken_over_and_the_old_holder_can_do_nothing_more() {
-        let (store, key) = place().await;
-        let old = take(&store, &key).await.unwrap();
-        // Stalled: its thread renews no more, as if the process were suspended.
-        let (stalled, rest) = (old.state(), old);
-        let mut foreign = stalled.clone();
-        foreign.lease = stalled.lease.map(|lease| Lease {
-            run: "another".to_owned(),
-            ..lease
-        });
-        loop {
-            let (_, condition) = read(&store, &key).await.unwrap().unwrap();
-            let written = put(&store, &key, &foreign, &condition).await.unwrap();
-            // Not where it was renewed just then.
-            if written.is_some() {
-                break;
-            }
-        }
-        let error = rest
-            .change(|state| state.phase = Phase::Publishing)
-            .await
-            .unwrap_err();
-        assert_eq!(error.class(), Class::Held);
-        assert_eq!(rest.lost().await.class(), Class::Held);
-        drop(rest);
-        wait_for_releases();
-        assert_eq!(
-            saved(&store, &key).await,
-            foreign,
-            "not released by the old holder"
-        );
-
-        let taken = take(&store, &key).await.unwrap();
-        assert_eq!(taken.found(), &foreign);
-    }
-
-    #[tokio::test]
-    async fn a_lease_outlasts_a_store_that_is_away_for_longer_than_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::create_dir(path("disk")).unwrap();
-        std::fs::write(path("no-disk"), "").unwrap();
-        let mount = |what: &str| {
-            std::os::unix::fs::symlink(path(what), path("next")).unwrap();
-            std::fs::rename(path("next"), path("mounted")).unwrap();
-        };
-        mount("disk");
-        let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
-        let location = Location::Local(path("mounted"));
-        let store = stores.open(&location, Account::Output).await.unwrap();
-        let key = Keys::new(&location, "job").unwrap().state("2026-11-21");
-        let length = Duration::from_millis(300);
-        let held = HeldWindow::take(&store, &key, length, |_| {}, &|_| {}).await;
-        let held = held.unwrap();
-        mount("no-disk");
-        tokio::time::sleep(length * 4).await;
-        mount("disk");
-        held.change(|state| state.phase = Phase::Publishing)
-            .await
-            .unwrap();
-        assert_eq!(saved(&store, &key).await.phase, Phase::Publishing);
-    }
-
-    #[tokio::test]
-    async fn whoever_is_stopped_leaves_no_lease_however_many_it_holds_or_is_about_to_take() {
-        let (store, _) = place().await;
-        let keys = Keys::new(store.location(), "job").unwrap();
-        let keys = [19, 20, 21, 22].map(|day| keys.state(&format!("2026-11-{day}")));
-        let mut held = Vec::new();
-        for key in &keys[..3] {
-            held.push(take(&store, key).await.unwrap());
-        }
-        tokio::select! {
-            biased;
-            taken = take(&store, &keys[3]) => held.push(taken.unwrap()),
-            () = std::future::ready(()) => {}
-        }
-        drop(held);
-        wait_for_releases();
-        for key in &keys {
-            assert_eq!(saved(&store, key).await.lease, None, "{key}");
-        }
-    }
-
-    #[tokio::test]
-    async fn of_many_at_once_one_gets_the_window() {
-        let (store, key) = place().await;
-        let takers = (0..8).map(|_| take(&store, &key));
-        let taken = futures::future::join_all(takers).await;
-        let (held, refused): (Vec<_>, Vec<_>) = taken.into_iter().partition(Result::is_ok);
-        assert_eq!(held.len(), 1);
-        for error in refused {
-            assert_eq!(error.err().unwrap().class(), Class::Held);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_journal_remembers_attempts_by_their_prefix() {
-        let (store, key) = place().await;
-        let held = take(&store, &key).await.unwrap();
-        let mut attempt = Attempt {
-            prefix: "job/2026-11-21/web/attempt=1".to_owned(),
-            log_group: "web".to_owned(),
-            log_stream_prefix: None,
-            range: crate::window::Range::ALL,
-            asked_at: Utc::now(),
-            task_id: None,
-            stage: crate::state::AttemptStage::Intended,
-        };
-        held.record(attempt.clone()).await.unwrap();
-        attempt.task_id = Some("t".to_owned());
-        held.record(attempt.clone()).await.unwrap();
-        held.release(|_| {}).await.unwrap();
-        let held = take(&store, &key).await.unwrap();
-        assert_eq!(held.attempts("web"), [attempt]);
-        assert_eq!(held.attempts("other"), []);
-    }
-}
+mod tests;

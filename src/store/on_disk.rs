@@ -1,5 +1,5 @@
-//! A location on this machine: many files listed fast, a file replaced whole under the lock of its folder, and what killed
-//! processes left tidied up.
+//! A location on this machine: many files listed fast, a file replaced whole under the lock of its folder, and the temporary
+//! files of killed processes removed.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
@@ -12,13 +12,13 @@ use object_store::path::Path;
 
 use super::{Body, Condition};
 
-/// A folder is listed by one thread; with so many for each, all end at about the same time.
+/// Folders for each thread that lists: with fewer, some threads would end long before the others.
 const FOLDERS_FOR_EACH_THREAD: usize = 16;
 
-/// How deep folders are looked for that the threads can share.
+/// The depth down to which one thread looks for folders that the threads can share.
 const SHARED_LEVELS: usize = 8;
 
-/// What the names of files that are being written begin with.
+/// The prefix of the names of files that are being written.
 const TEMPORARY: &str = ".logtally-";
 
 /// A key of a local location as a path.
@@ -26,7 +26,7 @@ pub(super) fn path_of(key: &Path) -> PathBuf {
     PathBuf::from(format!("/{key}"))
 }
 
-/// A folder and every one in it, however deep; none where it is not there.
+/// A folder and every folder in it, at any depth; empty where it does not exist.
 pub(super) fn folders_in(folder: &Path) -> Vec<PathBuf> {
     let entries = walkdir::WalkDir::new(path_of(folder)).into_iter().flatten();
     let folders = entries.filter(|entry| entry.file_type().is_dir());
@@ -37,8 +37,8 @@ fn is_temporary(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }
 
-/// Every file below a folder; none where there is no folder. The engine's own walk asks six times for what a file is, on
-/// one thread: of many small objects, listing takes as long as reading.
+/// Every file below a folder; empty where it does not exist. The engine's own walk makes six calls for each file, on one
+/// thread: with many small objects, listing takes as long as reading.
 pub(super) fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut objects = Vec::new();
@@ -76,7 +76,7 @@ pub(super) fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
     })
 }
 
-/// Adds the files that are at most so deep below a folder to `objects`, and the folders at just that depth to `below`.
+/// Adds the files down to `depth` below a folder to `objects`, and the folders at just that depth to `below`.
 fn list_folder(
     folder: &FilePath,
     depth: usize,
@@ -103,7 +103,7 @@ fn list_folder(
             }
             continue;
         }
-        // What this program has not finished writing is no object.
+        // A file that is still being written is no object.
         if !entry.file_type().is_file() || is_temporary(entry.file_name()) {
             continue;
         }
@@ -122,7 +122,8 @@ fn list_folder(
     Ok(())
 }
 
-/// Files are written and renamed under the lock of their folder: whoever holds it may delete every unfinished one.
+/// Removes every temporary file. Files are written and renamed under the lock of their folder, so under that lock no file is
+/// being written.
 pub(super) fn sweep_folder(folder: &FilePath) -> io::Result<()> {
     let handle = match File::open(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -138,7 +139,7 @@ pub(super) fn sweep_folder(folder: &FilePath) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the empty folders in and above `folder`, below `root`.
+/// Removes the empty folders in and above `folder`, up to, but without, `root`.
 pub(super) fn remove_empty_folders(folder: &FilePath, root: &FilePath) -> io::Result<()> {
     let remove = |folder: &FilePath| match std::fs::remove_dir(folder) {
         Ok(()) => Ok(true),
@@ -160,8 +161,8 @@ pub(super) fn remove_empty_folders(folder: &FilePath, root: &FilePath) -> io::Re
     Ok(())
 }
 
-/// Writes beside the target and renames, so that a reader sees the old file or the new one. The new file's tag; `None`
-/// where the condition does not hold.
+/// Writes a temporary file beside the target and renames it, so that a reader sees the old file or the new one. Returns the
+/// new file's tag; `None` where the condition does not hold.
 pub(super) fn replace_file(
     target: &FilePath,
     body: &Body,
@@ -191,7 +192,7 @@ pub(super) fn replace_file(
         }
     }
     file.as_file().sync_all()?;
-    // A rename changes none of what the tag is made of. Asked for afterwards, it might be somebody else's file already.
+    // A rename changes nothing that the tag is made of. After the rename, the name may already be another process's file.
     let etag = local_etag(&file.as_file().metadata()?);
     file.persist(target)?;
     folder_handle.sync_all()?;

@@ -1,4 +1,4 @@
-//! An independent count as tests want it.
+//! A fake of the independent count, for tests.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,12 +8,12 @@ use super::{IndependentCount, InsightsState, Sample};
 use crate::aws::logs::{ServiceError, ServiceErrorKind};
 use crate::window::Range;
 
-/// Counts whatever it was told to, and notes what it was asked.
+/// Answers with what a test put in, and records the requests.
 #[derive(Default)]
-pub struct FakeCount(Mutex<State>);
+pub struct FakeCount(Mutex<FakeState>);
 
 #[derive(Default)]
-struct State {
+struct FakeState {
     samples: Vec<Sample>,
     states: Vec<InsightsState>,
     errors: Vec<ServiceError>,
@@ -23,17 +23,17 @@ struct State {
 }
 
 impl FakeCount {
-    /// Lets events come in, one sample for each period of the metric.
+    /// Adds a sample of the metric.
     pub fn came_in(&self, start_ms: i64, events: f64) {
         self.state().samples.push(Sample { start_ms, events });
     }
 
-    /// The next answers about a query, in their order.
+    /// Adds the next states of a query, in order.
     pub fn answers(&self, states: impl IntoIterator<Item = InsightsState>) {
         self.state().states.extend(states);
     }
 
-    /// Lets the next `count` requests fail.
+    /// Fails the next `count` requests.
     pub fn fail(&self, count: usize, kind: ServiceErrorKind, message: &str) {
         let message = message.to_owned();
         let error = ServiceError { kind, message };
@@ -42,7 +42,7 @@ impl FakeCount {
             .extend(std::iter::repeat_n(error, count));
     }
 
-    /// The intervals and periods that the metric was asked for.
+    /// The intervals and periods of the requests for the metric.
     pub fn periods(&self) -> Vec<(Range, i32)> {
         self.state().periods.clone()
     }
@@ -57,7 +57,7 @@ impl FakeCount {
         self.state().stopped.clone()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, FakeState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

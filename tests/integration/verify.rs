@@ -7,7 +7,7 @@ use std::process::Command;
 use logtally::aws::Aws;
 use logtally::clock::SystemClock;
 use logtally::job::{AwsSettings, Verify};
-use logtally::verify::{CloudWatchCount, Question, verify};
+use logtally::verify::{CloudWatchCount, VerifyRequest, verify};
 use logtally::window::Range;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ fn count() {
     let ask: Value = serde_json::from_str(&std::env::var(ASK).expect("what to ask")).expect("JSON");
     let groups: Vec<String> = serde_json::from_value(ask["groups"].clone()).expect("names");
     let number = |key: &str| ask[key].as_i64().expect("a number");
-    let question = Question {
+    let request = VerifyRequest {
         method: serde_json::from_value(ask["method"].clone()).expect("a method"),
         log_groups: &groups,
         log_stream_prefix: ask["prefix"].as_str(),
@@ -37,11 +37,11 @@ fn count() {
         counted: number("counted").unsigned_abs(),
         counted_by_hour: &[],
     };
-    assert_ne!(question.method, Verify::Off);
+    assert_ne!(request.method, Verify::Off);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let answer = runtime.block_on(async {
         let service = CloudWatchCount::new(&Aws::new(AwsSettings::default())).await;
-        verify(&service.expect("settings"), &SystemClock, &question).await
+        verify(&service.expect("settings"), &SystemClock, &request).await
     });
     println!("\nANSWER {}", serde_json::to_string(&answer).expect("JSON"));
 }

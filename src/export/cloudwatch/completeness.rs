@@ -1,5 +1,5 @@
-//! Whether what an attempt has can be all events of the window: an export without events may be a wrong one, and
-//! retention deletes events that nobody exported in time.
+//! Whether an attempt can have all events of the window: an export without events may be wrong, and retention deletes events
+//! that were not exported in time.
 
 use std::ops::ControlFlow;
 
@@ -9,34 +9,32 @@ use super::CloudWatchExporter;
 use crate::error::{Class, Error, Result};
 use crate::export::ExportRequest;
 use crate::export::cloudwatch::empty_export::{Inspection, Verdict};
-use crate::export::deadline::Patience;
+use crate::export::deadline::Deadline;
 use crate::export::service::LogGroup;
 use crate::state::{Attempt, AttemptStage};
 
-/// So many streams are looked at behind an export without events. A page has 50, and 25 may be asked for in a second.
+/// The most streams to inspect behind an export without events. A page has 50; 25 pages a second are allowed.
 const MOST_STREAMS: usize = 5000;
 
 impl CloudWatchExporter {
-    /// Looks at an attempt whose objects are all there, and answers what is to be said of it in the receipt. An error
-    /// (source), with the attempt given up, where it is empty and surely should not be, unless the request takes it all
-    /// the same.
-    pub(super) async fn doubt(
+    /// Checks an attempt whose objects are all there for missing events, and returns a note for the receipt. An error (source),
+    /// with the attempt abandoned, where it is empty and surely should not be, unless the request takes empty exports.
+    pub(super) async fn check_completeness(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
         attempt: &Attempt,
         is_empty: bool,
-        patience: &Patience<'_>,
+        deadline: &Deadline<'_>,
     ) -> Result<Option<String>> {
-        if is_empty && let Err(error) = self.explain_empty(group, request, attempt, patience).await
-        {
+        if is_empty && let Err(error) = self.check_empty(group, request, attempt, deadline).await {
             if request.takes_empty {
-                tracing::warn!("{error}. It is taken all the same, since it was forced");
+                tracing::warn!("{error}. It is taken nevertheless, because of --force=export");
                 return Ok(Some(error.to_string()));
             }
             let stage = AttemptStage::Abandoned;
             let attempt = attempt.clone();
-            request.journal.record(Attempt { stage, ..attempt }).await?;
+            request.journal.note(Attempt { stage, ..attempt });
             return Err(error);
         }
         let note = deleted_until(group, attempt.asked_at)
@@ -55,18 +53,18 @@ impl CloudWatchExporter {
         Ok(note)
     }
 
-    /// Finds out whether an export can be right that has no events. An error (source) where it surely is not.
-    async fn explain_empty(
+    /// Checks whether an export without events can be right. An error (source) where it surely is not.
+    async fn check_empty(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
         attempt: &Attempt,
-        patience: &Patience<'_>,
+        deadline: &Deadline<'_>,
     ) -> Result<()> {
         let window = request.window.range();
         let empty = match &attempt.task_id {
             Some(id) => format!("the export of {} (task {id}) has no events", group.name),
-            None => format!("the Logs API gave no events of {}", group.name),
+            None => format!("the Logs API returned no events of {}", group.name),
         };
         let is_deleted = deleted_until(group, attempt.asked_at)
             .is_some_and(|until| request.window.end() <= until);
@@ -82,15 +80,15 @@ impl CloudWatchExporter {
         }
         let prefix = self.settings.log_stream_prefix.as_deref();
         let mut inspection = Inspection::new(window, attempt.asked_at, prefix);
-        let mut looked_at = 0;
-        let mut stopped = false;
-        let listed = patience
+        let mut inspected = 0;
+        let mut is_decided = false;
+        let listed = deadline
             .pages(
                 |page| self.service.streams(&group.name, page),
                 |streams| {
-                    looked_at += streams.len();
-                    stopped = streams.into_iter().any(|stream| inspection.look(stream));
-                    match stopped || looked_at >= MOST_STREAMS {
+                    inspected += streams.len();
+                    is_decided = streams.into_iter().any(|stream| inspection.add(stream));
+                    match is_decided || inspected >= MOST_STREAMS {
                         true => ControlFlow::Break(()),
                         false => ControlFlow::Continue(()),
                     }
@@ -98,8 +96,8 @@ impl CloudWatchExporter {
             )
             .await;
         let complete = match listed {
-            Ok(Ok(())) => stopped || looked_at < MOST_STREAMS,
-            // The export is there: that nobody can look behind it is no reason to fail.
+            Ok(Ok(())) => is_decided || inspected < MOST_STREAMS,
+            // The export itself has succeeded: that its streams can't be listed does not fail it.
             Ok(Err(error)) => {
                 tracing::warn!(
                     log_group = group.name,
@@ -163,7 +161,7 @@ impl CloudWatchExporter {
     }
 }
 
-/// Events from before this instant are deleted, or may be at any moment; `None` where the group keeps all.
+/// Events from before this instant are deleted, or may be at any moment; `None` where the group keeps all events.
 fn deleted_until(group: &LogGroup, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let kept_for = TimeDelta::days(group.retention_days?.into());
     now.checked_sub_signed(kept_for)

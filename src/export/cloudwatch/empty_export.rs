@@ -1,22 +1,22 @@
-//! Whether an export without a single event can be right.
+//! Whether an export without events can be right.
 //!
-//! The service says COMPLETED also where it wrote nothing because retention has eaten the events or no stream has the
-//! prefix. What it knows of a group's streams lags behind, so only this is taken for proof: a stream of those asked for
-//! has its first or its last event in the window, and got its last event so long before the export that every one of
-//! them was exportable. A stream that merely reaches across the window may have been silent in it.
+//! A task is COMPLETED also where it wrote nothing because retention deleted the events, or because no stream has the prefix.
+//! What the service reports of a group's streams is late, so only this counts as proof: a requested stream has its first or its
+//! last event in the window, and received its last event so long before the export that all of its events were exportable. A
+//! stream with its first event before and its last event behind the window may have been silent in it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::export::service::LogStream;
 use crate::window::Range;
 
-/// Events may take so long until an export has them.
+/// The time after which an event can be exported.
 pub const EXPORTABLE_AFTER: TimeDelta = TimeDelta::hours(12);
 
-/// What the streams of a log group say about an export that has no events.
+/// What the streams of a log group show about an export without events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing speaks against it.
+    /// It can be right.
     Plausible,
     /// A stream may have had events in the window.
     Doubtful {
@@ -30,14 +30,14 @@ pub enum Verdict {
         /// The time of the event, in milliseconds since 1970.
         event_ms: i64,
     },
-    /// Streams had events in the window, but the group has none whose name begins with the prefix asked for.
+    /// Streams had events in the window, but the name of none of the group's streams begins with the requested prefix.
     NoSuchPrefix {
         /// One of those that had events.
         stream: String,
     },
 }
 
-/// Looks at the streams of a log group, one after the other.
+/// Inspects the streams of a log group, one after the other.
 #[derive(Debug)]
 pub struct Inspection<'a> {
     window: Range,
@@ -50,7 +50,7 @@ pub struct Inspection<'a> {
 }
 
 impl<'a> Inspection<'a> {
-    /// Of an export of the streams with `prefix` that was asked for at `asked_at`.
+    /// For an export of the streams with `prefix` that was requested at `asked_at`.
     pub fn new(window: Range, asked_at: DateTime<Utc>, prefix: Option<&'a str>) -> Self {
         Self {
             window,
@@ -62,18 +62,18 @@ impl<'a> Inspection<'a> {
         }
     }
 
-    /// Looks at the next stream, in the order of their last events, the latest first. True where those behind it can
-    /// say nothing more.
-    pub fn look(&mut self, stream: LogStream) -> bool {
+    /// Adds the next stream, in the order of their last events, the latest first. True where the streams behind it can't change
+    /// the verdict.
+    pub fn add(&mut self, stream: LogStream) -> bool {
         let judged = self.judge(&stream);
         let wrong = matches!(judged, Verdict::Wrong { .. });
-        let asked_for = self
+        let is_requested = self
             .prefix
             .is_none_or(|prefix| stream.name.starts_with(prefix));
         let before_window = stream
             .last_event_ms
             .is_some_and(|last| last < self.window.start_ms);
-        if asked_for {
+        if is_requested {
             self.prefix_seen = true;
             if judged != Verdict::Plausible {
                 self.verdict = judged;
@@ -87,7 +87,7 @@ impl<'a> Inspection<'a> {
         }
     }
 
-    /// What all of them say; `complete` where every stream was looked at.
+    /// The verdict of all streams; `complete` where every stream was added.
     pub fn verdict(self, complete: bool) -> Verdict {
         match self.elsewhere {
             Some(stream) if complete && !self.prefix_seen => Verdict::NoSuchPrefix { stream },

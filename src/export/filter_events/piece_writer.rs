@@ -1,4 +1,4 @@
-//! A piece's events, gathered by stream and put as gzip objects.
+//! The events of a piece, collected by stream and put as gzip objects.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -15,21 +15,21 @@ use crate::layout;
 use crate::numbers::counted;
 use crate::store::{Body, Condition, Store};
 
-/// Text is compressed when there is so much of it.
+/// Text is compressed once there is this much of it.
 const MOST_TEXT: usize = 16 << 20;
 
-/// Objects are put before the piece is at its end when their compressed text is so much.
+/// Objects are put before the end of the piece once their compressed text is this large.
 const MOST_COMPRESSED: usize = 32 << 20;
 
 /// Objects put at the same time.
 const PUTS_AT_ONCE: usize = 16;
 
-/// Gathers a piece's events by stream and puts them as objects, with as much memory for a stream as for thousands.
+/// Collects the events of a piece by stream and puts them as objects, in memory that does not grow with the streams.
 pub(super) struct PieceWriter<'a> {
     store: &'a Store,
     attempt: &'a Path,
     folder: &'a str,
-    /// By the streams' names as keys have them: names that differ in a slash and a hyphen share objects.
+    /// By the streams' names in keys: names that differ only in a slash and a hyphen share objects.
     streams: Streams,
     /// How many objects of a stream have been put.
     numbers: BTreeMap<String, usize>,
@@ -39,13 +39,13 @@ pub(super) struct PieceWriter<'a> {
 /// Exported lines of each stream.
 #[derive(Default)]
 struct Streams {
-    by_name: BTreeMap<String, Lines>,
+    by_name: BTreeMap<String, StreamText>,
     text: usize,
     compressed: usize,
 }
 
 #[derive(Default)]
-struct Lines {
+struct StreamText {
     text: Vec<u8>,
     /// Whole gzip members.
     compressed: Vec<u8>,
@@ -67,7 +67,7 @@ impl<'a> PieceWriter<'a> {
         self.streams.add(event)
     }
 
-    /// Compresses, and puts objects, if what is held in memory has become much.
+    /// Compresses the text, and puts objects, where too much of them is in memory.
     pub(super) async fn shrink(&mut self) -> Result<()> {
         if self.streams.text >= MOST_TEXT {
             self.streams = std::mem::take(&mut self.streams).compressed().await?;
@@ -78,7 +78,7 @@ impl<'a> PieceWriter<'a> {
         Ok(())
     }
 
-    /// Puts what is left; answers the keys of all objects, relative to the attempt.
+    /// Puts the remaining events. Returns the keys of all objects, relative to the attempt.
     pub(super) async fn finish(mut self) -> Result<Vec<String>> {
         self.put().await?;
         self.keys.sort();
@@ -88,13 +88,13 @@ impl<'a> PieceWriter<'a> {
     async fn put(&mut self) -> Result<()> {
         let streams = std::mem::take(&mut self.streams).compressed().await?;
         let mut objects = Vec::with_capacity(streams.by_name.len());
-        for (stream, lines) in streams.by_name {
+        for (stream, text) in streams.by_name {
             let number = self.numbers.entry(stream.clone()).or_default();
             let key =
                 layout::cloudwatch::exported_object(self.attempt, self.folder, &stream, *number);
             *number += 1;
             self.keys.push(layout::relative(self.attempt, &key));
-            objects.push((key, Body::Bytes(Bytes::from(lines.compressed))));
+            objects.push((key, Body::Bytes(Bytes::from(text.compressed))));
         }
         let store = self.store;
         futures::stream::iter(objects)
@@ -112,15 +112,15 @@ impl<'a> PieceWriter<'a> {
 impl Streams {
     fn add(&mut self, event: &LogEvent) -> Result<()> {
         let name = layout::cloudwatch::exported_stream(&event.log_stream);
-        let lines = self.by_name.entry(name).or_default();
-        let before = lines.text.len();
-        layout::cloudwatch::write_line(&mut lines.text, event.timestamp_ms, &event.message)
+        let stream = self.by_name.entry(name).or_default();
+        let before = stream.text.len();
+        layout::cloudwatch::write_line(&mut stream.text, event.timestamp_ms, &event.message)
             .map_err(|error| error.during(format!("an event of {}", event.log_stream)))?;
-        self.text += lines.text.len() - before;
+        self.text += stream.text.len() - before;
         Ok(())
     }
 
-    /// The same with all text compressed, one gzip member more for each stream that has some.
+    /// Compresses all text, each stream's into a further gzip member.
     async fn compressed(mut self) -> Result<Self> {
         let what = format!(
             "can't compress the events of {}",
@@ -131,17 +131,14 @@ impl Streams {
         };
         // Seconds of work: not on a thread that drives requests.
         tokio::task::spawn_blocking(move || {
-            for lines in self
-                .by_name
-                .values_mut()
-                .filter(|lines| !lines.text.is_empty())
-            {
-                let before = lines.compressed.len();
-                let out = std::mem::take(&mut lines.compressed);
+            let streams = self.by_name.values_mut();
+            for stream in streams.filter(|stream| !stream.text.is_empty()) {
+                let before = stream.compressed.len();
+                let out = std::mem::take(&mut stream.compressed);
                 let mut member = GzEncoder::new(out, Compression::default());
-                member.write_all(&std::mem::take(&mut lines.text))?;
-                lines.compressed = member.finish()?;
-                self.compressed += lines.compressed.len() - before;
+                member.write_all(&std::mem::take(&mut stream.text))?;
+                stream.compressed = member.finish()?;
+                self.compressed += stream.compressed.len() - before;
             }
             self.text = 0;
             Ok(self)

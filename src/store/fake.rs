@@ -1,0 +1,147 @@
+//! An object store in memory that logs what changes it, and whose listings can break off. For tests.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+/// A change of the store.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// An object was put.
+    Put(Path, Bytes),
+    /// An object was deleted.
+    Delete(Path),
+}
+
+/// An object store in memory.
+#[derive(Debug, Default)]
+pub struct FakeStore {
+    objects: Arc<InMemory>,
+    changes: Arc<Mutex<Vec<Change>>>,
+    broken: Mutex<Vec<(usize, Error)>>,
+}
+
+impl FakeStore {
+    /// All changes so far.
+    pub fn changes(&self) -> Vec<Change> {
+        lock(&self.changes).clone()
+    }
+
+    /// A store after the first of these changes.
+    pub async fn replay(changes: &[Change]) -> Self {
+        let store = Self::default();
+        for change in changes {
+            let done = match change {
+                Change::Put(key, content) => {
+                    let payload = PutPayload::from(content.clone());
+                    store.objects.put(key, payload).await.map(drop)
+                }
+                Change::Delete(key) => store.objects.delete(key).await,
+            };
+            done.unwrap();
+        }
+        store
+    }
+
+    /// Ends the next listings with an error: each after this many keys.
+    pub fn break_listings(&self, listings: impl IntoIterator<Item = (usize, Error)>) {
+        let mut broken = lock(&self.broken);
+        broken.extend(listings);
+        broken.reverse();
+    }
+
+    fn broken(
+        &self,
+        listing: BoxStream<'static, Result<ObjectMeta>>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        match lock(&self.broken).pop() {
+            None => listing,
+            Some((keys, error)) => {
+                let end = stream::once(std::future::ready(Err(error)));
+                listing.take(keys).chain(end).boxed()
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Display for FakeStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FakeStore")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FakeStore {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        let content = Bytes::from(payload.clone());
+        let put = self.objects.put_opts(location, payload, options).await?;
+        lock(&self.changes).push(Change::Put(location.clone(), content));
+        Ok(put)
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.objects.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.objects.get_opts(location, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        let changes = Arc::clone(&self.changes);
+        let deleted = self.objects.delete_stream(locations);
+        deleted
+            .inspect(move |deleted| {
+                if let Ok(key) = deleted {
+                    lock(&changes).push(Change::Delete(key.clone()));
+                }
+            })
+            .boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.broken(self.objects.list(prefix))
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.broken(self.objects.list_with_offset(prefix, offset))
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.objects.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.objects.copy_opts(from, to, options).await
+    }
+}

@@ -1,0 +1,198 @@
+//! Listing a location. An answer that breaks off is asked for again, and a long listing is resumed behind its last key.
+
+use std::error::Error as _;
+
+use futures::TryStreamExt;
+use object_store::client::HttpError;
+use object_store::path::Path;
+use object_store::{Error, ListResult, ObjectMeta, ObjectStore};
+
+use super::{Store, on_disk};
+use crate::aws::timeouts::RETRIES;
+use crate::backoff::retry;
+use crate::clock::{Clock, SystemClock};
+use crate::error::Result;
+use crate::job::Location;
+use crate::layout::cloudwatch::LogObject;
+
+impl Store {
+    /// Every object below `prefix`, by key.
+    pub async fn list(&self, prefix: &Path) -> Result<Vec<ObjectMeta>> {
+        let mut objects = self
+            .list_unsorted(prefix)
+            .await
+            .map_err(|error| self.failed("list", prefix, error))?;
+        objects.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok(objects)
+    }
+
+    pub(super) async fn list_unsorted(
+        &self,
+        prefix: &Path,
+    ) -> object_store::Result<Vec<ObjectMeta>> {
+        match self.location {
+            Location::S3 { .. } => resumed_list(&SystemClock, self.objects.as_ref(), prefix).await,
+            Location::Local(_) => on_disk::list_files(prefix).map_err(|error| Error::Generic {
+                store: "disk",
+                source: error.into(),
+            }),
+        }
+    }
+
+    /// The last object below `prefix` that is `wanted`, in the order of folder names. Only few folders are listed,
+    /// however many there are.
+    pub async fn last(
+        &self,
+        prefix: &Path,
+        wanted: impl Fn(&Path) -> bool,
+    ) -> Result<Option<Path>> {
+        let mut folders = vec![prefix.clone()];
+        while let Some(folder) = folders.pop() {
+            let mut listed = self.list_folder(&folder).await?;
+            let keys = listed.objects.into_iter().map(|object| object.location);
+            if let Some(last) = keys.filter(|key| wanted(key)).max() {
+                return Ok(Some(last));
+            }
+            listed.common_prefixes.sort();
+            folders.append(&mut listed.common_prefixes);
+        }
+        Ok(None)
+    }
+
+    async fn list_folder(&self, folder: &Path) -> Result<ListResult> {
+        let listed = retry(&SystemClock, RETRIES.delays(), is_broken_off, || {
+            self.objects.list_with_delimiter(Some(folder))
+        });
+        listed
+            .await
+            .map_err(|error| self.failed("list", folder, error))
+    }
+
+    /// Every exported object below `prefix`, by key, without the objects beside them that hold no events.
+    pub async fn list_logs(
+        &self,
+        prefix: &Path,
+        log_group: Option<&str>,
+    ) -> Result<Vec<LogObject>> {
+        let objects = self.list(prefix).await?.into_iter();
+        Ok(objects
+            .filter_map(|meta| LogObject::new(meta, log_group))
+            .collect())
+    }
+}
+
+/// Every object below a prefix of a store that lists by key. A listing that breaks off is resumed behind the last key
+/// that arrived; each key that arrives allows all attempts anew.
+async fn resumed_list(
+    clock: &dyn Clock,
+    objects: &dyn ObjectStore,
+    prefix: &Path,
+) -> object_store::Result<Vec<ObjectMeta>> {
+    let mut listed: Vec<ObjectMeta> = Vec::new();
+    let mut rest = objects.list(Some(prefix));
+    let mut delays = RETRIES.delays();
+    loop {
+        match rest.try_next().await {
+            Ok(Some(object)) => {
+                listed.push(object);
+                delays = RETRIES.delays();
+            }
+            Ok(None) => return Ok(listed),
+            Err(error) => {
+                let delay = delays.next().filter(|_| is_broken_off(&error));
+                let Some(delay) = delay else {
+                    return Err(error);
+                };
+                clock.sleep(delay).await;
+                rest = match listed.last() {
+                    None => objects.list(Some(prefix)),
+                    Some(last) => objects.list_with_offset(Some(prefix), &last.location),
+                };
+            }
+        }
+    }
+}
+
+/// Whether the answer broke off while it was read. The client repeats no such request.
+///
+/// It does repeat requests that got no answer, or one with a status of 5xx or 429; an error of those is final here, and
+/// so is any other status: 400, 403 and 404 would be answered again. Such an error has no [`HttpError`] among its causes,
+/// or has it behind the client's own report of the attempts, which is one cause more.
+pub(super) fn is_broken_off(error: &Error) -> bool {
+    let cause = error.source();
+    let causes = [cause, cause.and_then(|cause| cause.source())];
+    causes
+        .into_iter()
+        .flatten()
+        .any(|cause| cause.is::<HttpError>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::TestClock;
+    use crate::store::fake::FakeStore;
+    use chrono::{DateTime, TimeDelta};
+    use object_store::client::HttpErrorKind;
+    use object_store::{ObjectStoreExt, PutPayload};
+
+    /// What a client makes of an answer that broke off.
+    #[derive(Debug, thiserror::Error)]
+    #[error("the body broke off")]
+    struct BodyError(#[from] HttpError);
+
+    fn broken_off() -> Error {
+        let cut = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+        Error::Generic {
+            store: "S3",
+            source: Box::new(BodyError(HttpError::new(HttpErrorKind::Interrupted, cut))),
+        }
+    }
+
+    /// What a client makes of an answer with the status 400, 403 or 503, after its own retries.
+    fn refused() -> Error {
+        Error::Generic {
+            store: "S3",
+            source: "Server returned non-2xx status code: 403 Forbidden".into(),
+        }
+    }
+
+    /// Lists 30 objects through listings that end in an error after some keys; and how long that waited.
+    async fn list(
+        broken: impl IntoIterator<Item = (usize, Error)>,
+    ) -> (object_store::Result<usize>, TimeDelta) {
+        let objects = FakeStore::default();
+        for number in 0..30 {
+            let key = Path::from(format!("a/{number:02}"));
+            objects.put(&key, PutPayload::new()).await.unwrap();
+        }
+        objects.break_listings(broken);
+        let clock = TestClock::at(DateTime::UNIX_EPOCH);
+        let listed = resumed_list(&clock, &objects, &Path::from("a")).await;
+        let listed = listed.map(|listed| {
+            assert!(listed.is_sorted_by(|a, b| a.location < b.location));
+            listed.len()
+        });
+        (listed, clock.now() - DateTime::UNIX_EPOCH)
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_breaks_off_is_resumed_behind_its_last_key() {
+        assert_eq!(list([]).await.0.unwrap(), 30);
+        let after = |keys: [usize; 4]| keys.map(|keys| (keys, broken_off()));
+        let (listed, waited) = list(after([0, 20, 0, 0])).await;
+        assert_eq!(listed.unwrap(), 30);
+        assert!(waited > TimeDelta::zero());
+        // Any number of times where each brings a key, but not where none does.
+        let often = |keys| (0..29).map(move |_| (keys, broken_off()));
+        assert_eq!(list(often(1)).await.0.unwrap(), 30);
+        assert!(list(often(0)).await.0.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_is_refused_is_not_repeated() {
+        let (listed, waited) = list([(3, refused())]).await;
+        assert!(listed.is_err());
+        assert_eq!(waited, TimeDelta::zero());
+    }
+}
