@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::aws::logs::Origin;
 use crate::error::Result;
 use crate::window::Range;
 
@@ -128,6 +129,9 @@ pub struct Attempt {
     pub range: Range,
     /// When it was, or was about to be, requested: later events may be missing.
     pub asked_at: DateTime<Utc>,
+    /// The account and Region of the log group, if they were known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The export task, once it is known.
     pub task_id: Option<String>,
     /// How far it came.

@@ -104,6 +104,7 @@ impl DirectoryExporter {
             log_stream_prefix: None,
             range: request.window.range().padded(self.pad),
             asked_at: self.clock.now(),
+            origin: None,
             task_id: Some(id),
             stage: AttemptStage::Intended,
         };
@@ -181,7 +182,7 @@ impl LogExporter for DirectoryExporter {
         progress: &dyn Progress,
     ) -> Result<Exported> {
         let folders = self.group_folders()?;
-        let mut kept = staging::kept_attempts(&self.staging, request, None).await?;
+        let mut kept = staging::kept_attempts(&self.staging, request, |_| true).await?;
         let mut exported = Exported::default();
         let of = folders.len();
         for (index, (group, folder)) in folders.into_iter().enumerate() {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crate::aws::logs::LogsClient;
 
 pub use crate::aws::logs::{
-    EventPage, GroupClass, LogEvent, LogGroup, LogStream, Page, PageRequest, ServiceError,
+    EventPage, GroupClass, LogEvent, LogGroup, LogStream, Origin, Page, PageRequest, ServiceError,
     ServiceErrorKind, Task, TaskFilter, TaskRequest, TaskStatus,
 };
 

@@ -12,6 +12,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{ExportRequest, ExportedGroup};
+use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
 use crate::layout::cloudwatch::LogObject;
 use crate::layout::{self, StagingKeys};
@@ -32,6 +33,9 @@ pub struct Manifest {
     pub window_range: Range,
     /// The requested times, with the padding.
     pub range: Range,
+    /// The account and Region of the log group, if they were known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The export task.
     pub task_id: String,
     /// When the export was requested: later events may be missing.
@@ -101,12 +105,12 @@ pub async fn complete(
     })
 }
 
-/// For each log group the newest attempt that satisfies the request: complete, new enough, of the same streams, and of the
-/// whole window.
+/// For each log group the newest attempt that satisfies the request: complete, new enough, of the whole window, and of the
+/// source: the same streams of the same log group.
 pub async fn kept_attempts(
     store: &Store,
     request: &ExportRequest<'_>,
-    log_stream_prefix: Option<&str>,
+    is_of_source: impl Fn(&Manifest) -> bool,
 ) -> Result<BTreeMap<String, ExportedGroup>> {
     let Some(since) = request.reuse_since else {
         return Ok(BTreeMap::new());
@@ -114,7 +118,7 @@ pub async fn kept_attempts(
     let range = request.window.range();
     let satisfies = |manifest: &Manifest| {
         manifest.as_of >= since
-            && manifest.log_stream_prefix.as_deref() == log_stream_prefix
+            && is_of_source(manifest)
             && manifest.range.start_ms <= range.start_ms
             && range.end_ms.min(manifest.as_of.timestamp_millis()) <= manifest.range.end_ms
     };
@@ -327,6 +331,7 @@ impl Manifest {
             window: window.id(),
             window_range: window.range(),
             range,
+            origin: None,
             task_id: task_id.to_owned(),
             as_of,
             note: None,

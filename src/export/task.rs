@@ -12,7 +12,7 @@ use object_store::path::Path;
 
 use super::deadline::{Deadline, POLL, SLOT};
 use super::service::{
-    ExportService, LogGroup, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest,
+    ExportService, LogGroup, Origin, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest,
     TaskStatus,
 };
 use crate::error::{Class, Error, Result};
@@ -108,6 +108,7 @@ impl TaskSpec<'_> {
             log_stream_prefix: self.log_stream_prefix.map(str::to_owned),
             range: self.range_at(now),
             asked_at: now,
+            origin: self.log_group.origin.clone(),
             task_id: None,
             stage: AttemptStage::Intended,
         }
@@ -118,6 +119,7 @@ impl TaskSpec<'_> {
         let since = self.reuse_since.map_or(began, |since| since.min(began));
         attempt.asked_at >= since
             && attempt.log_stream_prefix.as_deref() == self.log_stream_prefix
+            && Origin::may_be_same(attempt.origin.as_ref(), self.log_group.origin.as_ref())
             && attempt.range.start_ms <= self.window.start_ms.max(0)
             && self.window.end_ms.min(attempt.asked_at.timestamp_millis()) <= attempt.range.end_ms
     }

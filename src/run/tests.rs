@@ -1,5 +1,6 @@
 //! Whole runs against the fake CloudWatch Logs and buckets in memory: many nights in seconds.
 
+mod identity;
 mod state_writes;
 
 use std::collections::{BTreeMap, HashMap};
@@ -469,6 +470,7 @@ async fn what_could_not_be_deleted_is_deleted_by_a_later_run() {
         log_stream_prefix: None,
         range: Range::ALL,
         asked_at: nights.clock.now(),
+        origin: None,
         task_id: task_id.map(str::to_owned),
         stage,
     };

@@ -8,7 +8,7 @@ use crate::error::{Class, Error, Result};
 use crate::export::cloudwatch::empty_export::EXPORTABLE_AFTER;
 use crate::export::deadline::Deadline;
 use crate::export::filter_events::{EventsRequest, FetchOutcome, fetch};
-use crate::export::service::{GroupClass, LogGroup};
+use crate::export::service::{GroupClass, LogGroup, Origin};
 use crate::export::{ExportRequest, ExportedGroup};
 use crate::layout;
 use crate::layout::cloudwatch::LogObject;
@@ -275,6 +275,7 @@ impl CloudWatchExporter {
                 ..window
             },
             asked_at: now,
+            origin: group.origin.clone(),
             task_id: None,
             stage: AttemptStage::Asked,
         };
@@ -287,6 +288,7 @@ impl CloudWatchExporter {
                     && open.task_id.is_none()
                     && open.range == new.range
                     && open.log_stream_prefix == new.log_stream_prefix
+                    && Origin::may_be_same(open.origin.as_ref(), new.origin.as_ref())
                     && open.asked_at >= since
             });
         if let Some(open) = open {

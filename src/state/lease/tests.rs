@@ -186,6 +186,7 @@ async fn a_journal_remembers_attempts_by_their_prefix() {
         log_stream_prefix: None,
         range: crate::window::Range::ALL,
         asked_at: Utc::now(),
+        origin: None,
         task_id: None,
         stage: AttemptStage::Intended,
     };
@@ -205,6 +206,7 @@ fn attempt(number: usize, stage: AttemptStage) -> Attempt {
         log_stream_prefix: None,
         range: crate::window::Range::ALL,
         asked_at: Utc::now(),
+        origin: None,
         task_id: None,
         stage,
     }
