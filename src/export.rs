@@ -96,8 +96,8 @@ pub struct ExportedGroup {
 /// Turns a window into objects.
 #[async_trait]
 pub trait LogExporter: Send + Sync {
-    /// The log groups that a run would export now; empty where the source does not know them. An error (usage) where a named
-    /// group does not exist, or a glob matches none.
+    /// The log groups that a run would export now; empty where the source does not know them. An error (usage) where a
+    /// named group does not exist, or a glob matches none.
     async fn groups(&self) -> Result<Vec<String>>;
 
     /// Exports the window, where no earlier export is used again, and lists the objects.
