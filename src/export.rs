@@ -97,8 +97,8 @@ pub struct ExportedGroup {
 /// Turns a window into objects.
 #[async_trait]
 pub trait LogExporter: Send + Sync {
-    /// The log groups that a run would export now; empty where the source does not know them. An error (usage) where a named
-    /// group does not exist, or a glob matches none.
+    /// The log groups that a run would export now; empty where the source does not know them. An error (usage) where a
+    /// named group does not exist, or a glob matches none.
     async fn groups(&self) -> Result<Vec<String>>;
 
     /// The account and Region of these log groups, if the source knows them.

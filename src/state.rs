@@ -1,9 +1,11 @@
-//! What must outlive a run of a window that is killed: who holds the window ([`lease`]), how far the run came, and which
-//! exports it requested.
+//! What must outlive a run of a window that is killed: who holds the window ([`lease`]), how far the run came, and
+//! which exports it requested.
 
 pub mod lease;
 
+mod keeper;
 mod pages;
+mod stored;
 
 use std::time::Duration;
 
@@ -17,7 +19,8 @@ use crate::window::Range;
 
 pub use self::pages::PageSeries;
 
-/// The state of a window, an object beside the receipts. Only the run that holds its lease changes it, by compare and swap.
+/// The state of a window, an object beside the receipts. Only the run that holds its lease changes it, by compare and
+/// swap.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WindowState {
     /// The run that holds the window, if any.
@@ -35,8 +38,8 @@ pub struct WindowState {
     pub attempts: Vec<Attempt>,
 }
 
-/// The right to run a window. It is renewed every third of its length. Another run may take it over when the state has not
-/// changed for that length.
+/// The right to run a window. It is renewed every third of its length. Another run may take it over when the state has
+/// not changed for that length.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lease {
     /// The id of the run.
@@ -114,8 +117,8 @@ pub struct Failure {
     pub yields_to_force: bool,
 }
 
-/// An attempt at exporting a log group. It is recorded before anything is requested or written, so that after a crash the
-/// next run knows where objects may be and which task to look for.
+/// An attempt at exporting a log group. It is recorded before anything is requested or written, so that after a crash
+/// the next run knows where objects may be and which task to look for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// The prefix that only this attempt writes below, relative to the staging location. It identifies the attempt.

@@ -125,8 +125,8 @@ pub enum InsightsState {
     Failed(String),
 }
 
-/// A log stream, as far as exports without events need it. Times are in milliseconds since 1970, and the service updates them
-/// late.
+/// A log stream, as far as exports without events need it. Times are in milliseconds since 1970, and the service
+/// updates them late.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogStream {
     /// The name.
@@ -219,8 +219,8 @@ pub enum TaskStatus {
 }
 
 impl TaskStatus {
-    /// The statuses that hold the one export slot of an account and Region, in a task's own order: where they are listed one
-    /// after the other, no task is missed.
+    /// The statuses that hold the one export slot of an account and Region, in a task's own order: where they are
+    /// listed one after the other, no task is missed.
     pub const ACTIVE: [Self; 3] = [Self::Pending, Self::Running, Self::PendingCancel];
 
     /// Whether a task of this status holds the export slot.
@@ -421,8 +421,8 @@ impl LogsClient {
                     .map(task)
                     .filter(|task| filter.takes(task))
                     .collect(),
-                // A page with the token of the one before is taken as the last: the tasks that are searched for are among the
-                // newest, and a search may end at any page.
+                // A page with the token of the one before is taken as the last: the tasks that are searched for are
+                // among the newest, and a search may end at any page.
                 next: answer.next_token.filter(|next| page.as_ref() != Some(next)),
             }),
             Err(error) if error.kind == ServiceErrorKind::NotFound => Ok(Page {

@@ -160,8 +160,8 @@ impl CloudWatchExporter {
         patterns.any(|pattern| pattern.is_name() && pattern.matches(&group.name))
     }
 
-    /// Whether the export failed with `error` because the group was deleted since the groups were listed. A group that the job
-    /// names must exist.
+    /// Whether the export failed with `error` because the group was deleted since the groups were listed. A group that
+    /// the job names must exist.
     async fn is_gone(
         &self,
         group: &LogGroup,
@@ -209,8 +209,8 @@ impl CloudWatchExporter {
         self.complete(group, request, attempt, &deadline).await
     }
 
-    /// Runs a task for the padded window, and returns the attempt once its task is COMPLETED. An earlier attempt is continued
-    /// where it was requested at or after `since` and covers `needed`.
+    /// Runs a task for the padded window, and returns the attempt once its task is COMPLETED. An earlier attempt is
+    /// continued where it was requested at or after `since` and covers `needed`.
     async fn run_task(
         &self,
         group: &LogGroup,

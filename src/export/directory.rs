@@ -48,8 +48,8 @@ struct Line {
 }
 
 impl DirectoryExporter {
-    /// Exports the events of `folder` to `staging`, with `pad` beyond both edges of a window. Objects are written to `scratch`
-    /// first.
+    /// Exports the events of `folder` to `staging`, with `pad` beyond both edges of a window. Objects are written to
+    /// `scratch` first.
     pub fn new(
         folder: PathBuf,
         staging: Store,
@@ -206,7 +206,8 @@ impl LogExporter for DirectoryExporter {
     }
 }
 
-/// Writes the next events of `range` to a gzip file, until it is large enough or the lines end; `None` without such events.
+/// Writes the next events of `range` to a gzip file, until it is large enough or the lines end; `None` without such
+/// events.
 async fn write_object(
     lines: &mut (impl Iterator<Item = (usize, std::io::Result<String>)> + Send),
     file: &FilePath,

@@ -1,5 +1,5 @@
-//! A fake of CloudWatch Logs for tests: log groups with events, the one export slot, tasks that run in a clock's time and write
-//! objects in the service's own layout, pages, request limits, and faults on demand.
+//! A fake of CloudWatch Logs for tests: log groups with events, the one export slot, tasks that run in a clock's time
+//! and write objects in the service's own layout, pages, request limits, and faults on demand.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! Attempts at exporting a log group, and the manifests that make them complete.
 //!
-//! Each attempt writes below a prefix of its own. Its manifest is written last, and objects of an attempt without a manifest
-//! are never read.
+//! Each attempt writes below a prefix of its own. Its manifest is written last, and objects of an attempt without a
+//! manifest are never read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -63,8 +63,8 @@ pub struct ManifestObject {
     pub range: Option<Range>,
 }
 
-/// Completes an attempt: writes its manifest, which lists `objects`. Of an object that has a range, only that part belongs to
-/// the attempt.
+/// Completes an attempt: writes its manifest, which lists `objects`. Of an object that has a range, only that part
+/// belongs to the attempt.
 pub async fn complete(
     store: &Store,
     attempt: &Path,
@@ -131,8 +131,8 @@ pub async fn kept_attempts(
         .collect())
 }
 
-/// Notes which open attempts of an earlier run at a log group are complete: the manifest says so, and a run that was killed
-/// behind it may not have recorded it.
+/// Notes which open attempts of an earlier run at a log group are complete: a run that was killed right after it wrote
+/// the manifest may not have recorded that.
 pub async fn note_complete(store: &Store, journal: &dyn Journal, log_group: &str) -> Result<()> {
     let recorded = journal.attempts(log_group).into_iter();
     for mut attempt in recorded.filter(|attempt| !attempt.is_over()) {
@@ -167,7 +167,7 @@ pub struct ExportedWindow {
     pub objects: Vec<LogObject>,
 }
 
-/// Every exported object in a store, as [`objects_below`] has them. An error (usage) where there is none.
+/// Every exported object in a store, as [`objects_below`] returns them. An error (usage) where the store has none.
 pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<Vec<LogObject>> {
     let objects = objects_below(store, store.root(), log_group).await?;
     if objects.is_empty() {
@@ -253,9 +253,9 @@ async fn newest_attempts(
     Ok(newest.into_values().collect())
 }
 
-/// The objects of each attempt, cut to its own window and to the times that no newer attempt at the log group has. Windows
-/// overlap where a job's zone or window size was changed, or where two jobs share a staging location. An error (damaged)
-/// where objects are missing.
+/// The objects of each attempt, cut to its own window and to the times that no newer attempt at the log group has.
+/// Windows overlap where a job's zone or window size was changed, or where two jobs share a staging location. An error
+/// (damaged) where objects are missing.
 fn without_overlaps(
     store: &Store,
     mut attempts: Vec<CompleteAttempt>,
@@ -339,8 +339,8 @@ impl Manifest {
         }
     }
 
-    /// The objects as a listing sorted by key has them, with its ETags and times, which are others where the staging location
-    /// was copied; `None` where one is missing or has another size.
+    /// The objects as a listing sorted by key has them, with its ETags and times, which are others where the staging
+    /// location was copied; `None` where one is missing or has another size.
     fn listed_objects(&self, attempt: &Path, listed: &[ObjectMeta]) -> Option<Vec<LogObject>> {
         let there = self.objects.iter().map(|object| {
             let key = layout::join(attempt, &object.key);

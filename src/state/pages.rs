@@ -1,8 +1,8 @@
 //! Attempts that are over, in objects of their own beside the state.
 //!
-//! Each change of the state and each renewal of its lease writes the state anew. With all attempts in it, a job of 1,000 log
-//! groups would write a million of them. So attempts that are over are moved to *pages*, objects that are written once and
-//! never changed; the state names its pages. At the end of a run they become one.
+//! Each change of the state and each renewal of its lease writes the state anew. With all attempts in it, a job of
+//! 1,000 log groups would write a million of them. So attempts that are over are moved to *pages*, objects that are
+//! written once and never changed; the state names its pages. At the end of a run they become one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -115,8 +115,8 @@ impl Pages {
         Ok(self.without_paged(state))
     }
 
-    /// Moves all attempts that are over to one page, where there are several pages, or where some of the attempts in them
-    /// were changed or are no longer in the state.
+    /// Moves all attempts that are over to one page, where there are several pages, or where some of the attempts in
+    /// them were changed or are no longer in the state.
     pub(super) async fn fold(
         &mut self,
         store: &Store,
@@ -222,8 +222,8 @@ pub(super) fn all_attempts(paged: Vec<Attempt>, inline: Vec<Attempt>) -> Vec<Att
     attempts
 }
 
-/// The names of pages that are there and that the state does not name: left by runs that were killed. To be asked before
-/// the lease is taken and deleted after that: then no run can name them any more.
+/// The names of existing pages that the state does not name: left by runs that were killed. List them before the lease
+/// is taken and delete them after that: then no run can name them any more.
 pub(super) async fn orphans(store: &Store, key: &Path, state: &WindowState) -> Result<Vec<String>> {
     // The first page is written when the state has as many attempts.
     if state.pages.is_empty() && state.attempts.len() < PAGE {

@@ -1,11 +1,14 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::aws::{Account, Aws};
 use crate::job::{AwsSettings, Location};
 use crate::layout;
 use crate::layout::Keys;
+use crate::state::stored::put;
 use crate::state::{AttemptStage, Phase};
-use crate::store::Stores;
 use crate::store::fake::FakeStore;
+use crate::store::{Body, Stores};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
@@ -238,7 +241,10 @@ async fn a_note_is_durable_with_the_next_change_or_renewal() {
         ..intended.clone()
     };
     Journal::note(&held, asked.clone());
-    assert_eq!(held.attempts(&asked.log_group), [asked.clone()]);
+    assert_eq!(
+        held.attempts(&asked.log_group),
+        std::slice::from_ref(&asked)
+    );
     assert_eq!(saved(&store, &key).await.attempts, [intended]);
     tokio::time::sleep(LENGTH / 2).await;
     assert_eq!(saved(&store, &key).await.attempts, [asked]);
