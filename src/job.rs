@@ -248,11 +248,11 @@ pub enum Theme {
 /// The language of a chart's own texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 pub enum Language {
-    /// `en`
+    /// English.
     #[default]
     #[serde(rename = "en")]
     English,
-    /// `ko`
+    /// Korean.
     #[serde(rename = "ko")]
     Korean,
 }

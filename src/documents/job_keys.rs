@@ -71,8 +71,8 @@ fn rows(text: &str, heading: &str, mut table: String) -> Vec<Row> {
         .skip_while(|(_, line)| *line != heading);
     let lines = lines.skip_while(|(_, line)| !line.starts_with('|')).skip(2);
     for (number, line) in lines.take_while(|(_, line)| line.starts_with('|')) {
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [keys, _, default] = cells[..] else {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let ["", keys, _, default, ""] = cells[..] else {
             panic!("line {}: expected three columns: {line}", number + 1);
         };
         let names: Vec<String> = keys

@@ -15,28 +15,28 @@ struct Entry {
     line: usize,
 }
 
-/// The files and folders that the tree lists, in its order. Names stand at the beginning of a line, each relative to the
-/// folder of the line above that is indented less.
+/// The files and folders that the tree lists, in its order. Names stand at the beginning of a line. They are relative to the
+/// module of the line above that is indented less: below `job.rs`, `spec.rs` is `job/spec.rs`.
 fn tree(text: &str) -> Vec<Entry> {
     let is_name = |word: &&str| word.ends_with(".rs") || word.ends_with('/');
     let mut entries = Vec::new();
-    let mut folders: Vec<(usize, String)> = Vec::new();
+    let mut modules: Vec<(usize, String)> = Vec::new();
     let lines = text.lines().enumerate();
     let lines = lines.skip_while(|(_, line)| *line != "src/").skip(1);
     for (number, line) in lines.take_while(|(_, line)| !line.starts_with("```")) {
         let indent = line.len() - line.trim_start().len();
-        folders.retain(|(above, _)| *above < indent);
-        let folder = folders.last().map_or("", |(_, path)| path).to_owned();
-        for name in line.split_whitespace().take_while(is_name) {
-            let path = format!("{folder}{name}");
-            if path.ends_with('/') {
-                folders.push((indent, path.clone()));
-            }
-            entries.push(Entry {
-                path,
-                line: number + 1,
-            });
+        modules.retain(|(above, _)| *above < indent);
+        let module = modules.last().map_or("", |(_, path)| path).to_owned();
+        let names = line.split_whitespace().take_while(is_name);
+        let paths: Vec<String> = names.map(|name| format!("{module}{name}")).collect();
+        if let Some(first) = paths.first() {
+            let name = first.trim_end_matches(".rs").trim_end_matches('/');
+            modules.push((indent, format!("{name}/")));
         }
+        entries.extend(paths.into_iter().map(|path| Entry {
+            path,
+            line: number + 1,
+        }));
     }
     entries
 }
@@ -95,19 +95,20 @@ fn collect(tokens: TokenStream, module: &[&str], found: &mut BTreeSet<Vec<String
         match first {
             TokenTree::Group(group) => collect(group.stream(), module, found),
             TokenTree::Ident(ident) => {
-                let mut start = match ident.to_string().as_str() {
+                let own = || module.iter().map(|part| (*part).to_owned()).collect();
+                let start = match ident.to_string().as_str() {
                     "crate" => Vec::new(),
-                    "self" => module.iter().map(|part| (*part).to_owned()).collect(),
-                    "super" => parent(module.iter().map(|part| (*part).to_owned()).collect()),
-                    // A path goes on behind its first part, which alone says where it begins.
+                    "self" => own(),
+                    "super" => parent(own()),
+                    // The first part of a path alone says where it begins.
                     _ => {
                         rest = behind_path(behind);
                         continue;
                     }
                 };
-                // `self` may also be the value, and `pub(super)` a visibility.
-                if behind_colons(behind).is_some() {
-                    rest = follow(behind, &mut start, found);
+                // `self` may also be the value, and `super` the reach of `pub(super)`.
+                if let Some(parts) = behind_colons(behind) {
+                    rest = follow(parts, start, found);
                 }
             }
             TokenTree::Punct(_) | TokenTree::Literal(_) => {}
@@ -162,41 +163,42 @@ fn parent(mut path: Vec<String>) -> Vec<String> {
     path
 }
 
-/// Follows a path from `start` on, into the groups of a `use` too; answers what stands behind it.
+/// Follows a path part by part, into the groups of a `use` too; answers what stands behind it.
 fn follow<'a>(
     mut tokens: &'a [TokenTree],
-    start: &mut Vec<String>,
+    mut path: Vec<String>,
     found: &mut BTreeSet<Vec<String>>,
 ) -> &'a [TokenTree] {
-    while let Some(rest) = behind_colons(tokens) {
-        match rest {
-            [TokenTree::Ident(ident), rest @ ..] => {
-                match ident.to_string().as_str() {
-                    "super" => *start = parent(std::mem::take(start)),
+    loop {
+        match tokens {
+            [TokenTree::Ident(part), rest @ ..] => {
+                match part.to_string().as_str() {
+                    "super" => path = parent(path),
                     "self" => {}
-                    part => start.push(part.to_owned()),
+                    part => path.push(part.to_owned()),
                 }
                 tokens = rest;
             }
             [TokenTree::Group(group), rest @ ..] => {
                 let inner: Vec<TokenTree> = group.stream().into_iter().collect();
-                let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
                 for alternative in inner.split(is_comma) {
-                    let mut path = start.clone();
-                    if let [TokenTree::Ident(ident), rest @ ..] = alternative {
-                        if ident != "self" {
-                            path.push(ident.to_string());
-                        }
-                        follow(rest, &mut path, found);
-                    }
+                    follow(alternative, path.clone(), found);
                 }
                 return rest;
             }
             _ => break,
         }
+        match behind_colons(tokens) {
+            Some(rest) => tokens = rest,
+            None => break,
+        }
     }
-    found.insert(std::mem::take(start));
+    found.insert(path);
     tokens
+}
+
+fn is_comma(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',')
 }
 
 #[test]
@@ -254,14 +256,14 @@ fn imports_go_upwards_only() {
             let Some(name) = path.first() else {
                 continue;
             };
-            // A name without a room is an item of the crate's root, which lies outside.
-            let is_upwards = match (place(name), place(own)) {
-                (Some(imported), Some(own)) => imported <= own,
+            let is_below = match (place(name), place(own)) {
+                (Some(imported), Some(own)) => imported > own,
+                // What is not listed, the test above says.
                 _ => false,
             };
-            if !is_upwards {
+            if is_below {
                 wrong.push(format!(
-                    "src/{file} names crate::{}, but the room {name} stands below {own}",
+                    "src/{file} names crate::{}, and the room `{name}` stands below `{own}`",
                     path.join("::")
                 ));
             }

@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::checked::{ByteSize, GroupPattern, Length, Name, Text, Zone};
-use super::spec::{JobSpec, SourceKind};
+use super::spec::{JobSpec, OneOrMore, SourceKind, TextOrFalse};
 use super::{charts, resolve};
 
 /// The name of the file that job files name in their first line: `#:schema ./logtally.schema.json`.
@@ -130,43 +130,45 @@ const LENGTH: &str = concat!(
     r"\s*)+"
 );
 
-/// A bucket with a prefix, or a folder.
-pub(super) fn location(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "minLength": 1})
-}
+/// A location: a bucket with a prefix, or a folder.
+pub(super) struct Place;
+schema_of!(Place, json_schema!({"type": "string", "minLength": 1}));
 
 /// The id of a window, or a word for the last one that ended.
-pub(super) fn window_id(_: &mut SchemaGenerator) -> Schema {
+pub(super) struct WindowId;
+schema_of!(
+    WindowId,
     text_like(r"yesterday|last|[0-9]{4}-([0-9]{2}|[0-9]{2}-[0-9]{2}(T[0-9]{2})?|W[0-9]{2})")
-}
-
-/// The name of a built-in query.
-pub(super) fn built_in_name(_: &mut SchemaGenerator) -> Schema {
-    text_of(resolve::built_in_names())
-}
-
-/// The name of a column, or `false`.
-pub(super) fn column_or_false(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"anyOf": [{"type": "string"}, {"const": false}]})
-}
+);
 
 /// A distance on the calendar.
-pub(super) fn chart_span(_: &mut SchemaGenerator) -> Schema {
+pub(super) struct CalendarSpan;
+schema_of!(
+    CalendarSpan,
     text_like("0*[1-9][0-9]*(h| hours?|d| days?|w| weeks?|mo| months?)")
-}
+);
 
-/// A column of numbers, or several.
-pub(super) fn columns(_: &mut SchemaGenerator) -> Schema {
+/// The name of a built-in query.
+pub(super) struct BuiltInName;
+schema_of!(BuiltInName, text_of(resolve::built_in_names()));
+
+schema_of!(
+    TextOrFalse,
+    json_schema!({"anyOf": [{"type": "string"}, {"const": false}]})
+);
+schema_of!(
+    OneOrMore,
     json_schema!({
         "anyOf": [
             {"type": "string"},
             {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": true},
         ],
     })
-}
+);
 
 /// The width and the height of a chart.
-pub(super) fn chart_size(_: &mut SchemaGenerator) -> Schema {
+pub(super) struct ChartSize;
+schema_of!(ChartSize, {
     let side = |range: RangeInclusive<u32>| json!({"type": "integer", "minimum": range.start(), "maximum": range.end()});
     json_schema!({
         "type": "array",
@@ -174,6 +176,13 @@ pub(super) fn chart_size(_: &mut SchemaGenerator) -> Schema {
         "minItems": 2,
         "maxItems": 2,
     })
+});
+
+/// `query` is required, although the program has an error of its own for a job without one.
+pub(super) fn require_query(schema: &mut Schema) {
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.push("query".into());
+    }
 }
 
 /// Which keys of `[source]` a kind needs, and which it refuses.

@@ -14,6 +14,7 @@ use crate::window::Size;
 /// file. `${NAME}` in a text is the value of an environment variable.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "logtally job", transform = schema::require_query)]
 pub struct JobSpec {
     /// The job's name, the first part of all keys that the job writes.
     #[schemars(extend("not" = {"enum": resolve::RESERVED_NAMES}))]
@@ -33,7 +34,7 @@ pub struct JobSpec {
     pub output: OutputSpec,
     /// The queries, at least one. A query can read the answers of earlier ones.
     #[serde(default)]
-    #[schemars(required, length(min = 1))]
+    #[schemars(length(min = 1))]
     pub query: Vec<QuerySpec>,
     /// What a run may use.
     #[serde(default)]
@@ -103,7 +104,7 @@ pub struct SourceSpec {
     pub log_stream_prefix: Option<Text>,
     /// The location that exports are written to. cloudwatch: `s3://bucket/prefix` in the Region of the logs, required.
     /// directory: the same or a folder; `_staging` below the output where unset.
-    #[schemars(schema_with = "schema::location")]
+    #[schemars(with = "Option<schema::Place>")]
     pub staging: Option<Text>,
     /// cloudwatch: how events are exported.
     #[schemars(extend("default" = "export-task"))]
@@ -128,7 +129,7 @@ pub struct SourceSpec {
     /// `"arn:aws:iam::123456789012:role/logs"`; none where unset.
     pub role_arn: Option<Text>,
     /// exported: the location of the objects, a folder or `s3://bucket/prefix`. directory: the folder of events.
-    #[schemars(schema_with = "schema::location")]
+    #[schemars(with = "Option<schema::Place>")]
     pub path: Option<Text>,
     /// exported: the value of the column `log_group`; NULL where unset.
     pub log_group: Option<Text>,
@@ -167,7 +168,7 @@ pub struct WindowSpec {
     pub size: Size,
     /// The window of `run` without flags: `"yesterday"` or `"last"`, which both mean the last window that ended, whatever its
     /// size; or the id of a window, such as `"2026-11-21"`.
-    #[schemars(schema_with = "schema::window_id", extend("default" = "yesterday"))]
+    #[schemars(with = "Option<schema::WindowId>", extend("default" = "yesterday"))]
     pub default: Option<Text>,
     /// How long after its end a window is settled: events that arrive later are missed.
     #[schemars(extend("default" = "12h"))]
@@ -183,18 +184,18 @@ pub struct WindowSpec {
 #[serde(deny_unknown_fields)]
 pub struct OutputSpec {
     /// The location that answers, charts, receipts and states go to: `s3://bucket/prefix` or a folder.
-    #[schemars(schema_with = "schema::location")]
+    #[schemars(with = "schema::Place")]
     pub location: Text,
 }
 
-/// `[[query]]`
+/// `[[query]]`: a query, with its answer's name and charts.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schema::check_query)]
 pub struct QuerySpec {
     /// The name of a built-in query, which has a chart; either this or `sql`.
     #[serde(rename = "use")]
-    #[schemars(schema_with = "schema::built_in_name")]
+    #[schemars(with = "Option<schema::BuiltInName>")]
     pub built_in: Option<Text>,
     /// The answer's name, for keys and for later queries. Required with `sql`; the name of the built-in query where unset.
     #[schemars(extend("not" = {"enum": resolve::names_taken_for_queries()}))]
@@ -213,7 +214,7 @@ pub struct QuerySpec {
     pub chart: Vec<ChartSpec>,
 }
 
-/// `[[query.chart]]`
+/// `[[query.chart]]`: a chart of the query's answer.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schema::check_chart)]
@@ -225,18 +226,16 @@ pub struct ChartSpec {
     /// The column along the x axis.
     pub x: Text,
     /// The column of the y axis, of numbers. line, band: or several, such as `["p50", "p95", "p99"]`.
-    #[schemars(schema_with = "schema::columns")]
     pub y: OneOrMore,
     /// stacked-bar, line, heatmap: the column whose values name the parts of a bar, the lines, or the rows. Required for
     /// stacked-bar.
     pub series: Option<Text>,
     /// bar: the column that counts the errors among `y`, or `false` for none; the column `errors` where unset, if there is one
     /// beside counts.
-    #[schemars(schema_with = "schema::column_or_false")]
     pub errors: Option<TextOrFalse>,
     /// bar, stacked-bar, a single line: how far before this window the window to compare with is, such as `"7 days"`; a whole
     /// number of windows.
-    #[schemars(schema_with = "schema::chart_span")]
+    #[schemars(with = "Option<schema::CalendarSpan>")]
     pub compare: Option<Text>,
     /// The title, with the placeholders `{job}`, `{query}`, `{chart}`, `{date}`, `{window}` and `{zone}`; job, chart, date and
     /// zone where unset.
@@ -246,7 +245,7 @@ pub struct ChartSpec {
     /// The unit of the values, such as `"ms"`; whole numbers without a unit are counts.
     pub unit: Option<Text>,
     /// Width and height in pixels at scale 1, from `[480, 270]` to `[4096, 4096]`.
-    #[schemars(schema_with = "schema::chart_size", extend("default" = [1600, 900]))]
+    #[schemars(with = "Option<schema::ChartSize>", extend("default" = [1600, 900]))]
     pub size: Option<(u32, u32)>,
     /// Pixels of a PNG for each pixel of `size`, 0.5 to 4.
     #[schemars(range(min = *charts::SCALES.start(), max = *charts::SCALES.end()), extend("default" = 1.0))]

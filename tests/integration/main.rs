@@ -1,6 +1,12 @@
 //! The integration tests, as one binary that is linked once. They run the real program. Their helpers are in `support`
 //! and are tested here.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "cargo shows what a failed test printed"
+)]
+
 mod at_once;
 mod charts;
 mod cloudwatch;
