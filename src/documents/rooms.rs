@@ -65,7 +65,9 @@ fn the_tree_lists_the_sources() {
             wrong.push(format!("line {line} lists src/{path} for the second time"));
         }
     }
-    for file in files.iter().filter(|file| !seen.contains(file.as_str())) {
+    let needs_no_line =
+        |file: &&String| file.ends_with("/tests.rs") || seen.contains(file.as_str());
+    for file in files.iter().filter(|file| !needs_no_line(file)) {
         wrong.push(format!("src/{file} is not listed"));
     }
     assert!(

@@ -1,13 +1,11 @@
 //! Several runs at the same time: only one of them publishes a window, also after double starts, stalls and suspensions.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use crate::support::faults::Faults;
 use crate::support::moto::Moto;
 use crate::support::on_s3::{Exported, WINDOW};
-use crate::support::program::Running;
+use crate::support::program::{Running, poll};
 
 /// The objects that the queries read. A run whose requests for them are held is in the middle of its work.
 const OBJECTS: &str = "/exported/";
@@ -24,16 +22,10 @@ fn of_ten_runs_at_once_one_publishes_and_nine_say_who_does() {
     let mut running: Vec<Running> = (0..10)
         .map(|_| exported.start("once", &lease("20s"), faults.environment()))
         .collect();
-    let deadline = Instant::now() + Duration::from_secs(100);
-    while running
-        .iter_mut()
-        .filter_map(|run| run.is_running().then_some(()))
-        .count()
-        > 1
-    {
-        assert!(Instant::now() < deadline, "several runs go on");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    poll("all runs but one have ended", || {
+        let runs = running.iter_mut().map(Running::is_running);
+        runs.filter(|is_running| *is_running).count() <= 1
+    });
     faults.plan(json!({}));
     let mut codes = Vec::new();
     for run in running {

@@ -64,6 +64,14 @@ fn the_python_environment_has_what_the_tests_need() {
 }
 
 #[test]
+fn duckdb_draws_no_progress_bar() {
+    let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/tools");
+    let setting = "from duck import connection; print(*connection.execute(\"SELECT current_setting('enable_progress_bar')\").fetchone())";
+    let mut python = python::snippet(setting);
+    assert_eq!(python::output(python.env("PYTHONPATH", tools)), "False\n");
+}
+
+#[test]
 fn moto_answers_like_s3() {
     let moto = Moto::start();
     moto.create_bucket("acme-logs");

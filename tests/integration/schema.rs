@@ -1,7 +1,6 @@
 //! The JSON Schema of the job file, as a validator of other people's reads it: it takes what logtally takes, and refuses a
 //! wrong key or value.
 
-use std::io::{Seek, Write};
 use std::path::Path;
 
 use logtally::job;
@@ -48,13 +47,8 @@ fn validate(texts: &[String]) -> Vec<Vec<String>> {
         .iter()
         .map(|text| toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}")))
         .collect();
-    let mut input = tempfile::tempfile().expect("a temporary file");
     let asked = json!({"schema": schema, "documents": documents});
-    write!(input, "{asked}").expect("the temporary folder is writable");
-    input.rewind().expect("a file can be read again");
-    let mut command = python::tool("validate.py");
-    command.stdin(input);
-    serde_json::from_str(&python::output(&mut command)).expect("the tool prints a JSON list")
+    python::ask(&mut python::tool("validate.py"), &asked)
 }
 
 /// The job with texts replaced.
