@@ -170,7 +170,7 @@ fn the_schema_refuses_wrong_keys_and_values_as_the_program_does() {
             edited(&[("staging = \"s3://acme-logs/exports\"\n", "")]),
         ),
         (
-            "$.source.path",
+            "$.source",
             edited(&[("staging = ", "path = \"x\"\nstaging = ")]),
         ),
         ("$.source", edited(&[("\"cloudwatch\"", "\"exported\"")])),
@@ -208,7 +208,7 @@ fn the_schema_refuses_wrong_keys_and_values_as_the_program_does() {
         ),
         ("$.query[0].use", edited(&[("hourly_count", "hourly")])),
         (
-            "$.query[0].sql",
+            "$.query[0]",
             edited(&[("use = ", "sql = \"a.sql\"\nuse = ")]),
         ),
         (
