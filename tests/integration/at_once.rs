@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::faults::Faults;
 use crate::support::moto::Moto;
 use crate::support::on_s3::{Exported, WINDOW};
-use crate::support::program::{Running, poll};
+use crate::support::program::{Running, poll, run_behind_a_dead_run};
 
 /// The objects that the queries read. A run whose requests for them are held is in the middle of its work.
 const OBJECTS: &str = "/exported/";
@@ -59,9 +59,10 @@ fn suspended_at(name: &'static str, hold: &str, kind: &str) {
     let mut first = exported.start("jobs", &lease("1s"), faults.environment());
     first.wait_until("its request is held", |_| faults.did().held(kind) > 0);
     first.signal("STOP");
-    let second = exported
-        .start("jobs", &lease("1s"), moto.environment())
-        .wait();
+    let second = run_behind_a_dead_run(|| {
+        let program = exported.program("jobs", &lease("1s"), WINDOW);
+        program.envs(moto.environment())
+    });
     let receipt = second.assert_success().stdout_json();
     assert_eq!(receipt["read"]["events"], 120);
     let published = moto.list_objects(name, "jobs/");

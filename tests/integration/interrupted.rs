@@ -44,22 +44,24 @@ fn sigterm_stops_a_waiting_run() {
 
 #[test]
 fn a_run_that_computes_stops_too() {
-    let night = crate::support::job::Night::with(
-        "",
-        "[[query]]\nname = \"endless\"\nsql = \"endless.sql\"\n",
-    );
+    let night = crate::support::job::Night::new();
+    let job = night.dir.read_text("night.toml");
+    let endless = "name = \"endless\"\nsql = \"endless.sql\"";
+    night
+        .dir
+        .write("night.toml", job.replace("use = \"hourly_count\"", endless));
     let noon = crate::support::events::at("2025-03-03T12:00:00Z");
     night.export().stream("web/app", &[(noon, "x")]);
     night.dir.write(
         "endless.sql",
-        "SELECT sum(sqrt(a.value * b.value)) AS s FROM generate_series(1, 1000000) AS a CROSS JOIN generate_series(1, 1000000) AS b",
+        "SELECT sum(sqrt(a.value * b.value)) AS s FROM logs CROSS JOIN generate_series(1, 1000000) AS a CROSS JOIN generate_series(1, 1000000) AS b",
     );
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let mut running = night
             .dir
             .logtally(["run", "night.toml", "--window", "2025-03-03"])
             .spawn();
-        running.wait_for_stderr("\"query\":\"endless\"");
+        running.wait_for_stderr("\"reading\"");
         running.signal(signal);
         running.wait().assert_code(code).stderr_lacks("AWS");
         assert_eq!(night.outputs(), Vec::<String>::new());

@@ -85,6 +85,27 @@ fn the_schema_takes_every_job_file_of_this_repository() {
 }
 
 #[test]
+fn the_job_of_init_names_the_schema_beside_it() {
+    let dir = Dir::new();
+    let arguments = "init --log-group /ecs/web --staging s3://acme-logs/exports --output out --via auto jobs/web.toml";
+    let init = || dir.logtally(arguments.split(' ')).run();
+    // A schema of an earlier version.
+    dir.write("jobs/logtally.schema.json", "{}");
+    init()
+        .assert_success()
+        .stdout_contains("jobs/logtally.schema.json");
+    let job = dir.read_text("jobs/web.toml");
+    let named = job
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("#:schema "));
+    let schema = dir.read_json(Path::new("jobs").join(named.expect("it names its schema")));
+    let printed = dir.logtally(["schema"]).run();
+    assert_eq!(schema, printed.assert_success().stdout_json());
+    assert_eq!(validate(&[job]), [Vec::<String>::new()]);
+}
+
+#[test]
 fn the_schema_takes_what_the_program_takes() {
     let cases = [
         edited(&[]),
