@@ -113,7 +113,7 @@ fn split(c: &mut Criterion) {
         b.iter(|| {
             let mut sum = 0i64;
             each_event(black_box(&text), |event| {
-                sum = sum.wrapping_add(event.timestamp_ms)
+                sum = sum.wrapping_add(event.timestamp_ms);
             });
             sum
         });

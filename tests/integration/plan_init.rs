@@ -98,7 +98,10 @@ fn init_writes_a_job_and_prints_its_policies() {
         .assert_success()
         .stdout_contains("logtally plan jobs/checkout.toml")
         .stdout_contains("logtally run jobs/checkout.toml");
-    assert_eq!(dir.files(), ["jobs/checkout.toml"]);
+    assert_eq!(
+        dir.files(),
+        ["jobs/checkout.toml", "jobs/logtally.schema.json"]
+    );
     let job: toml::Table = dir
         .read_text("jobs/checkout.toml")
         .parse()
@@ -235,11 +238,12 @@ fn init_lists_the_permissions_of_what_the_job_does_in_its_partition() {
 #[test]
 fn init_says_what_is_missing() {
     let dir = Dir::new();
+    let files = ["checkout.toml", "logtally.schema.json"];
     init(&dir, &[])
         .assert_success()
         .stdout_contains("REGION")
         .stdout_contains("--account");
-    assert_eq!(dir.files(), ["checkout.toml"]);
+    assert_eq!(dir.files(), files);
     for (arguments, expected) in [
         (&["--timezone", "Asia/Soul", "x.toml"][..], "Asia/Seoul"),
         (&["--name", "Not A Name", "x.toml"], "Not A Name"),
@@ -262,5 +266,5 @@ fn init_says_what_is_missing() {
         ])
         .run();
     finished.assert_code(2).stderr_contains("folder");
-    assert_eq!(dir.files(), ["checkout.toml"]);
+    assert_eq!(dir.files(), files);
 }

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 /// How much a message matters to whoever wrote it, after the names that most loggers share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
+#[expect(missing_docs, reason = "each level is its own name in small letters")]
 pub enum Level {
     Trace,
     Debug,
@@ -185,6 +186,10 @@ fn is_level_key(key: &str) -> bool {
 /// What kind of line a message is, of those that Lambda writes itself, or else how it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[expect(
+    missing_docs,
+    reason = "most types have the names of Lambda's own lines"
+)]
 pub enum LogType {
     Start,
     End,
