@@ -238,14 +238,12 @@ pub(super) async fn orphans(store: &Store, key: &Path, state: &WindowState) -> R
     Ok(orphans.map(str::to_owned).collect())
 }
 
-/// Deletes pages that no state names. A failure is a warning: nothing reads them.
+/// Deletes pages that no state names. A failure is a warning, and left to the next run: nothing reads these pages.
 pub(super) async fn delete(store: &Store, key: &Path, names: impl IntoIterator<Item = String>) {
-    let deletes = names.into_iter().map(|name| async move {
-        let page = layout::state_page(key, &name);
-        if let Err(error) = store.delete(&page).await {
-            tracing::warn!(%error, "could not delete a page of a window's state");
-        }
-    });
-    let deletes = futures::stream::iter(deletes).buffer_unordered(AT_ONCE);
-    deletes.collect::<()>().await;
+    let deleted = futures::stream::iter(names)
+        .map(|name| Ok::<_, Error>(layout::state_page(key, &name)))
+        .try_for_each_concurrent(AT_ONCE, |page| async move { store.delete(&page).await });
+    if let Err(error) = deleted.await {
+        tracing::warn!(%error, "could not delete pages of a window's state that are no longer used");
+    }
 }
