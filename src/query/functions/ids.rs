@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::{memchr, memchr_iter, memmem};
 
 use super::json::{Members, Value};
-use super::message::{beginning, first_line, is_uuid, words};
+use super::message::{LogType, beginning, first_line, is_uuid, platform_line, words};
 
 /// The id of the Lambda invocation that a message belongs to.
 ///
 /// In text it is the UUID that Lambda's runtimes and the platform put before the message, or in the span of the runtime
-/// for Rust. In JSON it is a UUID under a name that Lambda's runtimes, Powertools or OpenTelemetry have for it. The
-/// requests of API Gateway and AppSync have ids of the same form, so their own logs are told by their other keys.
+/// for Rust. In JSON it stands under a name that only Lambda's id has, or it is a UUID under one that other
+/// services have too: the logs of API Gateway, AppSync and Bedrock are told by their other keys.
 pub fn request_id(message: &str) -> Option<Cow<'_, str>> {
     let message = beginning(message);
     if message.starts_with('{') {
@@ -56,25 +56,58 @@ fn id_of_span(line: &str) -> Option<&str> {
 }
 
 fn request_id_of_object(message: &str) -> Option<Cow<'_, str>> {
-    let mut lambda = None;
     let mut any = None;
-    let (mut of_gateway, mut of_logger) = (false, false);
+    let (mut of_logger, mut of_other_service) = (false, false);
     let mut buffer = String::new();
     for (key, value) in Members::of(message) {
-        match key.key(&mut buffer) {
-            "function_request_id" | "functionRequestId" | "FunctionRequestId" | "AWSRequestId" | "AwsRequestId"
-            | "awsRequestId" | "aws_request_id" | "lambdaRequestId" | "lambda_request_id" | "faas.invocation_id"
-            | "faas.execution" => lambda = lambda.or_else(|| uuid(value)),
-            "record" | "span" => lambda = lambda.or_else(|| id_of_record(value)),
-            "spans" => lambda = lambda.or_else(|| value.objects().find_map(id_of_record)),
-            "requestId" | "request_id" => any = any.or_else(|| uuid(value)),
-            "level" => of_logger = true,
-            "httpMethod" | "routeKey" | "resourcePath" | "requestTime" | "requestTimeEpoch" | "extendedRequestId"
-            | "graphQLAPIId" | "apiId" | "modelId" => of_gateway = true,
-            _ => {}
+        let key = key.key(&mut buffer);
+        let id = match key.len() {
+            4 | 6 if key == "span" || key == "record" => id_of_record(value),
+            5 if key == "spans" => value.objects().find_map(id_of_record),
+            9 | 10 if key == "requestId" || key == "request_id" => {
+                any = any.or_else(|| value.text().filter(|id| is_uuid(id)));
+                continue;
+            }
+            _ if is_key_of_lambda(key) => value.text(),
+            _ => {
+                of_logger |= key == "level";
+                of_other_service |= is_key_of_other_service(key);
+                continue;
+            }
+        };
+        if id.is_some() {
+            return id;
         }
     }
-    lambda.or_else(|| any.filter(|_| of_logger || !of_gateway))
+    any.filter(|_| of_logger || !of_other_service)
+}
+
+/// Names that only Lambda's id has: of its runtimes, of Powertools, pino-lambda, structlog and OpenTelemetry.
+fn is_key_of_lambda(key: &str) -> bool {
+    match key.len() {
+        12 => matches!(key, "AWSRequestId" | "AwsRequestId" | "awsRequestId"),
+        14 => key == "aws_request_id" || key == "faas.execution",
+        15 => key == "lambdaRequestId",
+        17 => matches!(key, "functionRequestId" | "FunctionRequestId" | "lambda_request_id"),
+        18 => key == "faas.invocation_id",
+        19 => key == "function_request_id",
+        _ => false,
+    }
+}
+
+/// Keys of what API Gateway, AppSync and Bedrock log of a request of theirs.
+fn is_key_of_other_service(key: &str) -> bool {
+    match key.len() {
+        5 => key == "apiId",
+        7 => key == "modelId",
+        8 => key == "routeKey",
+        10 => key == "httpMethod",
+        11 => key == "requestTime",
+        12 => key == "resourcePath" || key == "graphQLAPIId",
+        16 => key == "requestTimeEpoch",
+        17 => key == "extendedRequestId",
+        _ => false,
+    }
 }
 
 /// The id in an object of the platform or in a span; or in a text of the platform.
@@ -86,10 +119,6 @@ fn id_of_record(value: Value<'_>) -> Option<Cow<'_, str>> {
         };
     }
     member(value, "requestId").and_then(Value::text)
-}
-
-fn uuid(value: Value<'_>) -> Option<Cow<'_, str>> {
-    value.text().filter(|text| is_uuid(text))
 }
 
 /// The id of the trace that a message belongs to, as X-Ray writes it: `1-5e34a614-10bd7a3f2c2b4d5e6f708192`.
@@ -110,19 +139,21 @@ pub fn trace_id(message: &str) -> Option<Cow<'_, str>> {
 fn trace_id_of_object(object: &str) -> Option<Cow<'_, str>> {
     let mut wrapped = None;
     let mut buffer = String::new();
-    let own = Members::of(object).find_map(|(key, value)| match key.key(&mut buffer) {
-        "record" => trace_root(member(value, "tracing")?),
-        "span" => member(value, "xrayTraceId").and_then(trace_of_value),
-        "spans" => value
-            .objects()
-            .find_map(|span| member(span, "xrayTraceId").and_then(trace_of_value)),
-        "trace" => member(value, "id").and_then(trace_of_value),
-        "log" => {
-            wrapped = value.text();
-            None
+    let of_span = |span| member(span, "xrayTraceId").and_then(trace_of_value);
+    let own = Members::of(object).find_map(|(key, value)| {
+        let key = key.key(&mut buffer);
+        match key.len() {
+            3 if key == "log" => {
+                wrapped = value.text();
+                None
+            }
+            4 if key == "span" => of_span(value),
+            5 if key == "spans" => value.objects().find_map(of_span),
+            5 if key == "trace" => member(value, "id").and_then(trace_of_value),
+            6 if key == "record" => trace_root(member(value, "tracing")?),
+            _ if is_trace_key(key) => trace_of_value(value),
+            _ => None,
         }
-        key if is_trace_key(key) => trace_of_value(value),
-        _ => None,
     });
     own.or_else(|| Some(Cow::Owned(trace_id_of_line(&wrapped?)?.into_owned())))
 }
@@ -171,7 +202,10 @@ fn trace_of_value(value: Value<'_>) -> Option<Cow<'_, str>> {
 }
 
 fn trace(text: &str) -> Option<Cow<'_, str>> {
-    let text = text.split_once("Root=").map_or(text, |(_, root)| root);
+    let text = match is_xray(text.get(..XRAY_LENGTH).unwrap_or_default()) {
+        true => text,
+        false => root(text),
+    };
     if let Some(id) = text.get(..XRAY_LENGTH).filter(|id| is_xray(id)) {
         let whole = matches!(text.as_bytes().get(XRAY_LENGTH), None | Some(b';' | b'@' | b','));
         return whole.then(|| in_small_letters(id));
@@ -181,6 +215,12 @@ fn trace(text: &str) -> Option<Cow<'_, str>> {
         None => text,
     };
     w3c(id).map(Cow::Owned)
+}
+
+/// What stands behind `Root=` in a header, which may begin with other fields.
+fn root(text: &str) -> &str {
+    let root = text.split(';').find_map(|field| field.trim_start().strip_prefix("Root="));
+    root.unwrap_or(text)
 }
 
 /// The length of X-Ray's form.
@@ -203,16 +243,24 @@ fn in_small_letters(id: &str) -> Cow<'_, str> {
     }
 }
 
+const W3C_LENGTH: usize = 32;
+
 /// X-Ray's form of a W3C trace id: 32 hexadecimal digits that are not all zero.
 fn w3c(id: &str) -> Option<String> {
-    let is_id = id.len() == 32
+    let is_id = id.len() == W3C_LENGTH
         && id.bytes().all(|byte| byte.is_ascii_hexdigit())
         && id.bytes().any(|byte| byte != b'0');
     is_id.then(|| format!("1-{}-{}", &id[..8], &id[8..]).to_ascii_lowercase())
 }
 
 fn trace_id_of_text(text: &str) -> Option<Cow<'_, str>> {
-    xray_in(text).or_else(|| w3c_under_a_name(text).or_else(|| w3c_in_brackets(text)).map(Cow::Owned))
+    if let Some(LogType::Start | LogType::End) = platform_line(text) {
+        return None;
+    }
+    xray_in(text).or_else(|| {
+        let id = w3c_under_a_name(text).or_else(|| w3c_in_brackets(text));
+        id.map(Cow::Owned)
+    })
 }
 
 /// The first id of X-Ray's form.
@@ -249,19 +297,18 @@ fn w3c_under_a_name(text: &str) -> Option<String> {
 
 /// `[shop,5e34…,1ce7df03252d99e1]` and `[5e34…-1ce7df03252d99e1]` of Spring Boot.
 fn w3c_in_brackets(text: &str) -> Option<String> {
-    let mut groups = first_line(text).split('[').skip(1);
-    groups.find_map(|group| {
-        let (group, _) = group.split_once(']')?;
-        let mut parts = group.split([',', '-']).map(str::trim).peekable();
-        while let Some(part) = parts.next() {
-            let is_span = |id: &&str| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if parts.peek().is_some_and(is_span)
-                && let Some(id) = w3c(part)
-            {
-                return Some(id);
-            }
+    const SPAN_LENGTH: usize = 16;
+    let line = first_line(text);
+    let is_span = |id: &str| id.len() == SPAN_LENGTH && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    memchr_iter(b'[', line.as_bytes()).find_map(|open| {
+        let group = &line[open + 1..];
+        let group = &group[..memchr(b']', group.as_bytes())?];
+        if group.len() <= W3C_LENGTH + SPAN_LENGTH {
+            return None;
         }
-        None
+        let (ids, span) = group.rsplit_once([',', '-'])?;
+        let id = ids.rsplit([',', '-']).next()?;
+        w3c(id).filter(|_| is_span(span))
     })
 }
 

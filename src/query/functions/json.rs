@@ -168,13 +168,10 @@ impl<'a> Members<'a> {
         let start = self.position;
         match self.peek()? {
             b'"' => Some(Value::Text(self.text()?)),
-            b'{' => {
+            first @ (b'{' | b'[') => {
                 self.skip_nested()?;
-                Some(Value::Object(&self.source[start..self.position]))
-            }
-            b'[' => {
-                self.skip_nested()?;
-                Some(Value::Array(&self.source[start..self.position]))
+                let nested = &self.source[start..self.position];
+                Some(if first == b'{' { Value::Object(nested) } else { Value::Array(nested) })
             }
             first => {
                 let rest = &self.source.as_bytes()[start..];

@@ -117,11 +117,13 @@ pub(super) fn platform_event(name: &str) -> Option<LogType> {
 /// A message from its first character on: without white space and a byte order mark before it.
 #[inline]
 pub(super) fn beginning(message: &str) -> &str {
-    const BYTE_ORDER_MARK: char = '\u{feff}';
-    let message = message.trim_ascii_start();
-    match message.strip_prefix(BYTE_ORDER_MARK) {
-        Some(message) => message.trim_ascii_start(),
-        None => message,
+    const BYTE_ORDER_MARK: &str = "\u{feff}";
+    match message.as_bytes() {
+        [b'!'..=b'~', ..] => message,
+        _ => {
+            let message = message.trim_ascii_start();
+            message.trim_start_matches(BYTE_ORDER_MARK).trim_ascii_start()
+        }
     }
 }
 
@@ -137,14 +139,21 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// A UUID with its hyphens.
+/// A UUID, with its hyphens or without.
 pub(super) fn is_uuid(word: &str) -> bool {
+    let bytes = word.as_bytes();
     let hyphens = [8, 13, 18, 23];
-    word.len() == 36
-        && word.bytes().enumerate().all(|(place, byte)| match hyphens.contains(&place) {
-            true => byte == b'-',
-            false => byte.is_ascii_hexdigit(),
-        })
+    match bytes.len() {
+        32 => bytes.iter().all(u8::is_ascii_hexdigit),
+        36 => bytes.iter().enumerate().all(|(place, byte)| {
+            if hyphens.contains(&place) {
+                *byte == b'-'
+            } else {
+                byte.is_ascii_hexdigit()
+            }
+        }),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

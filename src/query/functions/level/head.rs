@@ -5,9 +5,11 @@
 //! where prose or a quotation begins: at the first ordinary word where no time stands before it, at the second where
 //! one does. So the words of a message are not taken for its level.
 
+use std::sync::LazyLock;
+
 use memchr::{memchr, memchr2, memmem, memrchr};
 
-use super::super::message::{LogType, beginning, is_uuid, platform_line, words};
+use super::super::message::{LogType, beginning, platform_line, words};
 use super::names::{self, Weight, localized, lookup};
 use super::times::{is_month, is_weekday, time};
 use super::{Level, object, shapes, without_colours};
@@ -51,7 +53,8 @@ pub(super) fn level_of_object(message: &str, depth: u8) -> Option<Level> {
 
 /// A report that the time was over: since 2026 the only line about it.
 fn is_timeout(line: LogType, message: &str) -> bool {
-    line == LogType::Report && memmem::find(message.as_bytes(), b"Status: timeout").is_some()
+    static STATUS: LazyLock<memmem::Finder> = LazyLock::new(|| memmem::Finder::new("Status: timeout"));
+    line == LogType::Report && STATUS.find(message.as_bytes()).is_some()
 }
 
 /// Whether Lambda's platform writes that the process of a runtime ended.
@@ -143,8 +146,12 @@ struct Head<'a> {
     slashed: bool,
     /// The time has the name of a month: as in syslog, the name of a host follows.
     host: bool,
+    /// A process of Redis stands before.
+    redis: bool,
     /// The last token is a UUID.
     id: bool,
+    /// The last token is a place in the source: `main.c:12:5:`.
+    source: bool,
     /// Ordinary words behind a time.
     words: usize,
     /// Names and other tokens before any time.
@@ -168,7 +175,9 @@ impl<'a> Head<'a> {
             iso: false,
             slashed: false,
             host: false,
+            redis: false,
             id: false,
+            source: false,
             words: 0,
             names: 0,
             group: false,
@@ -310,6 +319,7 @@ impl<'a> Head<'a> {
         let mut inside = Head {
             line: &self.line[..self.at + length - 1],
             at: self.at + 1,
+            timed: self.timed,
             group: true,
             levels: self.levels && bracket == b'[',
             ..Head::new(self.message, 0, 0)
@@ -326,6 +336,7 @@ impl<'a> Head<'a> {
         self.timed |= inside.timed;
         self.iso |= inside.iso;
         self.slashed |= inside.slashed;
+        self.redis |= inside.redis || (bracket == b'[' && inner.iter().all(u8::is_ascii_digit));
         self.before = Before::Group;
         match level {
             Some(level) => Token::Level(level),
@@ -391,7 +402,7 @@ impl<'a> Head<'a> {
             self.iso = time.iso;
             self.slashed |= time.slashed;
             self.before = Before::Time;
-            let redis = shapes::of_redis(self.line, self.rest()).filter(|_| self.levels);
+            let redis = shapes::of_redis(self.rest()).filter(|_| self.redis && self.levels);
             return redis.map_or(Token::Part, Token::Level);
         }
         if self.levels && let Some(level) = self.named() {
@@ -412,8 +423,11 @@ impl<'a> Head<'a> {
         let rest = self.rest();
         let name = &rest[..letters(rest)];
         if let [_] = name {
-            let is_stated = self.timed && self.before == Before::Time;
-            return shapes::of_letter_behind_time(rest).filter(|_| is_stated);
+            let behind_time = self.timed && matches!(self.before, Before::Time | Before::Colon);
+            return shapes::of_letter_behind_time(rest).filter(|_| behind_time);
+        }
+        if rest.get(name.len()) == Some(&b'=') {
+            return None;
         }
         let (level, weight) = lookup(name)?;
         let end = self.at + name.len() + numbering_length(&rest[name.len()..]);
@@ -436,9 +450,9 @@ impl<'a> Head<'a> {
     fn states_in_group(&self, name: &[u8], weight: Weight, behind: Behind) -> bool {
         match behind {
             Behind::Other => false,
-            Behind::Nothing if self.timed => weight != Weight::Timed || is_capital(name),
+            Behind::Nothing if self.before == Before::Time => weight != Weight::Timed,
             _ if !is_capital(name) => false,
-            _ if self.timed => self.words == 0,
+            _ if self.timed => self.words == 0 || weight == Weight::Plain,
             Behind::Comma | Behind::Slash => false,
             _ => self.before == Before::Nothing && weight != Weight::Timed,
         }
@@ -453,7 +467,7 @@ impl<'a> Head<'a> {
             (Weight::Plain, _) if self.timed && self.words > 0 => !self.slashed,
             (_, _) if self.timed => self.words == 0 || marked,
             // names before it
-            (Weight::Plain, Colon | Joint) if self.names > 0 => true,
+            (Weight::Plain, _) if self.source => true,
             (Weight::Plain, Rule) if self.names > 0 => self.before == Before::Rule,
             (_, _) if self.names > 0 => false,
             // nothing but groups and numbers before it
@@ -479,7 +493,7 @@ impl<'a> Head<'a> {
             (Colon, Before::Rule | Before::Colon) if self.timed => self.words == 0,
             (Colon, Before::Word) if self.timed => self.words == 0 || self.column,
             // a compiler's: `src/main.c:12:5: error: …`, `error[E0425]: …`
-            (Colon, Before::Colon) => self.names == 1 && small,
+            (Colon, Before::Colon) => self.source && small,
             (Bracket, Before::Nothing) => self.line[end..].starts_with(b"[E0"),
             // a column of its own
             (Rule, Before::Rule | Before::Time) if self.timed => true,
@@ -525,8 +539,9 @@ impl<'a> Head<'a> {
             b"handling", b"rate", b"rates", b"count", b"counts", b"level", b"levels", b"mode", b"logging", b"is",
             b"are", b"was", b"were",
         ];
+        const FOLDED: [u64; WORDS.len()] = folded(WORDS);
         let rest = self.line[end..].trim_ascii_start();
-        WORDS.contains(&&rest[..letters(rest)])
+        is_among(&rest[..letters(rest)], &FOLDED)
     }
 
     /// Whether the name of a program or module follows: `vpxd[45715]`, `wcp [auth/session.go:156]`, `com.acme : […]`.
@@ -534,76 +549,83 @@ impl<'a> Head<'a> {
         let rest = self.line[end..].trim_ascii_start();
         let length = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
         let (word, behind) = rest.split_at(length);
-        word.contains(&b'[') || behind.starts_with(b" [") || behind.starts_with(b" : ")
+        word.contains(&b'[') || behind.trim_ascii_start().starts_with(b"[") || behind.starts_with(b" : ")
     }
 
     /// `key=value`: the level, or a part of the head whatever its value is.
     fn pair(&mut self) -> Option<Token> {
         let rest = self.rest();
         let key = rest.iter().take_while(|byte| is_of_key(**byte)).count();
-        if key == 0 || rest.get(key) != Some(&b'=') || !(rest[0].is_ascii_alphabetic() || b"_@".contains(&rest[0])) {
+        if rest.get(key) != Some(&b'=') || rest[0].is_ascii_digit() || key == 0 {
             return None;
         }
-        let is_level = self.levels && self.words == 0 && str::from_utf8(&rest[..key]).is_ok_and(object::is_level);
         let start = self.at + key + 1;
         let value = &self.line[start..];
-        let (value, length) = match value.first() {
+        let (length, from, to) = match value.first() {
             Some(quote @ (b'"' | b'\'')) => match quoted_length(value, *quote) {
-                Some(length) => (&value[1..length - 1], length),
+                Some(length) => (length, 1, length - 1),
                 None => return Some(Token::Message),
             },
             _ => {
                 let length = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
                 let first = value[..length].iter().position(|byte| b",;".contains(byte));
-                (&value[..first.unwrap_or(length)], length)
+                (length, 0, first.unwrap_or(length))
             }
         };
+        let key = &self.message[self.at..start - 1];
+        let level = (self.levels && self.words == 0 && object::is_level(key))
+            .then(|| names::of_value(&self.message[start + from..start + to]))
+            .flatten();
         self.at = start + length;
         self.before = Before::Word;
-        let level = str::from_utf8(value).ok().filter(|_| is_level).and_then(names::of_value);
         Some(level.map_or(Token::Part, Token::Level))
     }
 
     /// Any other word: a part of the head, or the first of the message.
     fn part(&mut self, word: &[u8]) -> Token {
-        let next = self.line.get(self.at + word.len());
         let before = std::mem::replace(&mut self.before, Before::Word);
-        let id = std::mem::replace(&mut self.id, word.len() == 36 && str::from_utf8(word).is_ok_and(is_uuid));
+        let id = std::mem::replace(&mut self.id, false);
+        self.source = false;
+        if before == Before::Nothing && !self.group && self.is_service(word.len()) {
+            let bar = self.at + memchr(b'|', self.rest()).unwrap_or_default();
+            return self.of_rest(bar + 1).map_or(Token::Message, Token::Level);
+        }
         let stem = word.strip_suffix(b":").unwrap_or(word);
-        if word.ends_with(b":") {
+        if stem.len() < word.len() {
             self.before = Before::Colon;
         }
-        if is_method(word) || memmem::find(word, b"://").is_some() || word.contains(&b'\'') {
-            return Token::Message;
-        }
-        if self.before == Before::Word && before == Before::Nothing && !self.group && self.is_service() {
-            let bar = memchr(b'|', self.rest()).unwrap_or_default();
-            return self.of_rest(self.at + bar + 1).map_or(Token::Message, Token::Level);
-        }
-        if !stem.iter().all(u8::is_ascii_alphabetic) || matches!(next, Some(b'[' | b'(')) {
-            self.host = false;
+        let next = self.line.get(self.at + word.len());
+        if letters(stem) < stem.len() || matches!(next, Some(b'[' | b'(')) {
             return self.of_name(word);
+        }
+        if is_month(stem) || is_weekday(stem) {
+            self.host |= is_month(stem);
+            return Token::Part;
         }
         if word == b"PHP" && self.levels {
             let kind = self.rest()[word.len()..].trim_ascii_start();
             return shapes::of_php(kind).map_or(Token::Message, Token::Level);
         }
+        if is_method(word) {
+            return Token::Message;
+        }
+        match self.timed {
+            true => self.of_word_behind_time(word, stem, before, id),
+            false => self.of_word_without_time(stem, before),
+        }
+    }
+
+    fn of_word_behind_time(&mut self, word: &[u8], stem: &[u8], before: Before, id: bool) -> Token {
         let text = self.rest();
-        if is_month(stem) || is_weekday(stem) {
-            self.host |= is_month(stem);
-            return Token::Part;
-        }
-        if !self.timed {
-            return self.of_word_without_time(stem, before);
-        }
-        let is_gone = text.starts_with(b"Task timed out after ") || text.starts_with(b"Process exited before ");
-        if id && is_gone && self.levels {
+        if id && self.levels && is_gone(text) {
             return Token::Level(Level::Error);
         }
+        // containerd, before each line
         if matches!(word, b"stdout" | b"stderr")
             && let [b' ', b'F' | b'P', b' ', ..] = text[word.len()..]
         {
-            return self.of_rest(self.at + word.len() + 3).map_or(Token::Message, Token::Level);
+            let line = self.of_rest(self.at + word.len() + 3);
+            return line.map_or(Token::Message, Token::Level);
         }
         if is_prose(stem) {
             return Token::Message;
@@ -616,7 +638,7 @@ impl<'a> Head<'a> {
             self.before = Before::Time;
             return Token::Part;
         }
-        if word.ends_with(b":") && (self.levels || next == Some(&b'{')) {
+        if self.before == Before::Colon && (self.levels || text.get(word.len()) == Some(&b'{')) {
             return Token::Part;
         }
         self.words += 1;
@@ -624,28 +646,37 @@ impl<'a> Head<'a> {
     }
 
     /// `web-1  | message`: a service's name, as Docker Compose writes it before each line.
-    fn is_service(&self) -> bool {
-        let rest = self.rest();
-        let length = rest.iter().position(|byte| ends_word(*byte)).unwrap_or(rest.len());
-        !self.timed && rest[length..].trim_ascii_start().starts_with(b"| ")
+    fn is_service(&self, length: usize) -> bool {
+        !self.timed && self.rest()[length..].trim_ascii_start().starts_with(b"| ")
     }
 
     /// A name, an id or a number; a name may have the level joined to it: `local.ERROR:` of Monolog and Laravel,
     /// `daemon.err` of syslog, `orders:ERROR:…`.
     fn of_name(&mut self, word: &[u8]) -> Token {
-        if self.levels && let Some(level) = joined(word, self.timed) {
-            return Token::Level(level);
+        self.host &= !self.timed;
+        if memchr(b'\'', word).is_some() {
+            return Token::Message;
         }
-        let is_number = !word.iter().any(u8::is_ascii_alphabetic);
-        if !self.timed && !is_number {
+        self.id = word.len() == 36 && word[8] == b'-';
+        if self.names == 0 && !self.timed && word.iter().any(u8::is_ascii_alphabetic) {
             self.names += 1;
         }
-        Token::Part
+        if memchr2(b':', b'.', word).is_none() {
+            return Token::Part;
+        }
+        if is_address(word) {
+            return Token::Message;
+        }
+        self.source = is_source(word);
+        self.redis |= shapes::is_redis(word);
+        let level = joined(word, self.timed).filter(|_| self.levels);
+        level.map_or(Token::Part, Token::Level)
     }
 
     fn of_word_without_time(&mut self, stem: &[u8], before: Before) -> Token {
         if self.levels
             && before == Before::Nothing
+            && self.before == Before::Colon
             && let Some((level, length)) = localized(self.rest())
             && self.rest().get(length) == Some(&b':')
         {
@@ -672,6 +703,19 @@ impl<'a> Head<'a> {
         };
         self.at += length;
         if stated { Token::Level(level) } else { Token::Message }
+    }
+}
+
+/// What Lambda's platform writes behind a request's id.
+fn is_gone(text: &[u8]) -> bool {
+    text.starts_with(b"Task timed out after ") || text.starts_with(b"Process exited before ")
+}
+
+/// A place in the source: `src/main.c:12:5:`.
+fn is_source(word: &[u8]) -> bool {
+    match word {
+        [name @ .., b'0'..=b'9', b':'] => memchr(b':', name).is_some(),
+        _ => false,
     }
 }
 
@@ -709,25 +753,42 @@ fn is_facility(name: &[u8]) -> bool {
     NAMES.contains(&name) || matches!(name, [b'l', b'o', b'c', b'a', b'l', b'0'..=b'7'])
 }
 
+fn is_address(word: &[u8]) -> bool {
+    memchr(b':', word).is_some_and(|colon| word[colon..].starts_with(b"://"))
+}
+
 /// A method of HTTP: the line is one about a request.
 fn is_method(word: &[u8]) -> bool {
-    const METHODS: [&[u8]; 8] = [
-        b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH", b"CONNECT",
-    ];
-    METHODS.contains(&word)
+    matches!(
+        word,
+        b"GET" | b"POST" | b"PUT" | b"DELETE" | b"HEAD" | b"OPTIONS" | b"PATCH" | b"CONNECT"
+    )
 }
 
 /// Words that name no logger, thread or host: behind them a level is a word of a sentence, or the value of something
 /// else. Among them are the lines by which PostgreSQL continues a message.
 fn is_prose(word: &[u8]) -> bool {
-    const WORDS: [&str; 64] = [
-        "a", "an", "and", "any", "are", "as", "at", "by", "code", "context", "detail", "every", "expected", "first", "for",
-        "found", "from", "get", "got", "had", "handled", "handling", "has", "have", "hint", "if", "ignored", "ignoring",
-        "in", "is", "last", "level", "location", "message", "more", "new", "no", "not", "of", "on", "or", "possible",
-        "query", "reason", "received", "response", "result", "returned", "set", "some", "state", "statement", "status",
-        "than", "that", "the", "this", "to", "type", "unknown", "value", "was", "with", "without",
+    const WORDS: [&[u8]; 63] = [
+        b"a", b"an", b"and", b"any", b"are", b"as", b"at", b"by", b"code", b"context", b"detail", b"every", b"expected", b"first", b"for", b"found", b"from", b"get", b"got", b"had", b"handled", b"handling", b"has", b"have", b"hint", b"if", b"ignored", b"ignoring", b"in", b"is", b"last", b"level", b"location", b"message", b"more", b"new", b"no", b"not", b"of", b"on", b"or", b"possible", b"query", b"reason", b"received", b"response", b"result", b"returned", b"set", b"some", b"state", b"status", b"than", b"that", b"the", b"this", b"to", b"type", b"unknown", b"value", b"was", b"with", b"without",
     ];
-    WORDS.iter().any(|other| word.eq_ignore_ascii_case(other.as_bytes()))
+    const FOLDED: [u64; WORDS.len()] = folded(WORDS);
+    is_among(word, &FOLDED) || word == b"STATEMENT"
+}
+
+/// Words of up to eight letters as numbers.
+const fn folded<const N: usize>(words: [&[u8]; N]) -> [u64; N] {
+    let mut folded = [0; N];
+    let mut at = 0;
+    while at < N {
+        folded[at] = names::folded(words[at]);
+        at += 1;
+    }
+    folded
+}
+
+/// Whether a word, in any case, is one of those.
+fn is_among(word: &[u8], folded: &[u64]) -> bool {
+    word.len() <= 8 && folded.contains(&names::folded(word))
 }
 
 /// Whether what follows a colon says that there is nothing: `error: none`, `Warning: 0`.
@@ -758,12 +819,30 @@ fn numbering_length(text: &[u8]) -> usize {
     }
 }
 
+/// What a byte is to a head: looked up, as every byte of one is asked for.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < classes.len() {
+        classes[byte] = match byte as u8 {
+            b' ' | b'\t' | b'\r' | b'\n' | b'[' | b']' | b'(' | b')' | b'{' | b'}' | b'<' | b'>' | b'|' | b'"' | b','
+            | b';' => ENDS_WORD,
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'.' | b'@' | b'-' => OF_KEY,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
+const ENDS_WORD: u8 = 1;
+const OF_KEY: u8 = 2;
+
 fn ends_word(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || b"[](){}<>|\",;".contains(&byte)
+    CLASSES[usize::from(byte)] == ENDS_WORD
 }
 
 fn is_of_key(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_.@-".contains(&byte)
+    CLASSES[usize::from(byte)] == OF_KEY
 }
 
 /// The length of a quoted text with its quotes.

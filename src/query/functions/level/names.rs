@@ -15,42 +15,105 @@ pub(super) enum Weight {
     Timed,
 }
 
-/// The longest of the names.
-const LONGEST: usize = "informational".len();
+/// A name, what it means, and where it is a level.
+type Name = (u64, Level, Weight);
 
-/// A level by one of its names in any case, with where that name is one.
+/// The names by their length, which is eight at most.
 ///
-/// The names are those of syslog (RFC 5424), Python, Log4j and its kin, java.util.logging (as SLF4J's bridge maps
-/// them), .NET and its console's four letters, Serilog, Go's zap, zerolog and logrus, npm, RabbitMQ and PostgreSQL.
-pub(super) fn lookup(name: &[u8]) -> Option<(Level, Weight)> {
+/// They are those of syslog (RFC 5424), Python, Log4j and its kin, java.util.logging (as SLF4J's bridge maps them), .NET
+/// and its console's four letters, Serilog, Go's zap, zerolog and logrus, npm, RabbitMQ and PostgreSQL.
+const NAMES: [&[Name]; 9] = {
     use Level::*;
     use Weight::*;
-    let mut folded = [0; LONGEST];
-    let folded = folded.get_mut(..name.len())?;
-    for (to, from) in folded.iter_mut().zip(name) {
-        *to = from.to_ascii_lowercase();
+    [
+        &[],
+        &[],
+        &[],
+        &[
+            (folded(b"err"), Error, Marked),
+            (folded(b"wrn"), Warn, Marked),
+            (folded(b"inf"), Info, Marked),
+            (folded(b"dbg"), Debug, Marked),
+            (folded(b"trc"), Trace, Marked),
+            (folded(b"vrb"), Trace, Marked),
+            (folded(b"ftl"), Fatal, Marked),
+            (folded(b"pnc"), Fatal, Marked),
+            (folded(b"log"), Info, Timed),
+        ],
+        &[
+            (folded(b"info"), Info, Plain),
+            (folded(b"warn"), Warn, Plain),
+            (folded(b"crit"), Fatal, Marked),
+            (folded(b"fail"), Error, Marked),
+            (folded(b"erro"), Error, Marked),
+            (folded(b"eror"), Error, Marked),
+            (folded(b"dbug"), Debug, Marked),
+            (folded(b"debg"), Debug, Marked),
+            (folded(b"debu"), Debug, Marked),
+            (folded(b"trce"), Trace, Marked),
+            (folded(b"trac"), Trace, Marked),
+            (folded(b"verb"), Trace, Marked),
+            (folded(b"noti"), Info, Marked),
+            (folded(b"fatl"), Fatal, Marked),
+            (folded(b"fata"), Fatal, Marked),
+            (folded(b"pani"), Fatal, Marked),
+            (folded(b"fine"), Debug, Capitals),
+            (folded(b"note"), Info, Timed),
+        ],
+        &[
+            (folded(b"error"), Error, Plain),
+            (folded(b"debug"), Debug, Plain),
+            (folded(b"trace"), Trace, Plain),
+            (folded(b"fatal"), Fatal, Plain),
+            (folded(b"panic"), Fatal, Plain),
+            (folded(b"alert"), Fatal, Marked),
+            (folded(b"emerg"), Fatal, Marked),
+            (folded(b"silly"), Trace, Marked),
+            (folded(b"finer"), Debug, Capitals),
+            (folded(b"audit"), Info, Timed),
+        ],
+        &[
+            (folded(b"notice"), Info, Plain),
+            (folded(b"severe"), Error, Plain),
+            (folded(b"dpanic"), Fatal, Marked),
+            (folded(b"finest"), Trace, Capitals),
+            (folded(b"config"), Info, Capitals),
+            (folded(b"system"), Info, Timed),
+        ],
+        &[
+            (folded(b"warning"), Warn, Plain),
+            (folded(b"verbose"), Trace, Plain),
+            (folded(b"success"), Info, Timed),
+        ],
+        &[(folded(b"critical"), Fatal, Plain)],
+    ]
+};
+
+/// Up to eight letters as a number, in small letters: comparing numbers is much faster than comparing texts.
+pub(super) const fn folded(name: &[u8]) -> u64 {
+    let mut folded = 0;
+    let mut at = 0;
+    while at < name.len() {
+        folded = folded << 8 | (name[at] | 0x20) as u64;
+        at += 1;
     }
-    Some(match &*folded {
-        b"error" => (Error, Plain),
-        b"info" => (Info, Plain),
-        b"warn" | b"warning" => (Warn, Plain),
-        b"debug" => (Debug, Plain),
-        b"trace" | b"verbose" => (Trace, Plain),
-        b"information" | b"informational" | b"notice" => (Info, Plain),
-        b"severe" => (Error, Plain),
-        b"fatal" | b"critical" | b"emergency" | b"panic" => (Fatal, Plain),
-        b"trce" | b"trac" | b"trc" | b"verb" | b"vrb" | b"silly" => (Trace, Marked),
-        b"dbug" | b"debg" | b"debu" | b"dbg" => (Debug, Marked),
-        b"inf" | b"noti" => (Info, Marked),
-        b"wrn" => (Warn, Marked),
-        b"err" | b"erro" | b"eror" | b"fail" => (Error, Marked),
-        b"crit" | b"alert" | b"emerg" | b"dpanic" => (Fatal, Marked),
-        b"fatl" | b"fata" | b"ftl" | b"pani" | b"pnc" => (Fatal, Marked),
-        b"finest" => (Trace, Capitals),
-        b"finer" | b"fine" => (Debug, Capitals),
-        b"config" => (Info, Capitals),
-        b"deprecation" => (Warn, Capitals),
-        b"log" | b"note" | b"system" | b"success" | b"audit" => (Info, Timed),
+    folded
+}
+
+/// A level by one of its names in any case, with where that name is one.
+#[inline]
+pub(super) fn lookup(name: &[u8]) -> Option<(Level, Weight)> {
+    if let Some(names) = NAMES.get(name.len()) {
+        let wanted = folded(name);
+        let (_, level, weight) = names.iter().find(|(folded, ..)| *folded == wanted)?;
+        return Some((*level, *weight));
+    }
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+    Some(match name.len() {
+        9 if is("emergency") => (Level::Fatal, Weight::Plain),
+        11 if is("information") => (Level::Info, Weight::Plain),
+        11 if is("deprecation") => (Level::Warn, Weight::Capitals),
+        13 if is("informational") => (Level::Info, Weight::Plain),
         _ => return None,
     })
 }
@@ -137,15 +200,26 @@ pub(super) fn letter(letter: u8) -> Option<Level> {
 
 /// A level as the value of a key that can have no other meaning: by name, also padded, in brackets, coloured, numbered
 /// (`DEBUG5`, log/slog's `INFO+2`), qualified (`LogLevel.Error`) or shortened to a letter.
+#[inline]
 pub(super) fn of_value(text: &str) -> Option<Level> {
+    match lookup(text.as_bytes()) {
+        Some((level, _)) => Some(level),
+        None => of_odd_value(text),
+    }
+}
+
+#[cold]
+fn of_odd_value(text: &str) -> Option<Level> {
     let text = without_colours(text);
     let text = text.trim_matches(|c| " \t\r\n[]()<>:,".contains(c));
     let text = text.rsplit('.').next().unwrap_or(text);
     let length = text.bytes().take_while(u8::is_ascii_alphabetic).count();
     let (name, suffix) = text.as_bytes().split_at(length);
     match (name, suffix) {
-        ([], _) | ([_], [_, ..]) => {}
-        ([one], []) => return letter(one.to_ascii_uppercase()),
+        ([], _) => {}
+        // MongoDB numbers the letter for debugging
+        ([one], [] | [b'1'..=b'5']) => return letter(one.to_ascii_uppercase()),
+        ([_], _) => {}
         _ if is_numbering(suffix) => return lookup(name).map(|(level, _)| level),
         _ => {}
     }

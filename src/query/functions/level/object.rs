@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use super::super::json::{Members, Value};
 use super::super::message::{LogType, platform_event};
+use super::names::folded;
 use super::{Level, head, names};
 
 /// Whether a text begins as a JSON object with members does, and not as other things in braces.
@@ -18,39 +21,32 @@ pub(super) fn level(text: &str, depth: u8) -> Option<Level> {
     let mut seen = Seen::default();
     for (key, value) in Members::of(text) {
         let key = key.key(&mut buffer);
+        // a walk over all members, so all but the usual is out of line
         let level = match Key::of(key) {
-            Some(Key::Level) => seen.level(value),
-            Some(Key::Numbered(numbering)) => number(value).and_then(|number| numbering(&number)),
-            Some(Key::Type) => match value.text().and_then(|name| platform_event(&name)) {
+            None => continue,
+            Some(Key::Level) => seen.level(key, value),
+            Some(Key::Type) => match platform(value) {
                 Some(event) => return of_platform(event, text),
-                None => None,
+                None => continue,
             },
-            Some(Key::Sign) => seen.sign(key, value),
-            Some(Key::Message) => {
-                seen.message = true;
-                None
-            }
-            None => None,
+            Some(key_of) => seen.other(key_of, key, value),
         };
         if level.is_some() {
             return level;
         }
     }
-    if seen.message && depth > 0 {
-        let within = of_messages(text, seen.wrapped, depth - 1);
-        if within.is_some() {
-            return within;
-        }
-    }
-    seen.otherwise()
+    seen.otherwise(text, depth)
 }
 
 /// What a key says of its value.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Key {
     /// A level, by name or number.
     Level,
-    /// A level, by one numbering.
-    Numbered(fn(&str) -> Option<Level>),
+    /// A level, by the numbers of OpenTelemetry, syslog, or Python.
+    OpenTelemetry,
+    Syslog,
+    Python,
     /// What kind of event of Lambda's platform it is.
     Type,
     /// A message, as text or as an object.
@@ -59,65 +55,153 @@ enum Key {
     Sign,
 }
 
-impl Key {
-    #[inline]
-    fn of(key: &str) -> Option<Self> {
-        if is_level(key) {
-            return Some(Key::Level);
+/// The keys that say something, in any case, the shorter ones first. Those of a level are most loggers', Python's (`levelname`), .NET's
+/// (`LogLevel`), those of Compact Log Event Format (`@l`), hclog (`@level`), the Elastic Common Schema (`log.level`),
+/// OpenTelemetry (`severityText`), journald (`PRIORITY`), Monolog (`level_name`), Logstash (`severity_label`), Sidekiq
+/// (`lvl`), tslog (`logLevelName`), AWS Managed Flink (`messageType`), Falco (`priority`) and Google Cloud.
+const KEYS: [(&str, Key); 55] = [
+    ("t", Key::Sign),
+    ("s", Key::Sign),
+    ("@l", Key::Level),
+    ("@t", Key::Sign),
+    ("lvl", Key::Level),
+    ("sev", Key::Level),
+    ("msg", Key::Message),
+    ("log", Key::Message),
+    ("type", Key::Type),
+    ("body", Key::Message),
+    ("line", Key::Message),
+    ("level", Key::Level),
+    ("_meta", Key::Message),
+    ("@level", Key::Level),
+    ("record", Key::Message),
+    ("stream", Key::Sign),
+    ("logtag", Key::Sign),
+    ("docker", Key::Sign),
+    ("levelno", Key::Python),
+    ("message", Key::Message),
+    ("@fields", Key::Message),
+    ("severity", Key::Level),
+    ("loglevel", Key::Level),
+    ("priority", Key::Level),
+    ("logEvent", Key::Message),
+    ("facility", Key::Sign),
+    ("log_level", Key::Level),
+    ("log.level", Key::Level),
+    ("log-level", Key::Level),
+    ("levelname", Key::Level),
+    ("level_name", Key::Level),
+    ("level.name", Key::Level),
+    ("level_text", Key::Level),
+    ("kubernetes", Key::Sign),
+    ("messageType", Key::Level),
+    ("logSeverity", Key::Level),
+    ("ecs_cluster", Key::Sign),
+    ("log_severity", Key::Level),
+    ("logLevelName", Key::Level),
+    ("severityText", Key::Level),
+    ("container_id", Key::Sign),
+    ("ecs_task_arn", Key::Sign),
+    ("severity_text", Key::Level),
+    ("severityLabel", Key::Level),
+    ("log_processed", Key::Message),
+    ("short_message", Key::Sign),
+    ("log_level_name", Key::Level),
+    ("severity_label", Key::Level),
+    ("severityNumber", Key::OpenTelemetry),
+    ("container_name", Key::Sign),
+    ("severity_number", Key::OpenTelemetry),
+    ("syslog_severity", Key::Syslog),
+    ("syslog.severity", Key::Syslog),
+    ("log.syslog.severity.code", Key::Syslog),
+    ("logging.googleapis.com/severity", Key::Level),
+];
+
+/// The keys of each length, up to the longest; a short key stands by its number (see [`folded`]), a long one by that of
+/// its first eight bytes.
+const BY_LENGTH: [(usize, usize); 32] = {
+    let mut ranges = [(0, 0); 32];
+    let mut at = 0;
+    while at < KEYS.len() {
+        let length = KEYS[at].0.len();
+        if ranges[length].1 == 0 {
+            ranges[length].0 = at;
         }
-        Some(match key {
-            "type" => Key::Type,
-            "log" | "message" | "msg" | "MESSAGE" | "Message" | "body" | "line" | "record"
-            | "log_processed" | "@fields" | "_meta" | "logEvent" => Key::Message,
-            "severity_number" | "severityNumber" | "SeverityNumber" => {
-                Key::Numbered(names::of_opentelemetry)
-            }
-            "PRIORITY" | "syslog_severity" | "syslog.severity" | "log.syslog.severity.code" => {
-                Key::Numbered(names::of_syslog)
-            }
-            "levelno" => Key::Numbered(names::of_python),
-            "short_message" | "facility" | "@t" | "t" | "s" | "stream" | "logtag" | "kubernetes"
-            | "docker" | "container_id" | "container_name" | "ecs_cluster" | "ecs_task_arn" => {
-                Key::Sign
-            }
-            _ => return None,
-        })
+        at += 1;
+        ranges[length].1 = at;
+    }
+    ranges
+};
+
+/// For each byte that a key may begin with, the lengths of such keys, as bits: of most members of a message, this is all
+/// that is looked at.
+const LENGTHS: [u32; 256] = {
+    let mut lengths = [0; 256];
+    let mut at = 0;
+    while at < KEYS.len() {
+        let key = KEYS[at].0.as_bytes();
+        lengths[key[0].to_ascii_lowercase() as usize] |= 1 << key.len();
+        lengths[key[0].to_ascii_uppercase() as usize] |= 1 << key.len();
+        at += 1;
+    }
+    lengths
+};
+
+const FOLDED: [u64; KEYS.len()] = {
+    let mut numbers = [0; KEYS.len()];
+    let mut at = 0;
+    while at < KEYS.len() {
+        numbers[at] = folded_start(KEYS[at].0.as_bytes());
+        at += 1;
+    }
+    numbers
+};
+
+const fn folded_start(key: &[u8]) -> u64 {
+    match key.split_first_chunk::<8>() {
+        Some((start, _)) => u64::from_be_bytes(*start) | 0x2020_2020_2020_2020,
+        None => folded(key),
     }
 }
 
-/// The keys under which loggers put the level, in any case: those of most loggers, Python (`levelname`), .NET
-/// (`LogLevel`), Compact Log Event Format (`@l`), hclog (`@level`), the Elastic Common Schema (`log.level`),
-/// OpenTelemetry (`severityText`), Monolog (`level_name`), Logstash (`severity_label`), Sidekiq (`lvl`), AWS Managed
-/// Flink (`messageType`), Falco (`priority`) and Google Cloud.
-pub(super) fn is_level(key: &str) -> bool {
-    let is = |other: &str| key.eq_ignore_ascii_case(other);
-    match key.len() {
-        2 => is("@l"),
-        3 => is("lvl") || is("sev"),
-        5 => is("level"),
-        6 => is("@level"),
-        8 => is("severity") || is("loglevel") || is("priority"),
-        9 => is("log_level") || is("log.level") || is("log-level") || is("levelname"),
-        10 => is("level_name") || is("level.name") || is("level_text"),
-        11 => is("messageType") || is("logSeverity"),
-        12 => is("severityText") || is("log_severity") || is("logLevelName"),
-        13 => is("severity_text") || is("severityLabel"),
-        14 => is("severity_label") || is("log_level_name"),
-        31 => is("logging.googleapis.com/severity"),
-        _ => false,
+impl Key {
+    #[inline]
+    fn of(key: &str) -> Option<Self> {
+        if key == "level" {
+            return Some(Key::Level);
+        }
+        let lengths = LENGTHS[usize::from(*key.as_bytes().first()?)];
+        let is_likely = lengths.checked_shr(key.len() as u32).is_some_and(|bits| bits & 1 == 1);
+        if is_likely { Self::named(key) } else { None }
     }
+
+    fn named(key: &str) -> Option<Self> {
+        let (start, end) = BY_LENGTH[key.len()];
+        let wanted = folded_start(key.as_bytes());
+        let at = start + FOLDED[start..end].iter().position(|number| *number == wanted)?;
+        let mut keys = KEYS[at..end].iter();
+        let is_same = |name: &str| key.len() <= 8 || name.eq_ignore_ascii_case(key);
+        keys.find(|(name, _)| is_same(name)).map(|(_, key)| *key)
+    }
+}
+
+/// Whether a key is one of a level.
+pub(super) fn is_level(key: &str) -> bool {
+    Key::of(key) == Some(Key::Level)
 }
 
 /// What the members so far tell of how the others are to be read.
 #[derive(Default)]
 struct Seen {
-    /// A member may be a message of its own.
+    /// A member is a message.
     message: bool,
+    /// One has an object in it, or is a whole line of its own.
+    object: bool,
     /// It is an envelope in which a log router put a whole line.
     wrapped: bool,
     /// A level in syslog's numbers, which only an object of syslog's states by that.
     syslog: Option<Level>,
-    /// The object is one of syslog's: a GELF message, or it names a facility.
+    /// The object is one of syslog's: journald's, a GELF message, or one that names a facility.
     is_syslog: bool,
     /// It is a Compact Log Event, whose level may be left out: it is then informational.
     is_compact: bool,
@@ -126,7 +210,18 @@ struct Seen {
 }
 
 impl Seen {
-    fn level(&mut self, value: Value) -> Option<Level> {
+    #[inline]
+    fn level(&mut self, key: &str, value: Value) -> Option<Level> {
+        match value {
+            Value::Text(text) if let Some((level, _)) = names::lookup(text.raw().as_bytes()) => Some(level),
+            _ => self.odd_level(key, value),
+        }
+    }
+
+    /// A level that is no plain name.
+    #[inline(never)]
+    fn odd_level(&mut self, key: &str, value: Value) -> Option<Level> {
+        self.is_syslog |= key == "PRIORITY";
         match value {
             Value::Text(text) => {
                 let text = text.decoded()?;
@@ -146,6 +241,30 @@ impl Seen {
         names::of_tens(number)
     }
 
+    #[inline(never)]
+    fn other(&mut self, key_of: Key, key: &str, value: Value) -> Option<Level> {
+        match key_of {
+            Key::OpenTelemetry => names::of_opentelemetry(&number(value)?),
+            Key::Syslog => names::of_syslog(&number(value)?),
+            Key::Python => names::of_python(&number(value)?),
+            Key::Sign => self.sign(key, value),
+            Key::Message => {
+                self.message(key, value);
+                None
+            }
+            Key::Level | Key::Type => None,
+        }
+    }
+
+    fn message(&mut self, key: &str, value: Value) {
+        self.message = true;
+        self.object |= match value {
+            Value::Object(_) => true,
+            Value::Text(text) => key == "log" || memchr(b'{', text.raw().as_bytes()).is_some(),
+            _ => false,
+        };
+    }
+
     fn sign(&mut self, key: &str, value: Value) -> Option<Level> {
         match key {
             "short_message" | "facility" => self.is_syslog = true,
@@ -159,11 +278,21 @@ impl Seen {
     }
 
     /// The level where no member states it as most loggers do.
-    fn otherwise(self) -> Option<Level> {
-        self.syslog
-            .filter(|_| self.is_syslog)
+    #[inline(never)]
+    fn otherwise(self, text: &str, depth: u8) -> Option<Level> {
+        let within = || of_messages(text, self.wrapped, depth.checked_sub(1)?);
+        (self.object || self.wrapped && self.message)
+            .then(within)
+            .flatten()
+            .or(self.syslog.filter(|_| self.is_syslog))
             .or(self.is_compact.then_some(Level::Info))
     }
+}
+
+/// The event of Lambda's platform whose type a value is.
+#[inline(never)]
+fn platform(value: Value) -> Option<LogType> {
+    platform_event(&value.text()?)
 }
 
 /// A number, also in quotes as journald writes it.
@@ -176,6 +305,7 @@ fn number(value: Value) -> Option<Cow<str>> {
 
 /// What Lambda's platform reports of failures: that the time was over, which only the report says, and that the process
 /// ended. Other failures have a line of their own, by the runtime.
+#[inline(never)]
 fn of_platform(event: LogType, text: &str) -> Option<Level> {
     let record = Members::of(text).find(|(key, _)| key.raw() == "record");
     let failed = match (event, record?.1) {
@@ -190,11 +320,12 @@ fn of_platform(event: LogType, text: &str) -> Option<Level> {
 
 /// The level of a message within. Of plain text only what a log router wrapped is a whole line, with a level in its
 /// head; what else a logger calls its message is prose, unless an object is in it.
+#[inline(never)]
 fn of_messages(text: &str, wrapped: bool, depth: u8) -> Option<Level> {
     let mut buffer = String::new();
     Members::of(text).find_map(|(key, value)| {
         let key = key.key(&mut buffer);
-        if !matches!(Key::of(key), Some(Key::Message)) {
+        if Key::of(key) != Some(Key::Message) {
             return None;
         }
         match value {

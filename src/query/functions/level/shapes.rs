@@ -117,23 +117,17 @@ pub(super) fn of_letter_behind_time(text: &[u8]) -> Option<Level> {
 }
 
 /// Redis and Valkey have a sign behind the time: `1:M 29 Aug 2023 13:47:38.984 * monotonic clock …`.
-pub(super) fn of_redis(line: &[u8], behind_time: &[u8]) -> Option<Level> {
-    let level = match behind_time {
+pub(super) fn of_redis(behind_time: &[u8]) -> Option<Level> {
+    Some(match behind_time {
         [b' ', b'.', b' ', ..] => Level::Debug,
         [b' ', b'-', b' ', ..] => Level::Trace,
         [b' ', b'*', b' ', ..] => Level::Info,
         [b' ', b'#', b' ', ..] => Level::Warn,
         _ => return None,
-    };
-    let process = line.split(|byte| *byte == b' ').next()?;
-    let is_process = match process.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]")) {
-        Some(inner) => has_role(inner) || inner.iter().all(u8::is_ascii_digit),
-        None => has_role(process),
-    };
-    is_process.then_some(level)
+    })
 }
 
-/// A sentinel, a child that writes, a replica or a master.
-fn has_role(process: &[u8]) -> bool {
-    matches!(process, [.., b':', b'X' | b'C' | b'S' | b'M'])
+/// A process of Redis by its role: a sentinel, a child that writes, a replica or a master.
+pub(super) fn is_redis(process: &[u8]) -> bool {
+    matches!(process, [.., b'0'..=b'9', b':', b'X' | b'C' | b'S' | b'M'])
 }

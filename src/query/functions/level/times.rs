@@ -1,5 +1,7 @@
 //! Times, as loggers write them.
 
+use super::names::folded;
+
 /// A date, a time of day, or both, in digits, up to where something else begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Time {
@@ -15,8 +17,10 @@ pub(super) struct Time {
 /// `02/13/2024`, `2024.02.13`, `20240213.210104`, `9:01PM`.
 pub(super) fn time(text: &[u8]) -> Option<Time> {
     let first = digits(text);
-    if first == 0 {
-        return None;
+    match (first, text.get(first)) {
+        // an address, a version or a fraction
+        (0, _) | (_, None) | (1..=3, Some(b'.')) => return None,
+        _ => {}
     }
     let mut at = first;
     let (mut iso, mut named) = (false, false);
@@ -99,6 +103,9 @@ fn digits(text: &[u8]) -> usize {
 
 /// The length of the month that a text begins with, by its English name, or as in `13-2월-2024`; 0 for anything else.
 fn month(text: &[u8]) -> usize {
+    if text.first().is_some_and(u8::is_ascii_digit) && text.get(1).is_none_or(u8::is_ascii) && text.get(2).is_none_or(u8::is_ascii) {
+        return 0;
+    }
     if text.get(..3).is_some_and(is_month) {
         return 3;
     }
@@ -110,16 +117,19 @@ fn month(text: &[u8]) -> usize {
 
 /// A month by the first three letters of its English name.
 pub(super) fn is_month(name: &[u8]) -> bool {
-    const MONTHS: [&[u8; 3]; 12] = [
-        b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+    const MONTHS: [u64; 12] = [
+        folded(b"jan"), folded(b"feb"), folded(b"mar"), folded(b"apr"), folded(b"may"), folded(b"jun"),
+        folded(b"jul"), folded(b"aug"), folded(b"sep"), folded(b"oct"), folded(b"nov"), folded(b"dec"),
     ];
-    MONTHS.iter().any(|month| name.eq_ignore_ascii_case(*month))
+    name.len() == 3 && MONTHS.contains(&folded(name))
 }
 
 /// A day of the week by the first three letters of its English name.
 pub(super) fn is_weekday(name: &[u8]) -> bool {
-    const DAYS: [&[u8; 3]; 7] = [b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun"];
-    DAYS.iter().any(|day| name.eq_ignore_ascii_case(*day))
+    const DAYS: [u64; 7] = [
+        folded(b"mon"), folded(b"tue"), folded(b"wed"), folded(b"thu"), folded(b"fri"), folded(b"sat"), folded(b"sun"),
+    ];
+    name.len() == 3 && DAYS.contains(&folded(name))
 }
 
 #[cfg(test)]
