@@ -88,7 +88,10 @@ fn is_key_of_lambda(key: &str) -> bool {
         12 => matches!(key, "AWSRequestId" | "AwsRequestId" | "awsRequestId"),
         14 => key == "aws_request_id" || key == "faas.execution",
         15 => key == "lambdaRequestId",
-        17 => matches!(key, "functionRequestId" | "FunctionRequestId" | "lambda_request_id"),
+        17 => matches!(
+            key,
+            "functionRequestId" | "FunctionRequestId" | "lambda_request_id"
+        ),
         18 => key == "faas.invocation_id",
         19 => key == "function_request_id",
         _ => false,
@@ -207,7 +210,10 @@ fn trace(text: &str) -> Option<Cow<'_, str>> {
         false => root(text),
     };
     if let Some(id) = text.get(..XRAY_LENGTH).filter(|id| is_xray(id)) {
-        let whole = matches!(text.as_bytes().get(XRAY_LENGTH), None | Some(b';' | b'@' | b','));
+        let whole = matches!(
+            text.as_bytes().get(XRAY_LENGTH),
+            None | Some(b';' | b'@' | b',')
+        );
         return whole.then(|| in_small_letters(id));
     }
     let id = match text.strip_prefix("00-") {
@@ -219,7 +225,9 @@ fn trace(text: &str) -> Option<Cow<'_, str>> {
 
 /// What stands behind `Root=` in a header, which may begin with other fields.
 fn root(text: &str) -> &str {
-    let root = text.split(';').find_map(|field| field.trim_start().strip_prefix("Root="));
+    let root = text
+        .split(';')
+        .find_map(|field| field.trim_start().strip_prefix("Root="));
     root.unwrap_or(text)
 }
 
@@ -269,10 +277,13 @@ fn xray_in(text: &str) -> Option<Cow<'_, str>> {
     let bytes = text.as_bytes();
     VERSION.find_iter(bytes).find_map(|start| {
         let end = start + XRAY_LENGTH;
-        let stands_alone = |place: Option<&u8>| place.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-');
+        let stands_alone = |place: Option<&u8>| {
+            place.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-')
+        };
         let id = text.get(start..end).filter(|id| is_xray(id))?;
-        (stands_alone(start.checked_sub(1).and_then(|before| bytes.get(before))) && stands_alone(bytes.get(end)))
-            .then(|| in_small_letters(id))
+        (stands_alone(start.checked_sub(1).and_then(|before| bytes.get(before)))
+            && stands_alone(bytes.get(end)))
+        .then(|| in_small_letters(id))
     })
 }
 
@@ -288,7 +299,9 @@ fn w3c_under_a_name(text: &str) -> Option<String> {
             _ => name.strip_prefix("parent").unwrap_or(name),
         };
         let value = value.trim_start_matches(['"', '\\']).trim_start();
-        let value = value.strip_prefix(['=', ':'])?.trim_start_matches(['"', '\\', ' ']);
+        let value = value
+            .strip_prefix(['=', ':'])?
+            .trim_start_matches(['"', '\\', ' ']);
         let value = value.strip_prefix("00-").unwrap_or(value);
         let length = value.bytes().take_while(u8::is_ascii_alphanumeric).count();
         w3c(&value[..length])
@@ -299,7 +312,8 @@ fn w3c_under_a_name(text: &str) -> Option<String> {
 fn w3c_in_brackets(text: &str) -> Option<String> {
     const SPAN_LENGTH: usize = 16;
     let line = first_line(text);
-    let is_span = |id: &str| id.len() == SPAN_LENGTH && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_span =
+        |id: &str| id.len() == SPAN_LENGTH && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     memchr_iter(b'[', line.as_bytes()).find_map(|open| {
         let group = &line[open + 1..];
         let group = &group[..memchr(b']', group.as_bytes())?];
@@ -318,4 +332,73 @@ fn member<'a>(object: Value<'a>, name: &str) -> Option<Value<'a>> {
         .members()
         .find(|(key, _)| key.key(&mut buffer) == name)
         .map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+
+    #[test]
+    fn request_ids() {
+        let id = ID;
+        for message in [
+            format!("START RequestId: {id} Version: $LATEST\n"),
+            format!("END RequestId: {id}\n"),
+            format!("REPORT RequestId: {id}\tDuration: 1.00 ms"),
+            format!("RequestId: {id} Error: Runtime exited with error: signal: killed"),
+            format!("[INFO]\t2026-11-21T00:00:00.000Z\t{id}\thello"),
+            format!("2026-11-21T00:00:00.000Z\t{id}\tINFO\thello"),
+            format!("2026-11-21T00:00:00.000Z {id} Task timed out after 30.02 seconds"),
+            format!("2026-11-21 00:00:00 {id} INFO  Handler:12 - done"),
+            format!(r#"{{"level":"INFO","requestId":"{id}"}}"#),
+            format!(r#"{{"request_id":"of the API","function_request_id":"{id}"}}"#),
+            format!(r#"{{"AWSRequestId":"{id}","request_id":"of the API"}}"#),
+            format!(r#"{{"request_id":"{id}"}}"#),
+            format!(r#"{{"type":"platform.start","record":{{"version":"1","requestId":"{id}"}}}}"#),
+        ] {
+            assert_eq!(request_id(&message).as_deref(), Some(id), "{message}");
+        }
+        for message in [
+            "",
+            "START RequestId: ",
+            "2026-11-21T00:00:00.000Z\tundefined\tINFO\thello",
+            "order 8476a536-e9f4-11e8-9739-2dfe598c3fcd done",
+            r#"{"requestId":""}"#,
+            r#"{"requestId":5}"#,
+            r#"{"a":{"requestId":"x"}}"#,
+            r#"{"record":"x"}"#,
+        ] {
+            assert_eq!(request_id(message), None, "{message}");
+        }
+    }
+
+    #[test]
+    fn trace_ids() {
+        let id = "1-5e34a614-10bd7a3f2c2b4d5e6f708192";
+        for message in [
+            format!(
+                "REPORT RequestId: 1\tDuration: 1.00 ms\t\nXRAY TraceId: {id}\tSegmentId: 07f0\tSampled: true"
+            ),
+            format!(r#"{{"level":"INFO","xray_trace_id":"{id}"}}"#),
+            format!(r#"{{"traceId":"{id}"}}"#),
+            format!(r#"{{"trace_id":"Root={id};Sampled=1"}}"#),
+            format!(
+                r#"{{"type":"platform.report","record":{{"tracing":{{"value":"Root={id}"}}}}}}"#
+            ),
+        ] {
+            assert_eq!(trace_id(&message).as_deref(), Some(id), "{message}");
+        }
+        for message in [
+            "",
+            "XRAY TraceId: ",
+            "hello",
+            r#"{"trace_id":""}"#,
+            r#"{"trace_id":"Root="}"#,
+            r#"{"record":{"tracing":1}}"#,
+        ] {
+            assert_eq!(trace_id(message), None, "{message}");
+        }
+    }
 }

@@ -171,7 +171,11 @@ impl<'a> Members<'a> {
             first @ (b'{' | b'[') => {
                 self.skip_nested()?;
                 let nested = &self.source[start..self.position];
-                Some(if first == b'{' { Value::Object(nested) } else { Value::Array(nested) })
+                Some(if first == b'{' {
+                    Value::Object(nested)
+                } else {
+                    Value::Array(nested)
+                })
             }
             first => {
                 let rest = &self.source.as_bytes()[start..];

@@ -53,7 +53,8 @@ pub(super) fn level_of_object(message: &str, depth: u8) -> Option<Level> {
 
 /// A report that the time was over: since 2026 the only line about it.
 fn is_timeout(line: LogType, message: &str) -> bool {
-    static STATUS: LazyLock<memmem::Finder> = LazyLock::new(|| memmem::Finder::new("Status: timeout"));
+    static STATUS: LazyLock<memmem::Finder> =
+        LazyLock::new(|| memmem::Finder::new("Status: timeout"));
     line == LogType::Report && STATUS.find(message.as_bytes()).is_some()
 }
 
@@ -73,7 +74,9 @@ fn of_second_line(message: &str, end: usize) -> Option<Level> {
     let second = message.as_bytes().get(end + 1..)?;
     let name = letters(second);
     let (level, length) = match lookup(&second[..name]) {
-        Some((level, Weight::Plain | Weight::Capitals)) if is_capital(&second[..name]) => (level, name),
+        Some((level, Weight::Plain | Weight::Capitals)) if is_capital(&second[..name]) => {
+            (level, name)
+        }
         _ => localized(second)?,
     };
     if second.get(length) != Some(&b':') {
@@ -247,8 +250,8 @@ impl<'a> Head<'a> {
                     }
                     None => break,
                 },
-                b'\r' | b':' | b',' | b';' | b']' | b')' | b'}' | b'>' | b'*' | b'#' | b'~' | b'=' | b'+' | b'!'
-                | b'.' => {}
+                b'\r' | b':' | b',' | b';' | b']' | b')' | b'}' | b'>' | b'*' | b'#' | b'~'
+                | b'=' | b'+' | b'!' | b'.' => {}
                 byte if byte.is_ascii() => break,
                 _ => match self.symbol() {
                     Some(length) => self.at += length - 1,
@@ -280,7 +283,10 @@ impl<'a> Head<'a> {
 
     fn skip_word(&mut self) {
         let rest = self.rest();
-        self.at += rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        self.at += rest
+            .iter()
+            .position(|byte| *byte == b' ')
+            .unwrap_or(rest.len());
     }
 
     /// The level of the object that is the message behind a head, or else that of the head.
@@ -298,10 +304,16 @@ impl<'a> Head<'a> {
     fn of_syslog(&self) -> Option<Level> {
         const FIELDS: usize = 5;
         let close = memchr(b'>', self.line.get(..6).unwrap_or(self.line))?;
-        let priority: u8 = self.message[1..close].parse().ok().filter(|priority| *priority < 192)?;
+        let priority: u8 = self.message[1..close]
+            .parse()
+            .ok()
+            .filter(|priority| *priority < 192)?;
         let mut rest = &self.message[close + 1..];
         if let Some(fields) = rest.strip_prefix("1 ") {
-            rest = fields.splitn(FIELDS + 1, ' ').nth(FIELDS).unwrap_or_default();
+            rest = fields
+                .splitn(FIELDS + 1, ' ')
+                .nth(FIELDS)
+                .unwrap_or_default();
             rest = rest.strip_prefix("- ").unwrap_or(rest);
         }
         let own = || Level::within(rest, self.depth.checked_sub(1)?);
@@ -352,7 +364,9 @@ impl<'a> Head<'a> {
             let part = &inner[colon + 1..];
             let (name, behind) = part.split_at(letters(part));
             match lookup(name)? {
-                (level, Weight::Plain | Weight::Marked) if matches!(behind, [] | [b',', ..]) => Some(level),
+                (level, Weight::Plain | Weight::Marked) if matches!(behind, [] | [b',', ..]) => {
+                    Some(level)
+                }
                 _ => None,
             }
         };
@@ -405,13 +419,18 @@ impl<'a> Head<'a> {
             let redis = shapes::of_redis(self.rest()).filter(|_| self.redis && self.levels);
             return redis.map_or(Token::Part, Token::Level);
         }
-        if self.levels && let Some(level) = self.named() {
+        if self.levels
+            && let Some(level) = self.named()
+        {
             return Token::Level(level);
         }
         if let Some(pair) = self.pair() {
             return pair;
         }
-        let length = rest.iter().position(|byte| ends_word(*byte)).unwrap_or(rest.len());
+        let length = rest
+            .iter()
+            .position(|byte| ends_word(*byte))
+            .unwrap_or(rest.len());
         let word = &rest[..length.max(1)];
         let token = self.part(word);
         self.at += word.len();
@@ -422,9 +441,16 @@ impl<'a> Head<'a> {
     fn named(&mut self) -> Option<Level> {
         let rest = self.rest();
         let name = &rest[..letters(rest)];
+        if let [_, _] = name {
+            let behind_time = self.timed && self.before == Before::Time;
+            return shapes::of_esx(rest).filter(|_| behind_time);
+        }
         if let [_] = name {
-            let behind_time = self.timed && matches!(self.before, Before::Time | Before::Colon);
-            return shapes::of_letter_behind_time(rest).filter(|_| behind_time);
+            return match self.before {
+                Before::Time | Before::Colon if self.timed => shapes::of_letter_behind_time(rest),
+                Before::Word if self.timed => shapes::of_letter_behind_ids(rest),
+                _ => None,
+            };
         }
         if rest.get(name.len()) == Some(&b'=') {
             return None;
@@ -443,7 +469,10 @@ impl<'a> Head<'a> {
         self.at = end;
         self.before = Before::Word;
         // PHP's own words for it stand in what its process manager writes.
-        let php = self.rest().strip_prefix(b": PHP message: PHP ").and_then(shapes::of_php);
+        let php = self
+            .rest()
+            .strip_prefix(b": PHP message: PHP ")
+            .and_then(shapes::of_php);
         Some(php.unwrap_or(level))
     }
 
@@ -472,7 +501,9 @@ impl<'a> Head<'a> {
             (_, _) if self.names > 0 => false,
             // nothing but groups and numbers before it
             (Weight::Timed, _) => false,
-            (Weight::Plain, Space | Column) => self.before != Before::Nothing || !self.is_prose_behind(end),
+            (Weight::Plain, Space | Column) => {
+                self.before != Before::Nothing || !self.is_prose_behind(end)
+            }
             (Weight::Plain, _) => true,
             (_, Comma) => false,
             (_, _) => marked || behind == Bracket || self.before != Before::Nothing,
@@ -528,7 +559,7 @@ impl<'a> Head<'a> {
             Some(b'[' | b'(') => Behind::Bracket,
             Some(b'/') => Behind::Slash,
             Some(b',') => Behind::Comma,
-            Some(b']') => Behind::Space,
+            Some(b']' | b'>') => Behind::Space,
             Some(_) => Behind::Other,
         }
     }
@@ -536,8 +567,19 @@ impl<'a> Head<'a> {
     /// Whether a word follows that makes a level in capitals the subject of a sentence.
     fn is_prose_behind(&self, end: usize) -> bool {
         const WORDS: [&[u8]; 13] = [
-            b"handling", b"rate", b"rates", b"count", b"counts", b"level", b"levels", b"mode", b"logging", b"is",
-            b"are", b"was", b"were",
+            b"handling",
+            b"rate",
+            b"rates",
+            b"count",
+            b"counts",
+            b"level",
+            b"levels",
+            b"mode",
+            b"logging",
+            b"is",
+            b"are",
+            b"was",
+            b"were",
         ];
         const FOLDED: [u64; WORDS.len()] = folded(WORDS);
         let rest = self.line[end..].trim_ascii_start();
@@ -547,9 +589,14 @@ impl<'a> Head<'a> {
     /// Whether the name of a program or module follows: `vpxd[45715]`, `wcp [auth/session.go:156]`, `com.acme : […]`.
     fn is_source(&self, end: usize) -> bool {
         let rest = self.line[end..].trim_ascii_start();
-        let length = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        let length = rest
+            .iter()
+            .position(|byte| *byte == b' ')
+            .unwrap_or(rest.len());
         let (word, behind) = rest.split_at(length);
-        word.contains(&b'[') || behind.trim_ascii_start().starts_with(b"[") || behind.starts_with(b" : ")
+        word.contains(&b'[')
+            || behind.trim_ascii_start().starts_with(b"[")
+            || behind.starts_with(b" : ")
     }
 
     /// `key=value`: the level, or a part of the head whatever its value is.
@@ -567,7 +614,10 @@ impl<'a> Head<'a> {
                 None => return Some(Token::Message),
             },
             _ => {
-                let length = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
+                let length = value
+                    .iter()
+                    .position(u8::is_ascii_whitespace)
+                    .unwrap_or(value.len());
                 let first = value[..length].iter().position(|byte| b",;".contains(byte));
                 (length, 0, first.unwrap_or(length))
             }
@@ -642,7 +692,11 @@ impl<'a> Head<'a> {
             return Token::Part;
         }
         self.words += 1;
-        if self.words > 1 || !self.levels { Token::Message } else { Token::Part }
+        if self.words > 1 || !self.levels {
+            Token::Message
+        } else {
+            Token::Part
+        }
     }
 
     /// `web-1  | message`: a service's name, as Docker Compose writes it before each line.
@@ -669,8 +723,24 @@ impl<'a> Head<'a> {
         }
         self.source = is_source(word);
         self.redis |= shapes::is_redis(word);
-        let level = joined(word, self.timed).filter(|_| self.levels);
-        level.map_or(Token::Part, Token::Level)
+        if !self.levels {
+            return Token::Part;
+        }
+        let of_prefix = || self.of_postgres(word).filter(|_| self.timed);
+        of_label(word)
+            .or_else(|| joined(word, self.timed))
+            .or_else(of_prefix)
+            .map_or(Token::Part, Token::Level)
+    }
+
+    /// PostgreSQL puts its level, a colon and two spaces behind a prefix that anything may end: `…:psqlERROR:  …` with
+    /// the longer of the two prefixes that RDS has.
+    fn of_postgres(&self, word: &[u8]) -> Option<Level> {
+        let stem = word
+            .strip_suffix(b":")
+            .filter(|_| self.rest()[word.len()..].starts_with(b"  "))?;
+        let start = stem.iter().rposition(|byte| !byte.is_ascii_uppercase())? + 1;
+        lookup(&stem[start..]).map(|(level, _)| level)
     }
 
     fn of_word_without_time(&mut self, stem: &[u8], before: Before) -> Token {
@@ -686,6 +756,12 @@ impl<'a> Head<'a> {
         self.names += 1;
         match behind {
             Behind::Rule if before == Before::Nothing && !self.group => Token::Part,
+            // a program on a terminal: `nginx: [emerg] …`
+            Behind::Colon
+                if before == Before::Nothing && self.rest()[stem.len()..].starts_with(b": [") =>
+            {
+                Token::Part
+            }
             Behind::Joint if !self.levels => Token::Part,
             _ => Token::Message,
         }
@@ -702,8 +778,21 @@ impl<'a> Head<'a> {
             _ => false,
         };
         self.at += length;
-        if stated { Token::Level(level) } else { Token::Message }
+        if stated {
+            Token::Level(level)
+        } else {
+            Token::Message
+        }
     }
+}
+
+/// `level:error` of Labeled Tab-separated Values.
+fn of_label(word: &[u8]) -> Option<Level> {
+    let word = str::from_utf8(word).ok()?;
+    let (_, value) = word
+        .split_once(':')
+        .filter(|(label, _)| object::is_level(label))?;
+    names::of_value(value)
 }
 
 /// What Lambda's platform writes behind a request's id.
@@ -747,7 +836,18 @@ fn joined(word: &[u8], timed: bool) -> Option<Level> {
 
 fn is_facility(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 13] = [
-        b"kern", b"user", b"mail", b"daemon", b"auth", b"syslog", b"lpr", b"news", b"uucp", b"cron", b"authpriv", b"ftp",
+        b"kern",
+        b"user",
+        b"mail",
+        b"daemon",
+        b"auth",
+        b"syslog",
+        b"lpr",
+        b"news",
+        b"uucp",
+        b"cron",
+        b"authpriv",
+        b"ftp",
         b"audit",
     ];
     NAMES.contains(&name) || matches!(name, [b'l', b'o', b'c', b'a', b'l', b'0'..=b'7'])
@@ -769,7 +869,69 @@ fn is_method(word: &[u8]) -> bool {
 /// else. Among them are the lines by which PostgreSQL continues a message.
 fn is_prose(word: &[u8]) -> bool {
     const WORDS: [&[u8]; 63] = [
-        b"a", b"an", b"and", b"any", b"are", b"as", b"at", b"by", b"code", b"context", b"detail", b"every", b"expected", b"first", b"for", b"found", b"from", b"get", b"got", b"had", b"handled", b"handling", b"has", b"have", b"hint", b"if", b"ignored", b"ignoring", b"in", b"is", b"last", b"level", b"location", b"message", b"more", b"new", b"no", b"not", b"of", b"on", b"or", b"possible", b"query", b"reason", b"received", b"response", b"result", b"returned", b"set", b"some", b"state", b"status", b"than", b"that", b"the", b"this", b"to", b"type", b"unknown", b"value", b"was", b"with", b"without",
+        b"a",
+        b"an",
+        b"and",
+        b"any",
+        b"are",
+        b"as",
+        b"at",
+        b"by",
+        b"code",
+        b"context",
+        b"detail",
+        b"every",
+        b"expected",
+        b"first",
+        b"for",
+        b"found",
+        b"from",
+        b"get",
+        b"got",
+        b"had",
+        b"handled",
+        b"handling",
+        b"has",
+        b"have",
+        b"hint",
+        b"if",
+        b"ignored",
+        b"ignoring",
+        b"in",
+        b"is",
+        b"last",
+        b"level",
+        b"location",
+        b"message",
+        b"more",
+        b"new",
+        b"no",
+        b"not",
+        b"of",
+        b"on",
+        b"or",
+        b"possible",
+        b"query",
+        b"reason",
+        b"received",
+        b"response",
+        b"result",
+        b"returned",
+        b"set",
+        b"some",
+        b"state",
+        b"status",
+        b"than",
+        b"that",
+        b"the",
+        b"this",
+        b"to",
+        b"type",
+        b"unknown",
+        b"value",
+        b"was",
+        b"with",
+        b"without",
     ];
     const FOLDED: [u64; WORDS.len()] = folded(WORDS);
     is_among(word, &FOLDED) || word == b"STATEMENT"
@@ -794,15 +956,28 @@ fn is_among(word: &[u8], folded: &[u64]) -> bool {
 /// Whether what follows a colon says that there is nothing: `error: none`, `Warning: 0`.
 fn says_nothing(text: &[u8]) -> bool {
     const NOTHING: [&[u8]; 10] = [
-        b"none", b"null", b"nil", b"false", b"undefined", b"no", b"n/a", b"-", b"[]", b"{}",
+        b"none",
+        b"null",
+        b"nil",
+        b"false",
+        b"undefined",
+        b"no",
+        b"n/a",
+        b"-",
+        b"[]",
+        b"{}",
     ];
     let text = text.trim_ascii();
     matches!(text, [b'0'] | [b'0', b' ' | b',' | b';', ..])
-        || NOTHING.iter().any(|nothing| text.eq_ignore_ascii_case(nothing))
+        || NOTHING
+            .iter()
+            .any(|nothing| text.eq_ignore_ascii_case(nothing))
 }
 
 fn letters(text: &[u8]) -> usize {
-    text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count()
+    text.iter()
+        .take_while(|byte| byte.is_ascii_alphabetic())
+        .count()
 }
 
 fn is_capital(name: &[u8]) -> bool {
@@ -825,8 +1000,8 @@ const CLASSES: [u8; 256] = {
     let mut byte = 0;
     while byte < classes.len() {
         classes[byte] = match byte as u8 {
-            b' ' | b'\t' | b'\r' | b'\n' | b'[' | b']' | b'(' | b')' | b'{' | b'}' | b'<' | b'>' | b'|' | b'"' | b','
-            | b';' => ENDS_WORD,
+            b' ' | b'\t' | b'\r' | b'\n' | b'[' | b']' | b'(' | b')' | b'{' | b'}' | b'<'
+            | b'>' | b'|' | b'"' | b',' | b';' => ENDS_WORD,
             b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'.' | b'@' | b'-' => OF_KEY,
             _ => 0,
         };

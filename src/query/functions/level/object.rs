@@ -171,14 +171,19 @@ impl Key {
             return Some(Key::Level);
         }
         let lengths = LENGTHS[usize::from(*key.as_bytes().first()?)];
-        let is_likely = lengths.checked_shr(key.len() as u32).is_some_and(|bits| bits & 1 == 1);
+        let is_likely = lengths
+            .checked_shr(key.len() as u32)
+            .is_some_and(|bits| bits & 1 == 1);
         if is_likely { Self::named(key) } else { None }
     }
 
     fn named(key: &str) -> Option<Self> {
         let (start, end) = BY_LENGTH[key.len()];
         let wanted = folded_start(key.as_bytes());
-        let at = start + FOLDED[start..end].iter().position(|number| *number == wanted)?;
+        let at = start
+            + FOLDED[start..end]
+                .iter()
+                .position(|number| *number == wanted)?;
         let mut keys = KEYS[at..end].iter();
         let is_same = |name: &str| key.len() <= 8 || name.eq_ignore_ascii_case(key);
         keys.find(|(name, _)| is_same(name)).map(|(_, key)| *key)
@@ -213,7 +218,9 @@ impl Seen {
     #[inline]
     fn level(&mut self, key: &str, value: Value) -> Option<Level> {
         match value {
-            Value::Text(text) if let Some((level, _)) = names::lookup(text.raw().as_bytes()) => Some(level),
+            Value::Text(text) if let Some((level, _)) = names::lookup(text.raw().as_bytes()) => {
+                Some(level)
+            }
             _ => self.odd_level(key, value),
         }
     }
@@ -309,9 +316,9 @@ fn number(value: Value) -> Option<Cow<str>> {
 fn of_platform(event: LogType, text: &str) -> Option<Level> {
     let record = Members::of(text).find(|(key, _)| key.raw() == "record");
     let failed = match (event, record?.1) {
-        (LogType::Report, record) => record
-            .members()
-            .any(|(key, value)| key.raw() == "status" && value.text().as_deref() == Some("timeout")),
+        (LogType::Report, record) => record.members().any(|(key, value)| {
+            key.raw() == "status" && value.text().as_deref() == Some("timeout")
+        }),
         (_, Value::Text(record)) => head::is_failure(&record.decoded()?),
         _ => false,
     };

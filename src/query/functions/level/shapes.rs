@@ -1,8 +1,8 @@
 //! Lines that state a level in a way of their own: by a phrase, a single letter or a sign.
 
+use super::Level;
 use super::names::letter;
 use super::times::time;
-use super::Level;
 
 /// What a line begins with where that decides.
 pub(super) fn of_phrase(line: &[u8]) -> Option<Level> {
@@ -98,16 +98,58 @@ pub(super) fn of_group_letter(inner: &[u8], timed: bool) -> Option<Level> {
     states.then(|| letter(*first)).flatten()
 }
 
+/// Android's logcat has ids and a letter behind the time: `05-21 15:05:52.808  1047  1116 E FMQ     : …`.
+pub(super) fn of_letter_behind_ids(text: &[u8]) -> Option<Level> {
+    let (first, rest) = text.split_first()?;
+    let rest = rest.strip_prefix(b" ")?;
+    let tag = rest
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(byte))
+        .count();
+    let is_tag = tag > 0 && rest[tag..].trim_ascii_start().starts_with(b": ");
+    is_tag.then(|| letter(*first)).flatten()
+}
+
+/// VMware ESXi has two letters and a number behind the time: `2023-08-08T15:08:36.834Z Wa(180) vmkwarning: …`.
+pub(super) fn of_esx(text: &[u8]) -> Option<Level> {
+    let level = match text.get(..3)? {
+        b"Db(" => Level::Debug,
+        b"In(" | b"No(" => Level::Info,
+        b"Wa(" => Level::Warn,
+        b"Er(" => Level::Error,
+        b"Cr(" | b"Al(" | b"Em(" => Level::Fatal,
+        _ => return None,
+    };
+    let number = text[3..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    (number > 0 && text.get(3 + number) == Some(&b')')).then_some(level)
+}
+
 /// A letter behind a time: `E! [outputs.cloudwatch] …` of the CloudWatch agent and Telegraf, `E | etcdserver: …` of etcd,
 /// `I NETWORK  [listener] …` of MongoDB before 4.4, `E tensorflow/core/….cc:12] …` of TensorFlow.
 pub(super) fn of_letter_behind_time(text: &[u8]) -> Option<Level> {
     let (first, rest) = text.split_first()?;
     let states = match rest {
         [b'!', b' ', ..] | [b' ', b'|', b' ', ..] => true,
+        // logcat's brief format: `V/Configuration( 1766): …`
+        [b'/', rest @ ..] => {
+            let tag = rest
+                .iter()
+                .take_while(|byte| byte.is_ascii_alphanumeric())
+                .count();
+            tag > 0 && rest.get(tag) == Some(&b'(')
+        }
         [b' ', rest @ ..] => {
-            let length = rest.iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+            let length = rest
+                .iter()
+                .take_while(|byte| !byte.is_ascii_whitespace())
+                .count();
             let (word, behind) = rest.split_at(length);
-            let is_component = word.iter().all(|byte| byte.is_ascii_uppercase() || b"-_".contains(byte));
+            let is_component = word
+                .iter()
+                .all(|byte| byte.is_ascii_uppercase() || b"-_".contains(byte));
             let is_source = word.contains(&b'/') && word.ends_with(b"]");
             (length > 0 && is_component && behind.trim_ascii_start().starts_with(b"[")) || is_source
         }

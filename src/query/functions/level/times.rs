@@ -51,7 +51,9 @@ pub(super) fn time(text: &[u8]) -> Option<Time> {
         // An hour has two digits at most, and a minute two; a port or a line has other numbers.
         Some(0) => first <= 2 && digits(&text[first + 1..]) == 2,
         Some(_) => dated || iso || first == 8,
-        None => dated || (first == 4 && separators.are(b"..")) || (first == 8 && separators.are(b".")),
+        None => {
+            dated || (first == 4 && separators.are(b"..")) || (first == 8 && separators.are(b"."))
+        }
     };
     is_time.then(|| Time {
         length: at + suffix(&text[at..]),
@@ -103,7 +105,10 @@ fn digits(text: &[u8]) -> usize {
 
 /// The length of the month that a text begins with, by its English name, or as in `13-2월-2024`; 0 for anything else.
 fn month(text: &[u8]) -> usize {
-    if text.first().is_some_and(u8::is_ascii_digit) && text.get(1).is_none_or(u8::is_ascii) && text.get(2).is_none_or(u8::is_ascii) {
+    if text.first().is_some_and(u8::is_ascii_digit)
+        && text.get(1).is_none_or(u8::is_ascii)
+        && text.get(2).is_none_or(u8::is_ascii)
+    {
         return 0;
     }
     if text.get(..3).is_some_and(is_month) {
@@ -112,14 +117,28 @@ fn month(text: &[u8]) -> usize {
     let number = digits(text);
     let rest = &text[number..];
     let name = rest.iter().take_while(|byte| !byte.is_ascii()).count();
-    if name > 0 && rest.get(name) == Some(&b'-') { number + name } else { 0 }
+    if name > 0 && rest.get(name) == Some(&b'-') {
+        number + name
+    } else {
+        0
+    }
 }
 
 /// A month by the first three letters of its English name.
 pub(super) fn is_month(name: &[u8]) -> bool {
     const MONTHS: [u64; 12] = [
-        folded(b"jan"), folded(b"feb"), folded(b"mar"), folded(b"apr"), folded(b"may"), folded(b"jun"),
-        folded(b"jul"), folded(b"aug"), folded(b"sep"), folded(b"oct"), folded(b"nov"), folded(b"dec"),
+        folded(b"jan"),
+        folded(b"feb"),
+        folded(b"mar"),
+        folded(b"apr"),
+        folded(b"may"),
+        folded(b"jun"),
+        folded(b"jul"),
+        folded(b"aug"),
+        folded(b"sep"),
+        folded(b"oct"),
+        folded(b"nov"),
+        folded(b"dec"),
     ];
     name.len() == 3 && MONTHS.contains(&folded(name))
 }
@@ -127,7 +146,13 @@ pub(super) fn is_month(name: &[u8]) -> bool {
 /// A day of the week by the first three letters of its English name.
 pub(super) fn is_weekday(name: &[u8]) -> bool {
     const DAYS: [u64; 7] = [
-        folded(b"mon"), folded(b"tue"), folded(b"wed"), folded(b"thu"), folded(b"fri"), folded(b"sat"), folded(b"sun"),
+        folded(b"mon"),
+        folded(b"tue"),
+        folded(b"wed"),
+        folded(b"thu"),
+        folded(b"fri"),
+        folded(b"sat"),
+        folded(b"sun"),
     ];
     name.len() == 3 && DAYS.contains(&folded(name))
 }
@@ -139,17 +164,49 @@ mod tests {
     #[test]
     fn times_in_the_usual_forms() {
         for text in [
-            "2024-02-13T21:01:04.792Z", "2024-02-13T21:01:04+0900", "2024-02-13T21:01:04.792+09:00", "2024-02-13",
-            "21:01:04", "21:01:04.792", "21:01:04,792", "9:01PM", "9:01", "2024/02/13", "02/13/2024", "13/02/24",
-            "13/Feb/2024:21:01:04", "13/Feb/2024", "13-Feb-2024", "13-FEB-2024", "13Feb2024", "2024.02.13",
-            "2024-02-13_21:01:04", "2024-02-13-21.01.04.792123", "20240213-21:01:04:792", "20240213.210104,792",
-            "24/02/13", "13-2월-2024", "13-二月-2024", "26/Feb/2019:23:08:47.266", "29:47.191", "2024.02.13-21.01.04:792",
-            "02-13-2024", "11:57:25",
+            "2024-02-13T21:01:04.792Z",
+            "2024-02-13T21:01:04+0900",
+            "2024-02-13T21:01:04.792+09:00",
+            "2024-02-13",
+            "21:01:04",
+            "21:01:04.792",
+            "21:01:04,792",
+            "9:01PM",
+            "9:01",
+            "2024/02/13",
+            "02/13/2024",
+            "13/02/24",
+            "13/Feb/2024:21:01:04",
+            "13/Feb/2024",
+            "13-Feb-2024",
+            "13-FEB-2024",
+            "13Feb2024",
+            "2024.02.13",
+            "2024-02-13_21:01:04",
+            "2024-02-13-21.01.04.792123",
+            "20240213-21:01:04:792",
+            "20240213.210104,792",
+            "24/02/13",
+            "13-2월-2024",
+            "13-二月-2024",
+            "26/Feb/2019:23:08:47.266",
+            "29:47.191",
+            "2024.02.13-21.01.04:792",
+            "02-13-2024",
+            "11:57:25",
         ] {
-            assert_eq!(time(text.as_bytes()).map(|time| time.length), Some(text.len()), "{text}");
+            assert_eq!(
+                time(text.as_bytes()).map(|time| time.length),
+                Some(text.len()),
+                "{text}"
+            );
             for after in [" ERROR", ":ERROR", "]", ",", ": x", " - x", "|x"] {
                 let longer = format!("{text}{after}");
-                assert_eq!(time(longer.as_bytes()).map(|time| time.length), Some(text.len()), "{longer}");
+                assert_eq!(
+                    time(longer.as_bytes()).map(|time| time.length),
+                    Some(text.len()),
+                    "{longer}"
+                );
             }
         }
     }
@@ -157,8 +214,21 @@ mod tests {
     #[test]
     fn what_is_no_time() {
         for text in [
-            "", "12", "20240213", "1.2.3", "1.5", "10.0.0.1", "10.0.0.1:8080", "10.112.72.172", "8080:80", "3.25", "7d0a",
-            "1-5e34a614", "404", "0x10", "1,024",
+            "",
+            "12",
+            "20240213",
+            "1.2.3",
+            "1.5",
+            "10.0.0.1",
+            "10.0.0.1:8080",
+            "10.112.72.172",
+            "8080:80",
+            "3.25",
+            "7d0a",
+            "1-5e34a614",
+            "404",
+            "0x10",
+            "1,024",
         ] {
             assert_eq!(time(text.as_bytes()), None, "{text}");
         }
