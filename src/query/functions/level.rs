@@ -183,7 +183,7 @@ mod tests {
             ("hello\nERROR boom".into(), None),
             (
                 format!("2026-11-21T00:00:00.000Z {id} Task timed out after 30.02 seconds"),
-                None,
+                Some("ERROR"),
             ),
             (format!("START RequestId: {id} Version: $LATEST\n"), None),
             (format!("END RequestId: {id}\n"), None),
@@ -365,7 +365,8 @@ mod tests {
             level in prop::sample::select(vec!["ERROR", "WARNING", "INFO", "FATAL", "error", "warn"]),
             time in prop_oneof![Just(""), Just("2024/02/13 21:01:04 ")],
         ) {
-            let mut sentence = words.clone();
+            let mut sentence = vec!["the"];
+            sentence.extend(&words);
             sentence.push(level);
             sentence.extend(words);
             let line = format!("{time}{}", sentence.join(" "));

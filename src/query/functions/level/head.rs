@@ -153,6 +153,8 @@ struct Head<'a> {
     redis: bool,
     /// The last token is a UUID.
     id: bool,
+    /// The last token is a number.
+    number: bool,
     /// The last token is a place in the source: `main.c:12:5:`.
     source: bool,
     /// Ordinary words behind a time.
@@ -180,6 +182,7 @@ impl<'a> Head<'a> {
             host: false,
             redis: false,
             id: false,
+            number: false,
             source: false,
             words: 0,
             names: 0,
@@ -448,7 +451,7 @@ impl<'a> Head<'a> {
         if let [_] = name {
             return match self.before {
                 Before::Time | Before::Colon if self.timed => shapes::of_letter_behind_time(rest),
-                Before::Word if self.timed => shapes::of_letter_behind_ids(rest),
+                Before::Word if self.timed && self.number => shapes::of_letter_behind_ids(rest),
                 _ => None,
             };
         }
@@ -609,7 +612,7 @@ impl<'a> Head<'a> {
         let start = self.at + key + 1;
         let value = &self.line[start..];
         let (length, from, to) = match value.first() {
-            Some(quote @ (b'"' | b'\'')) => match quoted_length(value, *quote) {
+            Some(quote @ (b'"' | b'\'' | b'`')) => match quoted_length(value, *quote) {
                 Some(length) => (length, 1, length - 1),
                 None => return Some(Token::Message),
             },
@@ -635,6 +638,7 @@ impl<'a> Head<'a> {
     fn part(&mut self, word: &[u8]) -> Token {
         let before = std::mem::replace(&mut self.before, Before::Word);
         let id = std::mem::replace(&mut self.id, false);
+        self.number = false;
         self.source = false;
         if before == Before::Nothing && !self.group && self.is_service(word.len()) {
             let bar = self.at + memchr(b'|', self.rest()).unwrap_or_default();
@@ -683,12 +687,14 @@ impl<'a> Head<'a> {
         if std::mem::take(&mut self.host) || word == b"undefined" {
             return Token::Part;
         }
-        if before == Before::Time && word.len() <= 5 && is_capital(word) {
-            // the zone, or the half of the day
+        if before == Before::Time && self.is_zone(word) {
             self.before = Before::Time;
             return Token::Part;
         }
-        if self.before == Before::Colon && (self.levels || text.get(word.len()) == Some(&b'{')) {
+        let is_label =
+            self.before == Before::Colon && (self.levels || text.get(word.len()) == Some(&b'{'));
+        let is_name = is_capital(word) && !self.slashed && self.levels;
+        if is_label || is_name {
             return Token::Part;
         }
         self.words += 1;
@@ -696,6 +702,15 @@ impl<'a> Head<'a> {
             Token::Message
         } else {
             Token::Part
+        }
+    }
+
+    /// A zone's abbreviation, or the half of the day. Behind Go's time a word in capitals is as likely an abbreviation of
+    /// something else.
+    fn is_zone(&self, word: &[u8]) -> bool {
+        match self.slashed {
+            true => matches!(word, b"UTC" | b"GMT" | b"AM" | b"PM"),
+            false => word.len() <= 5 && is_capital(word),
         }
     }
 
@@ -712,7 +727,8 @@ impl<'a> Head<'a> {
             return Token::Message;
         }
         self.id = word.len() == 36 && word[8] == b'-';
-        if self.names == 0 && !self.timed && word.iter().any(u8::is_ascii_alphabetic) {
+        self.number = word.iter().all(u8::is_ascii_digit);
+        if !self.timed && word.iter().any(u8::is_ascii_alphabetic) {
             self.names += 1;
         }
         if memchr2(b':', b'.', word).is_none() {
@@ -868,7 +884,7 @@ fn is_method(word: &[u8]) -> bool {
 /// Words that name no logger, thread or host: behind them a level is a word of a sentence, or the value of something
 /// else. Among them are the lines by which PostgreSQL continues a message.
 fn is_prose(word: &[u8]) -> bool {
-    const WORDS: [&[u8]; 63] = [
+    const WORDS: [&[u8]; 68] = [
         b"a",
         b"an",
         b"and",
@@ -879,6 +895,7 @@ fn is_prose(word: &[u8]) -> bool {
         b"by",
         b"code",
         b"context",
+        b"delete",
         b"detail",
         b"every",
         b"expected",
@@ -898,6 +915,7 @@ fn is_prose(word: &[u8]) -> bool {
         b"ignored",
         b"ignoring",
         b"in",
+        b"insert",
         b"is",
         b"last",
         b"level",
@@ -917,6 +935,7 @@ fn is_prose(word: &[u8]) -> bool {
         b"response",
         b"result",
         b"returned",
+        b"select",
         b"set",
         b"some",
         b"state",
@@ -928,8 +947,10 @@ fn is_prose(word: &[u8]) -> bool {
         b"to",
         b"type",
         b"unknown",
+        b"update",
         b"value",
         b"was",
+        b"where",
         b"with",
         b"without",
     ];
