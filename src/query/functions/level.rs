@@ -11,8 +11,11 @@
 mod head;
 mod names;
 mod object;
+mod place;
+mod platform;
 mod shapes;
 mod times;
+mod words;
 
 use std::borrow::Cow;
 

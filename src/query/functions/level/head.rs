@@ -5,29 +5,29 @@
 //! where prose or a quotation begins: at the first ordinary word where no time stands before it, at the second where
 //! one does. So the words of a message are not taken for its level.
 
-use std::sync::LazyLock;
+use memchr::{memchr, memchr2, memrchr};
 
-use memchr::{memchr, memchr2, memmem, memrchr};
-
-use super::super::message::{LogType, beginning, platform_line, words};
+use super::super::message::{beginning, platform_line};
 use super::names::{self, Weight, localized, lookup};
+use super::place::{Before, Behind, Context, Place, rule_length};
 use super::times::{is_month, is_weekday, time};
-use super::{Level, object, shapes, without_colours};
+use super::words::{
+    group_length, is_address, is_capital, is_method, is_prose, is_source, joined, key_length,
+    letters, numbering_length, quoted_length, says_nothing, word_length,
+};
+use super::{Level, object, platform, shapes, without_colours};
 
 const ESCAPE: u8 = 0x1b;
 
 /// Tokens of a head.
 const MOST_TOKENS: usize = 32;
 
-/// Bytes of a group in brackets.
-const LONGEST_GROUP: usize = 240;
-
 /// The level of a message that is no object.
 pub(super) fn level(message: &str, depth: u8) -> Option<Level> {
     if let Some(line) = platform_line(message) {
-        return is_timeout(line, message).then_some(Level::Error);
+        return platform::of_line(line, message);
     }
-    if is_failure(message) {
+    if platform::is_end_of_process(message) {
         return Some(Level::Error);
     }
     let end = memchr2(b'\n', ESCAPE, message.as_bytes()).unwrap_or(message.len());
@@ -36,7 +36,7 @@ pub(super) fn level(message: &str, depth: u8) -> Option<Level> {
     }
     Head::new(message, end, depth)
         .level()
-        .or_else(|| of_second_line(message, end))
+        .or_else(|| shapes::of_second_line(message, end))
 }
 
 /// The level of an object in a message whose words are prose.
@@ -49,77 +49,6 @@ pub(super) fn level_of_object(message: &str, depth: u8) -> Option<Level> {
     let mut head = Head::new(message, end, depth);
     head.levels = false;
     head.walk()
-}
-
-/// A report that the time was over: since 2026 the only line about it.
-fn is_timeout(line: LogType, message: &str) -> bool {
-    static STATUS: LazyLock<memmem::Finder> =
-        LazyLock::new(|| memmem::Finder::new("Status: timeout"));
-    line == LogType::Report && STATUS.find(message.as_bytes()).is_some()
-}
-
-/// Whether Lambda's platform writes that the process of a runtime ended.
-pub(super) fn is_failure(message: &str) -> bool {
-    let Some(rest) = message.strip_prefix("RequestId: ") else {
-        return false;
-    };
-    let reason = rest.split_once(' ').map_or("", |(_, reason)| reason);
-    reason.starts_with("Error: ") || reason.starts_with("Process exited before completing")
-}
-
-/// The two lines of java.util.logging: the first has time and method, the second level and message.
-fn of_second_line(message: &str, end: usize) -> Option<Level> {
-    /// `Feb 13, 2024 9:01:04 PM org.apache.catalina.core.StandardService startInternal`
-    const MOST_WORDS: usize = 9;
-    let second = message.as_bytes().get(end + 1..)?;
-    let name = letters(second);
-    let (level, length) = match lookup(&second[..name]) {
-        Some((level, Weight::Plain | Weight::Capitals)) if is_capital(&second[..name]) => {
-            (level, name)
-        }
-        _ => localized(second)?,
-    };
-    if second.get(length) != Some(&b':') {
-        return None;
-    }
-    let first = &message[..end];
-    let is_clock = |word: &str| word.contains(':') && time(word.as_bytes()).is_some();
-    (words(first).any(is_clock) && words(first).count() <= MOST_WORDS).then_some(level)
-}
-
-/// What stands directly before a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Before {
-    /// The line begins with it.
-    Nothing,
-    Time,
-    Group,
-    /// A tab, `|`, or `-` with spaces around it.
-    Rule,
-    Colon,
-    /// A name, an id, a number or a pair.
-    Word,
-}
-
-/// What stands directly behind a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Behind {
-    /// It ends the line or the group.
-    Nothing,
-    Space,
-    /// Several spaces: a column ends.
-    Column,
-    /// A tab, `|`, or `-` with spaces around it.
-    Rule,
-    /// A colon before a space or the end.
-    Colon,
-    /// A colon before something else.
-    Joint,
-    Bracket,
-    Slash,
-    Comma,
-    /// Something that makes it a part of a longer word.
-    Other,
 }
 
 /// What a token came to.
@@ -138,15 +67,10 @@ struct Head<'a> {
     line: &'a [u8],
     at: usize,
     depth: u8,
+    context: Context,
     before: Before,
     /// Several spaces stand before the token.
     column: bool,
-    /// A time stands before.
-    timed: bool,
-    /// The time is ISO 8601's, with a `T`.
-    iso: bool,
-    /// The time may be that of Go's package log, behind which prose stands.
-    slashed: bool,
     /// The time has the name of a month: as in syslog, the name of a host follows.
     host: bool,
     /// A process of Redis stands before.
@@ -155,12 +79,6 @@ struct Head<'a> {
     id: bool,
     /// The last token is a number.
     number: bool,
-    /// The last token is a place in the source: `main.c:12:5:`.
-    source: bool,
-    /// Ordinary words behind a time.
-    words: usize,
-    /// Names and other tokens before any time.
-    names: usize,
     /// It is the head of what a group has in its brackets.
     group: bool,
     /// Levels count; else only an object behind the head does.
@@ -174,18 +92,13 @@ impl<'a> Head<'a> {
             line: &message.as_bytes()[..end],
             at: 0,
             depth,
+            context: Context::default(),
             before: Before::Nothing,
             column: false,
-            timed: false,
-            iso: false,
-            slashed: false,
             host: false,
             redis: false,
             id: false,
             number: false,
-            source: false,
-            words: 0,
-            names: 0,
             group: false,
             levels: true,
         }
@@ -244,7 +157,7 @@ impl<'a> Head<'a> {
                 b' ' => spaces += 1,
                 b'\t' | b'|' => self.before = Before::Rule,
                 b':' if self.before != Before::Rule => self.before = Before::Colon,
-                b'-' => match self.rule(self.at) {
+                b'-' => match rule_length(self.rest()) {
                     Some(length) => {
                         if spaces > 0 || self.at == 0 {
                             self.before = Before::Rule;
@@ -266,14 +179,6 @@ impl<'a> Head<'a> {
         self.column = spaces > 1;
     }
 
-    /// The length of the hyphens at a place, where they are no part of a word: before a space, a bracket or the end.
-    fn rule(&self, at: usize) -> Option<usize> {
-        let rest = self.line.get(at..)?;
-        let length = rest.iter().take_while(|byte| **byte == b'-').count();
-        let ends = matches!(rest.get(length), None | Some(b' ' | b'\t' | b'['));
-        (length > 0 && ends).then_some(length)
-    }
-
     /// The length of a character that is no letter: a frame, an arrow, an emoji.
     fn symbol(&self) -> Option<usize> {
         let symbol = self.message.get(self.at..)?.chars().next()?;
@@ -281,7 +186,7 @@ impl<'a> Head<'a> {
     }
 
     fn is_object(&self) -> bool {
-        !self.group && self.words == 0 && object::begins(&self.message[self.at..])
+        !self.group && self.context.words == 0 && object::begins(&self.message[self.at..])
     }
 
     fn skip_word(&mut self) {
@@ -298,7 +203,7 @@ impl<'a> Head<'a> {
             return level;
         }
         self.levels = false;
-        self.words = 0;
+        self.context.words = 0;
         self.walk().unwrap_or(level)
     }
 
@@ -334,7 +239,10 @@ impl<'a> Head<'a> {
         let mut inside = Head {
             line: &self.line[..self.at + length - 1],
             at: self.at + 1,
-            timed: self.timed,
+            context: Context {
+                timed: self.context.timed,
+                ..Context::default()
+            },
             group: true,
             levels: self.levels && bracket == b'[',
             ..Head::new(self.message, 0, 0)
@@ -343,14 +251,14 @@ impl<'a> Head<'a> {
             _ if !self.levels => None,
             b'{' => None,
             b'[' => self.of_brackets(inner),
-            b'<' if !self.timed => None,
+            b'<' if !self.context.timed => None,
             _ => self.of_whole_group(inner),
         };
         let level = level.or_else(|| inside.walk());
         self.at += length;
-        self.timed |= inside.timed;
-        self.iso |= inside.iso;
-        self.slashed |= inside.slashed;
+        self.context.timed |= inside.context.timed;
+        self.context.iso |= inside.context.iso;
+        self.context.slashed |= inside.context.slashed;
         self.redis |= inside.redis || (bracket == b'[' && inner.iter().all(u8::is_ascii_digit));
         self.before = Before::Group;
         match level {
@@ -379,7 +287,7 @@ impl<'a> Head<'a> {
             Some(level)
         };
         self.of_whole_group(inner)
-            .or_else(|| shapes::of_group_letter(inner, self.timed))
+            .or_else(|| shapes::of_group_letter(inner, self.context.timed))
             .or_else(of_module)
             .or_else(of_thread)
     }
@@ -395,7 +303,7 @@ impl<'a> Head<'a> {
             Weight::Plain | Weight::Marked => true,
             Weight::Capitals => is_capital(name),
             // MySQL has [System] and [Note]
-            Weight::Timed => self.timed && name[0].is_ascii_uppercase(),
+            Weight::Timed => self.context.timed && name[0].is_ascii_uppercase(),
         };
         stated.then_some(level)
     }
@@ -403,7 +311,7 @@ impl<'a> Head<'a> {
     /// `2024-02-13T21:01:04 [SOURCE_CAPTURE  ]E:  …` of AWS Database Migration Service.
     fn of_letter_behind_group(&self) -> Token {
         match self.rest() {
-            [letter, b':', b' ', b' ', ..] if self.timed && self.levels => {
+            [letter, b':', b' ', b' ', ..] if self.context.timed && self.levels => {
                 names::letter(*letter).map_or(Token::Part, Token::Level)
             }
             _ => Token::Part,
@@ -415,9 +323,9 @@ impl<'a> Head<'a> {
         let rest = self.rest();
         if let Some(time) = time(rest) {
             self.at += time.length;
-            self.timed = true;
-            self.iso = time.iso;
-            self.slashed |= time.slashed;
+            self.context.timed = true;
+            self.context.iso = time.iso;
+            self.context.slashed |= time.slashed;
             self.before = Before::Time;
             let redis = shapes::of_redis(self.rest()).filter(|_| self.redis && self.levels);
             return redis.map_or(Token::Part, Token::Level);
@@ -430,11 +338,7 @@ impl<'a> Head<'a> {
         if let Some(pair) = self.pair() {
             return pair;
         }
-        let length = rest
-            .iter()
-            .position(|byte| ends_word(*byte))
-            .unwrap_or(rest.len());
-        let word = &rest[..length.max(1)];
+        let word = &rest[..word_length(rest)];
         let token = self.part(word);
         self.at += word.len();
         token
@@ -445,13 +349,17 @@ impl<'a> Head<'a> {
         let rest = self.rest();
         let name = &rest[..letters(rest)];
         if let [_, _] = name {
-            let behind_time = self.timed && self.before == Before::Time;
+            let behind_time = self.context.timed && self.before == Before::Time;
             return shapes::of_esx(rest).filter(|_| behind_time);
         }
         if let [_] = name {
             return match self.before {
-                Before::Time | Before::Colon if self.timed => shapes::of_letter_behind_time(rest),
-                Before::Word if self.timed && self.number => shapes::of_letter_behind_ids(rest),
+                Before::Time | Before::Colon if self.context.timed => {
+                    shapes::of_letter_behind_time(rest)
+                }
+                Before::Word if self.context.timed && self.number => {
+                    shapes::of_letter_behind_ids(rest)
+                }
                 _ => None,
             };
         }
@@ -460,13 +368,19 @@ impl<'a> Head<'a> {
         }
         let (level, weight) = lookup(name)?;
         let end = self.at + name.len() + numbering_length(&rest[name.len()..]);
-        let behind = self.behind(end);
-        let stated = match is_capital(name) {
-            _ if self.group => self.states_in_group(name, weight, behind),
-            true => self.states_in_capitals(weight, behind, end),
-            false => self.states_in_small(name, weight, behind, end),
+        let text = &self.line[end..];
+        let place = Place {
+            context: &self.context,
+            before: self.before,
+            column: self.column,
+            behind: Behind::of(text),
+            text,
         };
-        if !stated || (behind == Behind::Colon && says_nothing(&self.line[end + 1..])) {
+        let stated = match self.group {
+            true => place.states_in_group(name, weight),
+            false => place.states(name, weight),
+        };
+        if !stated || (place.behind == Behind::Colon && says_nothing(&text[1..])) {
             return None;
         }
         self.at = end;
@@ -479,133 +393,10 @@ impl<'a> Head<'a> {
         Some(php.unwrap_or(level))
     }
 
-    fn states_in_group(&self, name: &[u8], weight: Weight, behind: Behind) -> bool {
-        match behind {
-            Behind::Other => false,
-            Behind::Nothing if self.before == Before::Time => weight != Weight::Timed,
-            _ if !is_capital(name) => false,
-            _ if self.timed => self.words == 0 || weight == Weight::Plain,
-            Behind::Comma | Behind::Slash => false,
-            _ => self.before == Before::Nothing && weight != Weight::Timed,
-        }
-    }
-
-    fn states_in_capitals(&self, weight: Weight, behind: Behind, end: usize) -> bool {
-        use Behind::{Bracket, Colon, Column, Comma, Joint, Other, Rule, Slash, Space};
-        let marked = matches!(behind, Colon | Joint | Rule);
-        match (weight, behind) {
-            (_, Other | Slash) => false,
-            // a time before it
-            (Weight::Plain, _) if self.timed && self.words > 0 => !self.slashed,
-            (_, _) if self.timed => self.words == 0 || marked,
-            // names before it
-            (Weight::Plain, _) if self.source => true,
-            (Weight::Plain, Rule) if self.names > 0 => self.before == Before::Rule,
-            (_, _) if self.names > 0 => false,
-            // nothing but groups and numbers before it
-            (Weight::Timed, _) => false,
-            (Weight::Plain, Space | Column) => {
-                self.before != Before::Nothing || !self.is_prose_behind(end)
-            }
-            (Weight::Plain, _) => true,
-            (_, Comma) => false,
-            (_, _) => marked || behind == Bracket || self.before != Before::Nothing,
-        }
-    }
-
-    fn states_in_small(&self, name: &[u8], weight: Weight, behind: Behind, end: usize) -> bool {
-        use Behind::{Bracket, Colon, Column, Rule, Space};
-        let small = name.iter().all(u8::is_ascii_lowercase);
-        match weight {
-            Weight::Plain => {}
-            Weight::Marked if small => {}
-            _ => return false,
-        }
-        match (behind, self.before) {
-            // `info:`, `error: …`
-            (Colon, Before::Nothing | Before::Group | Before::Time) => self.words == 0,
-            (Colon, Before::Rule | Before::Colon) if self.timed => self.words == 0,
-            (Colon, Before::Word) if self.timed => self.words == 0 || self.column,
-            // a compiler's: `src/main.c:12:5: error: …`, `error[E0425]: …`
-            (Colon, Before::Colon) => self.source && small,
-            (Bracket, Before::Nothing) => self.line[end..].starts_with(b"[E0"),
-            // a column of its own
-            (Rule, Before::Rule | Before::Time) if self.timed => true,
-            (Rule, Before::Nothing) => true,
-            (Column, Before::Rule | Before::Time) if self.timed => self.words == 0,
-            // `2022-06-02T12:25:11.537Z info vpxd[45715] …`
-            (Space, Before::Time) => self.iso && self.is_source(end),
-            _ => false,
-        }
-    }
-
-    fn behind(&self, end: usize) -> Behind {
-        match self.line.get(end) {
-            None | Some(b'\r') => Behind::Nothing,
-            Some(b'\t' | b'|') => Behind::Rule,
-            Some(b':') => match self.line.get(end + 1) {
-                None | Some(b' ' | b'\t' | b'\r') => Behind::Colon,
-                Some(_) => Behind::Joint,
-            },
-            Some(b' ') => {
-                let rest = &self.line[end..];
-                let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
-                match (rest.get(spaces), rest.get(spaces + 1)) {
-                    (None, _) => Behind::Nothing,
-                    (Some(b'|' | b'\t'), _) => Behind::Rule,
-                    (Some(b':'), None | Some(b' ')) => Behind::Colon,
-                    (Some(b'-'), _) if self.rule(end + spaces).is_some() => Behind::Rule,
-                    _ if spaces > 1 => Behind::Column,
-                    _ => Behind::Space,
-                }
-            }
-            Some(b'[' | b'(') => Behind::Bracket,
-            Some(b'/') => Behind::Slash,
-            Some(b',') => Behind::Comma,
-            Some(b']' | b'>') => Behind::Space,
-            Some(_) => Behind::Other,
-        }
-    }
-
-    /// Whether a word follows that makes a level in capitals the subject of a sentence.
-    fn is_prose_behind(&self, end: usize) -> bool {
-        const WORDS: [&[u8]; 13] = [
-            b"handling",
-            b"rate",
-            b"rates",
-            b"count",
-            b"counts",
-            b"level",
-            b"levels",
-            b"mode",
-            b"logging",
-            b"is",
-            b"are",
-            b"was",
-            b"were",
-        ];
-        const FOLDED: [u64; WORDS.len()] = folded(WORDS);
-        let rest = self.line[end..].trim_ascii_start();
-        is_among(&rest[..letters(rest)], &FOLDED)
-    }
-
-    /// Whether the name of a program or module follows: `vpxd[45715]`, `wcp [auth/session.go:156]`, `com.acme : […]`.
-    fn is_source(&self, end: usize) -> bool {
-        let rest = self.line[end..].trim_ascii_start();
-        let length = rest
-            .iter()
-            .position(|byte| *byte == b' ')
-            .unwrap_or(rest.len());
-        let (word, behind) = rest.split_at(length);
-        word.contains(&b'[')
-            || behind.trim_ascii_start().starts_with(b"[")
-            || behind.starts_with(b" : ")
-    }
-
     /// `key=value`: the level, or a part of the head whatever its value is.
     fn pair(&mut self) -> Option<Token> {
         let rest = self.rest();
-        let key = rest.iter().take_while(|byte| is_of_key(**byte)).count();
+        let key = key_length(rest);
         if rest.get(key) != Some(&b'=') || rest[0].is_ascii_digit() || key == 0 {
             return None;
         }
@@ -626,7 +417,7 @@ impl<'a> Head<'a> {
             }
         };
         let key = &self.message[self.at..start - 1];
-        let level = (self.levels && self.words == 0 && object::is_level(key))
+        let level = (self.levels && self.context.words == 0 && object::is_level(key))
             .then(|| names::of_value(&self.message[start + from..start + to]))
             .flatten();
         self.at = start + length;
@@ -639,7 +430,7 @@ impl<'a> Head<'a> {
         let before = std::mem::replace(&mut self.before, Before::Word);
         let id = std::mem::replace(&mut self.id, false);
         self.number = false;
-        self.source = false;
+        self.context.source = false;
         if before == Before::Nothing && !self.group && self.is_service(word.len()) {
             let bar = self.at + memchr(b'|', self.rest()).unwrap_or_default();
             return self.of_rest(bar + 1).map_or(Token::Message, Token::Level);
@@ -663,7 +454,7 @@ impl<'a> Head<'a> {
         if is_method(word) {
             return Token::Message;
         }
-        match self.timed {
+        match self.context.timed {
             true => self.of_word_behind_time(word, stem, before, id),
             false => self.of_word_without_time(stem, before),
         }
@@ -671,7 +462,7 @@ impl<'a> Head<'a> {
 
     fn of_word_behind_time(&mut self, word: &[u8], stem: &[u8], before: Before, id: bool) -> Token {
         let text = self.rest();
-        if id && self.levels && is_gone(text) {
+        if id && self.levels && platform::is_end_of_task(text) {
             return Token::Level(Level::Error);
         }
         // containerd, before each line
@@ -693,12 +484,12 @@ impl<'a> Head<'a> {
         }
         let is_label =
             self.before == Before::Colon && (self.levels || text.get(word.len()) == Some(&b'{'));
-        let is_name = is_capital(word) && !self.slashed && self.levels;
+        let is_name = is_capital(word) && !self.context.slashed && self.levels;
         if is_label || is_name {
             return Token::Part;
         }
-        self.words += 1;
-        if self.words > 1 || !self.levels {
+        self.context.words += 1;
+        if self.context.words > 1 || !self.levels {
             Token::Message
         } else {
             Token::Part
@@ -708,7 +499,7 @@ impl<'a> Head<'a> {
     /// A zone's abbreviation, or the half of the day. Behind Go's time a word in capitals is as likely an abbreviation of
     /// something else.
     fn is_zone(&self, word: &[u8]) -> bool {
-        match self.slashed {
+        match self.context.slashed {
             true => matches!(word, b"UTC" | b"GMT" | b"AM" | b"PM"),
             false => word.len() <= 5 && is_capital(word),
         }
@@ -716,20 +507,20 @@ impl<'a> Head<'a> {
 
     /// `web-1  | message`: a service's name, as Docker Compose writes it before each line.
     fn is_service(&self, length: usize) -> bool {
-        !self.timed && self.rest()[length..].trim_ascii_start().starts_with(b"| ")
+        !self.context.timed && self.rest()[length..].trim_ascii_start().starts_with(b"| ")
     }
 
     /// A name, an id or a number; a name may have the level joined to it: `local.ERROR:` of Monolog and Laravel,
     /// `daemon.err` of syslog, `orders:ERROR:…`.
     fn of_name(&mut self, word: &[u8]) -> Token {
-        self.host &= !self.timed;
+        self.host &= !self.context.timed;
         if memchr(b'\'', word).is_some() {
             return Token::Message;
         }
         self.id = word.len() == 36 && word[8] == b'-';
         self.number = word.iter().all(u8::is_ascii_digit);
-        if !self.timed && word.iter().any(u8::is_ascii_alphabetic) {
-            self.names += 1;
+        if !self.context.timed && word.iter().any(u8::is_ascii_alphabetic) {
+            self.context.names += 1;
         }
         if memchr2(b':', b'.', word).is_none() {
             return Token::Part;
@@ -737,15 +528,13 @@ impl<'a> Head<'a> {
         if is_address(word) {
             return Token::Message;
         }
-        self.source = is_source(word);
+        self.context.source = is_source(word);
         self.redis |= shapes::is_redis(word);
         if !self.levels {
             return Token::Part;
         }
-        let of_prefix = || self.of_postgres(word).filter(|_| self.timed);
-        of_label(word)
-            .or_else(|| joined(word, self.timed))
-            .or_else(of_prefix)
+        joined(word, self.context.timed)
+            .or_else(|| self.of_postgres(word))
             .map_or(Token::Part, Token::Level)
     }
 
@@ -756,7 +545,8 @@ impl<'a> Head<'a> {
             .strip_suffix(b":")
             .filter(|_| self.rest()[word.len()..].starts_with(b"  "))?;
         let start = stem.iter().rposition(|byte| !byte.is_ascii_uppercase())? + 1;
-        lookup(&stem[start..]).map(|(level, _)| level)
+        let (level, _) = lookup(&stem[start..]).filter(|_| self.context.timed)?;
+        Some(level)
     }
 
     fn of_word_without_time(&mut self, stem: &[u8], before: Before) -> Token {
@@ -768,8 +558,8 @@ impl<'a> Head<'a> {
         {
             return Token::Level(level);
         }
-        let behind = self.behind(self.at + stem.len());
-        self.names += 1;
+        let behind = Behind::of(&self.rest()[stem.len()..]);
+        self.context.names += 1;
         match behind {
             Behind::Rule if before == Before::Nothing && !self.group => Token::Part,
             // a program on a terminal: `nginx: [emerg] …`
@@ -788,7 +578,7 @@ impl<'a> Head<'a> {
         let Some((level, length)) = localized(self.rest()).filter(|_| self.levels) else {
             return Token::Message;
         };
-        let stated = match self.behind(self.at + length) {
+        let stated = match Behind::of(&self.rest()[length..]) {
             Behind::Colon | Behind::Joint => true,
             Behind::Space | Behind::Column => self.before == Before::Time,
             _ => false,
@@ -800,278 +590,4 @@ impl<'a> Head<'a> {
             Token::Message
         }
     }
-}
-
-/// `level:error` of Labeled Tab-separated Values.
-fn of_label(word: &[u8]) -> Option<Level> {
-    let word = str::from_utf8(word).ok()?;
-    let (_, value) = word
-        .split_once(':')
-        .filter(|(label, _)| object::is_level(label))?;
-    names::of_value(value)
-}
-
-/// What Lambda's platform writes behind a request's id.
-fn is_gone(text: &[u8]) -> bool {
-    text.starts_with(b"Task timed out after ") || text.starts_with(b"Process exited before ")
-}
-
-/// A place in the source: `src/main.c:12:5:`.
-fn is_source(word: &[u8]) -> bool {
-    match word {
-        [name @ .., b'0'..=b'9', b':'] => memchr(b':', name).is_some(),
-        _ => false,
-    }
-}
-
-/// A level in capitals that is joined to a name by a dot or colons, or a severity to a facility of syslog.
-fn joined(word: &[u8], timed: bool) -> Option<Level> {
-    let of = |name: &[u8]| match lookup(name)? {
-        (level, Weight::Plain | Weight::Marked) if is_capital(name) => Some(level),
-        _ => None,
-    };
-    let of_channel = || {
-        let channel = word.strip_suffix(b":")?;
-        of(&channel[memrchr(b'.', channel)? + 1..])
-    };
-    let of_facility = || {
-        let dot = memchr(b'.', word).filter(|dot| timed && is_facility(&word[..*dot]))?;
-        lookup(&word[dot + 1..]).map(|(level, _)| level)
-    };
-    let between_colons = || {
-        let mut parts = word.split(|byte| *byte == b':').skip(1).peekable();
-        while let Some(part) = parts.next() {
-            if let Some(level) = of(part).filter(|_| parts.peek().is_some()) {
-                return Some(level);
-            }
-        }
-        None
-    };
-    of_channel().or_else(of_facility).or_else(between_colons)
-}
-
-fn is_facility(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 13] = [
-        b"kern",
-        b"user",
-        b"mail",
-        b"daemon",
-        b"auth",
-        b"syslog",
-        b"lpr",
-        b"news",
-        b"uucp",
-        b"cron",
-        b"authpriv",
-        b"ftp",
-        b"audit",
-    ];
-    NAMES.contains(&name) || matches!(name, [b'l', b'o', b'c', b'a', b'l', b'0'..=b'7'])
-}
-
-fn is_address(word: &[u8]) -> bool {
-    memchr(b':', word).is_some_and(|colon| word[colon..].starts_with(b"://"))
-}
-
-/// A method of HTTP: the line is one about a request.
-fn is_method(word: &[u8]) -> bool {
-    matches!(
-        word,
-        b"GET" | b"POST" | b"PUT" | b"DELETE" | b"HEAD" | b"OPTIONS" | b"PATCH" | b"CONNECT"
-    )
-}
-
-/// Words that name no logger, thread or host: behind them a level is a word of a sentence, or the value of something
-/// else. Among them are the lines by which PostgreSQL continues a message.
-fn is_prose(word: &[u8]) -> bool {
-    const WORDS: [&[u8]; 68] = [
-        b"a",
-        b"an",
-        b"and",
-        b"any",
-        b"are",
-        b"as",
-        b"at",
-        b"by",
-        b"code",
-        b"context",
-        b"delete",
-        b"detail",
-        b"every",
-        b"expected",
-        b"first",
-        b"for",
-        b"found",
-        b"from",
-        b"get",
-        b"got",
-        b"had",
-        b"handled",
-        b"handling",
-        b"has",
-        b"have",
-        b"hint",
-        b"if",
-        b"ignored",
-        b"ignoring",
-        b"in",
-        b"insert",
-        b"is",
-        b"last",
-        b"level",
-        b"location",
-        b"message",
-        b"more",
-        b"new",
-        b"no",
-        b"not",
-        b"of",
-        b"on",
-        b"or",
-        b"possible",
-        b"query",
-        b"reason",
-        b"received",
-        b"response",
-        b"result",
-        b"returned",
-        b"select",
-        b"set",
-        b"some",
-        b"state",
-        b"status",
-        b"than",
-        b"that",
-        b"the",
-        b"this",
-        b"to",
-        b"type",
-        b"unknown",
-        b"update",
-        b"value",
-        b"was",
-        b"where",
-        b"with",
-        b"without",
-    ];
-    const FOLDED: [u64; WORDS.len()] = folded(WORDS);
-    is_among(word, &FOLDED) || word == b"STATEMENT"
-}
-
-/// Words of up to eight letters as numbers.
-const fn folded<const N: usize>(words: [&[u8]; N]) -> [u64; N] {
-    let mut folded = [0; N];
-    let mut at = 0;
-    while at < N {
-        folded[at] = names::folded(words[at]);
-        at += 1;
-    }
-    folded
-}
-
-/// Whether a word, in any case, is one of those.
-fn is_among(word: &[u8], folded: &[u64]) -> bool {
-    word.len() <= 8 && folded.contains(&names::folded(word))
-}
-
-/// Whether what follows a colon says that there is nothing: `error: none`, `Warning: 0`.
-fn says_nothing(text: &[u8]) -> bool {
-    const NOTHING: [&[u8]; 10] = [
-        b"none",
-        b"null",
-        b"nil",
-        b"false",
-        b"undefined",
-        b"no",
-        b"n/a",
-        b"-",
-        b"[]",
-        b"{}",
-    ];
-    let text = text.trim_ascii();
-    matches!(text, [b'0'] | [b'0', b' ' | b',' | b';', ..])
-        || NOTHING
-            .iter()
-            .any(|nothing| text.eq_ignore_ascii_case(nothing))
-}
-
-fn letters(text: &[u8]) -> usize {
-    text.iter()
-        .take_while(|byte| byte.is_ascii_alphabetic())
-        .count()
-}
-
-fn is_capital(name: &[u8]) -> bool {
-    name.iter().all(u8::is_ascii_uppercase)
-}
-
-/// The digit of `DEBUG1` and the distance of log/slog's `INFO+2`.
-fn numbering_length(text: &[u8]) -> usize {
-    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    match text {
-        [b'+' | b'-', rest @ ..] if digits(rest) > 0 => 1 + digits(rest),
-        [b'0'..=b'9', ..] if digits(text) == 1 => 1,
-        _ => 0,
-    }
-}
-
-/// What a byte is to a head: looked up, as every byte of one is asked for.
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < classes.len() {
-        classes[byte] = match byte as u8 {
-            b' ' | b'\t' | b'\r' | b'\n' | b'[' | b']' | b'(' | b')' | b'{' | b'}' | b'<'
-            | b'>' | b'|' | b'"' | b',' | b';' => ENDS_WORD,
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'.' | b'@' | b'-' => OF_KEY,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    classes
-};
-const ENDS_WORD: u8 = 1;
-const OF_KEY: u8 = 2;
-
-fn ends_word(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] == ENDS_WORD
-}
-
-fn is_of_key(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] == OF_KEY
-}
-
-/// The length of a quoted text with its quotes.
-fn quoted_length(text: &[u8], quote: u8) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        at += memchr2(quote, b'\\', text.get(at..)?)?;
-        if text[at] == quote {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
-}
-
-/// The length of a group with its brackets, other groups of the kind in it included.
-fn group_length(text: &[u8]) -> Option<usize> {
-    let open = *text.first()?;
-    let close = match open {
-        b'[' => b']',
-        b'(' => b')',
-        b'<' => b'>',
-        _ => b'}',
-    };
-    let mut depth = 0;
-    for (at, byte) in text.iter().take(LONGEST_GROUP).enumerate() {
-        if *byte == open {
-            depth += 1;
-        } else if *byte == close {
-            depth -= 1;
-            if depth == 0 {
-                return Some(at + 1);
-            }
-        }
-    }
-    None
 }

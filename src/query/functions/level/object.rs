@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use super::super::json::{Members, Value};
-use super::super::message::{LogType, platform_event};
 use super::names::folded;
-use super::{Level, head, names};
+use super::{Level, head, names, platform};
 
 /// Whether a text begins as a JSON object with members does, and not as other things in braces.
 pub(super) fn begins(text: &str) -> bool {
@@ -25,8 +24,8 @@ pub(super) fn level(text: &str, depth: u8) -> Option<Level> {
         let level = match Key::of(key) {
             None => continue,
             Some(Key::Level) => seen.level(key, value),
-            Some(Key::Type) => match platform(value) {
-                Some(event) => return of_platform(event, text),
+            Some(Key::Type) => match platform::event(value) {
+                Some(event) => return platform::of_event(event, text),
                 None => continue,
             },
             Some(key_of) => seen.other(key_of, key, value),
@@ -296,33 +295,12 @@ impl Seen {
     }
 }
 
-/// The event of Lambda's platform whose type a value is.
-#[inline(never)]
-fn platform(value: Value) -> Option<LogType> {
-    platform_event(&value.text()?)
-}
-
 /// A number, also in quotes as journald writes it.
 fn number(value: Value) -> Option<Cow<str>> {
     match value {
         Value::Number(number) => Some(Cow::Borrowed(number)),
         _ => value.text(),
     }
-}
-
-/// What Lambda's platform reports of failures: that the time was over, which only the report says, and that the process
-/// ended. Other failures have a line of their own, by the runtime.
-#[inline(never)]
-fn of_platform(event: LogType, text: &str) -> Option<Level> {
-    let record = Members::of(text).find(|(key, _)| key.raw() == "record");
-    let failed = match (event, record?.1) {
-        (LogType::Report, record) => record.members().any(|(key, value)| {
-            key.raw() == "status" && value.text().as_deref() == Some("timeout")
-        }),
-        (_, Value::Text(record)) => head::is_failure(&record.decoded()?),
-        _ => false,
-    };
-    failed.then_some(Level::Error)
 }
 
 /// The level of a message within. Of plain text only what a log router wrapped is a whole line, with a level in its

@@ -1,8 +1,10 @@
 //! Lines that state a level in a way of their own: by a phrase, a single letter or a sign.
 
+use super::super::message::words;
 use super::Level;
-use super::names::letter;
+use super::names::{Weight, letter, localized, lookup};
 use super::times::time;
+use super::words::{is_capital, letters};
 
 /// What a line begins with where that decides.
 pub(super) fn of_phrase(line: &[u8]) -> Option<Level> {
@@ -59,6 +61,26 @@ pub(super) fn of_php(text: &[u8]) -> Option<Level> {
         .iter()
         .find(|(kind, _)| begins_with(kind))
         .map(|(_, level)| *level)
+}
+
+/// The two lines of java.util.logging: the first has time and method, the second level and message.
+pub(super) fn of_second_line(message: &str, end: usize) -> Option<Level> {
+    /// `Feb 13, 2024 9:01:04 PM org.apache.catalina.core.StandardService startInternal`
+    const MOST_WORDS: usize = 9;
+    let second = message.as_bytes().get(end + 1..)?;
+    let name = letters(second);
+    let (level, length) = match lookup(&second[..name]) {
+        Some((level, Weight::Plain | Weight::Capitals)) if is_capital(&second[..name]) => {
+            (level, name)
+        }
+        _ => localized(second)?,
+    };
+    if second.get(length) != Some(&b':') {
+        return None;
+    }
+    let first = &message[..end];
+    let is_clock = |word: &str| word.contains(':') && time(word.as_bytes()).is_some();
+    (words(first).any(is_clock) && words(first).count() <= MOST_WORDS).then_some(level)
 }
 
 /// A letter that a line begins with: `E0505 17:59:40.692994` of klog and glog (the date may have the year), `E, [2024-…`
