@@ -12,8 +12,8 @@ use super::names::{self, Weight, localized, lookup};
 use super::place::{Before, Behind, Context, Place, rule_length};
 use super::times::{is_month, is_weekday, time};
 use super::words::{
-    group_length, is_address, is_capital, is_method, is_prose, is_source, joined, key_length,
-    letters, numbering_length, quoted_length, says_nothing, word_length,
+    group_length, is_address, is_capital, is_client, is_method, is_prose, is_source, joined,
+    key_length, letters, numbering_length, quoted_length, says_nothing, word_length,
 };
 use super::{Level, object, platform, shapes, without_colours};
 
@@ -441,7 +441,7 @@ impl<'a> Head<'a> {
         }
         let next = self.line.get(self.at + word.len());
         if letters(stem) < stem.len() || matches!(next, Some(b'[' | b'(')) {
-            return self.of_name(word);
+            return self.of_name(word, before);
         }
         if is_month(stem) || is_weekday(stem) {
             self.host |= is_month(stem);
@@ -512,9 +512,15 @@ impl<'a> Head<'a> {
 
     /// A name, an id or a number; a name may have the level joined to it: `local.ERROR:` of Monolog and Laravel,
     /// `daemon.err` of syslog, `orders:ERROR:…`.
-    fn of_name(&mut self, word: &[u8]) -> Token {
+    fn of_name(&mut self, word: &[u8], before: Before) -> Token {
         self.host &= !self.context.timed;
         if memchr(b'\'', word).is_some() {
+            return Token::Message;
+        }
+        if before == Before::Nothing
+            && is_client(word)
+            && self.rest()[word.len()..].starts_with(b" - ")
+        {
             return Token::Message;
         }
         self.id = word.len() == 36 && word[8] == b'-';

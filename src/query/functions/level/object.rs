@@ -28,6 +28,10 @@ pub(super) fn level(text: &str, depth: u8) -> Option<Level> {
                 Some(event) => return platform::of_event(event, text),
                 None => continue,
             },
+            Some(Key::Message) => {
+                seen.message(key, value);
+                continue;
+            }
             Some(key_of) => seen.other(key_of, key, value),
         };
         if level.is_some() {
@@ -166,8 +170,11 @@ const fn folded_start(key: &[u8]) -> u64 {
 impl Key {
     #[inline]
     fn of(key: &str) -> Option<Self> {
-        if key == "level" {
-            return Some(Key::Level);
+        // the two that most messages have
+        match key {
+            "level" => return Some(Key::Level),
+            "message" => return Some(Key::Message),
+            _ => {}
         }
         let lengths = LENGTHS[usize::from(*key.as_bytes().first()?)];
         let is_likely = lengths
@@ -196,11 +203,10 @@ pub(super) fn is_level(key: &str) -> bool {
 
 /// What the members so far tell of how the others are to be read.
 #[derive(Default)]
-struct Seen {
-    /// A member is a message.
-    message: bool,
-    /// One has an object in it, or is a whole line of its own.
-    object: bool,
+struct Seen<'a> {
+    /// How many members are messages, and the last of them; whether it is a line that a router put there.
+    messages: usize,
+    message: Option<(bool, Value<'a>)>,
     /// It is an envelope in which a log router put a whole line.
     wrapped: bool,
     /// A level in syslog's numbers, which only an object of syslog's states by that.
@@ -213,7 +219,7 @@ struct Seen {
     is_mongodb: bool,
 }
 
-impl Seen {
+impl<'a> Seen<'a> {
     #[inline]
     fn level(&mut self, key: &str, value: Value) -> Option<Level> {
         match value {
@@ -254,21 +260,14 @@ impl Seen {
             Key::Syslog => names::of_syslog(&number(value)?),
             Key::Python => names::of_python(&number(value)?),
             Key::Sign => self.sign(key, value),
-            Key::Message => {
-                self.message(key, value);
-                None
-            }
-            Key::Level | Key::Type => None,
+            Key::Level | Key::Type | Key::Message => None,
         }
     }
 
-    fn message(&mut self, key: &str, value: Value) {
-        self.message = true;
-        self.object |= match value {
-            Value::Object(_) => true,
-            Value::Text(text) => key == "log" || memchr(b'{', text.raw().as_bytes()).is_some(),
-            _ => false,
-        };
+    #[inline]
+    fn message(&mut self, key: &str, value: Value<'a>) {
+        self.messages += 1;
+        self.message = Some((key == "log", value));
     }
 
     fn sign(&mut self, key: &str, value: Value) -> Option<Level> {
@@ -286,8 +285,16 @@ impl Seen {
     /// The level where no member states it as most loggers do.
     #[inline(never)]
     fn otherwise(self, text: &str, depth: u8) -> Option<Level> {
+        let may_state = match self.message {
+            _ if self.messages > 1 => true,
+            Some((is_line, Value::Text(text))) => {
+                is_line || self.wrapped || memchr(b'{', text.raw().as_bytes()).is_some()
+            }
+            Some((_, value)) => matches!(value, Value::Object(_)),
+            None => false,
+        };
         let within = || of_messages(text, self.wrapped, depth.checked_sub(1)?);
-        (self.object || self.wrapped && self.message)
+        may_state
             .then(within)
             .flatten()
             .or(self.syslog.filter(|_| self.is_syslog))

@@ -133,6 +133,15 @@ pub(super) fn is_method(word: &[u8]) -> bool {
     )
 }
 
+/// An address of IPv4, with which the lines of access logs begin.
+pub(super) fn is_client(word: &[u8]) -> bool {
+    let dots = word.iter().filter(|byte| **byte == b'.').count();
+    dots == 3
+        && word
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'.')
+}
+
 pub(super) fn is_address(word: &[u8]) -> bool {
     memchr(b':', word).is_some_and(|colon| word[colon..].starts_with(b"://"))
 }
