@@ -18,8 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEOUL = dt.timezone(dt.timedelta(hours=9))
 DAYS = ["2026-11-20", "2026-11-21"]
 
-# The level in each of the demo's formats; the first match counts. nginx's and Lambda's own lines have no level, but a
-# report of a timeout is an error.
+# The level in each of the demo's formats; the first match counts. nginx's and Lambda's own lines have no level, but those
+# about a timeout or a lost runtime are errors.
 LEVELS = [
     re.compile(r"\[([A-Z]+)\][ \t]"),  # Lambda's Python
     re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z\t[0-9a-f-]{36}\t([A-Z]+)\t"),  # Lambda's Node.js
@@ -30,7 +30,7 @@ LEVELS = [
 
 def level(message):
     _, timeout = report(message) or (False, False)
-    if timeout:
+    if timeout or re.match(r"RequestId: \S+ Error: ", message):
         return "ERROR"
     if message.startswith("{"):
         return json.loads(message).get("level")
