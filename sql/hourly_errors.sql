@@ -1,18 +1,23 @@
--- Events and errors in each local hour of the window; hours without any count zero.
+-- Events, errors, and events that state no level in each local hour of the window; hours without any count zero.
 SELECT
     hours.hour_local,
     hours.utc_offset,
     hours.hour_utc,
     hours.hour_of_day,
     coalesce(counted.events, 0) AS events,
-    coalesce(counted.errors, 0) AS errors
+    coalesce(counted.errors, 0) AS errors,
+    coalesce(counted.no_level, 0) AS no_level
 FROM hours
 LEFT JOIN (
     SELECT
-        time_bucket('1 hour', "timestamp") AS hour_utc,
+        hour_utc,
         count(*) AS events,
-        count(*) FILTER (WHERE level(message) IN ('ERROR', 'FATAL')) AS errors
-    FROM logs
+        count(*) FILTER (WHERE level IN ('ERROR', 'FATAL')) AS errors,
+        count(*) FILTER (WHERE level IS NULL) AS no_level
+    FROM (
+        SELECT time_bucket('1 hour', "timestamp") AS hour_utc, level(message) AS level
+        FROM logs
+    ) AS stated
     GROUP BY 1
 ) AS counted ON counted.hour_utc = hours.hour_utc
 ORDER BY hours.hour_utc

@@ -46,7 +46,7 @@ impl ChartData {
             title: self.title(caption),
             badge: caption.badge(self.chart.language),
             sources: caption.sources(self.chart.language),
-            footer: caption.footer(self.chart.language),
+            footer: caption.footer(self.chart.language, self.mostly_without_level()),
             ..self.compose(&frame)
         }
     }

@@ -10,22 +10,26 @@
 //! | `level(message)` | TRACE, DEBUG, INFO, WARN, ERROR, FATAL or NULL |
 //! | `log_type(message)` | start, end, report, … for Lambda's own lines, else json or text |
 //! | `request_id(message)` | the id of the Lambda invocation |
-//! | `trace_id(message)` | the id of the X-Ray trace |
+//! | `trace_id(message)` | the id of the X-Ray trace, `1-5e34a614-10bd7a3f2c2b4d5e6f708192` |
 //! | `lambda_report(message)` | the values of a REPORT line as a struct, else NULL |
 //!
 //! All return NULL for NULL. A message in an unknown format never fails a query. The kernels are plain functions of
 //! `&str` and integers; `time` and `of_message` wrap them as SQL functions.
 
+mod ids;
 mod json;
 mod lambda;
+mod level;
 mod message;
 mod of_message;
 mod report_filter;
 mod text_column;
 mod time;
 
+pub use ids::{request_id, trace_id};
 pub use lambda::Report;
-pub use message::{Level, LogType, request_id, trace_id};
+pub use level::Level;
+pub use message::LogType;
 pub use report_filter::ReportFilter;
 pub use time::session_zone;
 

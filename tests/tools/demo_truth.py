@@ -18,7 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEOUL = dt.timezone(dt.timedelta(hours=9))
 DAYS = ["2026-11-20", "2026-11-21"]
 
-# The level in each of the demo's formats; the first match counts. nginx's and Lambda's own lines have no level.
+# The level in each of the demo's formats; the first match counts. nginx's and Lambda's own lines have no level, but those
+# about a timeout or a lost runtime are errors.
 LEVELS = [
     re.compile(r"\[([A-Z]+)\][ \t]"),  # Lambda's Python
     re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z\t[0-9a-f-]{36}\t([A-Z]+)\t"),  # Lambda's Node.js
@@ -28,6 +29,9 @@ LEVELS = [
 
 
 def level(message):
+    _, timeout = report(message) or (False, False)
+    if timeout or re.match(r"RequestId: \S+ Error: ", message):
+        return "ERROR"
     if message.startswith("{"):
         return json.loads(message).get("level")
     matches = (pattern.match(message) for pattern in LEVELS)
@@ -56,6 +60,7 @@ def main():
             errors=0,
             errors_by_hour=[0] * 24,
             events_by_level=collections.Counter(),
+            events_without_level=0,
             lambda_reports=0,
             cold_starts=0,
             timeouts=0,
@@ -81,6 +86,8 @@ def main():
             day["events_by_log_group"][group] += 1
             if name := level(message):
                 day["events_by_level"][name] += 1
+            else:
+                day["events_without_level"] += 1
             if level(message) == "ERROR":
                 day["errors"] += 1
                 day["errors_by_hour"][moment.hour] += 1

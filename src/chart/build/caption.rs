@@ -99,8 +99,9 @@ impl Caption<'_> {
         }
     }
 
-    /// The window's times, until when its events are known, and how certain they are.
-    pub(super) fn footer(&self, language: Language) -> String {
+    /// The window's times, until when its events are known, how certain they are, and how many of all events have no
+    /// level where that is to be told.
+    pub(super) fn footer(&self, language: Language, without_level: Option<(f64, f64)>) -> String {
         let mut parts = Vec::new();
         let zone = self.window.zone();
         let local = |at: DateTime<Utc>| {
@@ -126,6 +127,9 @@ impl Caption<'_> {
                 language::differs(language, *expected, *counted)
             }
         });
+        if let Some((none, all)) = without_level {
+            parts.push(language::without_level(language, none, all));
+        }
         parts.push(concat!("logtally ", env!("CARGO_PKG_VERSION")).to_owned());
         parts.join(" · ")
     }

@@ -23,6 +23,10 @@ pub(super) const MOST_POINTS: usize = 10_000;
 /// The column that counts the errors among what a bar counts, where the chart names none.
 pub(super) const ERRORS: &str = "errors";
 
+/// The columns by which an answer counts its events, and those among them without a level.
+const EVENTS: &str = "events";
+const NO_LEVEL: &str = "no_level";
+
 /// The column of the table `logs` whose times are instants, also in a file that has lost their zone.
 const EVENT_TIME: &str = "timestamp";
 
@@ -100,6 +104,8 @@ pub struct ChartData {
     pub(super) names: Option<Vec<Option<String>>>,
     /// The errors among each row's value, where the answer counts them.
     errors: Option<Values>,
+    /// The events without a level and all events, where the answer counts both.
+    without_level: Option<(f64, f64)>,
     whole_numbers: bool,
     /// Whether whole numbers without a unit are counts.
     may_count: bool,
@@ -140,6 +146,7 @@ impl ChartData {
             y: vec![Vec::new(); chart.y.len()],
             names: chart.series.as_ref().map(|_| Vec::new()),
             errors: None,
+            without_level: None,
             whole_numbers: true,
             may_count: true,
             earlier: None,
@@ -195,6 +202,10 @@ impl ChartData {
         };
         self.x_is_date |= matches!(x.data_type(), DataType::Date32 | DataType::Date64);
         self.whole_numbers &= y.iter().all(|column| column.data_type().is_integer());
+        if let Some(counts) = without_level(batch)? {
+            let (none, all) = self.without_level.unwrap_or_default();
+            self.without_level = Some((none + counts.0, all + counts.1));
+        }
         let null = language::none(self.chart.language);
         Ok(BatchColumns {
             x: x_values(x, batch.column_by_name(UTC_OFFSET), null)?,
@@ -301,6 +312,11 @@ impl ChartData {
         }
     }
 
+    /// The events without a level and all events, where more than half are without one: "0 errors" then says little.
+    pub(super) fn mostly_without_level(&self) -> Option<(f64, f64)> {
+        self.without_level.filter(|(none, all)| none * 2.0 > *all)
+    }
+
     /// The errors among each row's value. A column that the job does not name and that exceeds the value counts
     /// something else.
     pub(super) fn errors(&self) -> Option<&[Option<f64>]> {
@@ -378,6 +394,16 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a ArrayRef> {
         .position(|field| field.name().to_lowercase() == name);
     let place = place.or_else(|| batch.schema_ref().index_of(name).ok())?;
     batch.columns().get(place)
+}
+
+/// How many events of a batch have no level, and how many there are, where it counts both.
+fn without_level(batch: &RecordBatch) -> Result<Option<(f64, f64)>> {
+    let count = |name| column(batch, name).filter(|column| column.data_type().is_integer());
+    let (Some(none), Some(all)) = (count(NO_LEVEL), count(EVENTS)) else {
+        return Ok(None);
+    };
+    let total = |values: Values| values.into_iter().flatten().sum();
+    Ok(Some((total(numbers(none)?), total(numbers(all)?))))
 }
 
 fn numbers(column: &ArrayRef) -> Result<Values> {

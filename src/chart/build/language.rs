@@ -24,6 +24,7 @@ pub fn words(language: Language, name: &str) -> String {
         "timeouts" => "시간 초과",
         "cold_starts" => "콜드 스타트",
         "level" => "레벨",
+        "no_level" => "레벨 없음",
         "log_group" => "로그 그룹",
         "hour" | "hour_local" => "시각",
         "day" | "date" => "날짜",
@@ -112,6 +113,15 @@ pub fn share(part: f64, whole: f64) -> String {
     let percent = part / whole * 100.0;
     let decimals = if percent < 10.0 { 1 } else { 0 };
     format!("{}%", format_number(percent, decimals))
+}
+
+/// How many of the events have no level: `62% of the events have no level`.
+pub fn without_level(language: Language, none: f64, all: f64) -> String {
+    let share = share(none, all);
+    match language {
+        Language::English => format!("{share} of the events have no level"),
+        Language::Korean => format!("이벤트의 {share}는 레벨 없음"),
+    }
 }
 
 /// The legend's texts for provisional and missing values; `not_yet` if the missing ones are still to come.

@@ -81,6 +81,37 @@ fn layers(chart: &Figure) -> Vec<(&str, Role, Vec<f64>)> {
 }
 
 #[test]
+fn most_events_without_a_level_are_told_in_the_footer() {
+    let window = seoul("2026-11-21");
+    let mut chart = spec(ChartKind::Bar, "hour_local", &["events"]);
+    let day = |no_level: i64| {
+        vec![
+            ("hour_local", hours("2026-11-21", 0..24)),
+            ("events", integers(&[50; 24])),
+            ("errors", integers(&[0; 24])),
+            ("no_level", integers(&[no_level; 24])),
+        ]
+    };
+    let footer = |chart: &job::Chart, no_level| {
+        data(chart, day(no_level))
+            .figure(&caption(&window, &[]))
+            .footer
+    };
+    let told = footer(&chart, 31);
+    assert!(
+        told.contains(" · 62% of the events have no level · "),
+        "{told}"
+    );
+    for few in [0, 25] {
+        let footer = footer(&chart, few);
+        assert!(!footer.contains("level"), "{footer}");
+    }
+    chart.language = Language::Korean;
+    let told = footer(&chart, 50);
+    assert!(told.contains(" · 이벤트의 100%는 레벨 없음 · "), "{told}");
+}
+
+#[test]
 fn a_chart_says_what_it_shows() {
     let groups: Vec<String> = ["/a", "/b", "/c", "/d", "/e"].map(String::from).into();
     let window = seoul("2026-11-21");

@@ -24,6 +24,11 @@ impl<'a> Text<'a> {
         serde_json::from_str(&quoted).ok().map(Cow::Owned)
     }
 
+    /// As it stands between its quotes: what it means, where it has no escapes.
+    pub(super) fn raw(self) -> &'a str {
+        self.raw
+    }
+
     /// As a key to match on: one with escapes, which no logger writes, is decoded into `buffer`.
     #[inline]
     pub(super) fn key<'b>(self, buffer: &'b mut String) -> &'b str
@@ -45,7 +50,9 @@ pub(super) enum Value<'a> {
     Number(&'a str),
     /// An object with its braces.
     Object(&'a str),
-    /// An array, `true`, `false` or `null`.
+    /// An array with its brackets.
+    Array(&'a str),
+    /// `true`, `false` or `null`; also `NaN` and `Infinity`, which JSON has not and Python writes.
     Other,
 }
 
@@ -64,6 +71,26 @@ impl<'a> Value<'a> {
             Value::Object(object) => Members::of(object),
             _ => Members::of(""),
         }
+    }
+
+    /// The objects that an array begins with.
+    pub(super) fn objects(self) -> impl Iterator<Item = Value<'a>> {
+        let mut rest = match self {
+            Value::Array(array) => array[1..].trim_ascii_start(),
+            _ => "",
+        };
+        std::iter::from_fn(move || {
+            let mut walk = Members {
+                source: rest.starts_with('{').then_some(rest)?,
+                position: 0,
+                state: State::Start,
+            };
+            walk.skip_nested()?;
+            let (object, behind) = rest.split_at(walk.position);
+            rest = behind.trim_ascii_start();
+            rest = rest.strip_prefix(',').unwrap_or("").trim_ascii_start();
+            Some(Value::Object(object))
+        })
     }
 }
 
@@ -141,13 +168,14 @@ impl<'a> Members<'a> {
         let start = self.position;
         match self.peek()? {
             b'"' => Some(Value::Text(self.text()?)),
-            b'{' => {
+            first @ (b'{' | b'[') => {
                 self.skip_nested()?;
-                Some(Value::Object(&self.source[start..self.position]))
-            }
-            b'[' => {
-                self.skip_nested()?;
-                Some(Value::Other)
+                let nested = &self.source[start..self.position];
+                Some(if first == b'{' {
+                    Value::Object(nested)
+                } else {
+                    Value::Array(nested)
+                })
             }
             first => {
                 let rest = &self.source.as_bytes()[start..];
@@ -158,7 +186,7 @@ impl<'a> Members<'a> {
                 self.position += length;
                 match first {
                     b'-' | b'0'..=b'9' => Some(Value::Number(&self.source[start..self.position])),
-                    b't' | b'f' | b'n' => Some(Value::Other),
+                    b't' | b'f' | b'n' | b'N' | b'I' => Some(Value::Other),
                     _ => None,
                 }
             }
@@ -248,7 +276,7 @@ mod tests {
     fn members(source: &str) -> Vec<(String, String)> {
         let shown = |value| match value {
             Value::Text(text) => text.decoded().unwrap().into_owned(),
-            Value::Number(text) | Value::Object(text) => text.to_owned(),
+            Value::Number(text) | Value::Object(text) | Value::Array(text) => text.to_owned(),
             Value::Other => "other".to_owned(),
         };
         Members::of(source)
@@ -262,7 +290,7 @@ mod tests {
         let found = members(source.trim_start());
         let expected = [
             ("a", r#"{"level":"x","b":[{"}":"{"}]}"#),
-            ("c", "other"),
+            ("c", r#"[1,"]",{"d":2}]"#),
             ("e", "f"),
             ("g", "-1.5e3"),
             ("h", "other"),
@@ -350,7 +378,8 @@ mod tests {
                     Value::Text(text) => prop_assert_eq!(&*text.decoded().unwrap(), expected.as_str().unwrap()),
                     Value::Number(text) => prop_assert_eq!(text.parse::<f64>().unwrap(), expected.as_f64().unwrap()),
                     Value::Object(text) => prop_assert_eq!(&serde_json::from_str::<serde_json::Value>(text).unwrap(), expected),
-                    Value::Other => prop_assert!(expected.is_null() || expected.is_boolean() || expected.is_array()),
+                    Value::Array(text) => prop_assert_eq!(&serde_json::from_str::<serde_json::Value>(text).unwrap(), expected),
+                    Value::Other => prop_assert!(expected.is_null() || expected.is_boolean()),
                 }
             }
             prop_assert_eq!(found, object.as_object().unwrap().len());

@@ -11,8 +11,9 @@
 //! The JSON form is that of the
 //! [Telemetry API](https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html#platform-report).
 
+use super::ids::trace_root;
 use super::json::{Members, Value};
-use super::message::trace_root;
+use super::message::beginning;
 use super::text_column::TextColumn;
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, PrimitiveArray,
@@ -27,6 +28,22 @@ use std::sync::{Arc, LazyLock};
 
 const TEXT_REPORT: &str = "REPORT RequestId: ";
 const JSON_REPORT: &str = "platform.report";
+
+/// The fields of the text form behind the request id.
+const NAMES: [&str; 12] = [
+    "Duration",
+    "Billed Duration",
+    "Memory Size",
+    "Max Memory Used",
+    "Init Duration",
+    "Restore Duration",
+    "Billed Restore Duration",
+    "Status",
+    "Error Type",
+    "XRAY TraceId",
+    "SegmentId",
+    "Sampled",
+];
 
 static FIND_JSON_REPORT: LazyLock<memmem::Finder> =
     LazyLock::new(|| memmem::Finder::new(JSON_REPORT));
@@ -54,7 +71,7 @@ pub struct Report<'a> {
     pub request_id: Option<Cow<'a, str>>,
     /// The time that the function ran.
     pub duration_ms: Option<f64>,
-    /// Whole milliseconds: an integer in the Telemetry API's schema, and so in the text.
+    /// Whole milliseconds.
     pub billed_ms: Option<i64>,
     /// The memory that the function is configured with.
     pub memory_mb: Option<i64>,
@@ -99,27 +116,50 @@ impl<'a> Report<'a> {
         for end in memchr2_iter(b'\t', b'\n', text.as_bytes()).chain([text.len()]) {
             let field = text[start..end].trim_ascii();
             if start == 0 {
-                report.request_id = present(field);
+                report.set_first(field);
+            } else if let Some((name, value)) = field.split_once(':') {
+                report.set(name, value.trim_ascii());
             }
             start = end + 1;
-            let Some(colon) = field.bytes().position(|byte| byte == b':') else {
-                continue;
-            };
-            let (name, value) = (&field[..colon], field[colon + 1..].trim_ascii_start());
-            match name {
-                "Duration" => report.duration_ms = milliseconds(value),
-                "Billed Duration" => report.billed_ms = whole(value, " ms"),
-                "Memory Size" => report.memory_mb = whole(value, " MB"),
-                "Max Memory Used" => report.max_memory_mb = whole(value, " MB"),
-                "Init Duration" => report.init_ms = milliseconds(value),
-                "Restore Duration" => report.restore_ms = milliseconds(value),
-                "Status" => report.status = present(value),
-                "Error Type" => report.error_type = present(value),
-                "XRAY TraceId" => report.trace_id = present(value),
-                _ => {}
-            }
         }
         report
+    }
+
+    /// The request id; and the other fields too where something between Lambda and here has made spaces of the tabs.
+    fn set_first(&mut self, field: &'a str) {
+        let Some((id, fields)) = field.split_once(' ') else {
+            self.request_id = present(field);
+            return;
+        };
+        self.request_id = present(id);
+        let mut rest = fields.trim_ascii_start();
+        while let Some((name, behind)) = rest.split_once(':') {
+            let end = (1..behind.len())
+                .filter(|place| behind.as_bytes()[place - 1] == b' ')
+                .find(|place| {
+                    NAMES
+                        .iter()
+                        .any(|name| begins_with_field(&behind[*place..], name))
+                })
+                .unwrap_or(behind.len());
+            self.set(name, behind[..end].trim_ascii());
+            rest = &behind[end..];
+        }
+    }
+
+    fn set(&mut self, name: &str, value: &'a str) {
+        match name {
+            "Duration" => self.duration_ms = milliseconds(value),
+            "Billed Duration" => self.billed_ms = whole(value, " ms"),
+            "Memory Size" => self.memory_mb = whole(value, " MB"),
+            "Max Memory Used" => self.max_memory_mb = whole(value, " MB"),
+            "Init Duration" => self.init_ms = milliseconds(value),
+            "Restore Duration" => self.restore_ms = milliseconds(value),
+            "Status" => self.status = present(value),
+            "Error Type" => self.error_type = present(value),
+            "XRAY TraceId" => self.trace_id = present(value),
+            _ => {}
+        }
     }
 
     fn of_json(message: &'a str) -> Option<Self> {
@@ -157,9 +197,9 @@ impl<'a> Report<'a> {
             };
             match &*key.decoded().unwrap_or_default() {
                 "durationMs" => self.duration_ms = decimal(number),
-                "billedDurationMs" => self.billed_ms = number.parse().ok(),
-                "memorySizeMB" => self.memory_mb = number.parse().ok(),
-                "maxMemoryUsedMB" => self.max_memory_mb = number.parse().ok(),
+                "billedDurationMs" => self.billed_ms = integer(number),
+                "memorySizeMB" => self.memory_mb = integer(number),
+                "maxMemoryUsedMB" => self.max_memory_mb = integer(number),
                 "initDurationMs" => self.init_ms = decimal(number),
                 "restoreDurationMs" => self.restore_ms = decimal(number),
                 _ => {}
@@ -179,7 +219,7 @@ enum Form<'a> {
 impl<'a> Form<'a> {
     #[inline]
     fn of(message: &'a str) -> Option<Self> {
-        let message = message.trim_ascii_start();
+        let message = beginning(message);
         match message.as_bytes().first()? {
             b'R' => message.strip_prefix(TEXT_REPORT).map(Self::Text),
             // Nearly all JSON is not a report: looking for the word costs far less than walking over the members.
@@ -200,7 +240,21 @@ fn milliseconds(value: &str) -> Option<f64> {
 }
 
 fn whole(value: &str, unit: &str) -> Option<i64> {
-    value.strip_suffix(unit)?.parse().ok()
+    integer(value.strip_suffix(unit)?)
+}
+
+/// A whole number, also written with a fraction of zero, as extensions that pass the Telemetry API's events on do.
+fn integer(text: &str) -> Option<i64> {
+    let whole = match text.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
+        _ => text,
+    };
+    whole.parse().ok()
+}
+
+fn begins_with_field(text: &str, name: &str) -> bool {
+    text.strip_prefix(name)
+        .is_some_and(|rest| rest.starts_with(':'))
 }
 
 /// A finite number; `parse` alone takes `inf` and `NaN` too.
@@ -387,6 +441,40 @@ mod tests {
         assert_eq!(Report::parse(message), Some(Report::default()));
         let message = r#"{"type":"platform.report","record":{"requestId":7,"metrics":{"durationMs":"1","billedDurationMs":1.5}}}"#;
         assert_eq!(Report::parse(message), Some(Report::default()));
+    }
+
+    #[test]
+    fn spaces_in_place_of_tabs() {
+        let message = format!(
+            "REPORT RequestId: {ID} Duration: 0.62 ms  Billed Duration: 100 ms Memory Size: 128 MB Max Memory Used: 51 MB \
+             Init Duration: 100.99 ms Billed Restore Duration: 5 ms Status: error Error Type: Runtime.ExitError XRAY TraceId: \
+             1-5e34a614-10bd7a3f2c2b4d5e6f708192 SegmentId: 07f022a9f5e5ab5f Sampled: true "
+        );
+        let expected = Report {
+            request_id: id(ID),
+            duration_ms: Some(0.62),
+            billed_ms: Some(100),
+            memory_mb: Some(128),
+            max_memory_mb: Some(51),
+            init_ms: Some(100.99),
+            restore_ms: None,
+            status: id("error"),
+            error_type: id("Runtime.ExitError"),
+            trace_id: id("1-5e34a614-10bd7a3f2c2b4d5e6f708192"),
+        };
+        assert_eq!(Report::parse(&message), Some(expected));
+    }
+
+    /// As `https://github.com/open-telemetry/opentelemetry-lambda/issues/2011` has them.
+    #[test]
+    fn whole_numbers_with_a_fraction_of_zero() {
+        let message = r#"{"type":"platform.report","record":{"metrics":{"durationMs":395.99,"billedDurationMs":662.0,
+            "memorySizeMB":512.0,"maxMemoryUsedMB":301.00}}}"#;
+        let report = Report::parse(message).unwrap();
+        assert_eq!(
+            (report.billed_ms, report.memory_mb, report.max_memory_mb),
+            (Some(662), Some(512), Some(301))
+        );
     }
 
     #[test]

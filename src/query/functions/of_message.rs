@@ -3,8 +3,10 @@
 //! Text of any type is taken, as Utf8View: Arrow casts to that without copying, and the parts of a message that these
 //! functions return are views into the same buffers.
 
+use super::ids::{request_id, trace_id};
 use super::lambda;
-use super::message::{Level, LogType, request_id, trace_id};
+use super::level::Level;
+use super::message::LogType;
 use super::over_array;
 use super::text_column::TextColumn;
 use arrow::array::{ArrayRef, AsArray, StringViewArray, UInt8Array};

@@ -33,6 +33,65 @@ async fn error(session: &SessionContext, sql: &str) -> String {
     rows(session, sql).await.unwrap_err().to_string()
 }
 
+/// Lines as public loggers and AWS services write them, each with its source and what the functions are to say of it;
+/// NULL, where that is right, as much as a level.
+#[test]
+fn lines_of_public_loggers() {
+    let lines = include_str!("../../../tests/messages/lines.ndjson");
+    let mut wrong = Vec::new();
+    for line in lines.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let message = line["message"].as_str().unwrap();
+        let report = Report::parse(message);
+        let said = [
+            (
+                "level",
+                Level::of(message).map(|level| Level::NAMES[level as usize].into()),
+            ),
+            (
+                "log_type",
+                Some(LogType::NAMES[LogType::of(message) as usize].into()),
+            ),
+            ("request_id", request_id(message).map(Into::into)),
+            ("trace_id", trace_id(message).map(Into::into)),
+            (
+                "report",
+                report
+                    .as_ref()
+                    .map(|report| fields(report, &line["report"])),
+            ),
+        ];
+        for (function, said) in said {
+            let said: serde_json::Value = said.into();
+            if line.get(function).is_some_and(|expected| *expected != said) {
+                wrong.push(format!(
+                    "{}: {function} is {said}, not {}: {message}",
+                    line["name"], line[function]
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(lines.lines().count() > 500);
+}
+
+/// The fields of a report that are expected.
+fn fields(report: &Report<'_>, expected: &serde_json::Value) -> serde_json::Value {
+    let all = serde_json::json!({
+        "request_id": report.request_id, "duration_ms": report.duration_ms, "billed_ms": report.billed_ms,
+        "memory_mb": report.memory_mb, "max_memory_mb": report.max_memory_mb, "init_ms": report.init_ms,
+        "restore_ms": report.restore_ms, "status": report.status, "error_type": report.error_type,
+        "trace_id": report.trace_id,
+    });
+    let Some(expected) = expected.as_object() else {
+        return all;
+    };
+    expected
+        .keys()
+        .map(|key| (key.clone(), all[key].clone()))
+        .collect()
+}
+
 #[tokio::test]
 async fn a_filter_for_reports_does_not_read_them() {
     let session = session(None);
