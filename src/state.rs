@@ -31,7 +31,7 @@ pub struct WindowState {
     pub unfinished: Option<Unfinished>,
     /// Why the last run failed, if it did.
     pub failure: Option<Failure>,
-    /// As stored: the [`pages`] that hold further attempts.
+    /// As stored: the `pages` that hold further attempts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pages: Vec<PageSeries>,
     /// Every attempt at an export whose objects may still be there. As stored: without those in pages.

@@ -1,7 +1,7 @@
 //! An independent count of a window's events, to compare the exported ones with.
 //!
-//! Two counts do not depend on exports: CloudWatch's [metric](metrics) of incoming events, nearly free, but by
-//! ingestion time; and an [Insights query](insights), exact, which costs money. Neither can fail a run: where there is
+//! Two counts do not depend on exports: CloudWatch's metric of incoming events, nearly free, but by
+//! ingestion time; and an Insights query, exact, which costs money. Neither can fail a run: where there is
 //! no count, the verification says why.
 
 mod insights;
