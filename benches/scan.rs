@@ -9,10 +9,10 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flate2::{Compression, write::GzEncoder};
 use logtally::scan::batch::BatchBuilder;
-use logtally::scan::events::{Event, PREFIX, Splitter, Step, TimestampReader};
+use logtally::scan::events::{Event, PREFIX, Split, Splitter, TimestampReader};
 use logtally::scan::inflate::{StreamInflater, WholeInflater};
 use logtally::scan::source::file_schema;
-use logtally::scan::text::Text;
+use logtally::scan::text::ObjectText;
 
 const EVENTS: i64 = 40_000;
 
@@ -55,7 +55,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 
 fn each_event(text: &[u8], mut take: impl FnMut(Event)) {
     let mut splitter = Splitter::default();
-    while let Step::Event(event) = splitter.next(text, true) {
+    while let Split::Event(event) = splitter.next(text, true) {
         take(event);
     }
 }
@@ -113,7 +113,7 @@ fn split(c: &mut Criterion) {
         b.iter(|| {
             let mut sum = 0i64;
             each_event(black_box(&text), |event| {
-                sum = sum.wrapping_add(event.timestamp_ms)
+                sum = sum.wrapping_add(event.timestamp_ms);
             });
             sum
         });
@@ -123,7 +123,7 @@ fn split(c: &mut Criterion) {
         ("batches of timestamps and messages", &[0, 1]),
     ] {
         let schema = Arc::new(file_schema().project(columns).expect("both columns"));
-        let mut checked = Text::with_capacity(text.len());
+        let mut checked = ObjectText::with_capacity(text.len());
         checked.advance(0, &text);
         group.bench_function(name, |b| {
             b.iter(|| {

@@ -7,6 +7,7 @@ mod plan;
 mod progress;
 mod query;
 mod run;
+mod schema;
 mod scratch;
 mod status;
 
@@ -86,6 +87,8 @@ enum Command {
     Ddl(ddl::DdlArgs),
     /// Write a first job file and print the policies that it needs on AWS
     Init(init::InitArgs),
+    /// Print the JSON Schema of the job file, by which an editor completes and checks it
+    Schema,
 }
 
 /// Which windows.
@@ -224,6 +227,7 @@ async fn dispatch(command: Command, show: logging::Show) -> Result<u8> {
         Command::Query(args) => until_stopped(query::query(args, show)).await,
         Command::Ddl(args) => until_stopped(ddl::ddl(args, show)).await,
         Command::Init(args) => init::init(&args),
+        Command::Schema => schema::schema(),
     }
 }
 

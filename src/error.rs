@@ -11,7 +11,7 @@ pub enum Class {
     Unexpected,
     /// A wrong job file, wrong arguments, a missing log group, column or time zone.
     Usage,
-    /// The export slot or the export itself did not come in time.
+    /// The export slot was not free in time, or the export took too long.
     ExportLate,
     /// Refused or failed where the logs come from.
     Source,

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use object_store::path::Path;
 
+use crate::aws::logs::Origin;
 use crate::error::Result;
 use crate::layout::StagingKeys;
 use crate::layout::cloudwatch::LogObject;
@@ -96,9 +97,14 @@ pub struct ExportedGroup {
 /// Turns a window into objects.
 #[async_trait]
 pub trait LogExporter: Send + Sync {
-    /// The log groups that a run would export now; empty where the source does not know them. An error (usage) where a named
-    /// group does not exist, or a glob matches none.
+    /// The log groups that a run would export now; empty where the source does not know them. An error (usage) where a
+    /// named group does not exist, or a glob matches none.
     async fn groups(&self) -> Result<Vec<String>>;
+
+    /// The account and Region of these log groups, if the source knows them.
+    async fn origin(&self) -> Result<Option<Origin>> {
+        Ok(None)
+    }
 
     /// Exports the window, where no earlier export is used again, and lists the objects.
     async fn export(

@@ -1,5 +1,6 @@
 //! The job file as written ([`spec`]), and the [`Job`] that it resolves to, which has no invalid state.
 
+pub mod schema;
 pub mod spec;
 
 mod charts;
@@ -209,7 +210,7 @@ pub enum ErrorsColumn {
 }
 
 /// How a chart shows its values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChartKind {
     /// A bar for each row.
@@ -234,7 +235,7 @@ pub struct Compare {
 }
 
 /// The colours of a chart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Theme {
     /// Dark on white.
@@ -245,19 +246,19 @@ pub enum Theme {
 }
 
 /// The language of a chart's own texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 pub enum Language {
-    /// `en`
+    /// English.
     #[default]
     #[serde(rename = "en")]
     English,
-    /// `ko`
+    /// Korean.
     #[serde(rename = "ko")]
     Korean,
 }
 
 /// The file format of a chart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageFormat {
     /// A raster image.

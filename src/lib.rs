@@ -15,6 +15,8 @@ pub mod backoff;
 pub mod chart;
 pub mod cli;
 pub mod clock;
+#[cfg(test)]
+mod documents;
 pub mod error;
 pub mod export;
 pub mod job;

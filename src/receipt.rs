@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::aws::logs::Origin;
 use crate::scan::ScanReport;
+use crate::state::Attempt;
 use crate::verify::Verification;
 
 /// What a run did. It is put last: everything that it lists is there before it.
@@ -23,6 +25,9 @@ pub struct Receipt {
     pub finished_at: DateTime<Utc>,
     /// When the first of the exports was asked for: events that came in later may be missing.
     pub as_of: Option<DateTime<Utc>>,
+    /// The account and Region of the log groups, if the source knows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The exports that the answers are of.
     pub exports: Vec<ExportReport>,
     /// Log groups that were made two weeks after the window or later, and so have no event in it.
@@ -54,6 +59,15 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Whether the attempt is one of the exports that the answers are of. Keys relative to staging are compared: a staging
+    /// location that was copied, or is called by another path, has the same ones.
+    pub fn lists(&self, attempt: &Attempt) -> bool {
+        self.exports.iter().any(|export| {
+            let before = export.prefix.strip_suffix(&attempt.prefix);
+            before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
+        })
+    }
+
     /// Whether the independent count differs.
     pub fn is_disputed(&self) -> bool {
         self.verification

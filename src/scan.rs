@@ -1,7 +1,7 @@
 //! The `logs` table: exported objects, read in parallel and as a stream, as one row for each event of a window.
 //!
 //! [`fetch`] gets the objects' bytes, [`inflate`] turns them into [`text`] within a [`budget`] of memory, [`events`]
-//! finds the events in it, [`batch`] makes Arrow batches of only the columns that were asked for, [`object`] does so
+//! finds the events in it, [`batch`] makes Arrow batches of the projected columns, [`object`] does so
 //! for one object and [`bundle`] for many small ones, [`source`] for the engine, and [`table`] decides which objects.
 //! [`report`] says what was read.
 

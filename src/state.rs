@@ -1,9 +1,11 @@
-//! What must outlive a run of a window that is killed: who holds the window ([`lease`]), how far the run came, and which
-//! exports it requested.
+//! What must outlive a run of a window that is killed: who holds the window ([`lease`]), how far the run came, and
+//! which exports it requested.
 
 pub mod lease;
 
+mod keeper;
 mod pages;
+mod stored;
 
 use std::time::Duration;
 
@@ -11,12 +13,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::aws::logs::Origin;
 use crate::error::Result;
 use crate::window::Range;
 
 pub use self::pages::PageSeries;
 
-/// The state of a window, an object beside the receipts. Only the run that holds its lease changes it, by compare and swap.
+/// The state of a window, an object beside the receipts. Only the run that holds its lease changes it, by compare and
+/// swap.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WindowState {
     /// The run that holds the window, if any.
@@ -34,8 +38,8 @@ pub struct WindowState {
     pub attempts: Vec<Attempt>,
 }
 
-/// The right to run a window. It is renewed every third of its length. Another run may take it over when the state has not
-/// changed for that length.
+/// The right to run a window. It is renewed every third of its length. Another run may take it over when the state has
+/// not changed for that length.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lease {
     /// The id of the run.
@@ -113,8 +117,8 @@ pub struct Failure {
     pub yields_to_force: bool,
 }
 
-/// An attempt at exporting a log group. It is recorded before anything is requested or written, so that after a crash the
-/// next run knows where objects may be and which task to look for.
+/// An attempt at exporting a log group. It is recorded before anything is requested or written, so that after a crash
+/// the next run knows where objects may be and which task to look for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// The prefix that only this attempt writes below, relative to the staging location. It identifies the attempt.
@@ -128,6 +132,9 @@ pub struct Attempt {
     pub range: Range,
     /// When it was, or was about to be, requested: later events may be missing.
     pub asked_at: DateTime<Utc>,
+    /// The account and Region of the log group, if they were known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The export task, once it is known.
     pub task_id: Option<String>,
     /// How far it came.

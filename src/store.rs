@@ -1,5 +1,5 @@
-//! Objects in a location, on S3 or on disk alike: [`open`](Stores::open)ed, [listed](Store::list), read, and put whole on
-//! a condition.
+//! Objects in a location, on S3 or on disk alike: [`open`](Stores::open)ed, [listed](Store::list), read, and put whole
+//! on a condition.
 
 #[cfg(test)]
 pub mod fake;
@@ -404,8 +404,8 @@ impl Store {
     }
 
     /// Removes what killed processes left of puts to these keys and to any key below these folders: temporary files on
-    /// disk, parts of unfinished uploads on S3. No other process may be putting there. A missing permission on S3 is only
-    /// a warning, since parts are not visible as objects.
+    /// disk, parts of unfinished uploads on S3. No other process may be putting there. A missing permission on S3 is
+    /// only a warning, since parts are not visible as objects.
     pub async fn sweep(&self, keys: &[Path], folders: &[Path]) -> Result<()> {
         if let Puts::InBucket(bucket) = &self.puts {
             let is_below = |folder: &Path, key: &str| {
@@ -442,8 +442,8 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes every object below `prefix`. On S3, also the parts of unfinished uploads; on disk, also temporary files and
-    /// the folders that become empty, up to the location's own folder.
+    /// Deletes every object below `prefix`. On S3, also the parts of unfinished uploads; on disk, also temporary files
+    /// and the folders that become empty, up to the location's own folder.
     pub async fn delete_below(&self, prefix: &Path) -> Result<()> {
         let failed = |error: io::Error| {
             Error::new(

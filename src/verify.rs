@@ -1,8 +1,8 @@
 //! An independent count of a window's events, to compare the exported ones with.
 //!
-//! Two counts do not depend on exports: CloudWatch's [metric](metrics) of incoming events, nearly free, but by ingestion
-//! time; and an [Insights query](insights), exact, which costs money. Neither can fail a run: where there is no count, the
-//! verification says why.
+//! Two counts do not depend on exports: CloudWatch's [metric](metrics) of incoming events, nearly free, but by
+//! ingestion time; and an [Insights query](insights), exact, which costs money. Neither can fail a run: where there is
+//! no count, the verification says why.
 
 mod insights;
 mod metrics;
@@ -36,7 +36,7 @@ const NAMED_HOURS: usize = 5;
 pub struct Verification {
     /// The method of the independent count.
     pub method: Verify,
-    /// The independent count; `None` where there is none.
+    /// The independent count; `None` without one.
     pub expected: Option<u64>,
     /// How many events of the window were exported.
     pub counted: u64,
@@ -80,8 +80,8 @@ pub struct VerifyRequest<'a> {
 /// A service that counts: CloudWatch, or a fake.
 #[async_trait]
 pub trait IndependentCount: Send + Sync {
-    /// The events that came into the log groups, by periods of `period_s` seconds that begin in `range`. A period without
-    /// events has no sample.
+    /// The events that came into the log groups, by periods of `period_s` seconds that begin in `range`. A period
+    /// without events has no sample.
     async fn incoming(
         &self,
         log_groups: &[String],
@@ -156,8 +156,8 @@ impl IndependentCount for CloudWatchCount {
     }
 }
 
-/// Counts a window's events independently; `None` where the job asks for no count. Never fails: after a missing permission,
-/// or without an answer, the window is unverified, with a note.
+/// Counts a window's events independently; `None` where the job asks for no count. Never fails: after a missing
+/// permission, or without an answer, the window is unverified, with a note.
 pub async fn verify(
     service: &dyn IndependentCount,
     clock: &dyn Clock,

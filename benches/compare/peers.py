@@ -29,6 +29,7 @@ def duckdb(task, objects, out):
     import duckdb
 
     connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(f"SET threads = {cores()}")
     # A delimiter that the text does not contain makes each line one column.
     lines = f"""(

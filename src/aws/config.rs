@@ -85,8 +85,8 @@ impl Aws {
             .stalled_stream_protection(timeouts::sdk_stalled_streams());
         let mut region = self.settings.region.clone().map(Region::new);
         if let Some(name) = &self.settings.profile {
-            // In the SDK, keys in the environment take precedence over a named profile. In the AWS CLI they do not, and a
-            // profile named in a job is preferred to keys that happen to be exported.
+            // In the SDK, keys in the environment take precedence over a named profile. In the AWS CLI they do not, and
+            // a profile named in a job is preferred to keys that happen to be exported.
             ensure_profile(name).await?;
             if region.is_none() {
                 let of_profile = ProfileFileRegionProvider::builder().profile_name(name);

@@ -1,8 +1,8 @@
 //! The runtime for all requests to S3.
 //!
-//! A connection is driven by the runtime that opened it, and is used again by requests of other runtimes. On the program's
-//! main runtime, decoding, which keeps a thread busy, would starve it. On the runtime of a lease, which ends early, the end
-//! would break the requests of others.
+//! A connection is driven by the runtime that opened it, and is used again by requests of other runtimes. On the
+//! program's main runtime, decoding, which keeps a thread busy, would starve it. On the runtime of a lease, which ends
+//! early, the end would break the requests of others.
 
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;

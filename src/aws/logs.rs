@@ -1,5 +1,7 @@
 //! CloudWatch Logs: log groups, their streams, export tasks, single events and Insights queries.
 
+use std::fmt;
+
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::Config;
@@ -7,6 +9,7 @@ use aws_sdk_cloudwatchlogs::config::retry::RetryConfig;
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::types::{ExportTaskStatusCode, LogGroupClass, OrderBy, QueryStatus};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::config::logs_endpoint;
 use super::{Account, Aws, root_cause};
@@ -26,6 +29,45 @@ pub struct LogGroup {
     pub retention_days: Option<u32>,
     /// Its class.
     pub class: GroupClass,
+    /// The account and Region that it is in, if its ARN says so.
+    pub origin: Option<Origin>,
+}
+
+/// The account and Region that log groups are in. A name alone does not identify a log group: another account may have
+/// one of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The account's id.
+    pub account: String,
+    /// The Region's name.
+    pub region: String,
+}
+
+impl Origin {
+    /// The origin in an ARN, `arn:<partition>:logs:<region>:<account>:log-group:<name>`; `None` for any other text.
+    pub fn of_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.split(':');
+        let is_arn = parts.next() == Some("arn") && parts.nth(1) == Some("logs");
+        let (region, account) = (parts.next()?, parts.next()?);
+        (is_arn && !region.is_empty() && !account.is_empty()).then(|| Self {
+            account: account.to_owned(),
+            region: region.to_owned(),
+        })
+    }
+
+    /// Whether two log groups of one name may be the same one. An unknown origin excludes nothing.
+    pub fn may_be_same(one: Option<&Self>, other: Option<&Self>) -> bool {
+        match (one, other) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "account {} in {}", self.account, self.region)
+    }
 }
 
 /// The class of a log group, which decides how its events can be read.
@@ -83,8 +125,8 @@ pub enum InsightsState {
     Failed(String),
 }
 
-/// A log stream, as far as exports without events need it. Times are in milliseconds since 1970, and the service updates them
-/// late.
+/// A log stream, as far as exports without events need it. Times are in milliseconds since 1970, and the service
+/// updates them late.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogStream {
     /// The name.
@@ -177,8 +219,8 @@ pub enum TaskStatus {
 }
 
 impl TaskStatus {
-    /// The statuses that hold the one export slot of an account and Region, in a task's own order: where they are listed one
-    /// after the other, no task is missed.
+    /// The statuses that hold the one export slot of an account and Region, in a task's own order: where they are
+    /// listed one after the other, no task is missed.
     pub const ACTIVE: [Self; 3] = [Self::Pending, Self::Running, Self::PendingCancel];
 
     /// Whether a task of this status holds the export slot.
@@ -281,7 +323,9 @@ impl LogsClient {
         Ok(Page {
             items: groups
                 .filter_map(|group| {
+                    let arn = group.log_group_arn.or(group.arn);
                     Some(LogGroup {
+                        origin: arn.as_deref().and_then(Origin::of_arn),
                         name: group.log_group_name?,
                         created_ms: group.creation_time.unwrap_or(0),
                         stored_bytes: group.stored_bytes.unwrap_or(0),
@@ -377,8 +421,8 @@ impl LogsClient {
                     .map(task)
                     .filter(|task| filter.takes(task))
                     .collect(),
-                // A page with the token of the one before is taken as the last: the tasks that are searched for are among the
-                // newest, and a search may end at any page.
+                // A page with the token of the one before is taken as the last: the tasks that are searched for are
+                // among the newest, and a search may end at any page.
                 next: answer.next_token.filter(|next| page.as_ref() != Some(next)),
             }),
             Err(error) if error.kind == ServiceErrorKind::NotFound => Ok(Page {

@@ -115,9 +115,11 @@ impl<'a> Policies<'a> {
         let log_groups = patterns.map(|group| self.log_groups(&arn_pattern(group.as_str())));
         let mut buckets = vec![partition.s3(self.staging.bucket)];
         let mut objects = vec![partition.s3(&self.staging.objects)];
+        let mut deletable = vec![partition.s3(&self.staging.objects)];
         if let Some(output) = S3Location::of(self.output) {
             buckets.push(partition.s3(output.bucket));
             objects.push(partition.s3(&output.objects));
+            deletable.push(partition.s3(&format!("{}/runs/_state/*", output.objects)));
             buckets.dedup();
         }
         json!({
@@ -148,10 +150,10 @@ impl<'a> Policies<'a> {
                     "Resource": objects,
                 },
                 {
-                    "Sid": "OwnExports",
+                    "Sid": "OwnExportsAndStates",
                     "Effect": "Allow",
                     "Action": ["s3:DeleteObject"],
-                    "Resource": partition.s3(&self.staging.objects),
+                    "Resource": one_or_more(deletable),
                 },
             ],
         })

@@ -1,10 +1,10 @@
-//! What object_store 0.13 does not offer on S3: a bucket's existence and Region, and conditional puts of which every kind
-//! of failure is handled.
+//! What object_store 0.13 lacks on S3: a bucket's existence and Region, and conditional puts that handle every kind of
+//! failure.
 //!
-//! S3 answers a conditional put with 412 where its condition failed, and with 409 where another request for the same key was
-//! under way: the put is then to be sent again. object_store tells the two apart, and repeats 409, for `If-Match` only. For
-//! `If-None-Match` both are its `AlreadyExists`, and it repeats neither. It repeats no conditional put whose answer did not
-//! come, and completes multipart uploads without a condition.
+//! S3 answers a conditional put with 412 where its condition failed, and with 409 where another request for the same
+//! key was under way: the put is then to be sent again. object_store tells the two apart, and repeats 409, for
+//! `If-Match` only. For `If-None-Match` both are its `AlreadyExists`, and it repeats neither. It repeats no conditional
+//! put whose answer did not come, and completes multipart uploads without a condition.
 
 use std::path::Path as FilePath;
 use std::sync::Arc;

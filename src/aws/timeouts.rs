@@ -1,7 +1,7 @@
 //! How long a request may take and how often it is sent again: one policy for both clients, the SDK's and the engine's.
 //!
-//! Both outlast half a minute in which S3 fails, and give up within minutes. An idle connection is given up much sooner,
-//! since the next one is likely to work.
+//! Both outlast half a minute in which S3 fails, and give up within minutes. An idle connection is given up much
+//! sooner, since the next one is likely to work.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -34,8 +34,8 @@ const ENGINE_REQUEST: Duration = Duration::from_secs(300);
 /// The slowest upload that a request is given time for, in bytes a second: 1 Mbit/s.
 const SLOWEST_UPLOAD: u64 = 128 << 10;
 
-/// Attempts at a request to S3, CloudWatch Logs or CloudWatch: for about 55 seconds, 75 at the most. What the clients do
-/// not repeat themselves (a conditional put that met another one, an answer that broke off) is repeated by it too.
+/// Attempts at a request to S3, CloudWatch Logs or CloudWatch: for about 55 seconds, 75 at the most. What the clients
+/// do not repeat themselves (a conditional put that met another one, an answer that broke off) is repeated by it too.
 pub(crate) const RETRIES: Retries = Retries {
     attempts: 10,
     backoff: Backoff {
@@ -104,8 +104,8 @@ pub(super) fn engine_timeouts() -> ClientOptions {
         .with_timeout(ENGINE_REQUEST)
 }
 
-/// The engine's HTTP client on a runtime of its own, with a time-out for idle connections: its own time-out is for the whole
-/// request. For requests with a small body only.
+/// The engine's HTTP client on a runtime of its own, with a time-out for idle connections: its own time-out is for the
+/// whole request. For requests with a small body only.
 #[derive(Debug)]
 pub struct Connector(pub SpawnedReqwestConnector);
 

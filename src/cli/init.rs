@@ -1,4 +1,4 @@
-//! `init`: a first job file, and the policies that it needs on AWS.
+//! `init`: a first job file with its schema, and the policies that it needs on AWS.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::print;
 use crate::aws::policy::Policies;
 use crate::error::{Class, Error, Result};
-use crate::job::{self, GroupPattern, Location, Name, Source};
+use crate::job::{self, GroupPattern, Location, Name, Source, schema};
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
@@ -81,7 +81,12 @@ pub(super) fn init(args: &InitArgs) -> Result<u8> {
     };
     let policies = Policies::new(source, &job.output, &args.region, &args.account)?;
     write_new(&file, folder, &text)?;
-    let mut out = format!("wrote {}\n", file.display());
+    let schema = write_schema(folder)?;
+    let mut out = format!(
+        "wrote {}\nwrote {}, the job file's schema for editors\n",
+        file.display(),
+        schema.display()
+    );
     out += &describe(&policies);
     out += &next_steps(args, &file);
     print(&out)?;
@@ -158,7 +163,8 @@ fn job_file(args: &InitArgs, name: &Name, output: &str) -> String {
         }
     }
     format!(
-        r#"# Every key is described in the README. `logtally plan` shows what a run would do.
+        r#"#:schema ./{schema}
+# Every key is described in the README. `logtally plan` shows what a run would do.
 name = "{name}"
 timezone = "{timezone}"
 
@@ -179,6 +185,7 @@ location = {output:?}
 [[query]]
 use = "hourly_count"
 "#,
+        schema = schema::FILE_NAME,
         timezone = args.timezone,
         group = args.log_group.as_str(),
         staging = args.staging,
@@ -197,6 +204,16 @@ fn write_new(file: &Path, folder: &Path, text: &str) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(failed)?;
     let mut new = std::fs::File::create_new(file).map_err(failed)?;
     new.write_all(text.as_bytes()).map_err(failed)
+}
+
+/// Writes the schema beside the job file, where that names it: a file works without a network, and is that of the program
+/// that reads the job. One of another version is replaced.
+fn write_schema(folder: &Path) -> Result<PathBuf> {
+    let file = folder.join(schema::FILE_NAME);
+    std::fs::write(&file, schema::text()).map_err(|error| {
+        Error::new(Class::Output, format!("can't write {}", file.display())).caused_by(error)
+    })?;
+    Ok(file)
 }
 
 fn pretty(policy: &Value) -> String {

@@ -101,14 +101,14 @@ fn commands(windows: &[WindowSummary], job: &str) -> Vec<String> {
         let is_wanted = window.due && !window.is_blocked;
         match stretches.last_mut() {
             Some((first, last, true)) if is_wanted && first.run_with == window.run_with => {
-                *last = window
+                *last = window;
             }
             _ if is_wanted => stretches.push((window, window, true)),
             // A run skips windows that are done, but a forced one does them again.
             Some((first, _, goes_on))
                 if window.is_blocked || first.run_with.contains(&RunOption::Force) =>
             {
-                *goes_on = false
+                *goes_on = false;
             }
             _ => {}
         }

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use tokio::sync::OnceCell;
 
 use super::deadline::Deadline;
-use super::service::{ExportService, GroupClass, LogGroup, ServiceError, ServiceErrorKind};
+use super::service::{ExportService, GroupClass, LogGroup, Origin, ServiceError, ServiceErrorKind};
 use super::staging::{self, Manifest};
 use super::task::{TaskRunner, TaskSpec};
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
@@ -160,8 +160,8 @@ impl CloudWatchExporter {
         patterns.any(|pattern| pattern.is_name() && pattern.matches(&group.name))
     }
 
-    /// Whether the export failed with `error` because the group was deleted since the groups were listed. A group that the job
-    /// names must exist.
+    /// Whether the export failed with `error` because the group was deleted since the groups were listed. A group that
+    /// the job names must exist.
     async fn is_gone(
         &self,
         group: &LogGroup,
@@ -209,8 +209,8 @@ impl CloudWatchExporter {
         self.complete(group, request, attempt, &deadline).await
     }
 
-    /// Runs a task for the padded window, and returns the attempt once its task is COMPLETED. An earlier attempt is continued
-    /// where it was requested at or after `since` and covers `needed`.
+    /// Runs a task for the padded window, and returns the attempt once its task is COMPLETED. An earlier attempt is
+    /// continued where it was requested at or after `since` and covers `needed`.
     async fn run_task(
         &self,
         group: &LogGroup,
@@ -280,6 +280,7 @@ impl CloudWatchExporter {
         let (log_group, asked_at) = (&attempt.log_group, attempt.asked_at);
         let manifest = Manifest {
             log_stream_prefix: attempt.log_stream_prefix.clone(),
+            origin: attempt.origin.clone(),
             note,
             ..Manifest::new(log_group, request.window, range, task_id, asked_at)
         };
@@ -327,6 +328,12 @@ impl LogExporter for CloudWatchExporter {
         Ok(groups.iter().map(|group| group.name.clone()).collect())
     }
 
+    async fn origin(&self) -> Result<Option<Origin>> {
+        let report = |state: &str| tracing::warn!("listing the log groups: {state}");
+        let groups = self.log_groups(&report).await?;
+        Ok(groups.iter().find_map(|group| group.origin.clone()))
+    }
+
     async fn export(
         &self,
         request: &ExportRequest<'_>,
@@ -343,7 +350,14 @@ impl LogExporter for CloudWatchExporter {
         let groups = self.log_groups(&listing).await?;
         let range = request.window.range();
         let stream_prefix = self.settings.log_stream_prefix.as_deref();
-        let mut kept = staging::kept_attempts(&self.staging, request, stream_prefix).await?;
+        let is_of_group = |manifest: &Manifest| {
+            manifest.log_stream_prefix.as_deref() == stream_prefix
+                && groups.iter().any(|group| {
+                    group.name == manifest.log_group
+                        && Origin::may_be_same(group.origin.as_ref(), manifest.origin.as_ref())
+                })
+        };
+        let mut kept = staging::kept_attempts(&self.staging, request, is_of_group).await?;
         let mut exported = Exported::default();
         let of = groups.len();
         for (index, group) in groups.iter().enumerate() {

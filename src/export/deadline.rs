@@ -36,7 +36,7 @@ const UNREACHABLE_AFTER: TimeDelta = TimeDelta::minutes(2);
 /// The time that an export may take, and what is reported while it waits.
 pub struct Deadline<'a> {
     clock: &'a dyn Clock,
-    /// What must come in time, in words: `the export of /ecs/web`.
+    /// What has the deadline, in words: `the export of /ecs/web`.
     what: String,
     began: DateTime<Utc>,
     end: DateTime<Utc>,
@@ -104,8 +104,8 @@ impl<'a> Deadline<'a> {
         Ok(())
     }
 
-    /// Sleeps after a failed attempt, `failures` others before it. An error (`ExportLate`) after the deadline, with what was
-    /// waited for.
+    /// Sleeps after a failed attempt, `failures` others before it. An error (`ExportLate`) after the deadline, with
+    /// what was waited for.
     pub async fn wait(&self, backoff: Backoff, failures: u32, waiting_for: &str) -> Result<()> {
         self.check(waiting_for)?;
         let left = self.end - self.clock.now();
@@ -117,8 +117,8 @@ impl<'a> Deadline<'a> {
         Ok(())
     }
 
-    /// Sends a request until it has an answer that another attempt would not change. For requests that only read: one that
-    /// changes something must not be sent twice.
+    /// Sends a request until it has an answer that another attempt would not change. For requests that only read: one
+    /// that changes something must not be sent twice.
     pub async fn retry<'q, T>(
         &self,
         send: impl Fn() -> BoxFuture<'q, Result<T, ServiceError>> + Send,

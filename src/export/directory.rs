@@ -48,8 +48,8 @@ struct Line {
 }
 
 impl DirectoryExporter {
-    /// Exports the events of `folder` to `staging`, with `pad` beyond both edges of a window. Objects are written to `scratch`
-    /// first.
+    /// Exports the events of `folder` to `staging`, with `pad` beyond both edges of a window. Objects are written to
+    /// `scratch` first.
     pub fn new(
         folder: PathBuf,
         staging: Store,
@@ -104,6 +104,7 @@ impl DirectoryExporter {
             log_stream_prefix: None,
             range: request.window.range().padded(self.pad),
             asked_at: self.clock.now(),
+            origin: None,
             task_id: Some(id),
             stage: AttemptStage::Intended,
         };
@@ -181,7 +182,7 @@ impl LogExporter for DirectoryExporter {
         progress: &dyn Progress,
     ) -> Result<Exported> {
         let folders = self.group_folders()?;
-        let mut kept = staging::kept_attempts(&self.staging, request, None).await?;
+        let mut kept = staging::kept_attempts(&self.staging, request, |_| true).await?;
         let mut exported = Exported::default();
         let of = folders.len();
         for (index, (group, folder)) in folders.into_iter().enumerate() {
@@ -205,7 +206,8 @@ impl LogExporter for DirectoryExporter {
     }
 }
 
-/// Writes the next events of `range` to a gzip file, until it is large enough or the lines end; `None` without such events.
+/// Writes the next events of `range` to a gzip file, until it is large enough or the lines end; `None` without such
+/// events.
 async fn write_object(
     lines: &mut (impl Iterator<Item = (usize, std::io::Result<String>)> + Send),
     file: &FilePath,

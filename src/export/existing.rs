@@ -36,8 +36,8 @@ impl LogExporter for ExistingExport {
     async fn export(&self, request: &ExportRequest<'_>, _: &dyn Progress) -> Result<Exported> {
         let root = self.store.root();
         let mut objects = staging::every_object(&self.store, self.log_group.as_deref()).await?;
-        // An object has no events of a window that began after it was written; two hours are for clocks that differ. On disk
-        // the time of a file shows nothing, since a copy is as new as the copying.
+        // An object has no events of a window that began after it was written; two hours are for clocks that differ. On
+        // disk the time of a file shows nothing, since a copy is as new as the copying.
         if !self.store.location().is_local() {
             let earliest = request.window.start() - chrono::TimeDelta::hours(2);
             objects.retain(|object| object.meta.last_modified >= earliest);
@@ -59,8 +59,8 @@ impl LogExporter for ExistingExport {
     }
 }
 
-/// A note where events may be there twice: objects of the same stream and number are below several export tasks of one place.
-/// Whether these tasks overlap can't be seen from their objects.
+/// A note where events may be there twice: objects of the same stream and number are below several export tasks of one
+/// place. Whether these tasks overlap can't be seen from their objects.
 fn doubled(objects: &[LogObject], location: &str) -> Option<String> {
     let mut task_of: HashMap<(&str, &str), &str> = HashMap::new();
     let mut streams = BTreeSet::new();

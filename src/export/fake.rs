@@ -1,5 +1,5 @@
-//! A fake of CloudWatch Logs for tests: log groups with events, the one export slot, tasks that run in a clock's time and write
-//! objects in the service's own layout, pages, request limits, and faults on demand.
+//! A fake of CloudWatch Logs for tests: log groups with events, the one export slot, tasks that run in a clock's time
+//! and write objects in the service's own layout, pages, request limits, and faults on demand.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
@@ -15,8 +15,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::service::{
-    EventPage, EventService, ExportService, GroupClass, LogEvent, LogGroup, LogStream, Page,
-    PageRequest, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest, TaskStatus,
+    EventPage, EventService, ExportService, GroupClass, LogEvent, LogGroup, LogStream, Origin,
+    Page, PageRequest, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest, TaskStatus,
 };
 use crate::clock::Clock;
 use crate::layout;
@@ -46,6 +46,7 @@ pub struct FakeLogs {
     clock: Arc<dyn Clock>,
     bucket: String,
     objects: Arc<dyn ObjectStore>,
+    origin: Origin,
     state: Mutex<ServiceState>,
     /// Held while objects are written, so that no task is COMPLETED before its objects are there.
     writing: tokio::sync::Mutex<()>,
@@ -138,9 +139,20 @@ impl FakeLogs {
             clock,
             bucket: bucket.to_owned(),
             objects,
+            origin: Origin {
+                account: "123456789012".to_owned(),
+                region: "ap-northeast-2".to_owned(),
+            },
             state: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// The same service in another account.
+    #[must_use]
+    pub fn in_account(mut self, account: &str) -> Self {
+        account.clone_into(&mut self.origin.account);
+        self
     }
 
     /// Creates a log group, now or in the past.
@@ -513,6 +525,7 @@ impl ExportService for FakeLogs {
             stored_bytes: group.events.iter().map(|e| e.message.len() as i64).sum(),
             retention_days: group.retention_days,
             class: group.class,
+            origin: Some(self.origin.clone()),
         });
         Ok(page_of(groups, page))
     }

@@ -1,7 +1,8 @@
-//! Events of a log group through the Logs API, without an export task and its one slot, written in the export's own layout.
+//! Events of a log group through the Logs API, without an export task and its one slot, written in the export's own
+//! layout.
 //!
-//! The requested time is fetched in pieces, each of them page by page. A piece writes below a folder of its own, and last a
-//! list of its objects. So after a crash, the next run fetches only the times that no whole piece covers.
+//! The requested time is fetched in pieces, each of them page by page. A piece writes below a folder of its own, and
+//! last a list of its objects. So after a crash, the next run fetches only the times that no whole piece covers.
 
 mod piece_writer;
 
@@ -27,7 +28,8 @@ use crate::window::Range;
 /// The least time between two requests. FilterLogEvents allows five to ten a second in an account and Region.
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(200);
 
-/// The length of the next piece is what this many pages are likely to hold: a crash repeats less than a minute's requests.
+/// The length of the next piece is what this many pages are likely to hold: a crash repeats less than a minute's
+/// requests.
 const PAGES_IN_A_PIECE: u32 = 64;
 
 /// Pieces are no shorter, however dense the events are.
@@ -72,10 +74,11 @@ struct Piece {
     events: u64,
 }
 
-/// Writes the requested events to objects below the attempt's prefix. Times that whole pieces of an earlier run cover are not
-/// fetched again.
+/// Writes the requested events to objects below the attempt's prefix. Times that whole pieces of an earlier run cover
+/// are not fetched again.
 ///
-/// Errors: `ExportLate` after the deadline, `Usage` where the log group does not exist, `Source` where the service refuses.
+/// Errors: `ExportLate` after the deadline, `Usage` where the log group does not exist, `Source` where the service
+/// refuses.
 pub async fn fetch(
     service: &dyn EventService,
     store: &Store,
@@ -135,8 +138,8 @@ pub async fn fetch(
     Ok(FetchOutcome::All(objects))
 }
 
-/// The whole pieces of an earlier run, without overlaps. A piece that was requested before its times were over is not whole:
-/// more events have come since.
+/// The whole pieces of an earlier run, without overlaps. A piece that was requested before its times were over is not
+/// whole: more events have come since.
 async fn whole_pieces(store: &Store, request: &EventsRequest<'_>) -> Result<Vec<Piece>> {
     let mut pieces = Vec::new();
     for meta in store.list(request.attempt).await? {
@@ -164,8 +167,8 @@ async fn whole_pieces(store: &Store, request: &EventsRequest<'_>) -> Result<Vec<
     Ok(disjoint(pieces))
 }
 
-/// The pieces in order, without those that overlap an earlier one. A run that has lost its lease and not noticed yet may leave
-/// pieces that overlap those of the next run.
+/// The pieces in order, without those that overlap an earlier one. A run that has lost its lease and not noticed yet
+/// may leave pieces that overlap those of the next run.
 fn disjoint(mut pieces: Vec<Piece>) -> Vec<Piece> {
     pieces.sort_by_key(|piece| (piece.range.start_ms, Reverse(piece.range.end_ms)));
     let mut end_ms = i64::MIN;
@@ -293,7 +296,7 @@ impl EventFetcher<'_> {
         Ok(Some(piece))
     }
 
-    /// One page, requested until it comes or the deadline passes.
+    /// One page, requested until it arrives or the deadline passes.
     async fn page(&mut self, request: &PageRequest) -> Result<EventPage> {
         self.keep_pace().await;
         let from = utc(request.range.start_ms);

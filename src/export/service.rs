@@ -1,12 +1,12 @@
-//! What an export needs of CloudWatch Logs, narrow enough for a fake. Each call is one request for one page, so that a caller
-//! repeats a page that was throttled, and not all of them.
+//! What an export needs of CloudWatch Logs, narrow enough for a fake. Each call is one request for one page, so that a
+//! caller repeats a page that was throttled, and not all of them.
 
 use async_trait::async_trait;
 
 use crate::aws::logs::LogsClient;
 
 pub use crate::aws::logs::{
-    EventPage, GroupClass, LogEvent, LogGroup, LogStream, Page, PageRequest, ServiceError,
+    EventPage, GroupClass, LogEvent, LogGroup, LogStream, Origin, Page, PageRequest, ServiceError,
     ServiceErrorKind, Task, TaskFilter, TaskRequest, TaskStatus,
 };
 
@@ -30,7 +30,8 @@ pub trait ExportService: EventService {
         page: Option<String>,
     ) -> Result<Page<LogStream>, ServiceError>;
 
-    /// Requests an export task, once, and returns its id. After an error that leaves doubt, the task may exist nevertheless.
+    /// Requests an export task, once, and returns its id. After an error that leaves doubt, the task may exist
+    /// nevertheless.
     async fn create(&self, request: &TaskRequest) -> Result<String, ServiceError>;
 
     /// A page of the export tasks of any caller; an unknown id yields an empty page.

@@ -1,7 +1,7 @@
 //! Attempts at exporting a log group, and the manifests that make them complete.
 //!
-//! Each attempt writes below a prefix of its own. Its manifest is written last, and objects of an attempt without a manifest
-//! are never read.
+//! Each attempt writes below a prefix of its own. Its manifest is written last, and objects of an attempt without a
+//! manifest are never read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,6 +12,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{ExportRequest, ExportedGroup};
+use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
 use crate::layout::cloudwatch::LogObject;
 use crate::layout::{self, StagingKeys};
@@ -32,6 +33,9 @@ pub struct Manifest {
     pub window_range: Range,
     /// The requested times, with the padding.
     pub range: Range,
+    /// The account and Region of the log group, if they were known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The export task.
     pub task_id: String,
     /// When the export was requested: later events may be missing.
@@ -59,8 +63,8 @@ pub struct ManifestObject {
     pub range: Option<Range>,
 }
 
-/// Completes an attempt: writes its manifest, which lists `objects`. Of an object that has a range, only that part belongs to
-/// the attempt.
+/// Completes an attempt: writes its manifest, which lists `objects`. Of an object that has a range, only that part
+/// belongs to the attempt.
 pub async fn complete(
     store: &Store,
     attempt: &Path,
@@ -101,12 +105,12 @@ pub async fn complete(
     })
 }
 
-/// For each log group the newest attempt that satisfies the request: complete, new enough, of the same streams, and of the
-/// whole window.
+/// For each log group the newest attempt that satisfies the request: complete, new enough, of the whole window, and of the
+/// source: the same streams of the same log group.
 pub async fn kept_attempts(
     store: &Store,
     request: &ExportRequest<'_>,
-    log_stream_prefix: Option<&str>,
+    is_of_source: impl Fn(&Manifest) -> bool,
 ) -> Result<BTreeMap<String, ExportedGroup>> {
     let Some(since) = request.reuse_since else {
         return Ok(BTreeMap::new());
@@ -114,7 +118,7 @@ pub async fn kept_attempts(
     let range = request.window.range();
     let satisfies = |manifest: &Manifest| {
         manifest.as_of >= since
-            && manifest.log_stream_prefix.as_deref() == log_stream_prefix
+            && is_of_source(manifest)
             && manifest.range.start_ms <= range.start_ms
             && range.end_ms.min(manifest.as_of.timestamp_millis()) <= manifest.range.end_ms
     };
@@ -127,8 +131,8 @@ pub async fn kept_attempts(
         .collect())
 }
 
-/// Notes which open attempts of an earlier run at a log group are complete: the manifest says so, and a run that was killed
-/// behind it may not have recorded it.
+/// Notes which open attempts of an earlier run at a log group are complete: a run that was killed right after it wrote
+/// the manifest may not have recorded that.
 pub async fn note_complete(store: &Store, journal: &dyn Journal, log_group: &str) -> Result<()> {
     let recorded = journal.attempts(log_group).into_iter();
     for mut attempt in recorded.filter(|attempt| !attempt.is_over()) {
@@ -163,7 +167,7 @@ pub struct ExportedWindow {
     pub objects: Vec<LogObject>,
 }
 
-/// Every exported object in a store, as [`objects_below`] has them. An error (usage) where there is none.
+/// Every exported object in a store, as [`objects_below`] returns them. An error (usage) where the store has none.
 pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<Vec<LogObject>> {
     let objects = objects_below(store, store.root(), log_group).await?;
     if objects.is_empty() {
@@ -249,9 +253,9 @@ async fn newest_attempts(
     Ok(newest.into_values().collect())
 }
 
-/// The objects of each attempt, cut to its own window and to the times that no newer attempt at the log group has. Windows
-/// overlap where a job's zone or window size was changed, or where two jobs share a staging location. An error (damaged)
-/// where objects are missing.
+/// The objects of each attempt, cut to its own window and to the times that no newer attempt at the log group has.
+/// Windows overlap where a job's zone or window size was changed, or where two jobs share a staging location. An error
+/// (damaged) where objects are missing.
 fn without_overlaps(
     store: &Store,
     mut attempts: Vec<CompleteAttempt>,
@@ -327,6 +331,7 @@ impl Manifest {
             window: window.id(),
             window_range: window.range(),
             range,
+            origin: None,
             task_id: task_id.to_owned(),
             as_of,
             note: None,
@@ -334,8 +339,8 @@ impl Manifest {
         }
     }
 
-    /// The objects as a listing sorted by key has them, with its ETags and times, which are others where the staging location
-    /// was copied; `None` where one is missing or has another size.
+    /// The objects as a listing sorted by key has them, with its ETags and times, which are others where the staging
+    /// location was copied; `None` where one is missing or has another size.
     fn listed_objects(&self, attempt: &Path, listed: &[ObjectMeta]) -> Option<Vec<LogObject>> {
         let there = self.objects.iter().map(|object| {
             let key = layout::join(attempt, &object.key);

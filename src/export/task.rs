@@ -1,9 +1,9 @@
-//! One export task, through the one export slot of an account and Region: record the attempt, wait for the slot, request
-//! the task once, poll it, and give up in time.
+//! One export task, through the one export slot of an account and Region: record the attempt, wait for the slot,
+//! request the task once, poll it, and give up in time.
 //!
-//! CreateExportTask has no idempotency token. So each attempt has a destination prefix of its own, which is recorded before
-//! the request is sent. Where it is unclear whether a task exists, the tasks are searched for that prefix: a task that is
-//! found is adopted, and none is requested twice.
+//! CreateExportTask has no idempotency token. So each attempt has a destination prefix of its own, which is recorded
+//! before the request is sent. Where it is unclear whether a task exists, the tasks are searched for that prefix: a
+//! task that is found is adopted, and none is requested twice.
 
 use std::ops::ControlFlow;
 
@@ -12,7 +12,7 @@ use object_store::path::Path;
 
 use super::deadline::{Deadline, POLL, SLOT};
 use super::service::{
-    ExportService, LogGroup, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest,
+    ExportService, LogGroup, Origin, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest,
     TaskStatus,
 };
 use crate::error::{Class, Error, Result};
@@ -91,8 +91,8 @@ enum TaskEnd {
 }
 
 impl TaskSpec<'_> {
-    /// The times to request now: none is later than now, and the service refuses an end before the group was created. The
-    /// start is kept: agents ship lines that are older than their group.
+    /// The times to request now: none is later than now, and the service refuses an end before the group was created.
+    /// The start is kept: agents ship lines that are older than their group.
     fn range_at(&self, now: DateTime<Utc>) -> Range {
         let end = self.padded.end_ms.min(now.timestamp_millis());
         Range {
@@ -108,6 +108,7 @@ impl TaskSpec<'_> {
             log_stream_prefix: self.log_stream_prefix.map(str::to_owned),
             range: self.range_at(now),
             asked_at: now,
+            origin: self.log_group.origin.clone(),
             task_id: None,
             stage: AttemptStage::Intended,
         }
@@ -118,6 +119,7 @@ impl TaskSpec<'_> {
         let since = self.reuse_since.map_or(began, |since| since.min(began));
         attempt.asked_at >= since
             && attempt.log_stream_prefix.as_deref() == self.log_stream_prefix
+            && Origin::may_be_same(attempt.origin.as_ref(), self.log_group.origin.as_ref())
             && attempt.range.start_ms <= self.window.start_ms.max(0)
             && self.window.end_ms.min(attempt.asked_at.timestamp_millis()) <= attempt.range.end_ms
     }
@@ -150,11 +152,11 @@ impl TaskSpec<'_> {
 }
 
 impl TaskRunner<'_> {
-    /// Runs a task, and returns the attempt once its task is COMPLETED. The attempt is not complete yet: its objects are
-    /// still to be listed.
+    /// Runs a task, and returns the attempt once its task is COMPLETED. The attempt is not complete yet: its objects
+    /// are still to be listed.
     ///
-    /// Errors: `ExportLate` after the deadline, `Usage` where the log group or the bucket does not exist, `Source` where the
-    /// service refuses or the tasks fail, and those of the journal.
+    /// Errors: `ExportLate` after the deadline, `Usage` where the log group or the bucket does not exist, `Source`
+    /// where the service refuses or the tasks fail, and those of the journal.
     pub async fn run(&self, spec: &TaskSpec<'_>) -> Result<Attempt> {
         let began = self.deadline.now();
         let recorded = self.journal.attempts(&spec.log_group.name).into_iter();
@@ -214,7 +216,7 @@ impl TaskRunner<'_> {
         }
     }
 
-    /// Requests a task until there is one. Attempts of which it is unclear whether they have a task join the `open` ones.
+    /// Requests a task until one exists. An attempt whose task may or may not exist joins the `open` ones.
     async fn ask(
         &self,
         spec: &TaskSpec<'_>,
@@ -233,8 +235,8 @@ impl TaskRunner<'_> {
             if error.kind.leaves_doubt() {
                 open.push(attempt);
                 self.deadline.report(&answered);
-                // Not every server lists a new task at once, so it is searched for twice. Later it would be found as the
-                // holder of the slot.
+                // Not every server lists a new task at once, so it is searched for twice. Later it would be found as
+                // the holder of the slot.
                 if let Some(adopted) = self.adopt(spec, open, began).await? {
                     return Ok(adopted);
                 }
@@ -442,8 +444,8 @@ impl TaskRunner<'_> {
     }
 }
 
-/// The attempt with what its task was requested for. A task may be that of an earlier request than the last one recorded, and
-/// then covers the times of that request only.
+/// The attempt with what its task was requested for. A task may be that of an earlier request than the last one
+/// recorded, and then covers the times of that request only.
 fn as_found(mut attempt: Attempt, task: &Task) -> Attempt {
     if let Some(created) = task.created {
         attempt.asked_at = attempt.asked_at.min(created + CLOCKS_DIFFER_BY);

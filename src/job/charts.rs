@@ -11,15 +11,15 @@ use crate::window::{Size, Span};
 pub const PLACEHOLDERS: [&str; 6] = ["job", "query", "chart", "date", "window", "zone"];
 
 /// The most columns of a band chart.
-const MAX_BANDS: usize = 5;
+pub(super) const MAX_BANDS: usize = 5;
 
 /// The most columns of a line chart whose colours can be told apart.
-const MAX_LINES: usize = 12;
+pub(super) const MAX_LINES: usize = 12;
 
 /// The sizes of a chart. In a smaller one the texts do not fit; a larger one wastes memory.
-const WIDTHS: std::ops::RangeInclusive<u32> = 480..=4096;
-const HEIGHTS: std::ops::RangeInclusive<u32> = 270..=4096;
-const SCALES: std::ops::RangeInclusive<f64> = 0.5..=4.0;
+pub(super) const WIDTHS: std::ops::RangeInclusive<u32> = 480..=4096;
+pub(super) const HEIGHTS: std::ops::RangeInclusive<u32> = 270..=4096;
+pub(super) const SCALES: std::ops::RangeInclusive<f64> = 0.5..=4.0;
 const MAX_PIXELS: f64 = 8192.0;
 
 /// The default chart of a query that counts events by hour. A day is bars, compared with the same day a week before. A

@@ -18,10 +18,15 @@ use crate::error::{Error, Result};
 use crate::window::{Size, Window, is_last_ended};
 
 /// Folders below the job's prefix that are not answers.
-const RESERVED_NAMES: [&str; 4] = ["charts", "parts", "runs", "report"];
+pub(super) const RESERVED_NAMES: [&str; 4] = ["charts", "parts", "runs", "report"];
 
 /// Tables that every session has.
 const RESERVED_TABLES: [&str; 2] = ["logs", "hours"];
+
+/// The names that a query can't have.
+pub(super) fn names_taken_for_queries() -> Vec<&'static str> {
+    [&RESERVED_TABLES[..], &RESERVED_NAMES].concat()
+}
 
 /// The built-in queries.
 const BUILT_IN: [BuiltIn; 5] = [
@@ -72,6 +77,11 @@ pub fn built_in(name: &str) -> Option<&'static str> {
         .iter()
         .find(|query| query.name == name)
         .map(|query| query.sql)
+}
+
+/// The names of the built-in queries.
+pub(super) fn built_in_names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|query| query.name)
 }
 
 /// Reads a job file.
@@ -342,7 +352,7 @@ fn find_built_in(name: &str) -> Result<&'static BuiltIn, String> {
         .iter()
         .find(|query| query.name == name)
         .ok_or_else(|| {
-            let known: Vec<&str> = BUILT_IN.iter().map(|query| query.name).collect();
+            let known: Vec<&str> = built_in_names().collect();
             format!(
                 "[[query]] use = {name:?} is not a built-in query: expected one of {}",
                 known.join(", ")
@@ -372,35 +382,29 @@ fn window_rule(spec: WindowSpec, timezone: Tz) -> Result<WindowRule, String> {
 
 /// Refuses keys of another kind of source, which would otherwise have no effect.
 fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), String> {
-    use SourceKind::{CloudWatch, Directory, Exported};
-    let keys: [(&str, bool, &[SourceKind]); 10] = [
-        ("log_groups", spec.log_groups.is_some(), &[CloudWatch]),
-        (
-            "log_stream_prefix",
-            spec.log_stream_prefix.is_some(),
-            &[CloudWatch],
-        ),
-        ("staging", spec.staging.is_some(), &[CloudWatch, Directory]),
-        ("via", spec.via.is_some(), &[CloudWatch]),
-        ("give_up_after", spec.give_up_after.is_some(), &[CloudWatch]),
-        ("pad", spec.pad.is_some(), &[CloudWatch, Directory]),
-        ("keep", spec.keep.is_some(), &[CloudWatch, Directory]),
-        ("verify", spec.verify.is_some(), &[CloudWatch]),
-        ("path", spec.path.is_some(), &[Exported, Directory]),
-        ("log_group", spec.log_group.is_some(), &[Exported]),
+    let keys = [
+        ("log_groups", spec.log_groups.is_some()),
+        ("log_stream_prefix", spec.log_stream_prefix.is_some()),
+        ("staging", spec.staging.is_some()),
+        ("via", spec.via.is_some()),
+        ("give_up_after", spec.give_up_after.is_some()),
+        ("pad", spec.pad.is_some()),
+        ("keep", spec.keep.is_some()),
+        ("verify", spec.verify.is_some()),
+        ("path", spec.path.is_some()),
+        ("log_group", spec.log_group.is_some()),
     ];
-    let kind = |kind: &SourceKind| match kind {
-        CloudWatch => "\"cloudwatch\"",
-        Exported => "\"exported\"",
-        Directory => "\"directory\"",
-    };
-    for (key, present, kinds) in keys {
+    for (key, present) in keys {
+        let kinds = SourceKind::that_take(key);
         if present && !kinds.contains(&spec.kind) {
-            let kinds: Vec<&str> = kinds.iter().map(kind).collect();
+            let kinds: Vec<String> = kinds
+                .iter()
+                .map(|kind| format!("{:?}", kind.as_str()))
+                .collect();
             return Err(format!(
-                "[source] {key} goes with kind = {}, not with {}",
+                "[source] {key} goes with kind = {}, not with {:?}",
                 kinds.join(" or "),
-                kind(&spec.kind)
+                spec.kind.as_str()
             ));
         }
     }

@@ -1,154 +1,223 @@
-//! The job file as written: keys and checked values, without defaults.
+//! The job file as written: keys and checked values, without defaults. The comments on the keys are what an editor shows:
+//! they are the descriptions of the [schema]. So are the defaults here; the tests of `documents` compare them with those that
+//! jobs get.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checked::{ByteSize, GroupPattern, Length, Name, Text, Zone};
 use super::{ChartKind, ImageFormat, Language, Theme};
+use super::{charts, resolve, schema};
 use crate::window::Size;
 
-/// A whole job file.
-#[derive(Debug, Deserialize)]
+/// A job of logtally: which logs, which time, which queries, and where the answers go. Relative paths are relative to this
+/// file. `${NAME}` in a text is the value of an environment variable.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "logtally job", transform = schema::require_query)]
 pub struct JobSpec {
-    /// The job's name.
+    /// The job's name, the first part of all keys that the job writes.
+    #[schemars(extend("not" = {"enum": resolve::RESERVED_NAMES}))]
     pub name: Name,
-    /// The IANA time zone of windows and local times; UTC where unset.
+    /// The IANA time zone of windows and local times, such as `"Asia/Seoul"`.
+    #[schemars(extend("default" = "UTC"))]
     pub timezone: Option<Zone>,
-    /// The language of a chart's own texts; English where unset.
+    /// The language of a chart's own texts.
+    #[schemars(extend("default" = "en"))]
     pub language: Option<Language>,
-    /// `[source]`
+    /// Where the logs come from.
     pub source: SourceSpec,
-    /// `[window]`
+    /// Which time a run takes.
     #[serde(default)]
     pub window: WindowSpec,
-    /// `[output]`
+    /// Where the answers go.
     pub output: OutputSpec,
-    /// `[[query]]`
+    /// The queries, at least one. A query can read the answers of earlier ones.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     pub query: Vec<QuerySpec>,
-    /// `[run]`
+    /// What a run may use.
     #[serde(default)]
     pub run: RunSpec,
 }
 
 /// The kinds of source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceKind {
-    /// CloudWatch Logs.
+    /// CloudWatch Logs, exported to S3 first.
     CloudWatch,
     /// Objects that were exported without logtally.
     Exported,
-    /// A folder of events.
+    /// A folder of events on this machine.
     Directory,
 }
 
+impl SourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::CloudWatch, Self::Exported, Self::Directory];
+
+    /// How a job file names this kind.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CloudWatch => "cloudwatch",
+            Self::Exported => "exported",
+            Self::Directory => "directory",
+        }
+    }
+
+    /// The kinds that take a key of `[source]`.
+    pub fn that_take(key: &str) -> &'static [Self] {
+        use SourceKind::{CloudWatch, Directory, Exported};
+        match key {
+            "log_groups" | "log_stream_prefix" | "via" | "give_up_after" | "verify" => {
+                &[CloudWatch]
+            }
+            "staging" | "pad" | "keep" => &[CloudWatch, Directory],
+            "path" => &[Exported, Directory],
+            "log_group" => &[Exported],
+            _ => &Self::ALL,
+        }
+    }
+
+    /// The keys of `[source]` that this kind can't do without.
+    pub fn required_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::CloudWatch => &["log_groups", "staging"],
+            Self::Exported | Self::Directory => &["path"],
+        }
+    }
+}
+
 /// `[source]`: the keys of every kind. Which of them go together is checked later, so that serde's errors keep their lines.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::check_source)]
 pub struct SourceSpec {
     /// The kind of source, which decides which other keys are allowed.
     pub kind: SourceKind,
-    /// cloudwatch: names and globs, at least one.
+    /// cloudwatch: the log groups, at least one: names, and globs such as `"/aws/lambda/checkout-*"`. Globs have `*`, `?`,
+    /// `[…]` and `{a,b}`; `*` also matches `/`.
+    #[schemars(length(min = 1))]
     pub log_groups: Option<Vec<GroupPattern>>,
-    /// cloudwatch: the prefix of the log streams to export; all where unset.
+    /// cloudwatch: the prefix of the log streams to export, such as `"web/"`; all log streams where unset.
     pub log_stream_prefix: Option<Text>,
-    /// cloudwatch, directory: the location that exports are written to. Required for cloudwatch; for directory
-    /// `_staging` below the output where unset.
+    /// The location that exports are written to. cloudwatch: `s3://bucket/prefix` in the Region of the logs, required.
+    /// directory: the same or a folder; `_staging` below the output where unset.
+    #[schemars(with = "Option<schema::Place>")]
     pub staging: Option<Text>,
-    /// cloudwatch: how events are exported; by export tasks where unset.
+    /// cloudwatch: how events are exported.
+    #[schemars(extend("default" = "export-task"))]
     pub via: Option<Via>,
-    /// cloudwatch: the deadline of one export, for the slot and the task together; 6 hours where unset.
+    /// cloudwatch: the deadline of one export, for the export slot and the export task together.
+    #[schemars(extend("default" = "6h"))]
     pub give_up_after: Option<Length>,
-    /// cloudwatch, directory: how much to export beyond both ends of the window; 1 hour where unset.
+    /// cloudwatch, directory: how much to export beyond both ends of the window. Events outside the window are filtered out
+    /// again.
+    #[schemars(extend("default" = "1h"))]
     pub pad: Option<Length>,
-    /// cloudwatch, directory: how long exports of settled windows are kept; forever where unset.
+    /// cloudwatch, directory: how long exports of settled windows are kept, such as `"7d"`; forever where unset.
     pub keep: Option<Length>,
-    /// cloudwatch: the independent count that the events are compared with; none where unset.
+    /// cloudwatch: the independent count that the events are compared with.
+    #[schemars(extend("default" = "off"))]
     pub verify: Option<Verify>,
-    /// The AWS Region; from the environment or AWS's configuration files where unset.
+    /// The AWS Region, such as `"ap-northeast-2"`; from the environment or AWS's configuration files where unset.
     pub region: Option<Text>,
     /// The profile of AWS's configuration files; from the environment where unset.
     pub profile: Option<Text>,
-    /// The role to assume for the logs and their staging bucket; none where unset.
+    /// The ARN of a role to assume for the logs and their staging bucket, such as
+    /// `"arn:aws:iam::123456789012:role/logs"`; none where unset.
     pub role_arn: Option<Text>,
-    /// exported: the location of the objects; directory: the folder of events.
+    /// exported: the location of the objects, a folder or `s3://bucket/prefix`. directory: the folder of events.
+    #[schemars(with = "Option<schema::Place>")]
     pub path: Option<Text>,
     /// exported: the value of the column `log_group`; NULL where unset.
     pub log_group: Option<Text>,
 }
 
 /// How events are exported from CloudWatch Logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Via {
     /// An export task.
     ExportTask,
     /// Single events through the Logs API.
     Events,
-    /// The Logs API for small or recent windows, export tasks for others.
+    /// The Logs API for small or recent windows and where the export slot stays busy, export tasks for others.
     Auto,
 }
 
 /// The independent count that a run's events are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verify {
     /// None.
     Off,
-    /// CloudWatch's own metric of incoming events.
+    /// CloudWatch's metric of incoming events: nearly free, with a tolerance.
     Metrics,
-    /// A Logs Insights query.
+    /// A Logs Insights query: exact, and costs money.
     Insights,
 }
 
 /// `[window]`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WindowSpec {
-    /// The calendar unit; a day where unset.
+    /// The calendar unit of a window.
     #[serde(default)]
     pub size: Size,
-    /// The window of `run` without flags: `yesterday`, `last` or an id; `yesterday` where unset.
+    /// The window of `run` without flags: `"yesterday"` or `"last"`, which both mean the last window that ended, whatever its
+    /// size; or the id of a window, such as `"2026-11-21"`.
+    #[schemars(with = "Option<schema::WindowId>", extend("default" = "yesterday"))]
     pub default: Option<Text>,
-    /// How long after its end a window is settled; 12 hours where unset.
+    /// How long after its end a window is settled: events that arrive later are missed.
+    #[schemars(extend("default" = "12h"))]
     pub settled_after: Option<Length>,
-    /// How many settled windows before the default one are computed again if they were provisional; 3 where unset.
+    /// How many settled windows before the default one are computed again if they were provisional, or if an independent
+    /// count disputes them.
+    #[schemars(extend("default" = 3))]
     pub lookback: Option<u32>,
 }
 
 /// `[output]`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OutputSpec {
-    /// The location that answers, charts, receipts and states go to.
+    /// The location that answers, charts, receipts and states go to: `s3://bucket/prefix` or a folder.
+    #[schemars(with = "schema::Place")]
     pub location: Text,
 }
 
-/// `[[query]]`
-#[derive(Debug, Deserialize)]
+/// `[[query]]`: a query, with its answer's name and charts.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::check_query)]
 pub struct QuerySpec {
-    /// `use`: the name of a built-in query; either this or `sql`.
+    /// The name of a built-in query, which has a chart; either this or `sql`.
     #[serde(rename = "use")]
+    #[schemars(with = "Option<schema::BuiltInName>")]
     pub built_in: Option<Text>,
-    /// The answer's name. Required with `sql`; the name of the built-in query where unset.
+    /// The answer's name, for keys and for later queries. Required with `sql`; the name of the built-in query where unset.
+    #[schemars(extend("not" = {"enum": resolve::names_taken_for_queries()}))]
     pub name: Option<Name>,
-    /// A file with one SQL query, relative to the job file; either this or `use`.
+    /// A file with one SQL query, such as `"errors.sql"`; either this or `use`.
     pub sql: Option<Text>,
     /// The text columns whose values divide the answer into files; one file where empty.
     #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
     pub partition_by: Vec<Name>,
-    /// The size at which a file of the answer ends and the next begins, such as `256MiB`; one file where unset.
+    /// The size at which a file of the answer ends and the next begins, such as `"256MiB"`, at least `"1MiB"`; one file where
+    /// unset.
     pub file_size: Option<ByteSize>,
-    /// `[[query.chart]]`; the chart of the built-in query where empty.
+    /// The charts of the answer; the chart of the built-in query where empty.
     #[serde(default)]
     pub chart: Vec<ChartSpec>,
 }
 
-/// `[[query.chart]]`
-#[derive(Debug, Clone, Deserialize)]
+/// `[[query.chart]]`: a chart of the query's answer.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::check_chart)]
 pub struct ChartSpec {
     /// The chart's name, a part of its key; the query's name where unset.
     pub name: Option<Name>,
@@ -156,28 +225,36 @@ pub struct ChartSpec {
     pub kind: ChartKind,
     /// The column along the x axis.
     pub x: Text,
-    /// The columns of the y axis: one, or several for lines and bands.
+    /// The column of the y axis, of numbers. line, band: or several, such as `["p50", "p95", "p99"]`.
     pub y: OneOrMore,
-    /// The column whose values name the lines, the parts of a bar, or the rows of a heatmap.
+    /// stacked-bar, line, heatmap: the column whose values name the parts of a bar, the lines, or the rows. Required for
+    /// stacked-bar.
     pub series: Option<Text>,
-    /// The column that counts the errors among `y`, or `false` for none; the column `errors` where unset, if there is one
+    /// bar: the column that counts the errors among `y`, or `false` for none; the column `errors` where unset, if there is one
     /// beside counts.
     pub errors: Option<TextOrFalse>,
-    /// How far before this window the window to compare with is, such as `7 days`.
+    /// bar, stacked-bar, a single line: how far before this window the window to compare with is, such as `"7 days"`; a whole
+    /// number of windows.
+    #[schemars(with = "Option<schema::CalendarSpan>")]
     pub compare: Option<Text>,
-    /// The title, with the placeholders `{job}`, `{query}`, `{chart}`, `{date}`, `{window}` and `{zone}`.
+    /// The title, with the placeholders `{job}`, `{query}`, `{chart}`, `{date}`, `{window}` and `{zone}`; job, chart, date and
+    /// zone where unset.
     pub title: Option<Text>,
     /// The title of the y axis; the column's name where unset.
     pub y_label: Option<Text>,
-    /// The unit of the values, such as `ms`; whole numbers without a unit are counts.
+    /// The unit of the values, such as `"ms"`; whole numbers without a unit are counts.
     pub unit: Option<Text>,
-    /// Width and height in pixels at scale 1; `[1600, 900]` where unset.
+    /// Width and height in pixels at scale 1, from `[480, 270]` to `[4096, 4096]`.
+    #[schemars(with = "Option<schema::ChartSize>", extend("default" = [1600, 900]))]
     pub size: Option<(u32, u32)>,
-    /// Pixels of a PNG for each pixel of `size`, 0.5 to 4; 1 where unset.
+    /// Pixels of a PNG for each pixel of `size`, 0.5 to 4.
+    #[schemars(range(min = *charts::SCALES.start(), max = *charts::SCALES.end()), extend("default" = 1.0))]
     pub scale: Option<f64>,
-    /// Light or dark; light where unset.
+    /// The colours.
+    #[schemars(extend("default" = "light"))]
     pub theme: Option<Theme>,
-    /// The files to write; PNG where unset.
+    /// The files to write, at least one.
+    #[schemars(length(min = 1), extend("default" = ["png"]))]
     pub formats: Option<Vec<ImageFormat>>,
 }
 
@@ -202,11 +279,13 @@ pub enum TextOrFalse {
 }
 
 /// `[run]`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunSpec {
-    /// The memory for queries, such as `2GiB`; 70 % of the memory of the machine or container where unset.
+    /// The memory for queries, such as `"2GiB"`. Queries that need more spill to disk or fail. 70 % of the memory of the
+    /// machine or container where unset.
     pub memory: Option<ByteSize>,
-    /// How long a lease is valid without renewal, 1 second to 1 hour; 30 seconds where unset.
+    /// How long a lease is valid without renewal, from `"1s"` to `"1h"`. A run that died holds its window for so long.
+    #[schemars(extend("default" = "30s"))]
     pub lease: Option<Length>,
 }

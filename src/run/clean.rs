@@ -8,6 +8,7 @@ use object_store::path::Path;
 use super::history::read_receipt;
 use super::settled::settled_at;
 use super::{Environment, Output};
+use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
 use crate::job::Job;
 use crate::layout::{self, StagingKeys};
@@ -46,22 +47,16 @@ pub(super) async fn superseded(
     receipt: &Receipt,
     now: DateTime<Utc>,
 ) -> HashSet<String> {
-    delete(staging, unneeded(state, staging, receipt, now)).await
+    delete(staging, unneeded(state, receipt, now)).await
 }
 
 /// The attempts that the receipt does not list and that are not written to any more. The caller must hold the window,
 /// since only the holder fetches events without an export task.
 pub(super) fn unneeded<'a>(
     state: &'a WindowState,
-    staging: &Store,
     receipt: &Receipt,
     now: DateTime<Utc>,
 ) -> impl Iterator<Item = &'a Attempt> {
-    let used: HashSet<&str> = receipt
-        .exports
-        .iter()
-        .map(|export| export.prefix.as_str())
-        .collect();
     state.attempts.iter().filter(move |attempt| {
         let may_write = match (attempt.stage, &attempt.task_id) {
             (AttemptStage::Complete | AttemptStage::Abandoned, _) => false,
@@ -70,8 +65,8 @@ pub(super) fn unneeded<'a>(
                 now - attempt.asked_at < TASKS_END_WITHIN
             }
         };
-        let prefix = staging.display(&prefix(staging, attempt));
-        !may_write && !used.contains(prefix.as_str())
+        let is_of_origin = Origin::may_be_same(attempt.origin.as_ref(), receipt.origin.as_ref());
+        !may_write && is_of_origin && !receipt.lists(attempt)
     })
 }
 
@@ -172,10 +167,11 @@ async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Res
             units.insert(id.to_owned(), unit);
         }
     }
-    units
+    // A folder of a window that the zone has skipped is not one that this job wrote.
+    let windows = units
         .into_values()
-        .map(|unit| Window::new(job.window.size, job.timezone, unit))
-        .collect()
+        .filter_map(|unit| Window::new(job.window.size, job.timezone, unit).ok());
+    Ok(windows.collect())
 }
 
 async fn delete<'a>(

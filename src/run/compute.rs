@@ -12,6 +12,7 @@ use super::answer::{Answer, Objects, Picture, QueryRun, count_all, count_by_hour
 use super::publish::Publisher;
 use super::queries::reads_again;
 use super::{Environment, Force, Plan, WindowPlan, compare};
+use crate::aws::logs::Origin;
 use crate::chart::build::{Caption, ChartData, Verified};
 use crate::error::{Class, Error, Result};
 use crate::export::Exported;
@@ -187,7 +188,8 @@ impl WindowRun<'_> {
     /// not replace the answer.
     fn lost_events(&self, events: u64) -> Option<Error> {
         let last = self.window.last.as_ref()?;
-        let is_same_source = last.source_sha256 == self.plan.source_sha256;
+        let is_same_source = last.source_sha256 == self.plan.source_sha256
+            && Origin::may_be_same(last.origin.as_ref(), self.plan.origin.as_ref());
         if self.plan.force != Force::No || !is_same_source || events >= last.read.events {
             return None;
         }
@@ -299,6 +301,7 @@ impl WindowRun<'_> {
             started_at: self.started_at,
             finished_at: self.environment.clock.now(),
             as_of: as_of(&exported),
+            origin: self.plan.origin.clone(),
             exports: export_reports(&exported, source),
             notes: exported.all_notes(),
             skipped_log_groups: exported.skipped,

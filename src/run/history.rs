@@ -15,7 +15,7 @@ use crate::state::{Failure, WindowState, lease};
 use crate::window::{Unit, Window};
 
 /// How many receipts and states are asked for at a time.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 
 /// A lease that was not renewed for this many times its length is shown as that of a dead run. Only shown: taking a lease
 /// over compares no two machines' clocks.

@@ -1,13 +1,15 @@
 //! What a run will do, found out without writing anything.
 
 use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt};
 use serde::{Serialize, Serializer};
 
 use super::fingerprint::{answers_fingerprint, source_fingerprint};
-use super::history::{done_windows, read_receipt, read_state};
+use super::history::{AT_ONCE, done_windows, read_receipt, read_state};
 use super::queries::{self, PlannedQuery};
 use super::settled::{is_provisional, is_published};
 use super::{Environment, Output, clean, exporter, schema, source_store};
+use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
 use crate::export::{LogExporter, staging};
 use crate::job::{DefaultWindow, Job, Source};
@@ -80,6 +82,9 @@ pub struct Plan<'a> {
     /// Where the exported objects are.
     #[serde(skip)]
     pub(super) source: Store,
+    /// The account and Region of the log groups, if the source knows them.
+    #[serde(skip)]
+    pub(super) origin: Option<Origin>,
     /// What exports the windows. It has listed the log groups already.
     #[serde(skip)]
     pub(super) exporter: Box<dyn LogExporter>,
@@ -151,14 +156,15 @@ pub async fn plan<'a>(
     let source = source_store(environment, job).await?;
     let exporter = exporter(environment, job, source.clone()).await?;
     let log_groups = exporter.groups().await?;
+    let origin = exporter.origin().await?;
 
     let job_sha256 = answers_fingerprint(job);
     let planner = WindowPlanner {
         job,
         force: request.force,
         output: &output,
-        source: &source,
         job_sha256: &job_sha256,
+        origin: origin.as_ref(),
         done: done_windows(&output, job).await?,
         now,
     };
@@ -166,10 +172,11 @@ pub async fn plan<'a>(
         let earlier = planner.settled_since(&windows).await?;
         windows.splice(0..0, earlier);
     }
-    let mut plans = Vec::with_capacity(windows.len());
-    for window in windows {
-        plans.push(planner.plan(window).await?);
-    }
+    let plans: Vec<WindowPlan> = futures::stream::iter(windows)
+        .map(|window| planner.plan(window))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
     if plans.iter().any(|plan| plan.action != Action::Skip) {
         let columns: Vec<_> = queries.iter().map(|query| query.columns.clone()).collect();
         schema::refuse_changed(&output, job, &columns, request.force).await?;
@@ -182,6 +189,7 @@ pub async fn plan<'a>(
         force: request.force,
         queries,
         exporter,
+        origin,
         job_sha256,
         output,
         source,
@@ -193,8 +201,8 @@ struct WindowPlanner<'a> {
     job: &'a Job,
     force: Force,
     output: &'a Output,
-    source: &'a Store,
     job_sha256: &'a str,
+    origin: Option<&'a Origin>,
     /// The windows that have a receipt, in order.
     done: Vec<Unit>,
     now: DateTime<Utc>,
@@ -253,14 +261,18 @@ impl WindowPlanner<'_> {
             .unfinished
             .as_ref()
             .is_some_and(|unfinished| !is_published(unfinished, last));
-        !receipt.window.provisional && receipt.job_sha256 == self.job_sha256 && !is_interrupted
+        let is_of_origin = Origin::may_be_same(receipt.origin.as_ref(), self.origin);
+        !receipt.window.provisional
+            && receipt.job_sha256 == self.job_sha256
+            && is_of_origin
+            && !is_interrupted
     }
 
     fn is_at_rest(&self, last: Option<&Receipt>, state: Option<&WindowState>) -> bool {
         let (Some(receipt), Some(state)) = (last, state) else {
             return true;
         };
-        let mut unneeded = clean::unneeded(state, self.source, receipt, self.now);
+        let mut unneeded = clean::unneeded(state, receipt, self.now);
         state.lease.is_none() && state.unfinished.is_none() && unneeded.next().is_none()
     }
 

@@ -156,7 +156,10 @@ fn refuse_other_kind(name: &str, kind: Option<&str>) -> Result<()> {
 }
 
 /// An existing table with the changes that the answers need, and its new columns.
-#[cfg_attr(not(feature = "glue"), allow(dead_code))]
+#[cfg_attr(
+    not(feature = "glue"),
+    allow(dead_code, reason = "used by `ddl --apply`")
+)]
 #[derive(Debug, PartialEq, Eq)]
 struct MergedTable {
     table: CatalogueTable,
@@ -164,7 +167,10 @@ struct MergedTable {
 }
 
 /// The table's definition for the catalogue.
-#[cfg_attr(not(feature = "glue"), allow(dead_code))]
+#[cfg_attr(
+    not(feature = "glue"),
+    allow(dead_code, reason = "used by `ddl --apply`")
+)]
 fn catalogue_table(table: &Table) -> CatalogueTable {
     let types = athena::hive_columns(
         table
@@ -209,7 +215,10 @@ fn catalogue_table(table: &Table) -> CatalogueTable {
 
 /// The existing definition with the changes that the wanted one needs. Other properties and comments stay, and with
 /// `keeps_range` the range of windows; new columns come last. An error (usage) names every incompatible difference.
-#[cfg_attr(not(feature = "glue"), allow(dead_code))]
+#[cfg_attr(
+    not(feature = "glue"),
+    allow(dead_code, reason = "used by `ddl --apply`")
+)]
 fn merge(
     name: &str,
     there: &CatalogueTable,

@@ -1,5 +1,6 @@
 //! Whole runs against the fake CloudWatch Logs and buckets in memory: many nights in seconds.
 
+mod identity;
 mod state_writes;
 
 use std::collections::{BTreeMap, HashMap};
@@ -469,6 +470,7 @@ async fn what_could_not_be_deleted_is_deleted_by_a_later_run() {
         log_stream_prefix: None,
         range: Range::ALL,
         asked_at: nights.clock.now(),
+        origin: None,
         task_id: task_id.map(str::to_owned),
         stage,
     };
@@ -591,7 +593,7 @@ async fn answers_are_computed_while_the_next_export_is_waited_for() {
         .unwrap();
     let tell = |_: &WindowPlan, _: &Outcome| turns.first_is_told.notify_one();
     let done = execute(&nights.environment, &plan, tell);
-    let outcomes = tokio::time::timeout(Duration::from_secs(60), done).await;
+    let outcomes = tokio::time::timeout(Duration::from_secs(600), done).await;
     let outcomes = outcomes.expect("each waits for the other").unwrap();
     assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()));
 }

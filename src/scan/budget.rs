@@ -19,8 +19,8 @@ const BUFFERS_OF_AN_OBJECT: usize = 2;
 /// A buffer more than this many times too large is left to a larger object.
 const TOO_LARGE_BY: usize = 4;
 
-/// The budget of a table's scans, reserved from the engine's memory pool. An object that does not fit is read as a stream
-/// instead of waiting.
+/// The budget of a table's scans, reserved from the engine's memory pool. An object that does not fit is read as a
+/// stream instead of waiting.
 #[derive(Debug)]
 pub struct Budget {
     most: usize,
@@ -134,8 +134,8 @@ impl BudgetState {
     }
 }
 
-/// A scan's claim to the budget. No memory is kept for a scan whose last object was read, or which was dropped, so that a sort
-/// gets the memory of the scan before it.
+/// A scan's claim to the budget. No memory is kept for a scan whose last object was read, or which was dropped, so that
+/// a sort gets the memory of the scan before it.
 #[derive(Debug)]
 pub struct Claim {
     budget: Arc<Budget>,
@@ -235,16 +235,16 @@ impl Drop for Reservation {
     }
 }
 
-/// Requests pages of 2 MiB, since each page of 4 KiB costs a page fault: touching 68 MiB for the first time took 24 ms in small
-/// pages and 6 ms in large ones, while inflating that much takes about 40 ms.
+/// Requests pages of 2 MiB, since each page of 4 KiB costs a page fault: touching 68 MiB for the first time took 24 ms
+/// in small pages and 6 ms in large ones, while inflating that much takes about 40 ms.
 #[cfg(target_os = "linux")]
 fn in_large_pages(buffer: &Vec<u8>) {
     const LARGE: usize = 2 << 20;
     let start = (buffer.as_ptr() as usize).next_multiple_of(LARGE);
     let end = (buffer.as_ptr() as usize + buffer.capacity()) / LARGE * LARGE;
     if start < end {
-        // SAFETY: the pages are wholly within the buffer, and the advice does not change their content. A system without large
-        // pages ignores it.
+        // SAFETY: the pages are wholly within the buffer, and the advice does not change their content. A system
+        // without large pages ignores it.
         unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_HUGEPAGE) };
     }
 }

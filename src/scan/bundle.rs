@@ -36,8 +36,8 @@ pub(super) struct Member {
 pub(super) struct Bundle(Arc<[Member]>);
 
 impl Bundle {
-    /// The bundle of a file that the engine opens. An error where the file has none, or is only a part of one: read as the
-    /// object that it is named by, it would have too few or too many events.
+    /// The bundle of a file that the engine opens. An error where the file has none, or is only a part of one: read as
+    /// the object that it is named by, it would have too few or too many events.
     pub(super) fn of(file: &PartitionedFile) -> Result<Self> {
         let wrong = |what: String| {
             let location = &file.object_meta.location;
@@ -63,7 +63,8 @@ impl Bundle {
     }
 }
 
-/// Joins neighbours that are `alike`, as far as enough bundles for the partitions remain. Each comes with its first object.
+/// Joins neighbours that are `alike`, as far as enough bundles for the partitions remain. Each comes with its first
+/// object.
 pub(super) fn bundles<'a>(
     objects: &[&'a LogObject],
     partitions: usize,

@@ -1,4 +1,5 @@
-//! A cache of compressed objects on this machine's disk, so that the next query of a job does not request them from S3 again.
+//! A cache of compressed objects on this machine's disk, so that the next query of a job does not request them from S3
+//! again.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -74,7 +75,8 @@ impl ObjectCache {
         }
     }
 
-    /// A writer for the object; `None` where there is no room for it. An object that can't be cached is requested again.
+    /// A writer for the object; `None` where there is no room for it. An object that can't be cached is requested
+    /// again.
     pub(super) fn begin(&self, meta: &ObjectMeta) -> Option<CacheWriter> {
         self.room
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| {

@@ -1,8 +1,8 @@
 //! Text of exported objects to events. Pure: no Arrow, no I/O.
 //!
 //! An event begins at a line that begins with a timestamp of CloudWatch's own form, `2024-02-13T21:01:04.792Z `, and
-//! goes on to the next such line: continuation lines of multi-line events have no prefix. A continuation line that
-//! itself begins just so can't be told from an event.
+//! ends at the next such line: continuation lines of multi-line events have no prefix. A continuation line that begins
+//! with such a timestamp itself is read as an event.
 
 use std::ops::Range;
 
@@ -30,7 +30,7 @@ pub struct Event {
 pub enum Split {
     /// A whole event.
     Event(Event),
-    /// The current event may go on behind the end of the text.
+    /// The current event may continue behind the end of the text.
     NeedsText,
     /// The event that begins here is longer than [`LONGEST_EVENT`].
     TooLong(usize),
@@ -185,7 +185,8 @@ pub struct TimestampReader {
 }
 
 impl TimestampReader {
-    /// The milliseconds since 1970-01-01T00:00Z of a `2024-02-13T21:01:04.792Z `; `None` for any other beginning of a line.
+    /// The milliseconds since 1970-01-01T00:00Z of a `2024-02-13T21:01:04.792Z `; `None` for any other beginning of a
+    /// line.
     #[inline]
     pub fn read(&mut self, prefix: &[u8; PREFIX]) -> Option<i64> {
         let (minute, rest) = prefix.split_first_chunk::<16>()?;
@@ -222,8 +223,8 @@ impl TimestampReader {
 
 /// The milliseconds of a `:04.792Z`.
 ///
-/// All eight bytes are read as one number: in `bytes XOR ":00.000Z"`, digits have their values, and the characters between
-/// them are zero.
+/// All eight bytes are read as one number: in `bytes XOR ":00.000Z"`, digits have their values, and the characters
+/// between them are zero.
 #[inline]
 fn ms_of_minute(text: [u8; 8]) -> Option<i64> {
     const FORM: u64 = u64::from_le_bytes(*b":00.000Z");

@@ -1,7 +1,8 @@
 //! The bytes of objects: requested ahead of the decoding, and cached on disk where another query will need them.
 //!
-//! The engine opens an object when it is done with the one before, so a scan of many small objects on S3 would mostly wait for
-//! first bytes. The order of opening is known, so the next objects are requested while the present ones are decoded.
+//! The engine opens an object when it is done with the one before, so a scan of many small objects on S3 would mostly
+//! wait for first bytes. The order of opening is known, so the next objects are requested while the present ones are
+//! decoded.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,7 +26,8 @@ pub const LARGEST_WHOLE_OBJECT: u64 = 32 << 20;
 /// The most requests ahead of the decoding. S3 allows 5,500 a second for a prefix; a first byte takes 10 to 100 ms.
 const MOST_AHEAD: usize = 128;
 
-/// The most compressed bytes ahead of the decoding, requested or there. They are part of the budget, most of which is for text.
+/// The most compressed bytes ahead of the decoding, requested or there. They are part of the budget, most of which is
+/// for text.
 const MOST_BYTES_AHEAD: u64 = 32 << 20;
 
 /// A large file is read in pieces of this size.
@@ -276,8 +278,8 @@ async fn whole(
     Ok(bytes)
 }
 
-/// An object in pieces. It is cached, but another scan that needs it does not wait for that: this scan may not read on before
-/// that one does.
+/// An object in pieces. It is cached, but another scan that needs it does not wait for that: this scan may not read on
+/// before that one does.
 fn pieces(
     objects: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
@@ -302,8 +304,8 @@ fn pieces(
     .boxed()
 }
 
-/// An object in ranges. One request for all of it would not wait for the decoding: the client passes bytes on through an
-/// unbounded channel, so that the whole object would end up in memory.
+/// An object in ranges. One request for all of it would not wait for the decoding: the client passes bytes on through
+/// an unbounded channel, so that the whole object would end up in memory.
 fn ranges(objects: Arc<dyn ObjectStore>, meta: ObjectMeta) -> BoxStream<'static, Result<Bytes>> {
     let starts = (0..meta.size).step_by(RANGE as usize);
     futures::stream::iter(starts)

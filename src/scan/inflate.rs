@@ -103,8 +103,8 @@ impl Default for StreamInflater {
 }
 
 impl StreamInflater {
-    /// Inflates from the start of `input` until its end, or until the capacity of `text` is full. Returns how many bytes of the
-    /// input were taken.
+    /// Inflates from the start of `input` until its end, or until the capacity of `text` is full. Returns how many
+    /// bytes of the input were taken.
     pub fn inflate(&mut self, input: &[u8], text: &mut Vec<u8>) -> Result<usize, Damage> {
         let mut taken = 0;
         while taken < input.len() {

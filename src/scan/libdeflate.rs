@@ -1,5 +1,5 @@
-//! A safe interface to libdeflate's gzip decompressor. The `libdeflater` crate does not return how much input a member took,
-//! without which an object of several members can't be read.
+//! A safe interface to libdeflate's gzip decompressor. The `libdeflater` crate does not return how much input a member
+//! took, without which an object of several members can't be read.
 
 use std::ptr::{self, NonNull};
 

@@ -21,7 +21,8 @@ use super::text::ObjectText;
 use crate::error::{Class, Error};
 use crate::window::Range;
 
-/// A streamed object's text is inflated in blocks of this size, which stay in the processor's cache until they are read.
+/// A streamed object's text is inflated in blocks of this size, which stay in the processor's cache until they are
+/// read.
 const BLOCK: usize = 512 << 10;
 
 /// The most blocks that are inflated and not read yet.

@@ -7,8 +7,8 @@ use super::batch::Message;
 use super::budget::{Buffer, Claim};
 use super::inflate::{Inflated, WholeInflater, likely_text_bytes};
 
-/// Text is checked for UTF-8 in pieces of about this size: a call for each message would cost more than the check, and a piece
-/// is still in the processor's cache when its events are found.
+/// Text is checked for UTF-8 in pieces of about this size: a call for each message would cost more than the check, and
+/// a piece is still in the processor's cache when its events are found.
 const PIECE: usize = 32 << 10;
 
 /// The text of an object, or the part of it that was inflated and is still needed.

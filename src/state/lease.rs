@@ -1,38 +1,34 @@
 //! The lease of a window: one run at a time, also where runs are started twice, stall or die.
 //!
-//! A thread with a runtime of its own, which decoding can't starve, renews the lease and writes every change of the state,
-//! on condition that the state is still the one that it wrote last. So a run that lost its lease learns this at its next
-//! change. Changes that need not be durable at once ([`HeldWindow::note`]) are carried by the next write.
+//! A thread with a runtime of its own, which decoding can't starve, renews the lease and writes every change of the
+//! state, on condition that the state is still the one that it wrote last. So a run that lost its lease learns this at
+//! its next change. Changes that need not be durable at once ([`HeldWindow::note`]) are carried by the next write.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use chrono::Utc;
 use object_store::path::Path;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::keeper::{Command, Keeper, Loss, Purpose, SharedState};
 use super::pages::{self, Pages};
+use super::stored::{Stored, read_object, read_stored};
 use super::{Attempt, Journal, Lease, WindowState, of_group, upsert};
 use crate::error::{Class, Error, Result};
-use crate::store::{Body, Condition, Store};
+use crate::store::{Condition, Store};
+
+pub use super::stored::read;
 
 /// The time for all dropped windows together to give their leases back. Fargate allows 30 seconds to end a process.
 const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 
-/// The least time to read the state of a lease that ran out before it could be renewed.
-const CHECK_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long renewing goes on behind the end of the lease while the store does not answer: longer than requests are
-/// repeated. Each attempt succeeds only where no other run has taken the lease over.
-const OUTAGE: Duration = Duration::from_secs(180);
-
 /// The threads of dropped windows, which give their leases back.
 static RELEASES: Mutex<Vec<std::sync::mpsc::Receiver<()>>> = Mutex::new(Vec::new());
 
-/// Waits until dropped windows have given their leases back, for some seconds at the most: a lease that is not given back
-/// runs out. For a process that is about to end.
+/// Waits until dropped windows have given their leases back, for some seconds at the most: a lease that is not given
+/// back runs out. For a process that is about to end.
 pub fn wait_for_releases() {
     let until = Instant::now() + RELEASE_WITHIN;
     let mut releases = RELEASES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,45 +47,6 @@ pub struct HeldWindow {
     loss: watch::Receiver<Option<Loss>>,
     /// Signals the end of the thread; `None` once it is not to be waited for.
     ended: Mutex<Option<std::sync::mpsc::Receiver<()>>>,
-}
-
-/// The state as the run wants it to be. The lease in it is the one that was taken; its renewals are counted elsewhere.
-#[derive(Clone)]
-struct SharedState(Arc<Mutex<WindowState>>);
-
-impl SharedState {
-    fn lock(&self) -> MutexGuard<'_, WindowState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A request to write the state.
-struct Command {
-    purpose: Purpose,
-    done: oneshot::Sender<Result<()>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    /// To make a change durable, or to renew the lease.
-    Save,
-    /// To end the run.
-    Release,
-    /// To give the lease back as fast as possible.
-    Drop,
-}
-
-/// Why the lease is no longer held.
-#[derive(Debug, Clone)]
-struct Loss {
-    class: Class,
-    message: String,
-}
-
-impl Loss {
-    fn error(&self) -> Error {
-        Error::new(self.class, self.message.clone())
-    }
 }
 
 impl HeldWindow {
@@ -129,7 +86,7 @@ impl HeldWindow {
                 length,
                 pages: Pages::new(&lease.run, found.pages.clone(), paged),
                 lease,
-                state: SharedState(Arc::new(Mutex::new(state))),
+                state: SharedState::new(state),
                 condition,
                 renewed: Instant::now(),
             };
@@ -195,8 +152,8 @@ impl HeldWindow {
         self.state.lock().clone()
     }
 
-    /// Changes the state, and waits until the change is durable. An error (held) where the lease was lost; then nothing may
-    /// be published any more.
+    /// Changes the state, and waits until the change is durable. An error (held) where the lease was lost; then nothing
+    /// may be published any more.
     pub async fn change(&self, change: impl FnOnce(&mut WindowState)) -> Result<()> {
         self.note(change);
         self.command(Purpose::Save).await
@@ -292,8 +249,8 @@ fn new_lease(length: Duration) -> Lease {
     }
 }
 
-/// Returns once the lease has gone unrenewed for its whole length, by this machine's monotonic clock. An error (held) where
-/// the state changed meanwhile.
+/// Returns once the lease has gone unrenewed for its whole length, by this machine's monotonic clock. An error (held)
+/// where the state changed meanwhile.
 async fn watch_lease(store: &Store, key: &Path, lease: &Lease, seen: &Condition) -> Result<()> {
     let length = lease.length();
     let until = Instant::now() + length;
@@ -316,258 +273,6 @@ async fn watch_lease(store: &Store, key: &Path, lease: &Lease, seen: &Condition)
         }
     }
     Ok(())
-}
-
-/// Why the state could not be saved.
-enum SaveError {
-    /// Another attempt may succeed.
-    Transient,
-    /// Another run has the lease, or the store did not answer for too long.
-    Final(Error),
-}
-
-/// The thread's side of a lease.
-struct Keeper {
-    store: Store,
-    key: Path,
-    length: Duration,
-    lease: Lease,
-    pages: Pages,
-    state: SharedState,
-    condition: Condition,
-    /// When the last write that succeeded was begun.
-    renewed: Instant,
-}
-
-impl Keeper {
-    /// Takes the lease; false where the state is not the one that was found.
-    async fn take(&mut self) -> Result<bool> {
-        self.renewed = Instant::now();
-        let state = self.pages.without_paged(&self.state.lock());
-        let put = put(&self.store, &self.key, &state, &self.condition).await?;
-        let is_taken = put.is_some();
-        self.condition = put.unwrap_or(Condition::Absent);
-        Ok(is_taken)
-    }
-
-    /// Carries out commands and renews the lease, until it is given back or lost.
-    async fn work(
-        mut self,
-        mut commands: mpsc::UnboundedReceiver<Command>,
-        lost: &watch::Sender<Option<Loss>>,
-    ) {
-        let mut due = self.renewed + self.length / 3;
-        loop {
-            let command = tokio::select! {
-                command = commands.recv() => match command {
-                    Some(command) => Some(command),
-                    None => return,
-                },
-                () = tokio::time::sleep_until(due.into()) => None,
-            };
-            let saved = match &command {
-                Some(command) => self.save(command.purpose).await,
-                // One attempt: commands must not wait behind a store that does not answer.
-                None => match self.save_once(Purpose::Save).await {
-                    Err(SaveError::Transient) => {
-                        due = Instant::now() + self.length / 20;
-                        continue;
-                    }
-                    Err(SaveError::Final(error)) => Err(error),
-                    Ok(()) => Ok(()),
-                },
-            };
-            due = self.renewed + self.length / 3;
-            let failed = match &saved {
-                Ok(()) => None,
-                Err(error) => Some(Loss {
-                    class: error.class(),
-                    message: error.to_string(),
-                }),
-            };
-            let releases = command.as_ref().is_some_and(|c| c.purpose != Purpose::Save);
-            let ends = releases || failed.is_some();
-            if failed.is_some() {
-                lost.send_replace(failed);
-            }
-            if let Some(command) = command {
-                // The receiver may have been dropped.
-                let _ = command.done.send(saved);
-            }
-            if ends {
-                return;
-            }
-        }
-    }
-
-    /// Saves the state, in several attempts if necessary.
-    async fn save(&mut self, purpose: Purpose) -> Result<()> {
-        loop {
-            match self.save_once(purpose).await {
-                Ok(()) => break,
-                Err(SaveError::Transient) => tokio::time::sleep(self.length / 20).await,
-                Err(SaveError::Final(error)) => return Err(error),
-            }
-        }
-        self.pages.delete_folded(&self.store, &self.key).await;
-        Ok(())
-    }
-
-    /// One attempt at saving the state. A request without an answer may have arrived: see `try_save`.
-    async fn save_once(&mut self, purpose: Purpose) -> Result<(), SaveError> {
-        // The process may have been suspended. Only an attempt that began after the lease ran out shows whether the lease is
-        // still held.
-        let overdue = self.renewed.elapsed().checked_sub(self.length);
-        let time = match overdue {
-            Some(_) => self.length.max(CHECK_WITHIN),
-            None => self.length / 4,
-        };
-        let error = match tokio::time::timeout(time, self.try_save(purpose)).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) if error.class() == Class::Held => return Err(SaveError::Final(error)),
-            Ok(Err(error)) => error,
-            Err(_) => Error::new(
-                Class::Output,
-                format!("no answer while writing {}", self.store.display(&self.key)),
-            ),
-        };
-        // A lease that is not given back runs out.
-        let outage = match purpose {
-            Purpose::Save => OUTAGE,
-            Purpose::Release | Purpose::Drop => Duration::ZERO,
-        };
-        Err(match overdue {
-            Some(time) if time >= outage => {
-                SaveError::Final(error.during("the lease of the window could not be renewed"))
-            }
-            _ => SaveError::Transient,
-        })
-    }
-
-    async fn try_save(&mut self, purpose: Purpose) -> Result<()> {
-        self.lease.renewals += 1;
-        let mut state = self.state.lock().clone();
-        state.lease = (purpose == Purpose::Save).then(|| self.lease.clone());
-        if purpose == Purpose::Release {
-            self.pages.fold(&self.store, &self.key, &state).await?;
-        }
-        let state = self.pages.store(&self.store, &self.key, &state).await?;
-        loop {
-            let begun = Instant::now();
-            if let Some(condition) = put(&self.store, &self.key, &state, &self.condition).await? {
-                self.condition = condition;
-                self.renewed = begun;
-                return Ok(());
-            }
-            // Either an earlier request of this run arrived and its answer did not, or another run has the lease.
-            self.condition = self.own_condition().await?;
-        }
-    }
-
-    /// The condition under which a put replaces the state that this run wrote. An error (held) where another run has
-    /// written it.
-    async fn own_condition(&self) -> Result<Condition> {
-        match read_object(&self.store, &self.key).await? {
-            Some((state, condition)) => match state.lease {
-                Some(lease) if lease.run == self.lease.run => Ok(condition),
-                Some(lease) => Err(Error::new(
-                    Class::Held,
-                    format!(
-                        "this run stalled for longer than its lease, and another one took the window over: {}",
-                        lease.holder()
-                    ),
-                )),
-                None => Err(self.done_by_another()),
-            },
-            None => Err(self.done_by_another()),
-        }
-    }
-
-    fn done_by_another(&self) -> Error {
-        Error::new(
-            Class::Held,
-            "this run stalled for longer than its lease, and another one did the window meanwhile",
-        )
-    }
-}
-
-/// The state of a window as it was read.
-#[derive(Default)]
-struct Stored {
-    /// With all attempts.
-    state: WindowState,
-    /// The attempts that are in pages.
-    paged: Vec<Attempt>,
-    condition: Condition,
-}
-
-/// The state at `key`, with the attempts in its pages, and the condition under which it may be replaced; `None` where there
-/// is no state.
-pub async fn read(store: &Store, key: &Path) -> Result<Option<(WindowState, Condition)>> {
-    let stored = read_stored(store, key).await?;
-    Ok(stored.map(|stored| (stored.state, stored.condition)))
-}
-
-async fn read_stored(store: &Store, key: &Path) -> Result<Option<Stored>> {
-    let mut missing = Vec::new();
-    loop {
-        let Some((mut state, condition)) = read_object(store, key).await? else {
-            return Ok(None);
-        };
-        if let Some(paged) = pages::read(store, key, &state.pages).await? {
-            let inline = std::mem::take(&mut state.attempts);
-            state.attempts = pages::all_attempts(paged.clone(), inline);
-            return Ok(Some(Stored {
-                state,
-                paged,
-                condition,
-            }));
-        }
-        // A run that ended meanwhile has put its pages together: the state names the new one.
-        if state.pages == missing {
-            return Err(Error::damaged(format!(
-                "{} names pages that are missing; remove it to begin the window anew",
-                store.display(key)
-            )));
-        }
-        missing = state.pages;
-    }
-}
-
-async fn read_object(store: &Store, key: &Path) -> Result<Option<(WindowState, Condition)>> {
-    let Some((json, condition)) = store.get_to_replace(key).await? else {
-        return Ok(None);
-    };
-    let state = serde_json::from_slice(&json).map_err(|error| {
-        Error::damaged(format!(
-            "{} is no state of a window; remove it to begin the window anew",
-            store.display(key)
-        ))
-        .caused_by(error)
-    })?;
-    Ok(Some((state, condition)))
-}
-
-/// Writes the state object; `None` where the condition did not hold.
-async fn put(
-    store: &Store,
-    key: &Path,
-    state: &WindowState,
-    condition: &Condition,
-) -> Result<Option<Condition>> {
-    let json = serde_json::to_vec_pretty(state).map_err(|error| {
-        let what = format!("can't write {}", store.display(key));
-        Error::new(Class::Unexpected, what).caused_by(error)
-    })?;
-    let body = Body::Bytes(Bytes::from(json));
-    let written = store
-        .try_put_if(key, body, "application/json", condition)
-        .await?;
-    Ok(match written.map(|written| written.etag) {
-        Some(Some(etag)) => Some(Condition::Unchanged(etag)),
-        Some(None) => Some(store.as_it_is(key).await?),
-        None => None,
-    })
 }
 
 #[cfg(test)]

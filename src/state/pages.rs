@@ -1,8 +1,8 @@
 //! Attempts that are over, in objects of their own beside the state.
 //!
-//! Each change of the state and each renewal of its lease writes the state anew. With all attempts in it, a job of 1,000 log
-//! groups would write a million of them. So attempts that are over are moved to *pages*, objects that are written once and
-//! never changed; the state names its pages. At the end of a run they become one.
+//! Each change of the state and each renewal of its lease writes the state anew. With all attempts in it, a job of
+//! 1,000 log groups would write a million of them. So attempts that are over are moved to *pages*, objects that are
+//! written once and never changed; the state names its pages. At the end of a run they become one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -115,8 +115,8 @@ impl Pages {
         Ok(self.without_paged(state))
     }
 
-    /// Moves all attempts that are over to one page, where there are several pages, or where some of the attempts in them
-    /// were changed or are no longer in the state.
+    /// Moves all attempts that are over to one page, where there are several pages, or where some of the attempts in
+    /// them were changed or are no longer in the state.
     pub(super) async fn fold(
         &mut self,
         store: &Store,
@@ -222,8 +222,8 @@ pub(super) fn all_attempts(paged: Vec<Attempt>, inline: Vec<Attempt>) -> Vec<Att
     attempts
 }
 
-/// The names of pages that are there and that the state does not name: left by runs that were killed. To be asked before
-/// the lease is taken and deleted after that: then no run can name them any more.
+/// The names of existing pages that the state does not name: left by runs that were killed. List them before the lease
+/// is taken and delete them after that: then no run can name them any more.
 pub(super) async fn orphans(store: &Store, key: &Path, state: &WindowState) -> Result<Vec<String>> {
     // The first page is written when the state has as many attempts.
     if state.pages.is_empty() && state.attempts.len() < PAGE {
@@ -238,14 +238,12 @@ pub(super) async fn orphans(store: &Store, key: &Path, state: &WindowState) -> R
     Ok(orphans.map(str::to_owned).collect())
 }
 
-/// Deletes pages that no state names. A failure is a warning: nothing reads them.
+/// Deletes pages that no state names. A failure is a warning, and left to the next run: nothing reads these pages.
 pub(super) async fn delete(store: &Store, key: &Path, names: impl IntoIterator<Item = String>) {
-    let deletes = names.into_iter().map(|name| async move {
-        let page = layout::state_page(key, &name);
-        if let Err(error) = store.delete(&page).await {
-            tracing::warn!(%error, "could not delete a page of a window's state");
-        }
-    });
-    let deletes = futures::stream::iter(deletes).buffer_unordered(AT_ONCE);
-    deletes.collect::<()>().await;
+    let deleted = futures::stream::iter(names)
+        .map(|name| Ok::<_, Error>(layout::state_page(key, &name)))
+        .try_for_each_concurrent(AT_ONCE, |page| async move { store.delete(&page).await });
+    if let Err(error) = deleted.await {
+        tracing::warn!(%error, "could not delete pages of a window's state that are no longer used");
+    }
 }

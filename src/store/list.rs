@@ -1,4 +1,4 @@
-//! Listing a location. An answer that breaks off is asked for again, and a long listing is resumed behind its last key.
+//! Listing a location. A listing that breaks off is resumed behind its last key.
 
 use std::error::Error as _;
 
@@ -116,8 +116,8 @@ async fn resumed_list(
 /// Whether the answer broke off while it was read. The client repeats no such request.
 ///
 /// It does repeat requests that got no answer, or one with a status of 5xx or 429; an error of those is final here, and
-/// so is any other status: 400, 403 and 404 would be answered again. Such an error has no [`HttpError`] among its causes,
-/// or has it behind the client's own report of the attempts, which is one cause more.
+/// so is any other status: 400, 403 and 404 would be answered again. Such an error has no [`HttpError`] among its
+/// causes, or has it behind the client's own report of the attempts, which is one cause more.
 pub(super) fn is_broken_off(error: &Error) -> bool {
     let cause = error.source();
     let causes = [cause, cause.and_then(|cause| cause.source())];

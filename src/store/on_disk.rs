@@ -1,5 +1,5 @@
-//! A location on this machine: many files listed fast, a file replaced whole under the lock of its folder, and the temporary
-//! files of killed processes removed.
+//! A location on this machine: many files listed fast, a file replaced whole under the lock of its folder, and the
+//! temporary files of killed processes removed.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
@@ -37,8 +37,8 @@ fn is_temporary(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }
 
-/// Every file below a folder; empty where it does not exist. The engine's own walk makes six calls for each file, on one
-/// thread: with many small objects, listing takes as long as reading.
+/// Every file below a folder; empty where it does not exist. The engine's own walk makes six calls for each file, on
+/// one thread: with many small objects, listing takes as long as reading.
 pub(super) fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut objects = Vec::new();
@@ -122,8 +122,8 @@ fn list_folder(
     Ok(())
 }
 
-/// Removes every temporary file. Files are written and renamed under the lock of their folder, so under that lock no file is
-/// being written.
+/// Removes every temporary file. Files are written and renamed under the lock of their folder, so under that lock no
+/// file is being written.
 pub(super) fn sweep_folder(folder: &FilePath) -> io::Result<()> {
     let handle = match File::open(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -161,8 +161,8 @@ pub(super) fn remove_empty_folders(folder: &FilePath, root: &FilePath) -> io::Re
     Ok(())
 }
 
-/// Writes a temporary file beside the target and renames it, so that a reader sees the old file or the new one. Returns the
-/// new file's tag; `None` where the condition does not hold.
+/// Writes a temporary file beside the target and renames it, so that a reader sees the old file or the new one. Returns
+/// the new file's tag; `None` where the condition does not hold.
 pub(super) fn replace_file(
     target: &FilePath,
     body: &Body,
@@ -192,7 +192,8 @@ pub(super) fn replace_file(
         }
     }
     file.as_file().sync_all()?;
-    // A rename changes nothing that the tag is made of. After the rename, the name may already be another process's file.
+    // A rename changes nothing that the tag is made of. After the rename, the name may already be another process's
+    // file.
     let etag = local_etag(&file.as_file().metadata()?);
     file.persist(target)?;
     folder_handle.sync_all()?;

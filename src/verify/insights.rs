@@ -53,7 +53,7 @@ pub(super) async fn count(
     })
 }
 
-/// The rows of one query. A query that takes too long is stopped: it would go on scanning, which is what it costs.
+/// The rows of one query. A query that takes too long is stopped, since AWS charges for what it scans.
 async fn rows(
     service: &dyn IndependentCount,
     clock: &dyn Clock,
@@ -130,8 +130,8 @@ impl Unanswered {
     }
 }
 
-/// Counts by hour. The query filters by time too, since the interval of the request is in whole seconds and includes its
-/// end.
+/// Counts by hour. The query filters by time too, since the interval of the request is in whole seconds and includes
+/// its end.
 fn query_text(range: Range, log_stream_prefix: Option<&str>) -> String {
     let mut query = format!(
         "filter toMillis(@timestamp) >= {} and toMillis(@timestamp) < {}",

@@ -5,7 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Count, IndependentCount, Sample, VerifyRequest, refused};
 use crate::window::Range;
 
-/// Agents send events within minutes: what came in this soon after an edge of the window may belong to either side of it.
+/// Agents send events within minutes: what came in this soon after an edge of the window may belong to either side of
+/// it.
 const LAG: TimeDelta = TimeDelta::minutes(5);
 
 /// The metric of the last minutes is incomplete.
@@ -101,8 +102,8 @@ impl Incoming<'_> {
     }
 
     /// The window's events and the tolerance. What came in within the lag after an edge of the window may have happened
-    /// before that edge, so the larger of these two counts is the tolerance. A thousandth of all events is added for those
-    /// that came in later still.
+    /// before that edge, so the larger of these two counts is the tolerance. A thousandth of all events is added for
+    /// those that came in later still.
     fn count(&self, window: Range) -> Count {
         let events = self.during(window);
         let after = |edge_ms: i64| {

@@ -47,8 +47,11 @@ pub struct OutOfRange(pub i64);
 /// An end is a change of the zone's offset, or the last probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OffsetSpan {
+    /// The first instant.
     pub start_ms: i64,
+    /// The instant behind the last one.
     pub end_ms: i64,
+    /// Local time minus UTC.
     pub offset_ms: i64,
 }
 

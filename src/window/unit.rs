@@ -6,7 +6,9 @@ use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, Timeli
 use serde::{Deserialize, Serialize};
 
 /// The calendar unit of a job's windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Size {
     /// A local clock hour.

@@ -1,13 +1,11 @@
 //! Several runs at the same time: only one of them publishes a window, also after double starts, stalls and suspensions.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use crate::support::faults::Faults;
 use crate::support::moto::Moto;
 use crate::support::on_s3::{Exported, WINDOW};
-use crate::support::program::Running;
+use crate::support::program::{Running, poll, run_behind_a_dead_run};
 
 /// The objects that the queries read. A run whose requests for them are held is in the middle of its work.
 const OBJECTS: &str = "/exported/";
@@ -24,16 +22,10 @@ fn of_ten_runs_at_once_one_publishes_and_nine_say_who_does() {
     let mut running: Vec<Running> = (0..10)
         .map(|_| exported.start("once", &lease("20s"), faults.environment()))
         .collect();
-    let deadline = Instant::now() + Duration::from_secs(100);
-    while running
-        .iter_mut()
-        .filter_map(|run| run.is_running().then_some(()))
-        .count()
-        > 1
-    {
-        assert!(Instant::now() < deadline, "several runs go on");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    poll("all runs but one have ended", || {
+        let runs = running.iter_mut().map(Running::is_running);
+        runs.filter(|is_running| *is_running).count() <= 1
+    });
     faults.plan(json!({}));
     let mut codes = Vec::new();
     for run in running {
@@ -67,9 +59,10 @@ fn suspended_at(name: &'static str, hold: &str, kind: &str) {
     let mut first = exported.start("jobs", &lease("1s"), faults.environment());
     first.wait_until("its request is held", |_| faults.did().held(kind) > 0);
     first.signal("STOP");
-    let second = exported
-        .start("jobs", &lease("1s"), moto.environment())
-        .wait();
+    let second = run_behind_a_dead_run(|| {
+        let program = exported.program("jobs", &lease("1s"), WINDOW);
+        program.envs(moto.environment())
+    });
     let receipt = second.assert_success().stdout_json();
     assert_eq!(receipt["read"]["events"], 120);
     let published = moto.list_objects(name, "jobs/");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, JOB, recent_day};
+use crate::support::engines::duckdb;
 use crate::support::events::{DAY, HOUR};
 use crate::support::export::{Export, Object};
 use crate::support::moto::{Moto, REGION};
@@ -690,11 +691,14 @@ fn a_large_answer_goes_up_in_parts() {
     let file = cloud
         .dir
         .write("large.parquet", moto.get_object("large-answers", &key));
-    let whole = "import duckdb, sys; print(duckdb.execute(\"SELECT count(*), sum(n), count(DISTINCT hash), min(length(hash)) FROM read_parquet(?)\", [sys.argv[1]]).fetchall())";
-    let mut python = crate::support::python::snippet(whole);
+    let whole = format!(
+        "SELECT count(*) AS rows, sum(n)::BIGINT AS sum, count(DISTINCT hash) AS hashes, min(length(hash)) AS length \
+         FROM read_parquet('{}')",
+        file.display()
+    );
     assert_eq!(
-        crate::support::python::output(python.arg(file)),
-        "[(1200000, 720000600000, 1200000, 64)]\n"
+        json!(duckdb(&[], &[&whole])[0]),
+        json!([{"rows": 1_200_000, "sum": 720_000_600_000_i64, "hashes": 1_200_000, "length": 64}])
     );
 
     // It is also replaced whole, and no unfinished upload stays.

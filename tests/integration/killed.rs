@@ -15,7 +15,7 @@ use crate::support::faults::Faults;
 use crate::support::moto::Moto;
 use crate::support::on_s3::{Exported, WINDOW};
 use crate::support::parquet::Parquet;
-use crate::support::program::{Dir, Finished, Program, everything_below};
+use crate::support::program::{Dir, Finished, Program, everything_below, run_behind_a_dead_run};
 
 /// The moments at which a run of this length is killed: one in each equal part of it, up to slightly beyond its end. The
 /// kills of a test are divided among its kinds of runs.
@@ -274,7 +274,7 @@ fn killed_over_cloudwatch(cloud: &Cloud, job: &str, kind: &Kind) {
             "killed after {moment:?}: {killed}\nand again: {}",
             again.map_or_else(|| "no".to_owned(), |again| again.to_string())
         );
-        let finished = program(&temporary).run();
+        let finished = run_behind_a_dead_run(|| program(&temporary));
         assert_eq!(finished.code(), Some(0), "{context}\n{finished}");
         assert_eq!(counted(&finished), events, "{context}\n{finished}");
         assert_eq!(answers(&name), expected_answers, "{context}\n{finished}");
@@ -325,17 +325,19 @@ fn a_run_killed_behind_its_receipt_is_tidied_up_behind() {
     let put = exported.answers("jobs");
     // The receipt is put, and all later requests are held.
     faults.plan(json!({"hold": [format!("PUT /behind/jobs/night/runs/_state/{WINDOW}.json")]}));
-    running.wait_until("the receipt is there", |_| {
-        moto.keys("behind", "jobs/")
-            .contains(&format!("jobs{receipt}"))
-    });
+    // The server's log says it at once. A listing starts a program, and the run may end meanwhile.
+    let arrived = format!("PUT /behind/jobs{receipt}");
+    running.wait_until("the receipt is there", |_| moto.log().contains(&arrived));
     running.signal("KILL");
     running.wait().assert_signal(9);
     assert_ne!(exported.state("jobs")["lease"], Value::Null);
     let answers = exported.answers("jobs");
     assert_eq!(answers, put);
 
-    let next = exported.start("jobs", lease, moto.environment()).wait();
+    let next = run_behind_a_dead_run(|| {
+        let program = exported.program("jobs", lease, WINDOW);
+        program.envs(moto.environment())
+    });
     assert_eq!(next.assert_success().stdout_json()["status"], "skipped");
     assert_at_rest(&exported.state("jobs"), 0, "skipped");
     assert_eq!(exported.answers("jobs"), answers);
@@ -371,7 +373,10 @@ fn a_forced_run_killed_while_it_published_is_done_again() {
     );
 
     // Without --force: the window has a receipt, but is not done.
-    let next = exported.start("jobs", lease, moto.environment()).wait();
+    let next = run_behind_a_dead_run(|| {
+        let program = exported.program("jobs", lease, WINDOW);
+        program.envs(moto.environment())
+    });
     let next = next.assert_success().stdout_json();
     assert_eq!(next["status"], "done");
     assert_eq!(next["read"]["events"], 121);

@@ -1,12 +1,17 @@
 //! The integration tests, as one binary that is linked once. They run the real program. Their helpers are in `support`
 //! and are tested here.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "cargo shows what a failed test printed"
+)]
+
 mod at_once;
 mod charts;
 mod cloudwatch;
 mod damaged;
 mod demo;
-mod documents;
 mod errors;
 mod events;
 mod exported;
@@ -20,6 +25,7 @@ mod plan_init;
 mod progress;
 mod query;
 mod requests;
+mod schema;
 mod sql;
 mod staging;
 mod support;
@@ -55,6 +61,14 @@ fn the_python_environment_has_what_the_tests_need() {
         python::output(&mut python::snippet(versions)),
         "5.2.5 2.0.0 26.0.1\n"
     );
+}
+
+#[test]
+fn duckdb_draws_no_progress_bar() {
+    let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/tools");
+    let setting = "from duck import connection; print(*connection.execute(\"SELECT current_setting('enable_progress_bar')\").fetchone())";
+    let mut python = python::snippet(setting);
+    assert_eq!(python::output(python.env("PYTHONPATH", tools)), "False\n");
 }
 
 #[test]

@@ -98,7 +98,10 @@ fn init_writes_a_job_and_prints_its_policies() {
         .assert_success()
         .stdout_contains("logtally plan jobs/checkout.toml")
         .stdout_contains("logtally run jobs/checkout.toml");
-    assert_eq!(dir.files(), ["jobs/checkout.toml"]);
+    assert_eq!(
+        dir.files(),
+        ["jobs/checkout.toml", "jobs/logtally.schema.json"]
+    );
     let job: toml::Table = dir
         .read_text("jobs/checkout.toml")
         .parse()
@@ -187,23 +190,24 @@ fn init_lists_the_permissions_of_what_the_job_does_in_its_partition() {
         assert_eq!(job["source"]["verify"].as_str(), Some(verify));
         documents(&finished.assert_success().stdout)
     };
-    let allows = |role: &Value, action: &str, resource: &str| {
+    let allows = |role: &Value, action: &str, resource: &Value| {
         let statements = role["Statement"].as_array().expect("a list");
         statements.iter().any(|statement| {
             let actions = statement["Action"].as_array().expect("a list");
-            actions.contains(&json!(action)) && statement["Resource"] == resource
+            actions.contains(&json!(action)) && statement["Resource"] == *resource
         })
     };
     let policies = own("events", "insights", "cn-north-1");
     let [role] = &policies[..] else {
         panic!("without export tasks the bucket needs no policy: {policies:?}")
     };
-    let groups = "arn:aws-cn:logs:cn-north-1:ACCOUNT:log-group:/aws/lambda/checkout-*";
-    assert!(allows(role, "logs:FilterLogEvents", groups), "{role}");
-    assert!(allows(role, "logs:StartQuery", groups), "{role}");
-    assert!(allows(role, "logs:DescribeLogStreams", groups), "{role}");
-    assert!(allows(role, "logs:GetQueryResults", "*"), "{role}");
-    assert!(allows(role, "logs:StopQuery", "*"), "{role}");
+    let groups = json!("arn:aws-cn:logs:cn-north-1:ACCOUNT:log-group:/aws/lambda/checkout-*");
+    let everything = json!("*");
+    assert!(allows(role, "logs:FilterLogEvents", &groups), "{role}");
+    assert!(allows(role, "logs:StartQuery", &groups), "{role}");
+    assert!(allows(role, "logs:DescribeLogStreams", &groups), "{role}");
+    assert!(allows(role, "logs:GetQueryResults", &everything), "{role}");
+    assert!(allows(role, "logs:StopQuery", &everything), "{role}");
     assert!(!role.to_string().contains("ExportTask"), "{role}");
     assert!(!role.to_string().contains("arn:aws:"), "{role}");
 
@@ -211,10 +215,14 @@ fn init_lists_the_permissions_of_what_the_job_does_in_its_partition() {
     let [bucket, role] = &policies[..] else {
         panic!("{policies:?}")
     };
-    let groups = "arn:aws-us-gov:logs:us-gov-west-1:ACCOUNT:log-group:/aws/lambda/checkout-*";
-    assert!(allows(role, "logs:FilterLogEvents", groups), "{role}");
-    assert!(allows(role, "logs:CreateExportTask", groups), "{role}");
-    assert!(allows(role, "cloudwatch:GetMetricData", "*"), "{role}");
+    let groups =
+        json!("arn:aws-us-gov:logs:us-gov-west-1:ACCOUNT:log-group:/aws/lambda/checkout-*");
+    assert!(allows(role, "logs:FilterLogEvents", &groups), "{role}");
+    assert!(allows(role, "logs:CreateExportTask", &groups), "{role}");
+    assert!(
+        allows(role, "cloudwatch:GetMetricData", &everything),
+        "{role}"
+    );
     assert!(!role.to_string().contains("Query"), "{role}");
     assert_eq!(
         bucket["Statement"][0]["Resource"],
@@ -226,8 +234,11 @@ fn init_lists_the_permissions_of_what_the_job_does_in_its_partition() {
         policies[0]["Statement"][0]["Principal"],
         json!({"Service": "logs.cn-northwest-1.amazonaws.com.cn"})
     );
-    let staging = "arn:aws-cn:s3:::acme-logs/exports/*";
-    assert!(allows(&policies[1], "s3:DeleteObject", staging));
+    let deletable = json!([
+        "arn:aws-cn:s3:::acme-logs/exports/*",
+        "arn:aws-cn:s3:::acme-analytics/logtally/*/runs/_state/*",
+    ]);
+    assert!(allows(&policies[1], "s3:DeleteObject", &deletable));
     let role = policies[1].to_string();
     assert!(!role.contains("FilterLogEvents") && !role.contains("GetMetricData"));
 }
@@ -235,11 +246,12 @@ fn init_lists_the_permissions_of_what_the_job_does_in_its_partition() {
 #[test]
 fn init_says_what_is_missing() {
     let dir = Dir::new();
+    let files = ["checkout.toml", "logtally.schema.json"];
     init(&dir, &[])
         .assert_success()
         .stdout_contains("REGION")
         .stdout_contains("--account");
-    assert_eq!(dir.files(), ["checkout.toml"]);
+    assert_eq!(dir.files(), files);
     for (arguments, expected) in [
         (&["--timezone", "Asia/Soul", "x.toml"][..], "Asia/Seoul"),
         (&["--name", "Not A Name", "x.toml"], "Not A Name"),
@@ -262,5 +274,5 @@ fn init_says_what_is_missing() {
         ])
         .run();
     finished.assert_code(2).stderr_contains("folder");
-    assert_eq!(dir.files(), ["checkout.toml"]);
+    assert_eq!(dir.files(), files);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::events::{DAY, HOUR, at, by_hour};
+use crate::support::events::{DAY, HOUR, at, by_hour, on_one_day};
 use crate::support::job::Night;
 use crate::support::parquet::Parquet;
 
@@ -363,67 +363,68 @@ fn several_windows_are_one_json_document() {
 
 #[test]
 fn the_last_days_are_those_that_ended() {
-    let night = Night::new();
-    night
-        .export()
-        .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
-    let finished = night.run_with(["--last", "3d", "--json"]);
-    let printed = finished.assert_success().stdout_json();
-    let ids: Vec<&str> = printed["runs"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter_map(|run| run["window"]["id"].as_str())
-        .collect();
-    let today = chrono::Utc::now().date_naive();
-    let expected: Vec<String> = (1..=3)
-        .rev()
-        .map(|days| (today - chrono::Days::new(days)).to_string())
-        .collect();
-    assert_eq!(ids, expected);
+    on_one_day(|today| {
+        let night = Night::new();
+        night
+            .export()
+            .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
+        let finished = night.run_with(["--last", "3d", "--json"]);
+        let printed = finished.assert_success().stdout_json();
+        let ids: Vec<&str> = printed["runs"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|run| run["window"]["id"].as_str())
+            .collect();
+        let expected: Vec<String> = (1..=3)
+            .rev()
+            .map(|days| (today - chrono::Days::new(days)).to_string())
+            .collect();
+        assert_eq!(ids, expected);
+    });
 }
 
 #[test]
 fn yesterday_is_the_default() {
-    let night = Night::new();
-    night
-        .export()
-        .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
-    night.run_with([]).assert_success();
-    let yesterday = chrono::Utc::now().date_naive() - chrono::Days::new(1);
-    assert_eq!(receipts(&night), [format!("{yesterday}.json")]);
-    night
-        .run("yesterday")
-        .assert_success()
-        .stdout_contains(&yesterday.to_string());
-}
-
-fn today() -> String {
-    chrono::Utc::now().date_naive().to_string()
+    on_one_day(|today| {
+        let night = Night::new();
+        night
+            .export()
+            .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
+        night.run_with([]).assert_success();
+        let yesterday = today - chrono::Days::new(1);
+        assert_eq!(receipts(&night), [format!("{yesterday}.json")]);
+        night
+            .run("yesterday")
+            .assert_success()
+            .stdout_contains(&yesterday.to_string());
+    });
 }
 
 #[test]
 fn a_window_that_has_not_ended_is_an_error_unless_provisional() {
-    let night = Night::new();
-    night
-        .export()
-        .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
-    let today = today();
-    night
-        .run(&today)
-        .assert_code(2)
-        .stderr_contains(&today)
-        .stderr_contains("--provisional");
-    assert_eq!(night.outputs(), Vec::<String>::new());
-    let finished = night.run_with(["--window", &today, "--provisional"]);
-    finished.assert_success().stdout_contains("provisional");
-    let receipt = night.dir.read_json(format!("out/night/runs/{today}.json"));
-    assert_eq!(receipt["window"]["provisional"], true);
-    // A provisional window is run again until it has settled.
-    night
-        .run_with(["--window", &today, "--provisional", "--json"])
-        .assert_success()
-        .stdout_contains("\"done\"");
+    on_one_day(|today| {
+        let night = Night::new();
+        night
+            .export()
+            .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
+        let today = today.to_string();
+        night
+            .run(&today)
+            .assert_code(2)
+            .stderr_contains(&today)
+            .stderr_contains("--provisional");
+        assert_eq!(night.outputs(), Vec::<String>::new());
+        let finished = night.run_with(["--window", &today, "--provisional"]);
+        finished.assert_success().stdout_contains("provisional");
+        let receipt = night.dir.read_json(format!("out/night/runs/{today}.json"));
+        assert_eq!(receipt["window"]["provisional"], true);
+        // A provisional window is run again until it has settled.
+        night
+            .run_with(["--window", &today, "--provisional", "--json"])
+            .assert_success()
+            .stdout_contains("\"done\"");
+    });
 }
 
 #[test]
@@ -433,8 +434,9 @@ fn strict_says_when_an_answer_may_still_change() {
         .export()
         .stream("web/app", &steady(at("2025-03-03T00:00:00Z")));
     let strict = ["--strict", "--provisional", "--window"];
+    let today = chrono::Utc::now().date_naive().to_string();
     night
-        .run_with(strict.into_iter().chain([today().as_str()]))
+        .run_with(strict.into_iter().chain([today.as_str()]))
         .assert_code(9);
     assert_eq!(receipts(&night).len(), 1);
     night
@@ -550,10 +552,11 @@ fn status_names_the_option_without_which_a_window_can_not_be_done() {
         .assert_success();
     let shown = status(day);
     assert!(shown.ends_with("settled  1 event\n"), "{shown}");
-    let today = today();
-    let command = format!("--window {today} --provisional\n");
-    let shown = status(&today);
-    assert!(shown.ends_with(&command), "{shown}");
+    on_one_day(|today| {
+        let command = format!("--window {today} --provisional\n");
+        let shown = status(&today.to_string());
+        assert!(shown.ends_with(&command), "{shown}");
+    });
 }
 
 #[test]

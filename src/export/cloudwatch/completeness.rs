@@ -1,5 +1,5 @@
-//! Whether an attempt can have all events of the window: an export without events may be wrong, and retention deletes events
-//! that were not exported in time.
+//! Whether an attempt can have all events of the window: an export without events may be wrong, and retention deletes
+//! events that were not exported in time.
 
 use std::ops::ControlFlow;
 
@@ -13,12 +13,13 @@ use crate::export::deadline::Deadline;
 use crate::export::service::LogGroup;
 use crate::state::{Attempt, AttemptStage};
 
-/// The most streams to inspect behind an export without events. A page has 50; 25 pages a second are allowed.
+/// The most streams to inspect after an export without events. A page has 50; 25 pages a second are allowed.
 const MOST_STREAMS: usize = 5000;
 
 impl CloudWatchExporter {
-    /// Checks an attempt whose objects are all there for missing events, and returns a note for the receipt. An error (source),
-    /// with the attempt abandoned, where it is empty and surely should not be, unless the request takes empty exports.
+    /// Checks an attempt whose objects are all there for missing events, and returns a note for the receipt. An error
+    /// (source), with the attempt abandoned, where it is empty and surely should not be, unless the request takes empty
+    /// exports.
     pub(super) async fn check_completeness(
         &self,
         group: &LogGroup,

@@ -1,9 +1,10 @@
 //! Whether an export without events can be right.
 //!
-//! A task is COMPLETED also where it wrote nothing because retention deleted the events, or because no stream has the prefix.
-//! What the service reports of a group's streams is late, so only this counts as proof: a requested stream has its first or its
-//! last event in the window, and received its last event so long before the export that all of its events were exportable. A
-//! stream with its first event before and its last event behind the window may have been silent in it.
+//! A task is COMPLETED also where it wrote nothing because retention deleted the events, or because no stream has the
+//! prefix. What the service reports of a group's streams is late, so only this counts as proof: a requested stream has
+//! its first or its last event in the window, and received its last event so long before the export that all of its
+//! events were exportable. A stream with its first event before and its last event behind the window may have been
+//! silent in it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -62,8 +63,8 @@ impl<'a> Inspection<'a> {
         }
     }
 
-    /// Adds the next stream, in the order of their last events, the latest first. True where the streams behind it can't change
-    /// the verdict.
+    /// Adds the next stream, in the order of their last events, the latest first. True where the streams behind it
+    /// can't change the verdict.
     pub fn add(&mut self, stream: LogStream) -> bool {
         let judged = self.judge(&stream);
         let wrong = matches!(judged, Verdict::Wrong { .. });

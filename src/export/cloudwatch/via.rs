@@ -1,5 +1,5 @@
-//! `via = "events"` fetches a log group's events through the Logs API, without an export task; `via = "auto"` does so where
-//! that is faster, or the only way.
+//! `via = "events"` fetches a log group's events through the Logs API, without an export task; `via = "auto"` does so
+//! where that is faster, or the only way.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -8,7 +8,7 @@ use crate::error::{Class, Error, Result};
 use crate::export::cloudwatch::empty_export::EXPORTABLE_AFTER;
 use crate::export::deadline::Deadline;
 use crate::export::filter_events::{EventsRequest, FetchOutcome, fetch};
-use crate::export::service::{GroupClass, LogGroup};
+use crate::export::service::{GroupClass, LogGroup, Origin};
 use crate::export::{ExportRequest, ExportedGroup};
 use crate::layout;
 use crate::layout::cloudwatch::LogObject;
@@ -78,8 +78,8 @@ impl CloudWatchExporter {
         }
     }
 
-    /// Runs a task for the window, as far as it can be exported yet. `None` where the slot did not come in half of the time: the
-    /// other half is for fetching the events.
+    /// Runs a task for the window, as far as it can be exported yet. `None` where the slot was not free within half of
+    /// the time: the other half is for fetching the events.
     async fn slot_in_time(
         &self,
         group: &LogGroup,
@@ -118,8 +118,8 @@ impl CloudWatchExporter {
         Ok(None)
     }
 
-    /// The attempts, of this run or an earlier one, that were requested at or after `since` and whose task is under way, or may
-    /// be.
+    /// The attempts, of this run or an earlier one, that were requested at or after `since` and whose task is under
+    /// way, or may be.
     fn open_tasks(
         &self,
         group: &LogGroup,
@@ -137,8 +137,8 @@ impl CloudWatchExporter {
         })
     }
 
-    /// Completes an attempt whose task has ended, with the events that were too fresh to be exported. Each event is taken from
-    /// one of the two, by its own time.
+    /// Completes an attempt whose task has ended, with the events that were too fresh to be exported. Each event is
+    /// taken from one of the two, by its own time.
     async fn complete_fresh(
         &self,
         group: &LogGroup,
@@ -202,8 +202,8 @@ impl CloudWatchExporter {
         done.ok_or_else(too_many)
     }
 
-    /// Fetches the window's events; `None` where that takes more than `most_pages`. There is no padding, since the Logs API goes
-    /// by the events' own times.
+    /// Fetches the window's events; `None` where that takes more than `most_pages`. There is no padding, since the Logs
+    /// API goes by the events' own times.
     async fn events(
         &self,
         group: &LogGroup,
@@ -252,8 +252,8 @@ impl CloudWatchExporter {
         }
     }
 
-    /// The open attempt of an earlier run, or a new one, recorded before anything is fetched. When events must be fetched anew,
-    /// only an attempt younger than `give_up_after` is continued.
+    /// The open attempt of an earlier run, or a new one, recorded before anything is fetched. When events must be
+    /// fetched anew, only an attempt younger than `give_up_after` is continued.
     async fn events_attempt(
         &self,
         group: &LogGroup,
@@ -275,6 +275,7 @@ impl CloudWatchExporter {
                 ..window
             },
             asked_at: now,
+            origin: group.origin.clone(),
             task_id: None,
             stage: AttemptStage::Asked,
         };
@@ -287,6 +288,7 @@ impl CloudWatchExporter {
                     && open.task_id.is_none()
                     && open.range == new.range
                     && open.log_stream_prefix == new.log_stream_prefix
+                    && Origin::may_be_same(open.origin.as_ref(), new.origin.as_ref())
                     && open.asked_at >= since
             });
         if let Some(open) = open {
@@ -308,8 +310,8 @@ fn exportable_until(window: Range, asked_at: DateTime<Utc>) -> i64 {
     exportable.min(window.end_ms)
 }
 
-/// Whether the window's events may fit the pages of an attempt: the group's bytes, spread evenly over the time that it has
-/// kept events.
+/// Whether the window's events may fit the pages of an attempt: the group's bytes, spread evenly over the time that it
+/// has kept events.
 fn seems_small(group: &LogGroup, window: Range, now: DateTime<Utc>) -> bool {
     let day_ms = TimeDelta::days(1).num_milliseconds();
     let now_ms = now.timestamp_millis();

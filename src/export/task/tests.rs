@@ -53,6 +53,7 @@ impl Night {
             created_ms: 0,
             stored_bytes: 0,
             retention_days: None,
+            origin: None,
             class: GroupClass::Standard,
         };
         let window = Range {
@@ -115,6 +116,7 @@ impl Night {
             log_stream_prefix: None,
             range,
             asked_at,
+            origin: None,
             task_id: None,
             stage,
         };

@@ -67,11 +67,15 @@ static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
 /// Lambda's report of an invocation; what it does not say, or says malformed, is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report<'a> {
+    /// The id of the invocation.
     pub request_id: Option<Cow<'a, str>>,
+    /// The time that the function ran.
     pub duration_ms: Option<f64>,
     /// Whole milliseconds.
     pub billed_ms: Option<i64>,
+    /// The memory that the function is configured with.
     pub memory_mb: Option<i64>,
+    /// The most memory that it used.
     pub max_memory_mb: Option<i64>,
     /// Only of a cold start.
     pub init_ms: Option<f64>,
@@ -79,6 +83,7 @@ pub struct Report<'a> {
     pub restore_ms: Option<f64>,
     /// `timeout`, `error` and so on; in the text form only where the invocation failed.
     pub status: Option<Cow<'a, str>>,
+    /// The error's type, such as `Runtime.ExitError`.
     pub error_type: Option<Cow<'a, str>>,
     /// Only where X-Ray traces the function.
     pub trace_id: Option<Cow<'a, str>>,

@@ -24,6 +24,7 @@ use super::message::beginning;
 /// How much a message matters to its writer, after the names that most loggers share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
+#[expect(missing_docs, reason = "each level is its own name in small letters")]
 pub enum Level {
     Trace,
     Debug,

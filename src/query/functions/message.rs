@@ -7,6 +7,10 @@ use memchr::memchr;
 /// What kind of line a message is, of those that Lambda writes itself, or else how it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[expect(
+    missing_docs,
+    reason = "most types have the names of Lambda's own lines"
+)]
 pub enum LogType {
     Start,
     End,

@@ -24,7 +24,7 @@ fn day(zone: Tz, date: &str) -> Vec<String> {
     let start = buckets.clock.first_instant(midnight).unwrap();
     let end = buckets.clock.first_instant(midnight + DAY_MS).unwrap();
     let hours = hours(zone, start, end);
-    assert_eq!(hours.first().map(|h| h.start_ms).unwrap_or(start), start);
+    assert_eq!(hours.first().map_or(start, |h| h.start_ms), start);
     hours
         .iter()
         .map(|hour| shown(hour.local_ms)[11..16].to_owned())

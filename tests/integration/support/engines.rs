@@ -1,7 +1,6 @@
 //! DuckDB and Spark, which run statements and queries.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -25,10 +24,6 @@ pub fn spark(statements: &[String], queries: &[&str]) -> Vec<Rows> {
 }
 
 fn ask(mut command: Command, statements: &[String], queries: &[&str]) -> Vec<Rows> {
-    let mut input = tempfile::tempfile().expect("a temporary file");
     let asked = json!({"statements": statements, "queries": queries});
-    write!(input, "{asked}").expect("the temporary folder is writable");
-    std::io::Seek::rewind(&mut input).expect("a file can be read again");
-    command.stdin(Stdio::from(input));
-    serde_json::from_str(&python::output(&mut command)).expect("the tool prints a JSON list")
+    python::ask(&mut command, &asked)
 }

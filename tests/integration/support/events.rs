@@ -1,6 +1,8 @@
 //! Events whose counts are known.
 
-use chrono::DateTime;
+use std::panic::AssertUnwindSafe;
+
+use chrono::{DateTime, NaiveDate, Utc};
 
 /// One hour in milliseconds.
 pub const HOUR: i64 = 3_600_000;
@@ -13,6 +15,19 @@ pub fn at(instant: &str) -> i64 {
     DateTime::parse_from_rfc3339(instant)
         .unwrap_or_else(|error| panic!("{instant}: {error}"))
         .timestamp_millis()
+}
+
+/// Runs a test that depends on today's date (UTC), and again if it failed while midnight passed.
+pub fn on_one_day(test: impl Fn(NaiveDate)) {
+    let today = || Utc::now().date_naive();
+    loop {
+        let day = today();
+        match std::panic::catch_unwind(AssertUnwindSafe(|| test(day))) {
+            Ok(()) => return,
+            Err(_) if today() != day => {}
+            Err(failure) => std::panic::resume_unwind(failure),
+        }
+    }
 }
 
 /// Messages of every kind: short, of several lines, Lambda's with a trailing newline, Korean, JSON.

@@ -2,10 +2,13 @@
 //! tests run in several processes.
 
 use std::fs::{self, File};
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
@@ -61,6 +64,16 @@ pub fn snippet(code: &str) -> Command {
     let mut command = Command::new(interpreter());
     command.args(["-c", code]);
     command
+}
+
+/// Runs a command with JSON on its stdin; returns what it prints as JSON. Panics with both streams if it fails.
+pub fn ask<T: DeserializeOwned>(command: &mut Command, input: &Value) -> T {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    write!(file, "{input}").expect("the temporary folder is writable");
+    file.rewind().expect("a file can be read again");
+    let printed = output(command.stdin(file));
+    serde_json::from_str(&printed)
+        .unwrap_or_else(|error| panic!("{command:?} prints no JSON: {error}\n{printed}"))
 }
 
 /// Runs a command to its end; returns its stdout. Panics with both streams if it fails.

@@ -5,13 +5,12 @@ a JSON list with the rows of each query.
 import json
 import sys
 
-import duckdb
-
+from duck import connection
 from values import plain
 
 
 def rows(query):
-    answer = duckdb.execute(query)
+    answer = connection.execute(query)
     names = [column[0] for column in answer.description]
     return [dict(zip(names, map(plain, row))) for row in answer.fetchall()]
 
@@ -19,7 +18,7 @@ def rows(query):
 def main():
     asked = json.load(sys.stdin)
     for statement in asked["statements"]:
-        duckdb.execute(statement)
+        connection.execute(statement)
     json.dump([rows(query) for query in asked["queries"]], sys.stdout)
 
 

@@ -6,12 +6,14 @@ error.
 Beyond moto, it serves CloudWatch's metrics in the protocol of the AWS SDK for Rust (Smithy RPC v2 in CBOR; moto has JSON
 only), and answers Insights queries that count events by hour (moto returns the events).
 
-Two variables of the environment add behaviour of CloudWatch Logs that moto lacks:
+Variables of the environment add behaviour of CloudWatch Logs that moto lacks:
 
 GROUP_AGE_DAYS       the age of a new log group in days, 30 by default. Tests put events of earlier days, and a real group
                      is older than its events.
 EXPORT_TASK_SECONDS  the time until an export task is COMPLETED and its objects exist, 0 by default. It is PENDING for the
                      first half and RUNNING for the second.
+EXPORT_TASK_LOOKS    how often an export task is described as PENDING, and then as RUNNING, before it is COMPLETED; 0 by
+                     default.
 """
 
 import collections
@@ -32,6 +34,7 @@ from moto.server import ThreadedMotoServer
 
 GROUP_AGE = dt.timedelta(days=float(os.environ.get("GROUP_AGE_DAYS", "30")))
 EXPORT_TASK_SECONDS = float(os.environ.get("EXPORT_TASK_SECONDS", "0"))
+EXPORT_TASK_LOOKS = int(os.environ.get("EXPORT_TASK_LOOKS", "0"))
 
 
 # moto registers a subclass under its module's name, so the methods are replaced instead.
@@ -57,13 +60,16 @@ def begin_export(backend, taskName, logGroupName, destination, destinationPrefix
     task = backend.export_tasks[task_id]
     task.from_time, task.to = fromTime, to
     task.began = time.monotonic()
+    task.looks = 0
     advance(backend, task)
     return task_id
 
 
 def describe_advanced(backend, task_id):
     for task in list(backend.export_tasks.values()):
-        advance(backend, task)
+        if task_id in (None, task.task_id):
+            advance(backend, task)
+            task.looks += 1
     return describe(backend, task_id)
 
 
@@ -72,9 +78,11 @@ def advance(backend, task):
     if task.status["code"] == "COMPLETED":
         return
     elapsed = time.monotonic() - task.began
-    if elapsed < EXPORT_TASK_SECONDS:
-        code = "PENDING" if elapsed < EXPORT_TASK_SECONDS / 2 else "RUNNING"
-        task.status = {"code": code, "message": ""}
+    if elapsed < EXPORT_TASK_SECONDS / 2 or task.looks < EXPORT_TASK_LOOKS:
+        task.status = {"code": "PENDING", "message": ""}
+        return
+    if elapsed < EXPORT_TASK_SECONDS or task.looks < 2 * EXPORT_TASK_LOOKS:
+        task.status = {"code": "RUNNING", "message": ""}
         return
     done = export(
         backend,
@@ -167,7 +175,7 @@ def main():
     IAMRequestBase.check_signature = check_signature_of_original
     logs.LogGroup.__init__ = make_aged_group
     logs.execute_query = count_by_hour
-    if EXPORT_TASK_SECONDS:
+    if EXPORT_TASK_SECONDS or EXPORT_TASK_LOOKS:
         logs.LogsBackend.create_export_task = begin_export
         logs.LogsBackend.describe_export_tasks = describe_advanced
     # Port 0: the system chooses a free port, so servers that start at the same time get different ones.

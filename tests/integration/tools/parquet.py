@@ -9,9 +9,9 @@ them, in the form of values.py. Fails if pyarrow reads other rows than DuckDB.
 import json
 import sys
 
-import duckdb
 import pyarrow.parquet
 
+from duck import connection
 from values import plain
 
 
@@ -20,7 +20,7 @@ def read(path):
     metadata = file.metadata
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     # Without partitions: dt=… is not a column of the file.
-    result = duckdb.execute("SELECT * FROM read_parquet(?, hive_partitioning = false)", [path])
+    result = connection.execute("SELECT * FROM read_parquet(?, hive_partitioning = false)", [path])
     names = [column[0] for column in result.description]
     rows = [dict(zip(names, row)) for row in result.fetchall()]
     # By default, pyarrow's maps are lists of pairs; DuckDB's are dictionaries.

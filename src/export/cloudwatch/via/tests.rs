@@ -295,6 +295,7 @@ fn bytes_are_spread_over_the_time_that_a_group_keeps() {
         created_ms: instant(created).timestamp_millis(),
         stored_bytes,
         retention_days,
+        origin: None,
         class: GroupClass::Standard,
     };
     let year = "2025-11-22T03:00:00Z";

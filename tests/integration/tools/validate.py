@@ -1,0 +1,19 @@
+"""Validates documents by a JSON Schema: {"schema": {…}, "documents": […]} on standard input, and on standard output a JSON list
+with the errors of each document. Fails where the schema itself is none.
+"""
+
+import json
+import sys
+
+from jsonschema import Draft7Validator
+
+
+def main():
+    asked = json.load(sys.stdin)
+    Draft7Validator.check_schema(asked["schema"])
+    validator = Draft7Validator(asked["schema"])
+    errors = lambda document: [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+    json.dump([errors(document) for document in asked["documents"]], sys.stdout)
+
+
+main()
