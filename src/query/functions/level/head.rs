@@ -249,9 +249,8 @@ impl<'a> Head<'a> {
         };
         let level = match bracket {
             _ if !self.levels => None,
-            b'{' => None,
             b'[' => self.of_brackets(inner),
-            b'<' if !self.context.timed => None,
+            b'<' | b'{' if !self.context.timed => None,
             _ => self.of_whole_group(inner),
         };
         let level = level.or_else(|| inside.walk());

@@ -249,6 +249,7 @@ impl<'a> Seen<'a> {
     }
 
     fn number(&mut self, number: &str) -> Option<Level> {
+        let number = number.strip_suffix(".0").unwrap_or(number);
         self.syslog = self.syslog.or_else(|| names::of_syslog(number));
         names::of_tens(number)
     }

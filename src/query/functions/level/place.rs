@@ -50,9 +50,9 @@ impl Behind {
             [b':'] | [b':', b' ' | b'\t' | b'\r', ..] => Behind::Colon,
             [b':', ..] => Behind::Joint,
             [b'[' | b'(', ..] => Behind::Bracket,
-            [b']' | b'>', ..] => Behind::Space,
+            [b']' | b'>' | b'*' | b'!', ..] => Behind::Space,
             [b'/', ..] => Behind::Slash,
-            [b',', ..] => Behind::Comma,
+            [b',' | b';', ..] => Behind::Comma,
             [b' ', ..] => Self::of_spaces(text),
             _ => Behind::Other,
         }
