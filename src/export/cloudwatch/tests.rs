@@ -386,7 +386,7 @@ async fn a_group_that_is_not_there_is_told_with_the_nearest() {
             assert!(error.to_string().contains(expected), "{error}");
         }
     }
-    // Nothing is suggested where nobody knows.
+    // Nothing is suggested where nothing is known.
     let refused = ServiceErrorKind::Refused;
     cloud.logs.fail(Call::Groups, 1..2, refused, "AccessDenied");
     let error = cloud.exporter().groups().await.unwrap_err();

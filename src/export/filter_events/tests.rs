@@ -30,7 +30,7 @@ struct FakeState {
 }
 
 impl FakeEvents {
-    /// A service without events whose pages have at most so many.
+    /// A service without events whose pages have at most this number of events.
     fn new(page_events: usize) -> Self {
         Self {
             page_events: page_events.max(1),

@@ -1,7 +1,7 @@
 //! The members of a JSON object, found by scanning and not by parsing.
 //!
 //! A question about a log message asks for one or two of its keys. So this walks over the top level of an object,
-//! steps over values that nobody asked for, and allocates nothing. It is as strict as that needs: what is a string,
+//! steps over values that are not asked for, and allocates nothing. It is as strict as that needs: what is a string,
 //! where it ends and what is nested is decided exactly, but `tru` or `01` as a value goes unnoticed.
 
 use memchr::memchr2;

@@ -10,7 +10,7 @@ struct Writes {
     largest: usize,
 }
 
-/// Runs a window of so many log groups, each with one event.
+/// Runs a window of this number of log groups, each with one event.
 async fn writes(groups: usize) -> Writes {
     let mut nights = Nights::new("2026-11-21T15:00:00Z", "UTC").await;
     let answers = Arc::new(FakeStore::default());

@@ -38,7 +38,7 @@ fn instant(text: &str) -> DateTime<Utc> {
 }
 
 impl Night {
-    /// With an event every so many seconds, from an hour before the day to an hour after it.
+    /// With an event every `seconds`, from an hour before the day to an hour after it.
     async fn new(via: Via, seconds: usize) -> Self {
         let clock = Arc::new(TestClock::at(instant("2026-11-22T03:00:00Z")));
         let objects = Arc::new(InMemory::new());
