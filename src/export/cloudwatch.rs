@@ -230,7 +230,10 @@ impl CloudWatchExporter {
             log_group: group,
             log_stream_prefix: self.settings.log_stream_prefix.as_deref(),
             window: needed,
-            padded: request.window.range().padded(self.settings.pad),
+            padded: request
+                .window
+                .range()
+                .padded(self.settings.pad, self.settings.pad_after),
             task_name: &task_name,
             bucket: &self.bucket,
             staging: root,
@@ -404,7 +407,8 @@ impl LogExporter for CloudWatchExporter {
             }
         }
         if self.settings.via != Via::Events {
-            self.list_again(request, &mut exported.groups, completed).await?;
+            self.list_again(request, &mut exported.groups, completed)
+                .await?;
         }
         Ok(exported)
     }

@@ -120,6 +120,7 @@ struct ServiceState {
     received_twice: usize,
     written_later: Duration,
     goes_by: Reading,
+    exportable_after: TimeDelta,
     pages_overlap: bool,
     listed_after: TimeDelta,
     requests: Vec<(Call, DateTime<Utc>)>,
@@ -307,6 +308,11 @@ impl FakeLogs {
         self.state().goes_by = reading;
     }
 
+    /// Exports events only this long after they came in.
+    pub fn export_after(&self, delay: Duration) {
+        self.state().exportable_after = TimeDelta::from_std(delay).unwrap_or_default();
+    }
+
     /// Begins each page of events with the last event of the page before.
     pub fn overlap_pages(&self) {
         self.state().pages_overlap = true;
@@ -395,7 +401,10 @@ impl ServiceState {
         let delay = TimeDelta::from_std(self.written_later).unwrap_or_default();
         let newest_first = (0..self.tasks.len()).rev();
         // Only tasks of the last hours can have something to write, and there may be thousands.
-        for at in newest_first.take_while(|at| self.tasks[*at].may_write_after(now)).collect::<Vec<_>>() {
+        for at in newest_first
+            .take_while(|at| self.tasks[*at].may_write_after(now))
+            .collect::<Vec<_>>()
+        {
             let task = &self.tasks[at];
             if task.is_over || task.at(now).status.is_active() {
                 continue;
@@ -478,8 +487,9 @@ impl ServiceState {
             Reading::IngestionTime => (from..to).contains(&event.ingested),
         };
         let mut streams: BTreeMap<&str, Vec<&FakeEvent>> = BTreeMap::new();
+        let exportable = task.created - self.exportable_after;
         for event in events.iter().filter(|event| is_requested(event)) {
-            if event.ingested <= task.created && event.stream.starts_with(prefix) {
+            if event.ingested <= exportable && event.stream.starts_with(prefix) {
                 streams.entry(&event.stream).or_default().push(event);
             }
         }

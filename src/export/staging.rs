@@ -145,7 +145,13 @@ pub async fn add_written_later(
     let listed = store.list(&prefix).await?;
     for group in groups.iter_mut().filter(|group| !group.reused) {
         if let (Some(log_group), Some(task_id)) = (&group.log_group, &group.task_id) {
-            add_later(&mut group.objects, log_group, &group.prefix, task_id, &listed);
+            add_later(
+                &mut group.objects,
+                log_group,
+                &group.prefix,
+                task_id,
+                &listed,
+            );
         }
     }
     Ok(())
@@ -325,7 +331,13 @@ impl Manifest {
             })
         });
         let mut objects = there.collect::<Option<Vec<LogObject>>>()?;
-        add_later(&mut objects, &self.log_group, attempt, &self.task_id, listed);
+        add_later(
+            &mut objects,
+            &self.log_group,
+            attempt,
+            &self.task_id,
+            listed,
+        );
         Some(objects)
     }
 }

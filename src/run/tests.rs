@@ -1,6 +1,7 @@
 //! Whole runs against the fake CloudWatch Logs and buckets in memory: many nights in seconds.
 
 mod identity;
+mod late_events;
 mod state_writes;
 
 use std::collections::{BTreeMap, HashMap};
@@ -56,6 +57,11 @@ impl Nights {
 
     /// With keys more for the job's `[source]`.
     async fn with(now: &str, zone: &str, keys: &str) -> Self {
+        Self::with_window(now, zone, keys, "settled_after = \"12h\"").await
+    }
+
+    /// With keys more for the job's `[source]`, and those of its `[window]`.
+    async fn with_window(now: &str, zone: &str, keys: &str, window: &str) -> Self {
         let clock = Arc::new(TestClock::at(instant(now)));
         let objects = Arc::new(InMemory::new());
         let logs = FakeLogs::new(clock.clone(), "acme-logs", objects.clone());
@@ -69,6 +75,8 @@ impl Nights {
             log_groups = ["/svc/*"]
             staging = "s3://acme-logs/exports"
             {keys}
+            [window]
+            {window}
             [output]
             location = "s3://acme-answers"
             [[query]]
@@ -92,7 +100,7 @@ impl Nights {
             clock: clock.clone(),
             progress: Arc::new(Silent),
             service: Some(logs.clone()),
-            counter: None,
+            counter: Some(Arc::new(FakeCount::default())),
             engine: Engine::new(256 << 20, scratch.path()).unwrap(),
             scratch,
         };

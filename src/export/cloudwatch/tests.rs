@@ -2,9 +2,9 @@ use super::*;
 use crate::aws::{Account, Aws};
 use crate::clock::TestClock;
 use crate::export::fake::{Call, FakeLogs, Fate};
+use crate::export::service::TaskFilter;
 use crate::job::{AwsSettings, GroupPattern, Verify, Via};
 use crate::layout::StagingKeys;
-use crate::export::service::TaskFilter;
 use crate::progress::Silent;
 use crate::state::{Journal, MemoryJournal};
 use crate::store::Stores;
@@ -55,7 +55,8 @@ impl Cloud {
                 via: Via::ExportTask,
                 give_up_after: 6 * HOUR,
                 pad: HOUR,
-                verify: Verify::Off,
+                pad_after: HOUR,
+                verify: Some(Verify::Off),
             },
             journal: MemoryJournal::default(),
             reuse_since: Some(instant("2026-11-21T12:00:00Z")),
@@ -551,7 +552,7 @@ async fn a_task_that_was_received_twice_counts_once_and_the_second_is_swept() {
         .unwrap();
     assert_eq!(other.stage, AttemptStage::Abandoned);
     assert!(other.prefix.ends_with(&second.id));
-    // Whoever reads the staging location, or uses the export again, reads one of them too.
+    // A reader of the staging location, and a run that uses the export again, read one of them too.
     let read = staging::objects_below(&cloud.staging, cloud.staging.root(), None);
     assert_eq!(read.await.unwrap().len(), 1);
     assert_eq!(cloud.export().await.unwrap().objects().len(), 1);
@@ -587,7 +588,9 @@ async fn a_folder_that_a_server_named_otherwise_is_its_tasks() {
     let renamed = Path::parse(key.as_ref().replace(id, other)).unwrap();
     let body = crate::store::Body::Bytes(gzip);
     let absent = crate::store::Condition::Absent;
-    let put = cloud.staging.put_if(&renamed, body, "application/gzip", &absent);
+    let put = cloud
+        .staging
+        .put_if(&renamed, body, "application/gzip", &absent);
     put.await.unwrap();
     cloud.staging.delete(&key).await.unwrap();
     let manifest = layout::manifest(&first.groups[0].prefix);
@@ -606,17 +609,23 @@ async fn objects_that_a_task_wrote_after_it_was_completed_are_read() {
     let cloud = Cloud::new().await;
     for number in 0..250 {
         let second = number % 60;
-        cloud.put("web", &format!("2026-11-20T12:{:02}:{second:02}Z", number / 60));
+        cloud.put(
+            "web",
+            &format!("2026-11-20T12:{:02}:{second:02}Z", number / 60),
+        );
     }
     // A moment later: the run itself lists them.
     cloud.logs.write_last_object_after(Duration::from_secs(1));
     assert_eq!(cloud.export().await.unwrap().objects().len(), 3);
 
-    // Much later: the next run that uses the export, and whoever reads the staging location.
+    // Much later: the next run that uses the export reads it, and a reader of the staging location.
     let cloud = Cloud::new().await;
     for number in 0..250 {
         let second = number % 60;
-        cloud.put("web", &format!("2026-11-20T12:{:02}:{second:02}Z", number / 60));
+        cloud.put(
+            "web",
+            &format!("2026-11-20T12:{:02}:{second:02}Z", number / 60),
+        );
     }
     cloud.logs.write_last_object_after(HOUR);
     assert_eq!(cloud.export().await.unwrap().objects().len(), 2);

@@ -93,7 +93,10 @@ impl CloudWatchExporter {
             Fetched::Done(done) => Ok(done),
             Fetched::TooMany => Err(too_many()),
             Fetched::Refused(error) => {
-                tracing::warn!(log_group = group.name, "waiting for the slot again: {error}");
+                tracing::warn!(
+                    log_group = group.name,
+                    "waiting for the slot again: {error}"
+                );
                 self.export_group(group, request, report).await
             }
         }
@@ -168,7 +171,7 @@ impl CloudWatchExporter {
         deadline: &Deadline<'_>,
     ) -> Result<ExportedGroup> {
         let window = request.window.range();
-        let pad_ms = i64::try_from(self.settings.pad.as_millis()).unwrap_or(i64::MAX);
+        let pad_ms = i64::try_from(self.settings.pad_after.as_millis()).unwrap_or(i64::MAX);
         let asked_until = attempt.range.end_ms.saturating_sub(pad_ms);
         let exportable = exportable_until(window, attempt.asked_at);
         if exportable >= window.end_ms && attempt.range.end_ms >= window.end_ms {

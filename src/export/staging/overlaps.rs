@@ -140,7 +140,14 @@ mod tests {
         let objects = cut.flat_map(|(_, objects)| objects);
         let mut keys: Vec<String> = objects
             .map(|object| {
-                let job = object.meta.location.as_ref().split('/').next().unwrap().to_owned();
+                let job = object
+                    .meta
+                    .location
+                    .as_ref()
+                    .split('/')
+                    .next()
+                    .unwrap()
+                    .to_owned();
                 format!("{job} {}", object.log_stream)
             })
             .collect();
@@ -179,9 +186,15 @@ mod tests {
             });
             attempt
         };
-        let both = vec![of_account("a", "111111111111"), of_account("b", "222222222222")];
+        let both = vec![
+            of_account("a", "111111111111"),
+            of_account("b", "222222222222"),
+        ];
         assert_eq!(streams(both).await, ["a web", "b web"]);
-        let same = vec![of_account("a", "111111111111"), of_account("b", "111111111111")];
+        let same = vec![
+            of_account("a", "111111111111"),
+            of_account("b", "111111111111"),
+        ];
         assert_eq!(streams(same).await.len(), 1);
     }
 }

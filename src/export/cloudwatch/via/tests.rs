@@ -65,7 +65,8 @@ impl Night {
                 via,
                 give_up_after: 6 * HOUR,
                 pad: HOUR,
-                verify: Verify::Off,
+                pad_after: HOUR,
+                verify: Some(Verify::Off),
             },
             journal: MemoryJournal::default(),
             window: Window::parse(Size::Day, chrono_tz::UTC, "2026-11-21").unwrap(),
@@ -291,7 +292,9 @@ async fn without_the_permission_for_events_auto_takes_a_task() {
         let night = Night::new(Via::Auto, step).await;
         night.clock.sleep(HOUR * hours_later).await;
         let refused = ServiceErrorKind::Refused;
-        night.logs.fail(Call::Events, 0..usize::MAX, refused, denied);
+        night
+            .logs
+            .fail(Call::Events, 0..usize::MAX, refused, denied);
         let exported = night.export().await.unwrap();
         assert_eq!(night.logs.own_tasks().len(), 1, "{step} {hours_later}");
         assert_eq!(night.seconds(&exported).await, night.expected(step));
@@ -299,7 +302,9 @@ async fn without_the_permission_for_events_auto_takes_a_task() {
     // What is too fresh for a task is said to be missing.
     let night = Night::new(Via::Auto, 10).await;
     let refused = ServiceErrorKind::Refused;
-    night.logs.fail(Call::Events, 100..usize::MAX, refused, denied);
+    night
+        .logs
+        .fail(Call::Events, 100..usize::MAX, refused, denied);
     let exported = night.export().await.unwrap();
     let note = exported.note.unwrap();
     assert!(
@@ -309,7 +314,9 @@ async fn without_the_permission_for_events_auto_takes_a_task() {
     // Where the slot does not come either, the run ends as it would with a task alone.
     let night = Night::new(Via::Auto, 60).await;
     night.logs.occupy_slot(night.clock.now(), 48 * HOUR);
-    night.logs.fail(Call::Events, 0..usize::MAX, refused, denied);
+    night
+        .logs
+        .fail(Call::Events, 0..usize::MAX, refused, denied);
     let error = night.export().await.unwrap_err();
     assert_eq!(error.class(), Class::ExportLate);
 }
