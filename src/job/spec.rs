@@ -112,8 +112,7 @@ pub struct SourceSpec {
     #[schemars(extend("default" = "6h"))]
     pub give_up_after: Option<Length>,
     /// cloudwatch, directory: how much to export beyond both ends of the window. Events outside the window are filtered out
-    /// again.
-    #[schemars(extend("default" = "1h"))]
+    /// again. Where unset: 1 hour, and behind the end what `pad_after` says.
     pub pad: Option<Length>,
     /// cloudwatch: how much to export behind the end of the window, if not `pad`. If CloudWatch reads the times of an
     /// export as times of arrival, events that arrive later than this are missed. Where neither is set: 12 hours, and 3

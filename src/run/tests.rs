@@ -391,8 +391,8 @@ async fn exports_of_settled_windows_go_after_keep() {
 /// Hours are provisional for longer than they are: those that have settled are the ones behind twelve others.
 #[tokio::test]
 async fn hours_are_done_again_when_they_have_settled() {
-    let hours = "[window]\nsize = \"hour\"";
-    let nights = Nights::with("2026-11-21T00:10:00Z", "UTC", hours).await;
+    let hours = "size = \"hour\"\nsettled_after = \"12h\"";
+    let nights = Nights::with_window("2026-11-21T00:10:00Z", "UTC", "", hours).await;
     nights
         .logs
         .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
@@ -546,8 +546,8 @@ async fn whether_a_killed_run_had_put_its_receipt_is_no_question_of_clocks() {
 /// Killed behind its export, on a day that has not settled for a while.
 #[tokio::test]
 async fn an_interrupted_run_is_gone_on_with_for_a_day() {
-    let patient = "[window]\nsettled_after = \"7d\"";
-    let nights = Nights::with("2026-11-21T12:30:00Z", "UTC", patient).await;
+    let patient = "settled_after = \"7d\"";
+    let nights = Nights::with_window("2026-11-21T12:30:00Z", "UTC", "", patient).await;
     nights
         .logs
         .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
