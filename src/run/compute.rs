@@ -17,6 +17,7 @@ use crate::chart::build::{Caption, ChartData, Verified};
 use crate::error::{Class, Error, Result};
 use crate::export::Exported;
 use crate::job::{Source, Verify};
+use crate::progress::Step;
 use crate::query::Session;
 use crate::receipt::{Change, ExportReport, OutputReport, Receipt, Status};
 use crate::scan::cache::ObjectCache;
@@ -102,7 +103,11 @@ impl WindowRun<'_> {
         let drawing = async {
             answers
                 .iter()
-                .map(|answer| draw(answer, &caption))
+                .map(|answer| {
+                    let query = answer.query.name.as_str();
+                    self.environment.progress.report(Step::Drawing { query });
+                    draw(answer, &caption)
+                })
                 .collect()
         };
         let pictures: Vec<_> = stopwatch.time::<Result<_>>("draw", drawing).await?;
@@ -243,6 +248,7 @@ impl WindowRun<'_> {
             counted_by_hour: &counted_by_hour,
         };
         let clock = self.environment.clock.as_ref();
+        self.environment.progress.report(Step::Verifying);
         let verification = verifier.verify(clock, &request).await;
         if let Some(verification) = &verification
             && verification.agrees != Some(true)

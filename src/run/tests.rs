@@ -2,6 +2,7 @@
 
 mod identity;
 mod late_events;
+mod promises;
 mod state_writes;
 
 use std::collections::{BTreeMap, HashMap};

@@ -7,13 +7,13 @@ PUT /-faults takes a plan as JSON; the response to PUT and GET counts what the p
 seed, share   the share of requests that fail by chance; the same seed fails the same ones, counted for each kind
 kinds         the ways to fail, in turn; those that make no sense for a request are left out
 script        {"put": ["lost", "ok", …]}: the fate of the first requests of a kind, before chance decides
-hold          texts: a request whose method and path contain one of them is held until a plan without that text, and is
-              then forwarded
+hold          texts: a request whose method, path and kind contain one of them is held until a plan without that text,
+              and is then forwarded
 latency       seconds before each request is forwarded
 page          the most keys on a page of a listing
 
 Kinds of requests: list, head, get, range (a GET of one), put, create, part, complete, abort, uploads, delete, bucket, and
-logs.<Operation>.
+logs.<Operation> and metrics.
 
 Ways to fail: 500, 503, conflict (409 to conditional requests), throttled (400, as from CloudWatch Logs), error-in-200 (S3,
 while it completes an upload), reset (the connection, in the middle of the request), cut (the connection, in the middle of
@@ -59,6 +59,7 @@ WAYS = {
     "complete": WRITES | {"conflict", "error-in-200", "cut"},
     "abort": WRITES,
     "delete": WRITES,
+    "metrics": READS,
     "logs": (READS | {"throttled"}) - {"unread"},
 }
 
@@ -97,7 +98,11 @@ def kind_of(method, url, headers):
     target = headers.get("x-amz-target", "")
     if target.startswith("Logs_"):
         return f"logs.{target.partition('.')[2]}"
+    if "GetMetricData" in f"{target} {url.path}":
+        return "metrics"
     query = parse_qs(url.query, keep_blank_values=True)
+    if method == "POST" and "delete" in query:
+        return "delete"
     if method == "GET" and "list-type" in query:
         return "list"
     if method == "GET" and "uploads" in query:
@@ -245,9 +250,9 @@ async def serve_one(reader, writer):
         return True
     if plan.latency:
         await asyncio.sleep(plan.latency)
-    if any(text in f"{method} {target}" for text in plan.hold):
+    if any(text in f"{method} {target} {kind}" for text in plan.hold):
         held[kind] += 1
-        while any(text in f"{method} {target}" for text in plan.hold):
+        while any(text in f"{method} {target} {kind}" for text in plan.hold):
             await asyncio.sleep(0.01)
     answered = await forward(method, url, headers, body)
     if way == "lost":
