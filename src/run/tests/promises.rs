@@ -89,6 +89,21 @@ async fn what_another_run_has_put_since_is_not_replaced() {
     }
 }
 
+/// The condition is what the run saw when it took the window, not what is there when its turn comes.
+#[tokio::test]
+async fn what_another_run_has_put_while_this_one_put_other_answers_is_not_replaced() {
+    let (mut nights, answers) = nights_beside_others().await;
+    let mut second = nights.job.queries[0].clone();
+    second.name = job::Name::new("second").unwrap();
+    nights.job.queries.push(second);
+    let key = nights.keys.answer("second", &nights.only_window());
+    answers.meanwhile(When::After, "total.parquet", key.clone(), "of another run");
+    let outcome = nights.run(day()).await.remove(0);
+    assert_eq!(outcome.result.unwrap_err().class(), Class::Output);
+    let there = nights.output.get(&key).await.unwrap().unwrap();
+    assert_eq!(&there[..], b"of another run");
+}
+
 /// The same where the run saw an earlier answer at the key when it took the window.
 #[tokio::test]
 async fn an_earlier_answer_is_replaced_only_if_it_is_still_there() {

@@ -1,4 +1,5 @@
-"""A proxy in front of moto's server that makes requests fail in the ways that requests to AWS fail.
+"""A proxy in front of moto's server that makes requests fail in the ways that requests to AWS fail. It also judges the
+conditions of an upload's completion, as S3 does and moto does not.
 
 usage: faults.py PORT    the server's port. It prints its own port, and ends when its standard input ends.
 
@@ -39,6 +40,7 @@ STATUS = {
     "500": ("500 Internal Server Error", "InternalError", "We encountered an internal error. Please try again."),
     "503": ("503 Slow Down", "SlowDown", "Please reduce your request rate."),
     "conflict": ("409 Conflict", "ConditionalRequestConflict", "A conflicting conditional operation is in progress."),
+    "changed": ("412 Precondition Failed", "PreconditionFailed", "At least one of the preconditions did not hold."),
     "error-in-200": ("200 OK", "InternalError", "We encountered an internal error. Please try again."),
     "throttled": ("400 Bad Request", "ThrottlingException", "Rate exceeded"),
 }
@@ -167,6 +169,16 @@ async def forward(method, url, headers, body):
         writer.close()
 
 
+async def may_complete(url, headers):
+    """Whether the conditions of an upload's completion hold, as S3 judges them; moto ignores them."""
+    absent, etag = headers.get("if-none-match"), headers.get("if-match")
+    first, there, _ = await forward("HEAD", url._replace(query=""), {"host": headers.get("host", "")}, b"")
+    exists = first.split()[1] == "200"
+    if absent == "*" and exists:
+        return False
+    return etag is None or (exists and there["etag"].strip('"') == etag.strip('"'))
+
+
 def answer(first, headers, body, head_only=False):
     lines = [first.replace("HTTP/1.0", "HTTP/1.1")]
     dropped = {"connection", "transfer-encoding"} | (set() if head_only else {"content-length"})
@@ -254,6 +266,9 @@ async def serve_one(reader, writer):
         held[kind] += 1
         while any(text in f"{method} {target} {kind}" for text in plan.hold):
             await asyncio.sleep(0.01)
+    if kind == "complete" and not await may_complete(url, headers):
+        writer.write(refusal("changed", kind, False))
+        return True
     answered = await forward(method, url, headers, body)
     if way == "lost":
         reset(writer)
