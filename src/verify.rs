@@ -6,6 +6,7 @@
 
 mod insights;
 mod metrics;
+mod verifier;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
@@ -25,6 +26,7 @@ use crate::job::Verify;
 use crate::numbers::counted;
 use crate::window::Range;
 
+pub use self::verifier::Verifier;
 pub use crate::aws::logs::InsightsState;
 pub use crate::aws::metrics::Sample;
 

@@ -2,6 +2,7 @@
 
 mod completeness;
 pub mod empty_export;
+mod task_objects;
 mod via;
 
 use std::ops::ControlFlow;
@@ -206,7 +207,8 @@ impl CloudWatchExporter {
         let attempt = self
             .run_task(group, request, window, since, &deadline)
             .await?;
-        self.complete(group, request, attempt, &deadline).await
+        self.complete(group, request, attempt, None, &deadline)
+            .await
     }
 
     /// Runs a task for the padded window, and returns the attempt once its task is COMPLETED. An earlier attempt is
@@ -228,7 +230,10 @@ impl CloudWatchExporter {
             log_group: group,
             log_stream_prefix: self.settings.log_stream_prefix.as_deref(),
             window: needed,
-            padded: request.window.range().padded(self.settings.pad),
+            padded: request
+                .window
+                .range()
+                .padded(self.settings.pad, self.settings.pad_after),
             task_name: &task_name,
             bucket: &self.bucket,
             staging: root,
@@ -243,24 +248,24 @@ impl CloudWatchExporter {
         runner.run(&spec).await
     }
 
-    /// Lists the objects of the attempt's task, and completes the attempt.
+    /// Lists the objects of the attempt's task, and completes the attempt, with a further note for the receipt.
     async fn complete(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
         attempt: Attempt,
+        further: Option<String>,
         deadline: &Deadline<'_>,
     ) -> Result<ExportedGroup> {
-        let prefix = layout::join(self.staging.root(), &attempt.prefix);
-        let listed = self.staging.list_logs(&prefix, Some(&group.name)).await?;
-        let objects: Vec<LogObject> = listed
-            .into_iter()
-            .filter(|object| !layout::is_in_piece(&object.meta.location))
-            .collect();
+        let objects = self
+            .task_objects(group, request, &attempt, deadline)
+            .await?;
         let is_empty = objects.is_empty();
         let note = self
             .check_completeness(group, request, &attempt, is_empty, deadline)
             .await?;
+        let notes: Vec<String> = note.into_iter().chain(further).collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
         let range = attempt.range;
         self.complete_with(request, attempt, range, objects, note)
             .await
@@ -359,6 +364,7 @@ impl LogExporter for CloudWatchExporter {
         };
         let mut kept = staging::kept_attempts(&self.staging, request, is_of_group).await?;
         let mut exported = Exported::default();
+        let mut completed = None;
         let of = groups.len();
         for (index, group) in groups.iter().enumerate() {
             if group.created_ms >= range.end_ms.saturating_add(OLDEST_EVENT_MS) {
@@ -394,8 +400,15 @@ impl LogExporter for CloudWatchExporter {
                     let why = "it was deleted since the log groups were listed";
                     exported.note(format!("{} was left out: {why}", group.name));
                 }
-                done => exported.groups.push(done?),
+                done => {
+                    exported.groups.push(done?);
+                    completed = Some(self.clock.now());
+                }
             }
+        }
+        if self.settings.via != Via::Events {
+            self.list_again(request, &mut exported.groups, completed)
+                .await?;
         }
         Ok(exported)
     }

@@ -102,7 +102,7 @@ impl DirectoryExporter {
             prefix: request.keys.relative(&prefix),
             log_group: group.to_owned(),
             log_stream_prefix: None,
-            range: request.window.range().padded(self.pad),
+            range: request.window.range().padded(self.pad, self.pad),
             asked_at: self.clock.now(),
             origin: None,
             task_id: Some(id),

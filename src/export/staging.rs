@@ -3,7 +3,10 @@
 //! Each attempt writes below a prefix of its own. Its manifest is written last, and objects of an attempt without a
 //! manifest are never read.
 
-use std::collections::{BTreeMap, HashMap};
+mod overlaps;
+pub mod task_folder;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -11,6 +14,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
+use self::overlaps::without_overlaps;
 use super::{ExportRequest, ExportedGroup};
 use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
@@ -129,6 +133,28 @@ pub async fn kept_attempts(
         .into_iter()
         .filter_map(CompleteAttempt::into_group)
         .collect())
+}
+
+/// Lists a window's exports once more, and adds what the tasks of the groups wrote since their objects were listed.
+pub async fn add_written_later(
+    store: &Store,
+    request: &ExportRequest<'_>,
+    groups: &mut [ExportedGroup],
+) -> Result<()> {
+    let prefix = request.keys.of_window(&request.window.id());
+    let listed = store.list(&prefix).await?;
+    for group in groups.iter_mut().filter(|group| !group.reused) {
+        if let (Some(log_group), Some(task_id)) = (&group.log_group, &group.task_id) {
+            add_later(
+                &mut group.objects,
+                log_group,
+                &group.prefix,
+                task_id,
+                &listed,
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Notes which open attempts of an earlier run at a log group are complete: a run that was killed right after it wrote
@@ -253,56 +279,6 @@ async fn newest_attempts(
     Ok(newest.into_values().collect())
 }
 
-/// The objects of each attempt, cut to its own window and to the times that no newer attempt at the log group has.
-/// Windows overlap where a job's zone or window size was changed, or where two jobs share a staging location. An error
-/// (damaged) where objects are missing.
-fn without_overlaps(
-    store: &Store,
-    mut attempts: Vec<CompleteAttempt>,
-) -> Result<Vec<(Manifest, Vec<LogObject>)>> {
-    attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.manifest.as_of));
-    let mut taken: HashMap<(String, Option<String>), Vec<Range>> = HashMap::new();
-    let mut cut = Vec::with_capacity(attempts.len());
-    for CompleteAttempt {
-        manifest,
-        prefix,
-        objects,
-    } in attempts
-    {
-        let objects = objects.ok_or_else(|| {
-            Error::damaged(format!(
-                "{} lacks objects that its manifest lists, or has them in another size",
-                store.display(&prefix)
-            ))
-        })?;
-        let streams = (
-            manifest.log_group.clone(),
-            manifest.log_stream_prefix.clone(),
-        );
-        let taken = taken.entry(streams).or_default();
-        let mut own = vec![manifest.window_range];
-        for newer in taken.iter() {
-            own = own
-                .into_iter()
-                .flat_map(|range| range.without(*newer))
-                .collect();
-        }
-        taken.push(manifest.window_range);
-        let parts = own.into_iter().flat_map(|range| {
-            objects
-                .iter()
-                .filter(move |object| object.may_have(range))
-                .cloned()
-                .map(move |object| LogObject {
-                    range: Some(object.range.map_or(range, |part| part.intersect(range))),
-                    ..object
-                })
-        });
-        cut.push((manifest, parts.collect()));
-    }
-    Ok(cut)
-}
-
 async fn read(store: &Store, key: &Path) -> Result<Option<Manifest>> {
     let Some(json) = store.get(key).await? else {
         return Ok(None);
@@ -340,7 +316,7 @@ impl Manifest {
     }
 
     /// The objects as a listing sorted by key has them, with its ETags and times, which are others where the staging
-    /// location was copied; `None` where one is missing or has another size.
+    /// location was copied, and what the task wrote after the manifest; `None` where one is missing or has another size.
     fn listed_objects(&self, attempt: &Path, listed: &[ObjectMeta]) -> Option<Vec<LogObject>> {
         let there = self.objects.iter().map(|object| {
             let key = layout::join(attempt, &object.key);
@@ -354,8 +330,42 @@ impl Manifest {
                 ..listed
             })
         });
-        there.collect()
+        let mut objects = there.collect::<Option<Vec<LogObject>>>()?;
+        add_later(
+            &mut objects,
+            &self.log_group,
+            attempt,
+            &self.task_id,
+            listed,
+        );
+        Some(objects)
     }
+}
+
+/// Adds the objects that a task wrote after `objects` had been listed.
+fn add_later(
+    objects: &mut Vec<LogObject>,
+    log_group: &str,
+    attempt: &Path,
+    task_id: &str,
+    listed: &[ObjectMeta],
+) {
+    let known = objects.iter().map(|object| object.meta.location.clone());
+    let later = task_folder::written_later(attempt, task_id, listed, &known.collect());
+    if later.is_empty() {
+        return;
+    }
+    tracing::warn!(
+        log_group,
+        task = task_id,
+        objects = later.len(),
+        "an export task wrote objects after it was COMPLETED"
+    );
+    let range = task_folder::part_of_task(objects);
+    let later = later.into_iter().cloned();
+    let later = later.filter_map(|meta| LogObject::new(meta, Some(log_group)));
+    objects.extend(later.map(|object| LogObject { range, ..object }));
+    objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
 }
 
 impl CompleteAttempt {

@@ -17,6 +17,7 @@ use crate::chart::build::{Caption, ChartData, Verified};
 use crate::error::{Class, Error, Result};
 use crate::export::Exported;
 use crate::job::{Source, Verify};
+use crate::progress::Step;
 use crate::query::Session;
 use crate::receipt::{Change, ExportReport, OutputReport, Receipt, Status};
 use crate::scan::cache::ObjectCache;
@@ -24,7 +25,7 @@ use crate::scan::{LogsTable, ScanReport};
 use crate::state::Phase;
 use crate::state::lease::HeldWindow;
 use crate::store::Store;
-use crate::verify::{self, IndependentCount, Verification};
+use crate::verify::{self, Verification, Verifier};
 
 /// Compressed objects kept on disk between the queries of a job. Fargate gives 20 GiB of disk.
 const MOST_CACHED: u64 = 8 << 30;
@@ -56,7 +57,7 @@ impl Stopwatch {
 pub(super) struct WindowRun<'a> {
     pub(super) environment: &'a Environment,
     pub(super) plan: &'a Plan<'a>,
-    pub(super) counter: Option<&'a dyn IndependentCount>,
+    pub(super) verifier: Option<&'a Verifier>,
     pub(super) window: &'a WindowPlan,
     pub(super) held: &'a HeldWindow,
     pub(super) publisher: &'a Publisher<'a>,
@@ -102,7 +103,11 @@ impl WindowRun<'_> {
         let drawing = async {
             answers
                 .iter()
-                .map(|answer| draw(answer, &caption))
+                .map(|answer| {
+                    let query = answer.query.name.as_str();
+                    self.environment.progress.report(Step::Drawing { query });
+                    draw(answer, &caption)
+                })
                 .collect()
         };
         let pictures: Vec<_> = stopwatch.time::<Result<_>>("draw", drawing).await?;
@@ -218,23 +223,24 @@ impl WindowRun<'_> {
         Ok((receipt, Vec::new()))
     }
 
-    /// Compares the count with an independent one, if the job asks for that.
+    /// Compares the count with an independent one, where there is one.
     async fn verify(
         &self,
         session: &Session,
         groups: &[String],
         counted: u64,
     ) -> Result<Option<Verification>> {
-        let (Source::CloudWatch(settings), Some(counter)) = (&self.plan.job.source, self.counter)
+        let (Source::CloudWatch(settings), Some(verifier)) = (&self.plan.job.source, self.verifier)
         else {
             return Ok(None);
         };
-        let counted_by_hour = match settings.verify {
+        let method = settings.verify_method();
+        let counted_by_hour = match method {
             Verify::Insights => count_by_hour(session).await?,
             Verify::Metrics | Verify::Off => Vec::new(),
         };
         let request = verify::VerifyRequest {
-            method: settings.verify,
+            method,
             log_groups: groups,
             log_stream_prefix: settings.log_stream_prefix.as_deref(),
             range: self.window.window.range(),
@@ -242,7 +248,8 @@ impl WindowRun<'_> {
             counted_by_hour: &counted_by_hour,
         };
         let clock = self.environment.clock.as_ref();
-        let verification = verify::verify(counter, clock, &request).await;
+        self.environment.progress.report(Step::Verifying);
+        let verification = verifier.verify(clock, &request).await;
         if let Some(verification) = &verification
             && verification.agrees != Some(true)
         {

@@ -285,3 +285,45 @@ proptest! {
         prop_assert_eq!(found.agrees, Some(true), "{:?}", found);
     }
 }
+
+#[tokio::test]
+async fn a_count_that_no_job_asked_for_is_silent_where_it_can_not_be_had() {
+    let clock = TestClock::at("2026-11-22T03:00:00Z".parse().unwrap());
+    let request = VerifyRequest {
+        method: Verify::Metrics,
+        log_groups: &*GROUPS,
+        log_stream_prefix: None,
+        range: day(),
+        counted: 24 * 600,
+        counted_by_hour: &[],
+    };
+    let count = async |service: FakeCount, asked_for, request: &VerifyRequest<'_>| {
+        let verifier = Verifier::new(std::sync::Arc::new(service), asked_for);
+        verifier.verify(&clock, request).await
+    };
+    let denied = || {
+        let service = steady();
+        let message = "is not authorized to perform (AccessDeniedException)";
+        service.fail(1, ServiceErrorKind::Refused, message);
+        service
+    };
+    assert_eq!(count(denied(), None, &request).await, None);
+    let asked = count(denied(), Some(Verify::Metrics), &request).await;
+    assert_eq!(asked.unwrap().agrees, None);
+    // No metric, and a prefix that the metric can't tell.
+    assert_eq!(count(FakeCount::default(), None, &request).await, None);
+    let prefixed = VerifyRequest {
+        log_stream_prefix: Some("web/"),
+        ..request
+    };
+    assert_eq!(count(steady(), None, &prefixed).await, None);
+    // Where it can be had, it speaks.
+    let agreed = count(steady(), None, &request).await.unwrap();
+    assert_eq!(agreed.agrees, Some(true));
+    let lost = VerifyRequest {
+        counted: 23 * 600,
+        ..request
+    };
+    let disputed = count(steady(), None, &lost).await.unwrap();
+    assert_eq!(disputed.agrees, Some(false));
+}
