@@ -1,6 +1,7 @@
 //! CloudWatch Logs, exported to S3 by its own export tasks, one log group after the other.
 
 mod completeness;
+mod earlier;
 pub mod empty_export;
 mod via;
 
@@ -12,6 +13,7 @@ use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use tokio::sync::OnceCell;
 
+use self::earlier::{is_newer_than, standing};
 use super::deadline::Deadline;
 use super::service::{ExportService, GroupClass, LogGroup, Origin, ServiceError, ServiceErrorKind};
 use super::staging::{self, Manifest};
@@ -35,6 +37,9 @@ const OLDEST_EVENT_MS: i64 = 14 * 24 * 3_600_000;
 
 /// The most log groups to search for a name like a wrong one. A page has 50.
 const MOST_NAMES: usize = 1000;
+
+/// Why the events of a log group are those of an earlier export.
+const DELETED: &str = "the log group was deleted since";
 
 /// Why some log groups can't be exported.
 const OF_DELIVERY: &str =
@@ -158,6 +163,12 @@ impl CloudWatchExporter {
     fn is_named(&self, group: &LogGroup) -> bool {
         let mut patterns = self.settings.log_groups.iter();
         patterns.any(|pattern| pattern.is_name() && pattern.matches(&group.name))
+    }
+
+    /// Whether the job names the group, or one of its globs matches it.
+    fn is_matched(&self, group: &str) -> bool {
+        let mut patterns = self.settings.log_groups.iter();
+        patterns.any(|pattern| pattern.matches(group))
     }
 
     /// Whether the export failed with `error` because the group was deleted since the groups were listed. A group that
@@ -348,20 +359,20 @@ impl LogExporter for CloudWatchExporter {
             });
         };
         let groups = self.log_groups(&listing).await?;
-        let range = request.window.range();
         let stream_prefix = self.settings.log_stream_prefix.as_deref();
-        let is_of_group = |manifest: &Manifest| {
+        let origin = groups.iter().find_map(|group| group.origin.as_ref());
+        // Also of groups that were deleted since.
+        let is_of_source = |manifest: &Manifest| {
             manifest.log_stream_prefix.as_deref() == stream_prefix
-                && groups.iter().any(|group| {
-                    group.name == manifest.log_group
-                        && Origin::may_be_same(group.origin.as_ref(), manifest.origin.as_ref())
-                })
+                && self.is_matched(&manifest.log_group)
+                && Origin::may_be_same(origin, manifest.origin.as_ref())
         };
-        let mut kept = staging::kept_attempts(&self.staging, request, is_of_group).await?;
+        let mut earlier = staging::newest_exports(&self.staging, request, is_of_source).await?;
         let mut exported = Exported::default();
         let of = groups.len();
         for (index, group) in groups.iter().enumerate() {
-            if group.created_ms >= range.end_ms.saturating_add(OLDEST_EVENT_MS) {
+            let earlier = earlier.remove(&group.name);
+            if earlier.is_none() && is_newer_than(group, request.window) {
                 exported.skipped.push(group.name.clone());
                 continue;
             }
@@ -378,10 +389,19 @@ impl LogExporter for CloudWatchExporter {
                 });
             };
             staging::note_complete(&self.staging, request.journal, &group.name).await?;
-            if let Some(kept) = kept.remove(&group.name) {
-                report("using the export that was kept");
-                exported.groups.push(kept);
-                continue;
+            if let Some(earlier) = &earlier {
+                let why = self.stands(group, request, earlier);
+                if request.accepts(earlier) || why.is_some() {
+                    report("using the export that was kept");
+                    let kept = earlier.clone();
+                    exported.groups.push(match why {
+                        Some(why) if !request.accepts(earlier) => {
+                            standing(kept, request.window, &why)
+                        }
+                        _ => kept,
+                    });
+                    continue;
+                }
             }
             report("requesting the export");
             let done = match self.settings.via {
@@ -389,14 +409,41 @@ impl LogExporter for CloudWatchExporter {
                 Via::Events => self.export_events(group, request, &report).await,
                 Via::Auto => self.export_either_way(group, request, &report).await,
             };
-            match done {
-                Err(error) if self.is_gone(group, &error, &report).await => {
-                    let why = "it was deleted since the log groups were listed";
-                    exported.note(format!("{} was left out: {why}", group.name));
+            let error = match done {
+                Ok(done) => {
+                    exported.groups.push(done);
+                    continue;
                 }
-                done => exported.groups.push(done?),
+                Err(error) => error,
+            };
+            let why = match &earlier {
+                Some(earlier) => self.stands_after(group, request.window, earlier, &error),
+                None => None,
+            };
+            match (earlier, why) {
+                (Some(earlier), Some(why)) => {
+                    let kept = standing(earlier, request.window, &why);
+                    exported.groups.push(kept);
+                }
+                (earlier, _) if self.is_gone(group, &error, &report).await => match earlier {
+                    Some(earlier) => {
+                        let kept = standing(earlier, request.window, DELETED);
+                        exported.groups.push(kept);
+                    }
+                    None => {
+                        let why = "it was deleted since the log groups were listed";
+                        exported.note(format!("{} was left out: {why}", group.name));
+                    }
+                },
+                _ => return Err(error),
             }
         }
+        let of_deleted = earlier.into_values();
+        let of_deleted = of_deleted.map(|kept| standing(kept, request.window, DELETED));
+        exported.groups.extend(of_deleted);
+        exported
+            .groups
+            .sort_by(|a, b| a.log_group.cmp(&b.log_group));
         Ok(exported)
     }
 }

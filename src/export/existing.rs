@@ -52,7 +52,7 @@ impl LogExporter for ExistingExport {
             prefix: root.clone(),
             reused: true,
             as_of: objects.iter().map(|object| object.meta.last_modified).max(),
-            note: None,
+            notes: Vec::new(),
             objects,
         });
         Ok(exported)

@@ -18,6 +18,9 @@ const ATTEMPT: &str = "attempt=";
 /// hyphens.
 const EVENTS: &str = "events-";
 
+/// The beginning of the name of a folder of events that an earlier export had. No id of an export task begins so either.
+const KEPT: &str = "kept-";
+
 /// Makes the keys of a job's exports.
 #[derive(Debug, Clone)]
 pub struct StagingKeys {
@@ -94,6 +97,11 @@ pub fn is_in_attempt(key: &Path) -> bool {
 /// that pieces are listed in the order of time; `try_id` distinguishes tries at the same piece.
 pub fn piece_folder(from_ms: i64, try_id: u32) -> String {
     format!("{EVENTS}{from_ms:013}-{try_id:08x}")
+}
+
+/// The folder of events that an earlier export had, in the place of a task's id; `try_id` distinguishes tries.
+pub fn kept_folder(try_id: u32) -> String {
+    format!("{KEPT}{try_id:08x}")
 }
 
 /// The list of what a piece wrote.

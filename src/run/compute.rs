@@ -2,6 +2,7 @@
 //! before every answer is there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::path::Path as FilePath;
 use std::time::Instant;
 
@@ -9,22 +10,24 @@ use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use super::answer::{Answer, Objects, Picture, QueryRun, count_all, count_by_hour, draw};
+use super::earlier_export::{self, Difference, EarlierExports};
 use super::publish::Publisher;
 use super::queries::reads_again;
 use super::{Environment, Force, Plan, WindowPlan, compare};
 use crate::aws::logs::Origin;
 use crate::chart::build::{Caption, ChartData, Verified};
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, Remedy, Result};
 use crate::export::Exported;
 use crate::job::{Source, Verify};
 use crate::query::Session;
 use crate::receipt::{Change, ExportReport, OutputReport, Receipt, Status};
 use crate::scan::cache::ObjectCache;
-use crate::scan::{LogsTable, ScanReport};
+use crate::scan::{Hours, LogsTable, ScanReport, Tally};
 use crate::state::Phase;
 use crate::state::lease::HeldWindow;
 use crate::store::Store;
 use crate::verify::{self, IndependentCount, Verification};
+use crate::window::Range;
 
 /// Compressed objects kept on disk between the queries of a job. Fargate gives 20 GiB of disk.
 const MOST_CACHED: u64 = 8 << 30;
@@ -63,24 +66,56 @@ pub(super) struct WindowRun<'a> {
     pub(super) started_at: DateTime<Utc>,
 }
 
+/// The answers of a window, and what they are of.
+struct Computed<'a> {
+    session: Session,
+    answers: Vec<Answer<'a>>,
+    read: ScanReport,
+    /// The events of each log group by hour.
+    tallies: BTreeMap<Option<String>, Hours>,
+    /// Holds the answers' files.
+    folder: TempDir,
+}
+
+/// How new exports compare with those of the last receipt.
+enum Comparison {
+    /// They have all of its events.
+    NothingLost,
+    /// They have all of its events now: those that they lacked were added.
+    Kept,
+    /// They lack events, and the exports that had these are gone.
+    Lost(Error),
+}
+
 impl WindowRun<'_> {
     /// Computes the answers and publishes them. The receipt, and a chart of each query for a terminal.
     pub(super) async fn run(
         &self,
-        exported: Exported,
+        mut exported: Exported,
         mut stopwatch: Stopwatch,
     ) -> Result<(Receipt, Vec<ChartData>)> {
         self.held.note(|state| state.phase = Phase::Asking);
-        let folder = self.folder()?;
-        let (session, objects) = self.session(&exported, folder.path())?;
-        let computing = self.compute(&session, objects, folder.path());
-        let (answers, read) = stopwatch.time("query", computing).await?;
-        if let Some(error) = self.lost_events(read.events) {
-            return match (&self.window.last, self.window.reexports) {
-                (Some(last), 1..) => self.keep_previous(last, &error).await,
-                _ => Err(error),
-            };
+        let mut computed = stopwatch.time("query", self.compute(&exported)).await?;
+        if let Some(last) = self.last_of_same_source() {
+            let comparing = self.keep_events(last, &mut exported, &computed);
+            match stopwatch.time("compare", comparing).await? {
+                Comparison::NothingLost => {}
+                Comparison::Kept => {
+                    computed = stopwatch.time("query", self.compute(&exported)).await?;
+                    if let Some(error) = self.lost_events(last, &computed) {
+                        return Err(error);
+                    }
+                }
+                Comparison::Lost(error) => return self.keep_previous(last, error).await,
+            }
         }
+        let Computed {
+            session,
+            answers,
+            read,
+            tallies,
+            folder: _folder,
+        } = computed;
 
         let groups: Vec<String> = exported
             .groups
@@ -109,7 +144,7 @@ impl WindowRun<'_> {
 
         let publishing = self.publish(&answers, &pictures);
         let outputs = stopwatch.time("write", publishing).await?;
-        let receipt = self.receipt(exported, read, verification, outputs, stopwatch);
+        let receipt = self.receipt(exported, read, &tallies, verification, outputs, stopwatch);
         self.publisher.receipt(self.held, &receipt).await?;
         let series = answers
             .into_iter()
@@ -126,12 +161,17 @@ impl WindowRun<'_> {
         })
     }
 
-    /// The session of the window's queries, and how much there is to read in it.
-    fn session(&self, exported: &Exported, folder: &FilePath) -> Result<(Session, Objects)> {
+    /// The session of the window's queries, how much there is to read in it, and the tally of what is read.
+    fn session(
+        &self,
+        exported: &Exported,
+        folder: &FilePath,
+    ) -> Result<(Session, Objects, Arc<Tally>)> {
         let (engine, job, source) = (&self.environment.engine, self.plan.job, &self.plan.source);
         let range = self.window.window.range();
         let logs = LogsTable::new(source, exported.objects(), range, engine.pool())
             .counting_odd_messages();
+        let (logs, tally) = logs.tallied();
         let logs = match reads_again(job, &self.plan.queries) {
             true => logs.with_cache(ObjectCache::new(folder.to_owned(), MOST_CACHED)),
             false => logs,
@@ -141,17 +181,14 @@ impl WindowRun<'_> {
             .session(job.timezone)?
             .with_logs(logs, Some(source))?
             .with_window(range)?;
-        Ok((session, objects))
+        Ok((session, objects, tally))
     }
 
     /// The answers in the order of their queries, with the earlier ones that their charts are compared with, and what was
     /// read.
-    async fn compute(
-        &self,
-        session: &Session,
-        objects: Objects,
-        folder: &FilePath,
-    ) -> Result<(Vec<Answer<'_>>, ScanReport)> {
+    async fn compute(&self, exported: &Exported) -> Result<Computed<'_>> {
+        let folder = self.folder()?;
+        let (session, objects, tally) = self.session(exported, folder.path())?;
         let (job, window) = (self.plan.job, &self.window.window);
         let progress = self.environment.progress.as_ref();
         let mut read = None;
@@ -159,12 +196,12 @@ impl WindowRun<'_> {
         for query in &self.plan.queries {
             let run = QueryRun {
                 progress,
-                session,
+                session: &session,
                 name: query.query.name.as_str(),
                 objects,
             };
             let keys = self.plan.output.keys.of_answer(run.name, window);
-            let (answer, reports) = run.answer(query, folder, keys).await?;
+            let (answer, reports) = run.answer(query, folder.path(), keys).await?;
             read = read.or(reports.complete(objects.count));
             let files = answer.files.in_order().iter();
             let files: Vec<&FilePath> = files.map(|file| &*file.path).collect();
@@ -175,45 +212,111 @@ impl WindowRun<'_> {
         }
         let read = match read {
             Some(read) => read,
-            None => count_all(progress, session, objects).await?,
+            None => count_all(progress, &session, objects).await?,
         };
         for answer in &mut answers {
             let (output, series) = (&self.plan.output, &mut answer.series);
             compare::compare_with_earlier(output, job, window, answer.query, series).await?;
         }
-        Ok((answers, read))
+        Ok(Computed {
+            tallies: tally.by_group()?,
+            session,
+            answers,
+            read,
+            folder,
+        })
     }
 
-    /// An error if the last run of the same source had more events: retention has deleted the rest, and this export must
-    /// not replace the answer.
-    fn lost_events(&self, events: u64) -> Option<Error> {
-        let last = self.window.last.as_ref()?;
-        let is_same_source = last.source_sha256 == self.plan.source_sha256
-            && Origin::may_be_same(last.origin.as_ref(), self.plan.origin.as_ref());
-        if self.plan.force != Force::No || !is_same_source || events >= last.read.events {
-            return None;
+    /// The receipt of the last run of the window, if it is of the same events and this run is not forced.
+    fn last_of_same_source(&self) -> Option<&Receipt> {
+        let is_same_source = |last: &&Receipt| {
+            last.source_sha256 == self.plan.source_sha256
+                && Origin::may_be_same(last.origin.as_ref(), self.plan.origin.as_ref())
+        };
+        let last = self.window.last.as_ref().filter(is_same_source);
+        last.filter(|_| self.plan.force == Force::No)
+    }
+
+    /// Compares the new exports with those of the last receipt, by log group and hour, and copies the events that they
+    /// lack from the earlier exports. Nothing is copied where some of these are gone.
+    async fn keep_events(
+        &self,
+        last: &Receipt,
+        exported: &mut Exported,
+        computed: &Computed<'_>,
+    ) -> Result<Comparison> {
+        let differences = self.differences(last, computed);
+        let (engine, window) = (&self.environment.engine, &self.window.window);
+        let earlier = EarlierExports::find(self.plan, engine, window, &differences).await?;
+        let is_lost = |difference: &Difference<'_>| difference.is_loss() && !earlier.has(difference);
+        if differences.iter().any(is_lost)
+            && let Some(error) = self.lost_events(last, computed)
+        {
+            return Ok(Comparison::Lost(error));
         }
-        let message = format!(
-            "the events of window {} went from {} in the last run to {events}: its answers stay as they are, since retention may have deleted events. --force replaces them",
-            self.window.window, last.read.events
-        );
-        Some(Error::new(Class::Source, message).unless_forced())
+        Ok(match earlier.restore(exported, &differences).await? {
+            true => Comparison::Kept,
+            false => Comparison::NothingLost,
+        })
     }
 
-    /// Keeps the answers of a window that was exported again and has fewer events than before. The receipt counts the
-    /// export, so that they end.
+    fn differences<'r>(&self, last: &'r Receipt, computed: &Computed<'_>) -> Vec<Difference<'r>> {
+        let range = self.window.window.range();
+        let Computed { tallies, read, .. } = computed;
+        earlier_export::differences(last, tallies, range, read.events)
+    }
+
+    /// An error if an hour of a log group has fewer events than in the last run: this export must not replace the answer.
+    fn lost_events(&self, last: &Receipt, computed: &Computed<'_>) -> Option<Error> {
+        let (window, events) = (&self.window.window, computed.read.events);
+        let differences = self.differences(last, computed);
+        let lost = differences.iter().find(|difference| difference.is_loss())?;
+        let what = match events < last.read.events {
+            true => format!(
+                "the events of window {window} went from {} in the last run to {events}",
+                last.read.events
+            ),
+            false => format!("in window {window}, the events of {}", lost.describe(window)),
+        };
+        let message = format!(
+            "{what}: its answers stay as they are, since retention may have deleted events. --force replaces them"
+        );
+        Some(Error::new(Class::Source, message).unless(Remedy::Force))
+    }
+
+    /// Whether the last run's answers are as good as they can get: exported after the window's end, of this job's
+    /// questions, and of a source that does not give back what it has lost.
+    fn stands(&self, last: &Receipt) -> bool {
+        matches!(self.plan.job.source, Source::CloudWatch(_))
+            && last.job_sha256 == self.plan.job_sha256
+            && last.as_of.is_some_and(|as_of| self.window.window.end() <= as_of)
+    }
+
+    /// Keeps the answers of a window that was exported again and has fewer events than before, where that can't be
+    /// helped: they settle, and exports that a difference to the independent count asked for are counted, so that they
+    /// end. Else an error.
     async fn keep_previous(
         &self,
         last: &Receipt,
-        why: &Error,
+        why: Error,
     ) -> Result<(Receipt, Vec<ChartData>)> {
+        if self.window.reexports == 0 && !self.stands(last) {
+            return Err(why);
+        }
         tracing::warn!(window = self.window.report.id, "{why}");
-        let receipt = Receipt {
+        let mut receipt = Receipt {
             started_at: self.started_at,
             finished_at: self.environment.clock.now(),
             reexports: self.window.reexports,
             ..last.clone()
         };
+        if self.stands(last) {
+            receipt.window.provisional = self.window.report.provisional;
+        }
+        let note = why.to_string();
+        if !receipt.notes.contains(&note) {
+            receipt.notes.push(note);
+        }
         self.publisher.receipt(self.held, &receipt).await?;
         Ok((receipt, Vec::new()))
     }
@@ -282,6 +385,7 @@ impl WindowRun<'_> {
         &self,
         exported: Exported,
         read: ScanReport,
+        tallies: &BTreeMap<Option<String>, Hours>,
         verification: Option<Verification>,
         outputs: Vec<OutputReport>,
         stopwatch: Stopwatch,
@@ -302,7 +406,7 @@ impl WindowRun<'_> {
             finished_at: self.environment.clock.now(),
             as_of: as_of(&exported),
             origin: self.plan.origin.clone(),
-            exports: export_reports(&exported, source),
+            exports: export_reports(&exported, source, tallies, self.window.window.range()),
             notes: exported.all_notes(),
             skipped_log_groups: exported.skipped,
             verification,
@@ -323,7 +427,13 @@ fn as_of(exported: &Exported) -> Option<DateTime<Utc>> {
     exported.groups.iter().filter_map(|group| group.as_of).min()
 }
 
-fn export_reports(exported: &Exported, store: &Store) -> Vec<ExportReport> {
+fn export_reports(
+    exported: &Exported,
+    store: &Store,
+    tallies: &BTreeMap<Option<String>, Hours>,
+    window: Range,
+) -> Vec<ExportReport> {
+    let hours = |group: &Option<String>| tallies.get(group).cloned();
     exported
         .groups
         .iter()
@@ -331,9 +441,11 @@ fn export_reports(exported: &Exported, store: &Store) -> Vec<ExportReport> {
             log_group: group.log_group.clone(),
             task_id: group.task_id.clone(),
             prefix: store.display(&group.prefix),
+            as_of: group.as_of,
             reused: group.reused,
             objects: group.objects.len(),
             bytes: group.objects.iter().map(|object| object.meta.size).sum(),
+            hours: Some(hours(&group.log_group).unwrap_or_else(|| Hours::none(window))),
         })
         .collect()
 }

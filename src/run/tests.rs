@@ -1,6 +1,7 @@
 //! Whole runs against the fake CloudWatch Logs and buckets in memory: many nights in seconds.
 
 mod identity;
+mod shrinking;
 mod state_writes;
 
 use std::collections::{BTreeMap, HashMap};

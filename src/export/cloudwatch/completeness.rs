@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::CloudWatchExporter;
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, Remedy, Result};
 use crate::export::ExportRequest;
 use crate::export::cloudwatch::empty_export::{Inspection, Verdict};
 use crate::export::deadline::Deadline;
@@ -28,7 +28,10 @@ impl CloudWatchExporter {
         is_empty: bool,
         deadline: &Deadline<'_>,
     ) -> Result<Option<String>> {
-        if is_empty && let Err(error) = self.check_empty(group, request, attempt, deadline).await {
+        if is_empty
+            && let Err(error) = self.check_empty(group, request, attempt, deadline).await
+        {
+            let error = error.unless(Remedy::ForceExport);
             if request.takes_empty {
                 tracing::warn!("{error}. It is taken nevertheless, because of --force=export");
                 return Ok(Some(error.to_string()));
@@ -162,13 +165,13 @@ impl CloudWatchExporter {
     }
 }
 
-/// Events from before this instant are deleted, or may be at any moment; `None` where the group keeps all events.
-fn deleted_until(group: &LogGroup, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+/// Events of the group from before this instant are deleted, or may be at any moment; `None` where the group keeps all events.
+pub(super) fn deleted_until(group: &LogGroup, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let kept_for = TimeDelta::days(group.retention_days?.into());
     now.checked_sub_signed(kept_for)
 }
 
-fn retention(group: &LogGroup) -> String {
+pub(super) fn retention(group: &LogGroup) -> String {
     match group.retention_days.unwrap_or_default() {
         1 => "the log group keeps its events for a day".to_owned(),
         days => format!("the log group keeps its events for {days} days"),
