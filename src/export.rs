@@ -108,7 +108,7 @@ pub struct ExportedGroup {
 #[async_trait]
 pub trait LogExporter: Send + Sync {
     /// The log groups that a run would export now; empty where the source does not know them. An error (usage) where a
-    /// named group does not exist, or a glob matches none.
+    /// named group does not exist, or no glob matches any.
     async fn groups(&self) -> Result<Vec<String>>;
 
     /// The account and Region of these log groups, if the source knows them.

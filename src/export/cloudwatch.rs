@@ -56,7 +56,15 @@ pub struct CloudWatchExporter {
     settings: CloudWatch,
     clock: Arc<dyn Clock>,
     /// The job's log groups, listed once.
-    groups: OnceCell<Vec<LogGroup>>,
+    listed: OnceCell<ListedGroups>,
+}
+
+/// The log groups of a job.
+struct ListedGroups {
+    /// Each once, by name.
+    groups: Vec<LogGroup>,
+    /// Notes on globs that match none, beside others that do: the last group of a glob may have been deleted.
+    unmatched: Vec<String>,
 }
 
 impl CloudWatchExporter {
@@ -81,24 +89,23 @@ impl CloudWatchExporter {
             bucket,
             settings,
             clock,
-            groups: OnceCell::new(),
+            listed: OnceCell::new(),
         })
     }
 
     /// The log groups that the job's names and globs match, each once, by name.
     async fn log_groups(&self, report: &(dyn Fn(&str) + Sync)) -> Result<&[LogGroup]> {
-        let groups = self
-            .groups
-            .get_or_try_init(|| self.list_groups(report))
-            .await?;
-        Ok(groups)
+        let list = || self.list_groups(report);
+        let listed = self.listed.get_or_try_init(list).await?;
+        Ok(&listed.groups)
     }
 
-    async fn list_groups(&self, report: &(dyn Fn(&str) + Sync)) -> Result<Vec<LogGroup>> {
+    async fn list_groups(&self, report: &(dyn Fn(&str) + Sync)) -> Result<ListedGroups> {
         let what = "the list of the log groups".to_owned();
         let deadline = self.deadline(what, report);
         let deadline = deadline.of_first_contact(self.service.endpoint());
         let mut groups: Vec<LogGroup> = Vec::new();
+        let mut unmatched: Vec<Error> = Vec::new();
         for pattern in &self.settings.log_groups {
             let before = groups.len();
             let listed = deadline
@@ -116,7 +123,12 @@ impl CloudWatchExporter {
             listed.map_err(cannot_list)?;
             let found = &groups[before..];
             if found.is_empty() {
-                return Err(self.no_such_group(pattern, &deadline).await);
+                let missing = self.no_such_group(pattern, &deadline).await;
+                if pattern.is_name() {
+                    return Err(missing);
+                }
+                unmatched.push(missing);
+                continue;
             }
             if found
                 .iter()
@@ -130,7 +142,15 @@ impl CloudWatchExporter {
         }
         groups.sort_by(|a, b| a.name.cmp(&b.name));
         groups.dedup_by(|a, b| a.name == b.name);
-        Ok(groups)
+        if groups.is_empty()
+            && let Some(missing) = unmatched.pop()
+        {
+            return Err(missing);
+        }
+        Ok(ListedGroups {
+            groups,
+            unmatched: unmatched.iter().map(Error::to_string).collect(),
+        })
     }
 
     /// An error (usage) that suggests the existing name most like the missing one.
@@ -369,6 +389,9 @@ impl LogExporter for CloudWatchExporter {
         };
         let mut earlier = staging::newest_exports(&self.staging, request, is_of_source).await?;
         let mut exported = Exported::default();
+        if let Some(listed) = self.listed.get() {
+            listed.unmatched.iter().cloned().for_each(|note| exported.note(note));
+        }
         let of = groups.len();
         for (index, group) in groups.iter().enumerate() {
             let earlier = earlier.remove(&group.name);

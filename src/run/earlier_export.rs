@@ -37,14 +37,16 @@ pub(super) struct Difference<'a> {
     before: &'a ExportReport,
     /// From the first hour with events that differs to behind the last one, counted from the window's start.
     hours: std::ops::Range<usize>,
-    /// How many events the hours with fewer events had, and have now.
+    /// The hours with fewer events than before.
+    lost: Vec<usize>,
+    /// How many events these had, and have now.
     fewer: (u64, u64),
 }
 
 impl Difference<'_> {
     /// Whether an hour has fewer events than before.
     pub(super) fn is_loss(&self) -> bool {
-        self.fewer.1 < self.fewer.0
+        !self.lost.is_empty()
     }
 
     fn log_group(&self) -> Option<&str> {
@@ -54,10 +56,9 @@ impl Difference<'_> {
     /// What became fewer, in words.
     pub(super) fn describe(&self, window: &Window) -> String {
         let (before, now) = self.fewer;
-        format!(
-            "{} went from {before} in the last run to {now}",
-            of_hours(window, self.hours.clone(), self.log_group())
-        )
+        let of = self.log_group().map_or(String::new(), |group| format!(" of {group}"));
+        let hours = in_words(window, &self.lost);
+        format!("{hours}{of} went from {before} in the last run to {now}")
     }
 }
 
@@ -78,13 +79,14 @@ pub(super) fn differences<'a>(
                 differences.push(Difference {
                     before,
                     hours: 0..number,
+                    lost: (0..number).collect(),
                     fewer: (last.read.events, events),
                 });
             }
             continue;
         };
         let now = tallies.get(&before.log_group).unwrap_or(&none);
-        let mut fewer = (0, 0);
+        let (mut lost, mut fewer) = (Vec::new(), (0, 0));
         let mut differing: Option<std::ops::Range<usize>> = None;
         for (hour, (before, now)) in hours.iter().zip(now.iter()).enumerate() {
             if before.events == 0 || before == now {
@@ -93,12 +95,14 @@ pub(super) fn differences<'a>(
             let first = differing.map_or(hour, |hours| hours.start);
             differing = Some(first..hour + 1);
             if now.events < before.events {
+                lost.push(hour);
                 fewer = (fewer.0 + before.events, fewer.1 + now.events);
             }
         }
         differences.extend(differing.map(|hours| Difference {
             before,
             hours,
+            lost,
             fewer,
         }));
     }
@@ -257,14 +261,9 @@ impl<'a> EarlierExports<'a> {
         by_hour: &BTreeMap<usize, u64>,
     ) -> String {
         let hours: Vec<usize> = by_hour.keys().copied().collect();
-        let spans = hours.chunk_by(|hour, next| hour + 1 == *next);
-        let spans: Vec<String> = spans
-            .filter_map(|span| Some(in_words(self.window, *span.first()?..span.last()? + 1)))
-            .collect();
-        let plural = if hours.len() == 1 { "hour" } else { "hours" };
         format!(
-            "{plural} {} of {}: {} from the export of {}, which that of {} lacks",
-            spans.join(", "),
+            "{} of {}: {} from the export of {}, which that of {} lacks",
+            in_words(self.window, &hours),
             new.log_group.as_deref().unwrap_or_default(),
             counted(by_hour.values().sum(), "event"),
             as_of(earlier),
@@ -278,15 +277,8 @@ fn as_of(export: &ExportedGroup) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// The hours of a log group, in words.
-fn of_hours(window: &Window, hours: std::ops::Range<usize>, log_group: Option<&str>) -> String {
-    let plural = if hours.len() == 1 { "hour" } else { "hours" };
-    let of = log_group.map_or(String::new(), |group| format!(" of {group}"));
-    format!("{plural} {}{of}", in_words(window, hours))
-}
-
-/// The hours as they are called in the window's zone: `00 to 05`.
-fn in_words(window: &Window, hours: std::ops::Range<usize>) -> String {
+/// The hours as they are called in the window's zone: `hours 00 to 05, 07`.
+fn in_words(window: &Window, hours: &[usize]) -> String {
     let name = |hour: usize| {
         let at = window.start() + TimeDelta::milliseconds(hour as i64 * HOUR_MS);
         let format = match window.size() {
@@ -295,10 +287,16 @@ fn in_words(window: &Window, hours: std::ops::Range<usize>) -> String {
         };
         at.with_timezone(&window.zone()).format(format).to_string()
     };
-    match hours.len() {
-        0 | 1 => name(hours.start),
-        _ => format!("{} to {}", name(hours.start), name(hours.end - 1)),
-    }
+    let spans = hours.chunk_by(|hour, next| hour + 1 == *next);
+    let spans: Vec<String> = spans
+        .map(|span| match span {
+            [only] => name(*only),
+            [first, .., last] => format!("{} to {}", name(*first), name(*last)),
+            [] => String::new(),
+        })
+        .collect();
+    let noun = if hours.len() == 1 { "hour" } else { "hours" };
+    format!("{noun} {}", spans.join(", "))
 }
 
 /// The events of a batch of the comparison, and how often each is missing.
@@ -329,18 +327,12 @@ mod tests {
     #[test]
     fn hours_are_called_as_in_the_windows_zone() {
         for (size, zone, id, hours, expected) in [
-            (Size::Day, "UTC", "2026-11-20", 0..6, "00 to 05"),
-            (Size::Day, "Asia/Kolkata", "2026-11-20", 23..24, "23"),
-            // Clocks go back at 03:00: the hour 02 comes twice.
-            (Size::Day, "Europe/Berlin", "2026-10-25", 24..25, "23"),
-            (Size::Hour, "Asia/Seoul", "2026-11-20T05", 0..1, "05"),
-            (
-                Size::Week,
-                "UTC",
-                "2026-W47",
-                0..25,
-                "2026-11-16T00 to 2026-11-17T00",
-            ),
+            (Size::Day, "UTC", "2026-11-20", &[0, 1, 2, 7, 9, 10][..], "hours 00 to 02, 07, 09 to 10"),
+            (Size::Day, "Asia/Kolkata", "2026-11-20", &[23], "hour 23"),
+            // The hour 02 comes twice.
+            (Size::Day, "Europe/Berlin", "2026-10-25", &[2, 4, 24], "hours 02, 03, 23"),
+            (Size::Hour, "Asia/Seoul", "2026-11-20T05", &[0], "hour 05"),
+            (Size::Week, "UTC", "2026-W47", &[0, 25], "hours 2026-11-16T00, 2026-11-17T01"),
         ] {
             let window = Window::parse(size, zone.parse().unwrap(), id).unwrap();
             assert_eq!(in_words(&window, hours), expected, "{id}");

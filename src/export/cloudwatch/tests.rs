@@ -386,6 +386,14 @@ async fn a_group_that_is_not_there_is_told_with_the_nearest() {
             assert!(error.to_string().contains(expected), "{error}");
         }
     }
+    // The last group of a glob may have been deleted, and the others go on.
+    let patterns = ["/a", "/preview/*"].map(|pattern| GroupPattern::new(pattern).unwrap());
+    cloud.settings.log_groups = patterns.to_vec();
+    cloud.put("web", "2026-11-20T12:00:00Z");
+    let notes = cloud.export().await.unwrap().all_notes();
+    let expected = "[source] log_groups: no log group matches \"/preview/*\"";
+    assert!(notes[0].starts_with(expected), "{notes:?}");
+    cloud.settings.log_groups = vec![GroupPattern::new("/aws/lamda/check*").unwrap()];
     // Nothing is suggested where nothing is known.
     let refused = ServiceErrorKind::Refused;
     cloud.logs.fail(Call::Groups, 1..2, refused, "AccessDenied");
