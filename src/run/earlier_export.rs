@@ -5,30 +5,32 @@
 //! often as in the export that has it more often.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch, StringViewArray, TimestampMillisecondArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, TimestampMillisecondType};
+use arrow::datatypes::DataType;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
 use super::Plan;
+use crate::aws::logs::LogEvent;
 use crate::error::{Error, Result};
 use crate::export::kept::KeptEvents;
 use crate::export::{Exported, ExportedGroup, staging};
 use crate::job::Source;
 use crate::layout::StagingKeys;
-use crate::layout::cloudwatch::LogObject;
 use crate::numbers::counted;
 use crate::query::Engine;
 use crate::receipt::{ExportReport, Receipt};
-use crate::aws::logs::LogEvent;
 use crate::scan::tally::HOUR_MS;
 use crate::scan::{Hours, LogsTable};
 use crate::window::{Range, Size, Window};
 
-/// The log group of the objects of the earlier export, while the two are compared as one table.
-const EARLIER: &str = "earlier";
+/// The most events of a new export whose hashes are in memory, in 80 MB. Of more, several parts are compared one after the
+/// other, each of some hashes. No query runs meanwhile. Tests have few events.
+const MOST_EVENTS: u64 = if cfg!(test) { 30 } else { 3_500_000 };
 
 /// The events of a new export that are not those of the last receipt.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(super) struct Difference<'a> {
     before: &'a ExportReport,
     /// From the first hour with events that differs to behind the last one, counted from the window's start.
     hours: std::ops::Range<usize>,
+    /// How many events the new export has in these hours.
+    events_now: u64,
     /// The hours with fewer events than before.
     lost: Vec<usize>,
     /// How many events these had, and have now.
@@ -51,6 +55,15 @@ impl Difference<'_> {
 
     fn log_group(&self) -> Option<&str> {
         self.before.log_group.as_deref()
+    }
+
+    /// The times of its hours.
+    fn range(&self, window: Range) -> Range {
+        let hour = |hour: usize| window.start_ms + hour as i64 * HOUR_MS;
+        Range {
+            start_ms: hour(self.hours.start),
+            end_ms: hour(self.hours.end).min(window.end_ms),
+        }
     }
 
     /// What became fewer, in words.
@@ -74,18 +87,19 @@ pub(super) fn differences<'a>(
     let number = none.iter().count();
     let mut differences = Vec::new();
     for before in &last.exports {
+        let now = tallies.get(&before.log_group).unwrap_or(&none);
         let Some(hours) = &before.hours else {
             if events < last.read.events {
                 differences.push(Difference {
                     before,
                     hours: 0..number,
+                    events_now: now.events(),
                     lost: (0..number).collect(),
                     fewer: (last.read.events, events),
                 });
             }
             continue;
         };
-        let now = tallies.get(&before.log_group).unwrap_or(&none);
         let (mut lost, mut fewer) = (Vec::new(), (0, 0));
         let mut differing: Option<std::ops::Range<usize>> = None;
         for (hour, (before, now)) in hours.iter().zip(now.iter()).enumerate() {
@@ -101,12 +115,18 @@ pub(super) fn differences<'a>(
         }
         differences.extend(differing.map(|hours| Difference {
             before,
+            events_now: events_in(now, &hours),
             hours,
             lost,
             fewer,
         }));
     }
     differences
+}
+
+fn events_in(tally: &Hours, hours: &std::ops::Range<usize>) -> u64 {
+    let counts = tally.iter().map(|hour| hour.events);
+    counts.skip(hours.start).take(hours.len()).sum()
 }
 
 /// The earlier exports that have events which differ, as far as they are still there.
@@ -190,31 +210,35 @@ impl<'a> EarlierExports<'a> {
         earlier: &ExportedGroup,
         difference: &Difference<'_>,
     ) -> Result<bool> {
-        let window = self.window.range();
         let store = &self.plan.source;
+        let window = self.window.range();
+        let range = difference.range(window);
         let kept = KeptEvents::new(new);
         let mut writer = kept.writer(store);
         let mut by_hour: BTreeMap<usize, u64> = BTreeMap::new();
-        let session = self
-            .engine
-            .session(self.plan.job.timezone)?
-            .with_logs(self.both(new, earlier, difference), Some(store))?;
-        let sql = format!(
-            "SELECT log_stream, timestamp, message, \
-                    sum(CASE log_group WHEN '{EARLIER}' THEN 1 ELSE -1 END) AS missing \
-             FROM logs GROUP BY log_stream, timestamp, message \
-             HAVING sum(CASE log_group WHEN '{EARLIER}' THEN 1 ELSE -1 END) > 0"
-        );
-        let statement = session
-            .statement(&sql, "the comparison with the earlier export")
-            .await?;
-        let mut batches = session.run(&statement).await?.batches;
-        while let Some(batch) = batches.next().await {
-            for (event, times) in missing_events(&batch.map_err(Error::from_engine)?)? {
-                let hour = (event.timestamp_ms - window.start_ms) / HOUR_MS;
-                *by_hour.entry(hour as usize).or_default() += times;
-                for _ in 0..times {
-                    writer.add(&event)?;
+        let parts = difference.events_now.div_ceil(MOST_EVENTS).max(1);
+        for part in 0..parts {
+            let mut there = HashMap::new();
+            let mut events = self.events(new, range).await?;
+            while let Some(batch) = events.next().await? {
+                let hashes = batch.events().map(|event| event.hash());
+                for hash in hashes.filter(|hash| hash % parts == part) {
+                    *there.entry(hash).or_insert(0u32) += 1;
+                }
+            }
+            let mut events = self.events(earlier, range).await?;
+            while let Some(batch) = events.next().await? {
+                for event in batch.events() {
+                    let hash = event.hash();
+                    match there.get_mut(&hash) {
+                        _ if hash % parts != part => {}
+                        Some(times) if *times > 0 => *times -= 1,
+                        _ => {
+                            writer.add(&event.to_log_event())?;
+                            let hour = (event.timestamp_ms - window.start_ms) / HOUR_MS;
+                            *by_hour.entry(hour as usize).or_default() += 1;
+                        }
+                    }
                 }
                 writer.shrink().await?;
             }
@@ -229,29 +253,16 @@ impl<'a> EarlierExports<'a> {
         Ok(true)
     }
 
-    /// Both exports as one table, whose column `log_group` tells them apart.
-    fn both(
-        &self,
-        new: &ExportedGroup,
-        earlier: &ExportedGroup,
-        difference: &Difference<'_>,
-    ) -> LogsTable {
-        let hour = |hour: usize| self.window.range().start_ms + hour as i64 * HOUR_MS;
-        let range = Range {
-            start_ms: hour(difference.hours.start),
-            end_ms: hour(difference.hours.end).min(self.window.range().end_ms),
-        };
-        let named = |objects: &[LogObject], name: &str| -> Vec<LogObject> {
-            let objects = objects.iter().cloned();
-            let named = objects.map(|object| LogObject {
-                log_group: Some(name.to_owned()),
-                ..object
-            });
-            named.collect()
-        };
-        let mut objects = named(&earlier.objects, EARLIER);
-        objects.extend(named(&new.objects, "new"));
-        LogsTable::new(&self.plan.source, objects, range, self.engine.pool())
+    /// Reads the events of an export.
+    async fn events(&self, export: &ExportedGroup, range: Range) -> Result<Events> {
+        let store = &self.plan.source;
+        let logs = LogsTable::new(store, export.objects.clone(), range, self.engine.pool());
+        let session = self.engine.session(self.plan.job.timezone)?;
+        let session = session.with_logs(logs, Some(store))?;
+        let sql = "SELECT log_stream, timestamp, message FROM logs";
+        let statement = session.statement(sql, "the events of an export").await?;
+        let batches = session.run(&statement).await?.batches;
+        Ok(Events { batches })
     }
 
     fn note(
@@ -299,25 +310,68 @@ fn in_words(window: &Window, hours: &[usize]) -> String {
     format!("{noun} {}", spans.join(", "))
 }
 
-/// The events of a batch of the comparison, and how often each is missing.
-fn missing_events(batch: &RecordBatch) -> Result<Vec<(LogEvent, u64)>> {
-    let text = |column: usize| {
-        let text = cast(batch.column(column), &DataType::Utf8View);
-        text.map_err(|error| Error::from_engine(error.into()))
-    };
-    let (streams, messages) = (text(0)?, text(2)?);
-    let (streams, messages) = (streams.as_string_view(), messages.as_string_view());
-    let times = batch.column(1).as_primitive::<TimestampMillisecondType>();
-    let missing = batch.column(3).as_primitive::<Int64Type>();
-    let events = (0..batch.num_rows()).map(|row| {
-        let event = LogEvent {
-            timestamp_ms: times.value(row),
-            log_stream: streams.value(row).to_owned(),
-            message: messages.value(row).to_owned(),
+/// The events of an export, batch by batch.
+struct Events {
+    batches: SendableRecordBatchStream,
+}
+
+impl Events {
+    async fn next(&mut self) -> Result<Option<EventBatch>> {
+        let batch = self.batches.next().await.transpose();
+        let batch = batch.map_err(Error::from_engine)?;
+        batch.as_ref().map(EventBatch::of).transpose()
+    }
+}
+
+struct EventBatch {
+    streams: StringViewArray,
+    times: TimestampMillisecondArray,
+    messages: StringViewArray,
+}
+
+/// An event, which is another one where its stream, time or message differs.
+#[derive(Hash)]
+struct Event<'a> {
+    log_stream: &'a str,
+    timestamp_ms: i64,
+    message: &'a str,
+}
+
+impl EventBatch {
+    fn of(batch: &RecordBatch) -> Result<Self> {
+        let text = |column: usize| {
+            let text = cast(batch.column(column), &DataType::Utf8View);
+            let text = text.map_err(|error| Error::from_engine(error.into()))?;
+            Ok::<_, Error>(text.as_string_view().clone())
         };
-        (event, missing.value(row).unsigned_abs())
-    });
-    Ok(events.collect())
+        Ok(Self {
+            streams: text(0)?,
+            times: batch.column(1).as_primitive().clone(),
+            messages: text(2)?,
+        })
+    }
+
+    fn events(&self) -> impl Iterator<Item = Event<'_>> {
+        (0..self.times.len()).map(|row| Event {
+            log_stream: self.streams.value(row),
+            timestamp_ms: self.times.value(row),
+            message: self.messages.value(row),
+        })
+    }
+}
+
+impl Event<'_> {
+    fn hash(&self) -> u64 {
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(self)
+    }
+
+    fn to_log_event(&self) -> LogEvent {
+        LogEvent {
+            timestamp_ms: self.timestamp_ms,
+            log_stream: self.log_stream.to_owned(),
+            message: self.message.to_owned(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::export::cloudwatch::empty_export::{Inspection, Verdict};
 use crate::export::deadline::Deadline;
 use crate::export::service::LogGroup;
 use crate::state::{Attempt, AttemptStage};
+use crate::window::Range;
 
 /// The most streams to inspect after an export without events. A page has 50; 25 pages a second are allowed.
 const MOST_STREAMS: usize = 5000;
@@ -70,8 +71,8 @@ impl CloudWatchExporter {
             Some(id) => format!("the export of {} (task {id}) has no events", group.name),
             None => format!("the Logs API returned no events of {}", group.name),
         };
-        let is_deleted = deleted_until(group, attempt.asked_at)
-            .is_some_and(|until| request.window.end() <= until);
+        let deleted_until = deleted_until(group, attempt.asked_at);
+        let is_deleted = deleted_until.is_some_and(|until| request.window.end() <= until);
         if is_deleted && group.created_ms < window.end_ms {
             return Err(Error::new(
                 Class::Source,
@@ -83,7 +84,14 @@ impl CloudWatchExporter {
             ));
         }
         let prefix = self.settings.log_stream_prefix.as_deref();
-        let mut inspection = Inspection::new(window, attempt.asked_at, prefix);
+        // That events are gone which retention may have deleted is no proof, and a note says so.
+        let kept = Range {
+            start_ms: deleted_until.map_or(window.start_ms, |until| {
+                until.timestamp_millis().max(window.start_ms)
+            }),
+            ..window
+        };
+        let mut inspection = Inspection::new(kept, attempt.asked_at, prefix);
         let mut inspected = 0;
         let mut is_decided = false;
         let listed = deadline

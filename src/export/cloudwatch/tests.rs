@@ -1,6 +1,7 @@
 use super::*;
 use crate::aws::{Account, Aws};
 use crate::clock::TestClock;
+use crate::error::Remedy;
 use crate::export::fake::{Call, FakeLogs, Fate};
 use crate::job::{AwsSettings, GroupPattern, Verify, Via};
 use crate::layout::StagingKeys;
@@ -8,7 +9,7 @@ use crate::progress::Silent;
 use crate::state::{Journal, MemoryJournal};
 use crate::store::Stores;
 use crate::window::{Size, Window};
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use chrono_tz::Tz;
 use object_store::memory::InMemory;
 use std::time::Duration;
@@ -296,6 +297,30 @@ async fn a_window_that_retention_cuts_is_exported_with_a_note() {
     cloud.logs.set_retention("/a", 2);
     cloud.put("web", "2026-11-20T20:00:00Z");
     assert_eq!(cloud.export().await.unwrap().all_notes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_export_that_retention_has_emptied_in_part_has_a_note() {
+    // At 15:00 of the next day, the events from before 15:00 may be deleted.
+    let mut cloud = Cloud::new().await;
+    cloud.logs.set_retention("/a", 1);
+    cloud.put("web", "2026-11-20T01:00:00Z");
+    cloud.logs.expire("/a", instant("2026-11-20T15:00:00Z"));
+    for via in [Via::ExportTask, Via::Events, Via::Auto] {
+        cloud.settings.via = via;
+        let exported = cloud.export().await.unwrap();
+        assert!(exported.objects().is_empty());
+        let notes = exported.all_notes();
+        assert!(notes[0].contains("before 2026-11-20T15:0"), "{notes:?}");
+        cloud.reuse_since = Some(cloud.clock.now() + TimeDelta::seconds(1));
+    }
+    // Of the hours that the group still keeps, it is an error.
+    let cloud = Cloud::new().await;
+    cloud.logs.set_retention("/a", 1);
+    cloud.put("web", "2026-11-20T20:00:00Z");
+    cloud.logs.expire("/a", instant("2026-11-21T00:00:00Z"));
+    let error = cloud.export().await.unwrap_err();
+    assert_eq!(error.remedy(), Some(Remedy::ForceExport));
 }
 
 #[tokio::test]
