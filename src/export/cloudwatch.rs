@@ -3,6 +3,7 @@
 mod completeness;
 mod earlier;
 pub mod empty_export;
+mod groups;
 mod via;
 
 use std::ops::ControlFlow;
@@ -14,14 +15,15 @@ use object_store::path::Path;
 use tokio::sync::OnceCell;
 
 use self::earlier::{is_newer_than, standing};
+use self::groups::ListedGroups;
 use super::deadline::Deadline;
-use super::service::{ExportService, GroupClass, LogGroup, Origin, ServiceError, ServiceErrorKind};
+use super::service::{ExportService, GroupClass, LogGroup, Origin};
 use super::staging::{self, Manifest};
 use super::task::{TaskRunner, TaskSpec};
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
-use crate::job::{CloudWatch, GroupPattern, Location, Via, nearest};
+use crate::job::{CloudWatch, Location, Via};
 use crate::layout;
 use crate::layout::cloudwatch::LogObject;
 use crate::progress::{Progress, Step};
@@ -34,9 +36,6 @@ const LONGEST_TASK_NAME: usize = 512;
 
 /// PutLogEvents accepts events of up to two weeks ago, also for a log group that was created later.
 const OLDEST_EVENT_MS: i64 = 14 * 24 * 3_600_000;
-
-/// The most log groups to search for a name like a wrong one. A page has 50.
-const MOST_NAMES: usize = 1000;
 
 /// Why the events of a log group are those of an earlier export.
 const DELETED: &str = "the log group was deleted since";
@@ -57,14 +56,6 @@ pub struct CloudWatchExporter {
     clock: Arc<dyn Clock>,
     /// The job's log groups, listed once.
     listed: OnceCell<ListedGroups>,
-}
-
-/// The log groups of a job.
-struct ListedGroups {
-    /// Each once, by name.
-    groups: Vec<LogGroup>,
-    /// Notes on globs that match none, beside others that do: the last group of a glob may have been deleted.
-    unmatched: Vec<String>,
 }
 
 impl CloudWatchExporter {
@@ -91,104 +82,6 @@ impl CloudWatchExporter {
             clock,
             listed: OnceCell::new(),
         })
-    }
-
-    /// The log groups that the job's names and globs match, each once, by name.
-    async fn log_groups(&self, report: &(dyn Fn(&str) + Sync)) -> Result<&[LogGroup]> {
-        let list = || self.list_groups(report);
-        let listed = self.listed.get_or_try_init(list).await?;
-        Ok(&listed.groups)
-    }
-
-    async fn list_groups(&self, report: &(dyn Fn(&str) + Sync)) -> Result<ListedGroups> {
-        let what = "the list of the log groups".to_owned();
-        let deadline = self.deadline(what, report);
-        let deadline = deadline.of_first_contact(self.service.endpoint());
-        let mut groups: Vec<LogGroup> = Vec::new();
-        let mut unmatched: Vec<Error> = Vec::new();
-        for pattern in &self.settings.log_groups {
-            let before = groups.len();
-            let listed = deadline
-                .pages(
-                    |page| self.service.groups(pattern.literal_prefix(), page),
-                    |page| {
-                        groups.extend(
-                            page.into_iter()
-                                .filter(|group| pattern.matches(&group.name)),
-                        );
-                        ControlFlow::Continue(())
-                    },
-                )
-                .await?;
-            listed.map_err(cannot_list)?;
-            let found = &groups[before..];
-            if found.is_empty() {
-                let missing = self.no_such_group(pattern, &deadline).await;
-                if pattern.is_name() {
-                    return Err(missing);
-                }
-                unmatched.push(missing);
-                continue;
-            }
-            if found
-                .iter()
-                .all(|group| group.class == GroupClass::Delivery)
-            {
-                return Err(Error::usage(format!(
-                    "[source] log_groups: {:?} is {OF_DELIVERY}",
-                    pattern.as_str()
-                )));
-            }
-        }
-        groups.sort_by(|a, b| a.name.cmp(&b.name));
-        groups.dedup_by(|a, b| a.name == b.name);
-        if groups.is_empty()
-            && let Some(missing) = unmatched.pop()
-        {
-            return Err(missing);
-        }
-        Ok(ListedGroups {
-            groups,
-            unmatched: unmatched.iter().map(Error::to_string).collect(),
-        })
-    }
-
-    /// An error (usage) that suggests the existing name most like the missing one.
-    async fn no_such_group(&self, pattern: &GroupPattern, deadline: &Deadline<'_>) -> Error {
-        let mut names = Vec::new();
-        // After an error there is nothing to suggest.
-        let _ = deadline
-            .pages(
-                |page| self.service.groups("", page),
-                |page| {
-                    names.extend(page.into_iter().map(|group| group.name));
-                    match names.len() < MOST_NAMES {
-                        true => ControlFlow::Continue(()),
-                        false => ControlFlow::Break(()),
-                    }
-                },
-            )
-            .await;
-        let text = pattern.as_str();
-        let missing = match pattern.is_name() {
-            true => format!("the log group {text:?} does not exist"),
-            false => format!("no log group matches {text:?}"),
-        };
-        let hint = nearest(text, names.iter().map(String::as_str))
-            .map_or(String::new(), |name| format!("; did you mean {name:?}?"));
-        Error::usage(format!("[source] log_groups: {missing}{hint}"))
-    }
-
-    /// Whether the job names the group itself, not only a glob that it matches.
-    fn is_named(&self, group: &LogGroup) -> bool {
-        let mut patterns = self.settings.log_groups.iter();
-        patterns.any(|pattern| pattern.is_name() && pattern.matches(&group.name))
-    }
-
-    /// Whether the job names the group, or one of its globs matches it.
-    fn is_matched(&self, group: &str) -> bool {
-        let mut patterns = self.settings.log_groups.iter();
-        patterns.any(|pattern| pattern.matches(group))
     }
 
     /// Whether the export failed with `error` because the group was deleted since the groups were listed. A group that
@@ -340,17 +233,6 @@ fn check_prefix(group: &LogGroup, request: &ExportRequest<'_>) -> Result<()> {
     )))
 }
 
-fn cannot_list(error: ServiceError) -> Error {
-    let class = match error.kind {
-        ServiceErrorKind::Invalid => Class::Usage,
-        _ => Class::Source,
-    };
-    Error::new(
-        class,
-        format!("could not list the log groups: {}", error.message),
-    )
-}
-
 #[async_trait]
 impl LogExporter for CloudWatchExporter {
     async fn groups(&self) -> Result<Vec<String>> {
@@ -390,7 +272,11 @@ impl LogExporter for CloudWatchExporter {
         let mut earlier = staging::newest_exports(&self.staging, request, is_of_source).await?;
         let mut exported = Exported::default();
         if let Some(listed) = self.listed.get() {
-            listed.unmatched.iter().cloned().for_each(|note| exported.note(note));
+            listed
+                .unmatched
+                .iter()
+                .cloned()
+                .for_each(|note| exported.note(note));
         }
         let of = groups.len();
         for (index, group) in groups.iter().enumerate() {

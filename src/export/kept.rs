@@ -40,7 +40,9 @@ impl KeptEvents {
         note: String,
     ) -> Result<()> {
         let folder = layout::join(&self.prefix, &self.folder);
-        let objects = store.list_logs(&folder, export.log_group.as_deref()).await?;
+        let objects = store
+            .list_logs(&folder, export.log_group.as_deref())
+            .await?;
         if objects.len() != keys.len() {
             return Err(Error::new(
                 Class::Source,

@@ -116,7 +116,10 @@ pub(super) async fn extend(
     let Some((json, seen)) = store.get_to_replace(&key).await? else {
         return Err(Error::new(
             Class::Source,
-            format!("{} is gone: it was there when the run began", store.display(&key)),
+            format!(
+                "{} is gone: it was there when the run began",
+                store.display(&key)
+            ),
         ));
     };
     let mut manifest = parse(store, &key, &json)?;

@@ -2,21 +2,20 @@
 //! before every answer is there.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::path::Path as FilePath;
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use super::answer::{Answer, Objects, Picture, QueryRun, count_all, count_by_hour, draw};
-use super::earlier_export::{self, Difference, EarlierExports};
+use super::earlier_export::Comparison;
 use super::publish::Publisher;
 use super::queries::reads_again;
-use super::{Environment, Force, Plan, WindowPlan, compare};
-use crate::aws::logs::Origin;
+use super::{Environment, Plan, WindowPlan, compare};
 use crate::chart::build::{Caption, ChartData, Verified};
-use crate::error::{Class, Error, Remedy, Result};
+use crate::error::{Class, Error, Result};
 use crate::export::Exported;
 use crate::job::{Source, Verify};
 use crate::query::Session;
@@ -67,24 +66,14 @@ pub(super) struct WindowRun<'a> {
 }
 
 /// The answers of a window, and what they are of.
-struct Computed<'a> {
+pub(super) struct Computed<'a> {
     session: Session,
     answers: Vec<Answer<'a>>,
-    read: ScanReport,
+    pub(super) read: ScanReport,
     /// The events of each log group by hour.
-    tallies: BTreeMap<Option<String>, Hours>,
+    pub(super) tallies: BTreeMap<Option<String>, Hours>,
     /// Holds the answers' files.
     folder: TempDir,
-}
-
-/// How new exports compare with those of the last receipt.
-enum Comparison {
-    /// They have all of its events.
-    NothingLost,
-    /// They have all of its events now: those that they lacked were added.
-    Kept,
-    /// They lack events, and the exports that had these are gone.
-    Lost(Error),
 }
 
 impl WindowRun<'_> {
@@ -101,6 +90,7 @@ impl WindowRun<'_> {
             match stopwatch.time("compare", comparing).await? {
                 Comparison::NothingLost => {}
                 Comparison::Kept => {
+                    drop(computed);
                     computed = stopwatch.time("query", self.compute(&exported)).await?;
                     if let Some(error) = self.lost_events(last, &computed) {
                         return Err(error);
@@ -225,100 +215,6 @@ impl WindowRun<'_> {
             read,
             folder,
         })
-    }
-
-    /// The receipt of the last run of the window, if it is of the same events and this run is not forced.
-    fn last_of_same_source(&self) -> Option<&Receipt> {
-        let is_same_source = |last: &&Receipt| {
-            last.source_sha256 == self.plan.source_sha256
-                && Origin::may_be_same(last.origin.as_ref(), self.plan.origin.as_ref())
-        };
-        let last = self.window.last.as_ref().filter(is_same_source);
-        last.filter(|_| self.plan.force == Force::No)
-    }
-
-    /// Compares the new exports with those of the last receipt, by log group and hour, and copies the events that they
-    /// lack from the earlier exports. Nothing is copied where some of these are gone.
-    async fn keep_events(
-        &self,
-        last: &Receipt,
-        exported: &mut Exported,
-        computed: &Computed<'_>,
-    ) -> Result<Comparison> {
-        let differences = self.differences(last, computed);
-        let (engine, window) = (&self.environment.engine, &self.window.window);
-        let earlier = EarlierExports::find(self.plan, engine, window, &differences).await?;
-        let is_lost = |difference: &Difference<'_>| difference.is_loss() && !earlier.has(difference);
-        if differences.iter().any(is_lost)
-            && let Some(error) = self.lost_events(last, computed)
-        {
-            return Ok(Comparison::Lost(error));
-        }
-        Ok(match earlier.restore(exported, &differences).await? {
-            true => Comparison::Kept,
-            false => Comparison::NothingLost,
-        })
-    }
-
-    fn differences<'r>(&self, last: &'r Receipt, computed: &Computed<'_>) -> Vec<Difference<'r>> {
-        let range = self.window.window.range();
-        let Computed { tallies, read, .. } = computed;
-        earlier_export::differences(last, tallies, range, read.events)
-    }
-
-    /// An error if an hour of a log group has fewer events than in the last run: this export must not replace the answer.
-    fn lost_events(&self, last: &Receipt, computed: &Computed<'_>) -> Option<Error> {
-        let (window, events) = (&self.window.window, computed.read.events);
-        let differences = self.differences(last, computed);
-        let lost = differences.iter().find(|difference| difference.is_loss())?;
-        let what = match events < last.read.events {
-            true => format!(
-                "the events of window {window} went from {} in the last run to {events}",
-                last.read.events
-            ),
-            false => format!("in window {window}, the events of {}", lost.describe(window)),
-        };
-        let message = format!(
-            "{what}: its answers stay as they are, since retention may have deleted events. --force replaces them"
-        );
-        Some(Error::new(Class::Source, message).unless(Remedy::Force))
-    }
-
-    /// Whether the last run's answers are as good as they can get: exported after the window's end, of this job's
-    /// questions, and of a source that does not give back what it has lost.
-    fn stands(&self, last: &Receipt) -> bool {
-        matches!(self.plan.job.source, Source::CloudWatch(_))
-            && last.job_sha256 == self.plan.job_sha256
-            && last.as_of.is_some_and(|as_of| self.window.window.end() <= as_of)
-    }
-
-    /// Keeps the answers of a window that was exported again and has fewer events than before, where that can't be
-    /// helped: they settle, and exports that a difference to the independent count asked for are counted, so that they
-    /// end. Else an error.
-    async fn keep_previous(
-        &self,
-        last: &Receipt,
-        why: Error,
-    ) -> Result<(Receipt, Vec<ChartData>)> {
-        if self.window.reexports == 0 && !self.stands(last) {
-            return Err(why);
-        }
-        tracing::warn!(window = self.window.report.id, "{why}");
-        let mut receipt = Receipt {
-            started_at: self.started_at,
-            finished_at: self.environment.clock.now(),
-            reexports: self.window.reexports,
-            ..last.clone()
-        };
-        if self.stands(last) {
-            receipt.window.provisional = self.window.report.provisional;
-        }
-        let note = why.to_string();
-        if !receipt.notes.contains(&note) {
-            receipt.notes.push(note);
-        }
-        self.publisher.receipt(self.held, &receipt).await?;
-        Ok((receipt, Vec::new()))
     }
 
     /// Compares the count with an independent one, if the job asks for that.

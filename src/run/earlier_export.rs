@@ -1,40 +1,141 @@
-//! What the exports of the last receipt have and new ones lack, by log group and hour. It is copied from the earlier
-//! export to the new one, event by event, so that no answer loses an event that was counted before.
+//! What the exports of the last receipt have and new ones lack, by log group and hour: an answer never shrinks by itself.
 //!
-//! An event in CloudWatch never changes, so that the union of two exports is what the service ever had: each event as
-//! often as in the export that has it more often.
+//! What is missing is copied from the earlier exports ([`missing`]). Where these are gone, the answers stay.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+mod missing;
 
-use arrow::array::{AsArray, RecordBatch, StringViewArray, TimestampMillisecondArray};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use datafusion::execution::SendableRecordBatchStream;
-use futures::StreamExt;
+use std::collections::BTreeMap;
 
-use super::Plan;
-use crate::aws::logs::LogEvent;
-use crate::error::{Error, Result};
-use crate::export::kept::KeptEvents;
-use crate::export::{Exported, ExportedGroup, staging};
+use chrono::TimeDelta;
+
+use self::missing::EarlierExports;
+use super::Force;
+use super::compute::{Computed, WindowRun};
+use crate::aws::logs::Origin;
+use crate::chart::build::ChartData;
+use crate::error::{Class, Error, Remedy, Result};
+use crate::export::Exported;
 use crate::job::Source;
-use crate::layout::StagingKeys;
-use crate::numbers::counted;
-use crate::query::Engine;
 use crate::receipt::{ExportReport, Receipt};
+use crate::scan::Hours;
 use crate::scan::tally::HOUR_MS;
-use crate::scan::{Hours, LogsTable};
 use crate::window::{Range, Size, Window};
 
-/// The most events of a new export whose hashes are in memory, in 80 MB. Of more, several parts are compared one after the
-/// other, each of some hashes. No query runs meanwhile. Tests have few events.
-const MOST_EVENTS: u64 = if cfg!(test) { 30 } else { 3_500_000 };
+/// How new exports compare with those of the last receipt.
+pub(super) enum Comparison {
+    /// They have all of its events.
+    NothingLost,
+    /// They have all of its events now: those that they lacked were added.
+    Kept,
+    /// They lack events, and the exports that had these are gone.
+    Lost(Error),
+}
+
+impl WindowRun<'_> {
+    /// The receipt of the last run of the window, if it is of the same events and this run is not forced.
+    pub(super) fn last_of_same_source(&self) -> Option<&Receipt> {
+        let is_same_source = |last: &&Receipt| {
+            last.source_sha256 == self.plan.source_sha256
+                && Origin::may_be_same(last.origin.as_ref(), self.plan.origin.as_ref())
+        };
+        let last = self.window.last.as_ref().filter(is_same_source);
+        last.filter(|_| self.plan.force == Force::No)
+    }
+
+    /// Compares the new exports with those of the last receipt, by log group and hour, and copies the events that they
+    /// lack from the earlier exports. Nothing is copied where some of these are gone.
+    pub(super) async fn keep_events(
+        &self,
+        last: &Receipt,
+        exported: &mut Exported,
+        computed: &Computed<'_>,
+    ) -> Result<Comparison> {
+        let differences = self.differences(last, computed);
+        let (engine, window) = (&self.environment.engine, &self.window.window);
+        let earlier = EarlierExports::find(self.plan, engine, window, &differences).await?;
+        let is_lost =
+            |difference: &Difference<'_>| difference.is_loss() && !earlier.has(difference);
+        if differences.iter().any(is_lost)
+            && let Some(error) = self.lost_events(last, computed)
+        {
+            return Ok(Comparison::Lost(error));
+        }
+        Ok(match earlier.restore(exported, &differences).await? {
+            true => Comparison::Kept,
+            false => Comparison::NothingLost,
+        })
+    }
+
+    fn differences<'r>(&self, last: &'r Receipt, computed: &Computed<'_>) -> Vec<Difference<'r>> {
+        let range = self.window.window.range();
+        let Computed { tallies, read, .. } = computed;
+        differences(last, tallies, range, read.events)
+    }
+
+    /// An error if an hour of a log group has fewer events than in the last run: this export must not replace the answer.
+    pub(super) fn lost_events(&self, last: &Receipt, computed: &Computed<'_>) -> Option<Error> {
+        let (window, events) = (&self.window.window, computed.read.events);
+        let differences = self.differences(last, computed);
+        let lost = differences.iter().find(|difference| difference.is_loss())?;
+        let what = match events < last.read.events {
+            true => format!(
+                "the events of window {window} went from {} in the last run to {events}",
+                last.read.events
+            ),
+            false => format!(
+                "in window {window}, the events of {}",
+                lost.describe(window)
+            ),
+        };
+        let message = format!(
+            "{what}: its answers stay as they are, since retention may have deleted events. --force replaces them"
+        );
+        Some(Error::new(Class::Source, message).unless(Remedy::Force))
+    }
+
+    /// Whether the last run's answers are as good as they can get: exported after the window's end, of this job's
+    /// questions, and of a source that does not give back what it has lost.
+    fn stands(&self, last: &Receipt) -> bool {
+        matches!(self.plan.job.source, Source::CloudWatch(_))
+            && last.job_sha256 == self.plan.job_sha256
+            && last
+                .as_of
+                .is_some_and(|as_of| self.window.window.end() <= as_of)
+    }
+
+    /// Keeps the answers of a window that was exported again and has fewer events than before, where that can't be
+    /// helped: they settle, and exports that a difference to the independent count asked for are counted, so that they
+    /// end. Else an error.
+    pub(super) async fn keep_previous(
+        &self,
+        last: &Receipt,
+        why: Error,
+    ) -> Result<(Receipt, Vec<ChartData>)> {
+        if self.window.reexports == 0 && !self.stands(last) {
+            return Err(why);
+        }
+        tracing::warn!(window = self.window.report.id, "{why}");
+        let mut receipt = Receipt {
+            started_at: self.started_at,
+            finished_at: self.environment.clock.now(),
+            reexports: self.window.reexports,
+            ..last.clone()
+        };
+        if self.stands(last) {
+            receipt.window.provisional = self.window.report.provisional;
+        }
+        let note = why.to_string();
+        if !receipt.notes.contains(&note) {
+            receipt.notes.push(note);
+        }
+        self.publisher.receipt(self.held, &receipt).await?;
+        Ok((receipt, Vec::new()))
+    }
+}
 
 /// The events of a new export that are not those of the last receipt.
 #[derive(Debug)]
-pub(super) struct Difference<'a> {
+struct Difference<'a> {
     /// The export in the last receipt.
     before: &'a ExportReport,
     /// From the first hour with events that differs to behind the last one, counted from the window's start.
@@ -49,7 +150,7 @@ pub(super) struct Difference<'a> {
 
 impl Difference<'_> {
     /// Whether an hour has fewer events than before.
-    pub(super) fn is_loss(&self) -> bool {
+    fn is_loss(&self) -> bool {
         !self.lost.is_empty()
     }
 
@@ -67,9 +168,11 @@ impl Difference<'_> {
     }
 
     /// What became fewer, in words.
-    pub(super) fn describe(&self, window: &Window) -> String {
+    fn describe(&self, window: &Window) -> String {
         let (before, now) = self.fewer;
-        let of = self.log_group().map_or(String::new(), |group| format!(" of {group}"));
+        let of = self
+            .log_group()
+            .map_or(String::new(), |group| format!(" of {group}"));
         let hours = in_words(window, &self.lost);
         format!("{hours}{of} went from {before} in the last run to {now}")
     }
@@ -77,7 +180,7 @@ impl Difference<'_> {
 
 /// Where the last receipt has events that the new exports lack or may lack. Receipts of earlier versions do not have the
 /// hours: where all events together are fewer, each group may be concerned.
-pub(super) fn differences<'a>(
+fn differences<'a>(
     last: &'a Receipt,
     tallies: &BTreeMap<Option<String>, Hours>,
     window: Range,
@@ -129,165 +232,6 @@ fn events_in(tally: &Hours, hours: &std::ops::Range<usize>) -> u64 {
     counts.skip(hours.start).take(hours.len()).sum()
 }
 
-/// The earlier exports that have events which differ, as far as they are still there.
-pub(super) struct EarlierExports<'a> {
-    plan: &'a Plan<'a>,
-    engine: &'a Engine,
-    window: &'a Window,
-    /// By their prefixes in the last receipt.
-    found: HashMap<&'a str, ExportedGroup>,
-}
-
-impl<'a> EarlierExports<'a> {
-    /// Looks for them. None is there for a source whose events can change, or that is exported by other means.
-    pub(super) async fn find(
-        plan: &'a Plan<'a>,
-        engine: &'a Engine,
-        window: &'a Window,
-        differences: &[Difference<'a>],
-    ) -> Result<Self> {
-        let mut earlier = Self {
-            plan,
-            engine,
-            window,
-            found: HashMap::new(),
-        };
-        if !matches!(plan.job.source, Source::CloudWatch(_)) || differences.is_empty() {
-            return Ok(earlier);
-        }
-        let keys = StagingKeys::of(plan.job)?;
-        let at = |prefix: &str| {
-            let mut reports = differences.iter().map(|difference| difference.before);
-            reports.find(|before| before.is_at(prefix))
-        };
-        let wanted = |prefix: &str| at(prefix).is_some();
-        for export in staging::exports_at(&plan.source, &keys, &window.id(), wanted).await? {
-            if let Some(before) = at(&keys.relative(&export.prefix)) {
-                earlier.found.insert(before.prefix.as_str(), export);
-            }
-        }
-        Ok(earlier)
-    }
-
-    /// Whether the export that has these events is still there.
-    pub(super) fn has(&self, difference: &Difference<'_>) -> bool {
-        self.found.contains_key(difference.before.prefix.as_str())
-    }
-
-    /// Copies what the new exports lack to them. True if there was anything.
-    pub(super) async fn restore(
-        &self,
-        exported: &mut Exported,
-        differences: &[Difference<'_>],
-    ) -> Result<bool> {
-        let mut is_changed = false;
-        for difference in differences {
-            let Some(earlier) = self.found.get(difference.before.prefix.as_str()) else {
-                continue;
-            };
-            let mut groups = exported.groups.iter_mut();
-            match groups.find(|group| group.log_group == earlier.log_group) {
-                Some(new) if new.prefix == earlier.prefix => {}
-                Some(new) => is_changed |= self.add_missing(new, earlier, difference).await?,
-                None => {
-                    let mut earlier = earlier.clone();
-                    let (group, as_of) = (difference.log_group().unwrap_or_default(), as_of(&earlier));
-                    earlier.notes.push(format!(
-                        "the events of {group} are from the export of {as_of}: the log group was not exported again"
-                    ));
-                    exported.groups.push(earlier);
-                    is_changed = true;
-                }
-            }
-        }
-        Ok(is_changed)
-    }
-
-    /// Adds the events of the earlier export that the new one lacks. True if there are any.
-    async fn add_missing(
-        &self,
-        new: &mut ExportedGroup,
-        earlier: &ExportedGroup,
-        difference: &Difference<'_>,
-    ) -> Result<bool> {
-        let store = &self.plan.source;
-        let window = self.window.range();
-        let range = difference.range(window);
-        let kept = KeptEvents::new(new);
-        let mut writer = kept.writer(store);
-        let mut by_hour: BTreeMap<usize, u64> = BTreeMap::new();
-        let parts = difference.events_now.div_ceil(MOST_EVENTS).max(1);
-        for part in 0..parts {
-            let mut there = HashMap::new();
-            let mut events = self.events(new, range).await?;
-            while let Some(batch) = events.next().await? {
-                let hashes = batch.events().map(|event| event.hash());
-                for hash in hashes.filter(|hash| hash % parts == part) {
-                    *there.entry(hash).or_insert(0u32) += 1;
-                }
-            }
-            let mut events = self.events(earlier, range).await?;
-            while let Some(batch) = events.next().await? {
-                for event in batch.events() {
-                    let hash = event.hash();
-                    match there.get_mut(&hash) {
-                        _ if hash % parts != part => {}
-                        Some(times) if *times > 0 => *times -= 1,
-                        _ => {
-                            writer.add(&event.to_log_event())?;
-                            let hour = (event.timestamp_ms - window.start_ms) / HOUR_MS;
-                            *by_hour.entry(hour as usize).or_default() += 1;
-                        }
-                    }
-                }
-                writer.shrink().await?;
-            }
-        }
-        if by_hour.is_empty() {
-            return Ok(false);
-        }
-        let keys = writer.finish().await?;
-        let note = self.note(new, earlier, &by_hour);
-        tracing::warn!("{note}");
-        kept.add_to(store, new, &keys, note).await?;
-        Ok(true)
-    }
-
-    /// Reads the events of an export.
-    async fn events(&self, export: &ExportedGroup, range: Range) -> Result<Events> {
-        let store = &self.plan.source;
-        let logs = LogsTable::new(store, export.objects.clone(), range, self.engine.pool());
-        let session = self.engine.session(self.plan.job.timezone)?;
-        let session = session.with_logs(logs, Some(store))?;
-        let sql = "SELECT log_stream, timestamp, message FROM logs";
-        let statement = session.statement(sql, "the events of an export").await?;
-        let batches = session.run(&statement).await?.batches;
-        Ok(Events { batches })
-    }
-
-    fn note(
-        &self,
-        new: &ExportedGroup,
-        earlier: &ExportedGroup,
-        by_hour: &BTreeMap<usize, u64>,
-    ) -> String {
-        let hours: Vec<usize> = by_hour.keys().copied().collect();
-        format!(
-            "{} of {}: {} from the export of {}, which that of {} lacks",
-            in_words(self.window, &hours),
-            new.log_group.as_deref().unwrap_or_default(),
-            counted(by_hour.values().sum(), "event"),
-            as_of(earlier),
-            as_of(new)
-        )
-    }
-}
-
-fn as_of(export: &ExportedGroup) -> String {
-    let at = export.as_of.unwrap_or(DateTime::<Utc>::MIN_UTC);
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
 /// The hours as they are called in the window's zone: `hours 00 to 05, 07`.
 fn in_words(window: &Window, hours: &[usize]) -> String {
     let name = |hour: usize| {
@@ -310,70 +254,6 @@ fn in_words(window: &Window, hours: &[usize]) -> String {
     format!("{noun} {}", spans.join(", "))
 }
 
-/// The events of an export, batch by batch.
-struct Events {
-    batches: SendableRecordBatchStream,
-}
-
-impl Events {
-    async fn next(&mut self) -> Result<Option<EventBatch>> {
-        let batch = self.batches.next().await.transpose();
-        let batch = batch.map_err(Error::from_engine)?;
-        batch.as_ref().map(EventBatch::of).transpose()
-    }
-}
-
-struct EventBatch {
-    streams: StringViewArray,
-    times: TimestampMillisecondArray,
-    messages: StringViewArray,
-}
-
-/// An event, which is another one where its stream, time or message differs.
-#[derive(Hash)]
-struct Event<'a> {
-    log_stream: &'a str,
-    timestamp_ms: i64,
-    message: &'a str,
-}
-
-impl EventBatch {
-    fn of(batch: &RecordBatch) -> Result<Self> {
-        let text = |column: usize| {
-            let text = cast(batch.column(column), &DataType::Utf8View);
-            let text = text.map_err(|error| Error::from_engine(error.into()))?;
-            Ok::<_, Error>(text.as_string_view().clone())
-        };
-        Ok(Self {
-            streams: text(0)?,
-            times: batch.column(1).as_primitive().clone(),
-            messages: text(2)?,
-        })
-    }
-
-    fn events(&self) -> impl Iterator<Item = Event<'_>> {
-        (0..self.times.len()).map(|row| Event {
-            log_stream: self.streams.value(row),
-            timestamp_ms: self.times.value(row),
-            message: self.messages.value(row),
-        })
-    }
-}
-
-impl Event<'_> {
-    fn hash(&self) -> u64 {
-        BuildHasherDefault::<DefaultHasher>::default().hash_one(self)
-    }
-
-    fn to_log_event(&self) -> LogEvent {
-        LogEvent {
-            timestamp_ms: self.timestamp_ms,
-            log_stream: self.log_stream.to_owned(),
-            message: self.message.to_owned(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,12 +261,30 @@ mod tests {
     #[test]
     fn hours_are_called_as_in_the_windows_zone() {
         for (size, zone, id, hours, expected) in [
-            (Size::Day, "UTC", "2026-11-20", &[0, 1, 2, 7, 9, 10][..], "hours 00 to 02, 07, 09 to 10"),
+            (
+                Size::Day,
+                "UTC",
+                "2026-11-20",
+                &[0, 1, 2, 7, 9, 10][..],
+                "hours 00 to 02, 07, 09 to 10",
+            ),
             (Size::Day, "Asia/Kolkata", "2026-11-20", &[23], "hour 23"),
             // The hour 02 comes twice.
-            (Size::Day, "Europe/Berlin", "2026-10-25", &[2, 4, 24], "hours 02, 03, 23"),
+            (
+                Size::Day,
+                "Europe/Berlin",
+                "2026-10-25",
+                &[2, 4, 24],
+                "hours 02, 03, 23",
+            ),
             (Size::Hour, "Asia/Seoul", "2026-11-20T05", &[0], "hour 05"),
-            (Size::Week, "UTC", "2026-W47", &[0, 25], "hours 2026-11-16T00, 2026-11-17T01"),
+            (
+                Size::Week,
+                "UTC",
+                "2026-W47",
+                &[0, 25],
+                "hours 2026-11-16T00, 2026-11-17T01",
+            ),
         ] {
             let window = Window::parse(size, zone.parse().unwrap(), id).unwrap();
             assert_eq!(in_words(&window, hours), expected, "{id}");

@@ -2,6 +2,7 @@
 
 mod identity;
 mod shrinking;
+mod standing;
 mod state_writes;
 
 use std::collections::{BTreeMap, HashMap};

@@ -166,9 +166,7 @@ impl Tally {
                     index
                 }
             };
-            let own = object
-                .range
-                .map_or(window, |range| range.intersect(window));
+            let own = object.range.map_or(window, |range| range.intersect(window));
             let id = identity(&object.meta.location, own);
             progress.unread.insert(id, index);
         }
@@ -278,7 +276,11 @@ mod tests {
         let mut read = tally.of_object(&Path::parse(key).unwrap(), WINDOW);
         events.iter().for_each(|at| read.add(*at));
         tally.add(&read);
-        tally.by_group().unwrap().remove(&Some("g".to_owned())).unwrap()
+        tally
+            .by_group()
+            .unwrap()
+            .remove(&Some("g".to_owned()))
+            .unwrap()
     }
 
     #[test]

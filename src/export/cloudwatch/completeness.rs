@@ -29,9 +29,7 @@ impl CloudWatchExporter {
         is_empty: bool,
         deadline: &Deadline<'_>,
     ) -> Result<Option<String>> {
-        if is_empty
-            && let Err(error) = self.check_empty(group, request, attempt, deadline).await
-        {
+        if is_empty && let Err(error) = self.check_empty(group, request, attempt, deadline).await {
             let error = error.unless(Remedy::ForceExport);
             if request.takes_empty {
                 tracing::warn!("{error}. It is taken nevertheless, because of --force=export");

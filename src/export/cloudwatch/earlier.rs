@@ -40,8 +40,8 @@ impl CloudWatchExporter {
         earlier: &ExportedGroup,
         error: &Error,
     ) -> Option<String> {
-        let is_deleting = deleted_until(group, self.clock.now())
-            .is_some_and(|until| window.start() < until);
+        let is_deleting =
+            deleted_until(group, self.clock.now()).is_some_and(|until| window.start() < until);
         let has_events = !earlier.objects.is_empty();
         (error.remedy() == Some(Remedy::ForceExport) && (has_events || is_deleting))
             .then(|| "a new export has no events any more".to_owned())

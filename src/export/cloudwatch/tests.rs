@@ -3,6 +3,7 @@ use crate::aws::{Account, Aws};
 use crate::clock::TestClock;
 use crate::error::Remedy;
 use crate::export::fake::{Call, FakeLogs, Fate};
+use crate::export::service::ServiceErrorKind;
 use crate::job::{AwsSettings, GroupPattern, Verify, Via};
 use crate::layout::StagingKeys;
 use crate::progress::Silent;
