@@ -43,7 +43,7 @@ impl WindowRun<'_> {
     }
 
     /// Compares the new exports with those of the last receipt, by log group and hour, and copies the events that they
-    /// lack from the earlier exports. Nothing is copied where some of these are gone.
+    /// lack from the earlier exports. Nothing is copied where some of these are gone or damaged.
     pub(super) async fn keep_events(
         &self,
         last: &Receipt,
@@ -52,18 +52,18 @@ impl WindowRun<'_> {
     ) -> Result<Comparison> {
         let differences = self.differences(last, computed);
         let (engine, window) = (&self.environment.engine, &self.window.window);
-        let earlier = EarlierExports::find(self.plan, engine, window, &differences).await?;
-        let is_lost =
-            |difference: &Difference<'_>| difference.is_loss() && !earlier.has(difference);
-        if differences.iter().any(is_lost)
-            && let Some(error) = self.lost_events(last, computed)
-        {
-            return Ok(Comparison::Lost(error));
+        let mut earlier = EarlierExports::find(self.plan, engine, window, &differences).await?;
+        let mut is_changed = false;
+        if earlier.has_lost(&differences) {
+            is_changed = earlier.restore(exported, &differences).await?;
         }
-        Ok(match earlier.restore(exported, &differences).await? {
-            true => Comparison::Kept,
-            false => Comparison::NothingLost,
-        })
+        match self.lost_events(last, computed) {
+            Some(error) if !is_changed || !earlier.has_lost(&differences) => {
+                Ok(Comparison::Lost(error))
+            }
+            _ if is_changed => Ok(Comparison::Kept),
+            _ => Ok(Comparison::NothingLost),
+        }
     }
 
     fn differences<'r>(&self, last: &'r Receipt, computed: &Computed<'_>) -> Vec<Difference<'r>> {

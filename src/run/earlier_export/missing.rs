@@ -15,7 +15,7 @@ use futures::StreamExt;
 
 use super::{Difference, in_words};
 use crate::aws::logs::LogEvent;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::export::kept::KeptEvents;
 use crate::export::{Exported, ExportedGroup, staging};
 use crate::job::Source;
@@ -71,14 +71,16 @@ impl<'a> EarlierExports<'a> {
         Ok(earlier)
     }
 
-    /// Whether the export that has these events is still there.
-    pub(super) fn has(&self, difference: &Difference<'_>) -> bool {
-        self.found.contains_key(difference.before.prefix.as_str())
+    /// Whether each export that has events which were lost is there and can be read.
+    pub(super) fn has_lost(&self, differences: &[Difference<'_>]) -> bool {
+        let mut losses = differences.iter().filter(|difference| difference.is_loss());
+        losses.all(|loss| self.found.contains_key(loss.before.prefix.as_str()))
     }
 
-    /// Copies what the new exports lack to them. True if there was anything.
+    /// Copies what the new exports lack to them. True if there was anything. An earlier export that turns out to be
+    /// damaged is there no more: the new one is whole without it.
     pub(super) async fn restore(
-        &self,
+        &mut self,
         exported: &mut Exported,
         differences: &[Difference<'_>],
     ) -> Result<bool> {
@@ -90,7 +92,18 @@ impl<'a> EarlierExports<'a> {
             let mut groups = exported.groups.iter_mut();
             match groups.find(|group| group.log_group == earlier.log_group) {
                 Some(new) if new.prefix == earlier.prefix => {}
-                Some(new) => is_changed |= self.add_missing(new, earlier, difference).await?,
+                Some(new) => match self.add_missing(new, earlier, difference).await {
+                    Ok(has_added) => is_changed |= has_added,
+                    Err(error) if error.class() == Class::Damaged => {
+                        tracing::warn!(
+                            log_group = difference.log_group(),
+                            %error,
+                            "the earlier export can't be compared with the new one"
+                        );
+                        self.found.remove(difference.before.prefix.as_str());
+                    }
+                    Err(error) => return Err(error),
+                },
                 None => {
                     let mut earlier = earlier.clone();
                     let (group, as_of) =

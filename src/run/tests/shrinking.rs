@@ -267,6 +267,37 @@ async fn answers_whose_export_is_gone_stay_and_settle() {
     assert_eq!(outcomes[0].result.as_ref().unwrap().read.events, 25);
 }
 
+/// The new export is whole without the earlier one. Only where that has events which were lost, the answers stay.
+#[tokio::test]
+async fn an_earlier_export_that_is_damaged_does_not_spoil_the_new_one() {
+    for is_loss in [false, true] {
+        let nights = Nights::after_midnight(&["/svc/a"], "").await;
+        nights.put_hour("/svc/a", 1, 10, "in time");
+        nights.put_hour("/svc/a", 9, 10, "in time");
+        nights.put_hour_late("/svc/a", 9, 15, "late");
+        nights.receipt(day()).await;
+        let staging = nights.staging().await;
+        let staged = nights.staged(DAY).await;
+        let object = staged.iter().find(|key| key.ends_with(".gz")).unwrap();
+        let object = layout::join(staging.root(), object);
+        let (bytes, seen) = staging.get_to_replace(&object).await.unwrap().unwrap();
+        let mut damaged = bytes.to_vec();
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 0x55;
+        let body = Body::Bytes(damaged.into());
+        let put = staging.put_if(&object, body, "application/gzip", &seen);
+        put.await.unwrap();
+        nights.clock.sleep(13 * HOUR).await;
+        if is_loss {
+            nights.logs.expire("/svc/a", at("06:00:00"));
+        }
+        let receipt = nights.receipt(day()).await;
+        let expected = if is_loss { 20 } else { 35 };
+        assert_eq!(receipt.read.events, expected);
+        assert_eq!(receipt.notes.len(), usize::from(is_loss));
+    }
+}
+
 /// Receipts of earlier versions have no hours: the total is compared, and where it shrank, each event.
 #[tokio::test]
 async fn the_total_of_a_receipt_without_hours_is_compared() {

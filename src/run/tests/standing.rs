@@ -234,4 +234,6 @@ async fn status_names_the_option_that_takes_an_export_without_events() {
         summaries[0].run_with,
         [RunOption::Unless(Remedy::ForceExport)]
     );
+    let json = serde_json::to_value(&summaries[0]).unwrap();
+    assert_eq!(json["run_with"], serde_json::json!(["--force=export"]));
 }
