@@ -96,6 +96,8 @@ pub struct ExportedGroup {
     pub prefix: Path,
     /// Whether an earlier run, or another program, exported them.
     pub reused: bool,
+    /// Whether CloudWatch may have fewer events by now: the export can't be made again, or has events of an earlier one.
+    pub outlives: bool,
     /// When the export was requested: later events may be missing.
     pub as_of: Option<DateTime<Utc>>,
     /// Notes for the receipt.

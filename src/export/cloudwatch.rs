@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use tokio::sync::OnceCell;
 
-use self::earlier::{is_newer_than, standing};
+use self::earlier::{DELETED, is_newer_than, standing};
 use self::groups::ListedGroups;
 use super::deadline::Deadline;
 use super::service::{ExportService, GroupClass, LogGroup, Origin};
@@ -23,7 +23,7 @@ use super::task::{TaskRunner, TaskSpec};
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
-use crate::job::{CloudWatch, Location, Via};
+use crate::job::{CloudWatch, Location};
 use crate::layout;
 use crate::layout::cloudwatch::LogObject;
 use crate::progress::{Progress, Step};
@@ -36,9 +36,6 @@ const LONGEST_TASK_NAME: usize = 512;
 
 /// PutLogEvents accepts events of up to two weeks ago, also for a log group that was created later.
 const OLDEST_EVENT_MS: i64 = 14 * 24 * 3_600_000;
-
-/// Why the events of a log group are those of an earlier export.
-const DELETED: &str = "the log group was deleted since";
 
 /// Why some log groups can't be exported.
 const OF_DELIVERY: &str =
@@ -271,12 +268,9 @@ impl LogExporter for CloudWatchExporter {
         };
         let mut earlier = staging::newest_exports(&self.staging, request, is_of_source).await?;
         let mut exported = Exported::default();
-        if let Some(listed) = self.listed.get() {
-            listed
-                .unmatched
-                .iter()
-                .cloned()
-                .for_each(|note| exported.note(note));
+        let unmatched = self.listed.get().map(|listed| &listed.unmatched);
+        for note in unmatched.into_iter().flatten() {
+            exported.note(note.clone());
         }
         let of = groups.len();
         for (index, group) in groups.iter().enumerate() {
@@ -298,53 +292,15 @@ impl LogExporter for CloudWatchExporter {
                 });
             };
             staging::note_complete(&self.staging, request.journal, &group.name).await?;
-            if let Some(earlier) = &earlier {
-                let why = self.stands(group, request, earlier);
-                if request.accepts(earlier) || why.is_some() {
-                    report("using the export that was kept");
-                    let kept = earlier.clone();
-                    exported.groups.push(match why {
-                        Some(why) if !request.accepts(earlier) => {
-                            standing(kept, request.window, &why)
-                        }
-                        _ => kept,
-                    });
-                    continue;
+            match self
+                .export_or_keep(group, earlier, request, &report)
+                .await?
+            {
+                Some(group) => exported.groups.push(group),
+                None => {
+                    let why = "it was deleted since the log groups were listed";
+                    exported.note(format!("{} was left out: {why}", group.name));
                 }
-            }
-            report("requesting the export");
-            let done = match self.settings.via {
-                Via::ExportTask => self.export_group(group, request, &report).await,
-                Via::Events => self.export_events(group, request, &report).await,
-                Via::Auto => self.export_either_way(group, request, &report).await,
-            };
-            let error = match done {
-                Ok(done) => {
-                    exported.groups.push(done);
-                    continue;
-                }
-                Err(error) => error,
-            };
-            let why = match &earlier {
-                Some(earlier) => self.stands_after(group, request.window, earlier, &error),
-                None => None,
-            };
-            match (earlier, why) {
-                (Some(earlier), Some(why)) => {
-                    let kept = standing(earlier, request.window, &why);
-                    exported.groups.push(kept);
-                }
-                (earlier, _) if self.is_gone(group, &error, &report).await => match earlier {
-                    Some(earlier) => {
-                        let kept = standing(earlier, request.window, DELETED);
-                        exported.groups.push(kept);
-                    }
-                    None => {
-                        let why = "it was deleted since the log groups were listed";
-                        exported.note(format!("{} was left out: {why}", group.name));
-                    }
-                },
-                _ => return Err(error),
             }
         }
         let of_deleted = earlier.into_values();

@@ -51,6 +51,7 @@ impl LogExporter for ExistingExport {
             task_id: None,
             prefix: root.clone(),
             reused: true,
+            outlives: false,
             as_of: objects.iter().map(|object| object.meta.last_modified).max(),
             notes: Vec::new(),
             objects,

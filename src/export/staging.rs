@@ -82,6 +82,7 @@ pub async fn complete(
         task_id: Some(manifest.task_id),
         prefix: attempt.clone(),
         reused: false,
+        outlives: !manifest.kept.is_empty(),
         as_of: Some(manifest.as_of),
         objects,
     })
@@ -131,6 +132,7 @@ pub(super) async fn extend(
     manifest.kept.push(note.clone());
     write(store, &group.prefix, &manifest, &seen).await?;
     group.notes.push(note);
+    group.outlives = true;
     Ok(())
 }
 
@@ -443,6 +445,7 @@ impl CompleteAttempt {
             task_id: Some(self.manifest.task_id),
             prefix: self.prefix,
             reused: true,
+            outlives: !self.manifest.kept.is_empty(),
             as_of: Some(self.manifest.as_of),
             objects: self.objects?,
         };

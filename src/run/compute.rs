@@ -107,12 +107,13 @@ impl WindowRun<'_> {
             folder: _folder,
         } = computed;
 
+        let outlives = exported.groups.iter().any(|group| group.outlives);
         let groups: Vec<String> = exported
             .groups
             .iter()
             .filter_map(|group| group.log_group.clone())
             .collect();
-        let verifying = self.verify(&session, &groups, read.events);
+        let verifying = self.verify(&session, &groups, read.events, outlives);
         let verification = stopwatch.time("verify", verifying).await?;
 
         let caption = Caption {
@@ -217,12 +218,14 @@ impl WindowRun<'_> {
         })
     }
 
-    /// Compares the count with an independent one, if the job asks for that.
+    /// Compares the count with an independent one, if the job asks for that. Exports that outlive their source may have
+    /// more events.
     async fn verify(
         &self,
         session: &Session,
         groups: &[String],
         counted: u64,
+        outlives: bool,
     ) -> Result<Option<Verification>> {
         let (Source::CloudWatch(settings), Some(counter)) = (&self.plan.job.source, self.counter)
         else {
@@ -242,6 +245,10 @@ impl WindowRun<'_> {
         };
         let clock = self.environment.clock.as_ref();
         let verification = verify::verify(counter, clock, &request).await;
+        let verification = verification.map(|verification| match outlives {
+            true => verification.of_deleted_events(&counted_by_hour),
+            false => verification,
+        });
         if let Some(verification) = &verification
             && verification.agrees != Some(true)
         {

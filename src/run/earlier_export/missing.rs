@@ -111,6 +111,7 @@ impl<'a> EarlierExports<'a> {
                     earlier.notes.push(format!(
                         "the events of {group} are from the export of {as_of}: the log group was not exported again"
                     ));
+                    earlier.outlives = true;
                     exported.groups.push(earlier);
                     is_changed = true;
                 }
