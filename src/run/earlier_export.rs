@@ -257,6 +257,80 @@ fn in_words(window: &Window, hours: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    fn receipt(exports: &[(&str, Option<&str>)], events: u64) -> Receipt {
+        let exports = exports.iter().map(|(group, hours)| {
+            let mut export = json!({
+                "log_group": group, "task_id": null, "prefix": group, "reused": false, "objects": 1, "bytes": 1,
+            });
+            if let Some(hours) = hours {
+                export["hours"] = json!(hours);
+            }
+            export
+        });
+        let day = "2026-11-20T00:00:00Z";
+        let receipt = json!({
+            "status": "done",
+            "job": "night",
+            "window": {
+                "id": "2026-11-20", "timezone": "UTC", "start": day, "end": day, "start_local": "", "end_local": "",
+                "provisional": false,
+            },
+            "started_at": day,
+            "finished_at": day,
+            "as_of": day,
+            "exports": exports.collect::<Vec<_>>(),
+            "skipped_log_groups": [],
+            "read": {
+                "objects": 1, "bytes": 1, "events": events, "invalid_utf8_events": 0,
+                "lines_before_first_timestamp": 0,
+            },
+            "outputs": [],
+            "seconds": {},
+            "job_sha256": "",
+            "source_sha256": "",
+            "version": "",
+        });
+        serde_json::from_value(receipt).unwrap()
+    }
+
+    #[test]
+    fn hours_that_are_equal_do_not_differ() {
+        let window = Range {
+            start_ms: 0,
+            end_ms: 4 * HOUR_MS,
+        };
+        let last = receipt(&[("/a", Some("5-0000000a 0 7-0000000b 3-00000001"))], 15);
+        // The hours that are compared, and those with fewer events.
+        for (now, expected) in [
+            ("5-0000000a 0 7-0000000b 3-00000001", None),
+            // An hour that had no events can't have lost any.
+            ("5-0000000a 9-00000001 7-0000000b 3-00000001", None),
+            ("5-0000000a 0 8-0000000b 3-00000001", Some((2..3, vec![]))),
+            ("5-0000000a 0 7-0000000c 3-00000001", Some((2..3, vec![]))),
+            ("6-0000000a 0 7-0000000b 2-00000001", Some((0..4, vec![3]))),
+            ("0*4", Some((0..4, vec![0, 2, 3]))),
+        ] {
+            let hours: Hours = now.parse().unwrap();
+            let events = hours.events();
+            let tallies = BTreeMap::from([(Some("/a".to_owned()), hours)]);
+            let found = differences(&last, &tallies, window, events);
+            let found = found
+                .first()
+                .map(|found| (found.hours.clone(), found.lost.clone()));
+            assert_eq!(found, expected, "{now}");
+        }
+        // A group without objects has no tally.
+        let found = differences(&last, &BTreeMap::new(), window, 0);
+        assert_eq!((found[0].fewer, found[0].events_now), ((15, 0), 0));
+        // Without hours, all may differ where there are fewer events in all.
+        let old = receipt(&[("/a", None), ("/b", None)], 15);
+        for (events, expected) in [(14, 2), (15, 0), (16, 0)] {
+            let found = differences(&old, &BTreeMap::new(), window, events);
+            assert_eq!(found.len(), expected, "{events} events");
+        }
+    }
 
     #[test]
     fn hours_are_called_as_in_the_windows_zone() {

@@ -117,6 +117,9 @@ impl<'a> EarlierExports<'a> {
                 }
             }
         }
+        exported
+            .groups
+            .sort_by(|a, b| a.log_group.cmp(&b.log_group));
         Ok(is_changed)
     }
 

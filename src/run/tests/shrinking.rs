@@ -187,7 +187,7 @@ async fn two_exports_of_an_hour_that_lack_events_of_each_other_are_joined_event_
 }
 
 #[tokio::test]
-async fn an_unchanged_export_is_not_compared_event_by_event_and_late_events_need_no_note() {
+async fn late_events_need_no_note_and_leave_no_copies() {
     let nights = Nights::after_midnight(&["/svc/a"], "").await;
     nights.put_hour("/svc/a", 3, 10, "in time");
     nights.put_hour_late("/svc/a", 3, 5, "late");
@@ -321,6 +321,54 @@ async fn the_total_of_a_receipt_without_hours_is_compared() {
     assert_eq!(receipt.read.events, 21);
     let note = &receipt.notes[0];
     assert!(note.starts_with("hour 01 of /svc/a: 10 events"), "{note}");
+}
+
+/// Between the runs of a window, retention deletes events, others come late, and log groups go and come again. Each
+/// event that was there for a run is in every later answer.
+#[tokio::test]
+async fn what_a_run_has_seen_is_in_every_later_answer_whatever_happens_between() {
+    let patient = "[window]\nsettled_after = \"7d\"";
+    let groups = ["/svc/a", "/svc/b", "/svc/c"];
+    for seed in 0..6 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let nights = Nights::after_midnight(&groups, patient).await;
+        let mut events = 0;
+        for run in 0..5 {
+            for group in groups {
+                for _ in 0..random.u64(0..8) {
+                    // Some hours of the day have most events.
+                    let hour = random.u32(0..24) / random.u32(1..4);
+                    let at = at("00:00:00") + TimeDelta::hours(hour.into());
+                    let at = at + TimeDelta::milliseconds(random.i64(0..3_600_000));
+                    let stream = format!("web/{}", random.u32(0..2));
+                    let times = random.u64(1..4);
+                    for _ in 0..times {
+                        let now = nights.clock.now();
+                        let message = format!("event {events}");
+                        nights.logs.put_late(group, &stream, at, now, &message);
+                    }
+                    events += times;
+                }
+            }
+            nights.clock.sleep(HOUR).await;
+            let receipt = nights.receipt(day()).await;
+            assert_eq!(receipt.read.events, events, "seed {seed}, run {run}");
+            assert_eq!(nights.counts(DAY).await, (events as i64, events as i64));
+            match random.u32(0..3) {
+                0 => {
+                    let hour = TimeDelta::minutes(random.i64(0..24 * 60));
+                    let group = groups[random.usize(0..3)];
+                    nights.logs.expire(group, at("00:00:00") + hour);
+                }
+                1 => {
+                    // With `add_group`, the group is another one, without events.
+                    let group = groups[random.usize(0..3)];
+                    nights.logs.add_group(group, nights.clock.now());
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// The counts of a thousand log groups have room in a receipt.
