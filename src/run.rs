@@ -9,6 +9,7 @@ mod answer;
 mod clean;
 mod compare;
 mod compute;
+mod earlier_export;
 mod execute;
 mod fingerprint;
 mod history;

@@ -53,6 +53,34 @@ pub struct Verification {
     pub note: Option<String>,
 }
 
+impl Verification {
+    /// The same of exports that have events which CloudWatch has deleted since: that an Insights query counts fewer does
+    /// not speak against them, nor for them.
+    #[must_use]
+    pub fn of_deleted_events(self, counted_by_hour: &[HourCount]) -> Self {
+        let has_all = |hour: &HourCount| {
+            let mut counted = counted_by_hour.iter();
+            counted
+                .any(|counted| counted.hour_utc == hour.hour_utc && hour.events <= counted.events)
+        };
+        let is_fewer = self.method == Verify::Insights
+            && self.agrees == Some(false)
+            && self.by_hour.iter().all(has_all);
+        if !is_fewer {
+            return self;
+        }
+        let note = "CloudWatch has deleted some of these events since they were exported";
+        Self {
+            agrees: None,
+            note: Some(
+                self.note
+                    .map_or(note.to_owned(), |why| format!("{why}: {note}")),
+            ),
+            ..self
+        }
+    }
+}
+
 /// The events of one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HourCount {

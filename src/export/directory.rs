@@ -182,12 +182,12 @@ impl LogExporter for DirectoryExporter {
         progress: &dyn Progress,
     ) -> Result<Exported> {
         let folders = self.group_folders()?;
-        let mut kept = staging::kept_attempts(&self.staging, request, |_| true).await?;
+        let mut kept = staging::newest_exports(&self.staging, request, |_| true).await?;
         let mut exported = Exported::default();
         let of = folders.len();
         for (index, (group, folder)) in folders.into_iter().enumerate() {
             staging::note_complete(&self.staging, request.journal, &group).await?;
-            let kept = kept.remove(&group);
+            let kept = kept.remove(&group).filter(|kept| request.accepts(kept));
             progress.report(Step::Exporting {
                 group: &group,
                 number: index + 1,

@@ -51,8 +51,9 @@ impl LogExporter for ExistingExport {
             task_id: None,
             prefix: root.clone(),
             reused: true,
+            outlives: false,
             as_of: objects.iter().map(|object| object.meta.last_modified).max(),
-            note: None,
+            notes: Vec::new(),
             objects,
         });
         Ok(exported)

@@ -106,6 +106,8 @@ pub struct FakeTask {
     written: usize,
     /// Whether it writes nothing more.
     is_over: bool,
+    /// When a caller first heard that it has ended.
+    told_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Default)]
@@ -298,7 +300,7 @@ impl FakeLogs {
         self.state().received_twice = count;
     }
 
-    /// Writes the last object of every task only this long after the task was COMPLETED.
+    /// Writes the last object of every task only this long after a caller heard that the task is COMPLETED.
     pub fn write_last_object_after(&self, delay: Duration) {
         self.state().written_later = delay;
     }
@@ -413,7 +415,7 @@ impl ServiceState {
             if task.fate != Fate::Completed {
                 objects.truncate(objects.len().div_ceil(2));
             }
-            let is_over = delay.is_zero() || !task.at(now - delay).status.is_active();
+            let is_over = delay.is_zero() || task.told_at.is_some_and(|told| told + delay <= now);
             let until = objects.len().saturating_sub(usize::from(!is_over));
             let written = task.written.min(until);
             new.extend(objects.drain(written..until));
@@ -461,6 +463,7 @@ impl ServiceState {
             fate,
             written: 0,
             is_over: false,
+            told_at: None,
         });
         id
     }
@@ -674,7 +677,7 @@ impl ExportService for FakeLogs {
         page: Option<String>,
     ) -> Result<Page<Task>, ServiceError> {
         let now = self.begin(Call::Tasks).await?;
-        let state = self.state();
+        let mut state = self.state();
         let listed = |task: &&FakeTask| task.created + state.listed_after <= now;
         // Only the last task can be active, and there may be thousands.
         let tasks = match filter {
@@ -690,7 +693,14 @@ impl ExportService for FakeLogs {
             TaskFilter::Status(_) => &state.tasks[..],
         };
         let tasks = tasks.iter().filter(listed).map(|task| task.at(now));
-        Ok(page_of(tasks.filter(|task| filter.takes(task)), page))
+        let page = page_of(tasks.filter(|task| filter.takes(task)), page);
+        for told in page.items.iter().filter(|task| !task.status.is_active()) {
+            let mut known = state.tasks.iter_mut().rev();
+            if let Some(task) = known.find(|task| task.id == told.id) {
+                task.told_at.get_or_insert(now);
+            }
+        }
+        Ok(page)
     }
 }
 

@@ -4,7 +4,7 @@
 //! The requested time is fetched in pieces, each of them page by page. A piece writes below a folder of its own, and
 //! last a list of its objects. So after a crash, the next run fetches only the times that no whole piece covers.
 
-mod piece_writer;
+pub mod piece_writer;
 mod seen;
 
 use std::cmp::Reverse;

@@ -343,7 +343,7 @@ impl<'a> Runner<'a> {
             at: self.environment.clock.now(),
             exit_code: error.class().exit_code(),
             error: error.to_string(),
-            yields_to_force: error.yields_to_force(),
+            remedy: error.remedy(),
         };
         if error.class() != Class::Held
             && let Err(unrecorded) = held.release(|state| state.failure = Some(failure)).await

@@ -3,6 +3,8 @@
 mod identity;
 mod late_events;
 mod promises;
+mod shrinking;
+mod standing;
 mod state_writes;
 
 use std::collections::{BTreeMap, HashMap};

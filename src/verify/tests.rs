@@ -251,6 +251,31 @@ async fn what_one_hour_lacks_is_not_made_up_for_by_another() {
 }
 
 #[tokio::test]
+async fn events_that_were_deleted_since_are_no_dispute() {
+    let count = FakeCount::default();
+    let counted = |by_hour: &[HourCount]| by_hour.iter().map(|hour| hour.events).sum();
+    for (exported, expected) in [
+        (hours([(2, 50), (3, 600), (4, 600)]), None),
+        (hours([(3, 601), (4, 600)]), None),
+        (hours([(3, 600), (4, 600)]), Some(true)),
+        // The export lacks events of an hour.
+        (hours([(2, 900), (3, 599), (4, 600)]), Some(false)),
+        (hours([(4, 1300)]), Some(false)),
+    ] {
+        let rows = vec![row("03", "600"), row("04", "600")];
+        count.answers([InsightsState::Complete(rows)]);
+        let by_hour = exported.clone();
+        let found = ask(&count, Verify::Insights, "2026-11-22T03:00:00Z", |q| {
+            q.counted = counted(&by_hour);
+            q.counted_by_hour = by_hour.clone().leak();
+        });
+        let found = found.await.of_deleted_events(&exported);
+        assert_eq!(found.agrees, expected, "{exported:?}");
+        assert_eq!(found.note.is_none(), expected == Some(true));
+    }
+}
+
+#[tokio::test]
 async fn each_query_has_its_own_time() {
     let count = FakeCount::default();
     let running = || std::iter::repeat_n(InsightsState::Running, 70);

@@ -1,15 +1,16 @@
 use super::*;
 use crate::aws::{Account, Aws};
 use crate::clock::TestClock;
+use crate::error::Remedy;
 use crate::export::fake::{Call, FakeLogs, Fate};
-use crate::export::service::TaskFilter;
+use crate::export::service::{ServiceErrorKind, TaskFilter};
 use crate::job::{AwsSettings, GroupPattern, Verify, Via};
 use crate::layout::StagingKeys;
 use crate::progress::Silent;
 use crate::state::{Journal, MemoryJournal};
 use crate::store::Stores;
 use crate::window::{Size, Window};
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use chrono_tz::Tz;
 use object_store::memory::InMemory;
 use std::time::Duration;
@@ -301,6 +302,30 @@ async fn a_window_that_retention_cuts_is_exported_with_a_note() {
 }
 
 #[tokio::test]
+async fn an_export_that_retention_has_emptied_in_part_has_a_note() {
+    // At 15:00 of the next day, the events from before 15:00 may be deleted.
+    let mut cloud = Cloud::new().await;
+    cloud.logs.set_retention("/a", 1);
+    cloud.put("web", "2026-11-20T01:00:00Z");
+    cloud.logs.expire("/a", instant("2026-11-20T15:00:00Z"));
+    for via in [Via::ExportTask, Via::Events, Via::Auto] {
+        cloud.settings.via = via;
+        let exported = cloud.export().await.unwrap();
+        assert!(exported.objects().is_empty());
+        let notes = exported.all_notes();
+        assert!(notes[0].contains("before 2026-11-20T15:0"), "{notes:?}");
+        cloud.reuse_since = Some(cloud.clock.now() + TimeDelta::seconds(1));
+    }
+    // Of the hours that the group still keeps, it is an error.
+    let cloud = Cloud::new().await;
+    cloud.logs.set_retention("/a", 1);
+    cloud.put("web", "2026-11-20T20:00:00Z");
+    cloud.logs.expire("/a", instant("2026-11-21T00:00:00Z"));
+    let error = cloud.export().await.unwrap_err();
+    assert_eq!(error.remedy(), Some(Remedy::ForceExport));
+}
+
+#[tokio::test]
 async fn no_events_through_the_logs_api_are_doubted_too() {
     let mut cloud = Cloud::new().await;
     cloud.put("web/1", "2026-11-20T12:00:00Z");
@@ -388,6 +413,14 @@ async fn a_group_that_is_not_there_is_told_with_the_nearest() {
             assert!(error.to_string().contains(expected), "{error}");
         }
     }
+    // The last group of a glob may have been deleted, and the others go on.
+    let patterns = ["/a", "/preview/*"].map(|pattern| GroupPattern::new(pattern).unwrap());
+    cloud.settings.log_groups = patterns.to_vec();
+    cloud.put("web", "2026-11-20T12:00:00Z");
+    let notes = cloud.export().await.unwrap().all_notes();
+    let expected = "[source] log_groups: no log group matches \"/preview/*\"";
+    assert!(notes[0].starts_with(expected), "{notes:?}");
+    cloud.settings.log_groups = vec![GroupPattern::new("/aws/lamda/check*").unwrap()];
     // Nothing is suggested where nothing is known.
     let refused = ServiceErrorKind::Refused;
     cloud.logs.fail(Call::Groups, 1..2, refused, "AccessDenied");

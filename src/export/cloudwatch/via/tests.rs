@@ -308,7 +308,7 @@ async fn without_the_permission_for_events_auto_takes_a_task() {
         .logs
         .fail(Call::Events, 100..usize::MAX, refused, denied);
     let exported = night.export().await.unwrap();
-    let note = exported.note.unwrap();
+    let note = exported.notes.join("; ");
     assert!(
         note.starts_with("events of /ecs/web from 2026-11-21T15:0") && note.contains(denied),
         "{note}"
