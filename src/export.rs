@@ -11,6 +11,7 @@ pub mod filter_events;
 pub mod service;
 pub mod staging;
 pub mod task;
+pub mod turns;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
@@ -24,7 +25,7 @@ use crate::error::Result;
 use crate::layout::StagingKeys;
 use crate::layout::cloudwatch::LogObject;
 use crate::progress::Progress;
-use crate::state::Journal;
+use crate::state::{Attempt, Journal};
 use crate::window::Window;
 
 /// A request to export a window.
@@ -34,12 +35,35 @@ pub struct ExportRequest<'a> {
     pub keys: &'a StagingKeys,
     /// The window; the exported objects may have more events.
     pub window: &'a Window,
-    /// An export that was requested at or after this instant is used again; `None` requests a new one.
-    pub reuse_since: Option<DateTime<Utc>>,
+    /// Which earlier exports are used again.
+    pub reuse: Reuse,
     /// Whether an export without events is taken also where there surely were events.
     pub takes_empty: bool,
     /// The record of attempts: each is recorded before anything is requested or written.
     pub journal: &'a dyn Journal,
+}
+
+/// Which exports of a window that were requested earlier are used again, or continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// None.
+    Nothing,
+    /// Those requested at or after this instant.
+    Since(DateTime<Utc>),
+    /// Those of the run that began at this instant and is continued now.
+    OfRun(DateTime<Utc>),
+}
+
+impl Reuse {
+    /// Whether the attempt is used by a run that began to export its log group at `began`. Its own attempts always are.
+    pub fn takes(self, attempt: &Attempt, began: DateTime<Utc>) -> bool {
+        match (self, attempt.of_run) {
+            // By identity: the clock of the machine that recorded the attempt may be wrong, or was set meanwhile.
+            (Self::OfRun(run), Some(of_run)) => of_run == run,
+            (Self::OfRun(since) | Self::Since(since), _) => attempt.asked_at >= since.min(began),
+            (Self::Nothing, _) => attempt.asked_at >= began,
+        }
+    }
 }
 
 /// The objects of a window.

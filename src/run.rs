@@ -7,11 +7,13 @@ pub mod document;
 
 mod answer;
 mod clean;
+mod commands;
 mod compare;
 mod compute;
 mod execute;
 mod fingerprint;
 mod history;
+mod lookback;
 mod plan;
 mod publish;
 mod queries;
@@ -40,6 +42,7 @@ use crate::query::Engine;
 use crate::store::{Store, Stores};
 use crate::verify::{CloudWatchCount, IndependentCount};
 
+pub use commands::commands;
 pub use execute::{Outcome, execute};
 pub use history::{RunOption, WindowStatus, WindowSummary, status};
 pub use plan::{Action, Force, Plan, Request, Selection, WindowPlan, plan, select};

@@ -43,6 +43,9 @@ fn describe(plan: &Plan<'_>) -> String {
     for window in &plan.windows {
         out += &describe_window(&job.source, window);
     }
+    if let Some(left) = &plan.left_undone {
+        out += &format!("\nnote     {left}\n");
+    }
     out
 }
 

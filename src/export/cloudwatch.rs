@@ -12,10 +12,11 @@ use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use tokio::sync::OnceCell;
 
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Patience};
 use super::service::{ExportService, GroupClass, LogGroup, Origin, ServiceError, ServiceErrorKind};
 use super::staging::{self, Manifest};
 use super::task::{TaskRunner, TaskSpec};
+use super::turns::Turns;
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
@@ -50,6 +51,11 @@ pub struct CloudWatchExporter {
     bucket: String,
     settings: CloudWatch,
     clock: Arc<dyn Clock>,
+    /// How long all exports together wait without progress.
+    patience: Patience,
+    /// The same for the export slot alone, where events are the other way.
+    slot_patience: Patience,
+    turns: Turns,
     /// The job's log groups, listed once.
     groups: OnceCell<Vec<LogGroup>>,
 }
@@ -74,6 +80,9 @@ impl CloudWatchExporter {
             service,
             staging,
             bucket,
+            patience: Patience::new(settings.give_up_after),
+            slot_patience: Patience::new(settings.give_up_after / 2),
+            turns: Turns::default(),
             settings,
             clock,
             groups: OnceCell::new(),
@@ -189,8 +198,7 @@ impl CloudWatchExporter {
     }
 
     fn deadline<'a>(&'a self, what: String, report: &'a (dyn Fn(&str) + Sync)) -> Deadline<'a> {
-        let give_up_after = self.settings.give_up_after;
-        Deadline::new(self.clock.as_ref(), what, give_up_after, report)
+        Deadline::new(self.clock.as_ref(), what, &self.patience, report)
     }
 
     /// Exports through an export task alone.
@@ -202,21 +210,21 @@ impl CloudWatchExporter {
     ) -> Result<ExportedGroup> {
         let deadline = self.deadline(format!("the export of {}", group.name), report);
         let window = request.window.range();
-        let since = request.reuse_since;
+        let began = self.clock.now();
         let attempt = self
-            .run_task(group, request, window, since, &deadline)
+            .run_task(group, request, window, began, &deadline)
             .await?;
         self.complete(group, request, attempt, &deadline).await
     }
 
-    /// Runs a task for the padded window, and returns the attempt once its task is COMPLETED. An earlier attempt is
-    /// continued where it was requested at or after `since` and covers `needed`.
+    /// Runs a task for the padded window, and returns the attempt once its task is COMPLETED. An earlier attempt, or one
+    /// of this run since `began`, is continued where it covers `needed`.
     async fn run_task(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
         needed: Range,
-        since: Option<DateTime<Utc>>,
+        began: DateTime<Utc>,
         deadline: &Deadline<'_>,
     ) -> Result<Attempt> {
         check_prefix(group, request)?;
@@ -233,12 +241,14 @@ impl CloudWatchExporter {
             bucket: &self.bucket,
             staging: root,
             new_prefix: &|| request.keys.relative(&new_attempt(group, request)),
-            reuse_since: since,
+            reuse: request.reuse,
+            began,
         };
         let runner = TaskRunner {
             service: self.service.as_ref(),
             journal: request.journal,
             deadline,
+            turns: &self.turns,
         };
         runner.run(&spec).await
     }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,10 @@ const BETWEEN_REQUESTS: Duration = Duration::from_millis(200);
 /// The length of the next piece is what this many pages are likely to hold: a crash repeats less than a minute's
 /// requests.
 const PAGES_IN_A_PIECE: u32 = 64;
+
+/// The pages within which all times of a gap are tried as one piece, before it is divided. A group without events, or with
+/// few, takes no more; one that has many repeats these pages.
+const PAGES_OF_FEW_EVENTS: u32 = 2;
 
 /// Pieces are no shorter, however dense the events are.
 const SHORTEST_PIECE_MS: i64 = 1000;
@@ -98,6 +102,10 @@ pub async fn fetch(
         events: pieces.iter().map(|piece| piece.events).sum(),
     };
     for gap in gaps(request.range, &pieces) {
+        if let Some(piece) = fetcher.piece(gap, Some(PAGES_OF_FEW_EVENTS)).await? {
+            pieces.push(piece);
+            continue;
+        }
         let mut from = gap.start_ms;
         let mut length = first_length(request.range);
         while from < gap.end_ms {
@@ -106,7 +114,7 @@ pub async fn fetch(
                 end_ms: gap.end_ms.min(from.saturating_add(length)),
             };
             let pages = fetcher.pages;
-            let Some(piece) = fetcher.piece(range).await? else {
+            let Some(piece) = fetcher.piece(range, None).await? else {
                 return Ok(FetchOutcome::TooMany);
             };
             pieces.push(piece);
@@ -218,15 +226,18 @@ struct EventFetcher<'a> {
     clock: &'a dyn Clock,
     deadline: &'a Deadline<'a>,
     request: &'a EventsRequest<'a>,
-    /// When the last request was sent.
-    last_request: Mutex<Option<DateTime<Utc>>>,
+    /// When the last request was sent, by the clock's [`Clock::elapsed`].
+    last_request: Mutex<Option<Duration>>,
     pages: u32,
     events: u64,
 }
 
 impl EventFetcher<'_> {
-    /// Fetches and writes the events of a range; `None` where that takes more than the allowed pages.
-    async fn piece(&mut self, range: Range) -> Result<Option<Piece>> {
+    /// Fetches and writes the events of a range; `None` where that takes more than `most_pages`, or than the request allows.
+    async fn piece(&mut self, range: Range, most_pages: Option<u32>) -> Result<Option<Piece>> {
+        let most_of_piece = most_pages.map(|most| self.pages + most);
+        let most_pages = [most_of_piece, self.request.most_pages];
+        let most_pages = most_pages.into_iter().flatten().min();
         let as_of = self.clock.now();
         let folder = layout::piece_folder(range.start_ms, fastrand::u32(..));
         let mut writer = PieceWriter::new(self.store, self.request.attempt, &folder);
@@ -238,11 +249,7 @@ impl EventFetcher<'_> {
         };
         let mut events = 0;
         loop {
-            if self
-                .request
-                .most_pages
-                .is_some_and(|most| self.pages >= most)
-            {
+            if most_pages.is_some_and(|most| self.pages >= most) {
                 return Ok(None);
             }
             let page = self.page(&page_request).await?;
@@ -305,27 +312,29 @@ impl EventFetcher<'_> {
         let page = self
             .deadline
             .retry(|| {
-                *self.last_request() = Some(self.clock.now());
+                *self.last_request() = Some(self.clock.elapsed());
                 self.service.events(request)
             })
             .await
             .map_err(|late| late.during(&missing))?
             .map_err(|error| self.refused(&error))?;
         self.pages += 1;
+        self.deadline.progress();
         Ok(page)
     }
 
     /// Waits until the next request may be sent.
     async fn keep_pace(&self) {
-        let between = TimeDelta::from_std(BETWEEN_REQUESTS).unwrap_or_default();
-        let last_request = *self.last_request();
-        let wait = last_request.and_then(|at| (at + between - self.clock.now()).to_std().ok());
-        if let Some(wait) = wait {
+        let Some(last_request) = *self.last_request() else {
+            return;
+        };
+        let since = self.clock.elapsed().saturating_sub(last_request);
+        if let Some(wait) = BETWEEN_REQUESTS.checked_sub(since) {
             self.clock.sleep(wait).await;
         }
     }
 
-    fn last_request(&self) -> MutexGuard<'_, Option<DateTime<Utc>>> {
+    fn last_request(&self) -> MutexGuard<'_, Option<Duration>> {
         self.last_request
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

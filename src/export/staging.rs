@@ -11,12 +11,12 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use super::{ExportRequest, ExportedGroup};
+use super::{ExportRequest, ExportedGroup, Reuse};
 use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
 use crate::layout::cloudwatch::LogObject;
 use crate::layout::{self, StagingKeys};
-use crate::state::{AttemptStage, Journal};
+use crate::state::{Attempt, AttemptStage, Journal};
 use crate::store::{Body, Condition, Store};
 use crate::window::{Range, Window};
 
@@ -112,12 +112,27 @@ pub async fn kept_attempts(
     request: &ExportRequest<'_>,
     is_of_source: impl Fn(&Manifest) -> bool,
 ) -> Result<BTreeMap<String, ExportedGroup>> {
-    let Some(since) = request.reuse_since else {
-        return Ok(BTreeMap::new());
+    let since = match request.reuse {
+        Reuse::Nothing => return Ok(BTreeMap::new()),
+        Reuse::Since(since) | Reuse::OfRun(since) => since,
     };
     let range = request.window.range();
-    let satisfies = |manifest: &Manifest| {
-        manifest.as_of >= since
+    let is_reused = |manifest: &Manifest, prefix: &Path| {
+        let relative = request.keys.relative(prefix);
+        let recorded = request.journal.attempts(&manifest.log_group);
+        match recorded.into_iter().find(|known| known.prefix == relative) {
+            Some(attempt) => request.reuse.takes(
+                &Attempt {
+                    asked_at: manifest.as_of,
+                    ..attempt
+                },
+                since,
+            ),
+            None => manifest.as_of >= since,
+        }
+    };
+    let satisfies = |manifest: &Manifest, prefix: &Path| {
+        is_reused(manifest, prefix)
             && is_of_source(manifest)
             && manifest.range.start_ms <= range.start_ms
             && range.end_ms.min(manifest.as_of.timestamp_millis()) <= manifest.range.end_ms
@@ -148,7 +163,7 @@ pub async fn note_complete(store: &Store, journal: &dyn Journal, log_group: &str
 /// The exports of a job: for each window and log group the newest complete attempt.
 pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<ExportedWindow>> {
     let listed = store.list(&keys.of_job()).await?;
-    let attempts = newest_attempts(store, &listed, |_| true).await?;
+    let attempts = newest_attempts(store, &listed, |_, _| true).await?;
     Ok(without_overlaps(store, attempts)?
         .into_iter()
         .map(|(manifest, objects)| ExportedWindow {
@@ -203,7 +218,7 @@ pub async fn objects_below(
 ) -> Result<Vec<LogObject>> {
     let listed = store.list(prefix).await?;
     let mut objects = Vec::new();
-    let attempts = newest_attempts(store, &listed, |_| true).await?;
+    let attempts = newest_attempts(store, &listed, |_, _| true).await?;
     for (_, own) in without_overlaps(store, attempts)? {
         objects.extend(own);
     }
@@ -227,17 +242,18 @@ struct CompleteAttempt {
 async fn newest_attempts(
     store: &Store,
     listed: &[ObjectMeta],
-    wanted: impl Fn(&Manifest) -> bool,
+    wanted: impl Fn(&Manifest, &Path) -> bool,
 ) -> Result<Vec<CompleteAttempt>> {
     let mut newest: BTreeMap<Path, CompleteAttempt> = BTreeMap::new();
     for meta in listed
         .iter()
         .filter(|meta| layout::is_manifest(&meta.location))
     {
-        let Some(manifest) = read(store, &meta.location).await?.filter(&wanted) else {
+        let prefix = layout::parent(&meta.location);
+        let manifest = read(store, &meta.location).await?;
+        let Some(manifest) = manifest.filter(|manifest| wanted(manifest, &prefix)) else {
             continue;
         };
-        let prefix = layout::parent(&meta.location);
         let log_group = layout::parent(&prefix);
         let known = newest.get(&log_group).map(|known| known.manifest.as_of);
         if known.is_some_and(|known| manifest.as_of <= known) {

@@ -6,15 +6,18 @@
 //! task that is found is adopted, and none is requested twice.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use object_store::path::Path;
 
+use super::Reuse;
 use super::deadline::{Deadline, POLL, SLOT};
 use super::service::{
     ExportService, LogGroup, Origin, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest,
     TaskStatus,
 };
+use super::turns::{LOOK, Turns, UNWANTED_AFTER};
 use crate::error::{Class, Error, Result};
 use crate::layout;
 use crate::state::{Attempt, AttemptStage, Journal};
@@ -24,7 +27,7 @@ use crate::window::Range;
 const MOST_TASKS: u32 = 3;
 
 /// A task that the service does not list this long after it was requested does not exist.
-const UNKNOWN_FOR: TimeDelta = TimeDelta::minutes(5);
+const UNKNOWN_FOR: Duration = Duration::from_secs(300);
 
 /// The most by which the clocks of this machine and of the service differ: AWS refuses requests that are further off.
 const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(5);
@@ -51,8 +54,10 @@ pub struct TaskSpec<'a> {
     pub staging: &'a Path,
     /// Makes a prefix that no other attempt has.
     pub new_prefix: &'a (dyn Fn() -> String + Sync),
-    /// Attempts of an earlier run that were requested at or after this instant are continued; `None`: none is.
-    pub reuse_since: Option<DateTime<Utc>>,
+    /// Which attempts of an earlier run are continued.
+    pub reuse: Reuse,
+    /// When this run began to export the log group: attempts that were requested since then are its own.
+    pub began: DateTime<Utc>,
 }
 
 /// Runs export tasks.
@@ -63,6 +68,8 @@ pub struct TaskRunner<'a> {
     pub journal: &'a dyn Journal,
     /// When to give up.
     pub deadline: &'a Deadline<'a>,
+    /// Whose turn it is at the export slot.
+    pub turns: &'a Turns,
 }
 
 /// The tasks that hold the export slot.
@@ -85,7 +92,8 @@ impl SlotHolders {
 
 /// How a task ended.
 enum TaskEnd {
-    Completed,
+    /// The instant is that of the attempt's request.
+    Completed { asked_at: DateTime<Utc> },
     /// Its objects must not be read, for this reason.
     Failed(String),
 }
@@ -109,15 +117,15 @@ impl TaskSpec<'_> {
             range: self.range_at(now),
             asked_at: now,
             origin: self.log_group.origin.clone(),
+            of_run: None,
             task_id: None,
             stage: AttemptStage::Intended,
         }
     }
 
     /// Whether the attempt, of this run or an earlier one, exports what this requests.
-    fn accepts(&self, attempt: &Attempt, began: DateTime<Utc>) -> bool {
-        let since = self.reuse_since.map_or(began, |since| since.min(began));
-        attempt.asked_at >= since
+    fn accepts(&self, attempt: &Attempt) -> bool {
+        self.reuse.takes(attempt, self.began)
             && attempt.log_stream_prefix.as_deref() == self.log_stream_prefix
             && Origin::may_be_same(attempt.origin.as_ref(), self.log_group.origin.as_ref())
             && attempt.range.start_ms <= self.window.start_ms.max(0)
@@ -134,8 +142,8 @@ impl TaskSpec<'_> {
     }
 
     /// Whether the task is that of the attempt, and exports what this requests.
-    fn accepts_task(&self, task: &Task, attempt: &Attempt, began: DateTime<Utc>) -> bool {
-        self.is_of(task, attempt) && self.accepts(&as_found(attempt.clone(), task), began)
+    fn accepts_task(&self, task: &Task, attempt: &Attempt) -> bool {
+        self.is_of(task, attempt) && self.accepts(&as_found(attempt.clone(), task))
     }
 
     fn task_request(&self, attempt: &Attempt) -> TaskRequest {
@@ -158,16 +166,18 @@ impl TaskRunner<'_> {
     /// Errors: `ExportLate` after the deadline, `Usage` where the log group or the bucket does not exist, `Source`
     /// where the service refuses or the tasks fail, and those of the journal.
     pub async fn run(&self, spec: &TaskSpec<'_>) -> Result<Attempt> {
-        let began = self.deadline.now();
         let recorded = self.journal.attempts(&spec.log_group.name).into_iter();
         let mut open: Vec<Attempt> = recorded.filter(|attempt| !attempt.is_over()).collect();
         for failures in 1.. {
-            let attempt = match self.resume(spec, &mut open, began).await? {
+            let mut attempt = match self.resume(spec, &mut open).await? {
                 Some(attempt) => attempt,
-                None => self.ask(spec, &mut open, began).await?,
+                None => self.ask(spec, &mut open).await?,
             };
-            let why = match self.wait_for(spec, &attempt).await? {
-                TaskEnd::Completed => {
+            let ended = self.wait_for(spec, &attempt).await?;
+            self.deadline.progress();
+            let why = match ended {
+                TaskEnd::Completed { asked_at } => {
+                    attempt.asked_at = asked_at;
                     for other in open {
                         self.abandon(other);
                     }
@@ -200,11 +210,10 @@ impl TaskRunner<'_> {
         &self,
         spec: &TaskSpec<'_>,
         open: &mut Vec<Attempt>,
-        began: DateTime<Utc>,
     ) -> Result<Option<Attempt>> {
         let asked = open
             .iter()
-            .rposition(|attempt| attempt.task_id.is_some() && spec.accepts(attempt, began));
+            .rposition(|attempt| attempt.task_id.is_some() && spec.accepts(attempt));
         match asked {
             Some(at) => {
                 let attempt = open.remove(at);
@@ -212,17 +221,14 @@ impl TaskRunner<'_> {
                     .report("continuing the export of an earlier run");
                 Ok(Some(attempt))
             }
-            None => self.adopt(spec, open, began).await,
+            None => self.adopt(spec, open).await,
         }
     }
 
     /// Requests a task until one exists. An attempt whose task may or may not exist joins the `open` ones.
-    async fn ask(
-        &self,
-        spec: &TaskSpec<'_>,
-        open: &mut Vec<Attempt>,
-        began: DateTime<Utc>,
-    ) -> Result<Attempt> {
+    async fn ask(&self, spec: &TaskSpec<'_>, open: &mut Vec<Attempt>) -> Result<Attempt> {
+        self.deadline.check_not_given_up()?;
+        self.let_others_go_first().await?;
         let mut attempt = spec.new_attempt(self.deadline.now());
         self.journal.record(attempt.clone()).await?;
         let mut held = BUSY.to_owned();
@@ -237,11 +243,11 @@ impl TaskRunner<'_> {
                 self.deadline.report(&answered);
                 // Not every server lists a new task at once, so it is searched for twice. Later it would be found as
                 // the holder of the slot.
-                if let Some(adopted) = self.adopt(spec, open, began).await? {
+                if let Some(adopted) = self.adopt(spec, open).await? {
                     return Ok(adopted);
                 }
                 self.deadline.wait(SLOT, tries, &answered).await?;
-                if let Some(adopted) = self.adopt(spec, open, began).await? {
+                if let Some(adopted) = self.adopt(spec, open).await? {
                     return Ok(adopted);
                 }
                 attempt = spec.new_attempt(self.deadline.now());
@@ -257,12 +263,13 @@ impl TaskRunner<'_> {
                     }
                     for at in 0..open.len() {
                         let mut tasks = holders.tasks.iter();
-                        if let Some(task) =
-                            tasks.find(|task| spec.accepts_task(task, &open[at], began))
-                        {
+                        if let Some(task) = tasks.find(|task| spec.accepts_task(task, &open[at])) {
                             self.abandon(attempt);
                             return Ok(self.adopted(open.remove(at), task));
                         }
+                    }
+                    for task in &holders.tasks {
+                        self.turns.saw(task, self.deadline.elapsed());
                     }
                     // The last known holder is kept where the service no longer reports one.
                     if let Some(now_held) = holders.describe().filter(|now_held| *now_held != held)
@@ -284,7 +291,7 @@ impl TaskRunner<'_> {
             self.deadline.report(&waiting_for);
             // The slot may have been held by the task whose answer was lost, which was listed late and has ended since.
             let adopted = match self.deadline.wait(SLOT, tries, &waiting_for).await {
-                Ok(()) => self.adopt(spec, open, began).await,
+                Ok(()) => self.adopt(spec, open).await,
                 Err(late) => Err(late),
             };
             if let Some(ended) = adopted.transpose() {
@@ -298,16 +305,34 @@ impl TaskRunner<'_> {
         unreachable!("the loop ends with a task or at the deadline")
     }
 
+    /// Waits while the slot is other callers' turn.
+    async fn let_others_go_first(&self) -> Result<()> {
+        let mut free_since = None;
+        let mut waiting_for = "the export slot was left to other jobs".to_owned();
+        while self.turns.are_others_due(self.deadline.elapsed()) {
+            let holders = self.slot_holders().await;
+            let now = self.deadline.elapsed();
+            match holders.tasks.first() {
+                Some(task) => {
+                    free_since = None;
+                    self.turns.saw(task, now);
+                    waiting_for = format!("the export slot is held by {}", describe(task));
+                }
+                None if now - *free_since.get_or_insert(now) >= UNWANTED_AFTER => {
+                    self.turns.are_alone();
+                }
+                None => {}
+            }
+            self.deadline.report(&waiting_for);
+            self.deadline.wait(LOOK, 0, &waiting_for).await?;
+        }
+        Ok(())
+    }
+
     /// Searches the tasks for one of an open attempt that is acceptable.
-    async fn adopt(
-        &self,
-        spec: &TaskSpec<'_>,
-        open: &mut Vec<Attempt>,
-        began: DateTime<Utc>,
-    ) -> Result<Option<Attempt>> {
-        let wanted = |attempt: &Attempt| {
-            attempt.stage == AttemptStage::Intended && spec.accepts(attempt, began)
-        };
+    async fn adopt(&self, spec: &TaskSpec<'_>, open: &mut Vec<Attempt>) -> Result<Option<Attempt>> {
+        let wanted =
+            |attempt: &Attempt| attempt.stage == AttemptStage::Intended && spec.accepts(attempt);
         if !open.iter().any(wanted) {
             return Ok(None);
         }
@@ -321,7 +346,7 @@ impl TaskRunner<'_> {
                 |tasks| {
                     found = tasks.into_iter().find_map(|task| {
                         let at = open.iter().position(|attempt| {
-                            wanted(attempt) && spec.accepts_task(&task, attempt, began)
+                            wanted(attempt) && spec.accepts_task(&task, attempt)
                         })?;
                         Some((at, task))
                     });
@@ -361,6 +386,8 @@ impl TaskRunner<'_> {
         attempt.task_id = Some(task_id);
         attempt.stage = AttemptStage::Asked;
         self.journal.note(attempt.clone());
+        self.deadline.progress();
+        self.turns.took();
         attempt
     }
 
@@ -398,6 +425,7 @@ impl TaskRunner<'_> {
     async fn wait_for(&self, spec: &TaskSpec<'_>, attempt: &Attempt) -> Result<TaskEnd> {
         let id = attempt.task_id.clone().unwrap_or_default();
         let filter = TaskFilter::Id(id.clone());
+        let began = self.deadline.elapsed();
         for polls in 0.. {
             let page = self
                 .deadline
@@ -420,14 +448,17 @@ impl TaskRunner<'_> {
                     )));
                 }
                 Some(task) => match task.status {
-                    TaskStatus::Completed => return Ok(TaskEnd::Completed),
+                    TaskStatus::Completed => {
+                        let asked_at = requested_at(attempt, task);
+                        return Ok(TaskEnd::Completed { asked_at });
+                    }
                     TaskStatus::Failed | TaskStatus::Cancelled => {
                         return Ok(TaskEnd::Failed(describe(task)));
                     }
                     status => status.as_str(),
                 },
                 // Not every server lists a new task at once.
-                None if self.deadline.now() - attempt.asked_at < UNKNOWN_FOR => {
+                None if self.deadline.elapsed() - began < UNKNOWN_FOR => {
                     "not yet known to the service"
                 }
                 None => {
@@ -447,9 +478,7 @@ impl TaskRunner<'_> {
 /// The attempt with what its task was requested for. A task may be that of an earlier request than the last one
 /// recorded, and then covers the times of that request only.
 fn as_found(mut attempt: Attempt, task: &Task) -> Attempt {
-    if let Some(created) = task.created {
-        attempt.asked_at = attempt.asked_at.min(created + CLOCKS_DIFFER_BY);
-    }
+    attempt.asked_at = requested_at(&attempt, task);
     if let Some(range) = task.range.filter(|range| *range != attempt.range) {
         attempt.range = range;
         // Requests ask for different times only while these end with the present.
@@ -459,6 +488,16 @@ fn as_found(mut attempt: Attempt, task: &Task) -> Attempt {
         }
     }
     attempt
+}
+
+/// When the attempt's task was requested: as it is recorded, or by the service's clock where the two differ by more than
+/// clocks that are right do. Then the task is that of an earlier request, or the clock of the machine that recorded the
+/// attempt is wrong; the service's is the same for all machines.
+fn requested_at(attempt: &Attempt, task: &Task) -> DateTime<Utc> {
+    match task.created {
+        Some(created) if (created - attempt.asked_at).abs() > CLOCKS_DIFFER_BY => created,
+        _ => attempt.asked_at,
+    }
 }
 
 fn describe(task: &Task) -> String {

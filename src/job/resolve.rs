@@ -109,6 +109,9 @@ pub fn parse(file: &Path, text: &str) -> Result<Job> {
 /// The lease where the job has none.
 const LEASE: Duration = Duration::from_secs(30);
 
+/// How long a run waits where the job does not say.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(6 * 3600);
+
 /// A shorter lease ends while a request is under way; a longer one keeps a rerun waiting.
 const LEASES: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
@@ -140,6 +143,16 @@ impl<'a> Resolver<'a> {
                 humantime::format_duration(lease)
             ));
         }
+        let give_up_after = match (spec.run.give_up_after, spec.source.give_up_after) {
+            (Some(_), Some(_)) => {
+                return Err(
+                    "[run] and [source] both have give_up_after: expected it in [run] only".into(),
+                );
+            }
+            (of_run, of_source) => of_run
+                .or(of_source)
+                .map_or(GIVE_UP_AFTER, |length| length.0),
+        };
         Ok(Job {
             aws: AwsSettings {
                 region: spec.source.region.clone().map(|text| text.0),
@@ -147,7 +160,7 @@ impl<'a> Resolver<'a> {
                 role_arn: spec.source.role_arn.clone().map(|text| text.0),
             },
             keep: spec.source.keep.map(|length| length.0),
-            source: self.source(spec.source, &output)?,
+            source: self.source(spec.source, &output, give_up_after)?,
             queries: self.queries(
                 spec.query,
                 spec.window.size,
@@ -169,7 +182,12 @@ impl<'a> Resolver<'a> {
         Location::parse(&text.0, &self.folder).map_err(|message| format!("{key}: {message}"))
     }
 
-    fn source(&self, spec: SourceSpec, output: &Location) -> Result<Source, String> {
+    fn source(
+        &self,
+        spec: SourceSpec,
+        output: &Location,
+        give_up_after: Duration,
+    ) -> Result<Source, String> {
         reject_keys_of_other_kinds(&spec)?;
         let path = || {
             let text = spec.path.as_ref().ok_or(match spec.kind {
@@ -206,9 +224,7 @@ impl<'a> Resolver<'a> {
                     log_stream_prefix: spec.log_stream_prefix.map(|text| text.0),
                     staging,
                     via: spec.via.unwrap_or(Via::ExportTask),
-                    give_up_after: spec
-                        .give_up_after
-                        .map_or(Duration::from_secs(6 * 3600), |length| length.0),
+                    give_up_after,
                     pad,
                     verify: spec.verify.unwrap_or(Verify::Off),
                 }))
@@ -376,8 +392,18 @@ fn window_rule(spec: WindowSpec, timezone: Tz) -> Result<WindowRule, String> {
         settled_after: spec
             .settled_after
             .map_or(Duration::from_secs(12 * 3600), |length| length.0),
-        lookback: spec.lookback.unwrap_or(3),
+        lookback: spec.lookback.unwrap_or(lookback(spec.size)),
     })
+}
+
+/// How far a run looks back where the job does not say: a day of hours, a weekend of days.
+fn lookback(size: Size) -> u32 {
+    match size {
+        Size::Hour => 24,
+        Size::Day => 3,
+        Size::Week => 2,
+        Size::Month => 1,
+    }
 }
 
 /// Refuses keys of another kind of source, which would otherwise have no effect.

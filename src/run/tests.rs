@@ -471,6 +471,7 @@ async fn what_could_not_be_deleted_is_deleted_by_a_later_run() {
         range: Range::ALL,
         asked_at: nights.clock.now(),
         origin: None,
+        of_run: None,
         task_id: task_id.map(str::to_owned),
         stage,
     };

@@ -1,6 +1,7 @@
 use super::*;
 use crate::aws::{Account, Aws};
 use crate::clock::TestClock;
+use crate::export::Reuse;
 use crate::export::fake::{Call, FakeLogs, Fate};
 use crate::job::{AwsSettings, GroupPattern, Verify, Via};
 use crate::layout::StagingKeys;
@@ -77,7 +78,7 @@ impl Cloud {
         let request = ExportRequest {
             keys: &self.keys,
             window: &window,
-            reuse_since: self.reuse_since,
+            reuse: self.reuse_since.map_or(Reuse::Nothing, Reuse::Since),
             takes_empty: self.takes_empty,
             journal: &self.journal,
         };
