@@ -29,8 +29,11 @@ const MOST_TASKS: u32 = 3;
 /// A task that the service does not list this long after it was requested does not exist.
 const UNKNOWN_FOR: Duration = Duration::from_secs(300);
 
-/// The most by which the clocks of this machine and of the service differ: AWS refuses requests that are further off.
+/// The most by which clocks that are right differ, or a recorded request and the service's record of it.
 const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(5);
+
+/// The most by which the clock of a machine is expected to be wrong.
+const CLOCKS_ARE_OFF_BY: TimeDelta = TimeDelta::days(1);
 
 /// Status text while the holder of the export slot is unknown.
 const BUSY: &str = "the export slot is busy";
@@ -126,10 +129,24 @@ impl TaskSpec<'_> {
     /// Whether the attempt, of this run or an earlier one, exports what this requests.
     fn accepts(&self, attempt: &Attempt) -> bool {
         self.reuse.takes(attempt, self.began)
-            && attempt.log_stream_prefix.as_deref() == self.log_stream_prefix
+            && self.is_of_source(attempt)
+            && self.window.end_ms.min(attempt.asked_at.timestamp_millis()) <= attempt.range.end_ms
+    }
+
+    /// Whether it may do so: if the clock of the machine that recorded it was wrong, its task tells when it was requested.
+    fn may_accept(&self, attempt: &Attempt) -> bool {
+        let asked_at = attempt.asked_at.checked_add_signed(CLOCKS_ARE_OFF_BY);
+        let late = Attempt {
+            asked_at: asked_at.unwrap_or(attempt.asked_at),
+            ..attempt.clone()
+        };
+        self.reuse.takes(&late, self.began) && self.is_of_source(attempt)
+    }
+
+    fn is_of_source(&self, attempt: &Attempt) -> bool {
+        attempt.log_stream_prefix.as_deref() == self.log_stream_prefix
             && Origin::may_be_same(attempt.origin.as_ref(), self.log_group.origin.as_ref())
             && attempt.range.start_ms <= self.window.start_ms.max(0)
-            && self.window.end_ms.min(attempt.asked_at.timestamp_millis()) <= attempt.range.end_ms
     }
 
     fn destination(&self, attempt: &Attempt) -> String {
@@ -211,22 +228,44 @@ impl TaskRunner<'_> {
         spec: &TaskSpec<'_>,
         open: &mut Vec<Attempt>,
     ) -> Result<Option<Attempt>> {
-        let asked = open
-            .iter()
-            .rposition(|attempt| attempt.task_id.is_some() && spec.accepts(attempt));
-        match asked {
-            Some(at) => {
-                let attempt = open.remove(at);
+        for at in (0..open.len()).rev() {
+            let attempt = &open[at];
+            let Some(id) = attempt.task_id.clone().filter(|_| spec.may_accept(attempt)) else {
+                continue;
+            };
+            let is_accepted = match self.task(&id).await? {
+                Some(task) => spec.accepts(&as_found(attempt.clone(), &task)),
+                None => spec.accepts(attempt),
+            };
+            if is_accepted {
                 self.deadline
                     .report("continuing the export of an earlier run");
-                Ok(Some(attempt))
+                return Ok(Some(open.remove(at)));
             }
-            None => self.adopt(spec, open).await,
         }
+        self.adopt(spec, open, |attempt| spec.may_accept(attempt))
+            .await
+    }
+
+    /// The task with this id; `None` where the service does not list it.
+    async fn task(&self, id: &str) -> Result<Option<Task>> {
+        let filter = TaskFilter::Id(id.to_owned());
+        let page = self
+            .deadline
+            .retry(|| self.service.tasks(&filter, None))
+            .await?
+            .map_err(|error| {
+                Error::new(
+                    Class::Source,
+                    format!("could not ask for the export task {id}: {}", error.message),
+                )
+            })?;
+        Ok(page.items.into_iter().next())
     }
 
     /// Requests a task until one exists. An attempt whose task may or may not exist joins the `open` ones.
     async fn ask(&self, spec: &TaskSpec<'_>, open: &mut Vec<Attempt>) -> Result<Attempt> {
+        let accepts = |attempt: &Attempt| spec.accepts(attempt);
         self.deadline.check_not_given_up()?;
         self.let_others_go_first().await?;
         let mut attempt = spec.new_attempt(self.deadline.now());
@@ -243,11 +282,11 @@ impl TaskRunner<'_> {
                 self.deadline.report(&answered);
                 // Not every server lists a new task at once, so it is searched for twice. Later it would be found as
                 // the holder of the slot.
-                if let Some(adopted) = self.adopt(spec, open).await? {
+                if let Some(adopted) = self.adopt(spec, open, accepts).await? {
                     return Ok(adopted);
                 }
                 self.deadline.wait(SLOT, tries, &answered).await?;
-                if let Some(adopted) = self.adopt(spec, open).await? {
+                if let Some(adopted) = self.adopt(spec, open, accepts).await? {
                     return Ok(adopted);
                 }
                 attempt = spec.new_attempt(self.deadline.now());
@@ -290,8 +329,12 @@ impl TaskRunner<'_> {
             };
             self.deadline.report(&waiting_for);
             // The slot may have been held by the task whose answer was lost, which was listed late and has ended since.
-            let adopted = match self.deadline.wait(SLOT, tries, &waiting_for).await {
-                Ok(()) => self.adopt(spec, open).await,
+            let adopted = match self
+                .deadline
+                .wait(self.turns.between_requests(), tries, &waiting_for)
+                .await
+            {
+                Ok(()) => self.adopt(spec, open, accepts).await,
                 Err(late) => Err(late),
             };
             if let Some(ended) = adopted.transpose() {
@@ -329,10 +372,14 @@ impl TaskRunner<'_> {
         Ok(())
     }
 
-    /// Searches the tasks for one of an open attempt that is acceptable.
-    async fn adopt(&self, spec: &TaskSpec<'_>, open: &mut Vec<Attempt>) -> Result<Option<Attempt>> {
-        let wanted =
-            |attempt: &Attempt| attempt.stage == AttemptStage::Intended && spec.accepts(attempt);
+    /// Searches the tasks for one of an open attempt that is acceptable, among the attempts that `may_do`.
+    async fn adopt(
+        &self,
+        spec: &TaskSpec<'_>,
+        open: &mut Vec<Attempt>,
+        may_do: impl Fn(&Attempt) -> bool + Send + Sync,
+    ) -> Result<Option<Attempt>> {
+        let wanted = |attempt: &Attempt| attempt.stage == AttemptStage::Intended && may_do(attempt);
         if !open.iter().any(wanted) {
             return Ok(None);
         }
@@ -424,20 +471,10 @@ impl TaskRunner<'_> {
 
     async fn wait_for(&self, spec: &TaskSpec<'_>, attempt: &Attempt) -> Result<TaskEnd> {
         let id = attempt.task_id.clone().unwrap_or_default();
-        let filter = TaskFilter::Id(id.clone());
         let began = self.deadline.elapsed();
         for polls in 0.. {
-            let page = self
-                .deadline
-                .retry(|| self.service.tasks(&filter, None))
-                .await?
-                .map_err(|error| {
-                    Error::new(
-                        Class::Source,
-                        format!("could not ask for the export task {id}: {}", error.message),
-                    )
-                })?;
-            let state = match page.items.first() {
+            let task = self.task(&id).await?;
+            let state = match &task {
                 Some(task) if !spec.is_of(task, attempt) => {
                     return Ok(TaskEnd::Failed(format!(
                         "task {id} exports to s3://{}/{}, not to s3://{}/{}",

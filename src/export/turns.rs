@@ -39,7 +39,11 @@ struct Seen {
     others: BTreeMap<String, Duration>,
     /// The callers that had a turn since this run's own.
     served: BTreeSet<String>,
-    /// This run's turns without another caller's between them.
+    /// The tasks of other callers since this run's own turn.
+    passed: BTreeSet<String>,
+    /// Whether this run had a turn.
+    had_turn: bool,
+    /// Its turns without another caller's between them.
     in_a_row: u32,
     /// How many there may be.
     most_in_a_row: u32,
@@ -50,6 +54,8 @@ impl Default for Turns {
         Self(Mutex::new(Seen {
             others: BTreeMap::new(),
             served: BTreeSet::new(),
+            passed: BTreeSet::new(),
+            had_turn: false,
             in_a_row: 0,
             most_in_a_row: FEWEST_TURNS,
         }))
@@ -61,6 +67,8 @@ impl Turns {
     pub fn took(&self) {
         let mut seen = self.seen();
         seen.served.clear();
+        seen.passed.clear();
+        seen.had_turn = true;
         seen.in_a_row += 1;
     }
 
@@ -70,6 +78,7 @@ impl Turns {
         let caller = caller(&task.name);
         seen.others.insert(caller.to_owned(), now);
         seen.served.insert(caller.to_owned());
+        seen.passed.insert(task.id.clone());
         seen.in_a_row = 0;
         seen.most_in_a_row = FEWEST_TURNS;
     }
@@ -80,8 +89,17 @@ impl Turns {
         seen.others
             .retain(|_, at| now.saturating_sub(*at) < EXPECTED_FOR);
         let mut others = seen.others.keys();
-        let are_expected = seen.in_a_row > 0 && others.any(|other| !seen.served.contains(other));
+        let are_expected = seen.had_turn && others.any(|other| !seen.served.contains(other));
         are_expected || seen.in_a_row >= seen.most_in_a_row
+    }
+
+    /// Between requests for the slot while it is busy. A job that others have passed by asks more often than they do.
+    pub fn between_requests(&self) -> Backoff {
+        let seen = self.seen();
+        match seen.passed.len() > seen.others.len() {
+            true => LOOK,
+            false => SLOT,
+        }
     }
 
     /// No other caller has taken the slot although it was free.
@@ -106,3 +124,6 @@ fn caller(task_name: &str) -> &str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests;

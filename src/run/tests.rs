@@ -1,5 +1,6 @@
 //! Whole runs against the fake CloudWatch Logs and buckets in memory: many nights in seconds.
 
+mod backlog;
 mod identity;
 mod state_writes;
 

@@ -59,6 +59,27 @@ impl Store {
         Ok(None)
     }
 
+    /// The names of the folders in a folder; empty where it does not exist.
+    pub async fn folders_in(&self, folder: &Path) -> Result<Vec<String>> {
+        let mut names: Vec<String> = match self.location {
+            Location::S3 { .. } => {
+                let listed = self.list_folder(folder).await?.common_prefixes;
+                let names = listed.iter().filter_map(Path::filename);
+                names.map(str::to_owned).collect()
+            }
+            Location::Local(_) => on_disk::folder_names(folder).map_err(|error| {
+                let source = error.into();
+                let error = Error::Generic {
+                    store: "disk",
+                    source,
+                };
+                self.failed("list", folder, error)
+            })?,
+        };
+        names.sort();
+        Ok(names)
+    }
+
     async fn list_folder(&self, folder: &Path) -> Result<ListResult> {
         let listed = retry(&SystemClock, RETRIES.delays(), is_broken_off, || {
             self.objects.list_with_delimiter(Some(folder))

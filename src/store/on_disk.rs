@@ -33,6 +33,22 @@ pub(super) fn folders_in(folder: &Path) -> Vec<PathBuf> {
     folders.map(walkdir::DirEntry::into_path).collect()
 }
 
+/// The names of the folders in a folder; empty where it does not exist.
+pub(super) fn folder_names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(path_of(folder)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.path().is_dir() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
 fn is_temporary(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }
