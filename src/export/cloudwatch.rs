@@ -25,7 +25,7 @@ use crate::layout;
 use crate::layout::cloudwatch::LogObject;
 use crate::progress::{Progress, Step};
 use crate::state::{Attempt, AttemptStage};
-use crate::store::Store;
+use crate::store::{Listing, Store};
 use crate::window::Range;
 
 /// CreateExportTask takes a name of at most 512 characters.
@@ -262,15 +262,14 @@ impl CloudWatchExporter {
         deadline: &Deadline<'_>,
     ) -> Result<ExportedGroup> {
         let prefix = layout::join(self.staging.root(), &attempt.prefix);
-        let listed = self.staging.list_logs(&prefix, Some(&group.name)).await?;
-        let objects: Vec<LogObject> = listed
-            .into_iter()
-            .filter(|object| !layout::is_in_piece(&object.meta.location))
-            .collect();
-        let is_empty = objects.is_empty();
+        let listing = self.staging.listing(&prefix).await?;
+        let unreadable = note_unreadable(&group.name, &listing);
+        let objects: Vec<LogObject> = task_objects(listing, group).collect();
+        let is_empty = objects.is_empty() && unreadable.is_none();
         let note = self
             .check_completeness(group, request, &attempt, is_empty, deadline)
             .await?;
+        let note = joined([note, unreadable]);
         let range = attempt.range;
         self.complete_with(request, attempt, range, objects, note)
             .await
@@ -300,6 +299,26 @@ impl CloudWatchExporter {
         request.journal.note(attempt);
         Ok(exported)
     }
+}
+
+/// The objects of a task below an attempt's prefix, which may have pieces of events too.
+fn task_objects(listing: Listing, group: &LogGroup) -> impl Iterator<Item = LogObject> {
+    let listed = listing.objects.into_iter();
+    listed
+        .filter_map(|meta| LogObject::new(meta, Some(&group.name)))
+        .filter(|object| !layout::is_in_piece(&object.meta.location))
+}
+
+/// A note about objects that can't be read, with a warning.
+fn note_unreadable(log_group: &str, listing: &Listing) -> Option<String> {
+    let note = format!("of {log_group}: {}", listing.told_unreadable()?);
+    tracing::warn!("{note}");
+    Some(note)
+}
+
+fn joined(notes: [Option<String>; 2]) -> Option<String> {
+    let notes: Vec<String> = notes.into_iter().flatten().collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// A prefix that no other attempt has.

@@ -2,28 +2,101 @@
 
 use std::error::Error as _;
 
+use chrono::DateTime;
 use futures::TryStreamExt;
 use object_store::client::HttpError;
 use object_store::path::Path;
 use object_store::{Error, ListResult, ObjectMeta, ObjectStore};
 
-use super::{Store, on_disk};
+use super::{Puts, Store, on_disk};
+use crate::aws::s3::ListedObject;
 use crate::aws::timeouts::RETRIES;
 use crate::backoff::retry;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::job::Location;
 use crate::layout::cloudwatch::LogObject;
+use crate::numbers::counted;
+
+/// The objects below a prefix.
+#[derive(Debug, Default, PartialEq)]
+pub struct Listing {
+    /// Those that can be read, by key.
+    pub objects: Vec<ObjectMeta>,
+    /// The keys of those that can't. S3 takes any key, as CloudWatch writes one for a log stream that is named `..`; but
+    /// in an address `.` and `..` are no names, and the engine's client takes no empty ones.
+    pub unreadable: Vec<String>,
+}
+
+impl Listing {
+    fn of(listed: Vec<ListedObject>) -> Self {
+        let mut listing = Self::default();
+        for object in listed {
+            match Path::parse(&object.key) {
+                // A key that ends in a slash is the mark of a folder, and would lose the slash.
+                Ok(location) if location.as_ref() == object.key => {
+                    let modified = DateTime::from_timestamp_millis(object.modified_ms);
+                    listing.objects.push(ObjectMeta {
+                        location,
+                        last_modified: modified.unwrap_or_default(),
+                        size: object.bytes,
+                        e_tag: object.etag,
+                        version: None,
+                    });
+                }
+                _ => listing.unreadable.push(object.key),
+            }
+        }
+        listing
+    }
+
+    /// Which objects can't be read; `None` where all can.
+    pub fn told_unreadable(&self) -> Option<String> {
+        const NAMED: usize = 3;
+        let keys = &self.unreadable[..self.unreadable.len().min(NAMED)];
+        let more = if self.unreadable.len() > NAMED { " …" } else { "" };
+        (!keys.is_empty()).then(|| {
+            format!(
+                "{} left out, since no key with an empty name, \".\" or \"..\" can be read: {}{more}",
+                match self.unreadable.len() {
+                    1 => "1 object is".to_owned(),
+                    objects => format!("{} are", counted(objects as u64, "object")),
+                },
+                keys.join(", ")
+            )
+        })
+    }
+}
 
 impl Store {
-    /// Every object below `prefix`, by key.
+    /// Every object below `prefix`, by key. Objects that can't be read are told and left out.
     pub async fn list(&self, prefix: &Path) -> Result<Vec<ObjectMeta>> {
-        let mut objects = self
-            .list_unsorted(prefix)
-            .await
-            .map_err(|error| self.failed("list", prefix, error))?;
+        let listing = self.listing(prefix).await?;
+        if let Some(told) = listing.told_unreadable() {
+            tracing::warn!("{}: {told}", self.display(prefix));
+        }
+        Ok(listing.objects)
+    }
+
+    /// Every object below `prefix`, by key, and the keys that can't be read.
+    pub async fn listing(&self, prefix: &Path) -> Result<Listing> {
+        let mut listing = match self.list_unsorted(prefix).await {
+            Err(error) => match (&self.puts, &error) {
+                (Puts::InBucket(bucket), Error::InvalidPath { .. }) => {
+                    let below = format!("{prefix}/");
+                    let below = below.trim_start_matches('/');
+                    Listing::of(bucket.list(below).await?)
+                }
+                _ => return Err(self.failed("list", prefix, error)),
+            },
+            Ok(objects) => Listing {
+                objects,
+                unreadable: Vec::new(),
+            },
+        };
+        let objects = &mut listing.objects;
         objects.sort_by(|a, b| a.location.cmp(&b.location));
-        Ok(objects)
+        Ok(listing)
     }
 
     pub(super) async fn list_unsorted(
@@ -153,7 +226,7 @@ mod tests {
     use super::*;
     use crate::clock::TestClock;
     use crate::store::fake::FakeStore;
-    use chrono::{DateTime, TimeDelta};
+    use chrono::TimeDelta;
     use object_store::client::HttpErrorKind;
     use object_store::{ObjectStoreExt, PutPayload};
 
@@ -208,6 +281,30 @@ mod tests {
         let often = |keys| (0..29).map(move |_| (keys, broken_off()));
         assert_eq!(list(often(1)).await.0.unwrap(), 30);
         assert!(list(often(0)).await.0.is_err());
+    }
+
+    #[test]
+    fn keys_that_no_address_can_have_are_told_and_left_out() {
+        let object = |key: &str| ListedObject {
+            key: key.to_owned(),
+            bytes: 7,
+            modified_ms: 1_795_132_800_000,
+            etag: Some("e".to_owned()),
+        };
+        let keys = [
+            "a/task/web/000000.gz",
+            "a/task/./000000.gz",
+            "a/task/../000000.gz",
+            "a/task//000000.gz",
+            "a/task/..web/000000.gz",
+        ];
+        let listing = Listing::of(keys.into_iter().map(object).collect());
+        let readable: Vec<&str> = listing.objects.iter().map(|o| o.location.as_ref()).collect();
+        assert_eq!(readable, [keys[0], keys[4]]);
+        assert_eq!(listing.unreadable, keys[1..4]);
+        let told = listing.told_unreadable().unwrap();
+        assert!(told.contains("3 objects are left out") && told.contains(keys[2]), "{told}");
+        assert_eq!(Listing::default().told_unreadable(), None);
     }
 
     #[tokio::test]

@@ -3,7 +3,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{CloudWatchExporter, check_prefix, new_attempt};
+use super::{
+    CloudWatchExporter, check_prefix, joined, new_attempt, note_unreadable, task_objects,
+};
 use crate::error::{Class, Error, Result};
 use crate::export::cloudwatch::empty_export::EXPORTABLE_AFTER;
 use crate::export::deadline::Deadline;
@@ -167,16 +169,17 @@ impl CloudWatchExporter {
         };
         let fetched = self.fetch(&events, deadline).await?;
         let fetched = fetched.ok_or_else(too_many)?;
-        let listed = self.staging.list_logs(&prefix, Some(&group.name)).await?;
-        let mut objects: Vec<LogObject> = listed
-            .into_iter()
-            .filter(|object| !layout::is_in_piece(&object.meta.location))
+        let listing = self.staging.listing(&prefix).await?;
+        let unreadable = note_unreadable(&group.name, &listing);
+        let mut objects: Vec<LogObject> = task_objects(listing, group)
             .map(|object| cut(object, exported))
             .collect();
-        let is_empty = objects.is_empty() && cut_ms > window.start_ms;
+        let has_none = objects.is_empty() && unreadable.is_none();
+        let is_empty = has_none && cut_ms > window.start_ms;
         let note = self
             .check_completeness(group, request, &attempt, is_empty, deadline)
             .await?;
+        let note = joined([note, unreadable]);
         objects.extend(fetched.into_iter().map(|object| cut(object, fresh)));
         objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
         let range = Range {
