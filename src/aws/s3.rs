@@ -435,7 +435,10 @@ impl Bucket {
                 if let Some(key) = object.key {
                     listed.push(ListedObject {
                         key,
-                        bytes: object.size.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0),
+                        bytes: object
+                            .size
+                            .and_then(|bytes| bytes.try_into().ok())
+                            .unwrap_or(0),
                         modified_ms: modified.unwrap_or(0),
                         etag: object.e_tag,
                     });

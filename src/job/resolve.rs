@@ -475,6 +475,37 @@ use = "hourly_count"
     }
 
     #[test]
+    fn the_time_to_wait_is_the_runs() {
+        let give_up_after = |text: &str| {
+            let job = parse(Path::new("jobs/night.toml"), text).unwrap();
+            match job.source {
+                Source::CloudWatch(source) => source.give_up_after.as_secs(),
+                source => panic!("{source:?}"),
+            }
+        };
+        let of_run = format!("{GOOD}[run]\ngive_up_after = \"2h\"\n");
+        let of_source = GOOD.replace("staging", "give_up_after = \"3h\"\nstaging");
+        assert_eq!(give_up_after(&of_run), 2 * 3600);
+        assert_eq!(give_up_after(&of_source), 3 * 3600);
+        let error = refused(&of_run.replace("staging", "give_up_after = \"3h\"\nstaging"));
+        assert!(error.contains("[run] and [source] both"), "{error}");
+    }
+
+    #[test]
+    fn a_run_looks_back_by_the_size_of_its_windows() {
+        let lookback = |window: &str| {
+            let text = format!("{GOOD}[window]\n{window}\n");
+            let job = parse(Path::new("jobs/night.toml"), &text).unwrap();
+            job.window.lookback
+        };
+        let sizes = ["hour", "day", "week", "month"];
+        let found = sizes.map(|size| lookback(&format!("size = \"{size}\"")));
+        assert_eq!(found, [24, 3, 2, 1]);
+        assert_eq!(lookback("size = \"hour\"\nlookback = 5"), 5);
+        assert_eq!(lookback("lookback = 0"), 0);
+    }
+
+    #[test]
     fn the_way_and_the_independent_count_are_taken() {
         let text = GOOD.replace("staging", "via = \"auto\"\nverify = \"insights\"\nstaging");
         let job = parse(Path::new("jobs/night.toml"), &text).unwrap();

@@ -20,6 +20,9 @@ use crate::window::{Unit, Window};
 /// How many windows further back than `lookback` are looked at, to tell which of them are not done.
 const MOST_TOLD: usize = 400;
 
+/// How many of these receipts are read where no window is missing: then a provisional one is that of the last nights.
+const MOST_READ: usize = 31;
+
 /// The windows before those of a run.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
@@ -78,6 +81,10 @@ impl Lookback<'_> {
         let earlier = earlier.skip_while(|window| is_provisional(self.job, window, self.now));
         let earlier: Vec<Window> = earlier.take(most + MOST_TOLD).collect();
         let (recent, older) = earlier.split_at(most.min(earlier.len()));
+        let older = match older.iter().all(|window| self.has_answers(window)) {
+            true => &older[..MOST_READ.min(older.len())],
+            false => older,
+        };
         for (windows, is_recent) in [(&unsettled[..], true), (recent, true), (older, false)] {
             let judged = futures::stream::iter(windows)
                 .map(|window| self.judge(window, is_recent))

@@ -54,7 +54,11 @@ impl Listing {
     pub fn told_unreadable(&self) -> Option<String> {
         const NAMED: usize = 3;
         let keys = &self.unreadable[..self.unreadable.len().min(NAMED)];
-        let more = if self.unreadable.len() > NAMED { " …" } else { "" };
+        let more = if self.unreadable.len() > NAMED {
+            " …"
+        } else {
+            ""
+        };
         (!keys.is_empty()).then(|| {
             format!(
                 "{} left out, since no key with an empty name, \".\" or \"..\" can be read: {}{more}",
@@ -299,11 +303,18 @@ mod tests {
             "a/task/..web/000000.gz",
         ];
         let listing = Listing::of(keys.into_iter().map(object).collect());
-        let readable: Vec<&str> = listing.objects.iter().map(|o| o.location.as_ref()).collect();
+        let readable: Vec<&str> = listing
+            .objects
+            .iter()
+            .map(|o| o.location.as_ref())
+            .collect();
         assert_eq!(readable, [keys[0], keys[4]]);
         assert_eq!(listing.unreadable, keys[1..4]);
         let told = listing.told_unreadable().unwrap();
-        assert!(told.contains("3 objects are left out") && told.contains(keys[2]), "{told}");
+        assert!(
+            told.contains("3 objects are left out") && told.contains(keys[2]),
+            "{told}"
+        );
         assert_eq!(Listing::default().told_unreadable(), None);
     }
 

@@ -3,9 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{
-    CloudWatchExporter, check_prefix, joined, new_attempt, note_unreadable, task_objects,
-};
+use super::{CloudWatchExporter, check_prefix, joined, new_attempt, note_unreadable, task_objects};
 use crate::error::{Class, Error, Result};
 use crate::export::cloudwatch::empty_export::EXPORTABLE_AFTER;
 use crate::export::deadline::Deadline;
