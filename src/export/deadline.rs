@@ -138,7 +138,8 @@ impl<'a> Deadline<'a> {
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn left(&self) -> Duration {
+    /// The time that is left.
+    pub fn left(&self) -> Duration {
         self.end().saturating_sub(self.clock.elapsed())
     }
 

@@ -17,7 +17,8 @@ use super::service::{
     ExportService, LogGroup, Origin, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest,
     TaskStatus,
 };
-use super::turns::{LOOK, Turns, UNWANTED_AFTER};
+use super::turns::{LOOK, Turns};
+use crate::backoff::Backoff;
 use crate::error::{Class, Error, Result};
 use crate::layout;
 use crate::state::{Attempt, AttemptStage, Journal};
@@ -348,26 +349,33 @@ impl TaskRunner<'_> {
         unreachable!("the loop ends with a task or at the deadline")
     }
 
-    /// Waits while the slot is other callers' turn.
+    /// Leaves the slot to other callers while it is their turn, as far as there is time.
     async fn let_others_go_first(&self) -> Result<()> {
         let mut free_since = None;
         let mut waiting_for = "the export slot was left to other jobs".to_owned();
-        while self.turns.are_others_due(self.deadline.elapsed()) {
+        let mut leave_free_for = self.turns.leave_free_for(self.deadline.elapsed());
+        while let Some(free_for) = leave_free_for.filter(|time| *time < self.deadline.left()) {
             let holders = self.slot_holders().await;
             let now = self.deadline.elapsed();
             match holders.tasks.first() {
                 Some(task) => {
                     free_since = None;
                     self.turns.saw(task, now);
+                    leave_free_for = self.turns.leave_free_for(now);
                     waiting_for = format!("the export slot is held by {}", describe(task));
                 }
-                None if now - *free_since.get_or_insert(now) >= UNWANTED_AFTER => {
+                None if now - *free_since.get_or_insert(now) >= free_for => {
                     self.turns.are_alone();
+                    return Ok(());
                 }
                 None => {}
             }
+            let look = Backoff {
+                first: LOOK.first.min(free_for),
+                ..LOOK
+            };
             self.deadline.report(&waiting_for);
-            self.deadline.wait(LOOK, 0, &waiting_for).await?;
+            self.deadline.wait(look, 0, &waiting_for).await?;
         }
         Ok(())
     }
@@ -434,7 +442,7 @@ impl TaskRunner<'_> {
         attempt.stage = AttemptStage::Asked;
         self.journal.note(attempt.clone());
         self.deadline.progress();
-        self.turns.took();
+        self.turns.took(self.deadline.elapsed());
         attempt
     }
 

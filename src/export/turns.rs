@@ -19,7 +19,7 @@ pub const LOOK: Backoff = Backoff {
 };
 
 /// A slot that is free for so long has no job waiting for it: a waiting one asks every [`SLOT`].
-pub const UNWANTED_AFTER: Duration = SLOT.most.saturating_add(Duration::from_secs(10));
+const UNWANTED_AFTER: Duration = SLOT.most.saturating_add(Duration::from_secs(10));
 
 /// Callers are waited for this long after their last task. Later they are not expected to want the slot.
 const EXPECTED_FOR: Duration = Duration::from_secs(3600);
@@ -43,8 +43,9 @@ struct Seen {
     passed: BTreeSet<String>,
     /// Whether this run had a turn.
     had_turn: bool,
-    /// Its turns without another caller's between them.
+    /// Its turns without another caller's between them, and when the first of them began.
     in_a_row: u32,
+    row_began: Duration,
     /// How many there may be.
     most_in_a_row: u32,
 }
@@ -57,15 +58,19 @@ impl Default for Turns {
             passed: BTreeSet::new(),
             had_turn: false,
             in_a_row: 0,
+            row_began: Duration::ZERO,
             most_in_a_row: FEWEST_TURNS,
         }))
     }
 }
 
 impl Turns {
-    /// This run's task has got the slot.
-    pub fn took(&self) {
+    /// This run's task has got the slot at `now`.
+    pub fn took(&self, now: Duration) {
         let mut seen = self.seen();
+        if seen.in_a_row == 0 {
+            seen.row_began = now;
+        }
         seen.served.clear();
         seen.passed.clear();
         seen.had_turn = true;
@@ -83,14 +88,18 @@ impl Turns {
         seen.most_in_a_row = FEWEST_TURNS;
     }
 
-    /// Whether other callers come before this run.
-    pub fn are_others_due(&self, now: Duration) -> bool {
+    /// If other callers come before this run: for how long it leaves the slot free. A caller that is expected has as long
+    /// as a waiting job may take to ask. Without one, it is as long as one of the run's own turns took, and no longer.
+    pub fn leave_free_for(&self, now: Duration) -> Option<Duration> {
         let mut seen = self.seen();
         seen.others
             .retain(|_, at| now.saturating_sub(*at) < EXPECTED_FOR);
         let mut others = seen.others.keys();
-        let are_expected = seen.had_turn && others.any(|other| !seen.served.contains(other));
-        are_expected || seen.in_a_row >= seen.most_in_a_row
+        if seen.had_turn && others.any(|other| !seen.served.contains(other)) {
+            return Some(UNWANTED_AFTER);
+        }
+        let row = now.saturating_sub(seen.row_began);
+        (seen.in_a_row >= seen.most_in_a_row).then(|| (row / seen.in_a_row).min(UNWANTED_AFTER))
     }
 
     /// Between requests for the slot while it is busy. A job that others have passed by asks more often than they do.

@@ -224,15 +224,36 @@ fn a_caller_is_let_in_until_it_had_its_turn_or_wants_none() {
         status: TaskStatus::Running,
         message: String::new(),
     };
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     turns.saw(&stranger, Duration::ZERO);
-    turns.took();
-    assert!(turns.are_others_due(Duration::from_secs(60)));
-    assert!(!turns.are_others_due(EXPECTED_FOR), "it wants nothing more");
-    turns.saw(&stranger, EXPECTED_FOR);
-    assert!(!turns.are_others_due(EXPECTED_FOR), "it has had its turn");
-    turns.took();
+    turns.took(minutes(1));
+    assert_eq!(turns.leave_free_for(minutes(2)), Some(UNWANTED_AFTER));
+    assert_eq!(turns.leave_free_for(minutes(60)), None, "it wants no more");
+    turns.saw(&stranger, minutes(60));
+    assert_eq!(turns.leave_free_for(minutes(60)), None, "it had its turn");
+    turns.took(minutes(61));
     turns.are_alone();
-    assert!(!turns.are_others_due(EXPECTED_FOR), "it does not wait");
+    assert_eq!(turns.leave_free_for(minutes(62)), None, "it does not wait");
+}
+
+#[test]
+fn short_tasks_are_followed_by_short_pauses() {
+    let seconds = Duration::from_secs;
+    for (each, expected) in [(seconds(2), seconds(2)), (seconds(600), UNWANTED_AFTER)] {
+        let turns = Turns::default();
+        turns.took(seconds(10));
+        assert_eq!(turns.leave_free_for(seconds(10) + each), None);
+        turns.took(seconds(10) + each);
+        let end = seconds(10) + each * 2;
+        assert_eq!(turns.leave_free_for(end), Some(expected));
+        turns.are_alone();
+        turns.took(end);
+        assert_eq!(
+            turns.leave_free_for(end + each),
+            None,
+            "the more it is alone, the rarer"
+        );
+    }
 }
 
 #[test]
