@@ -130,6 +130,11 @@ pub trait LogExporter: Send + Sync {
         Ok(None)
     }
 
+    /// The instant before which all of these log groups have deleted their events by now; `None` if some keep all of them.
+    async fn deleted_until(&self) -> Result<Option<DateTime<Utc>>> {
+        Ok(None)
+    }
+
     /// Exports the window, where no earlier export is used again, and lists the objects.
     async fn export(
         &self,

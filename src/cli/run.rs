@@ -338,3 +338,15 @@ fn what_next(job: &std::path::Path, plan: &Plan<'_>) -> String {
         "\nAsk something else:\n  logtally query {job} --window {window} \"SELECT level(message) AS level, count(*) AS events FROM logs GROUP BY 1 ORDER BY 2 DESC\"\n  logtally query {job} --window {window} \"SELECT timestamp, message FROM logs WHERE message LIKE '%Error%' LIMIT 5\"\n"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strict_run_that_leaves_earlier_windows_undone_says_so() {
+        let code = |strict, is_behind| exit_code(Vec::new(), strict, is_behind).unwrap();
+        assert_eq!(code(true, true), UNCERTAIN);
+        assert_eq!((code(false, true), code(true, false)), (0, 0));
+    }
+}

@@ -363,6 +363,16 @@ impl LogExporter for CloudWatchExporter {
         Ok(groups.iter().find_map(|group| group.origin.clone()))
     }
 
+    async fn deleted_until(&self) -> Result<Option<DateTime<Utc>>> {
+        let report = |state: &str| tracing::warn!("listing the log groups: {state}");
+        let (groups, now) = (self.log_groups(&report).await?, self.clock.now());
+        let deleted_until = groups
+            .iter()
+            .map(|group| completeness::deleted_until(group, now));
+        // `None` is less than any instant.
+        Ok(deleted_until.min().flatten())
+    }
+
     async fn export(
         &self,
         request: &ExportRequest<'_>,

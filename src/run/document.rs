@@ -141,5 +141,11 @@ mod tests {
         assert_eq!(codes, [4, 143]);
         assert_eq!(runs[1]["window"]["id"], ids[1]);
         assert_eq!(documents(&ids[..1]).stopped(&signal), failure(&signal));
+
+        // The first window was left to another run, and has no document.
+        let mut several = documents(&ids);
+        several.add(&failed(ids[1]));
+        let stopped = several.stopped(&signal);
+        assert_eq!(stopped["runs"][1]["window"]["id"], ids[2]);
     }
 }

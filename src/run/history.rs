@@ -140,6 +140,8 @@ async fn next_run(
         job,
         job_sha256,
         known,
+        // Only a run asks CloudWatch Logs.
+        deleted_until: None,
         now,
     };
     let mut windows = lookback.backlog(&own).await?.due;

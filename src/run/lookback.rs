@@ -40,6 +40,8 @@ pub(super) struct Lookback<'a> {
     pub(super) job: &'a Job,
     pub(super) job_sha256: &'a str,
     pub(super) known: &'a KnownWindows,
+    /// Events from before this instant are deleted: nothing can be done about a window that is missing there.
+    pub(super) deleted_until: Option<DateTime<Utc>>,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -120,8 +122,14 @@ impl Lookback<'_> {
 
     async fn judge(&self, window: &Window, is_recent: bool) -> Result<Verdict> {
         let done = Verdict::Done { is_at_rest: true };
-        let is_one_of_many = self.job.window.default == DefaultWindow::LastEnded;
-        if !is_one_of_many && !(is_recent && self.has_answers(window)) {
+        let is_deleted = self
+            .deleted_until
+            .is_some_and(|until| window.end() <= until);
+        let is_wanted = match self.job.window.default {
+            DefaultWindow::LastEnded => self.has_answers(window) || !is_deleted,
+            DefaultWindow::Id(_) => is_recent && self.has_answers(window),
+        };
+        if !is_wanted {
             return Ok(done);
         }
         let has_state = self.known.states.binary_search(&window.unit()).is_ok();

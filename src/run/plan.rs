@@ -185,6 +185,7 @@ pub async fn plan<'a>(
                 job,
                 job_sha256: &job_sha256,
                 known: &known,
+                deleted_until: exporter.deleted_until().await?,
                 now,
             };
             lookback.backlog(first).await?

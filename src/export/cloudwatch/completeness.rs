@@ -163,7 +163,7 @@ impl CloudWatchExporter {
 }
 
 /// Events from before this instant are deleted, or may be at any moment; `None` where the group keeps all events.
-fn deleted_until(group: &LogGroup, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub(super) fn deleted_until(group: &LogGroup, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let kept_for = TimeDelta::days(group.retention_days?.into());
     now.checked_sub_signed(kept_for)
 }

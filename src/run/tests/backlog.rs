@@ -259,6 +259,30 @@ async fn a_window_that_would_fail_again_is_told_and_not_tried() {
 }
 
 #[tokio::test]
+async fn a_missing_window_whose_events_are_deleted_is_nothing_to_complain_of() {
+    let nights = days("2026-11-06T15:00:00Z", "").await;
+    nights.run(Selection::Default).await;
+    nights.clock.sleep(10 * 24 * HOUR).await;
+    nights.logs.set_retention("/svc/a", 2);
+    let planned = default_plan(&nights).await;
+    let windows: Vec<&str> = planned
+        .windows
+        .iter()
+        .map(|w| w.report.id.as_str())
+        .collect();
+    assert_eq!(windows, ["2026-11-14", "2026-11-15"]);
+    assert_eq!(planned.left_undone, None);
+
+    // Another log group keeps its events.
+    nights
+        .logs
+        .add_group("/svc/b", instant("2026-01-01T00:00:00Z"));
+    let planned = default_plan(&nights).await;
+    assert_eq!(planned.windows.len(), 4);
+    assert!(planned.left_undone.is_some());
+}
+
+#[tokio::test]
 async fn an_earlier_window_that_another_run_holds_is_left_to_it() {
     let nights = days("2026-11-19T15:00:00Z", "[run]\nlease = \"1s\"").await;
     nights.run(Selection::Default).await;
@@ -385,7 +409,7 @@ impl Dying {
 
     async fn die(&self) {
         self.died.notify_one();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
