@@ -32,7 +32,6 @@ use crate::error::{Class, Error, Result};
 use crate::job::Location;
 use crate::layout;
 
-pub use self::list::Listing;
 pub use self::on_disk::local_etag;
 pub use self::open::Stores;
 pub use crate::aws::s3::Condition;
@@ -456,12 +455,9 @@ impl Store {
         let deleted = retry(&SystemClock, RETRIES.delays(), is_broken_off, || {
             self.try_delete_below(prefix)
         });
-        match deleted.await {
-            Err(object_store::Error::InvalidPath { .. }) => self.delete_listing(prefix).await?,
-            deleted => {
-                deleted.map_err(|error| self.failed("delete what is below", prefix, error))?;
-            }
-        }
+        deleted
+            .await
+            .map_err(|error| self.failed("delete what is below", prefix, error))?;
         if let Puts::InBucket(bucket) = &self.puts {
             // Parts are not visible as objects: a missing permission to list them does not keep the objects.
             if let Err(error) = bucket.abort_uploads(&format!("{prefix}/"), |_| true).await {
@@ -479,26 +475,13 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes every object below `prefix`, where some have keys that the engine's client does not take.
-    async fn delete_listing(&self, prefix: &Path) -> Result<()> {
-        let Listing {
-            objects,
-            unreadable,
-        } = self.listing(prefix).await?;
-        for object in objects {
-            self.delete(&object.location).await?;
-        }
-        if let Puts::InBucket(bucket) = &self.puts {
-            for key in unreadable {
-                bucket.delete(&key).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn try_delete_below(&self, prefix: &Path) -> object_store::Result<()> {
-        let listed = self.list_unsorted(prefix).await?;
-        let keys = listed.into_iter().map(|meta| Ok(meta.location));
+        let keys = self
+            .list_unsorted(prefix)
+            .await?
+            .0
+            .into_iter()
+            .map(|meta| Ok(meta.location));
         self.objects
             .delete_stream(futures::stream::iter(keys).boxed())
             .try_for_each(|_| async { Ok(()) })

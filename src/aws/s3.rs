@@ -6,6 +6,8 @@
 //! `If-Match` only. For `If-None-Match` both are its `AlreadyExists`, and it repeats neither. It repeats no conditional
 //! put whose answer did not come, and completes multipart uploads without a condition.
 
+mod list;
+
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -23,19 +25,6 @@ use super::{Account, Aws, root_cause, timeouts};
 use crate::backoff::retry;
 use crate::clock::SystemClock;
 use crate::error::{Class, Error, Result};
-
-/// An object of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedObject {
-    /// The key.
-    pub key: String,
-    /// The size.
-    pub bytes: u64,
-    /// When it was put, in milliseconds since 1970.
-    pub modified_ms: i64,
-    /// The ETag.
-    pub etag: Option<String>,
-}
 
 /// S3 takes parts of 5 MiB to 5 GiB and 10,000 of them. What is larger goes up in parts of this size, so that a lost
 /// connection is noticed soon and repeats little.
@@ -413,41 +402,6 @@ impl Bucket {
                 Err(self.failed("abort an upload to", key, &error))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Every object whose key begins with `prefix`, also where a key is none that the engine's client takes.
-    pub async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>> {
-        let mut listed = Vec::new();
-        let mut token = None;
-        loop {
-            let page = self
-                .client
-                .list_objects_v2()
-                .bucket(&self.name)
-                .prefix(prefix)
-                .set_continuation_token(token)
-                .send();
-            let page = self.runtime.run(page).await;
-            let page = page.map_err(|error| self.failed("list", prefix, &error))?;
-            for object in page.contents.unwrap_or_default() {
-                let modified = object.last_modified.and_then(|at| at.to_millis().ok());
-                if let Some(key) = object.key {
-                    listed.push(ListedObject {
-                        key,
-                        bytes: object
-                            .size
-                            .and_then(|bytes| bytes.try_into().ok())
-                            .unwrap_or(0),
-                        modified_ms: modified.unwrap_or(0),
-                        etag: object.e_tag,
-                    });
-                }
-            }
-            token = page.next_continuation_token;
-            if token.is_none() {
-                return Ok(listed);
-            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use object_store::ObjectMeta;
 use object_store::path::Path;
 use tokio::sync::OnceCell;
 
@@ -25,7 +26,7 @@ use crate::layout;
 use crate::layout::cloudwatch::LogObject;
 use crate::progress::{Progress, Step};
 use crate::state::{Attempt, AttemptStage};
-use crate::store::{Listing, Store};
+use crate::store::Store;
 use crate::window::Range;
 
 /// CreateExportTask takes a name of at most 512 characters.
@@ -262,17 +263,27 @@ impl CloudWatchExporter {
         deadline: &Deadline<'_>,
     ) -> Result<ExportedGroup> {
         let prefix = layout::join(self.staging.root(), &attempt.prefix);
-        let listing = self.staging.listing(&prefix).await?;
-        let unreadable = note_unreadable(&group.name, &listing);
-        let objects: Vec<LogObject> = task_objects(listing, group).collect();
-        let is_empty = objects.is_empty() && unreadable.is_none();
+        let (listed, unread) = self.listed(&prefix).await?;
+        let objects: Vec<LogObject> = task_objects(listed, group).collect();
+        let is_empty = objects.is_empty() && unread.is_none();
         let note = self
             .check_completeness(group, request, &attempt, is_empty, deadline)
             .await?;
-        let note = joined([note, unreadable]);
+        let note = joined([note, unread]);
         let range = attempt.range;
         self.complete_with(request, attempt, range, objects, note)
             .await
+    }
+
+    /// The objects below an attempt's prefix, and a note on those that can't be read. CloudWatch takes streams that are
+    /// named `.` or `..`, and S3 such keys; but no path can hold them.
+    async fn listed(&self, prefix: &Path) -> Result<(Vec<ObjectMeta>, Option<String>)> {
+        let (listed, skipped) = self.staging.list_with_skipped(prefix).await?;
+        let note = skipped.note(&self.staging.display(prefix));
+        if let Some(note) = &note {
+            tracing::warn!("{note}");
+        }
+        Ok((listed, note))
     }
 
     /// Writes the attempt's manifest.
@@ -302,18 +313,11 @@ impl CloudWatchExporter {
 }
 
 /// The objects of a task below an attempt's prefix, which may have pieces of events too.
-fn task_objects(listing: Listing, group: &LogGroup) -> impl Iterator<Item = LogObject> {
-    let listed = listing.objects.into_iter();
+fn task_objects(listed: Vec<ObjectMeta>, group: &LogGroup) -> impl Iterator<Item = LogObject> {
     listed
+        .into_iter()
         .filter_map(|meta| LogObject::new(meta, Some(&group.name)))
         .filter(|object| !layout::is_in_piece(&object.meta.location))
-}
-
-/// A note about objects that can't be read, with a warning.
-fn note_unreadable(log_group: &str, listing: &Listing) -> Option<String> {
-    let note = format!("of {log_group}: {}", listing.told_unreadable()?);
-    tracing::warn!("{note}");
-    Some(note)
 }
 
 fn joined(notes: [Option<String>; 2]) -> Option<String> {

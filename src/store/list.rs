@@ -2,117 +2,64 @@
 
 use std::error::Error as _;
 
-use chrono::DateTime;
 use futures::TryStreamExt;
 use object_store::client::HttpError;
 use object_store::path::Path;
 use object_store::{Error, ListResult, ObjectMeta, ObjectStore};
 
 use super::{Puts, Store, on_disk};
-use crate::aws::s3::ListedObject;
 use crate::aws::timeouts::RETRIES;
 use crate::backoff::retry;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::job::Location;
+use crate::layout::Skipped;
 use crate::layout::cloudwatch::LogObject;
-use crate::numbers::counted;
-
-/// The objects below a prefix.
-#[derive(Debug, Default, PartialEq)]
-pub struct Listing {
-    /// Those that can be read, by key.
-    pub objects: Vec<ObjectMeta>,
-    /// The keys of those that can't. S3 takes any key, as CloudWatch writes one for a log stream that is named `..`; but
-    /// in an address `.` and `..` are no names, and the engine's client takes no empty ones.
-    pub unreadable: Vec<String>,
-}
-
-impl Listing {
-    fn of(listed: Vec<ListedObject>) -> Self {
-        let mut listing = Self::default();
-        for object in listed {
-            match Path::parse(&object.key) {
-                // A key that ends in a slash is the mark of a folder, and would lose the slash.
-                Ok(location) if location.as_ref() == object.key => {
-                    let modified = DateTime::from_timestamp_millis(object.modified_ms);
-                    listing.objects.push(ObjectMeta {
-                        location,
-                        last_modified: modified.unwrap_or_default(),
-                        size: object.bytes,
-                        e_tag: object.etag,
-                        version: None,
-                    });
-                }
-                _ => listing.unreadable.push(object.key),
-            }
-        }
-        listing
-    }
-
-    /// Which objects can't be read; `None` where all can.
-    pub fn told_unreadable(&self) -> Option<String> {
-        const NAMED: usize = 3;
-        let keys = &self.unreadable[..self.unreadable.len().min(NAMED)];
-        let more = if self.unreadable.len() > NAMED {
-            " …"
-        } else {
-            ""
-        };
-        (!keys.is_empty()).then(|| {
-            format!(
-                "{} left out, since no key with an empty name, \".\" or \"..\" can be read: {}{more}",
-                match self.unreadable.len() {
-                    1 => "1 object is".to_owned(),
-                    objects => format!("{} are", counted(objects as u64, "object")),
-                },
-                keys.join(", ")
-            )
-        })
-    }
-}
 
 impl Store {
-    /// Every object below `prefix`, by key. Objects that can't be read are told and left out.
+    /// Every object below `prefix`, by key. Those with keys that no path can hold are left out, with a warning.
     pub async fn list(&self, prefix: &Path) -> Result<Vec<ObjectMeta>> {
-        let listing = self.listing(prefix).await?;
-        if let Some(told) = listing.told_unreadable() {
-            tracing::warn!("{}: {told}", self.display(prefix));
+        let (objects, skipped) = self.list_with_skipped(prefix).await?;
+        if let Some(note) = skipped.note(&self.display(prefix)) {
+            tracing::warn!("{note}");
         }
-        Ok(listing.objects)
+        Ok(objects)
     }
 
-    /// Every object below `prefix`, by key, and the keys that can't be read.
-    pub async fn listing(&self, prefix: &Path) -> Result<Listing> {
-        let mut listing = match self.list_unsorted(prefix).await {
-            Err(error) => match (&self.puts, &error) {
-                (Puts::InBucket(bucket), Error::InvalidPath { .. }) => {
-                    let below = format!("{prefix}/");
-                    let below = below.trim_start_matches('/');
-                    Listing::of(bucket.list(below).await?)
-                }
-                _ => return Err(self.failed("list", prefix, error)),
-            },
-            Ok(objects) => Listing {
-                objects,
-                unreadable: Vec::new(),
-            },
-        };
-        let objects = &mut listing.objects;
+    /// The same, and what was left out.
+    pub async fn list_with_skipped(&self, prefix: &Path) -> Result<(Vec<ObjectMeta>, Skipped)> {
+        let listed = self.list_unsorted(prefix).await;
+        let (mut objects, skipped) = listed.map_err(|error| self.failed("list", prefix, error))?;
         objects.sort_by(|a, b| a.location.cmp(&b.location));
-        Ok(listing)
+        Ok((objects, skipped))
     }
 
     pub(super) async fn list_unsorted(
         &self,
         prefix: &Path,
-    ) -> object_store::Result<Vec<ObjectMeta>> {
-        match self.location {
-            Location::S3 { .. } => resumed_list(&SystemClock, self.objects.as_ref(), prefix).await,
-            Location::Local(_) => on_disk::list_files(prefix).map_err(|error| Error::Generic {
+    ) -> object_store::Result<(Vec<ObjectMeta>, Skipped)> {
+        if let Location::Local(_) = self.location {
+            return on_disk::list_files(prefix).map_err(|error| Error::Generic {
                 store: "disk",
                 source: error.into(),
-            }),
+            });
+        }
+        let listed = resumed_list(&SystemClock, self.objects.as_ref(), prefix).await;
+        let Puts::InBucket(bucket) = &self.puts else {
+            return Ok((listed?, Skipped::default()));
+        };
+        let has_odd_keys = match &listed {
+            Err(Error::InvalidPath { .. }) => true,
+            // Of a key that begins with a slash, object_store gives the path of another key.
+            Ok(_) if prefix.is_root() => bucket.begins_with_slash().await.map_err(in_s3)?,
+            _ => false,
+        };
+        match has_odd_keys {
+            false => Ok((listed?, Skipped::default())),
+            true => {
+                let listed = bucket.list(prefix.as_ref(), false).await.map_err(in_s3)?;
+                Ok((listed.objects, listed.skipped))
+            }
         }
     }
 
@@ -161,9 +108,16 @@ impl Store {
         let listed = retry(&SystemClock, RETRIES.delays(), is_broken_off, || {
             self.objects.list_with_delimiter(Some(folder))
         });
-        listed
-            .await
-            .map_err(|error| self.failed("list", folder, error))
+        match (listed.await, &self.puts) {
+            (Err(Error::InvalidPath { .. }), Puts::InBucket(bucket)) => {
+                let listed = bucket.list(folder.as_ref(), true).await?;
+                Ok(ListResult {
+                    objects: listed.objects,
+                    common_prefixes: listed.folders,
+                })
+            }
+            (listed, _) => listed.map_err(|error| self.failed("list", folder, error)),
+        }
     }
 
     /// Every exported object below `prefix`, by key, without the objects beside them that hold no events.
@@ -176,6 +130,13 @@ impl Store {
         Ok(objects
             .filter_map(|meta| LogObject::new(meta, log_group))
             .collect())
+    }
+}
+
+fn in_s3(error: crate::error::Error) -> Error {
+    Error::Generic {
+        store: "S3",
+        source: Box::new(error),
     }
 }
 
@@ -230,7 +191,7 @@ mod tests {
     use super::*;
     use crate::clock::TestClock;
     use crate::store::fake::FakeStore;
-    use chrono::TimeDelta;
+    use chrono::{DateTime, TimeDelta};
     use object_store::client::HttpErrorKind;
     use object_store::{ObjectStoreExt, PutPayload};
 
@@ -285,37 +246,6 @@ mod tests {
         let often = |keys| (0..29).map(move |_| (keys, broken_off()));
         assert_eq!(list(often(1)).await.0.unwrap(), 30);
         assert!(list(often(0)).await.0.is_err());
-    }
-
-    #[test]
-    fn keys_that_no_address_can_have_are_told_and_left_out() {
-        let object = |key: &str| ListedObject {
-            key: key.to_owned(),
-            bytes: 7,
-            modified_ms: 1_795_132_800_000,
-            etag: Some("e".to_owned()),
-        };
-        let keys = [
-            "a/task/web/000000.gz",
-            "a/task/./000000.gz",
-            "a/task/../000000.gz",
-            "a/task//000000.gz",
-            "a/task/..web/000000.gz",
-        ];
-        let listing = Listing::of(keys.into_iter().map(object).collect());
-        let readable: Vec<&str> = listing
-            .objects
-            .iter()
-            .map(|o| o.location.as_ref())
-            .collect();
-        assert_eq!(readable, [keys[0], keys[4]]);
-        assert_eq!(listing.unreadable, keys[1..4]);
-        let told = listing.told_unreadable().unwrap();
-        assert!(
-            told.contains("3 objects are left out") && told.contains(keys[2]),
-            "{told}"
-        );
-        assert_eq!(Listing::default().told_unreadable(), None);
     }
 
     #[tokio::test]

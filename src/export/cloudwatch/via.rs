@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{CloudWatchExporter, check_prefix, joined, new_attempt, note_unreadable, task_objects};
+use super::{CloudWatchExporter, check_prefix, joined, new_attempt, task_objects};
 use crate::error::{Class, Error, Result};
 use crate::export::cloudwatch::empty_export::EXPORTABLE_AFTER;
 use crate::export::deadline::Deadline;
@@ -167,17 +167,16 @@ impl CloudWatchExporter {
         };
         let fetched = self.fetch(&events, deadline).await?;
         let fetched = fetched.ok_or_else(too_many)?;
-        let listing = self.staging.listing(&prefix).await?;
-        let unreadable = note_unreadable(&group.name, &listing);
-        let mut objects: Vec<LogObject> = task_objects(listing, group)
+        let (listed, unread) = self.listed(&prefix).await?;
+        let mut objects: Vec<LogObject> = task_objects(listed, group)
             .map(|object| cut(object, exported))
             .collect();
-        let has_none = objects.is_empty() && unreadable.is_none();
+        let has_none = objects.is_empty() && unread.is_none();
         let is_empty = has_none && cut_ms > window.start_ms;
         let note = self
             .check_completeness(group, request, &attempt, is_empty, deadline)
             .await?;
-        let note = joined([note, unreadable]);
+        let note = joined([note, unread]);
         objects.extend(fetched.into_iter().map(|object| cut(object, fresh)));
         objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
         let range = Range {
