@@ -1,6 +1,7 @@
 //! The present time and sleeping behind a trait, so that tests can set the time.
 
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -8,8 +9,14 @@ use chrono::{DateTime, Utc};
 /// A source of time.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// The present instant.
+    /// The present instant. It may be set back or forward at any moment, so waiting goes by [`Self::elapsed`].
     fn now(&self) -> DateTime<Utc>;
+
+    /// The time since some fixed moment of this process, which only ever grows.
+    fn elapsed(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
 
     /// Returns after `duration` of this clock's time.
     async fn sleep(&self, duration: Duration);
@@ -30,16 +37,35 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only by sleeping, which returns at once.
+/// A clock that moves only by sleeping, which returns at once, and by being set.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Debug)]
-pub struct TestClock(std::sync::Mutex<DateTime<Utc>>);
+pub struct TestClock(std::sync::Mutex<TestTime>);
+
+#[cfg(any(test, feature = "testing"))]
+#[derive(Debug)]
+struct TestTime {
+    now: DateTime<Utc>,
+    elapsed: Duration,
+}
 
 #[cfg(any(test, feature = "testing"))]
 impl TestClock {
     /// A clock that shows `now`.
     pub fn at(now: DateTime<Utc>) -> Self {
-        Self(std::sync::Mutex::new(now))
+        let elapsed = Duration::ZERO;
+        Self(std::sync::Mutex::new(TestTime { now, elapsed }))
+    }
+
+    /// Sets the clock to another time, as an operator or a time server does.
+    pub fn set(&self, now: DateTime<Utc>) {
+        self.time().now = now;
+    }
+
+    fn time(&self) -> std::sync::MutexGuard<'_, TestTime> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -47,19 +73,18 @@ impl TestClock {
 #[async_trait]
 impl Clock for TestClock {
     fn now(&self) -> DateTime<Utc> {
-        *self
-            .0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.time().now
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.time().elapsed
     }
 
     async fn sleep(&self, duration: Duration) {
         {
-            let mut now = self
-                .0
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
-            *now += duration;
+            let mut time = self.time();
+            time.now += duration;
+            time.elapsed += duration;
         }
         tokio::task::yield_now().await;
     }

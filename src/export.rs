@@ -12,6 +12,7 @@ pub mod kept;
 pub mod service;
 pub mod staging;
 pub mod task;
+pub mod turns;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
@@ -25,7 +26,7 @@ use crate::error::Result;
 use crate::layout::StagingKeys;
 use crate::layout::cloudwatch::LogObject;
 use crate::progress::Progress;
-use crate::state::Journal;
+use crate::state::{Attempt, Journal};
 use crate::window::Window;
 
 /// A request to export a window.
@@ -35,9 +36,8 @@ pub struct ExportRequest<'a> {
     pub keys: &'a StagingKeys,
     /// The window; the exported objects may have more events.
     pub window: &'a Window,
-    /// An export that was requested at or after this instant is used again; `None` requests a new one. An earlier one is
-    /// used only where a new one can't have more events.
-    pub reuse_since: Option<DateTime<Utc>>,
+    /// Which earlier exports are used again. Others are used only where a new one can't have more events.
+    pub reuse: Reuse,
     /// Whether an export without events is taken also where there surely were events.
     pub takes_empty: bool,
     /// The record of attempts: each is recorded before anything is requested or written.
@@ -47,8 +47,49 @@ pub struct ExportRequest<'a> {
 impl ExportRequest<'_> {
     /// Whether the export of an earlier run is used again.
     pub fn accepts(&self, earlier: &ExportedGroup) -> bool {
-        let since = self.reuse_since.zip(earlier.as_of);
-        since.is_some_and(|(since, as_of)| since <= as_of)
+        let (Reuse::Since(since) | Reuse::OfRun(since)) = self.reuse else {
+            return false;
+        };
+        let Some(as_of) = earlier.as_of else {
+            return false;
+        };
+        let prefix = self.keys.relative(&earlier.prefix);
+        let log_group = earlier.log_group.as_deref().unwrap_or_default();
+        let mut recorded = self.journal.attempts(log_group).into_iter();
+        match recorded.find(|attempt| attempt.prefix == prefix) {
+            Some(attempt) => {
+                let asked_at = as_of;
+                let attempt = Attempt {
+                    asked_at,
+                    ..attempt
+                };
+                self.reuse.takes(&attempt, since)
+            }
+            None => since <= as_of,
+        }
+    }
+}
+
+/// Which exports of a window that were requested earlier are used again, or continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// None.
+    Nothing,
+    /// Those requested at or after this instant.
+    Since(DateTime<Utc>),
+    /// Those of the run that began at this instant and is continued now.
+    OfRun(DateTime<Utc>),
+}
+
+impl Reuse {
+    /// Whether the attempt is used by a run that began to export its log group at `began`. Its own attempts always are.
+    pub fn takes(self, attempt: &Attempt, began: DateTime<Utc>) -> bool {
+        match (self, attempt.of_run) {
+            // By identity: the clock of the machine that recorded the attempt may be wrong, or was set meanwhile.
+            (Self::OfRun(run), Some(of_run)) => of_run == run,
+            (Self::OfRun(since) | Self::Since(since), _) => attempt.asked_at >= since.min(began),
+            (Self::Nothing, _) => attempt.asked_at >= began,
+        }
     }
 }
 
@@ -115,6 +156,11 @@ pub trait LogExporter: Send + Sync {
 
     /// The account and Region of these log groups, if the source knows them.
     async fn origin(&self) -> Result<Option<Origin>> {
+        Ok(None)
+    }
+
+    /// The instant before which all of these log groups have deleted their events by now; `None` if some keep all of them.
+    async fn deleted_until(&self) -> Result<Option<DateTime<Utc>>> {
         Ok(None)
     }
 

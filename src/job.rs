@@ -82,7 +82,7 @@ pub struct CloudWatch {
     pub staging: Location,
     /// How the events are exported.
     pub via: Via,
-    /// The deadline of one export, for the slot and the task together.
+    /// How long a run waits without progress, all its exports together.
     pub give_up_after: Duration,
     /// How much to export before the start of the window.
     pub pad: Duration,
@@ -119,8 +119,8 @@ pub struct WindowRule {
     pub default: DefaultWindow,
     /// How long after its end a window is settled.
     pub settled_after: Duration,
-    /// The most earlier windows that a run of the default window computes again, because they were provisional and have
-    /// settled.
+    /// How many earlier windows a run of the default window does too if they are not done: of those that have settled, and
+    /// of those that have not.
     pub lookback: u32,
 }
 

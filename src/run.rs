@@ -7,12 +7,14 @@ pub mod document;
 
 mod answer;
 mod clean;
+mod commands;
 mod compare;
 mod compute;
 mod earlier_export;
 mod execute;
 mod fingerprint;
 mod history;
+mod lookback;
 mod plan;
 mod publish;
 mod queries;
@@ -41,6 +43,7 @@ use crate::query::Engine;
 use crate::store::{Store, Stores};
 use crate::verify::{CloudWatchCount, IndependentCount, Verifier};
 
+pub use commands::commands;
 pub use execute::{Outcome, execute};
 pub use history::{RunOption, WindowStatus, WindowSummary, status};
 pub use plan::{Action, Force, Plan, Request, Selection, WindowPlan, plan, select};

@@ -135,6 +135,9 @@ pub struct Attempt {
     /// The account and Region of the log group, if they were known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// [`Unfinished::began_at`] of the run that recorded it, which identifies that run. It is compared for equality only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_run: Option<DateTime<Utc>>,
     /// The export task, once it is known.
     pub task_id: Option<String>,
     /// How far it came.

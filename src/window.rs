@@ -74,6 +74,13 @@ impl Window {
         Self::new(size, zone, unit)
     }
 
+    /// The window with this id, whatever its size; `None` where the text is no id, or there is no such window.
+    pub fn of_any_size(zone: Tz, id: &str) -> Option<Self> {
+        let sizes = [Size::Hour, Size::Day, Size::Week, Size::Month];
+        let mut windows = sizes.into_iter().map(|size| Self::parse(size, zone, id));
+        windows.find_map(Result::ok)
+    }
+
     /// The window of the unit that the local clock shows at `instant`.
     pub fn holding(size: Size, zone: Tz, instant: DateTime<Utc>) -> Result<Self> {
         let local = instant.with_timezone(&zone).naive_local();

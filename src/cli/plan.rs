@@ -43,6 +43,9 @@ fn describe(plan: &Plan<'_>) -> String {
     for window in &plan.windows {
         out += &describe_window(&job.source, window);
     }
+    if let Some(left) = &plan.left_undone {
+        out += &format!("\nnote     {left}\n");
+    }
     out
 }
 
@@ -71,8 +74,12 @@ fn describe_window(source: &Source, window: &WindowPlan) -> String {
         (_, Action::Compute) => "export, unless an export from after it settled was kept; compute",
         (_, Action::ExportAndCompute) => "export, compute",
     };
+    let left = match window.is_looked_back_at {
+        true => ", left undone by earlier nights",
+        false => "",
+    };
     let mut out = format!(
-        "\nwindow   {}, {settled}\n         {} to {}\n         {} to {}\ndo       {action}\n",
+        "\nwindow   {}, {settled}{left}\n         {} to {}\n         {} to {}\ndo       {action}\n",
         window.window,
         report.start_local,
         report.end_local,

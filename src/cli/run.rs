@@ -25,7 +25,8 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     windows: WindowArgs,
 
-    /// End with 9 if everything was done but an answer is provisional, or not verified though the job asks for it
+    /// End with 9 if everything was done but an answer is provisional, or not verified though the job asks for it, or if
+    /// earlier windows are not done
     #[arg(long)]
     strict: bool,
 
@@ -34,7 +35,7 @@ pub(super) struct RunArgs {
     json: bool,
 }
 
-/// Exit code of a strict run whose answers may still change, or are not verified.
+/// Exit code of a strict run whose answers may still change, or are not verified, or that is behind.
 const UNCERTAIN: u8 = 9;
 
 /// Does the job. A run that is stopped by a signal prints its document too.
@@ -74,9 +75,10 @@ async fn work(args: &RunArgs, job: &Job, show: Show, documents: &mut RunDocument
             log(show, &plan, outcome);
         })
         .await?;
-        Ok((what_next(&args.job, &plan), outcomes, printed))
+        let is_behind = plan.left_undone.is_some();
+        Ok((what_next(&args.job, &plan), outcomes, printed, is_behind))
     };
-    let (hints, outcomes, printed) = match done.await {
+    let (hints, outcomes, printed, is_behind) = match done.await {
         Ok(done) => done,
         Err(error) => return failed_early(error, args.json),
     };
@@ -88,7 +90,7 @@ async fn work(args: &RunArgs, job: &Job, show: Show, documents: &mut RunDocument
     } else if outcomes.iter().all(|outcome| outcome.result.is_ok()) {
         print(&hints)?;
     }
-    exit_code(outcomes, args.strict)
+    exit_code(outcomes, args.strict, is_behind)
 }
 
 /// Logs how a window ended. The failure of a single window is what the command ends with.
@@ -111,8 +113,8 @@ fn is_one_of_several(plan: &Plan<'_>) -> bool {
     plan.windows.len() > 1
 }
 
-/// The exit code of all windows, or the error of a single one.
-fn exit_code(mut outcomes: Vec<Outcome>, strict: bool) -> Result<u8> {
+/// The exit code of all windows, or the error of a single one. `is_behind`: earlier windows are not done.
+fn exit_code(mut outcomes: Vec<Outcome>, strict: bool, is_behind: bool) -> Result<u8> {
     if let [single] = &mut outcomes[..]
         && single.result.is_err()
     {
@@ -126,7 +128,7 @@ fn exit_code(mut outcomes: Vec<Outcome>, strict: bool) -> Result<u8> {
         .any(|outcome| matches!(&outcome.result, Ok(receipt) if receipt.is_uncertain()));
     Ok(match Class::worst(failed) {
         Some(class) => class.exit_code(),
-        None if strict && is_uncertain => UNCERTAIN,
+        None if strict && (is_uncertain || is_behind) => UNCERTAIN,
         None => 0,
     })
 }
@@ -330,9 +332,21 @@ fn what_next(job: &std::path::Path, plan: &Plan<'_>) -> String {
     let job = job.display();
     let window = plan
         .windows
-        .first()
+        .last()
         .map_or("yesterday", |window| window.report.id.as_str());
     format!(
         "\nAsk something else:\n  logtally query {job} --window {window} \"SELECT level(message) AS level, count(*) AS events FROM logs GROUP BY 1 ORDER BY 2 DESC\"\n  logtally query {job} --window {window} \"SELECT timestamp, message FROM logs WHERE message LIKE '%Error%' LIMIT 5\"\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strict_run_that_leaves_earlier_windows_undone_says_so() {
+        let code = |strict, is_behind| exit_code(Vec::new(), strict, is_behind).unwrap();
+        assert_eq!(code(true, true), UNCERTAIN);
+        assert_eq!((code(false, true), code(true, false)), (0, 0));
+    }
 }

@@ -8,9 +8,9 @@ use unicode_width::UnicodeWidthStr;
 
 use super::logging::Show;
 use super::{JobFile, SpanArgs, job_environment, print, print_json};
-use crate::error::{Remedy, Result};
+use crate::error::Result;
 use crate::numbers::counted;
-use crate::run::{self, Force, Request, RunOption, Selection, WindowStatus, WindowSummary};
+use crate::run::{self, Force, Request, Selection, WindowStatus, WindowSummary, commands};
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -88,49 +88,21 @@ fn what_to_do(windows: &[WindowSummary], job: &str) -> String {
             let _ = writeln!(out, "  {command}");
         }
     }
+    let next = windows.iter().filter(|window| window.next_run).count();
+    if next > 0 {
+        let of_them = match next == windows.iter().filter(|window| window.due).count() {
+            true => "this too".to_owned(),
+            false => format!("{next} of these windows"),
+        };
+        let _ = writeln!(
+            out,
+            "\nA run of the default window does {of_them}:\n  logtally run {job}"
+        );
+    }
     if windows.iter().any(|window| window.is_blocked) {
         out += "\nWhat can't be read is to be removed before its window can run, as said above.\n";
     }
     out
-}
-
-fn commands(windows: &[WindowSummary], job: &str) -> Vec<String> {
-    // The first and last due window of each command, and whether the next window may still belong to it.
-    let mut stretches: Vec<(&WindowSummary, &WindowSummary, bool)> = Vec::new();
-    for window in windows {
-        let is_wanted = window.due && !window.is_blocked;
-        match stretches.last_mut() {
-            Some((first, last, true)) if is_wanted && first.run_with == window.run_with => {
-                *last = window;
-            }
-            _ if is_wanted => stretches.push((window, window, true)),
-            // A run skips windows that are done, but a forced one does them again.
-            Some((first, _, goes_on)) if window.is_blocked || is_forced(first) => {
-                *goes_on = false;
-            }
-            _ => {}
-        }
-    }
-    stretches
-        .into_iter()
-        .map(|(first, last, _)| {
-            let span = match first == last {
-                true => format!("--window {}", first.window),
-                false => format!("--from {} --to {}", first.window, last.window),
-            };
-            let options = first.run_with.iter().map(|option| match option {
-                RunOption::Provisional => " --provisional",
-                RunOption::Unless(Remedy::Force) => " --force",
-                RunOption::Unless(Remedy::ForceExport) => " --force=export",
-            });
-            format!("logtally run {job} {span}{}", options.collect::<String>())
-        })
-        .collect()
-}
-
-fn is_forced(window: &WindowSummary) -> bool {
-    let mut options = window.run_with.iter();
-    options.any(|option| matches!(option, RunOption::Unless(_)))
 }
 
 fn row(alike: &[WindowSummary]) -> [String; 4] {
@@ -168,6 +140,8 @@ fn word(status: WindowStatus) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Remedy;
+    use crate::run::RunOption;
 
     fn window(id: &str, status: WindowStatus, events: Option<u64>) -> WindowSummary {
         WindowSummary {
@@ -176,6 +150,7 @@ mod tests {
             events,
             as_of: None,
             due: matches!(status, WindowStatus::Missing | WindowStatus::Failed),
+            next_run: false,
             run_with: Vec::new(),
             is_blocked: false,
             note: None,

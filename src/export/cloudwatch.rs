@@ -12,15 +12,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use object_store::ObjectMeta;
 use object_store::path::Path;
 use tokio::sync::OnceCell;
 
 use self::earlier::{DELETED, is_newer_than, standing};
 use self::groups::ListedGroups;
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Patience};
 use super::service::{ExportService, GroupClass, LogGroup, Origin};
 use super::staging::{self, Manifest};
 use super::task::{TaskRunner, TaskSpec};
+use super::turns::Turns;
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
@@ -52,6 +54,11 @@ pub struct CloudWatchExporter {
     bucket: String,
     settings: CloudWatch,
     clock: Arc<dyn Clock>,
+    /// How long all exports together wait without progress.
+    patience: Patience,
+    /// The same for the export slot alone, where events are the other way.
+    slot_patience: Patience,
+    turns: Turns,
     /// The job's log groups, listed once.
     listed: OnceCell<ListedGroups>,
 }
@@ -76,6 +83,9 @@ impl CloudWatchExporter {
             service,
             staging,
             bucket,
+            patience: Patience::new(settings.give_up_after),
+            slot_patience: Patience::new(settings.give_up_after / 2),
+            turns: Turns::default(),
             settings,
             clock,
             listed: OnceCell::new(),
@@ -111,8 +121,7 @@ impl CloudWatchExporter {
     }
 
     fn deadline<'a>(&'a self, what: String, report: &'a (dyn Fn(&str) + Sync)) -> Deadline<'a> {
-        let give_up_after = self.settings.give_up_after;
-        Deadline::new(self.clock.as_ref(), what, give_up_after, report)
+        Deadline::new(self.clock.as_ref(), what, &self.patience, report)
     }
 
     /// Exports through an export task alone.
@@ -124,22 +133,22 @@ impl CloudWatchExporter {
     ) -> Result<ExportedGroup> {
         let deadline = self.deadline(format!("the export of {}", group.name), report);
         let window = request.window.range();
-        let since = request.reuse_since;
+        let began = self.clock.now();
         let attempt = self
-            .run_task(group, request, window, since, &deadline)
+            .run_task(group, request, window, began, &deadline)
             .await?;
         self.complete(group, request, attempt, None, &deadline)
             .await
     }
 
-    /// Runs a task for the padded window, and returns the attempt once its task is COMPLETED. An earlier attempt is
-    /// continued where it was requested at or after `since` and covers `needed`.
+    /// Runs a task for the padded window, and returns the attempt once its task is COMPLETED. An earlier attempt, or one
+    /// of this run since `began`, is continued where it covers `needed`.
     async fn run_task(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
         needed: Range,
-        since: Option<DateTime<Utc>>,
+        began: DateTime<Utc>,
         deadline: &Deadline<'_>,
     ) -> Result<Attempt> {
         check_prefix(group, request)?;
@@ -159,12 +168,14 @@ impl CloudWatchExporter {
             bucket: &self.bucket,
             staging: root,
             new_prefix: &|| request.keys.relative(&new_attempt(group, request)),
-            reuse_since: since,
+            reuse: request.reuse,
+            began,
         };
         let runner = TaskRunner {
             service: self.service.as_ref(),
             journal: request.journal,
             deadline,
+            turns: &self.turns,
         };
         runner.run(&spec).await
     }
@@ -178,18 +189,28 @@ impl CloudWatchExporter {
         further: Option<String>,
         deadline: &Deadline<'_>,
     ) -> Result<ExportedGroup> {
-        let objects = self
+        let (objects, unread) = self
             .task_objects(group, request, &attempt, deadline)
             .await?;
-        let is_empty = objects.is_empty();
+        let is_empty = objects.is_empty() && unread.is_none();
         let note = self
             .check_completeness(group, request, &attempt, is_empty, deadline)
             .await?;
-        let notes: Vec<String> = note.into_iter().chain(further).collect();
-        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        let note = joined([note, unread, further]);
         let range = attempt.range;
         self.complete_with(request, attempt, range, objects, note)
             .await
+    }
+
+    /// The objects below an attempt's prefix, and a note on those that can't be read. CloudWatch takes streams that are
+    /// named `.` or `..`, and S3 such keys; but no path can hold them.
+    async fn listed(&self, prefix: &Path) -> Result<(Vec<ObjectMeta>, Option<String>)> {
+        let (listed, skipped) = self.staging.list_with_skipped(prefix).await?;
+        let note = skipped.note(&self.staging.display(prefix));
+        if let Some(note) = &note {
+            tracing::warn!("{note}");
+        }
+        Ok((listed, note))
     }
 
     /// Writes the attempt's manifest.
@@ -216,6 +237,13 @@ impl CloudWatchExporter {
         request.journal.note(attempt);
         Ok(exported)
     }
+}
+
+/// The objects of a task below an attempt's prefix, which may have pieces of events too.
+/// Several notes for the receipt as one.
+fn joined(notes: [Option<String>; 3]) -> Option<String> {
+    let notes: Vec<String> = notes.into_iter().flatten().collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// A prefix that no other attempt has.
@@ -247,6 +275,16 @@ impl LogExporter for CloudWatchExporter {
         let report = |state: &str| tracing::warn!("listing the log groups: {state}");
         let groups = self.log_groups(&report).await?;
         Ok(groups.iter().find_map(|group| group.origin.clone()))
+    }
+
+    async fn deleted_until(&self) -> Result<Option<DateTime<Utc>>> {
+        let report = |state: &str| tracing::warn!("listing the log groups: {state}");
+        let (groups, now) = (self.log_groups(&report).await?, self.clock.now());
+        let deleted_until = groups
+            .iter()
+            .map(|group| completeness::deleted_until(group, now));
+        // `None` is less than any instant.
+        Ok(deleted_until.min().flatten())
     }
 
     async fn export(

@@ -1,10 +1,12 @@
-//! The deadline of an export: requests are repeated, and states polled, until `give_up_after` has passed.
+//! The deadline of an export: requests are repeated, and states polled, until `give_up_after` has passed without
+//! progress.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 
 use super::service::{Page, ServiceError, ServiceErrorKind};
@@ -21,7 +23,7 @@ pub const POLL: Backoff = Backoff {
 /// Between attempts to get the export slot, which other tasks hold for minutes to hours.
 pub const SLOT: Backoff = Backoff {
     first: Duration::from_secs(5),
-    most: Duration::from_secs(60),
+    most: Duration::from_secs(30),
 };
 
 /// Between attempts at a request that was throttled or got a server error.
@@ -31,16 +33,55 @@ const RETRY: Backoff = Backoff {
 };
 
 /// Give up after this long without any response: the endpoint is wrong, or there is no route to it.
-const UNREACHABLE_AFTER: TimeDelta = TimeDelta::minutes(2);
+const UNREACHABLE_AFTER: Duration = Duration::from_secs(120);
 
-/// The time that an export may take, and what is reported while it waits.
+/// How long a run may wait for CloudWatch Logs without progress: `give_up_after`. All exports of a run share it, so that
+/// a run gives up once and not once for each export. An export that starts, ends or receives events has progress, and the
+/// time begins anew.
+#[derive(Debug)]
+pub struct Patience {
+    give_up_after: Duration,
+    left: Mutex<Duration>,
+    given_up: Mutex<Option<GivenUp>>,
+}
+
+/// The end of a run's patience.
+#[derive(Debug, Clone)]
+struct GivenUp {
+    /// When, by the clock's [`Clock::elapsed`].
+    at: Duration,
+    waiting_for: String,
+}
+
+impl Patience {
+    /// The whole time.
+    pub fn new(give_up_after: Duration) -> Self {
+        Self {
+            give_up_after,
+            left: Mutex::new(give_up_after),
+            given_up: Mutex::default(),
+        }
+    }
+
+    fn left(&self) -> MutexGuard<'_, Duration> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn given_up(&self) -> MutexGuard<'_, Option<GivenUp>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The time that an export may take, and what is reported while it waits. What it does not use of the run's [`Patience`]
+/// is left to the next export.
 pub struct Deadline<'a> {
     clock: &'a dyn Clock,
     /// What has the deadline, in words: `the export of /ecs/web`.
     what: String,
-    began: DateTime<Utc>,
-    end: DateTime<Utc>,
-    give_up_after: Duration,
+    patience: &'a Patience,
+    /// By the clock's [`Clock::elapsed`], as is `end`.
+    began: Duration,
+    end: Mutex<Duration>,
     report: &'a (dyn Fn(&str) + Sync),
     /// The endpoint, where the service may turn out to be unreachable.
     endpoint: Option<&'a str>,
@@ -49,22 +90,20 @@ pub struct Deadline<'a> {
 }
 
 impl<'a> Deadline<'a> {
-    /// A deadline for `what`, `give_up_after` from now. `report` receives the state while it is waited for.
+    /// A deadline for `what`, when the rest of `patience` is over. `report` receives the state while it is waited for.
     pub fn new(
         clock: &'a dyn Clock,
         what: String,
-        give_up_after: Duration,
+        patience: &'a Patience,
         report: &'a (dyn Fn(&str) + Sync),
     ) -> Self {
-        let give_up = TimeDelta::from_std(give_up_after).unwrap_or(TimeDelta::MAX);
-        let began = clock.now();
-        let end = began.checked_add_signed(give_up);
+        let began = clock.elapsed();
         Self {
             clock,
             what,
             began,
-            end: end.unwrap_or(DateTime::<Utc>::MAX_UTC),
-            give_up_after,
+            end: Mutex::new(began.saturating_add(*patience.left())),
+            patience,
             report,
             endpoint: None,
             is_reached: AtomicBool::new(false),
@@ -72,16 +111,36 @@ impl<'a> Deadline<'a> {
     }
 
     /// For the first requests to the service at `endpoint`: without any response, they fail within minutes.
-    pub fn of_first_contact(self, endpoint: &'a str) -> Self {
-        Self {
-            endpoint: Some(endpoint),
-            ..self
-        }
+    pub fn of_first_contact(mut self, endpoint: &'a str) -> Self {
+        self.endpoint = Some(endpoint);
+        self
     }
 
     /// The present instant.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// The clock's [`Clock::elapsed`].
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// Begins the time anew: the export has progress.
+    pub fn progress(&self) {
+        *self.end() = self
+            .clock
+            .elapsed()
+            .saturating_add(self.patience.give_up_after);
+    }
+
+    fn end(&self) -> MutexGuard<'_, Duration> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time that is left.
+    pub fn left(&self) -> Duration {
+        self.end().saturating_sub(self.clock.elapsed())
     }
 
     /// Reports the present state.
@@ -91,29 +150,58 @@ impl<'a> Deadline<'a> {
 
     /// An error (`ExportLate`) after the deadline, with what was waited for.
     pub fn check(&self, waiting_for: &str) -> Result<()> {
-        if self.clock.now() >= self.end {
-            return Err(Error::new(
-                Class::ExportLate,
-                format!(
-                    "{} did not come in {} (give_up_after): {waiting_for}",
-                    self.what,
-                    humantime::format_duration(self.give_up_after)
-                ),
-            ));
+        if !self.left().is_zero() {
+            return Ok(());
         }
-        Ok(())
+        let mut given_up = self.patience.given_up();
+        let waiting_for = match &*given_up {
+            // This export has not waited: what it would say is what another one has waited for.
+            Some(earlier) if self.began_late() => earlier.waiting_for.clone(),
+            _ => waiting_for.to_owned(),
+        };
+        let late = self.late(&waiting_for);
+        let at = self.clock.elapsed();
+        *given_up = Some(GivenUp { at, waiting_for });
+        Err(late)
+    }
+
+    /// An error (`ExportLate`) where an export of this run has just waited until no time was left: the next one need not
+    /// ask for what did not come. From time to time, it may.
+    pub fn check_not_given_up(&self) -> Result<()> {
+        match &*self.patience.given_up() {
+            Some(earlier)
+                if self.began_late()
+                    && self.clock.elapsed().saturating_sub(earlier.at) < SLOT.most =>
+            {
+                Err(self.late(&earlier.waiting_for))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether no time was left when this deadline was set, and there was no progress since.
+    fn began_late(&self) -> bool {
+        *self.end() <= self.began
+    }
+
+    fn late(&self, waiting_for: &str) -> Error {
+        let give_up_after = humantime::format_duration(self.patience.give_up_after);
+        Error::new(
+            Class::ExportLate,
+            format!(
+                "{} did not come in {give_up_after} (give_up_after): {waiting_for}",
+                self.what
+            ),
+        )
     }
 
     /// Sleeps after a failed attempt, `failures` others before it. An error (`ExportLate`) after the deadline, with
     /// what was waited for.
     pub async fn wait(&self, backoff: Backoff, failures: u32, waiting_for: &str) -> Result<()> {
         self.check(waiting_for)?;
-        let left = self.end - self.clock.now();
-        let left = left.to_std().unwrap_or_default();
         let delay = backoff.delay(failures, fastrand::f64());
-        self.clock
-            .sleep(delay.min(left.max(Duration::from_millis(1))))
-            .await;
+        let left = self.left().max(Duration::from_millis(1));
+        self.clock.sleep(delay.min(left)).await;
         Ok(())
     }
 
@@ -144,7 +232,7 @@ impl<'a> Deadline<'a> {
         if error.kind != ServiceErrorKind::NoAnswer {
             self.is_reached.store(true, Ordering::Relaxed);
         }
-        let tried_for = self.clock.now() - self.began;
+        let tried_for = self.elapsed().saturating_sub(self.began);
         match self.endpoint {
             Some(endpoint)
                 if !self.is_reached.load(Ordering::Relaxed) && tried_for >= UNREACHABLE_AFTER =>
@@ -154,7 +242,7 @@ impl<'a> Deadline<'a> {
                     format!(
                         "CloudWatch Logs could not be reached at {endpoint} in {} minutes: {}. Is the Region right, and is \
                          there a route to it (a VPC endpoint, a proxy)?",
-                        UNREACHABLE_AFTER.num_minutes(),
+                        UNREACHABLE_AFTER.as_secs() / 60,
                         error.message
                     ),
                 ))
@@ -191,6 +279,12 @@ impl<'a> Deadline<'a> {
     }
 }
 
+impl Drop for Deadline<'_> {
+    fn drop(&mut self) {
+        *self.patience.left() = self.left();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,7 +293,8 @@ mod tests {
     #[tokio::test]
     async fn a_page_that_comes_again_is_an_error_and_not_the_end() {
         let clock = TestClock::at(DateTime::UNIX_EPOCH);
-        let deadline = Deadline::new(&clock, "a list".to_owned(), Duration::MAX, &|_| ());
+        let patience = Patience::new(Duration::MAX);
+        let deadline = Deadline::new(&clock, "a list".to_owned(), &patience, &|_| ());
         let mut taken = Vec::new();
         let listed = deadline.pages(
             |page| {

@@ -105,6 +105,7 @@ impl DirectoryExporter {
             range: request.window.range().padded(self.pad, self.pad),
             asked_at: self.clock.now(),
             origin: None,
+            of_run: None,
             task_id: Some(id),
             stage: AttemptStage::Intended,
         };
@@ -305,6 +306,7 @@ mod tests {
     use super::*;
     use crate::aws::{Account, Aws};
     use crate::clock::TestClock;
+    use crate::export::Reuse;
     use crate::job::{AwsSettings, Location};
     use crate::layout::StagingKeys;
     use crate::progress::Silent;
@@ -377,7 +379,7 @@ mod tests {
             takes_empty: false,
             keys: &keys,
             window: &window,
-            reuse_since: Some(now),
+            reuse: Reuse::Since(now),
             journal: &journal,
         };
         let noon = "{\"timestamp\": 1795176000000, \"message\": \"noon\"}\n";

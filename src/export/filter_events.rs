@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,10 @@ const PAGES_IN_A_PIECE: u32 = 64;
 
 /// How often a piece is begun. The token of its next page is valid for a day only, so one that went stale begins it anew.
 const MOST_STARTS: u32 = 3;
+
+/// The pages within which all times of a gap are tried as one piece, before it is divided. A group without events, or with
+/// few, takes no more; one that has many repeats these pages.
+const PAGES_OF_FEW_EVENTS: u32 = 2;
 
 /// Pieces are no shorter, however dense the events are.
 const SHORTEST_PIECE_MS: i64 = 1000;
@@ -121,6 +125,17 @@ pub async fn fetch(
         events: pieces.iter().map(|piece| piece.events).sum(),
     };
     for gap in gaps(request.range, &pieces) {
+        match fetcher.piece(gap, Some(PAGES_OF_FEW_EVENTS)).await? {
+            PieceOutcome::Whole(piece) => {
+                pieces.push(piece);
+                continue;
+            }
+            PieceOutcome::TooMany => {}
+            PieceOutcome::Refused(error) if fetcher.pages == 0 => {
+                return Ok(FetchOutcome::Refused(error));
+            }
+            PieceOutcome::Refused(error) | PieceOutcome::Stale(error) => return Err(error),
+        }
         let mut from = gap.start_ms;
         let mut length = first_length(request.range);
         while from < gap.end_ms {
@@ -129,7 +144,7 @@ pub async fn fetch(
                 end_ms: gap.end_ms.min(from.saturating_add(length)),
             };
             let pages = fetcher.pages;
-            match fetcher.piece(range).await? {
+            match fetcher.piece(range, None).await? {
                 PieceOutcome::Whole(piece) => pieces.push(piece),
                 PieceOutcome::TooMany => return Ok(FetchOutcome::TooMany),
                 PieceOutcome::Refused(error) if fetcher.pages == 0 => {
@@ -245,17 +260,18 @@ struct EventFetcher<'a> {
     clock: &'a dyn Clock,
     deadline: &'a Deadline<'a>,
     request: &'a EventsRequest<'a>,
-    /// When the last request was sent.
-    last_request: Mutex<Option<DateTime<Utc>>>,
+    /// When the last request was sent, by the clock's [`Clock::elapsed`].
+    last_request: Mutex<Option<Duration>>,
     pages: u32,
     events: u64,
 }
 
 impl EventFetcher<'_> {
-    /// Fetches and writes the events of a range, from its beginning where the token of a page went stale.
-    async fn piece(&mut self, range: Range) -> Result<PieceOutcome> {
+    /// Fetches and writes the events of a range, within `most_pages` and what the request allows; from its beginning where
+    /// the token of a page went stale.
+    async fn piece(&mut self, range: Range, most_pages: Option<u32>) -> Result<PieceOutcome> {
         for _ in 1..MOST_STARTS {
-            match self.begin_piece(range).await? {
+            match self.begin_piece(range, most_pages).await? {
                 PieceOutcome::Stale(error) => tracing::warn!(
                     log_group = self.request.log_group,
                     "the events from {} on are fetched anew: {error}",
@@ -264,10 +280,13 @@ impl EventFetcher<'_> {
                 ended => return Ok(ended),
             }
         }
-        self.begin_piece(range).await
+        self.begin_piece(range, most_pages).await
     }
 
-    async fn begin_piece(&mut self, range: Range) -> Result<PieceOutcome> {
+    async fn begin_piece(&mut self, range: Range, most_pages: Option<u32>) -> Result<PieceOutcome> {
+        let most_of_piece = most_pages.map(|most| self.pages + most);
+        let most_pages = [most_of_piece, self.request.most_pages];
+        let most_pages = most_pages.into_iter().flatten().min();
         let as_of = self.clock.now();
         let folder = layout::piece_folder(range.start_ms, fastrand::u32(..));
         let mut writer = PieceWriter::new(self.store, self.request.attempt, &folder);
@@ -280,11 +299,7 @@ impl EventFetcher<'_> {
         let mut seen = SeenEvents::default();
         let mut events = 0;
         loop {
-            if self
-                .request
-                .most_pages
-                .is_some_and(|most| self.pages >= most)
-            {
+            if most_pages.is_some_and(|most| self.pages >= most) {
                 return Ok(PieceOutcome::TooMany);
             }
             let page = match self.page(&page_request).await {
@@ -352,7 +367,7 @@ impl EventFetcher<'_> {
         let page = self
             .deadline
             .retry(|| {
-                *self.last_request() = Some(self.clock.now());
+                *self.last_request() = Some(self.clock.elapsed());
                 self.service.events(request)
             })
             .await
@@ -365,20 +380,22 @@ impl EventFetcher<'_> {
                 _ => NoPage::Failed(self.refused(&error)),
             })?;
         self.pages += 1;
+        self.deadline.progress();
         Ok(page)
     }
 
     /// Waits until the next request may be sent.
     async fn keep_pace(&self) {
-        let between = TimeDelta::from_std(BETWEEN_REQUESTS).unwrap_or_default();
-        let last_request = *self.last_request();
-        let wait = last_request.and_then(|at| (at + between - self.clock.now()).to_std().ok());
-        if let Some(wait) = wait {
+        let Some(last_request) = *self.last_request() else {
+            return;
+        };
+        let since = self.clock.elapsed().saturating_sub(last_request);
+        if let Some(wait) = BETWEEN_REQUESTS.checked_sub(since) {
             self.clock.sleep(wait).await;
         }
     }
 
-    fn last_request(&self) -> MutexGuard<'_, Option<DateTime<Utc>>> {
+    fn last_request(&self) -> MutexGuard<'_, Option<Duration>> {
         self.last_request
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -148,7 +148,7 @@ pub async fn newest_exports(
     is_of_source: impl Fn(&Manifest) -> bool,
 ) -> Result<BTreeMap<String, ExportedGroup>> {
     let range = request.window.range();
-    let satisfies = |manifest: &Manifest| {
+    let satisfies = |manifest: &Manifest, _: &Path| {
         is_of_source(manifest)
             && manifest.range.start_ms <= range.start_ms
             && range.end_ms.min(manifest.as_of.timestamp_millis()) <= manifest.range.end_ms
@@ -230,7 +230,7 @@ pub async fn note_complete(store: &Store, journal: &dyn Journal, log_group: &str
 /// The exports of a job: for each window and log group the newest complete attempt.
 pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<ExportedWindow>> {
     let listed = store.list(&keys.of_job()).await?;
-    let attempts = newest_attempts(store, &listed, |_| true).await?;
+    let attempts = newest_attempts(store, &listed, |_, _| true).await?;
     Ok(without_overlaps(store, attempts)?
         .into_iter()
         .map(|(manifest, objects)| ExportedWindow {
@@ -285,7 +285,7 @@ pub async fn objects_below(
 ) -> Result<Vec<LogObject>> {
     let listed = store.list(prefix).await?;
     let mut objects = Vec::new();
-    let attempts = newest_attempts(store, &listed, |_| true).await?;
+    let attempts = newest_attempts(store, &listed, |_, _| true).await?;
     for (_, own) in without_overlaps(store, attempts)? {
         objects.extend(own);
     }
@@ -309,17 +309,18 @@ struct CompleteAttempt {
 async fn newest_attempts(
     store: &Store,
     listed: &[ObjectMeta],
-    wanted: impl Fn(&Manifest) -> bool,
+    wanted: impl Fn(&Manifest, &Path) -> bool,
 ) -> Result<Vec<CompleteAttempt>> {
     let mut newest: BTreeMap<Path, CompleteAttempt> = BTreeMap::new();
     for meta in listed
         .iter()
         .filter(|meta| layout::is_manifest(&meta.location))
     {
-        let Some(manifest) = read(store, &meta.location).await?.filter(&wanted) else {
+        let prefix = layout::parent(&meta.location);
+        let manifest = read(store, &meta.location).await?;
+        let Some(manifest) = manifest.filter(|manifest| wanted(manifest, &prefix)) else {
             continue;
         };
-        let prefix = layout::parent(&meta.location);
         let log_group = layout::parent(&prefix);
         let known = newest.get(&log_group).map(|known| known.manifest.as_of);
         if known.is_some_and(|known| manifest.as_of <= known) {

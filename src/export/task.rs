@@ -6,15 +6,19 @@
 //! task that is found is adopted, and none is requested twice.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use object_store::path::Path;
 
+use super::Reuse;
 use super::deadline::{Deadline, POLL, SLOT};
 use super::service::{
     ExportService, LogGroup, Origin, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest,
     TaskStatus,
 };
+use super::turns::{LOOK, Turns};
+use crate::backoff::Backoff;
 use crate::error::{Class, Error, Result};
 use crate::layout;
 use crate::state::{Attempt, AttemptStage, Journal};
@@ -24,10 +28,13 @@ use crate::window::Range;
 const MOST_TASKS: u32 = 3;
 
 /// A task that the service does not list this long after it was requested does not exist.
-const UNKNOWN_FOR: TimeDelta = TimeDelta::minutes(5);
+const UNKNOWN_FOR: Duration = Duration::from_secs(300);
 
-/// The most by which the clocks of this machine and of the service differ: AWS refuses requests that are further off.
+/// The most by which clocks that are right differ, or a recorded request and the service's record of it.
 const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(5);
+
+/// The most by which the clock of a machine is expected to be wrong.
+const CLOCKS_ARE_OFF_BY: TimeDelta = TimeDelta::days(1);
 
 /// Status text while the holder of the export slot is unknown.
 const BUSY: &str = "the export slot is busy";
@@ -51,8 +58,10 @@ pub struct TaskSpec<'a> {
     pub staging: &'a Path,
     /// Makes a prefix that no other attempt has.
     pub new_prefix: &'a (dyn Fn() -> String + Sync),
-    /// Attempts of an earlier run that were requested at or after this instant are continued; `None`: none is.
-    pub reuse_since: Option<DateTime<Utc>>,
+    /// Which attempts of an earlier run are continued.
+    pub reuse: Reuse,
+    /// When this run began to export the log group: attempts that were requested since then are its own.
+    pub began: DateTime<Utc>,
 }
 
 /// Runs export tasks.
@@ -63,6 +72,8 @@ pub struct TaskRunner<'a> {
     pub journal: &'a dyn Journal,
     /// When to give up.
     pub deadline: &'a Deadline<'a>,
+    /// Whose turn it is at the export slot.
+    pub turns: &'a Turns,
 }
 
 /// The tasks that hold the export slot.
@@ -85,7 +96,8 @@ impl SlotHolders {
 
 /// How a task ended.
 enum TaskEnd {
-    Completed,
+    /// The instant is that of the attempt's request.
+    Completed { asked_at: DateTime<Utc> },
     /// Its objects must not be read, for this reason.
     Failed(String),
 }
@@ -109,19 +121,33 @@ impl TaskSpec<'_> {
             range: self.range_at(now),
             asked_at: now,
             origin: self.log_group.origin.clone(),
+            of_run: None,
             task_id: None,
             stage: AttemptStage::Intended,
         }
     }
 
     /// Whether the attempt, of this run or an earlier one, exports what this requests.
-    fn accepts(&self, attempt: &Attempt, began: DateTime<Utc>) -> bool {
-        let since = self.reuse_since.map_or(began, |since| since.min(began));
-        attempt.asked_at >= since
-            && attempt.log_stream_prefix.as_deref() == self.log_stream_prefix
+    fn accepts(&self, attempt: &Attempt) -> bool {
+        self.reuse.takes(attempt, self.began)
+            && self.is_of_source(attempt)
+            && self.window.end_ms.min(attempt.asked_at.timestamp_millis()) <= attempt.range.end_ms
+    }
+
+    /// Whether it may do so: if the clock of the machine that recorded it was wrong, its task tells when it was requested.
+    fn may_accept(&self, attempt: &Attempt) -> bool {
+        let asked_at = attempt.asked_at.checked_add_signed(CLOCKS_ARE_OFF_BY);
+        let late = Attempt {
+            asked_at: asked_at.unwrap_or(attempt.asked_at),
+            ..attempt.clone()
+        };
+        self.reuse.takes(&late, self.began) && self.is_of_source(attempt)
+    }
+
+    fn is_of_source(&self, attempt: &Attempt) -> bool {
+        attempt.log_stream_prefix.as_deref() == self.log_stream_prefix
             && Origin::may_be_same(attempt.origin.as_ref(), self.log_group.origin.as_ref())
             && attempt.range.start_ms <= self.window.start_ms.max(0)
-            && self.window.end_ms.min(attempt.asked_at.timestamp_millis()) <= attempt.range.end_ms
     }
 
     fn destination(&self, attempt: &Attempt) -> String {
@@ -134,8 +160,8 @@ impl TaskSpec<'_> {
     }
 
     /// Whether the task is that of the attempt, and exports what this requests.
-    fn accepts_task(&self, task: &Task, attempt: &Attempt, began: DateTime<Utc>) -> bool {
-        self.is_of(task, attempt) && self.accepts(&as_found(attempt.clone(), task), began)
+    fn accepts_task(&self, task: &Task, attempt: &Attempt) -> bool {
+        self.is_of(task, attempt) && self.accepts(&as_found(attempt.clone(), task))
     }
 
     fn task_request(&self, attempt: &Attempt) -> TaskRequest {
@@ -158,16 +184,18 @@ impl TaskRunner<'_> {
     /// Errors: `ExportLate` after the deadline, `Usage` where the log group or the bucket does not exist, `Source`
     /// where the service refuses or the tasks fail, and those of the journal.
     pub async fn run(&self, spec: &TaskSpec<'_>) -> Result<Attempt> {
-        let began = self.deadline.now();
         let recorded = self.journal.attempts(&spec.log_group.name).into_iter();
         let mut open: Vec<Attempt> = recorded.filter(|attempt| !attempt.is_over()).collect();
         for failures in 1.. {
-            let attempt = match self.resume(spec, &mut open, began).await? {
+            let mut attempt = match self.resume(spec, &mut open).await? {
                 Some(attempt) => attempt,
-                None => self.ask(spec, &mut open, began).await?,
+                None => self.ask(spec, &mut open).await?,
             };
-            let why = match self.wait_for(spec, &attempt).await? {
-                TaskEnd::Completed => {
+            let ended = self.wait_for(spec, &attempt).await?;
+            self.deadline.progress();
+            let why = match ended {
+                TaskEnd::Completed { asked_at } => {
+                    attempt.asked_at = asked_at;
                     for other in open {
                         self.abandon(other);
                     }
@@ -200,29 +228,47 @@ impl TaskRunner<'_> {
         &self,
         spec: &TaskSpec<'_>,
         open: &mut Vec<Attempt>,
-        began: DateTime<Utc>,
     ) -> Result<Option<Attempt>> {
-        let asked = open
-            .iter()
-            .rposition(|attempt| attempt.task_id.is_some() && spec.accepts(attempt, began));
-        match asked {
-            Some(at) => {
-                let attempt = open.remove(at);
+        for at in (0..open.len()).rev() {
+            let attempt = &open[at];
+            let Some(id) = attempt.task_id.clone().filter(|_| spec.may_accept(attempt)) else {
+                continue;
+            };
+            let is_accepted = match self.task(&id).await? {
+                Some(task) => spec.accepts(&as_found(attempt.clone(), &task)),
+                None => spec.accepts(attempt),
+            };
+            if is_accepted {
                 self.deadline
                     .report("continuing the export of an earlier run");
-                Ok(Some(attempt))
+                return Ok(Some(open.remove(at)));
             }
-            None => self.adopt(spec, open, began).await,
         }
+        self.adopt(spec, open, |attempt| spec.may_accept(attempt))
+            .await
+    }
+
+    /// The task with this id; `None` where the service does not list it.
+    async fn task(&self, id: &str) -> Result<Option<Task>> {
+        let filter = TaskFilter::Id(id.to_owned());
+        let page = self
+            .deadline
+            .retry(|| self.service.tasks(&filter, None))
+            .await?
+            .map_err(|error| {
+                Error::new(
+                    Class::Source,
+                    format!("could not ask for the export task {id}: {}", error.message),
+                )
+            })?;
+        Ok(page.items.into_iter().next())
     }
 
     /// Requests a task until one exists. An attempt whose task may or may not exist joins the `open` ones.
-    async fn ask(
-        &self,
-        spec: &TaskSpec<'_>,
-        open: &mut Vec<Attempt>,
-        began: DateTime<Utc>,
-    ) -> Result<Attempt> {
+    async fn ask(&self, spec: &TaskSpec<'_>, open: &mut Vec<Attempt>) -> Result<Attempt> {
+        let accepts = |attempt: &Attempt| spec.accepts(attempt);
+        self.deadline.check_not_given_up()?;
+        self.let_others_go_first().await?;
         let mut attempt = spec.new_attempt(self.deadline.now());
         self.journal.record(attempt.clone()).await?;
         let mut held = BUSY.to_owned();
@@ -237,11 +283,11 @@ impl TaskRunner<'_> {
                 self.deadline.report(&answered);
                 // Not every server lists a new task at once, so it is searched for twice. Later it would be found as
                 // the holder of the slot.
-                if let Some(adopted) = self.adopt(spec, open, began).await? {
+                if let Some(adopted) = self.adopt(spec, open, accepts).await? {
                     return Ok(adopted);
                 }
                 self.deadline.wait(SLOT, tries, &answered).await?;
-                if let Some(adopted) = self.adopt(spec, open, began).await? {
+                if let Some(adopted) = self.adopt(spec, open, accepts).await? {
                     return Ok(adopted);
                 }
                 attempt = spec.new_attempt(self.deadline.now());
@@ -257,12 +303,13 @@ impl TaskRunner<'_> {
                     }
                     for at in 0..open.len() {
                         let mut tasks = holders.tasks.iter();
-                        if let Some(task) =
-                            tasks.find(|task| spec.accepts_task(task, &open[at], began))
-                        {
+                        if let Some(task) = tasks.find(|task| spec.accepts_task(task, &open[at])) {
                             self.abandon(attempt);
                             return Ok(self.adopted(open.remove(at), task));
                         }
+                    }
+                    for task in &holders.tasks {
+                        self.turns.saw(task, self.deadline.elapsed());
                     }
                     // The last known holder is kept where the service no longer reports one.
                     if let Some(now_held) = holders.describe().filter(|now_held| *now_held != held)
@@ -283,8 +330,12 @@ impl TaskRunner<'_> {
             };
             self.deadline.report(&waiting_for);
             // The slot may have been held by the task whose answer was lost, which was listed late and has ended since.
-            let adopted = match self.deadline.wait(SLOT, tries, &waiting_for).await {
-                Ok(()) => self.adopt(spec, open, began).await,
+            let adopted = match self
+                .deadline
+                .wait(self.turns.between_requests(), tries, &waiting_for)
+                .await
+            {
+                Ok(()) => self.adopt(spec, open, accepts).await,
                 Err(late) => Err(late),
             };
             if let Some(ended) = adopted.transpose() {
@@ -298,16 +349,45 @@ impl TaskRunner<'_> {
         unreachable!("the loop ends with a task or at the deadline")
     }
 
-    /// Searches the tasks for one of an open attempt that is acceptable.
+    /// Leaves the slot to other callers while it is their turn, as far as there is time.
+    async fn let_others_go_first(&self) -> Result<()> {
+        let mut free_since = None;
+        let mut waiting_for = "the export slot was left to other jobs".to_owned();
+        let mut leave_free_for = self.turns.leave_free_for(self.deadline.elapsed());
+        while let Some(free_for) = leave_free_for.filter(|time| *time < self.deadline.left()) {
+            let holders = self.slot_holders().await;
+            let now = self.deadline.elapsed();
+            match holders.tasks.first() {
+                Some(task) => {
+                    free_since = None;
+                    self.turns.saw(task, now);
+                    leave_free_for = self.turns.leave_free_for(now);
+                    waiting_for = format!("the export slot is held by {}", describe(task));
+                }
+                None if now - *free_since.get_or_insert(now) >= free_for => {
+                    self.turns.are_alone();
+                    return Ok(());
+                }
+                None => {}
+            }
+            let look = Backoff {
+                first: LOOK.first.min(free_for),
+                ..LOOK
+            };
+            self.deadline.report(&waiting_for);
+            self.deadline.wait(look, 0, &waiting_for).await?;
+        }
+        Ok(())
+    }
+
+    /// Searches the tasks for one of an open attempt that is acceptable, among the attempts that `may_do`.
     async fn adopt(
         &self,
         spec: &TaskSpec<'_>,
         open: &mut Vec<Attempt>,
-        began: DateTime<Utc>,
+        may_do: impl Fn(&Attempt) -> bool + Send + Sync,
     ) -> Result<Option<Attempt>> {
-        let wanted = |attempt: &Attempt| {
-            attempt.stage == AttemptStage::Intended && spec.accepts(attempt, began)
-        };
+        let wanted = |attempt: &Attempt| attempt.stage == AttemptStage::Intended && may_do(attempt);
         if !open.iter().any(wanted) {
             return Ok(None);
         }
@@ -321,7 +401,7 @@ impl TaskRunner<'_> {
                 |tasks| {
                     found = tasks.into_iter().find_map(|task| {
                         let at = open.iter().position(|attempt| {
-                            wanted(attempt) && spec.accepts_task(&task, attempt, began)
+                            wanted(attempt) && spec.accepts_task(&task, attempt)
                         })?;
                         Some((at, task))
                     });
@@ -361,6 +441,8 @@ impl TaskRunner<'_> {
         attempt.task_id = Some(task_id);
         attempt.stage = AttemptStage::Asked;
         self.journal.note(attempt.clone());
+        self.deadline.progress();
+        self.turns.took(self.deadline.elapsed());
         attempt
     }
 
@@ -397,19 +479,10 @@ impl TaskRunner<'_> {
 
     async fn wait_for(&self, spec: &TaskSpec<'_>, attempt: &Attempt) -> Result<TaskEnd> {
         let id = attempt.task_id.clone().unwrap_or_default();
-        let filter = TaskFilter::Id(id.clone());
+        let began = self.deadline.elapsed();
         for polls in 0.. {
-            let page = self
-                .deadline
-                .retry(|| self.service.tasks(&filter, None))
-                .await?
-                .map_err(|error| {
-                    Error::new(
-                        Class::Source,
-                        format!("could not ask for the export task {id}: {}", error.message),
-                    )
-                })?;
-            let state = match page.items.first() {
+            let task = self.task(&id).await?;
+            let state = match &task {
                 Some(task) if !spec.is_of(task, attempt) => {
                     return Ok(TaskEnd::Failed(format!(
                         "task {id} exports to s3://{}/{}, not to s3://{}/{}",
@@ -420,14 +493,17 @@ impl TaskRunner<'_> {
                     )));
                 }
                 Some(task) => match task.status {
-                    TaskStatus::Completed => return Ok(TaskEnd::Completed),
+                    TaskStatus::Completed => {
+                        let asked_at = requested_at(attempt, task);
+                        return Ok(TaskEnd::Completed { asked_at });
+                    }
                     TaskStatus::Failed | TaskStatus::Cancelled => {
                         return Ok(TaskEnd::Failed(describe(task)));
                     }
                     status => status.as_str(),
                 },
                 // Not every server lists a new task at once.
-                None if self.deadline.now() - attempt.asked_at < UNKNOWN_FOR => {
+                None if self.deadline.elapsed() - began < UNKNOWN_FOR => {
                     "not yet known to the service"
                 }
                 None => {
@@ -447,9 +523,7 @@ impl TaskRunner<'_> {
 /// The attempt with what its task was requested for. A task may be that of an earlier request than the last one
 /// recorded, and then covers the times of that request only.
 fn as_found(mut attempt: Attempt, task: &Task) -> Attempt {
-    if let Some(created) = task.created {
-        attempt.asked_at = attempt.asked_at.min(created + CLOCKS_DIFFER_BY);
-    }
+    attempt.asked_at = requested_at(&attempt, task);
     if let Some(range) = task.range.filter(|range| *range != attempt.range) {
         attempt.range = range;
         // Requests ask for different times only while these end with the present.
@@ -459,6 +533,16 @@ fn as_found(mut attempt: Attempt, task: &Task) -> Attempt {
         }
     }
     attempt
+}
+
+/// When the attempt's task was requested: as it is recorded, or by the service's clock where the two differ by more than
+/// clocks that are right do. Then the task is that of an earlier request, or the clock of the machine that recorded the
+/// attempt is wrong; the service's is the same for all machines.
+fn requested_at(attempt: &Attempt, task: &Task) -> DateTime<Utc> {
+    match task.created {
+        Some(created) if (created - attempt.asked_at).abs() > CLOCKS_DIFFER_BY => created,
+        _ => attempt.asked_at,
+    }
 }
 
 fn describe(task: &Task) -> String {

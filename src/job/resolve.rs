@@ -109,6 +109,9 @@ pub fn parse(file: &Path, text: &str) -> Result<Job> {
 /// The lease where the job has none.
 const LEASE: Duration = Duration::from_secs(30);
 
+/// How long a run waits where the job does not say.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(6 * 3600);
+
 /// A shorter lease ends while a request is under way; a longer one keeps a rerun waiting.
 const LEASES: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
@@ -140,13 +143,23 @@ impl<'a> Resolver<'a> {
                 humantime::format_duration(lease)
             ));
         }
+        let give_up_after = match (spec.run.give_up_after, spec.source.give_up_after) {
+            (Some(_), Some(_)) => {
+                return Err(
+                    "[run] and [source] both have give_up_after: expected it in [run] only".into(),
+                );
+            }
+            (of_run, of_source) => of_run
+                .or(of_source)
+                .map_or(GIVE_UP_AFTER, |length| length.0),
+        };
         let aws = AwsSettings {
             region: spec.source.region.clone().map(|text| text.0),
             profile: spec.source.profile.clone().map(|text| text.0),
             role_arn: spec.source.role_arn.clone().map(|text| text.0),
         };
         let keep = spec.source.keep.map(|length| length.0);
-        let source = self.source(spec.source, &output, spec.window.size)?;
+        let source = self.source(spec.source, &output, spec.window.size, give_up_after)?;
         Ok(Job {
             aws,
             keep,
@@ -172,7 +185,13 @@ impl<'a> Resolver<'a> {
         Location::parse(&text.0, &self.folder).map_err(|message| format!("{key}: {message}"))
     }
 
-    fn source(&self, spec: SourceSpec, output: &Location, size: Size) -> Result<Source, String> {
+    fn source(
+        &self,
+        spec: SourceSpec,
+        output: &Location,
+        size: Size,
+        give_up_after: Duration,
+    ) -> Result<Source, String> {
         reject_keys_of_other_kinds(&spec)?;
         let path = || {
             let text = spec.path.as_ref().ok_or(match spec.kind {
@@ -209,9 +228,7 @@ impl<'a> Resolver<'a> {
                     log_stream_prefix: spec.log_stream_prefix.map(|text| text.0),
                     staging,
                     via: spec.via.unwrap_or(Via::ExportTask),
-                    give_up_after: spec
-                        .give_up_after
-                        .map_or(Duration::from_secs(6 * 3600), |length| length.0),
+                    give_up_after,
                     pad,
                     pad_after: match (&spec.pad_after, &spec.pad) {
                         (Some(length), _) | (None, Some(length)) => length.0,
@@ -403,8 +420,18 @@ fn window_rule(spec: WindowSpec, timezone: Tz, source: &Source) -> Result<Window
         settled_after: spec
             .settled_after
             .map_or_else(|| settled_after(source), |length| length.0),
-        lookback: spec.lookback.unwrap_or(3),
+        lookback: spec.lookback.unwrap_or(lookback(spec.size)),
     })
+}
+
+/// How far a run looks back where the job does not say: a day of hours, a weekend of days.
+fn lookback(size: Size) -> u32 {
+    match size {
+        Size::Hour => 24,
+        Size::Day => 3,
+        Size::Week => 2,
+        Size::Month => 1,
+    }
 }
 
 /// Refuses keys of another kind of source, which would otherwise have no effect.
@@ -477,6 +504,37 @@ use = "hourly_count"
         assert_eq!((source.via, source.verify), (Via::ExportTask, None));
         assert_eq!(source.verify_method(), Verify::Metrics);
         assert_eq!(job.queries[0].charts[0].y, ["events"]);
+    }
+
+    #[test]
+    fn the_time_to_wait_is_the_runs() {
+        let give_up_after = |text: &str| {
+            let job = parse(Path::new("jobs/night.toml"), text).unwrap();
+            match job.source {
+                Source::CloudWatch(source) => source.give_up_after.as_secs(),
+                source => panic!("{source:?}"),
+            }
+        };
+        let of_run = format!("{GOOD}[run]\ngive_up_after = \"2h\"\n");
+        let of_source = GOOD.replace("staging", "give_up_after = \"3h\"\nstaging");
+        assert_eq!(give_up_after(&of_run), 2 * 3600);
+        assert_eq!(give_up_after(&of_source), 3 * 3600);
+        let error = refused(&of_run.replace("staging", "give_up_after = \"3h\"\nstaging"));
+        assert!(error.contains("[run] and [source] both"), "{error}");
+    }
+
+    #[test]
+    fn a_run_looks_back_by_the_size_of_its_windows() {
+        let lookback = |window: &str| {
+            let text = format!("{GOOD}[window]\n{window}\n");
+            let job = parse(Path::new("jobs/night.toml"), &text).unwrap();
+            job.window.lookback
+        };
+        let sizes = ["hour", "day", "week", "month"];
+        let found = sizes.map(|size| lookback(&format!("size = \"{size}\"")));
+        assert_eq!(found, [24, 3, 2, 1]);
+        assert_eq!(lookback("size = \"hour\"\nlookback = 5"), 5);
+        assert_eq!(lookback("lookback = 0"), 0);
     }
 
     #[test]

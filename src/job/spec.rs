@@ -108,8 +108,7 @@ pub struct SourceSpec {
     /// cloudwatch: how events are exported.
     #[schemars(extend("default" = "export-task"))]
     pub via: Option<Via>,
-    /// cloudwatch: the deadline of one export, for the export slot and the export task together.
-    #[schemars(extend("default" = "6h"))]
+    /// cloudwatch: the same as `give_up_after` of `[run]`, for job files that have it here.
     pub give_up_after: Option<Length>,
     /// cloudwatch, directory: how much to export beyond both ends of the window. Events outside the window are filtered out
     /// again. Where unset: 1 hour, and behind the end what `pad_after` says.
@@ -175,9 +174,8 @@ pub struct WindowSpec {
     /// How long after its end a window is settled: events that arrive later are missed. Where unset: 24 hours where export
     /// tasks are used, since CloudWatch may need 12 hours to make an event exportable, and 12 hours elsewhere.
     pub settled_after: Option<Length>,
-    /// How many settled windows before the default one are computed again if they were provisional, or if an independent
-    /// count disputes them.
-    #[schemars(extend("default" = 3))]
+    /// How many windows before the default one are done too if they are missing, failed, provisional although settled, or
+    /// disputed by an independent count. By the size of a window where unset: 24 hours, 3 days, 2 weeks, 1 month.
     pub lookback: Option<u32>,
 }
 
@@ -290,4 +288,8 @@ pub struct RunSpec {
     /// How long a lease is valid without renewal, from `"1s"` to `"1h"`. A run that died holds its window for so long.
     #[schemars(extend("default" = "30s"))]
     pub lease: Option<Length>,
+    /// How long a run waits for CloudWatch Logs without progress: for the export slot, for a task that it has started, and
+    /// while requests are throttled. Then no window of the run waits any more.
+    #[schemars(extend("default" = "6h"))]
+    pub give_up_after: Option<Length>,
 }

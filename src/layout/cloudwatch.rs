@@ -56,6 +56,12 @@ pub fn holds_events(key: &Path) -> bool {
 /// their slashes back. Any other name stays as it was exported, since its hyphens may be its own.
 pub fn stream_of(key: &Path) -> Option<String> {
     let folder = key.as_ref().rsplit('/').nth(1)?;
+    // Pieces of events, and exports of a folder, have these names encoded: no key can hold them.
+    let folder = match folder {
+        "%2E" => ".",
+        "%2E%2E" => "..",
+        folder => folder,
+    };
     Some(restore_lambda_stream(folder).unwrap_or_else(|| folder.to_owned()))
 }
 
@@ -219,6 +225,9 @@ mod tests {
             let key = exported_object(&attempt, "task", stream, 0);
             let below = relative(&attempt, &key);
             assert_eq!(below, format!("task/{expected}/000000.gz"), "{stream:?}");
+            if matches!(stream, "." | "..") {
+                assert_eq!(stream_of(&key).as_deref(), Some(stream));
+            }
             // Encoding an encoded name changes nothing.
             assert_eq!(exported_stream(&exported_stream(stream)), expected);
         }

@@ -1,6 +1,6 @@
 //! Deleting what is no longer needed: exports that this job made, and temporary files of interrupted runs.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use object_store::path::Path;
@@ -17,7 +17,7 @@ use crate::receipt::Receipt;
 use crate::state::lease::{self, HeldWindow};
 use crate::state::{Attempt, AttemptStage, WindowState};
 use crate::store::Store;
-use crate::window::{Unit, Window};
+use crate::window::Window;
 
 /// An export task ends within a day, so that one that was asked for longer ago writes nothing any more.
 const TASKS_END_WITHIN: TimeDelta = TimeDelta::hours(25);
@@ -39,15 +39,26 @@ pub(super) async fn unwritten_state(output: &Output, window: &Window) -> Result<
     }
 }
 
-/// Deletes the exports that the receipt does not list, and returns their prefixes. An export that can't be deleted
-/// stays in the state for the next run.
+/// Deletes the exports that the receipt does not list, and returns the prefixes of those that the state need not name any
+/// more. An export that can't be deleted stays in it for the next run; so does one whose task may still write objects.
 pub(super) async fn superseded(
     state: &WindowState,
     staging: &Store,
     receipt: &Receipt,
     now: DateTime<Utc>,
 ) -> HashSet<String> {
-    delete(staging, unneeded(state, receipt, now)).await
+    let mut deleted = delete(staging, unneeded(state, receipt, now)).await;
+    let attempts = state.attempts.iter();
+    for attempt in attempts.filter(|attempt| may_write_later(attempt, now)) {
+        deleted.remove(&attempt.prefix);
+    }
+    deleted
+}
+
+/// Whether the task of an attempt that was given up may run on and write objects: its answer was lost, or it was not
+/// listed, or it is not as dead as the service said.
+fn may_write_later(attempt: &Attempt, now: DateTime<Utc>) -> bool {
+    attempt.stage == AttemptStage::Abandoned && now - attempt.asked_at < TASKS_END_WITHIN
 }
 
 /// The attempts that the receipt does not list and that are not written to any more. The caller must hold the window,
@@ -89,8 +100,8 @@ pub(super) async fn expired(
         keep: TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX),
         now: environment.clock.now(),
     };
-    let warn = |error: Error| {
-        tracing::warn!(%error, "could not delete exports that are older than [source] keep");
+    let warn = |window: &str, error: Error| {
+        tracing::warn!(window, %error, "could not delete exports that are older than [source] keep");
     };
     match exported_windows(job, staging, staging_keys).await {
         Ok(windows) => {
@@ -98,12 +109,12 @@ pub(super) async fn expired(
                 match retention.delete_expired(&window).await {
                     // Another run holds the lease; the next run retries.
                     Err(error) if error.class() == Class::Held => {}
-                    Err(error) => warn(error),
+                    Err(error) => warn(&window.id(), error),
                     Ok(()) => {}
                 }
             }
         }
-        Err(error) => warn(error),
+        Err(error) => warn("all", error),
     }
 }
 
@@ -156,22 +167,26 @@ impl Retention<'_> {
     }
 }
 
-/// The windows that have objects in the staging location.
+/// The windows that have a folder in the staging location, also those of another size, which the job had before. Any other
+/// folder is told and left alone.
 async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Result<Vec<Window>> {
     let folder = keys.of_job();
-    let mut units = BTreeMap::new();
-    for meta in staging.list(&folder).await? {
-        let relative = layout::relative(&folder, &meta.location);
-        let id = relative.split('/').next().unwrap_or_default();
-        if let Some(unit) = Unit::parse(job.window.size, id) {
-            units.insert(id.to_owned(), unit);
+    let mut windows = Vec::new();
+    let mut strange = Vec::new();
+    for id in staging.folders_in(&folder).await? {
+        match Window::of_any_size(job.timezone, &id) {
+            Some(window) => windows.push(window),
+            None => strange.push(id),
         }
     }
-    // A folder of a window that the zone has skipped is not one that this job wrote.
-    let windows = units
-        .into_values()
-        .filter_map(|unit| Window::new(job.window.size, job.timezone, unit).ok());
-    Ok(windows.collect())
+    if !strange.is_empty() {
+        tracing::warn!(
+            "{} has folders that are no windows of the job, and [source] keep leaves them alone: {}",
+            staging.display(&folder),
+            strange.join(", ")
+        );
+    }
+    Ok(windows)
 }
 
 async fn delete<'a>(
@@ -180,7 +195,13 @@ async fn delete<'a>(
 ) -> HashSet<String> {
     let mut deleted = HashSet::new();
     for attempt in attempts {
-        match staging.delete_below(&prefix(staging, attempt)).await {
+        let prefix = layout::join(staging.root(), &attempt.prefix);
+        if !layout::is_in_attempt(&prefix) {
+            let prefix = staging.display(&prefix);
+            tracing::warn!(prefix, "a state names this as an export, which it is not");
+            continue;
+        }
+        match staging.delete_below(&prefix).await {
             Ok(()) => _ = deleted.insert(attempt.prefix.clone()),
             Err(error) => tracing::warn!(
                 log_group = attempt.log_group,
@@ -190,8 +211,4 @@ async fn delete<'a>(
         }
     }
     deleted
-}
-
-fn prefix(staging: &Store, attempt: &Attempt) -> Path {
-    layout::join(staging.root(), &attempt.prefix)
 }

@@ -291,6 +291,17 @@ impl WindowRun<'_> {
         Ok(outputs)
     }
 
+    /// The notes on the exports; and in the receipt of the run's own window, which earlier ones are not done.
+    fn notes(&self, exported: &Exported) -> Vec<String> {
+        let left_undone = self.plan.left_undone.clone();
+        let left_undone = left_undone.filter(|_| !self.window.is_looked_back_at);
+        exported
+            .all_notes()
+            .into_iter()
+            .chain(left_undone)
+            .collect()
+    }
+
     fn receipt(
         &self,
         exported: Exported,
@@ -317,7 +328,7 @@ impl WindowRun<'_> {
             as_of: as_of(&exported),
             origin: self.plan.origin.clone(),
             exports: export_reports(&exported, source, tallies, self.window.window.range()),
-            notes: exported.all_notes(),
+            notes: self.notes(&exported),
             skipped_log_groups: exported.skipped,
             verification,
             reexports: self.window.reexports,

@@ -68,7 +68,10 @@ impl RunDocuments {
         if self.windows.len() < 2 {
             return failure(error);
         }
-        if let Some(window) = self.windows.get(self.ended.len()) {
+        // Windows that were left to other runs have no document.
+        let last = self.ended.last().map(|run| &run["window"]["id"]);
+        let last = last.and_then(|last| self.windows.iter().position(|id| *last == **id));
+        if let Some(window) = self.windows.get(last.map_or(0, |last| last + 1)) {
             self.ended.push(self.window_failure(window, error));
         }
         json!({ "runs": self.ended })
@@ -138,5 +141,11 @@ mod tests {
         assert_eq!(codes, [4, 143]);
         assert_eq!(runs[1]["window"]["id"], ids[1]);
         assert_eq!(documents(&ids[..1]).stopped(&signal), failure(&signal));
+
+        // The first window was left to another run, and has no document.
+        let mut several = documents(&ids);
+        several.add(&failed(ids[1]));
+        let stopped = several.stopped(&signal);
+        assert_eq!(stopped["runs"][1]["window"]["id"], ids[2]);
     }
 }

@@ -11,7 +11,7 @@ use super::settled::{is_published, settled_at};
 use super::{Action, Environment, Force, Plan, WindowPlan, clean, verifier};
 use crate::chart::build::ChartData;
 use crate::error::{Class, Error, Result};
-use crate::export::{ExportRequest, Exported};
+use crate::export::{ExportRequest, Exported, Reuse};
 use crate::layout::StagingKeys;
 use crate::progress::Step;
 use crate::receipt::Receipt;
@@ -43,6 +43,9 @@ pub async fn execute(
     plan: &Plan<'_>,
     ended: impl FnMut(&WindowPlan, &Outcome),
 ) -> Result<Vec<Outcome>> {
+    if let Some(left) = &plan.left_undone {
+        tracing::warn!("{left}");
+    }
     let runner = Runner {
         environment,
         plan,
@@ -54,6 +57,11 @@ pub async fn execute(
         runner.export_all(exported),
         runner.compute_all(to_compute, ended)
     );
+    for window in &plan.to_tidy {
+        if let Some(last) = &window.last {
+            runner.tidy_up(window, last).await;
+        }
+    }
     let keys = &runner.staging_keys;
     clean::expired(environment, plan.job, &plan.output, &plan.source, keys).await;
     Ok(outcomes)
@@ -96,6 +104,14 @@ impl<'a> Runner<'a> {
                 }
                 _ => self.begin(window).await,
             };
+            match &next {
+                Err(error) if window.is_looked_back_at && error.class() == Class::Held => {
+                    let window = &window.report.id;
+                    tracing::info!(window, "an earlier window is left to another run: {error}");
+                    continue;
+                }
+                _ => {}
+            }
             if exported.send((window, next)).await.is_err() {
                 return;
             }
@@ -245,10 +261,13 @@ impl<'a> Runner<'a> {
         let request = ExportRequest {
             keys: &self.staging_keys,
             window: &window.window,
-            reuse_since: match window.action {
-                Action::Skip | Action::Compute => Some(settled_at(job, &window.window)),
+            reuse: match (window.action, began_at) {
+                (Action::Skip | Action::Compute, _) => {
+                    Reuse::Since(settled_at(job, &window.window))
+                }
                 // Only what this run, or the one that it resumes, exported itself.
-                Action::ExportAndCompute => began_at,
+                (Action::ExportAndCompute, Some(began_at)) => Reuse::OfRun(began_at),
+                (Action::ExportAndCompute, None) => Reuse::Nothing,
             },
             takes_empty: self.plan.force == Force::Export,
             journal: held,

@@ -281,7 +281,7 @@ y = "events"
         for text in [
             edited(
                 "staging =",
-                "via = \"auto\"\nverify = \"metrics\"\npad = \"2h\"\nkeep = \"7d\"\ngive_up_after = \"1h\"\nregion = \"eu-west-1\"\nstaging =",
+                "via = \"auto\"\nverify = \"metrics\"\npad = \"2h\"\nkeep = \"7d\"\nregion = \"eu-west-1\"\nstaging =",
             ),
             edited("s3://acme-logs/exports", "s3://acme-logs/elsewhere"),
             edited("s3://acme-answers", "s3://acme-answers/elsewhere"),
@@ -291,7 +291,7 @@ y = "events"
             ),
             edited(
                 "[output]",
-                "[run]\nmemory = \"1GiB\"\nlease = \"1m\"\n[output]",
+                "[run]\nmemory = \"1GiB\"\nlease = \"1m\"\ngive_up_after = \"1h\"\n[output]",
             ),
         ] {
             assert_eq!(fingerprint(&text), fingerprint(PLAIN), "{text}");

@@ -1,12 +1,16 @@
 //! What earlier runs left: receipts and states.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
 use serde::Serialize;
 
 use super::fingerprint::answers_fingerprint;
+use super::lookback::Lookback;
 use super::settled::{is_provisional, is_published};
-use super::{Environment, Output};
+use super::{Environment, Force, Output, Request, Selection, select};
 use crate::error::{Class, Remedy, Result};
 use crate::job::{DefaultWindow, Job};
 use crate::layout::parse_window_id;
@@ -35,6 +39,8 @@ pub struct WindowSummary {
     /// True if the window should be run: not running, and missing, computed with other SQL, or provisional although
     /// settled.
     pub due: bool,
+    /// True if a run of the default window does it too.
+    pub next_run: bool,
     /// Options that such a run needs, beside the window.
     pub run_with: Vec<RunOption>,
     /// Whether the object that `note` names must be removed before the window can run.
@@ -79,16 +85,16 @@ pub async fn status(
     windows: Option<Vec<Window>>,
 ) -> Result<Vec<WindowSummary>> {
     let output = Output::open(environment, job).await?;
+    let now = environment.clock.now();
+    let known = KnownWindows::list(&output, job).await?;
     let windows = match windows {
         Some(windows) => windows,
         None => {
-            let mut known = done_windows(&output, job).await?;
-            known.extend(units_in(&output, job, &output.keys.states()).await?);
+            let mut units = [&known.receipts[..], &known.states[..]].concat();
             if job.window.default == DefaultWindow::LastEnded {
-                let now = environment.clock.now();
-                known.push(Window::last_ended(job.window.size, job.timezone, now)?.unit());
+                units.push(Window::last_ended(job.window.size, job.timezone, now)?.unit());
             }
-            match (known.iter().min(), known.iter().max()) {
+            match (units.iter().min(), units.iter().max()) {
                 (Some(first), Some(last)) => {
                     Window::list(job.window.size, job.timezone, *first, *last)?
                 }
@@ -96,26 +102,81 @@ pub async fn status(
             }
         }
     };
-    let now = environment.clock.now();
     let job_sha256 = answers_fingerprint(job);
-    futures::stream::iter(windows)
+    let mut summaries: Vec<WindowSummary> = futures::stream::iter(windows)
         .map(|window| summarise(&output, job, &job_sha256, window, now))
         .buffered(AT_ONCE)
         .try_collect()
-        .await
+        .await?;
+    let next = next_run(&output, job, &job_sha256, &known, now).await?;
+    for summary in &mut summaries {
+        summary.next_run = summary.due && next.contains(&summary.window);
+    }
+    Ok(summaries)
+}
+
+/// The ids of the windows that a run of the default window does.
+async fn next_run(
+    output: &Output,
+    job: &Job,
+    job_sha256: &str,
+    known: &KnownWindows,
+    now: DateTime<Utc>,
+) -> Result<HashSet<String>> {
+    let request = Request {
+        selection: Selection::Default,
+        force: Force::No,
+        provisional: false,
+    };
+    // A default window that has not ended can't be run.
+    let Some(own) = select(job, &request, now)
+        .ok()
+        .and_then(|own| own.into_iter().next())
+    else {
+        return Ok(HashSet::new());
+    };
+    let lookback = Lookback {
+        output,
+        job,
+        job_sha256,
+        known,
+        // Only a run asks CloudWatch Logs.
+        deleted_until: None,
+        now,
+    };
+    let mut windows = lookback.backlog(&own).await?.due;
+    windows.push(own);
+    Ok(windows.iter().map(Window::id).collect())
 }
 
 /// The windows of a job that have a receipt, in their order.
 pub(super) async fn done(environment: &Environment, job: &Job) -> Result<Vec<Window>> {
     let output = Output::open(environment, job).await?;
-    let units = done_windows(&output, job).await?;
+    let units = KnownWindows::list(&output, job).await?.receipts;
     let windows = units
         .into_iter()
         .filter_map(|unit| Window::new(job.window.size, job.timezone, unit).ok());
     Ok(windows.collect())
 }
 
-async fn summarise(
+impl WindowSummary {
+    /// Of a window of this status that nothing else is said of.
+    pub(super) fn of(window: &Window, status: WindowStatus) -> Self {
+        Self {
+            window: window.id(),
+            status,
+            events: None,
+            as_of: None,
+            due: false,
+            next_run: false,
+            run_with: Vec::new(),
+            is_blocked: false,
+            note: None,
+        }
+    }
+}
+
+pub(super) async fn summarise(
     output: &Output,
     job: &Job,
     job_sha256: &str,
@@ -161,6 +222,7 @@ async fn summarise(
         events: receipt.as_ref().map(|receipt| receipt.read.events),
         as_of: receipt.and_then(|receipt| receipt.as_of),
         due,
+        next_run: false,
         run_with: if due { run_with } else { Vec::new() },
         is_blocked,
         note,
@@ -206,24 +268,50 @@ async fn standing(
     })
 }
 
-/// The units of this job's windows that have a receipt, in order.
-pub(super) async fn done_windows(output: &Output, job: &Job) -> Result<Vec<Unit>> {
-    units_in(output, job, &output.keys.receipts()).await
+/// The windows that earlier runs recorded something of.
+pub(super) struct KnownWindows {
+    /// Those that have a receipt, in order.
+    pub(super) receipts: Vec<Unit>,
+    /// Those that have a state, in order.
+    pub(super) states: Vec<Unit>,
 }
 
-async fn units_in(
+impl KnownWindows {
+    /// Of the job's windows, by one listing.
+    pub(super) async fn list(output: &Output, job: &Job) -> Result<Self> {
+        // The states are below the receipts' folder.
+        let listed = output.store.list(&output.keys.receipts()).await?;
+        let units_in = |folder: &Path| {
+            let ids = listed
+                .iter()
+                .filter_map(|meta| parse_window_id(folder, &meta.location));
+            let units = ids.filter_map(|id| Unit::parse(job.window.size, id));
+            let mut units: Vec<Unit> = units.collect();
+            units.sort_unstable();
+            units
+        };
+        Ok(Self {
+            receipts: units_in(&output.keys.receipts()),
+            states: units_in(&output.keys.states()),
+        })
+    }
+
+    /// The first window that the job ever began.
+    pub(super) fn oldest(&self) -> Option<Unit> {
+        let first = [self.receipts.first(), self.states.first()];
+        first.into_iter().flatten().min().copied()
+    }
+}
+
+/// A state; `None` where it can't be read. The run that takes the window reports that, and no other window is concerned.
+pub(super) async fn readable_state(
     output: &Output,
-    job: &Job,
-    folder: &object_store::path::Path,
-) -> Result<Vec<Unit>> {
-    let listed = output.store.list(folder).await?;
-    let mut units: Vec<Unit> = listed
-        .iter()
-        .filter_map(|meta| parse_window_id(folder, &meta.location))
-        .filter_map(|id| Unit::parse(job.window.size, id))
-        .collect();
-    units.sort_unstable();
-    Ok(units)
+    window: &Window,
+) -> Result<Option<WindowState>> {
+    match read_state(output, window).await {
+        Err(error) if error.class() == Class::Damaged => Ok(None),
+        state => state.map(|state| Some(state.unwrap_or_default())),
+    }
 }
 
 pub(super) async fn read_state(output: &Output, window: &Window) -> Result<Option<WindowState>> {

@@ -5,12 +5,13 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Serialize, Serializer};
 
 use super::fingerprint::{answers_fingerprint, source_fingerprint};
-use super::history::{AT_ONCE, done_windows, read_receipt, read_state};
+use super::history::{AT_ONCE, KnownWindows, read_receipt, readable_state};
+use super::lookback::{Backlog, Lookback, left_undone};
 use super::queries::{self, PlannedQuery};
-use super::settled::{is_provisional, is_published};
-use super::{Environment, Output, clean, exporter, schema, source_store};
+use super::settled::{is_at_rest, is_interrupted, is_provisional, needs_reexport};
+use super::{Environment, Output, exporter, schema, source_store};
 use crate::aws::logs::Origin;
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::export::{LogExporter, staging};
 use crate::job::{DefaultWindow, Job, Source};
 use crate::output::WindowKeys;
@@ -66,6 +67,12 @@ pub struct Plan<'a> {
     pub log_groups: Vec<String>,
     /// The windows, in their order.
     pub windows: Vec<WindowPlan>,
+    /// Which earlier windows are not done by this run or an earlier one, and the commands that do them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_undone: Option<String>,
+    /// Earlier windows that are done, with something to delete.
+    #[serde(skip)]
+    pub(super) to_tidy: Vec<WindowPlan>,
     /// A hash of everything in the job that decides the answers.
     pub job_sha256: String,
     /// A hash of what in the job decides the events.
@@ -127,6 +134,8 @@ pub struct WindowPlan {
     /// True if no lease is held and no clean-up is pending. Only set for windows with a receipt.
     #[serde(skip)]
     pub is_at_rest: bool,
+    /// True if nothing but the look back at earlier windows asks for it.
+    pub is_looked_back_at: bool,
 }
 
 /// What to do with a window.
@@ -159,24 +168,37 @@ pub async fn plan<'a>(
     let origin = exporter.origin().await?;
 
     let job_sha256 = answers_fingerprint(job);
+    let known = KnownWindows::list(&output, job).await?;
     let planner = WindowPlanner {
         job,
         force: request.force,
         output: &output,
         job_sha256: &job_sha256,
         origin: origin.as_ref(),
-        done: done_windows(&output, job).await?,
+        done: &known.receipts,
         now,
     };
-    if request.selection == Selection::Default {
-        let earlier = planner.settled_since(&windows).await?;
-        windows.splice(0..0, earlier);
+    let backlog = match (&request.selection, windows.first()) {
+        (Selection::Default, Some(first)) => {
+            let lookback = Lookback {
+                output: &output,
+                job,
+                job_sha256: &job_sha256,
+                known: &known,
+                deleted_until: exporter.deleted_until().await?,
+                now,
+            };
+            lookback.backlog(first).await?
+        }
+        _ => Backlog::default(),
+    };
+    let looked_back = backlog.due.len();
+    windows.splice(0..0, backlog.due);
+    let mut plans = planner.plan_all(windows).await?;
+    for plan in &mut plans[..looked_back] {
+        plan.is_looked_back_at = true;
     }
-    let plans: Vec<WindowPlan> = futures::stream::iter(windows)
-        .map(|window| planner.plan(window))
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
+    let to_tidy = planner.plan_all(backlog.to_tidy).await?;
     if plans.iter().any(|plan| plan.action != Action::Skip) {
         let columns: Vec<_> = queries.iter().map(|query| query.columns.clone()).collect();
         schema::refuse_changed(&output, job, &columns, request.force).await?;
@@ -185,6 +207,8 @@ pub async fn plan<'a>(
         job,
         log_groups,
         windows: plans,
+        left_undone: left_undone(job, &backlog.others),
+        to_tidy,
         source_sha256: source_fingerprint(job),
         force: request.force,
         queries,
@@ -204,11 +228,19 @@ struct WindowPlanner<'a> {
     job_sha256: &'a str,
     origin: Option<&'a Origin>,
     /// The windows that have a receipt, in order.
-    done: Vec<Unit>,
+    done: &'a [Unit],
     now: DateTime<Utc>,
 }
 
 impl WindowPlanner<'_> {
+    async fn plan_all(&self, windows: Vec<Window>) -> Result<Vec<WindowPlan>> {
+        futures::stream::iter(windows)
+            .map(|window| self.plan(window))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
     async fn plan(&self, window: Window) -> Result<WindowPlan> {
         let (last, state) = self.earlier_run(&window).await?;
         let provisional = is_provisional(self.job, &window, self.now);
@@ -229,10 +261,14 @@ impl WindowPlanner<'_> {
                 Some(last) if reexport => last.reexports + 1,
                 _ => 0,
             },
-            is_at_rest: self.is_at_rest(last.as_ref(), state.as_ref()),
+            is_at_rest: match (&last, &state) {
+                (Some(receipt), Some(state)) => is_at_rest(receipt, state, self.now),
+                _ => true,
+            },
             window,
             action,
             last,
+            is_looked_back_at: false,
         })
     }
 
@@ -242,12 +278,7 @@ impl WindowPlanner<'_> {
         if !self.done.contains(&window.unit()) {
             return Ok((None, None));
         }
-        let state = async {
-            match read_state(self.output, window).await {
-                Err(error) if error.class() == Class::Damaged => Ok(None),
-                state => state.map(|state| Some(state.unwrap_or_default())),
-            }
-        };
+        let state = readable_state(self.output, window);
         futures::future::try_join(read_receipt(self.output, window), state).await
     }
 
@@ -256,24 +287,11 @@ impl WindowPlanner<'_> {
         let (Some(receipt), Some(state)) = (last, state) else {
             return false;
         };
-        // A run that has not come as far as its receipt may have replaced some of what the last one lists.
-        let is_interrupted = state
-            .unfinished
-            .as_ref()
-            .is_some_and(|unfinished| !is_published(unfinished, last));
         let is_of_origin = Origin::may_be_same(receipt.origin.as_ref(), self.origin);
         !receipt.window.provisional
             && receipt.job_sha256 == self.job_sha256
             && is_of_origin
-            && !is_interrupted
-    }
-
-    fn is_at_rest(&self, last: Option<&Receipt>, state: Option<&WindowState>) -> bool {
-        let (Some(receipt), Some(state)) = (last, state) else {
-            return true;
-        };
-        let mut unneeded = clean::unneeded(state, receipt, self.now);
-        state.lease.is_none() && state.unfinished.is_none() && unneeded.next().is_none()
+            && !is_interrupted(state, last)
     }
 
     /// Everything that a run of the window writes, the receipt last.
@@ -285,33 +303,6 @@ impl WindowPlanner<'_> {
             .patterns()
             .map(|key| output.store.display(key))
             .collect()
-    }
-
-    /// The windows before `windows` that have settled, at most the job's `lookback`, and whose answers are provisional all
-    /// the same, or disputed.
-    async fn settled_since(&self, windows: &[Window]) -> Result<Vec<Window>> {
-        let (size, zone) = (self.job.window.size, self.job.timezone);
-        let (Some(first), Some(oldest)) = (windows.first(), self.done.first()) else {
-            return Ok(Vec::new());
-        };
-        let before = |unit: Unit| unit.step(size, -1);
-        let settled = std::iter::successors(before(first.unit()), |unit| before(*unit))
-            .take_while(|unit| oldest <= unit)
-            // A zone may have skipped one.
-            .filter_map(|unit| Window::new(size, zone, unit).ok())
-            .skip_while(|window| is_provisional(self.job, window, self.now))
-            .take(self.job.window.lookback as usize);
-        let mut earlier = Vec::new();
-        for window in settled.filter(|window| self.done.binary_search(&window.unit()).is_ok()) {
-            let receipt = read_receipt(self.output, &window).await?;
-            if receipt.is_some_and(|receipt| {
-                receipt.window.provisional || needs_reexport(self.job, &receipt)
-            }) {
-                earlier.push(window);
-            }
-        }
-        earlier.reverse();
-        Ok(earlier)
     }
 }
 
@@ -356,11 +347,6 @@ pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Wi
         )));
     }
     Ok(windows)
-}
-
-/// Whether the independent count differs and another export may help: at most `lookback` times.
-fn needs_reexport(job: &Job, last: &Receipt) -> bool {
-    last.is_disputed() && last.reexports < job.window.lookback
 }
 
 fn window_report(window: &Window, provisional: bool) -> WindowReport {

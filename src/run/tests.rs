@@ -1,5 +1,6 @@
 //! Whole runs against the fake CloudWatch Logs and buckets in memory: many nights in seconds.
 
+mod backlog;
 mod identity;
 mod late_events;
 mod promises;
@@ -482,6 +483,7 @@ async fn what_could_not_be_deleted_is_deleted_by_a_later_run() {
         range: Range::ALL,
         asked_at: nights.clock.now(),
         origin: None,
+        of_run: None,
         task_id: task_id.map(str::to_owned),
         stage,
     };

@@ -228,13 +228,22 @@ impl Journal for HeldWindow {
     }
 
     async fn record(&self, attempt: Attempt) -> Result<()> {
-        self.change(|state| upsert(&mut state.attempts, attempt))
-            .await
+        self.change(|state| record_in(state, attempt)).await
     }
 
     fn note(&self, attempt: Attempt) {
-        self.note(|state| upsert(&mut state.attempts, attempt));
+        self.note(|state| record_in(state, attempt));
     }
+}
+
+/// Adds an attempt, as one of the run that has not ended, or replaces what was recorded of it.
+fn record_in(state: &mut WindowState, mut attempt: Attempt) {
+    let known = |known: &&Attempt| known.prefix == attempt.prefix;
+    attempt.of_run = match state.attempts.iter().find(known) {
+        Some(known) => known.of_run,
+        None => state.unfinished.as_ref().map(|run| run.began_at),
+    };
+    upsert(&mut state.attempts, attempt);
 }
 
 /// A lease of a new run of this process.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::{
     Count, HourCount, IndependentCount, InsightsState, ServiceError, ServiceErrorKind,
@@ -17,7 +17,7 @@ use crate::window::Range;
 const GROUPS_IN_A_QUERY: usize = 50;
 
 /// The time for each query, which seldom takes a minute.
-const GIVE_UP_AFTER: TimeDelta = TimeDelta::minutes(15);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// Between requests for a query's state.
 const POLL: Backoff = Backoff {
@@ -65,8 +65,8 @@ async fn rows(
         request.range.start_ms.div_euclid(1000),
         request.range.end_ms.div_euclid(1000) + 1,
     );
-    let deadline = clock.now() + GIVE_UP_AFTER;
-    let until_deadline = || POLL.delays().take_while(|_| clock.now() < deadline);
+    let deadline = clock.elapsed() + GIVE_UP_AFTER;
+    let until_deadline = || POLL.delays().take_while(|_| clock.elapsed() < deadline);
     let started = retry(
         clock,
         until_deadline(),
@@ -123,7 +123,7 @@ impl Unanswered {
         match self {
             Self::Running => format!(
                 "the Insights query did not end in {} minutes",
-                GIVE_UP_AFTER.num_minutes()
+                GIVE_UP_AFTER.as_secs() / 60
             ),
             Self::Failed(error) => refused(&error),
         }

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use object_store::path::Path;
 
 use super::CloudWatchExporter;
 use crate::error::Result;
@@ -23,7 +24,7 @@ use crate::state::{Attempt, AttemptStage};
 const SETTLES_IN: Duration = Duration::from_secs(2);
 
 impl CloudWatchExporter {
-    /// The objects of the attempt's task. The objects of other tasks below the attempt's prefix are left out, and
+    /// The objects of the attempt's task, and a note where some keys below its prefix can't be read. The objects of other tasks below the attempt's prefix are left out, and
     /// recorded as attempts of their own that are over, so that the end of the run deletes them.
     pub(super) async fn task_objects(
         &self,
@@ -31,13 +32,13 @@ impl CloudWatchExporter {
         request: &ExportRequest<'_>,
         attempt: &Attempt,
         deadline: &Deadline<'_>,
-    ) -> Result<Vec<LogObject>> {
+    ) -> Result<(Vec<LogObject>, Option<String>)> {
         let prefix = layout::join(self.staging.root(), &attempt.prefix);
-        let mut listed = self.staging.list_logs(&prefix, Some(&group.name)).await?;
+        let (mut listed, mut unread) = self.objects_below(&prefix, group).await?;
         let mut folders = task_folder::folders(&prefix, &listed);
-        if folders.is_empty() {
+        if folders.is_empty() && unread.is_none() {
             self.clock.sleep(SETTLES_IN).await;
-            listed = self.staging.list_logs(&prefix, Some(&group.name)).await?;
+            (listed, unread) = self.objects_below(&prefix, group).await?;
             folders = task_folder::folders(&prefix, &listed);
         }
         let own = self.own_folders(attempt, &folders, deadline).await;
@@ -58,7 +59,19 @@ impl CloudWatchExporter {
             let key = &object.meta.location;
             own.iter().any(|own| task_folder::is_in(&prefix, own, key))
         });
-        Ok(listed)
+        Ok((listed, unread))
+    }
+
+    async fn objects_below(
+        &self,
+        prefix: &Path,
+        group: &LogGroup,
+    ) -> Result<(Vec<LogObject>, Option<String>)> {
+        let (listed, unread) = self.listed(prefix).await?;
+        let objects = listed
+            .into_iter()
+            .filter_map(|meta| LogObject::new(meta, Some(&group.name)));
+        Ok((objects.collect(), unread))
     }
 
     /// The folders that the attempt's task wrote: the one of its id. Where there is none, those that are not of another

@@ -2,6 +2,7 @@ use super::*;
 use crate::aws::{Account, Aws};
 use crate::clock::TestClock;
 use crate::error::Remedy;
+use crate::export::Reuse;
 use crate::export::fake::{Call, FakeLogs, Fate};
 use crate::export::service::{ServiceErrorKind, TaskFilter};
 use crate::job::{AwsSettings, GroupPattern, Verify, Via};
@@ -80,7 +81,7 @@ impl Cloud {
         let request = ExportRequest {
             keys: &self.keys,
             window: &window,
-            reuse_since: self.reuse_since,
+            reuse: self.reuse_since.map_or(Reuse::Nothing, Reuse::Since),
             takes_empty: self.takes_empty,
             journal: &self.journal,
         };

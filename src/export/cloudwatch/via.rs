@@ -3,13 +3,13 @@
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use super::{CloudWatchExporter, check_prefix, new_attempt};
+use super::{CloudWatchExporter, check_prefix, joined, new_attempt};
 use crate::error::{Class, Error, Result};
 use crate::export::cloudwatch::empty_export::EXPORTABLE_AFTER;
 use crate::export::deadline::Deadline;
 use crate::export::filter_events::{EventsRequest, FetchOutcome, fetch};
 use crate::export::service::{GroupClass, LogGroup, Origin};
-use crate::export::{ExportRequest, ExportedGroup};
+use crate::export::{ExportRequest, ExportedGroup, Reuse};
 use crate::layout;
 use crate::layout::cloudwatch::LogObject;
 use crate::state::{Attempt, AttemptStage};
@@ -69,9 +69,8 @@ impl CloudWatchExporter {
         let window = request.window.range();
         let now = self.clock.now();
         let deadline = self.deadline(format!("the export of {}", group.name), report);
-        let since = asked_since(request, now);
         let is_fresh = exportable_until(window, now) <= window.start_ms;
-        let is_small = self.open_tasks(group, request, since).next().is_none()
+        let is_small = self.open_tasks(group, request, now).next().is_none()
             && seems_small(group, window, now);
         if is_fresh || is_small {
             let most_pages = (!is_fresh).then_some(FEW_PAGES);
@@ -117,24 +116,20 @@ impl CloudWatchExporter {
             end_ms: window.start_ms,
             ..window
         };
-        let half = Deadline::new(
-            self.clock.as_ref(),
-            format!("the export of {}", group.name),
-            self.settings.give_up_after / 2,
-            report,
-        );
-        let since = asked_since(request, self.clock.now());
-        let late = match self
-            .run_task(group, request, needed, Some(since), &half)
-            .await
-        {
+        let what = format!("the export of {}", group.name);
+        let half = Deadline::new(self.clock.as_ref(), what, &self.slot_patience, report);
+        let began = self.clock.now();
+        let late = match self.run_task(group, request, needed, began, &half).await {
             Err(error) if error.class() == Class::ExportLate => error,
-            other => return other.map(Some),
+            other => {
+                deadline.progress();
+                return other.map(Some);
+            }
         };
-        let mut open = self.open_tasks(group, request, since);
+        let mut open = self.open_tasks(group, request, began);
         if open.any(|attempt| attempt.stage == AttemptStage::Asked) {
             let attempt = self
-                .run_task(group, request, needed, Some(since), deadline)
+                .run_task(group, request, needed, began, deadline)
                 .await?;
             return Ok(Some(attempt));
         }
@@ -142,14 +137,14 @@ impl CloudWatchExporter {
         Ok(None)
     }
 
-    /// The attempts, of this run or an earlier one, that were requested at or after `since` and whose task is under
-    /// way, or may be.
+    /// The attempts, of this run since `began` or an earlier one that it continues, whose task is under way, or may be.
     fn open_tasks(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
-        since: DateTime<Utc>,
+        began: DateTime<Utc>,
     ) -> impl Iterator<Item = Attempt> {
+        let reuse = request.reuse;
         let attempts = request.journal.attempts(&group.name).into_iter();
         attempts.filter(move |attempt| {
             let is_open = match attempt.stage {
@@ -157,7 +152,7 @@ impl CloudWatchExporter {
                 AttemptStage::Asked => attempt.task_id.is_some(),
                 AttemptStage::Complete | AttemptStage::Abandoned => false,
             };
-            is_open && attempt.asked_at >= since
+            is_open && reuse.takes(attempt, began)
         })
     }
 
@@ -205,12 +200,15 @@ impl CloudWatchExporter {
             }
         };
         let written = self.task_objects(group, request, &attempt, deadline);
-        let written = written.await?.into_iter();
+        let (written, unread) = written.await?;
+        let written = written.into_iter();
         let mut objects: Vec<LogObject> = written.map(|object| cut(object, exported)).collect();
-        let is_empty = objects.is_empty() && cut_ms > window.start_ms;
+        let has_none = objects.is_empty() && unread.is_none();
+        let is_empty = has_none && cut_ms > window.start_ms;
         let note = self
             .check_completeness(group, request, &attempt, is_empty, deadline)
             .await?;
+        let note = joined([note, unread, None]);
         objects.extend(fetched.into_iter().map(|object| cut(object, fresh)));
         objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
         let range = Range {
@@ -298,9 +296,10 @@ impl CloudWatchExporter {
         let now = self.clock.now();
         let give_up = TimeDelta::from_std(self.settings.give_up_after).unwrap_or(TimeDelta::MAX);
         let just_now = now.checked_sub_signed(give_up);
-        let since = request
-            .reuse_since
-            .unwrap_or(just_now.unwrap_or(DateTime::<Utc>::MIN_UTC));
+        let began = match request.reuse {
+            Reuse::Nothing => just_now.unwrap_or(DateTime::<Utc>::MIN_UTC),
+            Reuse::Since(_) | Reuse::OfRun(_) => now,
+        };
         let window = request.window.range();
         let new = Attempt {
             prefix: request.keys.relative(&new_attempt(group, request)),
@@ -312,6 +311,7 @@ impl CloudWatchExporter {
             },
             asked_at: now,
             origin: group.origin.clone(),
+            of_run: None,
             task_id: None,
             stage: AttemptStage::Asked,
         };
@@ -325,7 +325,7 @@ impl CloudWatchExporter {
                     && open.range == new.range
                     && open.log_stream_prefix == new.log_stream_prefix
                     && Origin::may_be_same(open.origin.as_ref(), new.origin.as_ref())
-                    && open.asked_at >= since
+                    && request.reuse.takes(open, began)
             });
         if let Some(open) = open {
             return Ok(open);
@@ -333,11 +333,6 @@ impl CloudWatchExporter {
         request.journal.record(new.clone()).await?;
         Ok(new)
     }
-}
-
-/// The instant from which on attempts are continued by a run that began at `began`: its own always are.
-fn asked_since(request: &ExportRequest<'_>, began: DateTime<Utc>) -> DateTime<Utc> {
-    request.reuse_since.map_or(began, |since| since.min(began))
 }
 
 /// The end of the times of the window that a task requested at `asked_at` surely covers, in milliseconds since 1970.

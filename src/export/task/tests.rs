@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::{Clock, TestClock};
+use crate::export::deadline::Patience;
 use crate::export::fake::{Call, FakeLogs, FakeTask, Fate};
 use crate::export::service::{EventPage, EventService, GroupClass, LogStream, Page, PageRequest};
 use crate::state::MemoryJournal;
@@ -45,7 +46,8 @@ impl Night {
         let told = Mutex::new(Vec::new());
         let tell = |text: &str| told.lock().unwrap().push(text.to_owned());
         let what = format!("the export of {GROUP}");
-        let deadline = Deadline::new(self.clock.as_ref(), what, self.give_up_after, &tell);
+        let patience = Patience::new(self.give_up_after);
+        let deadline = Deadline::new(self.clock.as_ref(), what, &patience, &tell);
         let prefixes = AtomicUsize::new(self.journal.attempts(GROUP).len());
         let new_prefix = || format!("attempt={}", prefixes.fetch_add(1, Ordering::Relaxed));
         let log_group = LogGroup {
@@ -64,6 +66,7 @@ impl Night {
             service,
             journal: &self.journal,
             deadline: &deadline,
+            turns: &Turns::default(),
         };
         let result = runner
             .run(&TaskSpec {
@@ -75,9 +78,11 @@ impl Night {
                 bucket: "acme-logs",
                 staging: &Path::from("exports"),
                 new_prefix: &new_prefix,
-                reuse_since: self.reuse_since,
+                reuse: self.reuse_since.map_or(Reuse::Nothing, Reuse::Since),
+                began: self.clock.now(),
             })
             .await;
+        drop(deadline);
         (result, told.into_inner().unwrap())
     }
 
@@ -117,6 +122,7 @@ impl Night {
             range,
             asked_at,
             origin: None,
+            of_run: None,
             task_id: None,
             stage,
         };
@@ -612,7 +618,8 @@ async fn an_attempt_that_will_not_do_is_waited_for_and_not_adopted() {
             reason(&mut night);
             let (attempt, told) = night.succeed().await;
             assert_ne!(attempt.prefix, "attempt=killed");
-            assert!(told[0].contains("logtally night"), "{told:?}");
+            let held = |text: &String| text.contains("named \"logtally night\"");
+            assert!(told.iter().any(held), "{told:?}");
             assert_eq!(night.logs.own_tasks().len(), 2);
             assert_eq!(
                 night.stages(),

@@ -230,6 +230,7 @@ async fn a_journal_remembers_attempts_by_their_prefix() {
         range: crate::window::Range::ALL,
         asked_at: Utc::now(),
         origin: None,
+        of_run: None,
         task_id: None,
         stage: AttemptStage::Intended,
     };
@@ -250,6 +251,7 @@ fn attempt(number: usize, stage: AttemptStage) -> Attempt {
         range: crate::window::Range::ALL,
         asked_at: Utc::now(),
         origin: None,
+        of_run: None,
         task_id: None,
         stage,
     }

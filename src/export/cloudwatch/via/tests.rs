@@ -86,7 +86,7 @@ impl Night {
         let request = ExportRequest {
             keys: &self.keys,
             window: &self.window,
-            reuse_since: self.reuse_since,
+            reuse: self.reuse_since.map_or(Reuse::Nothing, Reuse::Since),
             takes_empty: false,
             journal: &self.journal,
         };
