@@ -640,7 +640,9 @@ async fn a_folder_that_a_server_named_otherwise_is_its_tasks() {
 
 #[tokio::test]
 async fn objects_that_a_task_wrote_after_it_was_completed_are_read() {
-    let cloud = Cloud::new().await;
+    let mut cloud = Cloud::new().await;
+    let both = ["/a", "/b"].map(|name| GroupPattern::new(name).unwrap());
+    cloud.settings.log_groups = both.to_vec();
     for number in 0..250 {
         let second = number % 60;
         cloud.put(
@@ -648,7 +650,7 @@ async fn objects_that_a_task_wrote_after_it_was_completed_are_read() {
             &format!("2026-11-20T12:{:02}:{second:02}Z", number / 60),
         );
     }
-    // A moment later: the run itself lists them.
+    // A moment later, while the next group is exported: the run itself lists them at its end.
     cloud.logs.write_last_object_after(Duration::from_secs(1));
     assert_eq!(cloud.export().await.unwrap().objects().len(), 3);
 

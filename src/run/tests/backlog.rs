@@ -11,7 +11,10 @@ use crate::state::lease::HeldWindow;
 
 /// Days with an event at each noon of November.
 async fn days(now: &str, keys: &str) -> Nights {
-    let nights = Nights::with(now, "UTC", keys).await;
+    with_days(Nights::with(now, "UTC", keys).await)
+}
+
+fn with_days(nights: Nights) -> Nights {
     nights
         .logs
         .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
@@ -147,8 +150,9 @@ async fn a_night_that_failed_is_done_by_the_next_one() {
 
 #[tokio::test]
 async fn an_hourly_job_that_was_paused_fills_its_hours() {
-    let hours = "[window]\nsize = \"hour\"";
-    let nights = days("2026-11-21T00:10:00Z", hours).await;
+    let hours = "size = \"hour\"\nsettled_after = \"12h\"";
+    let nights = Nights::with_window("2026-11-21T00:10:00Z", "UTC", "", hours).await;
+    let nights = with_days(nights);
     nights.run(Selection::Default).await;
     nights.clock.sleep(9 * HOUR).await;
     let outcomes = nights.run(Selection::Default).await;

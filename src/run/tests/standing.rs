@@ -86,9 +86,9 @@ impl Nights {
 
 #[tokio::test]
 async fn weeks_settle_in_groups_that_keep_their_events_for_a_week() {
-    let weeks = "[window]\nsize = \"week\"";
+    let weeks = "size = \"week\"\nsettled_after = \"12h\"";
     // A Monday.
-    let nights = Nights::with("2026-11-23T03:00:00Z", "UTC", weeks).await;
+    let nights = Nights::with_window("2026-11-23T03:00:00Z", "UTC", "", weeks).await;
     nights
         .logs
         .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
