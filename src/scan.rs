@@ -20,5 +20,5 @@ pub mod text;
 
 mod libdeflate;
 
-pub use report::{ScanReport, ScanReports};
+pub use report::{ReadLog, ScanReport, ScanReports};
 pub use table::LogsTable;

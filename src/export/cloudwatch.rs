@@ -255,7 +255,7 @@ impl CloudWatchExporter {
         let listed = self.staging.list_logs(&prefix, Some(&group.name)).await?;
         let objects: Vec<LogObject> = listed
             .into_iter()
-            .filter(|object| !layout::is_in_piece(&object.meta.location))
+            .filter(|object| !layout::is_in_piece(&object.key()))
             .collect();
         let is_empty = objects.is_empty();
         let note = self

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use super::staging;
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::error::Result;
-use crate::layout;
 use crate::layout::cloudwatch::LogObject;
 use crate::numbers::counted;
 use crate::progress::Progress;
@@ -40,7 +39,7 @@ impl LogExporter for ExistingExport {
         // disk the time of a file shows nothing, since a copy is as new as the copying.
         if !self.store.location().is_local() {
             let earliest = request.window.start() - chrono::TimeDelta::hours(2);
-            objects.retain(|object| object.meta.last_modified >= earliest);
+            objects.retain(|object| object.last_modified >= earliest);
         }
         let mut exported = Exported::default();
         if let Some(note) = doubled(&objects, &self.store.display(root)) {
@@ -51,7 +50,7 @@ impl LogExporter for ExistingExport {
             task_id: None,
             prefix: root.clone(),
             reused: true,
-            as_of: objects.iter().map(|object| object.meta.last_modified).max(),
+            as_of: objects.iter().map(|object| object.last_modified).max(),
             note: None,
             objects,
         });
@@ -66,7 +65,7 @@ fn doubled(objects: &[LogObject], location: &str) -> Option<String> {
     let mut streams = BTreeSet::new();
     for object in objects {
         if let Some((place, task, object)) =
-            layout::cloudwatch::parts_of_task(&object.meta.location)
+            object.parts_of_task()
             && *task_of.entry((place, object)).or_insert(task) != task
         {
             streams.insert((place, object.split('/').next()));

@@ -74,10 +74,10 @@ pub async fn complete(
     manifest.objects = objects
         .iter()
         .map(|object| ManifestObject {
-            key: layout::relative(attempt, &object.meta.location),
-            bytes: object.meta.size,
-            etag: object.meta.e_tag.clone(),
-            last_modified: object.meta.last_modified,
+            key: layout::relative(attempt, &object.key()),
+            bytes: object.size,
+            etag: object.e_tag.as_deref().map(str::to_owned),
+            last_modified: object.last_modified,
             range: object.range,
         })
         .collect();
@@ -210,8 +210,10 @@ pub async fn objects_below(
     let others = listed
         .into_iter()
         .filter(|meta| !layout::is_in_attempt(&meta.location));
-    objects.extend(others.filter_map(|meta| LogObject::new(meta, log_group)));
-    objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
+    for meta in others {
+        objects.extend(LogObject::behind(objects.last(), &meta, log_group));
+    }
+    objects.sort_by(LogObject::cmp_key);
     Ok(objects)
 }
 
@@ -348,7 +350,7 @@ impl Manifest {
                 .binary_search_by(|meta| meta.location.cmp(&key))
                 .ok()?;
             let meta = listed.get(at).filter(|meta| meta.size == object.bytes)?;
-            let listed = LogObject::new(meta.clone(), Some(&self.log_group))?;
+            let listed = LogObject::new(meta, Some(&self.log_group))?;
             Some(LogObject {
                 range: object.range,
                 ..listed

@@ -73,7 +73,7 @@ impl WindowRun<'_> {
         self.held.note(|state| state.phase = Phase::Asking);
         let folder = self.folder()?;
         let (session, objects) = self.session(&exported, folder.path())?;
-        let computing = self.compute(&session, objects, folder.path());
+        let computing = self.compute(&session, &objects, folder.path());
         let (answers, read) = stopwatch.time("query", computing).await?;
         if let Some(error) = self.lost_events(read.events) {
             return match (&self.window.last, self.window.reexports) {
@@ -149,12 +149,11 @@ impl WindowRun<'_> {
     async fn compute(
         &self,
         session: &Session,
-        objects: Objects,
+        objects: &Objects,
         folder: &FilePath,
     ) -> Result<(Vec<Answer<'_>>, ScanReport)> {
         let (job, window) = (self.plan.job, &self.window.window);
         let progress = self.environment.progress.as_ref();
-        let mut read = None;
         let mut answers = Vec::with_capacity(self.plan.queries.len());
         for query in &self.plan.queries {
             let run = QueryRun {
@@ -164,8 +163,7 @@ impl WindowRun<'_> {
                 objects,
             };
             let keys = self.plan.output.keys.of_answer(run.name, window);
-            let (answer, reports) = run.answer(query, folder, keys).await?;
-            read = read.or(reports.complete(objects.count));
+            let answer = run.answer(query, folder, keys).await?;
             let files = answer.files.in_order().iter();
             let files: Vec<&FilePath> = files.map(|file| &*file.path).collect();
             session
@@ -173,7 +171,7 @@ impl WindowRun<'_> {
                 .await?;
             answers.push(answer);
         }
-        let read = match read {
+        let read = match objects.all_read() {
             Some(read) => read,
             None => count_all(progress, session, objects).await?,
         };
@@ -333,7 +331,7 @@ fn export_reports(exported: &Exported, store: &Store) -> Vec<ExportReport> {
             prefix: store.display(&group.prefix),
             reused: group.reused,
             objects: group.objects.len(),
-            bytes: group.objects.iter().map(|object| object.meta.size).sum(),
+            bytes: group.objects.iter().map(|object| object.size).sum(),
         })
         .collect()
 }

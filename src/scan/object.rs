@@ -17,6 +17,7 @@ use super::budget::Claim;
 use super::events::{LONGEST_EVENT, Split, Splitter};
 use super::fetch::Content;
 use super::inflate::{Damage, StreamInflater};
+use super::report::{ObjectReport, ReadLog};
 use super::text::ObjectText;
 use crate::error::{Class, Error};
 use crate::window::Range;
@@ -42,9 +43,10 @@ pub mod counters {
     pub const STRAY_LINES: &str = "lines_before_first_timestamp";
 }
 
-/// The counters of a partition.
+/// The counters of a partition, and the record of which objects were read.
 #[derive(Clone)]
 pub(super) struct Counts {
+    read: ReadLog,
     objects: Count,
     bytes: Count,
     events: Count,
@@ -54,15 +56,31 @@ pub(super) struct Counts {
 
 impl Counts {
     /// Counters in `metrics`, all zero.
-    pub(super) fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+    pub(super) fn new(
+        metrics: &ExecutionPlanMetricsSet,
+        partition: usize,
+        read: ReadLog,
+    ) -> Self {
         let count = |name| MetricBuilder::new(metrics).counter(name, partition);
         Self {
+            read,
             objects: count(counters::OBJECTS),
             bytes: count(counters::BYTES),
             events: count(counters::EVENTS),
             invalid_utf8: count(counters::INVALID_UTF8),
             stray_lines: count(counters::STRAY_LINES),
         }
+    }
+
+    /// Counts an object that was read to its end.
+    fn add(&self, number: usize, report: ObjectReport) {
+        self.objects.add(1);
+        self.bytes.add(report.bytes as usize);
+        self.events.add(report.events as usize);
+        self.invalid_utf8.add(report.invalid_utf8_events as usize);
+        self.stray_lines
+            .add(report.lines_before_first_timestamp as usize);
+        self.read.add(number, report);
     }
 }
 
@@ -94,13 +112,13 @@ pub(super) struct EventFilter {
 /// One object on its way from bytes to batches.
 pub(super) struct ObjectReader {
     name: ObjectName,
+    /// Its place in the table's list.
+    number: usize,
     filter: EventFilter,
     splitter: Splitter,
     text: ObjectText,
     input: Input,
-    events: usize,
-    invalid_utf8: usize,
-    compressed_bytes: u64,
+    report: ObjectReport,
     counts: Counts,
 }
 
@@ -138,9 +156,10 @@ pub(super) enum FillOutcome {
 }
 
 impl ObjectReader {
-    /// A reader of an object of `compressed_bytes`.
+    /// A reader of the object at `number` of the table's list, which has `compressed_bytes`.
     pub(super) fn new(
         name: ObjectName,
+        number: usize,
         filter: EventFilter,
         compressed_bytes: u64,
         content: Content,
@@ -162,13 +181,15 @@ impl ObjectReader {
         };
         Self {
             name,
+            number,
             filter,
             splitter: Splitter::default(),
             text,
             input,
-            events: 0,
-            invalid_utf8: 0,
-            compressed_bytes,
+            report: ObjectReport {
+                bytes: compressed_bytes,
+                ..ObjectReport::default()
+            },
             counts,
         }
     }
@@ -201,12 +222,13 @@ impl ObjectReader {
                     if !window.contains(event.timestamp_ms) {
                         continue;
                     }
-                    self.events += 1;
+                    self.report.events += 1;
                     let message = match messages {
                         true => self.text.message(event.message),
                         false => Message::Text(""),
                     };
-                    self.invalid_utf8 += usize::from(matches!(message, Message::Broken(_)));
+                    self.report.invalid_utf8_events +=
+                        u32::from(matches!(message, Message::Broken(_)));
                     if rows.contains(event.timestamp_ms) && batch.push(event.timestamp_ms, message)
                     {
                         return Ok(FillOutcome::Batch);
@@ -230,12 +252,12 @@ impl ObjectReader {
     }
 
     fn count(&self) {
-        self.counts.objects.add(1);
-        self.counts.bytes.add(self.compressed_bytes as usize);
-        self.counts.events.add(self.events);
-        self.counts.invalid_utf8.add(self.invalid_utf8);
-        let stray_lines = self.splitter.stray_lines() as usize;
-        self.counts.stray_lines.add(stray_lines);
+        let stray_lines = self.splitter.stray_lines();
+        let report = ObjectReport {
+            lines_before_first_timestamp: u32::try_from(stray_lines).unwrap_or(u32::MAX),
+            ..self.report
+        };
+        self.counts.add(self.number, report);
     }
 
     /// Drops the text that is no longer needed and appends the next block.
@@ -376,11 +398,11 @@ mod tests {
             rows: window,
             messages: true,
         };
-        let counts = Counts::new(&ExecutionPlanMetricsSet::new(), 0);
+        let counts = Counts::new(&ExecutionPlanMetricsSet::new(), 0, ReadLog::default());
         let claim = Budget::claim(&Budget::new(pool), 1);
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
-            let mut reader = ObjectReader::new(name, filter, 1, content, &claim, counts.clone());
+            let mut reader = ObjectReader::new(name, 0, filter, 1, content, &claim, counts.clone());
             let mut batch = BatchBuilder::new(file_schema(), &[0, 1], 7);
             let mut found = Vec::new();
             loop {

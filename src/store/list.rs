@@ -74,10 +74,11 @@ impl Store {
         prefix: &Path,
         log_group: Option<&str>,
     ) -> Result<Vec<LogObject>> {
-        let objects = self.list(prefix).await?.into_iter();
-        Ok(objects
-            .filter_map(|meta| LogObject::new(meta, log_group))
-            .collect())
+        let mut objects: Vec<LogObject> = Vec::new();
+        for meta in self.list(prefix).await? {
+            objects.extend(LogObject::behind(objects.last(), &meta, log_group));
+        }
+        Ok(objects)
     }
 }
 

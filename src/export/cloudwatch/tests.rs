@@ -142,7 +142,7 @@ async fn an_attempt_whose_manifest_was_not_recorded_is_not_continued() {
         ..cloud.journal.attempts("/a").remove(0)
     };
     cloud.journal.note(left);
-    let object = &first.objects()[0].meta.location;
+    let object = &first.objects()[0].key();
     cloud.staging.delete(object).await.unwrap();
     let again = cloud.export().await.unwrap();
     assert!(!again.groups[0].reused);

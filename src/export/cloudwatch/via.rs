@@ -175,7 +175,7 @@ impl CloudWatchExporter {
         let listed = self.staging.list_logs(&prefix, Some(&group.name)).await?;
         let mut objects: Vec<LogObject> = listed
             .into_iter()
-            .filter(|object| !layout::is_in_piece(&object.meta.location))
+            .filter(|object| !layout::is_in_piece(&object.key()))
             .map(|object| cut(object, exported))
             .collect();
         let is_empty = objects.is_empty() && cut_ms > window.start_ms;
@@ -183,7 +183,7 @@ impl CloudWatchExporter {
             .check_completeness(group, request, &attempt, is_empty, deadline)
             .await?;
         objects.extend(fetched.into_iter().map(|object| cut(object, fresh)));
-        objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
+        objects.sort_by(LogObject::cmp_key);
         let range = Range {
             end_ms: window.end_ms,
             ..attempt.range
