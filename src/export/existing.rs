@@ -64,8 +64,7 @@ fn doubled(objects: &[LogObject], location: &str) -> Option<String> {
     let mut task_of: HashMap<(&str, &str), &str> = HashMap::new();
     let mut streams = BTreeSet::new();
     for object in objects {
-        if let Some((place, task, object)) =
-            object.parts_of_task()
+        if let Some((place, task, object)) = object.parts_of_task()
             && *task_of.entry((place, object)).or_insert(task) != task
         {
             streams.insert((place, object.split('/').next()));

@@ -8,13 +8,14 @@ use arrow::datatypes::SchemaRef;
 use chrono_tz::Tz;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::config::Dialect;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext, ident};
 
+use super::exact_times::ExactTimes;
 use super::prepared::Unbound;
 use super::{functions, views};
 use crate::error::{Error, Result};
@@ -75,6 +76,9 @@ impl Engine {
             context.register_udf(function.as_ref().clone());
         }
         context.add_optimizer_rule(Arc::new(functions::ReportFilter));
+        context
+            .register_function_rewrite(Arc::new(ExactTimes))
+            .map_err(Error::from_engine)?;
         Ok(Session {
             context,
             timezone,

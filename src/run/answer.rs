@@ -86,17 +86,17 @@ impl QueryRun<'_> {
         let mut spool = division.spool(path, Arc::clone(&planned.columns), &metadata)?;
         let mut series = series_of(query, &statement);
         self.each_batch(&statement, async |batch| {
-                // As the engine gives it: its types say more of times than those of the file.
-                series
-                    .iter_mut()
-                    .try_for_each(|series| series.add(&batch))?;
-                spool.write(&batch).await.map(drop)
-            })
-            .await
-            .map_err(|error| match error.class() {
-                Class::Sql => error.during(&query.sql_origin),
-                _ => error,
-            })?;
+            // As the engine gives it: its types say more of times than those of the file.
+            series
+                .iter_mut()
+                .try_for_each(|series| series.add(&batch))?;
+            spool.write(&batch).await.map(drop)
+        })
+        .await
+        .map_err(|error| match error.class() {
+            Class::Sql => error.during(&query.sql_origin),
+            _ => error,
+        })?;
         let spooled = spool.finish().await?;
         let files = division
             .divide(spooled, self.session, &metadata, folder, keys)

@@ -274,7 +274,12 @@ mod tests {
         let joined = bundles(&objects, &numbers, 1);
         assert_eq!(
             sizes(&joined)[..4],
-            [vec![10, 10], vec![MOST_BYTES], vec![10, 10], vec![MOST_BYTES]]
+            [
+                vec![10, 10],
+                vec![MOST_BYTES],
+                vec![10, 10],
+                vec![MOST_BYTES]
+            ]
         );
     }
 }

@@ -76,7 +76,10 @@ impl OpeningOrder {
         by_key.sort_by(|a, b| object(numbers[*a]).cmp_key(object(numbers[*b])));
         let mut first_part: Vec<usize> = (0..numbers.len()).collect();
         for pair in by_key.windows(2) {
-            if object(numbers[pair[0]]).cmp_key(object(numbers[pair[1]])).is_eq() {
+            if object(numbers[pair[0]])
+                .cmp_key(object(numbers[pair[1]]))
+                .is_eq()
+            {
                 first_part[pair[1]] = first_part[pair[0]];
             }
         }
@@ -465,7 +468,11 @@ mod tests {
             .put(&metas[1].location, Bytes::from("other").into())
             .await
             .unwrap();
-        let error = fetcher(&[]).fetch(&objects, 1, &metas[1]).await.err().unwrap();
+        let error = fetcher(&[])
+            .fetch(&objects, 1, &metas[1])
+            .await
+            .err()
+            .unwrap();
         assert!(matches!(error, Error::Precondition { .. }), "{error}");
     }
 

@@ -56,11 +56,7 @@ pub(super) struct Counts {
 
 impl Counts {
     /// Counters in `metrics`, all zero.
-    pub(super) fn new(
-        metrics: &ExecutionPlanMetricsSet,
-        partition: usize,
-        read: ReadLog,
-    ) -> Self {
+    pub(super) fn new(metrics: &ExecutionPlanMetricsSet, partition: usize, read: ReadLog) -> Self {
         let count = |name| MetricBuilder::new(metrics).counter(name, partition);
         Self {
             read,
@@ -403,7 +399,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
             let mut reader = ObjectReader::new(name, 0, filter, 1, content, &claim, counts.clone());
-            let mut batch = BatchBuilder::new(file_schema(), &[0, 1], 7);
+            let schema = Arc::new(file_schema().project(&[0, 1])?);
+            let mut batch = BatchBuilder::new(schema, &[0, 1], 7);
             let mut found = Vec::new();
             loop {
                 let filled = reader.fill(&mut batch).await?;

@@ -296,8 +296,7 @@ impl TableProvider for LogsTable {
         let Some(filter) = conjunction(about_rows) else {
             return Ok(scan);
         };
-        let filter =
-            state.create_physical_expr(filter, &DFSchema::try_from(scan.schema())?)?;
+        let filter = state.create_physical_expr(filter, &DFSchema::try_from(scan.schema())?)?;
         let filtered = FilterExecBuilder::new(filter, scan)
             .with_batch_size(state.config().batch_size())
             .apply_projection(Some((0..asked_for).collect()))?
