@@ -4,6 +4,7 @@ pub mod functions;
 
 mod additive;
 mod exact_times;
+mod lists;
 mod prepared;
 mod session;
 mod statement;

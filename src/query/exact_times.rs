@@ -19,6 +19,8 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, Operator, lit};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
+use super::lists::sound;
+
 const NANOSECONDS: i128 = 1_000_000_000;
 
 /// Rewrites comparisons of a time with a literal, wherever they stand. It runs before the engine gives both sides a
@@ -98,31 +100,41 @@ fn bounded(between: &Between, schema: &DFSchema, config: &ConfigOptions) -> Opti
     })
 }
 
-/// `time IN (literals)`: those between two values of the time's unit are equal to none.
+/// `time IN (literals)`: those between two values of the time's unit are equal to none. What else is in the list is
+/// compared apart, so that the engine gives the literals no other type.
 fn listed(list: &InList, schema: &DFSchema, config: &ConfigOptions) -> Option<Expr> {
     let clock = Clock::of(&list.expr, schema)?;
+    let (mut literals, mut others) = (Vec::new(), Vec::new());
     let mut found = false;
-    let mut values = Vec::with_capacity(list.list.len());
     for value in &list.list {
         match clock.place(value, config) {
-            None => values.push(value.clone()),
-            Some(place) => {
-                found = true;
-                if let Place::At(at) = place {
-                    values.push(clock.literal(at));
-                }
+            Some(Place::At(at)) => literals.push(clock.literal(Some(at))),
+            Some(Place::Behind(_) | Place::Before) => {}
+            None if is_null(value, config) => literals.push(clock.literal(None)),
+            None => {
+                others.push(value.clone());
+                continue;
             }
         }
+        found = true;
+    }
+    if !found {
+        return None;
     }
     let op = match list.negated {
         false => Operator::Eq,
         true => Operator::NotEq,
     };
-    match values.is_empty() {
-        _ if !found => None,
-        true => clock.compare(&list.expr, op, Place::Before),
-        false => Some(list.expr.as_ref().clone().in_list(values, list.negated)),
-    }
+    let in_list = |values| sound(InList::new(list.expr.clone(), values, list.negated), schema);
+    let equal = match literals.is_empty() {
+        true => clock.compare(&list.expr, op, Place::Before)?,
+        false => in_list(literals),
+    };
+    Some(match (others.is_empty(), list.negated) {
+        (true, _) => equal,
+        (false, false) => equal.or(in_list(others)),
+        (false, true) => equal.and(in_list(others)),
+    })
 }
 
 /// `CASE time WHEN literal …`: as `CASE WHEN time = literal …`.
@@ -167,8 +179,8 @@ impl Clock {
         }
     }
 
-    fn literal(&self, value: i64) -> Expr {
-        let (value, zone) = (Some(value), self.zone.clone());
+    fn literal(&self, value: Option<i64>) -> Expr {
+        let zone = self.zone.clone();
         lit(match self.unit {
             TimeUnit::Second => ScalarValue::TimestampSecond(value, zone),
             TimeUnit::Millisecond => ScalarValue::TimestampMillisecond(value, zone),
@@ -194,7 +206,7 @@ impl Clock {
             (Lt | LtEq, Place::Before) => never,
             _ => return None,
         };
-        let right = Box::new(self.literal(value));
+        let right = Box::new(self.literal(Some(value)));
         Some(Expr::BinaryExpr(BinaryExpr::new(
             Box::new(time.clone()),
             op,
@@ -320,6 +332,13 @@ fn folded(expr: &Expr, config: &ConfigOptions) -> Option<ScalarValue> {
     }
 }
 
+fn is_null(expr: &Expr, config: &ConfigOptions) -> bool {
+    match expr {
+        Expr::Literal(value, _) => value.is_null(),
+        other => folded(other, config).is_some_and(|value| value.is_null()),
+    }
+}
+
 /// The expression with texts cast to microseconds where they were to nanoseconds.
 fn in_microseconds(expr: Expr) -> Result<Expr> {
     let coarser = expr.transform_up(|expr| {
@@ -422,6 +441,14 @@ mod tests {
                 ("at IN ($)", &[]),
                 ("at NOT IN ($)", &[1, 2, 3]),
                 ("at NOT IN ($, NULL)", &[]),
+                (
+                    "at IN ($, '9999-12-31', NULL::timestamp, to_timestamp(0) + interval '3 milliseconds')",
+                    &[3],
+                ),
+                (
+                    "at NOT IN ($, '9999-12-31', arrow_cast(n * 500000, 'Timestamp(Nanosecond, Some(\"UTC\"))'))",
+                    &[1, 2, 3],
+                ),
                 (
                     "CASE at WHEN $ THEN true WHEN '1970-01-01T00:00:00.001Z' THEN true ELSE false END",
                     &[1],

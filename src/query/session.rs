@@ -13,9 +13,11 @@ use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsume
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream};
 use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext, ident};
 
 use super::exact_times::ExactTimes;
+use super::lists::SoundLists;
 use super::prepared::Unbound;
 use super::{functions, views};
 use crate::error::{Error, Result};
@@ -76,9 +78,13 @@ impl Engine {
             context.register_udf(function.as_ref().clone());
         }
         context.add_optimizer_rule(Arc::new(functions::ReportFilter));
-        context
-            .register_function_rewrite(Arc::new(ExactTimes))
-            .map_err(Error::from_engine)?;
+        let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 2] =
+            [Arc::new(ExactTimes), Arc::new(SoundLists)];
+        for rewrite in rewrites {
+            context
+                .register_function_rewrite(rewrite)
+                .map_err(Error::from_engine)?;
+        }
         Ok(Session {
             context,
             timezone,
