@@ -27,6 +27,7 @@ use object_store::path::Path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::error::{Error, Result};
+use crate::numbers::counted;
 
 pub use answer_keys::{AnswerKeys, DATE, HOUR, NULL_PARTITION, partition_keys};
 pub use keys::{
@@ -55,6 +56,60 @@ pub fn decode_name(segment: &str) -> Result<String> {
         .decode_utf8()
         .map(Cow::into_owned)
         .map_err(|_| Error::damaged(format!("{segment:?} is not a percent-encoded UTF-8 name")))
+}
+
+/// A key of a store as a path; `None` where no path can hold it: with an empty part (`a//b`), a part `.` or `..`, a slash
+/// at either end, or a control character.
+pub fn path_of_key(key: &str) -> Option<Path> {
+    Path::parse(key).ok().filter(|path| path.as_ref() == key)
+}
+
+/// Objects that were left out of a listing, since no path can hold their keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Skipped {
+    count: u64,
+    example: String,
+}
+
+impl Skipped {
+    /// Adds a key. The name of a folder, which S3's console makes as an empty object, is none.
+    pub fn add(&mut self, key: &str) {
+        let folder = key.strip_suffix('/');
+        if folder.is_some_and(|folder| path_of_key(folder).is_some()) {
+            return;
+        }
+        if self.count == 0 {
+            self.example = key.to_owned();
+        }
+        self.count += 1;
+    }
+
+    /// Adds what another part of the listing left out.
+    pub fn merge(&mut self, other: Self) {
+        if self.count == 0 {
+            self.example = other.example;
+        }
+        self.count += other.count;
+    }
+
+    /// A note on them; `None` where there are none.
+    pub fn note(&self, location: &str) -> Option<String> {
+        let which = match self.count {
+            0 => return None,
+            1 => format!(
+                "1 object below {location} is not read: its key {:?} has",
+                self.example
+            ),
+            count => format!(
+                "{} below {location} are not read: their keys, such as {:?}, have",
+                counted(count, "object"),
+                self.example
+            ),
+        };
+        Some(format!(
+            "{which} an empty part, a part \".\" or \"..\", or a character that no name has"
+        ))
+    }
 }
 
 /// Appends `/`-separated segments to a key, as they are.
@@ -87,6 +142,33 @@ pub fn relative(prefix: &Path, key: &Path) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn keys_that_no_path_can_hold_are_counted() {
+        let mut skipped = Skipped::default();
+        for key in ["a/b.gz", "a", "한글/[$LATEST] x.gz"] {
+            assert_eq!(path_of_key(key).unwrap().as_ref(), key);
+        }
+        assert_eq!(skipped.note("s3://b"), None);
+        // A folder that the console made.
+        skipped.add("exports/");
+        assert_eq!(skipped.note("s3://b"), None);
+        for key in [
+            "exports//note.txt",
+            "/aws/lambda/x.gz",
+            "a/../b.gz",
+            "a/\u{1}.gz",
+            "a//",
+        ] {
+            assert_eq!(path_of_key(key), None, "{key}");
+            skipped.add(key);
+        }
+        let note = skipped.note("s3://b/exports").unwrap();
+        assert!(
+            note.starts_with("5 objects below s3://b/exports are not read: their keys, such as \"exports//note.txt\", have"),
+            "{note}"
+        );
+    }
 
     proptest! {
         #[test]

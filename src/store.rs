@@ -479,6 +479,7 @@ impl Store {
         let keys = self
             .list_unsorted(prefix)
             .await?
+            .0
             .into_iter()
             .map(|meta| Ok(meta.location));
         self.objects

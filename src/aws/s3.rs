@@ -6,6 +6,8 @@
 //! `If-Match` only. For `If-None-Match` both are its `AlreadyExists`, and it repeats neither. It repeats no conditional
 //! put whose answer did not come, and completes multipart uploads without a condition.
 
+mod list;
+
 use std::path::Path as FilePath;
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 
-use super::staging;
+use super::staging::{self, ObjectsThere};
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::error::Result;
 use crate::layout::cloudwatch::LogObject;
@@ -34,7 +34,8 @@ impl LogExporter for ExistingExport {
 
     async fn export(&self, request: &ExportRequest<'_>, _: &dyn Progress) -> Result<Exported> {
         let root = self.store.root();
-        let mut objects = staging::every_object(&self.store, self.log_group.as_deref()).await?;
+        let ObjectsThere { mut objects, note } =
+            staging::every_object(&self.store, self.log_group.as_deref()).await?;
         // An object has no events of a window that began after it was written; two hours are for clocks that differ. On
         // disk the time of a file shows nothing, since a copy is as new as the copying.
         if !self.store.location().is_local() {
@@ -42,6 +43,7 @@ impl LogExporter for ExistingExport {
             objects.retain(|object| object.last_modified >= earliest);
         }
         let mut exported = Exported::default();
+        exported.notes.extend(note);
         if let Some(note) = doubled(&objects, &self.store.display(root)) {
             exported.note(note);
         }

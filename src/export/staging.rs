@@ -167,23 +167,36 @@ pub struct ExportedWindow {
     pub objects: Vec<LogObject>,
 }
 
-/// Every exported object in a store, as [`objects_below`] returns them. An error (usage) where the store has none.
-pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<Vec<LogObject>> {
-    let objects = objects_below(store, store.root(), log_group).await?;
-    if objects.is_empty() {
-        return Err(no_objects(store));
+/// The exported objects in a store.
+#[derive(Debug)]
+pub struct ObjectsThere {
+    /// The objects, as [`objects_below`] returns them.
+    pub objects: Vec<LogObject>,
+    /// A note on those that can't be read.
+    pub note: Option<String>,
+}
+
+/// Every exported object in a store. An error (usage) where the store has none.
+pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<ObjectsThere> {
+    let there = objects_below(store, store.root(), log_group).await?;
+    if there.objects.is_empty() {
+        let error = no_objects(store);
+        return Err(match there.note {
+            None => error,
+            Some(note) => Error::usage(format!("{error}; {note}")),
+        });
     }
-    Ok(objects)
+    Ok(there)
 }
 
 /// An error (usage) where there is no exported object in a store. Only few folders are listed.
 pub async fn ensure_any_object(store: &Store) -> Result<()> {
-    match store
-        .last(store.root(), layout::cloudwatch::holds_events)
-        .await?
-    {
-        Some(_) => Ok(()),
-        None => Err(no_objects(store)),
+    let root = store.root();
+    let is_object = layout::cloudwatch::holds_events(root) && store.head(root).await?.is_some();
+    let holds_events = layout::cloudwatch::holds_events;
+    match is_object || store.last(root, holds_events).await?.is_some() {
+        true => Ok(()),
+        false => Err(no_objects(store)),
     }
 }
 
@@ -194,27 +207,32 @@ fn no_objects(store: &Store) -> Error {
     ))
 }
 
-/// Every exported object below a prefix, by key. Of this program's own attempts, only those that are complete and not
-/// superseded, each cut to its own window, so that no event is in it twice.
+/// Every exported object below a prefix, or the one with just this key, by key. Of this program's own attempts, only those
+/// that are complete and not superseded, each cut to its own window, so that no event is in it twice.
 pub async fn objects_below(
     store: &Store,
     prefix: &Path,
     log_group: Option<&str>,
-) -> Result<Vec<LogObject>> {
-    let listed = store.list(prefix).await?;
+) -> Result<ObjectsThere> {
+    let (mut listed, skipped) = store.list_with_skipped(prefix).await?;
+    if listed.is_empty() && layout::cloudwatch::holds_events(prefix) {
+        listed.extend(store.head(prefix).await?);
+    }
+    let note = skipped.note(&store.display(prefix));
+    if let Some(note) = &note {
+        tracing::warn!("{note}");
+    }
     let mut objects = Vec::new();
     let attempts = newest_attempts(store, &listed, |_| true).await?;
     for (_, own) in without_overlaps(store, attempts)? {
         objects.extend(own);
     }
     let others = listed
-        .into_iter()
+        .iter()
         .filter(|meta| !layout::is_in_attempt(&meta.location));
-    for meta in others {
-        objects.extend(LogObject::behind(objects.last(), &meta, log_group));
-    }
+    objects.extend(LogObject::of_listing(others, log_group));
     objects.sort_by(LogObject::cmp_key);
-    Ok(objects)
+    Ok(ObjectsThere { objects, note })
 }
 
 /// An attempt that has a manifest.

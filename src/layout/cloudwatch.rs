@@ -74,6 +74,18 @@ impl LogObject {
         })
     }
 
+    /// The objects of a listing that hold events.
+    pub fn of_listing<'a>(
+        listed: impl IntoIterator<Item = &'a ObjectMeta>,
+        log_group: Option<&str>,
+    ) -> Vec<Self> {
+        let mut objects: Vec<Self> = Vec::new();
+        for meta in listed {
+            objects.extend(Self::behind(objects.last(), meta, log_group));
+        }
+        objects
+    }
+
     /// Its key.
     pub fn key(&self) -> Path {
         join(&Path::default(), &format!("{}{}", self.place, self.name))

@@ -145,7 +145,7 @@ impl QueryRun<'_> {
 fn series_of(query: &Query, statement: &Statement) -> Vec<ChartData> {
     let charts = query.charts.iter();
     let series = charts.map(|chart| {
-        let may_count = statement.adds_up(&chart.y) != Some(false);
+        let may_count = statement.adds_up(&chart.y) == Some(true);
         ChartData::new(chart, query.name.as_str()).may_count(may_count)
     });
     series.collect()

@@ -7,35 +7,59 @@ use object_store::client::HttpError;
 use object_store::path::Path;
 use object_store::{Error, ListResult, ObjectMeta, ObjectStore};
 
-use super::{Store, on_disk};
+use super::{Puts, Store, on_disk};
 use crate::aws::timeouts::RETRIES;
 use crate::backoff::retry;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::job::Location;
+use crate::layout::Skipped;
 use crate::layout::cloudwatch::LogObject;
 
 impl Store {
-    /// Every object below `prefix`, by key.
+    /// Every object below `prefix`, by key. Those with keys that no path can hold are left out, with a warning.
     pub async fn list(&self, prefix: &Path) -> Result<Vec<ObjectMeta>> {
-        let mut objects = self
-            .list_unsorted(prefix)
-            .await
-            .map_err(|error| self.failed("list", prefix, error))?;
-        objects.sort_by(|a, b| a.location.cmp(&b.location));
+        let (objects, skipped) = self.list_with_skipped(prefix).await?;
+        if let Some(note) = skipped.note(&self.display(prefix)) {
+            tracing::warn!("{note}");
+        }
         Ok(objects)
+    }
+
+    /// The same, and what was left out.
+    pub async fn list_with_skipped(&self, prefix: &Path) -> Result<(Vec<ObjectMeta>, Skipped)> {
+        let listed = self.list_unsorted(prefix).await;
+        let (mut objects, skipped) = listed.map_err(|error| self.failed("list", prefix, error))?;
+        objects.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok((objects, skipped))
     }
 
     pub(super) async fn list_unsorted(
         &self,
         prefix: &Path,
-    ) -> object_store::Result<Vec<ObjectMeta>> {
-        match self.location {
-            Location::S3 { .. } => resumed_list(&SystemClock, self.objects.as_ref(), prefix).await,
-            Location::Local(_) => on_disk::list_files(prefix).map_err(|error| Error::Generic {
+    ) -> object_store::Result<(Vec<ObjectMeta>, Skipped)> {
+        if let Location::Local(_) = self.location {
+            return on_disk::list_files(prefix).map_err(|error| Error::Generic {
                 store: "disk",
                 source: error.into(),
-            }),
+            });
+        }
+        let listed = resumed_list(&SystemClock, self.objects.as_ref(), prefix).await;
+        let Puts::InBucket(bucket) = &self.puts else {
+            return Ok((listed?, Skipped::default()));
+        };
+        let has_odd_keys = match &listed {
+            Err(Error::InvalidPath { .. }) => true,
+            // Of a key that begins with a slash, object_store gives the path of another key.
+            Ok(_) if prefix.is_root() => bucket.begins_with_slash().await.map_err(in_s3)?,
+            _ => false,
+        };
+        match has_odd_keys {
+            false => Ok((listed?, Skipped::default())),
+            true => {
+                let listed = bucket.list(prefix.as_ref(), false).await.map_err(in_s3)?;
+                Ok((listed.objects, listed.skipped))
+            }
         }
     }
 
@@ -63,9 +87,16 @@ impl Store {
         let listed = retry(&SystemClock, RETRIES.delays(), is_broken_off, || {
             self.objects.list_with_delimiter(Some(folder))
         });
-        listed
-            .await
-            .map_err(|error| self.failed("list", folder, error))
+        match (listed.await, &self.puts) {
+            (Err(Error::InvalidPath { .. }), Puts::InBucket(bucket)) => {
+                let listed = bucket.list(folder.as_ref(), true).await?;
+                Ok(ListResult {
+                    objects: listed.objects,
+                    common_prefixes: listed.folders,
+                })
+            }
+            (listed, _) => listed.map_err(|error| self.failed("list", folder, error)),
+        }
     }
 
     /// Every exported object below `prefix`, by key, without the objects beside them that hold no events.
@@ -74,11 +105,15 @@ impl Store {
         prefix: &Path,
         log_group: Option<&str>,
     ) -> Result<Vec<LogObject>> {
-        let mut objects: Vec<LogObject> = Vec::new();
-        for meta in self.list(prefix).await? {
-            objects.extend(LogObject::behind(objects.last(), &meta, log_group));
-        }
-        Ok(objects)
+        let listed = self.list(prefix).await?;
+        Ok(LogObject::of_listing(&listed, log_group))
+    }
+}
+
+fn in_s3(error: crate::error::Error) -> Error {
+    Error::Generic {
+        store: "S3",
+        source: Box::new(error),
     }
 }
 

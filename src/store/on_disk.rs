@@ -11,6 +11,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use super::{Body, Condition};
+use crate::layout::Skipped;
 
 /// Folders for each thread that lists: with fewer, some threads would end long before the others.
 const FOLDERS_FOR_EACH_THREAD: usize = 16;
@@ -39,9 +40,9 @@ fn is_temporary(name: &std::ffi::OsStr) -> bool {
 
 /// Every file below a folder; empty where it does not exist. The engine's own walk makes six calls for each file, on
 /// one thread: with many small objects, listing takes as long as reading.
-pub(super) fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
+pub(super) fn list_files(prefix: &Path) -> io::Result<(Vec<ObjectMeta>, Skipped)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut objects = Vec::new();
+    let mut found = Found::default();
     // From the top down until there are folders for every thread.
     let mut folders = vec![path_of(prefix)];
     for _ in 0..SHARED_LEVELS {
@@ -50,17 +51,17 @@ pub(super) fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
         }
         let mut below = Vec::new();
         for folder in folders {
-            list_folder(&folder, 1, &mut objects, &mut below)?;
+            list_folder(&folder, 1, &mut found, &mut below)?;
         }
         folders = below;
     }
     let next = AtomicUsize::new(0);
-    let walk = || -> io::Result<Vec<ObjectMeta>> {
-        let mut objects = Vec::new();
+    let walk = || -> io::Result<Found> {
+        let mut found = Found::default();
         while let Some(folder) = folders.get(next.fetch_add(1, Ordering::Relaxed)) {
-            list_folder(folder, usize::MAX, &mut objects, &mut Vec::new())?;
+            list_folder(folder, usize::MAX, &mut found, &mut Vec::new())?;
         }
-        Ok(objects)
+        Ok(found)
     };
     std::thread::scope(|scope| {
         let walks: Vec<_> = (0..threads.min(folders.len()))
@@ -68,19 +69,27 @@ pub(super) fn list_files(prefix: &Path) -> io::Result<Vec<ObjectMeta>> {
             .collect();
         for walk in walks {
             match walk.join() {
-                Ok(found) => objects.extend(found?),
+                Ok(more) => {
+                    let Found(objects, skipped) = more?;
+                    found.0.extend(objects);
+                    found.1.merge(skipped);
+                }
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        Ok(objects)
+        Ok((found.0, found.1))
     })
 }
 
-/// Adds the files down to `depth` below a folder to `objects`, and the folders at just that depth to `below`.
+/// Files, and what is left out.
+#[derive(Default)]
+struct Found(Vec<ObjectMeta>, Skipped);
+
+/// Adds the files down to `depth` below a folder to `found`, and the folders at just that depth to `below`.
 fn list_folder(
     folder: &FilePath,
     depth: usize,
-    objects: &mut Vec<ObjectMeta>,
+    found: &mut Found,
     below: &mut Vec<PathBuf>,
 ) -> io::Result<()> {
     let walk = walkdir::WalkDir::new(folder)
@@ -108,11 +117,13 @@ fn list_folder(
             continue;
         }
         let meta = entry.metadata()?;
-        let path = entry.path().to_str().ok_or_else(|| {
-            io::Error::other(format!("{} is no UTF-8 name", entry.path().display()))
-        })?;
-        objects.push(ObjectMeta {
-            location: Path::parse(path).map_err(io::Error::other)?,
+        let path = entry.path().to_str();
+        let Some(location) = path.and_then(|path| Path::parse(path).ok()) else {
+            found.1.add(&entry.path().to_string_lossy());
+            continue;
+        };
+        found.0.push(ObjectMeta {
+            location,
             last_modified: meta.modified()?.into(),
             size: meta.len(),
             e_tag: Some(local_etag(&meta)),

@@ -165,7 +165,7 @@ async fn what_a_failed_task_wrote_is_never_read() {
         .filter(|o| layout::cloudwatch::holds_events(&o.location));
     assert_eq!(written.count(), 2 + 2 + 3, "the failed ones left objects");
     let read = staging::objects_below(&cloud.staging, cloud.staging.root(), None);
-    assert_eq!(read.await.unwrap().len(), 3);
+    assert_eq!(read.await.unwrap().objects.len(), 3);
 }
 
 #[tokio::test]

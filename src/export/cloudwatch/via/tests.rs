@@ -189,7 +189,10 @@ async fn a_large_window_is_partly_exported_and_what_is_too_fresh_fetched() {
 
     // The manifest says so too: what is kept is read alike.
     let root = night.staging.root().clone();
-    let objects = objects_below(&night.staging, &root, None).await.unwrap();
+    let objects = objects_below(&night.staging, &root, None)
+        .await
+        .unwrap()
+        .objects;
     let kept = ExportedGroup {
         objects,
         ..exported
