@@ -13,6 +13,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsume
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream};
 use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext, ident};
 
@@ -77,6 +78,7 @@ impl Engine {
         for function in functions::all() {
             context.register_udf(function.as_ref().clone());
         }
+        context.register_udaf(AggregateUDF::from(functions::ExactPercentile::new()));
         context.add_optimizer_rule(Arc::new(functions::ReportFilter));
         let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 2] =
             [Arc::new(ExactTimes), Arc::new(SoundLists)];

@@ -269,7 +269,9 @@ fn keys_that_can_not_be_read_are_told_and_the_others_are_read() {
 
     let ask = |location: &str| {
         let sql = "SELECT count(*) AS n, max(log_stream) AS stream FROM logs";
-        let program = exported.dir.logtally(["query", location, "--format", "json", sql]);
+        let program = exported
+            .dir
+            .logtally(["query", location, "--format", "json", sql]);
         program.envs(moto.environment()).run()
     };
     // The bucket itself, with keys that begin with a slash.
