@@ -228,7 +228,7 @@ pub async fn objects_below(
         objects.extend(own);
     }
     let others = listed
-        .iter()
+        .into_iter()
         .filter(|meta| !layout::is_in_attempt(&meta.location));
     objects.extend(LogObject::of_listing(others, log_group));
     objects.sort_by(LogObject::cmp_key);

@@ -106,7 +106,7 @@ impl Store {
         log_group: Option<&str>,
     ) -> Result<Vec<LogObject>> {
         let listed = self.list(prefix).await?;
-        Ok(LogObject::of_listing(&listed, log_group))
+        Ok(LogObject::of_listing(listed, log_group))
     }
 }
 
