@@ -17,7 +17,7 @@ use crate::error::{Class, Error, Result};
 use crate::layout::cloudwatch::LogObject;
 use crate::layout::{self, StagingKeys};
 use crate::state::{AttemptStage, Journal};
-use crate::store::{Body, Condition, Store};
+use crate::store::{Body, Condition, Gather, Store};
 use crate::window::{Range, Window};
 
 /// What a complete attempt wrote.
@@ -214,25 +214,55 @@ pub async fn objects_below(
     prefix: &Path,
     log_group: Option<&str>,
 ) -> Result<ObjectsThere> {
-    let (mut listed, skipped) = store.list_with_skipped(prefix).await?;
-    if listed.is_empty() && layout::cloudwatch::holds_events(prefix) {
-        listed.extend(store.head(prefix).await?);
+    let new = || Below {
+        log_group,
+        objects: Vec::new(),
+        of_attempts: Vec::new(),
+    };
+    let (mut below, skipped) = store.gather(prefix, new).await?;
+    let is_empty = below.objects.is_empty() && below.of_attempts.is_empty();
+    if is_empty
+        && layout::cloudwatch::holds_events(prefix)
+        && let Some(object) = store.head(prefix).await?
+    {
+        below.add(object);
     }
     let note = skipped.note(&store.display(prefix));
     if let Some(note) = &note {
         tracing::warn!("{note}");
     }
-    let mut objects = Vec::new();
-    let attempts = newest_attempts(store, &listed, |_| true).await?;
+    let Below {
+        mut objects,
+        mut of_attempts,
+        ..
+    } = below;
+    of_attempts.sort_by(|a, b| a.location.cmp(&b.location));
+    let attempts = newest_attempts(store, &of_attempts, |_| true).await?;
     for (_, own) in without_overlaps(store, attempts)? {
         objects.extend(own);
     }
-    let others = listed
-        .into_iter()
-        .filter(|meta| !layout::is_in_attempt(&meta.location));
-    objects.extend(LogObject::of_listing(others, log_group));
     objects.sort_by(LogObject::cmp_key);
     Ok(ObjectsThere { objects, note })
+}
+
+/// A listing in two parts: objects outside of attempts, and everything in attempts.
+struct Below<'a> {
+    log_group: Option<&'a str>,
+    objects: Vec<LogObject>,
+    of_attempts: Vec<ObjectMeta>,
+}
+
+impl Gather for Below<'_> {
+    fn add(&mut self, object: ObjectMeta) {
+        match layout::is_in_attempt(&object.location) {
+            true => self.of_attempts.push(object),
+            false => {
+                let before = self.objects.last();
+                let object = LogObject::behind(before, &object, self.log_group);
+                self.objects.extend(object);
+            }
+        }
+    }
 }
 
 /// An attempt that has a manifest.

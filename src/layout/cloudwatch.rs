@@ -74,19 +74,6 @@ impl LogObject {
         })
     }
 
-    /// The objects of a listing that hold events.
-    pub fn of_listing(
-        listed: impl IntoIterator<Item = ObjectMeta>,
-        log_group: Option<&str>,
-    ) -> Vec<Self> {
-        let mut objects: Vec<Self> = Vec::new();
-        // Each entry of the listing goes before the next one comes.
-        for meta in listed {
-            objects.extend(Self::behind(objects.last(), &meta, log_group));
-        }
-        objects
-    }
-
     /// Its key.
     pub fn key(&self) -> Path {
         join(&Path::default(), &format!("{}{}", self.place, self.name))
