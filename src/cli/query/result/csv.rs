@@ -28,14 +28,20 @@ pub(super) fn append_rows(batch: &RecordBatch, lines: &mut String) -> Result<(),
     }
     let columns = batch.columns().iter();
     let columns: Vec<_> = columns
-        .map(|column| Ok((column, ArrayFormatter::try_new(column, &options)?)))
+        // Those of a dictionary or of a column that is NULL throughout are not in the array's own buffer.
+        .map(|column| {
+            Ok((
+                column.logical_nulls(),
+                ArrayFormatter::try_new(column, &options)?,
+            ))
+        })
         .collect::<Result<_, ArrowError>>()?;
     for row in 0..batch.num_rows() {
-        for (number, (column, formatter)) in columns.iter().enumerate() {
+        for (number, (nulls, formatter)) in columns.iter().enumerate() {
             if number > 0 {
                 lines.push(',');
             }
-            if !column.is_null(row) {
+            if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
                 lines.push_str(&quoted(&formatter.value(row).try_to_string()?));
             }
         }
