@@ -79,7 +79,7 @@ impl Skipped {
             return;
         }
         if self.count == 0 {
-            self.example = key.to_owned();
+            key.clone_into(&mut self.example);
         }
         self.count += 1;
     }

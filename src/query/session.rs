@@ -78,7 +78,7 @@ impl Engine {
         for function in functions::all() {
             context.register_udf(function.as_ref().clone());
         }
-        context.register_udaf(AggregateUDF::from(functions::ExactPercentile::new()));
+        context.register_udaf(AggregateUDF::from(functions::ExactPercentile::default()));
         context.add_optimizer_rule(Arc::new(functions::ReportFilter));
         let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 2] =
             [Arc::new(ExactTimes), Arc::new(SoundLists)];

@@ -16,15 +16,8 @@ use datafusion::logical_expr::{
 };
 
 /// The engine's function with another end.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub struct ExactPercentile(PercentileCont);
-
-impl ExactPercentile {
-    /// The function.
-    pub fn new() -> Self {
-        Self(PercentileCont::new())
-    }
-}
 
 impl AggregateUDFImpl for ExactPercentile {
     fn name(&self) -> &str {
@@ -97,9 +90,8 @@ impl End {
         let no_rows = RecordBatch::new_empty(Arc::new(Schema::empty()));
         let value = args.exprs[1].evaluate(&no_rows)?;
         let value = ScalarValue::try_from_array(&value.into_array(1)?, 0)?;
-        let percentile = match value.cast_to(&DataType::Float64)? {
-            ScalarValue::Float64(Some(percentile)) => percentile,
-            _ => return exec_err!("the percentile is NULL: expected a number from 0 to 1"),
+        let ScalarValue::Float64(Some(percentile)) = value.cast_to(&DataType::Float64)? else {
+            return exec_err!("the percentile is NULL: expected a number from 0 to 1");
         };
         let order = args.order_bys.first();
         let descends = order.is_some_and(|order| order.options.descending);
