@@ -3,6 +3,10 @@
 pub mod functions;
 
 mod additive;
+mod dropped;
+mod exact_times;
+mod lists;
+mod order;
 mod prepared;
 mod session;
 mod statement;

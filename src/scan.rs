@@ -21,6 +21,6 @@ pub mod text;
 
 mod libdeflate;
 
-pub use report::{ScanReport, ScanReports};
+pub use report::{ReadLog, ScanReport, ScanReports};
 pub use table::LogsTable;
 pub use tally::{Hours, Tally};

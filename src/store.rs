@@ -32,6 +32,7 @@ use crate::error::{Class, Error, Result};
 use crate::job::Location;
 use crate::layout;
 
+pub use self::list::Gather;
 pub use self::on_disk::local_etag;
 pub use self::open::Stores;
 pub use crate::aws::s3::Condition;
@@ -477,7 +478,7 @@ impl Store {
 
     async fn try_delete_below(&self, prefix: &Path) -> object_store::Result<()> {
         let keys = self
-            .list_unsorted(prefix)
+            .gather_unsorted(prefix, Vec::new)
             .await?
             .0
             .into_iter()

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 
-use super::staging;
+use super::staging::{self, ObjectsThere};
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::error::Result;
 use crate::layout;
@@ -35,14 +35,16 @@ impl LogExporter for ExistingExport {
 
     async fn export(&self, request: &ExportRequest<'_>, _: &dyn Progress) -> Result<Exported> {
         let root = self.store.root();
-        let mut objects = staging::every_object(&self.store, self.log_group.as_deref()).await?;
+        let ObjectsThere { mut objects, note } =
+            staging::every_object(&self.store, self.log_group.as_deref()).await?;
         // An object has no events of a window that began after it was written; two hours are for clocks that differ. On
         // disk the time of a file shows nothing, since a copy is as new as the copying.
         if !self.store.location().is_local() {
             let earliest = request.window.start() - chrono::TimeDelta::hours(2);
-            objects.retain(|object| object.meta.last_modified >= earliest);
+            objects.retain(|object| object.last_modified >= earliest);
         }
         let mut exported = Exported::default();
+        exported.notes.extend(note);
         if let Some(note) = streams_in_several_exports(&objects, &self.store.display(root)) {
             exported.note(note);
         }
@@ -52,7 +54,7 @@ impl LogExporter for ExistingExport {
             prefix: root.clone(),
             reused: true,
             outlives: false,
-            as_of: objects.iter().map(|object| object.meta.last_modified).max(),
+            as_of: objects.iter().map(|object| object.last_modified).max(),
             notes: Vec::new(),
             objects,
         });
@@ -66,12 +68,11 @@ pub fn streams_in_several_exports(objects: &[LogObject], location: &str) -> Opti
     let mut first_of: HashMap<(Place<'_>, &str), (&str, &LogObject)> = HashMap::new();
     let mut streams = BTreeSet::new();
     for object in objects {
-        let key = &object.meta.location;
-        let Some((prefix, task, name)) = layout::cloudwatch::parts_of_task(key) else {
+        let Some((prefix, task, name)) = object.parts_of_task() else {
             continue;
         };
         // This program's own exports have each event once, so that they count as one task.
-        let task = match layout::is_in_attempt(key) {
+        let task = match layout::is_in_attempt(&object.key()) {
             true => "",
             false => task,
         };
@@ -96,7 +97,7 @@ pub fn streams_in_several_exports(objects: &[LogObject], location: &str) -> Opti
 /// Whether two objects below different prefixes are of the same stream. Log groups with a prefix each may well have
 /// streams of one name, so that only a name that Lambda makes, or the same content, shows it.
 fn is_same_stream(stream: &str, one: &LogObject, other: &LogObject) -> bool {
-    let has_same_content = one.meta.e_tag.is_some() && one.meta.e_tag == other.meta.e_tag;
+    let has_same_content = one.e_tag.is_some() && one.e_tag == other.e_tag;
     layout::cloudwatch::is_lambda_stream(stream) || has_same_content
 }
 

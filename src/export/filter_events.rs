@@ -167,7 +167,7 @@ pub async fn fetch(
         .await?;
     let objects: Vec<LogObject> = listed
         .into_iter()
-        .filter(|object| keys.binary_search(&object.meta.location).is_ok())
+        .filter(|object| keys.binary_search(&object.key()).is_ok())
         .collect();
     if objects.len() != keys.len() {
         return Err(Error::damaged(format!(

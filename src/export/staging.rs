@@ -21,7 +21,7 @@ use crate::error::{Class, Error, Result};
 use crate::layout::cloudwatch::LogObject;
 use crate::layout::{self, StagingKeys};
 use crate::state::{AttemptStage, Journal};
-use crate::store::{Body, Condition, Store};
+use crate::store::{Body, Condition, Gather, Store};
 use crate::window::{Range, Window};
 
 /// What a complete attempt wrote.
@@ -129,9 +129,7 @@ pub(super) async fn extend(
     };
     let mut manifest = parse(store, &key, &json)?;
     group.objects.extend(objects);
-    group
-        .objects
-        .sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
+    group.objects.sort_by(LogObject::cmp_key);
     manifest.list(&group.prefix, &group.objects);
     manifest.kept.push(note.clone());
     write(store, &group.prefix, &manifest, &seen).await?;
@@ -249,23 +247,36 @@ pub struct ExportedWindow {
     pub objects: Vec<LogObject>,
 }
 
-/// Every exported object in a store, as [`objects_below`] returns them. An error (usage) where the store has none.
-pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<Vec<LogObject>> {
-    let objects = objects_below(store, store.root(), log_group).await?;
-    if objects.is_empty() {
-        return Err(no_objects(store));
+/// The exported objects in a store.
+#[derive(Debug)]
+pub struct ObjectsThere {
+    /// The objects, as [`objects_below`] returns them.
+    pub objects: Vec<LogObject>,
+    /// A note on those that can't be read.
+    pub note: Option<String>,
+}
+
+/// Every exported object in a store. An error (usage) where the store has none.
+pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<ObjectsThere> {
+    let there = objects_below(store, store.root(), log_group).await?;
+    if there.objects.is_empty() {
+        let error = no_objects(store);
+        return Err(match there.note {
+            None => error,
+            Some(note) => Error::usage(format!("{error}; {note}")),
+        });
     }
-    Ok(objects)
+    Ok(there)
 }
 
 /// An error (usage) where there is no exported object in a store. Only few folders are listed.
 pub async fn ensure_any_object(store: &Store) -> Result<()> {
-    match store
-        .last(store.root(), layout::cloudwatch::holds_events)
-        .await?
-    {
-        Some(_) => Ok(()),
-        None => Err(no_objects(store)),
+    let root = store.root();
+    let is_object = layout::cloudwatch::holds_events(root) && store.head(root).await?.is_some();
+    let holds_events = layout::cloudwatch::holds_events;
+    match is_object || store.last(root, holds_events).await?.is_some() {
+        true => Ok(()),
+        false => Err(no_objects(store)),
     }
 }
 
@@ -276,25 +287,62 @@ fn no_objects(store: &Store) -> Error {
     ))
 }
 
-/// Every exported object below a prefix, by key. Of this program's own attempts, only those that are complete and not
-/// superseded, each cut to its own window, so that no event is in it twice.
+/// Every exported object below a prefix, or the one with just this key, by key. Of this program's own attempts, only those
+/// that are complete and not superseded, each cut to its own window, so that no event is in it twice.
 pub async fn objects_below(
     store: &Store,
     prefix: &Path,
     log_group: Option<&str>,
-) -> Result<Vec<LogObject>> {
-    let listed = store.list(prefix).await?;
-    let mut objects = Vec::new();
-    let attempts = newest_attempts(store, &listed, |_, _| true).await?;
+) -> Result<ObjectsThere> {
+    let new = || Below {
+        log_group,
+        objects: Vec::new(),
+        of_attempts: Vec::new(),
+    };
+    let (mut below, skipped) = store.gather(prefix, new).await?;
+    let is_empty = below.objects.is_empty() && below.of_attempts.is_empty();
+    if is_empty
+        && layout::cloudwatch::holds_events(prefix)
+        && let Some(object) = store.head(prefix).await?
+    {
+        below.add(object);
+    }
+    let note = skipped.note(&store.display(prefix));
+    if let Some(note) = &note {
+        tracing::warn!("{note}");
+    }
+    let Below {
+        mut objects,
+        mut of_attempts,
+        ..
+    } = below;
+    of_attempts.sort_by(|a, b| a.location.cmp(&b.location));
+    let attempts = newest_attempts(store, &of_attempts, |_, _| true).await?;
     for (_, own) in without_overlaps(store, attempts)? {
         objects.extend(own);
     }
-    let others = listed
-        .into_iter()
-        .filter(|meta| !layout::is_in_attempt(&meta.location));
-    objects.extend(others.filter_map(|meta| LogObject::new(meta, log_group)));
-    objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
-    Ok(objects)
+    objects.sort_by(LogObject::cmp_key);
+    Ok(ObjectsThere { objects, note })
+}
+
+/// A listing in two parts: objects outside of attempts, and everything in attempts.
+struct Below<'a> {
+    log_group: Option<&'a str>,
+    objects: Vec<LogObject>,
+    of_attempts: Vec<ObjectMeta>,
+}
+
+impl Gather for Below<'_> {
+    fn add(&mut self, object: ObjectMeta) {
+        match layout::is_in_attempt(&object.location) {
+            true => self.of_attempts.push(object),
+            false => {
+                let before = self.objects.last();
+                let object = LogObject::behind(before, &object, self.log_group);
+                self.objects.extend(object);
+            }
+        }
+    }
 }
 
 /// An attempt that has a manifest.
@@ -385,10 +433,10 @@ impl Manifest {
     /// Lists these objects of the attempt.
     fn list(&mut self, attempt: &Path, objects: &[LogObject]) {
         let listed = objects.iter().map(|object| ManifestObject {
-            key: layout::relative(attempt, &object.meta.location),
-            bytes: object.meta.size,
-            etag: object.meta.e_tag.clone(),
-            last_modified: object.meta.last_modified,
+            key: layout::relative(attempt, &object.key()),
+            bytes: object.size,
+            etag: object.e_tag.as_deref().map(str::to_owned),
+            last_modified: object.last_modified,
             range: object.range,
         });
         self.objects = listed.collect();
@@ -403,7 +451,7 @@ impl Manifest {
                 .binary_search_by(|meta| meta.location.cmp(&key))
                 .ok()?;
             let meta = listed.get(at).filter(|meta| meta.size == object.bytes)?;
-            let listed = LogObject::new(meta.clone(), Some(&self.log_group))?;
+            let listed = LogObject::new(meta, Some(&self.log_group))?;
             Some(LogObject {
                 range: object.range,
                 ..listed
@@ -429,7 +477,7 @@ fn add_later(
     task_id: &str,
     listed: &[ObjectMeta],
 ) {
-    let known = objects.iter().map(|object| object.meta.location.clone());
+    let known = objects.iter().map(LogObject::key);
     let later = task_folder::written_later(attempt, task_id, listed, &known.collect());
     if later.is_empty() {
         return;
@@ -441,10 +489,10 @@ fn add_later(
         "an export task wrote objects after it was COMPLETED"
     );
     let range = task_folder::part_of_task(objects);
-    let later = later.into_iter().cloned();
+    let later = later.into_iter();
     let later = later.filter_map(|meta| LogObject::new(meta, Some(log_group)));
     objects.extend(later.map(|object| LogObject { range, ..object }));
-    objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
+    objects.sort_by(LogObject::cmp_key);
 }
 
 impl CompleteAttempt {

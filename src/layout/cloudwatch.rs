@@ -1,6 +1,9 @@
 //! CloudWatch's own layout of an export: the objects of an export task, their streams, and the lines in them.
 
-use chrono::DateTime;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use percent_encoding::utf8_percent_encode;
@@ -13,27 +16,111 @@ use crate::window::Range;
 pub const WRITE_TEST: &str = "aws-logs-write-test";
 
 /// An exported object and what its key says about its events.
+///
+/// A window may have a million of them, so what neighbours in a listing have in common is in memory once, and a clone
+/// shares its texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogObject {
-    /// Its key, size and ETag.
-    pub meta: ObjectMeta,
+    /// The key up to the folder of the stream.
+    pub(crate) place: Arc<str>,
+    /// The rest of the key: the stream's folder and the object's name.
+    pub(crate) name: Arc<str>,
+    /// Its compressed bytes.
+    pub size: u64,
+    /// When it was written.
+    pub last_modified: DateTime<Utc>,
+    /// Its ETag.
+    pub e_tag: Option<Arc<str>>,
     /// The log group; `None` where it is not known.
-    pub log_group: Option<String>,
-    /// The log stream.
-    pub log_stream: String,
+    pub log_group: Option<Arc<str>>,
     /// Only events in this range count; all of them where unset.
     pub range: Option<Range>,
 }
 
 impl LogObject {
     /// The object as one of this log group; `None` where it holds no events.
-    pub fn new(meta: ObjectMeta, log_group: Option<&str>) -> Option<Self> {
-        holds_events(&meta.location).then(|| Self {
-            log_group: log_group.map(str::to_owned),
-            log_stream: stream_of(&meta.location).unwrap_or_default(),
-            meta,
+    pub fn new(meta: &ObjectMeta, log_group: Option<&str>) -> Option<Self> {
+        Self::behind(None, meta, log_group)
+    }
+
+    /// The same for an object of a listing, which has much in common with the one before it.
+    pub fn behind(
+        before: Option<&Self>,
+        meta: &ObjectMeta,
+        log_group: Option<&str>,
+    ) -> Option<Self> {
+        if !holds_events(&meta.location) {
+            return None;
+        }
+        let key = meta.location.as_ref();
+        let place = key
+            .rmatch_indices('/')
+            .nth(1)
+            .map_or(0, |(slash, _)| slash + 1);
+        let (place, name) = key.split_at(place);
+        let shared = |text: &str, known: Option<&Arc<str>>| match known {
+            Some(known) if **known == *text => Arc::clone(known),
+            _ => Arc::from(text),
+        };
+        let known_group = before.and_then(|before| before.log_group.as_ref());
+        Some(Self {
+            place: shared(place, before.map(|before| &before.place)),
+            name: name.into(),
+            size: meta.size,
+            last_modified: meta.last_modified,
+            e_tag: meta.e_tag.as_deref().map(Arc::from),
+            log_group: log_group.map(|group| shared(group, known_group)),
             range: None,
         })
+    }
+
+    /// Its key.
+    pub fn key(&self) -> Path {
+        join(&Path::default(), &format!("{}{}", self.place, self.name))
+    }
+
+    /// The order of keys.
+    pub fn cmp_key(&self, other: &Self) -> Ordering {
+        match Arc::ptr_eq(&self.place, &other.place) {
+            true => self.name.cmp(&other.name),
+            false => self.key_bytes().cmp(other.key_bytes()),
+        }
+    }
+
+    /// Its key against a key.
+    pub fn cmp_to(&self, key: &Path) -> Ordering {
+        self.key_bytes().cmp(key.as_ref().bytes())
+    }
+
+    fn key_bytes(&self) -> impl Iterator<Item = u8> {
+        self.place.bytes().chain(self.name.bytes())
+    }
+
+    /// Its key, size and ETag, as a store lists them.
+    pub fn meta(&self) -> ObjectMeta {
+        ObjectMeta {
+            location: self.key(),
+            last_modified: self.last_modified,
+            size: self.size,
+            e_tag: self.e_tag.as_deref().map(str::to_owned),
+            version: None,
+        }
+    }
+
+    /// The log stream: see [`stream_of`].
+    pub fn log_stream(&self) -> String {
+        let folder = self.name.rsplit_once('/').map(|(folder, _)| folder);
+        folder.map(stream_of_folder).unwrap_or_default()
+    }
+
+    /// The key of an object of an export task in three parts: before the task's id, the id, and after it (the stream's
+    /// folder and the object's name). `None` where the key has no such id in its place.
+    pub fn parts_of_task(&self) -> Option<(&str, &str, &str)> {
+        let place = self.place.strip_suffix('/')?;
+        let id = place.rfind('/').map_or(0, |slash| slash + 1);
+        let (before, task) = place.split_at(id);
+        uuid::Uuid::try_parse(task).ok()?;
+        Some((before, task, &self.name))
     }
 
     /// Whether it may have events of `range`.
@@ -50,19 +137,21 @@ pub fn holds_events(key: &Path) -> bool {
 }
 
 /// The log stream of an exported object, from the folder that it is in; `None` at the root.
-///
+pub fn stream_of(key: &Path) -> Option<String> {
+    key.as_ref().rsplit('/').nth(1).map(stream_of_folder)
+}
+
 /// CloudWatch replaces the slashes of a name with hyphens. The names of Lambda's streams
 /// (`2026/11/21/[$LATEST]<32 hex digits>`, or with the function's name before the bracket) have a known form and get
 /// their slashes back. Any other name stays as it was exported, since its hyphens may be its own.
-pub fn stream_of(key: &Path) -> Option<String> {
-    let folder = key.as_ref().rsplit('/').nth(1)?;
+fn stream_of_folder(folder: &str) -> String {
     // Pieces of events, and exports of a folder, have these names encoded: no key can hold them.
     let folder = match folder {
         "%2E" => ".",
         "%2E%2E" => "..",
         folder => folder,
     };
-    Some(restore_lambda_stream(folder).unwrap_or_else(|| folder.to_owned()))
+    restore_lambda_stream(folder).unwrap_or_else(|| folder.to_owned())
 }
 
 /// Whether a stream's folder has a name that Lambda makes, which no other stream has.
@@ -93,18 +182,6 @@ pub fn exported_stream(stream: &str) -> String {
         }
     }
     name
-}
-
-/// The key of an object of an export task in three parts: before the task's id, the id, and after it (the stream's
-/// folder and the object's name). `None` where the key has no such id in its place.
-pub fn parts_of_task(key: &Path) -> Option<(&str, &str, &str)> {
-    let key = key.as_ref();
-    let mut slashes = key.rmatch_indices('/').map(|(at, _)| at);
-    let (_, behind_id) = (slashes.next()?, slashes.next()?);
-    let id = slashes.next().map_or(0, |at| at + 1);
-    let task = &key[id..behind_id];
-    uuid::Uuid::try_parse(task).ok()?;
-    Some((&key[..id], task, &key[behind_id + 1..]))
 }
 
 fn restore_lambda_stream(name: &str) -> Option<String> {
@@ -245,6 +322,19 @@ mod tests {
         }
     }
 
+    fn object(key: &str, before: Option<&LogObject>) -> LogObject {
+        let meta = ObjectMeta {
+            location: Path::from(key),
+            last_modified: DateTime::UNIX_EPOCH,
+            size: 7,
+            e_tag: Some("\"d41d8cd98f00b204e9800998ecf8427e\"".to_owned()),
+            version: None,
+        };
+        let object = LogObject::behind(before, &meta, Some("/ecs/web")).unwrap();
+        assert_eq!(object.meta(), meta);
+        object
+    }
+
     #[test]
     fn an_export_tasks_id_has_its_place_in_a_key() {
         let id = "e37ac5c7-5d9a-4b1c-8f6e-0c1b8a2d4f60";
@@ -261,7 +351,36 @@ mod tests {
             ("a/2025/03/web-app/000000.gz".to_owned(), None),
             ("000000.gz".to_owned(), None),
         ] {
-            assert_eq!(parts_of_task(&Path::from(key)), expected);
+            assert_eq!(object(&key, None).parts_of_task(), expected);
+        }
+    }
+
+    #[test]
+    fn neighbours_share_what_is_the_same_and_sort_by_key() {
+        let keys = [
+            "000000.gz",
+            "a/000000.gz",
+            "a/b/000000.gz",
+            "a/b/c-d/000000.gz",
+            "a/b/c/000000.gz",
+            "a/b/c/000001.gz",
+        ];
+        let mut objects: Vec<LogObject> = Vec::new();
+        for key in keys {
+            objects.push(object(key, objects.last()));
+        }
+        let streams: Vec<String> = objects.iter().map(LogObject::log_stream).collect();
+        assert_eq!(streams, ["", "a", "b", "c-d", "c", "c"]);
+        assert!(Arc::ptr_eq(&objects[4].place, &objects[5].place));
+        for (one, key) in objects.iter().zip(keys) {
+            assert!(Arc::ptr_eq(
+                objects[0].log_group.as_ref().unwrap(),
+                one.log_group.as_ref().unwrap()
+            ));
+            for (other, other_key) in objects.iter().zip(keys) {
+                assert_eq!(one.cmp_key(other), key.cmp(other_key));
+                assert_eq!(one.cmp_to(&other.key()), key.cmp(other_key));
+            }
         }
     }
 }

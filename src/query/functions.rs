@@ -11,6 +11,7 @@
 //! | `log_type(message)` | start, end, report, … for Lambda's own lines, else json or text |
 //! | `request_id(message)` | the id of the Lambda invocation |
 //! | `trace_id(message)` | the id of the X-Ray trace, `1-5e34a614-10bd7a3f2c2b4d5e6f708192` |
+//! | `percentile_cont(x, 0.95)` | the exact percentile |
 //! | `lambda_report(message)` | the values of a REPORT line as a struct, else NULL |
 //!
 //! All return NULL for NULL. A message in an unknown format never fails a query. The kernels are plain functions of
@@ -22,6 +23,7 @@ mod lambda;
 mod level;
 mod message;
 mod of_message;
+mod percentile;
 mod report_filter;
 mod text_column;
 mod time;
@@ -30,6 +32,7 @@ pub use ids::{request_id, trace_id};
 pub use lambda::Report;
 pub use level::Level;
 pub use message::LogType;
+pub use percentile::ExactPercentile;
 pub use report_filter::ReportFilter;
 pub use time::session_zone;
 

@@ -14,7 +14,8 @@ use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::statement::{explain, fix_order};
+use super::order::fix_order;
+use super::statement::explain;
 use super::{Session, Statement};
 use crate::error::{Class, Error, Result};
 

@@ -8,13 +8,17 @@ use arrow::datatypes::SchemaRef;
 use chrono_tz::Tz;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::config::Dialect;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream};
 use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::AggregateUDF;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext, ident};
 
+use super::exact_times::ExactTimes;
+use super::lists::SoundLists;
 use super::prepared::Unbound;
 use super::{functions, views};
 use crate::error::{Error, Result};
@@ -74,7 +78,15 @@ impl Engine {
         for function in functions::all() {
             context.register_udf(function.as_ref().clone());
         }
+        context.register_udaf(AggregateUDF::from(functions::ExactPercentile::default()));
         context.add_optimizer_rule(Arc::new(functions::ReportFilter));
+        let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 2] =
+            [Arc::new(ExactTimes), Arc::new(SoundLists)];
+        for rewrite in rewrites {
+            context
+                .register_function_rewrite(rewrite)
+                .map_err(Error::from_engine)?;
+        }
         Ok(Session {
             context,
             timezone,

@@ -1,19 +1,21 @@
-//! A query: planned and checked, its parameters filled in, its rows put in a fixed order, and run as a stream of batches.
+//! A query: planned and checked, its parameters filled in, and run as a stream of batches.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchemaRef, ParamValues, ScalarValue};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
 use super::Session;
+use super::dropped::refuse_dropped_clauses;
+use super::order::settle_choices;
 use crate::error::{Class, Error, Result};
 use crate::scan::ScanReports;
 
@@ -21,7 +23,8 @@ use crate::scan::ScanReports;
 #[derive(Debug, Clone)]
 pub struct Statement {
     pub(super) plan: LogicalPlan,
-    /// Whether to run in one partition, so that the rows come in the order of the objects' keys.
+    /// Whether to run in one partition, so that the rows come in the order of the objects' keys: where the answer has that
+    /// order, or is chosen by it.
     pub(super) in_order: bool,
 }
 
@@ -35,13 +38,11 @@ impl Session {
     /// `Sql` if the engine refuses it; `Usage` if it needs a window and the session has none.
     pub async fn statement(&self, sql: &str, origin: &str) -> Result<Statement> {
         let plan = self.plan(sql, origin).await?;
-        let plan = self
+        let (plan, in_order) = self
             .with_parameters(plan)
+            .and_then(settle_choices)
             .map_err(|error| explain(origin, error))?;
-        Ok(Statement {
-            plan,
-            in_order: false,
-        })
+        Ok(Statement { plan, in_order })
     }
 
     /// Plans a query; its parameters have no values yet.
@@ -108,6 +109,7 @@ impl Session {
     async fn logical_plan(&self, state: &SessionState, sql: &str) -> EngineResult<LogicalPlan> {
         let dialect = state.config().options().sql_parser.dialect;
         let statement = state.sql_to_statement(sql, &dialect)?;
+        refuse_dropped_clauses(&statement)?;
         let tables = state.resolve_table_references(&statement)?;
         let names_hours = tables
             .iter()
@@ -234,103 +236,4 @@ pub(super) fn explain(origin: &str, error: DataFusionError) -> Error {
         }
     }
     Error::new(own.class(), text).during(place)
-}
-
-/// The plan with its rows in an order that is always the same, and whether it must run in one partition for that.
-///
-/// The remaining columns break the ties of a sort. A query without a sort is sorted by all its columns if the engine would
-/// mix its rows. If it only reads, it runs in one partition, in the order of the objects' keys.
-pub(super) fn fix_order(plan: LogicalPlan) -> EngineResult<(LogicalPlan, bool)> {
-    if is_sorted(&plan) {
-        return Ok((break_ties(plan)?, false));
-    }
-    if mixes_rows(&plan)? {
-        return Ok((sort_below_limit(plan)?, false));
-    }
-    Ok((plan, true))
-}
-
-/// Whether a sort decides the order of the plan's rows.
-fn is_sorted(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Sort(_) => true,
-        LogicalPlan::Projection(_) | LogicalPlan::Limit(_) | LogicalPlan::SubqueryAlias(_) => {
-            plan.inputs().first().is_some_and(|input| is_sorted(input))
-        }
-        _ => false,
-    }
-}
-
-fn break_ties(plan: LogicalPlan) -> EngineResult<LogicalPlan> {
-    plan.transform_down(|node| match node {
-        LogicalPlan::Sort(mut sort) => {
-            let sorted: BTreeSet<String> =
-                sort.expr.iter().map(|key| key.expr.to_string()).collect();
-            let ties = columns_to_sort_by(sort.input.schema());
-            let ties = ties
-                .into_iter()
-                .filter(|column| !sorted.contains(&column.to_string()));
-            sort.expr.extend(ties.map(|column| column.sort(true, true)));
-            Ok(Transformed::new(
-                LogicalPlan::Sort(sort),
-                true,
-                TreeNodeRecursion::Stop,
-            ))
-        }
-        other => Ok(Transformed::no(other)),
-    })
-    .map(|transformed| transformed.data)
-}
-
-fn sort_below_limit(plan: LogicalPlan) -> EngineResult<LogicalPlan> {
-    if let LogicalPlan::Limit(mut limit) = plan {
-        let input = Arc::unwrap_or_clone(limit.input);
-        limit.input = Arc::new(sort_below_limit(input)?);
-        return Ok(LogicalPlan::Limit(limit));
-    }
-    let keys: Vec<_> = columns_to_sort_by(plan.schema())
-        .into_iter()
-        .map(|column| column.sort(true, true))
-        .collect();
-    match keys.is_empty() {
-        true => Ok(plan),
-        false => LogicalPlanBuilder::from(plan).sort(keys)?.build(),
-    }
-}
-
-fn columns_to_sort_by(schema: &DFSchemaRef) -> Vec<Expr> {
-    schema
-        .iter()
-        .filter(|(_, field)| is_sortable(field.data_type()))
-        .map(|(qualifier, field)| Expr::Column((qualifier, field).into()))
-        .collect()
-}
-
-fn is_sortable(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, values) => is_sortable(values),
-        _ => !data_type.is_nested() && !matches!(data_type, DataType::Null),
-    }
-}
-
-/// Whether the order of a plan's rows depends on which thread is first.
-fn mixes_rows(plan: &LogicalPlan) -> EngineResult<bool> {
-    let mut mixes = false;
-    plan.apply(|node| {
-        let only_reads = matches!(
-            node,
-            LogicalPlan::Projection(_)
-                | LogicalPlan::Filter(_)
-                | LogicalPlan::Limit(_)
-                | LogicalPlan::SubqueryAlias(_)
-                | LogicalPlan::TableScan(_)
-                | LogicalPlan::Values(_)
-                | LogicalPlan::EmptyRelation(_)
-                | LogicalPlan::Explain(_)
-                | LogicalPlan::Analyze(_)
-        );
-        mixes |= !only_reads;
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(mixes)
 }

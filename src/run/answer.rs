@@ -21,24 +21,31 @@ use crate::output::division::Divided;
 use crate::output::parquet::Metadata;
 use crate::progress::{Progress, Step};
 use crate::query::{Session, Statement};
-use crate::scan::{LogsTable, ScanReport, ScanReports};
+use crate::scan::{LogsTable, ReadLog, ScanReport, ScanReports};
 use crate::verify::HourCount;
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
-/// How many objects a window has, and their compressed bytes.
-#[derive(Debug, Clone, Copy)]
+/// How many objects a window has, their compressed bytes, and which of them were read.
+#[derive(Debug, Clone)]
 pub(super) struct Objects {
-    pub(super) count: usize,
-    pub(super) bytes: u64,
+    count: usize,
+    bytes: u64,
+    read: ReadLog,
 }
 
 impl Objects {
     pub(super) fn of(logs: &LogsTable) -> Self {
         Self {
             count: logs.objects().len(),
-            bytes: logs.objects().iter().map(|object| object.meta.size).sum(),
+            bytes: logs.objects().iter().map(|object| object.size).sum(),
+            read: logs.read_log().clone(),
         }
+    }
+
+    /// What was read, if every object was read to its end, by whichever query.
+    pub(super) fn all_read(&self) -> Option<ScanReport> {
+        self.read.complete(self.count)
     }
 }
 
@@ -56,17 +63,17 @@ pub(super) struct QueryRun<'a> {
     pub(super) session: &'a Session,
     /// What progress is reported of.
     pub(super) name: &'a str,
-    pub(super) objects: Objects,
+    pub(super) objects: &'a Objects,
 }
 
 impl QueryRun<'_> {
-    /// Computes the answer of a planned query into files in `folder`. The answer, and what its scans have read.
+    /// Computes the answer of a planned query into files in `folder`.
     pub(super) async fn answer<'q>(
         self,
         planned: &PlannedQuery<'q>,
         folder: &FilePath,
         keys: AnswerKeys<'_>,
-    ) -> Result<(Answer<'q>, ScanReports)> {
+    ) -> Result<Answer<'q>> {
         let query = planned.query;
         let statement = self.session.bind(&planned.prepared).await?;
         let metadata = Metadata {
@@ -78,45 +85,43 @@ impl QueryRun<'_> {
         let division = &query.division;
         let mut spool = division.spool(path, Arc::clone(&planned.columns), &metadata)?;
         let mut series = series_of(query, &statement);
-        let reports = self
-            .each_batch(&statement, async |batch| {
-                // As the engine gives it: its types say more of times than those of the file.
-                series
-                    .iter_mut()
-                    .try_for_each(|series| series.add(&batch))?;
-                spool.write(&batch).await.map(drop)
-            })
-            .await
-            .map_err(|error| match error.class() {
-                Class::Sql => error.during(&query.sql_origin),
-                _ => error,
-            })?;
+        self.each_batch(&statement, async |batch| {
+            // As the engine gives it: its types say more of times than those of the file.
+            series
+                .iter_mut()
+                .try_for_each(|series| series.add(&batch))?;
+            spool.write(&batch).await.map(drop)
+        })
+        .await
+        .map_err(|error| match error.class() {
+            Class::Sql => error.during(&query.sql_origin),
+            _ => error,
+        })?;
         let spooled = spool.finish().await?;
         let files = division
             .divide(spooled, self.session, &metadata, folder, keys)
             .await
             .map_err(|error| error.during(format_args!("[[query]] {}", query.name)))?;
-        let answer = Answer {
+        Ok(Answer {
             query,
             files,
             series,
-        };
-        Ok((answer, reports))
+        })
     }
 
-    /// Runs the statement, and hands each batch to `take`. What its scans have read.
+    /// Runs the statement, and hands each batch to `take`.
     async fn each_batch(
         self,
         statement: &Statement,
         mut take: impl AsyncFnMut(RecordBatch) -> Result<()>,
-    ) -> Result<ScanReports> {
+    ) -> Result<()> {
         let mut execution = self.session.run(statement).await?;
         let mut ticks = tokio::time::interval(PROGRESS_EVERY);
         loop {
             tokio::select! {
                 batch = execution.batches.next() => match batch {
                     Some(batch) => take(batch.map_err(Error::from_engine)?).await?,
-                    None => return Ok(execution.scans()),
+                    None => return Ok(()),
                 },
                 _ = ticks.tick() => self.report(&execution.scans()),
             }
@@ -140,21 +145,18 @@ impl QueryRun<'_> {
 fn series_of(query: &Query, statement: &Statement) -> Vec<ChartData> {
     let charts = query.charts.iter();
     let series = charts.map(|chart| {
-        let may_count = statement.adds_up(&chart.y) != Some(false);
+        let may_count = statement.adds_up(&chart.y) == Some(true);
         ChartData::new(chart, query.name.as_str()).may_count(may_count)
     });
     series.collect()
 }
 
-/// Full scan, for a job none of whose queries read every object, so that damage is always detected.
+/// Full scan, for a job whose queries did not read every object, so that damage is always detected.
 pub(super) async fn count_all(
     progress: &dyn Progress,
     session: &Session,
-    objects: Objects,
+    objects: &Objects,
 ) -> Result<ScanReport> {
-    if objects.count == 0 {
-        return Ok(ScanReport::default());
-    }
     let sql = "SELECT count(message) FROM logs";
     let statement = session.statement(sql, "the count of all events").await?;
     let run = QueryRun {
@@ -163,13 +165,13 @@ pub(super) async fn count_all(
         name: "count",
         objects,
     };
-    let reports = run.each_batch(&statement, async |_| Ok(())).await?;
-    reports.complete(objects.count).ok_or_else(|| {
+    run.each_batch(&statement, async |_| Ok(())).await?;
+    objects.all_read().ok_or_else(|| {
         Error::new(
             Class::Unexpected,
             format!(
                 "the count of all events read {} of {} objects",
-                reports.total().objects,
+                objects.read.read().count(),
                 objects.count
             ),
         )

@@ -212,7 +212,7 @@ impl Opening<'_> {
         let range = self.range(timezone, None)?;
         let stores = &self.environment.stores;
         let store = stores.open(location, Account::Source).await?;
-        let objects = staging::every_object(&store, None).await?;
+        let objects = staging::every_object(&store, None).await?.objects;
         self.catalog(timezone, range, objects, &store, None)
     }
 
@@ -222,7 +222,9 @@ impl Opening<'_> {
         let range = self.range(timezone, Some(job.window.size))?;
         let store = source_store(self.environment, job).await?;
         if let Source::Exported { log_group, .. } = &job.source {
-            let objects = staging::every_object(&store, log_group.as_deref()).await?;
+            let objects = staging::every_object(&store, log_group.as_deref())
+                .await?
+                .objects;
             return self.catalog(timezone, range, objects, &store, None);
         }
         let wanted = range.unwrap_or(Range::ALL);

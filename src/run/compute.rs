@@ -187,18 +187,16 @@ impl WindowRun<'_> {
         let (session, objects, tally) = self.session(exported, folder.path())?;
         let (job, window) = (self.plan.job, &self.window.window);
         let progress = self.environment.progress.as_ref();
-        let mut read = None;
         let mut answers = Vec::with_capacity(self.plan.queries.len());
         for query in &self.plan.queries {
             let run = QueryRun {
                 progress,
                 session: &session,
                 name: query.query.name.as_str(),
-                objects,
+                objects: &objects,
             };
             let keys = self.plan.output.keys.of_answer(run.name, window);
-            let (answer, reports) = run.answer(query, folder.path(), keys).await?;
-            read = read.or(reports.complete(objects.count));
+            let answer = run.answer(query, folder.path(), keys).await?;
             let files = answer.files.in_order().iter();
             let files: Vec<&FilePath> = files.map(|file| &*file.path).collect();
             session
@@ -206,9 +204,9 @@ impl WindowRun<'_> {
                 .await?;
             answers.push(answer);
         }
-        let read = match read {
+        let read = match objects.all_read() {
             Some(read) => read,
-            None => count_all(progress, &session, objects).await?,
+            None => count_all(progress, &session, &objects).await?,
         };
         for answer in &mut answers {
             let (output, series) = (&self.plan.output, &mut answer.series);
@@ -365,7 +363,7 @@ fn export_reports(
             as_of: group.as_of,
             reused: group.reused,
             objects: group.objects.len(),
-            bytes: group.objects.iter().map(|object| object.meta.size).sum(),
+            bytes: group.objects.iter().map(|object| object.size).sum(),
             hours: Some(hours(&group.log_group).unwrap_or_else(|| Hours::none(window))),
         })
         .collect()

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, RecordBatch, RecordBatchOptions, StringViewBuilder, TimestampMillisecondArray,
+    UInt32Array,
 };
 use arrow::buffer::Buffer;
+use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
+
+use crate::layout::cloudwatch::LogObject;
 
 /// A batch with this many bytes of messages is full.
 const FULL_BYTES: usize = 4 << 20;
@@ -45,20 +49,36 @@ impl<'a> Message<'a> {
 
 enum Column {
     Timestamp(Vec<i64>),
-    Message { bytes: Vec<u8>, ends: Vec<usize> },
+    Message {
+        bytes: Vec<u8>,
+        ends: Vec<usize>,
+    },
+    /// What is the same for all events of an object.
+    OfObject {
+        value: fn(&LogObject) -> Option<String>,
+        runs: Vec<Run>,
+    },
+}
+
+/// A value from a row on, up to the next run.
+struct Run {
+    from: usize,
+    value: Option<String>,
 }
 
 impl BatchBuilder {
-    /// A builder of batches of `schema`, whose columns are at `indices` of (timestamp, message).
+    /// A builder of batches of `schema`, whose columns are at `indices` of (timestamp, message, log_group, log_stream).
     pub fn new(schema: SchemaRef, indices: &[usize], full_rows: usize) -> Self {
         let columns = indices
             .iter()
             .map(|index| match index {
                 0 => Column::Timestamp(Vec::new()),
-                _ => Column::Message {
+                1 => Column::Message {
                     bytes: Vec::new(),
                     ends: Vec::new(),
                 },
+                2 => Column::of_object(|object| object.log_group.as_deref().map(str::to_owned)),
+                _ => Column::of_object(|object| Some(object.log_stream())),
             })
             .collect();
         Self {
@@ -73,6 +93,24 @@ impl BatchBuilder {
     /// Whether it has no events.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
+    }
+
+    /// Begins an object: the next events are its.
+    pub fn begin(&mut self, object: &LogObject) {
+        for column in &mut self.columns {
+            if let Column::OfObject { value, runs } = column {
+                let value = value(object);
+                match runs.last_mut() {
+                    Some(last) if last.value == value => {}
+                    // The object before had no events.
+                    Some(last) if last.from == self.rows => last.value = value,
+                    _ => runs.push(Run {
+                        from: self.rows,
+                        value,
+                    }),
+                }
+            }
+        }
     }
 
     /// Adds an event. True where the batch is full.
@@ -96,6 +134,7 @@ impl BatchBuilder {
                     ends.push(bytes.len());
                     full |= bytes.len() >= FULL_BYTES;
                 }
+                Column::OfObject { .. } => {}
             }
         }
         full
@@ -111,6 +150,7 @@ impl BatchBuilder {
                     bytes.reserve(self.likely_bytes);
                     ends.reserve_exact(self.full_rows);
                 }
+                Column::OfObject { .. } => {}
             }
         }
     }
@@ -131,11 +171,37 @@ impl BatchBuilder {
                     self.likely_bytes = text.len() + text.len() / 8;
                     message_views(text, ends)
                 }
+                Column::OfObject { runs, .. } => of_runs(runs, rows)?,
             });
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
     }
+}
+
+impl Column {
+    fn of_object(value: fn(&LogObject) -> Option<String>) -> Self {
+        Self::OfObject {
+            value,
+            runs: Vec::new(),
+        }
+    }
+}
+
+/// The values of `rows` rows, each text once. The last run goes on in the next batch.
+fn of_runs(runs: &mut Vec<Run>, rows: usize) -> Result<ArrayRef, ArrowError> {
+    let mut values = StringViewBuilder::with_capacity(runs.len());
+    let mut of_row = Vec::with_capacity(rows);
+    let ends = runs.iter().skip(1).map(|run| run.from).chain([rows]);
+    for ((number, run), end) in (0..).zip(&*runs).zip(ends) {
+        values.append_option(run.value.as_deref());
+        of_row.resize(end, number);
+    }
+    runs.drain(..runs.len().saturating_sub(1));
+    if let Some(last) = runs.last_mut() {
+        last.from = 0;
+    }
+    take(&values.finish(), &UInt32Array::from(of_row), None)
 }
 
 /// The engine counts a batch by the memory that it holds, so a small one must not hold that of a full one.
@@ -204,7 +270,8 @@ mod tests {
 
     #[test]
     fn a_small_batch_holds_little_memory() {
-        let mut builder = BatchBuilder::new(file_schema(), &[0, 1], 8192);
+        let schema = Arc::new(file_schema().project(&[0, 1]).unwrap());
+        let mut builder = BatchBuilder::new(schema, &[0, 1], 8192);
         for _ in 0..2 {
             for n in 0..10 {
                 builder.push(n, Message::of(b"a message of more than twelve bytes"));
@@ -212,6 +279,48 @@ mod tests {
             let batch = builder.finish().unwrap();
             assert!(batch.get_array_memory_size() < 2000);
         }
+    }
+
+    #[test]
+    fn what_is_the_same_for_an_object_is_there_once_and_goes_on_in_the_next_batch() {
+        let object = |group: Option<&str>, stream: &str| {
+            let meta = object_store::ObjectMeta {
+                location: format!("task/{stream}/000000.gz").into(),
+                last_modified: Default::default(),
+                size: 1,
+                e_tag: None,
+                version: None,
+            };
+            LogObject::new(&meta, group).unwrap()
+        };
+        let mut builder = builder(&[3, 2]);
+        let mut found = Vec::new();
+        for (group, stream, events) in [
+            (Some("/ecs/web"), "a", 1),
+            (Some("/ecs/web"), "nothing in it", 0),
+            (None, "a stream of more than twelve bytes", 5),
+            (Some("/ecs/api"), "b", 1),
+        ] {
+            builder.begin(&object(group, stream));
+            for n in 0..events {
+                if builder.push(n, Message::Text("")) {
+                    found.push(builder.finish().unwrap());
+                }
+            }
+        }
+        found.push(builder.finish().unwrap());
+        let rows = found.iter().flat_map(|batch| {
+            let [streams, groups] = [0, 1].map(|column| batch.column(column).as_string_view());
+            let rows = streams.iter().zip(groups.iter());
+            rows.collect::<Vec<_>>()
+        });
+        let rows: Vec<_> = rows.collect();
+        let long = (Some("a stream of more than twelve bytes"), None);
+        let mut expected = vec![(Some("a"), Some("/ecs/web"))];
+        expected.extend([long; 5]);
+        expected.push((Some("b"), Some("/ecs/api")));
+        assert_eq!(rows, expected);
+        assert_eq!(found.len(), 3);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use datafusion::common::ScalarValue;
+use chrono::DateTime;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::error::Result;
 use object_store::{ObjectMeta, ObjectStore};
@@ -23,17 +23,13 @@ const MOST_BYTES: u64 = 1 << 20;
 /// Bundles for each partition, where there are enough objects, so that all partitions end at about the same time.
 const FOR_EACH_PARTITION: u64 = 16;
 
-/// An object of a bundle.
+/// One or more objects of a table's list, in the order in which they are read.
 #[derive(Debug, Clone)]
-pub(super) struct Member {
-    pub(super) meta: ObjectMeta,
-    /// The times of its events that are read.
-    range: Range,
+pub(super) struct Bundle {
+    objects: Arc<Vec<LogObject>>,
+    /// Their places in the list.
+    numbers: Arc<[u32]>,
 }
-
-/// One or more objects, in the order in which they are read.
-#[derive(Debug, Clone)]
-pub(super) struct Bundle(Arc<[Member]>);
 
 impl Bundle {
     /// The bundle of a file that the engine opens. An error where the file has none, or is only a part of one: read as
@@ -57,47 +53,66 @@ impl Bundle {
         }
     }
 
+    /// The places of its objects in the table's list.
+    pub(super) fn numbers(&self) -> &[u32] {
+        &self.numbers
+    }
+
     /// Its objects.
-    pub(super) fn members(&self) -> &[Member] {
-        &self.0
+    pub(super) fn members(&self) -> impl Iterator<Item = &LogObject> {
+        let number = |number: &u32| &self.objects[*number as usize];
+        self.numbers.iter().map(number)
+    }
+
+    /// The bundle as a file of the engine, with the size of all its objects.
+    pub(super) fn into_file(self) -> PartitionedFile {
+        let size = self.members().map(|object| object.size).sum();
+        let location = self.members().next().map(LogObject::key);
+        let meta = ObjectMeta {
+            location: location.unwrap_or_default(),
+            last_modified: DateTime::UNIX_EPOCH,
+            size,
+            e_tag: None,
+            version: None,
+        };
+        PartitionedFile::new_from_meta(meta).with_extension(self)
     }
 }
 
-/// Joins neighbours that are `alike`, as far as enough bundles for the partitions remain. Each comes with its first
-/// object.
-pub(super) fn bundles<'a>(
-    objects: &[&'a LogObject],
+/// Joins neighbours among the objects with these `numbers`, as far as enough bundles for the partitions remain.
+pub(super) fn bundles(
+    objects: &Arc<Vec<LogObject>>,
+    numbers: &[u32],
     partitions: usize,
-    alike: impl Fn(&LogObject, &LogObject) -> bool,
-) -> Vec<(&'a LogObject, Bundle)> {
-    let bytes: u64 = objects.iter().map(|object| object.meta.size).sum();
+) -> Vec<Bundle> {
+    let size = |number: &u32| objects[*number as usize].size;
+    let bytes: u64 = numbers.iter().map(size).sum();
     let most = (bytes / (partitions as u64 * FOR_EACH_PARTITION)).min(MOST_BYTES);
     let mut bundles = Vec::new();
-    let mut rest = objects;
+    let mut rest = numbers;
     while let Some((first, behind)) = rest.split_first() {
-        let mut bytes = first.meta.size;
-        let joined = behind.iter().take_while(|object| {
-            bytes += object.meta.size;
-            bytes <= most && alike(first, object)
+        let mut bytes = size(first);
+        let joined = behind.iter().take_while(|number| {
+            bytes += size(number);
+            bytes <= most
         });
         let (together, others) = rest.split_at(1 + joined.count());
-        let members = together.iter().map(|object| Member {
-            meta: object.meta.clone(),
-            range: object.range.unwrap_or(Range::ALL),
+        bundles.push(Bundle {
+            objects: Arc::clone(objects),
+            numbers: together.into(),
         });
-        bundles.push((*first, Bundle(members.collect())));
         rest = others;
     }
     bundles
 }
 
-/// A bundle as a file of the engine: with the size of all its objects, and the values of the table's other columns.
-pub(super) fn as_file(bundle: Bundle, values: Vec<ScalarValue>) -> PartitionedFile {
-    let mut meta = bundle.members()[0].meta.clone();
-    meta.size = bundle.members().iter().map(|member| member.meta.size).sum();
-    PartitionedFile::new_from_meta(meta)
-        .with_partition_values(values)
-        .with_extension(bundle)
+/// Each object as a bundle of its own.
+pub(super) fn single(objects: &Arc<Vec<LogObject>>, numbers: &[u32]) -> Vec<Bundle> {
+    let alone = numbers.iter().map(|number| Bundle {
+        objects: Arc::clone(objects),
+        numbers: Arc::new([*number]),
+    });
+    alone.collect()
 }
 
 /// How the objects of a scan are read.
@@ -112,26 +127,29 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    async fn open(&self, member: &Member) -> Result<ObjectReader> {
+    async fn open(&self, number: u32, object: &LogObject) -> Result<ObjectReader> {
         self.claim.open();
+        let meta = object.meta();
         let name = ObjectName {
             place: Arc::clone(&self.place),
-            key: member.meta.location.clone(),
+            key: meta.location.clone(),
         };
         let content = self
             .fetcher
-            .fetch(&self.objects, &member.meta)
+            .fetch(&self.objects, number, &meta)
             .await
             .map_err(|error| read_error(&name, error))?;
+        let range = object.range.unwrap_or(Range::ALL);
         let filter = EventFilter {
-            window: self.filter.window.intersect(member.range),
-            rows: self.filter.rows.intersect(member.range),
+            window: self.filter.window.intersect(range),
+            rows: self.filter.rows.intersect(range),
             ..self.filter
         };
         Ok(ObjectReader::new(
             name,
+            number as usize,
             filter,
-            member.meta.size,
+            meta.size,
             content,
             &self.claim,
             self.counts.clone(),
@@ -170,14 +188,16 @@ impl BundleReader {
                     FillOutcome::ObjectEnd => self.current = None,
                 }
             }
-            let Some(member) = self.bundle.members().get(self.opened) else {
+            let Some(number) = self.bundle.numbers.get(self.opened) else {
                 return match self.batch.is_empty() {
                     true => Ok(None),
                     false => Ok(Some(self.batch.finish()?)),
                 };
             };
             self.opened += 1;
-            self.current = Some(self.reading.open(member).await?);
+            let object = &self.bundle.objects[*number as usize];
+            self.batch.begin(object);
+            self.current = Some(self.reading.open(*number, object).await?);
         }
     }
 }
@@ -186,44 +206,42 @@ impl BundleReader {
 mod tests {
     use super::*;
 
-    fn object(stream: &str, size: u64) -> LogObject {
-        let meta = ObjectMeta {
-            location: format!("t/{stream}/{size:06}.gz").into(),
-            last_modified: Default::default(),
-            size,
-            e_tag: None,
-            version: None,
+    fn objects(sizes: impl IntoIterator<Item = u64>) -> (Arc<Vec<LogObject>>, Vec<u32>) {
+        let object = |size| {
+            let meta = ObjectMeta {
+                location: format!("t/a/{size:06}.gz").into(),
+                last_modified: DateTime::UNIX_EPOCH,
+                size,
+                e_tag: None,
+                version: None,
+            };
+            LogObject::new(&meta, None).unwrap()
         };
-        LogObject::new(meta, None).unwrap()
+        let objects: Vec<LogObject> = sizes.into_iter().map(object).collect();
+        let numbers = (0..objects.len() as u32).collect();
+        (Arc::new(objects), numbers)
     }
 
-    fn sizes(bundles: &[(&LogObject, Bundle)]) -> Vec<Vec<u64>> {
-        let members = bundles.iter().map(|(_, bundle)| bundle.members());
-        members
-            .map(|members| members.iter().map(|member| member.meta.size).collect())
-            .collect()
+    fn sizes(bundles: &[Bundle]) -> Vec<Vec<u64>> {
+        let sizes = |bundle: &Bundle| bundle.members().map(|object| object.size).collect();
+        bundles.iter().map(sizes).collect()
     }
 
     #[test]
     fn a_file_without_its_objects_or_with_a_byte_range_is_refused() {
-        let objects = [object("a", 10), object("a", 20)];
-        let objects: Vec<&LogObject> = objects.iter().collect();
-        let bundle = Bundle(
-            objects
-                .iter()
-                .map(|object| Member {
-                    meta: object.meta.clone(),
-                    range: Range::ALL,
-                })
-                .collect(),
-        );
-        let file = as_file(bundle, Vec::new());
+        let (objects, numbers) = objects([10, 20]);
+        let bundle = Bundle {
+            objects,
+            numbers: numbers.into(),
+        };
+        let file = bundle.into_file();
         let refusal = |file: &PartitionedFile| {
             let error = Error::from_engine(Bundle::of(file).unwrap_err());
             assert_eq!(error.class(), Class::Unexpected);
             error.to_string()
         };
-        assert_eq!(Bundle::of(&file).unwrap().members().len(), 2);
+        assert_eq!(file.object_meta.size, 30);
+        assert_eq!(sizes(&[Bundle::of(&file).unwrap()]), [[10, 20]]);
         // As a codec would make it that does not know the extension.
         let bare = PartitionedFile::new_from_meta(file.object_meta.clone());
         let told = refusal(&bare);
@@ -240,38 +258,28 @@ mod tests {
 
     #[test]
     fn small_neighbours_are_joined_and_there_stay_enough_bundles() {
-        let objects: Vec<LogObject> = (0..3200).map(|_| object("a", 100)).collect();
-        let objects: Vec<&LogObject> = objects.iter().collect();
-        let joined = bundles(&objects, 2, |_, _| true);
+        let (objects, numbers) = objects([100; 3200]);
+        let joined = bundles(&objects, &numbers, 2);
         assert_eq!(sizes(&joined), vec![vec![100; 100]; 32]);
-        assert_eq!(bundles(&objects[..20], 2, |_, _| true).len(), 20);
-        assert!(bundles(&[], 2, |_, _| true).is_empty());
+        assert_eq!(bundles(&objects, &numbers[..20], 2).len(), 20);
+        assert!(bundles(&objects, &[], 2).is_empty());
+        assert_eq!(single(&objects, &numbers).len(), 3200);
     }
 
     #[test]
-    fn large_objects_and_those_that_differ_stay_alone() {
-        let mut objects = Vec::new();
-        for stream in ["a", "b"] {
-            objects.extend([10, 10, MOST_BYTES, 10, 10].map(|size| object(stream, size)));
-        }
-        objects.extend((0..40).map(|_| object("c", MOST_BYTES)));
-        let objects: Vec<&LogObject> = objects.iter().collect();
-        let by_stream = bundles(&objects, 1, |a, b| a.log_stream == b.log_stream);
-        let large = vec![MOST_BYTES];
+    fn large_objects_stay_alone_and_those_that_are_not_read_are_left_out() {
+        let mixed = [10, 10, MOST_BYTES, 10, 10, 10];
+        let (objects, mut numbers) = objects(mixed.into_iter().chain([MOST_BYTES; 40]));
+        numbers.remove(4);
+        let joined = bundles(&objects, &numbers, 1);
         assert_eq!(
-            sizes(&by_stream)[..7],
+            sizes(&joined)[..4],
             [
                 vec![10, 10],
-                large.clone(),
+                vec![MOST_BYTES],
                 vec![10, 10],
-                vec![10, 10],
-                large.clone(),
-                vec![10, 10],
-                large,
+                vec![MOST_BYTES]
             ]
         );
-        let file = as_file(by_stream[0].1.clone(), Vec::new());
-        assert_eq!(file.object_meta.size, 20);
-        assert_eq!(Bundle::of(&file).unwrap().members().len(), 2);
     }
 }

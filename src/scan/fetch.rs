@@ -18,6 +18,7 @@ use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, Result};
 
 use super::budget::{Claim, Reservation};
 use super::cache::{ObjectCache, Turn};
+use crate::layout::cloudwatch::LogObject;
 use crate::store::local_etag;
 
 /// Larger objects are not read into memory whole.
@@ -50,11 +51,66 @@ pub struct ObjectFetcher {
     claim: Arc<Claim>,
     /// Whether the objects are files of this machine.
     is_local: bool,
-    /// The objects in the order of opening; empty where none is requested ahead.
-    order: Vec<ObjectMeta>,
-    position: HashMap<Path, usize>,
+    order: OpeningOrder,
     ahead: Mutex<Ahead>,
     cache: Option<Arc<ObjectCache>>,
+}
+
+/// The order in which the objects of a scan are opened; empty where none is requested ahead.
+#[derive(Default)]
+pub struct OpeningOrder {
+    objects: Arc<Vec<LogObject>>,
+    /// The places of the objects in the table's list.
+    numbers: Vec<u32>,
+    /// For each of them, where it stands in the order. An object that is opened twice, for two parts of its events, is
+    /// requested once.
+    position: HashMap<u32, usize>,
+}
+
+impl OpeningOrder {
+    /// The order of the objects with these numbers.
+    pub fn new(objects: &Arc<Vec<LogObject>>, mut numbers: Vec<u32>) -> Self {
+        let object = |number: u32| &objects[number as usize];
+        // Stable: of two parts of an object, the one that is opened first stays the first.
+        let mut by_key: Vec<usize> = (0..numbers.len()).collect();
+        by_key.sort_by(|a, b| object(numbers[*a]).cmp_key(object(numbers[*b])));
+        let mut first_part: Vec<usize> = (0..numbers.len()).collect();
+        for pair in by_key.windows(2) {
+            if object(numbers[pair[0]])
+                .cmp_key(object(numbers[pair[1]]))
+                .is_eq()
+            {
+                first_part[pair[1]] = first_part[pair[0]];
+            }
+        }
+        let mut position = HashMap::with_capacity(numbers.len());
+        let mut kept = 0;
+        for at in 0..numbers.len() {
+            let number = numbers[at];
+            match first_part[at] {
+                first if first == at => {
+                    position.insert(number, kept);
+                    numbers[kept] = number;
+                    first_part[at] = kept;
+                    kept += 1;
+                }
+                first => {
+                    position.insert(number, first_part[first]);
+                }
+            }
+        }
+        numbers.truncate(kept);
+        Self {
+            objects: Arc::clone(objects),
+            numbers,
+            position,
+        }
+    }
+
+    fn get(&self, position: usize) -> Option<&LogObject> {
+        let number = *self.numbers.get(position)?;
+        self.objects.get(number as usize)
+    }
 }
 
 #[derive(Default)]
@@ -70,43 +126,32 @@ impl ObjectFetcher {
     pub fn local(claim: Arc<Claim>) -> Self {
         Self {
             is_local: true,
-            ..Self::new(claim, Vec::new(), None)
+            ..Self::new(claim, OpeningOrder::default(), None)
         }
     }
 
     /// A fetcher that requests the objects of `order` ahead, and caches them in `cache`.
-    ///
-    /// An object that is opened twice, for two parts of its events, is requested ahead once.
-    pub fn new(
-        claim: Arc<Claim>,
-        mut order: Vec<ObjectMeta>,
-        cache: Option<Arc<ObjectCache>>,
-    ) -> Self {
-        let mut position = HashMap::new();
-        order.retain(|meta| {
-            let next = position.len();
-            *position.entry(meta.location.clone()).or_insert(next) == next
-        });
+    pub fn new(claim: Arc<Claim>, order: OpeningOrder, cache: Option<Arc<ObjectCache>>) -> Self {
         Self {
             claim,
             is_local: false,
             order,
-            position,
             ahead: Mutex::default(),
             cache,
         }
     }
 
-    /// The content of an object. The next objects are requested.
+    /// The content of the object at `number` of the table's list. The next objects are requested.
     pub async fn fetch(
         &self,
         objects: &Arc<dyn ObjectStore>,
+        number: u32,
         meta: &ObjectMeta,
     ) -> Result<Content> {
         if self.is_local {
             return self.read_file(meta);
         }
-        if let Some(request) = self.take_request(objects, meta) {
+        if let Some(request) = self.take_request(objects, number, meta) {
             return joined(request).await.map(Content::Whole);
         }
         if let Some(cached) = self.cache.as_ref().and_then(|cache| cache.get(meta)) {
@@ -128,9 +173,10 @@ impl ObjectFetcher {
     fn take_request(
         &self,
         objects: &Arc<dyn ObjectStore>,
+        number: u32,
         meta: &ObjectMeta,
     ) -> Option<SpawnedTask<Result<Bytes>>> {
-        let position = *self.position.get(&meta.location)?;
+        let position = *self.order.position.get(&number)?;
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         ahead.next = ahead.next.max(position + 1);
         let requested = ahead.requests.remove(&position);
@@ -142,10 +188,11 @@ impl ObjectFetcher {
     }
 
     fn request_ahead(&self, ahead: &mut MutexGuard<'_, Ahead>, objects: &Arc<dyn ObjectStore>) {
-        while let Some(meta) = self.order.get(ahead.next)
+        while let Some(object) = self.order.get(ahead.next)
             && ahead.requests.len() < MOST_AHEAD
-            && ahead.bytes + meta.size <= MOST_BYTES_AHEAD
+            && ahead.bytes + object.size <= MOST_BYTES_AHEAD
         {
+            let meta = &object.meta();
             let is_cached = || {
                 let cache = self.cache.as_ref();
                 cache.is_some_and(|cache| cache.get(meta).is_some())
@@ -341,8 +388,15 @@ mod tests {
         Budget::claim(&Budget::new(&pool), 100)
     }
 
-    fn fetcher(order: &[ObjectMeta]) -> ObjectFetcher {
-        ObjectFetcher::new(claim(), order.to_vec(), None)
+    /// The order of these objects, whose numbers are their places.
+    fn order(metas: &[ObjectMeta]) -> OpeningOrder {
+        let objects = metas.iter().map(|meta| LogObject::new(meta, None).unwrap());
+        let numbers = (0..metas.len() as u32).collect();
+        OpeningOrder::new(&Arc::new(objects.collect()), numbers)
+    }
+
+    fn fetcher(metas: &[ObjectMeta]) -> ObjectFetcher {
+        ObjectFetcher::new(claim(), order(metas), None)
     }
 
     async fn store(count: usize, latency: Duration) -> (Arc<dyn ObjectStore>, Vec<ObjectMeta>) {
@@ -376,7 +430,7 @@ mod tests {
         let (objects, metas) = store(300, Duration::from_millis(1)).await;
         let fetcher = fetcher(&metas);
         for (number, meta) in metas.iter().enumerate() {
-            let content = fetcher.fetch(&objects, meta).await.unwrap();
+            let content = fetcher.fetch(&objects, number as u32, meta).await.unwrap();
             assert_eq!(text(content).await, number.to_string());
             let behind = metas.len() - number - 1;
             let ahead = fetcher.ahead.lock().unwrap().requests.len();
@@ -389,8 +443,8 @@ mod tests {
         let (objects, metas) = store(3, Duration::ZERO).await;
         let twice: Vec<ObjectMeta> = metas.iter().chain(&metas).cloned().collect();
         let fetcher = fetcher(&twice);
-        for meta in &twice {
-            fetcher.fetch(&objects, meta).await.unwrap();
+        for (number, meta) in twice.iter().enumerate() {
+            fetcher.fetch(&objects, number as u32, meta).await.unwrap();
         }
         let ahead = fetcher.ahead.lock().unwrap();
         assert!(ahead.requests.is_empty() && ahead.bytes == 0);
@@ -400,12 +454,10 @@ mod tests {
     async fn any_order_and_a_second_time_are_fine() {
         let (objects, metas) = store(20, Duration::ZERO).await;
         let fetcher = fetcher(&metas);
-        for meta in metas.iter().rev().chain(&metas) {
-            let number: usize = text(fetcher.fetch(&objects, meta).await.unwrap())
-                .await
-                .parse()
-                .unwrap();
-            assert_eq!(metas[number].location, meta.location);
+        for number in (0..20).rev().chain(0..20) {
+            let meta = &metas[number as usize];
+            let content = fetcher.fetch(&objects, number, meta).await.unwrap();
+            assert_eq!(text(content).await, number.to_string());
         }
     }
 
@@ -416,7 +468,11 @@ mod tests {
             .put(&metas[1].location, Bytes::from("other").into())
             .await
             .unwrap();
-        let error = fetcher(&[]).fetch(&objects, &metas[1]).await.err().unwrap();
+        let error = fetcher(&[])
+            .fetch(&objects, 1, &metas[1])
+            .await
+            .err()
+            .unwrap();
         assert!(matches!(error, Error::Precondition { .. }), "{error}");
     }
 
@@ -436,21 +492,21 @@ mod tests {
         let mut listed = list().await;
         let fetcher = ObjectFetcher::local(claim());
         assert_eq!(
-            text(fetcher.fetch(&empty, &listed).await.unwrap()).await,
+            text(fetcher.fetch(&empty, 0, &listed).await.unwrap()).await,
             "content"
         );
         // What is too large for memory comes in pieces.
         listed.size = LARGEST_WHOLE_OBJECT + 1;
         assert_eq!(
-            text(fetcher.fetch(&empty, &listed).await.unwrap()).await,
+            text(fetcher.fetch(&empty, 0, &listed).await.unwrap()).await,
             "content"
         );
 
         std::fs::write(&file, "other content").unwrap();
-        let error = fetcher.fetch(&empty, &listed).await.err().unwrap();
+        let error = fetcher.fetch(&empty, 0, &listed).await.err().unwrap();
         assert!(matches!(error, Error::Precondition { .. }), "{error}");
         std::fs::remove_file(&file).unwrap();
-        let error = fetcher.fetch(&empty, &listed).await.err().unwrap();
+        let error = fetcher.fetch(&empty, 0, &listed).await.err().unwrap();
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
     }
 
@@ -459,9 +515,9 @@ mod tests {
         let (objects, metas) = store(20, Duration::ZERO).await;
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(4 * 5));
         let claim = Budget::claim(&Budget::new(&pool), 100);
-        let fetcher = ObjectFetcher::new(claim, metas.clone(), None);
+        let fetcher = ObjectFetcher::new(claim, order(&metas), None);
         for (number, meta) in metas.iter().enumerate() {
-            let content = fetcher.fetch(&objects, meta).await.unwrap();
+            let content = fetcher.fetch(&objects, number as u32, meta).await.unwrap();
             assert!(pool.reserved() <= 5);
             assert_eq!(text(content).await, number.to_string());
         }
@@ -475,21 +531,21 @@ mod tests {
         let room = metas.iter().map(|meta| meta.size).sum::<u64>() - 1;
         let cache = Arc::new(ObjectCache::new(folder.path().to_owned(), room));
         for meta in &metas {
-            ObjectFetcher::new(claim(), Vec::new(), Some(Arc::clone(&cache)))
-                .fetch(&objects, meta)
+            ObjectFetcher::new(claim(), OpeningOrder::default(), Some(Arc::clone(&cache)))
+                .fetch(&objects, 0, meta)
                 .await
                 .unwrap();
         }
         let empty: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let again = ObjectFetcher::new(claim(), Vec::new(), Some(cache));
+        let again = ObjectFetcher::new(claim(), OpeningOrder::default(), Some(cache));
         for (number, meta) in metas.iter().enumerate().take(4) {
             assert_eq!(
-                text(again.fetch(&empty, meta).await.unwrap()).await,
+                text(again.fetch(&empty, 0, meta).await.unwrap()).await,
                 number.to_string()
             );
         }
         assert!(
-            again.fetch(&empty, &metas[4]).await.is_err(),
+            again.fetch(&empty, 0, &metas[4]).await.is_err(),
             "there was no room for the last"
         );
     }

@@ -17,6 +17,7 @@ use super::budget::Claim;
 use super::events::{LONGEST_EVENT, Split, Splitter};
 use super::fetch::Content;
 use super::inflate::{Damage, StreamInflater};
+use super::report::{ObjectReport, ReadLog};
 use super::tally::{ObjectTally, Tally};
 use super::text::ObjectText;
 use crate::error::{Class, Error};
@@ -43,9 +44,10 @@ pub mod counters {
     pub const STRAY_LINES: &str = "lines_before_first_timestamp";
 }
 
-/// The counters of a partition.
+/// The counters of a partition, and the record of which objects were read.
 #[derive(Clone)]
 pub(super) struct Counts {
+    read: ReadLog,
     objects: Count,
     bytes: Count,
     events: Count,
@@ -60,10 +62,12 @@ impl Counts {
     pub(super) fn new(
         metrics: &ExecutionPlanMetricsSet,
         partition: usize,
+        read: ReadLog,
         tally: Option<Arc<Tally>>,
     ) -> Self {
         let count = |name| MetricBuilder::new(metrics).counter(name, partition);
         Self {
+            read,
             objects: count(counters::OBJECTS),
             bytes: count(counters::BYTES),
             events: count(counters::EVENTS),
@@ -71,6 +75,17 @@ impl Counts {
             stray_lines: count(counters::STRAY_LINES),
             tally,
         }
+    }
+
+    /// Counts an object that was read to its end.
+    fn add(&self, number: usize, report: ObjectReport) {
+        self.objects.add(1);
+        self.bytes.add(report.bytes as usize);
+        self.events.add(report.events as usize);
+        self.invalid_utf8.add(report.invalid_utf8_events as usize);
+        self.stray_lines
+            .add(report.lines_before_first_timestamp as usize);
+        self.read.add(number, report);
     }
 }
 
@@ -102,13 +117,13 @@ pub(super) struct EventFilter {
 /// One object on its way from bytes to batches.
 pub(super) struct ObjectReader {
     name: ObjectName,
+    /// Its place in the table's list.
+    number: usize,
     filter: EventFilter,
     splitter: Splitter,
     text: ObjectText,
     input: Input,
-    events: usize,
-    invalid_utf8: usize,
-    compressed_bytes: u64,
+    report: ObjectReport,
     counts: Counts,
     tally: Option<ObjectTally>,
 }
@@ -147,9 +162,10 @@ pub(super) enum FillOutcome {
 }
 
 impl ObjectReader {
-    /// A reader of an object of `compressed_bytes`.
+    /// A reader of the object at `number` of the table's list, which has `compressed_bytes`.
     pub(super) fn new(
         name: ObjectName,
+        number: usize,
         filter: EventFilter,
         compressed_bytes: u64,
         content: Content,
@@ -173,13 +189,15 @@ impl ObjectReader {
         let tally = tally.map(|tally| tally.of_object(&name.key, filter.window));
         Self {
             name,
+            number,
             filter,
             splitter: Splitter::default(),
             text,
             input,
-            events: 0,
-            invalid_utf8: 0,
-            compressed_bytes,
+            report: ObjectReport {
+                bytes: compressed_bytes,
+                ..ObjectReport::default()
+            },
             counts,
             tally,
         }
@@ -213,7 +231,7 @@ impl ObjectReader {
                     if !window.contains(event.timestamp_ms) {
                         continue;
                     }
-                    self.events += 1;
+                    self.report.events += 1;
                     if let Some(tally) = &mut self.tally {
                         tally.add(event.timestamp_ms);
                     }
@@ -221,7 +239,8 @@ impl ObjectReader {
                         true => self.text.message(event.message),
                         false => Message::Text(""),
                     };
-                    self.invalid_utf8 += usize::from(matches!(message, Message::Broken(_)));
+                    self.report.invalid_utf8_events +=
+                        u32::from(matches!(message, Message::Broken(_)));
                     if rows.contains(event.timestamp_ms) && batch.push(event.timestamp_ms, message)
                     {
                         return Ok(FillOutcome::Batch);
@@ -245,12 +264,12 @@ impl ObjectReader {
     }
 
     fn count(&self) {
-        self.counts.objects.add(1);
-        self.counts.bytes.add(self.compressed_bytes as usize);
-        self.counts.events.add(self.events);
-        self.counts.invalid_utf8.add(self.invalid_utf8);
-        let stray_lines = self.splitter.stray_lines() as usize;
-        self.counts.stray_lines.add(stray_lines);
+        let stray_lines = self.splitter.stray_lines();
+        let report = ObjectReport {
+            lines_before_first_timestamp: u32::try_from(stray_lines).unwrap_or(u32::MAX),
+            ..self.report
+        };
+        self.counts.add(self.number, report);
         if let (Some(tally), Some(object)) = (&self.counts.tally, &self.tally) {
             tally.add(object);
         }
@@ -394,12 +413,14 @@ mod tests {
             rows: window,
             messages: true,
         };
-        let counts = Counts::new(&ExecutionPlanMetricsSet::new(), 0, None);
+        let metrics = ExecutionPlanMetricsSet::new();
+        let counts = Counts::new(&metrics, 0, ReadLog::default(), None);
         let claim = Budget::claim(&Budget::new(pool), 1);
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
-            let mut reader = ObjectReader::new(name, filter, 1, content, &claim, counts.clone());
-            let mut batch = BatchBuilder::new(file_schema(), &[0, 1], 7);
+            let mut reader = ObjectReader::new(name, 0, filter, 1, content, &claim, counts.clone());
+            let schema = Arc::new(file_schema().project(&[0, 1])?);
+            let mut batch = BatchBuilder::new(schema, &[0, 1], 7);
             let mut found = Vec::new();
             loop {
                 let filled = reader.fill(&mut batch).await?;

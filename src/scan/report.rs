@@ -1,8 +1,8 @@
-//! What scans have read: a value that is summed over the processes that share a scan, and that the receipt holds.
+//! What scans have read: values that are merged over the processes that share a scan. The receipt holds one of them.
 
 use std::iter::Sum;
 use std::ops::AddAssign;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
@@ -75,12 +75,6 @@ impl ScanReports {
         self.0.iter().copied().sum()
     }
 
-    /// The report of a scan that has read all of `objects`, the first if there are several.
-    pub fn complete(&self, objects: usize) -> Option<ScanReport> {
-        let mut reports = self.0.iter().copied();
-        reports.find(|report| report.objects == objects)
-    }
-
     fn collect(&mut self, plan: &Arc<dyn ExecutionPlan>) {
         if let Some(metrics) = plan.metrics()
             && let Some(objects) = metrics.sum_by_name(counters::OBJECTS)
@@ -101,6 +95,92 @@ impl ScanReports {
         for child in plan.children() {
             self.collect(child);
         }
+    }
+}
+
+/// What was read of one object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectReport {
+    /// Its compressed bytes.
+    pub bytes: u64,
+    /// Its events of the window.
+    pub events: u64,
+    /// Those whose message is not UTF-8.
+    pub invalid_utf8_events: u32,
+    /// Lines before its first timestamp.
+    pub lines_before_first_timestamp: u32,
+}
+
+/// Which objects of a table were read to their end, each by its place in the table's list.
+///
+/// A number of objects would not do: a query that reads three objects twelve times has read as many as one that reads
+/// 36, and a damaged object among the other 33 would not be seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReadObjects(Vec<Option<ObjectReport>>);
+
+impl ReadObjects {
+    /// Notes an object. It counts once, however often it is read: every scan of a table finds the same events in it.
+    pub fn add(&mut self, number: usize, report: ObjectReport) {
+        if self.0.len() <= number {
+            self.0.resize(number + 1, None);
+        }
+        self.0[number] = Some(report);
+    }
+
+    /// Adds what another process has read of the same table.
+    pub fn merge(&mut self, other: &Self) {
+        for (number, report) in other.0.iter().enumerate() {
+            if let Some(report) = report {
+                self.add(number, *report);
+            }
+        }
+    }
+
+    /// What was read of all `objects` of the table; `None` where one of them was not read to its end.
+    pub fn complete(&self, objects: usize) -> Option<ScanReport> {
+        let read = self.0.get(..objects)?;
+        read.iter()
+            .map(|report| {
+                report.map(|report| ScanReport {
+                    objects: 1,
+                    bytes: report.bytes,
+                    events: report.events,
+                    invalid_utf8_events: report.invalid_utf8_events.into(),
+                    lines_before_first_timestamp: report.lines_before_first_timestamp.into(),
+                })
+            })
+            .sum()
+    }
+
+    /// How many different objects were read.
+    pub fn count(&self) -> usize {
+        self.0.iter().flatten().count()
+    }
+}
+
+/// What all scans of a table have read in this process, while they run.
+#[derive(Debug, Clone, Default)]
+pub struct ReadLog(Arc<Mutex<ReadObjects>>);
+
+impl ReadLog {
+    /// Notes an object that was read to its end.
+    pub(super) fn add(&self, number: usize, report: ObjectReport) {
+        self.lock().add(number, report);
+    }
+
+    /// What was read of all `objects` of the table; `None` where one of them was not read to its end.
+    pub fn complete(&self, objects: usize) -> Option<ScanReport> {
+        self.lock().complete(objects)
+    }
+
+    /// What was read so far.
+    pub fn read(&self) -> ReadObjects {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> impl std::ops::DerefMut<Target = ReadObjects> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,16 +206,49 @@ mod tests {
         let sent = serde_json::to_string(&elsewhere).unwrap();
         reports.merge(&serde_json::from_str(&sent).unwrap());
         assert_eq!(reports.scans(), 2);
-        let whole = reports.complete(5).unwrap();
-        assert_eq!((whole.bytes, whole.events), (50, 50));
+        let total = reports.total();
+        assert_eq!((total.objects, total.bytes, total.events), (6, 60, 57));
         assert_eq!(
             (
-                whole.invalid_utf8_events,
-                whole.lines_before_first_timestamp
+                total.invalid_utf8_events,
+                total.lines_before_first_timestamp
             ),
-            (2, 4)
+            (3, 6)
         );
-        assert_eq!(reports.complete(2), None);
-        assert_eq!(reports.total().events, 57);
+    }
+
+    #[test]
+    fn an_object_counts_once_however_often_and_wherever_it_is_read() {
+        let object = |events| ObjectReport {
+            bytes: 10,
+            events,
+            invalid_utf8_events: 1,
+            lines_before_first_timestamp: 2,
+        };
+        let mut read = ReadObjects::default();
+        for _ in 0..12 {
+            read.add(0, object(5));
+            read.add(2, object(7));
+        }
+        assert_eq!(read.count(), 2);
+        assert_eq!(read.complete(3), None);
+        let mut elsewhere = ReadObjects::default();
+        elsewhere.add(1, object(1));
+        elsewhere.add(2, object(7));
+        let sent = serde_json::to_string(&elsewhere).unwrap();
+        read.merge(&serde_json::from_str(&sent).unwrap());
+        let whole = ScanReport {
+            objects: 3,
+            bytes: 30,
+            events: 13,
+            invalid_utf8_events: 3,
+            lines_before_first_timestamp: 6,
+        };
+        assert_eq!(read.complete(3), Some(whole));
+        assert_eq!(read.complete(4), None);
+        assert_eq!(
+            ReadObjects::default().complete(0),
+            Some(ScanReport::default())
+        );
     }
 }

@@ -24,13 +24,17 @@ use super::budget::Claim;
 use super::bundle::{Bundle, BundleReader, Reading};
 use super::fetch::ObjectFetcher;
 use super::object::{Counts, EventFilter};
+use super::report::ReadLog;
 use super::tally::Tally;
 use crate::window::Range;
 
 /// The index of `message` in [`file_schema`].
 const MESSAGE: usize = 1;
 
-/// The columns that the objects hold: `timestamp` and `message`.
+/// The columns of the table. The first two are what the objects hold, the others what their keys say.
+///
+/// The log group and the log stream are columns of the file, and no partition columns of the engine: those have one value
+/// for a file, so that each stream of a few events would be a file and a batch of its own.
 pub fn file_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new(
@@ -39,6 +43,8 @@ pub fn file_schema() -> SchemaRef {
             false,
         ),
         Field::new("message", DataType::Utf8View, false),
+        Field::new("log_group", DataType::Utf8View, true),
+        Field::new("log_stream", DataType::Utf8View, false),
     ]))
 }
 
@@ -52,19 +58,21 @@ pub struct LogSource {
     place: Arc<str>,
     claim: Arc<Claim>,
     fetcher: Arc<ObjectFetcher>,
+    read: ReadLog,
     tally: Option<Arc<Tally>>,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl LogSource {
-    /// A source of all columns of `table_schema`, whose file columns are those of [`file_schema`].
+    /// A source of all columns of `table_schema`, which are those of [`file_schema`]. It notes in `read` what it has read.
     pub(super) fn new(
         table_schema: TableSchema,
         filter: EventFilter,
         place: Arc<str>,
         claim: Arc<Claim>,
         fetcher: Arc<ObjectFetcher>,
+        read: ReadLog,
     ) -> Self {
         Self {
             projection: SplitProjection::unprojected(&table_schema),
@@ -73,6 +81,7 @@ impl LogSource {
             place,
             claim,
             fetcher,
+            read,
             tally: None,
             batch_size: 8192,
             metrics: ExecutionPlanMetricsSet::new(),
@@ -104,7 +113,12 @@ impl FileSource for LogSource {
             },
             claim: Arc::clone(&self.claim),
             fetcher: Arc::clone(&self.fetcher),
-            counts: Counts::new(&self.metrics, partition, self.tally.clone()),
+            counts: Counts::new(
+                &self.metrics,
+                partition,
+                self.read.clone(),
+                self.tally.clone(),
+            ),
         };
         let opener = Arc::new(LogOpener {
             reading: Arc::new(reading),

@@ -2,35 +2,39 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::TableType;
-use datafusion::datasource::physical_plan::{
-    FileGroup, FileScanConfigBuilder, wrap_partition_type_in_dict, wrap_partition_value_in_dict,
-};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::filter::FilterExecBuilder;
 
 use super::budget::Budget;
-use super::bundle::{Bundle, as_file, bundles};
+use super::bundle::{Bundle, bundles, single};
 use super::cache::ObjectCache;
-use super::fetch::ObjectFetcher;
+use super::fetch::{ObjectFetcher, OpeningOrder};
 use super::object::EventFilter;
+use super::report::ReadLog;
 use super::source::{LogSource, file_schema};
 use super::tally::Tally;
 use crate::layout::cloudwatch::LogObject;
 use crate::store::Store;
 use crate::window::Range;
-use object_store::ObjectMeta;
+
+/// Filters about objects are decided for so many of them at a time.
+const OBJECTS_AT_ONCE: usize = 8192;
 
 /// A query with a smaller limit reads the objects one after the other, instead of several at a time.
 const FEW_ROWS: usize = 10_000;
@@ -45,6 +49,7 @@ pub struct LogsTable {
     table_schema: TableSchema,
     budget: Arc<Budget>,
     is_remote: bool,
+    read: ReadLog,
     counts_odd_messages: bool,
     tally: Option<Arc<Tally>>,
     cache: Option<Arc<ObjectCache>>,
@@ -65,9 +70,10 @@ impl LogsTable {
             range,
             url: store.url().clone(),
             place: store.location().display_key(&root).into(),
-            table_schema: table_schema(),
+            table_schema: file_schema().into(),
             budget: Budget::new(pool),
             is_remote: !store.location().is_local(),
+            read: ReadLog::default(),
             counts_odd_messages: false,
             tally: None,
             cache: None,
@@ -97,7 +103,7 @@ impl LogsTable {
 
     /// The columns of every such table.
     pub fn columns() -> SchemaRef {
-        Arc::clone(table_schema().table_schema())
+        file_schema()
     }
 
     /// Its objects.
@@ -105,84 +111,103 @@ impl LogsTable {
         &self.objects
     }
 
-    /// The objects that may have events of `range`, and that pass the filters over log group and log stream alone.
-    fn select(
-        &self,
-        state: &dyn Session,
-        filters: &[Expr],
-        range: Range,
-    ) -> Result<Vec<&LogObject>> {
-        let mut selected: Vec<&LogObject> = self
-            .objects
-            .iter()
-            .filter(|object| object.may_have(range))
-            .collect();
-        let filters: Vec<&Expr> = filters
-            .iter()
-            .filter(|filter| is_about_objects(filter))
-            .collect();
-        if filters.is_empty() || selected.is_empty() {
-            return Ok(selected);
+    /// Which of its objects all scans together have read.
+    pub fn read_log(&self) -> &ReadLog {
+        &self.read
+    }
+
+    /// What a scan with these filters reads. Each filter is evaluated just once: as a range of time, for each object as a
+    /// whole, or for each row.
+    fn select(&self, state: &dyn Session, filters: &[Expr]) -> Result<Selection> {
+        let mut range = self.range;
+        let mut about_objects = Vec::new();
+        let mut about_rows = Vec::new();
+        for filter in filters {
+            match time_range(filter) {
+                Some(times) => range = range.intersect(times),
+                None if is_about_objects(filter) => about_objects.push(filter),
+                None => about_rows.push(filter.clone()),
+            }
         }
-        let schema = Arc::new(Schema::new(partition_fields()));
-        let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
-        let filters = filters
-            .into_iter()
-            .map(|filter| state.create_physical_expr(filter.clone(), &df_schema))
-            .collect::<Result<Vec<_>>>()?;
-        let mut keep = vec![true; selected.len()];
-        // The dictionary's keys have 16 bits.
-        let most = usize::from(u16::MAX);
-        for (objects, keep) in selected.chunks(most).zip(keep.chunks_mut(most)) {
-            let values = |value: fn(&LogObject) -> ScalarValue| {
-                ScalarValue::iter_to_array(objects.iter().map(|object| value(object)))
-            };
-            let batch = RecordBatch::try_new(
-                Arc::clone(&schema),
-                vec![values(log_group)?, values(log_stream)?],
-            )?;
-            for filter in &filters {
-                let verdict = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
-                let verdict = verdict.as_boolean();
-                for (row, keep) in keep.iter_mut().enumerate() {
-                    *keep &= verdict.is_valid(row) && verdict.value(row);
+        let numbers = (0..).zip(self.objects.iter());
+        let mut numbers: Vec<u32> = numbers
+            .filter(|(_, object)| object.may_have(range))
+            .map(|(number, _)| number)
+            .collect();
+        for filter in about_objects {
+            match self.decide(state, filter, &numbers) {
+                Ok(verdicts) => {
+                    let mut verdicts = verdicts.into_iter();
+                    numbers.retain(|_| verdicts.next().unwrap_or(false));
+                }
+                // It may fail for an object that has no such rows, or for rows that another filter takes away.
+                Err(error) => {
+                    tracing::debug!(%error, %filter, "a filter is left to the rows");
+                    about_rows.push(filter.clone());
                 }
             }
         }
-        let mut keep = keep.into_iter();
-        selected.retain(|_| keep.next().unwrap_or(true));
-        Ok(selected)
+        Ok(Selection {
+            numbers,
+            range,
+            about_rows,
+        })
+    }
+
+    /// Whether each of these objects passes the filter. A verdict that is NULL lets no row pass.
+    fn decide(&self, state: &dyn Session, filter: &Expr, numbers: &[u32]) -> Result<Vec<bool>> {
+        let schema = Arc::new(Schema::new(file_schema().fields()[2..].to_vec()));
+        let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
+        let filter = state.create_physical_expr(filter.clone(), &df_schema)?;
+        let mut verdicts = Vec::with_capacity(numbers.len());
+        for numbers in numbers.chunks(OBJECTS_AT_ONCE) {
+            let objects = numbers.iter().map(|number| &self.objects[*number as usize]);
+            let groups = objects.clone().map(|object| object.log_group.as_deref());
+            let streams = objects.map(|object| Some(object.log_stream()));
+            let columns: [ArrayRef; 2] = [
+                Arc::new(StringViewArray::from_iter(groups)),
+                Arc::new(StringViewArray::from_iter(streams)),
+            ];
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns.to_vec())?;
+            let verdict = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
+            let passes = |verdict: &BooleanArray, row| verdict.is_valid(row) && verdict.value(row);
+            // A constant NULL may have no type.
+            match verdict.as_boolean_opt() {
+                Some(verdict) => {
+                    verdicts.extend((0..batch.num_rows()).map(|row| passes(verdict, row)));
+                }
+                None => verdicts.resize(verdicts.len() + batch.num_rows(), false),
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// The columns that a scan has to read for a projection and the filters over its rows: those of the projection first.
+    fn columns_for(&self, projection: Option<&Vec<usize>>, about_rows: &[Expr]) -> Vec<usize> {
+        let schema = self.schema();
+        let all = || (0..schema.fields().len()).collect();
+        let mut columns = projection.cloned().unwrap_or_else(all);
+        for filter in about_rows {
+            for column in filter.column_refs() {
+                if let Ok(index) = schema.index_of(column.name())
+                    && !columns.contains(&index)
+                {
+                    columns.push(index);
+                }
+            }
+        }
+        columns
     }
 }
 
-fn log_group(object: &LogObject) -> ScalarValue {
-    wrap_partition_value_in_dict(ScalarValue::Utf8(object.log_group.clone()))
-}
-
-fn log_stream(object: &LogObject) -> ScalarValue {
-    wrap_partition_value_in_dict(ScalarValue::Utf8(Some(object.log_stream.clone())))
-}
-
-fn partition_fields() -> Vec<Field> {
-    vec![
-        Field::new(
-            "log_group",
-            wrap_partition_type_in_dict(DataType::Utf8),
-            true,
-        ),
-        Field::new(
-            "log_stream",
-            wrap_partition_type_in_dict(DataType::Utf8),
-            false,
-        ),
-    ]
-}
-
-fn table_schema() -> TableSchema {
-    let partition_fields: Vec<_> = partition_fields().into_iter().map(Arc::new).collect();
-    TableSchema::builder(file_schema())
-        .with_table_partition_cols(partition_fields)
-        .build()
+/// What a scan reads.
+struct Selection {
+    /// The places of the objects in the table's list.
+    numbers: Vec<u32>,
+    /// The times of the events.
+    range: Range,
+    /// The filters that are evaluated for each row.
+    about_rows: Vec<Expr>,
 }
 
 #[async_trait]
@@ -202,6 +227,8 @@ impl TableProvider for LogsTable {
         Ok(filters
             .iter()
             .map(
+                // `scan` evaluates every filter that it gets, so that one which the optimizer rewrites behind this promise
+                // is kept too. What gains nothing by it stays with the engine.
                 |filter| match is_about_objects(filter) || time_range(filter).is_some() {
                     true => TableProviderFilterPushDown::Exact,
                     false => TableProviderFilterPushDown::Unsupported,
@@ -217,40 +244,42 @@ impl TableProvider for LogsTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let range = filters
-            .iter()
-            .filter_map(time_range)
-            .fold(self.range, Range::intersect);
-        let objects = self.select(state, filters, range)?;
-        if objects.is_empty() || range.is_empty() {
+        let Selection {
+            numbers,
+            range,
+            about_rows,
+        } = self.select(state, filters)?;
+        if numbers.is_empty() || range.is_empty() {
             let schema = match projection {
                 Some(projection) => Arc::new(self.schema().project(projection)?),
                 None => self.schema(),
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
+        // A filter over the rows may need all of them for a few.
+        let limit = limit.filter(|_| about_rows.is_empty());
+        let columns = self.columns_for(projection, &about_rows);
         let few_rows = limit.is_some_and(|rows| rows <= FEW_ROWS);
         let partitions = match few_rows {
             true => 1,
             false => state.config().target_partitions(),
         };
-        let claim = Budget::claim(&self.budget, objects.len());
+        let claim = Budget::claim(&self.budget, numbers.len());
         let groups = match few_rows {
             // Few rows need few objects.
-            true => pack(bundles(&objects, partitions, |_, _| false), partitions),
-            false => pack(bundles(&objects, partitions, alike(projection)), partitions),
+            true => pack(single(&self.objects, &numbers), partitions),
+            false => pack(bundles(&self.objects, &numbers, partitions), partitions),
         };
         let fetcher = match self.is_remote {
             false => ObjectFetcher::local(Arc::clone(&claim)),
-            // No object is requested ahead.
-            true if few_rows => {
-                ObjectFetcher::new(Arc::clone(&claim), Vec::new(), self.cache.clone())
+            true => {
+                let order = match few_rows {
+                    // No object is requested ahead.
+                    true => OpeningOrder::default(),
+                    false => OpeningOrder::new(&self.objects, opening_order(&groups)?),
+                };
+                ObjectFetcher::new(Arc::clone(&claim), order, self.cache.clone())
             }
-            true => ObjectFetcher::new(
-                Arc::clone(&claim),
-                opening_order(&groups)?,
-                self.cache.clone(),
-            ),
         };
         let filter = EventFilter {
             window: self.range,
@@ -263,39 +292,35 @@ impl TableProvider for LogsTable {
             Arc::clone(&self.place),
             claim,
             Arc::new(fetcher),
+            self.read.clone(),
         )
         .tallied(self.tally.clone());
+        let asked_for = projection.map_or(columns.len(), Vec::len);
         let config = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_limit(limit)
             // One partition reads in the order of the keys, so that the same query has the same answer.
             .with_preserve_order(partitions == 1)
-            .with_projection_indices(projection.cloned())?
+            .with_projection_indices(Some(columns))?
             .build();
-        Ok(DataSourceExec::from_data_source(config))
-    }
-}
-
-/// Compares two objects by those columns of a projection that have one value for a whole object.
-fn alike(projection: Option<&Vec<usize>>) -> impl Fn(&LogObject, &LogObject) -> bool + use<> {
-    let asked_for = |column| projection.is_none_or(|projection| projection.contains(&column));
-    let of_file = file_schema().fields().len();
-    let (log_group, log_stream) = (asked_for(of_file), asked_for(of_file + 1));
-    move |one, other| {
-        (!log_group || one.log_group == other.log_group)
-            && (!log_stream || one.log_stream == other.log_stream)
+        let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+        let Some(filter) = conjunction(about_rows) else {
+            return Ok(scan);
+        };
+        let filter = state.create_physical_expr(filter, &DFSchema::try_from(scan.schema())?)?;
+        let filtered = FilterExecBuilder::new(filter, scan)
+            .with_batch_size(state.config().batch_size())
+            .apply_projection(Some((0..asked_for).collect()))?
+            .build()?;
+        Ok(Arc::new(filtered))
     }
 }
 
 /// Packs bundles into at most `partitions` groups of about the same size, the largest first; a single group keeps their
 /// order.
-fn pack(bundles: Vec<(&LogObject, Bundle)>, partitions: usize) -> Vec<FileGroup> {
+fn pack(bundles: Vec<Bundle>, partitions: usize) -> Vec<FileGroup> {
     let partitions = partitions.clamp(1, bundles.len().max(1));
-    let files = bundles.into_iter().map(|(first, bundle)| {
-        // The value of a column that is not projected does not matter.
-        as_file(bundle, vec![log_group(first), log_stream(first)])
-    });
-    let mut files: Vec<_> = files.collect();
+    let mut files: Vec<_> = bundles.into_iter().map(Bundle::into_file).collect();
     if partitions > 1 {
         files.sort_by_key(|file| std::cmp::Reverse(file.object_meta.size));
     }
@@ -312,28 +337,33 @@ fn pack(bundles: Vec<(&LogObject, Bundle)>, partitions: usize) -> Vec<FileGroup>
         .collect()
 }
 
-/// The order in which the engine opens the objects: the same as `LogSource::reorder_files`.
-fn opening_order(groups: &[FileGroup]) -> Result<Vec<ObjectMeta>> {
+/// The numbers of the objects in the order in which the engine opens them: the same as `LogSource::reorder_files`.
+fn opening_order(groups: &[FileGroup]) -> Result<Vec<u32>> {
     let mut files: Vec<_> = groups.iter().flat_map(FileGroup::iter).collect();
     if groups.len() > 1 {
         files.sort_by_key(|file| std::cmp::Reverse(file.object_meta.size));
     }
     let mut order = Vec::new();
     for file in files {
-        let bundle = Bundle::of(file)?;
-        order.extend(bundle.members().iter().map(|member| member.meta.clone()));
+        order.extend_from_slice(Bundle::of(file)?.numbers());
     }
     Ok(order)
 }
 
-/// Whether the filter can be decided for each object as a whole, without reading it.
+/// Whether the filter can be decided for each object as a whole, without reading it: it reads no other columns than the
+/// log group and the log stream, or none, as the constant that is left of `log_group NOT IN ('a', NULL)`.
 fn is_about_objects(filter: &Expr) -> bool {
-    let columns = filter.column_refs();
-    !columns.is_empty()
-        && columns
-            .iter()
-            .all(|column| matches!(column.name(), "log_group" | "log_stream"))
-        && !filter.is_volatile()
+    let is_known = |expr: &Expr| match expr {
+        Expr::Column(column) => matches!(column.name(), "log_group" | "log_stream"),
+        Expr::OuterReferenceColumn(..)
+        | Expr::ScalarSubquery(_)
+        | Expr::Exists(_)
+        | Expr::InSubquery(_)
+        | Expr::SetComparison(_)
+        | Expr::Placeholder(_) => false,
+        _ => true,
+    };
+    !filter.is_volatile() && !filter.exists(|expr| Ok(!is_known(expr))).unwrap_or(true)
 }
 
 /// The half-open range that a comparison of the timestamp with a literal means; `None` for any other filter.
@@ -413,12 +443,12 @@ mod tests {
                 e_tag: None,
                 version: None,
             };
-            LogObject::new(meta, None).unwrap()
+            LogObject::new(&meta, None).unwrap()
         };
         let objects: Vec<_> = [1, 2, 3, 90, 4, 80].into_iter().map(object).collect();
         let packed = |objects: &[LogObject], partitions| {
-            let objects: Vec<&LogObject> = objects.iter().collect();
-            pack(bundles(&objects, partitions, |_, _| false), partitions)
+            let numbers: Vec<u32> = (0..objects.len() as u32).collect();
+            pack(single(&Arc::new(objects.to_vec()), &numbers), partitions)
         };
         let sizes = |groups: Vec<FileGroup>| -> Vec<Vec<u64>> {
             groups

@@ -157,17 +157,18 @@ impl Tally {
             indices: BTreeMap::new(),
         };
         for object in objects {
-            let index = match progress.indices.get(&object.log_group) {
+            let log_group = object.log_group.as_deref().map(str::to_owned);
+            let index = match progress.indices.get(&log_group) {
                 Some(index) => *index,
                 None => {
                     let index = progress.groups.len();
                     progress.groups.push(Hours::none(window));
-                    progress.indices.insert(object.log_group.clone(), index);
+                    progress.indices.insert(log_group, index);
                     index
                 }
             };
             let own = object.range.map_or(window, |range| range.intersect(window));
-            let id = identity(&object.meta.location, own);
+            let id = identity(&object.key(), own);
             progress.unread.insert(id, index);
         }
         Self {
@@ -263,7 +264,7 @@ mod tests {
             e_tag: None,
             version: None,
         };
-        LogObject::new(meta, Some(group)).unwrap()
+        LogObject::new(&meta, Some(group)).unwrap()
     }
 
     const WINDOW: Range = Range {

@@ -28,37 +28,58 @@ impl Store {
 
     /// The same, and what was left out.
     pub async fn list_with_skipped(&self, prefix: &Path) -> Result<(Vec<ObjectMeta>, Skipped)> {
-        let listed = self.list_unsorted(prefix).await;
-        let (mut objects, skipped) = listed.map_err(|error| self.failed("list", prefix, error))?;
+        let (mut objects, skipped) = self.gather(prefix, Vec::new).await?;
         objects.sort_by(|a, b| a.location.cmp(&b.location));
         Ok((objects, skipped))
     }
 
-    pub(super) async fn list_unsorted(
+    /// Gathers the objects below `prefix`, in no order, as they come: there may be millions, which as a listing has them
+    /// take more memory than what is needed of them. And what was left out.
+    pub async fn gather<G: Gather>(
         &self,
         prefix: &Path,
-    ) -> object_store::Result<(Vec<ObjectMeta>, Skipped)> {
+        new: impl Fn() -> G,
+    ) -> Result<(G, Skipped)> {
+        let gathered = self.gather_unsorted(prefix, new).await;
+        gathered.map_err(|error| self.failed("list", prefix, error))
+    }
+
+    pub(super) async fn gather_unsorted<G: Gather>(
+        &self,
+        prefix: &Path,
+        new: impl Fn() -> G,
+    ) -> object_store::Result<(G, Skipped)> {
+        let mut gathered = new();
         if let Location::Local(_) = self.location {
-            return on_disk::list_files(prefix).map_err(|error| Error::Generic {
+            let listed = on_disk::list_files(prefix).map_err(|error| Error::Generic {
                 store: "disk",
                 source: error.into(),
             });
+            let (objects, skipped) = listed?;
+            objects.into_iter().for_each(|object| gathered.add(object));
+            return Ok((gathered, skipped));
         }
-        let listed = resumed_list(&SystemClock, self.objects.as_ref(), prefix).await;
+        let objects = self.objects.as_ref();
+        let listed = resumed_list(&SystemClock, objects, prefix, &mut gathered).await;
         let Puts::InBucket(bucket) = &self.puts else {
-            return Ok((listed?, Skipped::default()));
+            return listed.map(|()| (gathered, Skipped::default()));
         };
         let has_odd_keys = match &listed {
             Err(Error::InvalidPath { .. }) => true,
             // Of a key that begins with a slash, object_store gives the path of another key.
-            Ok(_) if prefix.is_root() => bucket.begins_with_slash().await.map_err(in_s3)?,
+            Ok(()) if prefix.is_root() => bucket.begins_with_slash().await.map_err(in_s3)?,
             _ => false,
         };
         match has_odd_keys {
-            false => Ok((listed?, Skipped::default())),
+            false => listed.map(|()| (gathered, Skipped::default())),
             true => {
                 let listed = bucket.list(prefix.as_ref(), false).await.map_err(in_s3)?;
-                Ok((listed.objects, listed.skipped))
+                let mut gathered = new();
+                listed
+                    .objects
+                    .into_iter()
+                    .for_each(|object| gathered.add(object));
+                Ok((gathered, listed.skipped))
             }
         }
     }
@@ -126,10 +147,43 @@ impl Store {
         prefix: &Path,
         log_group: Option<&str>,
     ) -> Result<Vec<LogObject>> {
-        let objects = self.list(prefix).await?.into_iter();
-        Ok(objects
-            .filter_map(|meta| LogObject::new(meta, log_group))
-            .collect())
+        let (Logs { mut objects, .. }, skipped) = self
+            .gather(prefix, || Logs {
+                log_group,
+                objects: Vec::new(),
+            })
+            .await?;
+        if let Some(note) = skipped.note(&self.display(prefix)) {
+            tracing::warn!("{note}");
+        }
+        objects.sort_by(LogObject::cmp_key);
+        Ok(objects)
+    }
+}
+
+/// What a listing's objects are gathered in.
+pub trait Gather: Send {
+    /// Adds an object.
+    fn add(&mut self, object: ObjectMeta);
+}
+
+impl Gather for Vec<ObjectMeta> {
+    fn add(&mut self, object: ObjectMeta) {
+        self.push(object);
+    }
+}
+
+/// The exported objects of a listing.
+struct Logs<'a> {
+    log_group: Option<&'a str>,
+    objects: Vec<LogObject>,
+}
+
+impl Gather for Logs<'_> {
+    fn add(&mut self, object: ObjectMeta) {
+        let before = self.objects.last();
+        let object = LogObject::behind(before, &object, self.log_group);
+        self.objects.extend(object);
     }
 }
 
@@ -146,26 +200,28 @@ async fn resumed_list(
     clock: &dyn Clock,
     objects: &dyn ObjectStore,
     prefix: &Path,
-) -> object_store::Result<Vec<ObjectMeta>> {
-    let mut listed: Vec<ObjectMeta> = Vec::new();
+    gathered: &mut impl Gather,
+) -> object_store::Result<()> {
+    let mut last: Option<Path> = None;
     let mut rest = objects.list(Some(prefix));
     let mut delays = RETRIES.delays();
     loop {
         match rest.try_next().await {
             Ok(Some(object)) => {
-                listed.push(object);
+                last = Some(object.location.clone());
+                gathered.add(object);
                 delays = RETRIES.delays();
             }
-            Ok(None) => return Ok(listed),
+            Ok(None) => return Ok(()),
             Err(error) => {
                 let delay = delays.next().filter(|_| is_broken_off(&error));
                 let Some(delay) = delay else {
                     return Err(error);
                 };
                 clock.sleep(delay).await;
-                rest = match listed.last() {
+                rest = match &last {
                     None => objects.list(Some(prefix)),
-                    Some(last) => objects.list_with_offset(Some(prefix), &last.location),
+                    Some(last) => objects.list_with_offset(Some(prefix), last),
                 };
             }
         }
@@ -227,8 +283,9 @@ mod tests {
         }
         objects.break_listings(broken);
         let clock = TestClock::at(DateTime::UNIX_EPOCH);
-        let listed = resumed_list(&clock, &objects, &Path::from("a")).await;
-        let listed = listed.map(|listed| {
+        let mut listed: Vec<ObjectMeta> = Vec::new();
+        let ended = resumed_list(&clock, &objects, &Path::from("a"), &mut listed).await;
+        let listed = ended.map(|()| {
             assert!(listed.is_sorted_by(|a, b| a.location < b.location));
             listed.len()
         });

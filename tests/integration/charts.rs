@@ -93,7 +93,7 @@ fn an_earlier_answer_of_other_sql_or_that_is_damaged_is_left_out() {
     night.dir.write(earlier, whole);
     night.dir.write(
         "other.sql",
-        "SELECT hour_local, utc_offset, hour_utc, hour_of_day, 7 AS events FROM hours ORDER BY hour_utc",
+        "SELECT hour_local, utc_offset, hour_utc, hour_of_day, CAST(sum(7) AS BIGINT) AS events FROM hours GROUP BY 1, 2, 3, 4 ORDER BY hour_utc",
     );
     let job = night.dir.read_text("night.toml");
     let job = job.replace(

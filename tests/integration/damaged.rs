@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::events::{HOUR, MESSAGES, at, by_hour, scattered};
 use crate::support::export::{Export, LARGEST_EVENT, Object, TASK_ID, line};
-use crate::support::job::Night;
+use crate::support::job::{JOB, Night};
 
 const DAY: &str = "2025-03-03";
 
@@ -400,4 +400,40 @@ fn messages_come_back_as_they_were_but_for_the_last_newlines() {
         night.ask("SELECT message FROM logs ORDER BY timestamp"),
         json!(expected)
     );
+}
+
+/// The query reads three objects as often as there are objects, so that their number is that of all.
+#[test]
+fn damage_beside_the_objects_that_a_query_reads_again_and_again_is_found() {
+    for others in [30, 33, 36] {
+        let night = Night::new();
+        let export = night.export();
+        for number in 0..3 {
+            export.object("read", number, &good());
+        }
+        for number in 1..others {
+            export.object("other", number, &good());
+        }
+        export.object("other", 0, &good().truncated(4));
+        let job = std::fs::read_to_string(night.dir.join(JOB)).unwrap();
+        let job = job.replace(
+            "use = \"hourly_count\"",
+            "name = \"again\"\nsql = \"again.sql\"",
+        );
+        night.dir.write(JOB, job);
+        let times = others / 3;
+        night.dir.write(
+            "again.sql",
+            format!(
+                "WITH RECURSIVE r AS (SELECT CAST(1 AS BIGINT) AS n UNION ALL SELECT r.n + 1 FROM r \
+                 CROSS JOIN (SELECT count(*) AS events FROM logs WHERE log_stream = 'read') AS l WHERE r.n <= {times}) \
+                 SELECT max(n) AS n FROM r"
+            ),
+        );
+        night
+            .run(DAY)
+            .assert_code(5)
+            .stderr_contains("other/000000.gz");
+        assert_eq!(night.outputs(), Vec::<String>::new());
+    }
 }

@@ -5,6 +5,8 @@ use serde_json::json;
 use crate::support::events::at;
 use crate::support::export::{Export, Object};
 use crate::support::job::Night;
+use crate::support::moto::Moto;
+use crate::support::on_s3::{Exported, WINDOW};
 
 const DAY: &str = "2025-03-03";
 
@@ -269,4 +271,42 @@ fn questions_that_only_read_may_follow_each_other() {
             ["x"]
         );
     }
+}
+
+/// Keys that no path can hold, beside those of an export, and an export of which the object is the location itself.
+#[test]
+fn keys_that_can_not_be_read_are_told_and_the_others_are_read() {
+    let moto = Moto::shared();
+    let bucket = "odd-keys";
+    let exported = Exported::new(moto, bucket);
+    let object = Object::new(&[(at("2025-03-03T01:00:00Z"), "not read")]).gzip();
+    for key in ["exported//note.txt", "exported//task/web/000000.gz"] {
+        moto.put_object(bucket, key, &object);
+    }
+    let run = exported.program("odd", "", WINDOW).envs(moto.environment());
+    let run = run.run();
+    let receipt = run.assert_success().stdout_json();
+    assert_eq!(receipt["read"]["events"], 120);
+    let note = "2 objects below s3://odd-keys/exported are not read: their keys, such as \"exported//note.txt\", have an empty part";
+    let notes = receipt["notes"].as_array().unwrap();
+    assert!(notes[0].as_str().unwrap().starts_with(note), "{notes:?}");
+    run.stderr_contains("2 objects below s3://odd-keys/exported are not read");
+
+    let ask = |location: &str| {
+        let sql = "SELECT count(*) AS n, max(log_stream) AS stream FROM logs";
+        let program = exported
+            .dir
+            .logtally(["query", location, "--format", "json", sql]);
+        program.envs(moto.environment()).run()
+    };
+    // The bucket itself, with keys that begin with a slash.
+    moto.put_object(bucket, "/aws/lambda/x/000000.gz", &object);
+    let all = ask("s3://odd-keys");
+    assert_eq!(all.assert_success().stdout_json()[0]["n"], 120);
+    all.stderr_contains("3 objects below s3://odd-keys");
+    let one = ask("s3://odd-keys/exported/e37ac5c7-5d9a-4b1c-8f6e-0c1b8a2d4f60/web-7/000000.gz");
+    assert_eq!(
+        one.assert_success().stdout_json(),
+        json!([{"n": 2, "stream": "web-7"}])
+    );
 }

@@ -16,6 +16,7 @@ mod errors;
 mod events;
 mod exported;
 mod faults;
+mod filters;
 mod gallery;
 mod interrupted;
 mod killed;

@@ -695,3 +695,48 @@ fn a_place_that_is_not_there_is_named() {
         .assert_code(2)
         .stderr_contains("ftp");
 }
+
+#[test]
+fn what_the_engine_would_leave_out_is_refused() {
+    let night = three();
+    for (sql, clause) in [
+        (
+            "SELECT count(*) FROM logs TABLESAMPLE BERNOULLI (10)",
+            "TABLESAMPLE",
+        ),
+        (
+            "SELECT * FROM (SELECT 1 AS n FROM logs AS l TABLESAMPLE SYSTEM (10)) AS t",
+            "TABLESAMPLE",
+        ),
+        (
+            "SELECT * FROM generate_series(1, 3) WITH ORDINALITY",
+            "WITH ORDINALITY",
+        ),
+        ("SELECT message FROM logs FOR UPDATE", "FOR UPDATE"),
+    ] {
+        query(&night, [sql])
+            .assert_code(6)
+            .stdout_is("")
+            .stderr_contains(clause);
+    }
+}
+
+#[test]
+fn csv_tells_null_from_an_empty_text_and_json_columns_of_one_name_apart() {
+    let night = three();
+    let sql = "SELECT '' AS empty, NULL AS nothing, 'NaN'::double AS n FROM logs LIMIT 1";
+    query(&night, ["--format", "csv", sql])
+        .assert_success()
+        .stdout_is("empty,nothing,n\n\"\",,NaN\n");
+    let rows = query(&night, ["--format", "json", sql]);
+    assert_eq!(
+        rows.assert_success().stdout_json(),
+        json!([{"empty": "", "nothing": null, "n": null}])
+    );
+    let twice =
+        "SELECT a.message, b.message FROM logs AS a JOIN logs AS b ON a.timestamp = b.timestamp";
+    query(&night, ["--format", "json", twice])
+        .assert_code(6)
+        .stdout_is("")
+        .stderr_contains("several columns");
+}

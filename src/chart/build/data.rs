@@ -282,7 +282,7 @@ impl ChartData {
 
     /// Whether the sum of several values has a meaning.
     pub(super) fn adds_up(&self) -> bool {
-        self.chart.kind == ChartKind::StackedBar || self.is_count()
+        self.may_count && (self.chart.kind == ChartKind::StackedBar || self.is_count())
     }
 
     /// Whether the values are counts.

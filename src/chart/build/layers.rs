@@ -191,7 +191,7 @@ impl ChartData {
     /// How many series a chart leaves out, as their sum has no meaning.
     pub(super) fn left_out(&self, axis: &XAxis) -> usize {
         match self.chart.kind {
-            ChartKind::Line if self.names.is_some() && !self.adds_up() => {
+            ChartKind::Line | ChartKind::StackedBar if self.names.is_some() && !self.adds_up() => {
                 self.by_series(axis).len().saturating_sub(MOST_SERIES)
             }
             _ => 0,

@@ -68,7 +68,7 @@ pub async fn of(
     let schema = result.statement.schema();
     let chart = columns(&schema, drawing)?;
     build::check(&chart, "the question", &schema)?;
-    // A job can give its chart a unit; here only values that surely add up get a total.
+    // Only values that surely add up get a total.
     let adds_up = result.statement.adds_up(&chart.y) == Some(true);
     let mut data = ChartData::new(&chart, "the question").may_count(adds_up);
     while let Some(batch) = result.batches.next().await {

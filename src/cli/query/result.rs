@@ -1,5 +1,8 @@
 //! What `query` writes: a table to be read, CSV and JSON for programs.
 
+mod csv;
+
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -127,27 +130,19 @@ impl QueryResult {
     }
 
     async fn write_csv(&mut self, out: &mut impl Write) -> Result<(), Stop> {
-        let mut next = Some(json_as_text(&RecordBatch::new_empty(
-            self.statement.schema(),
-        ))?);
-        let mut header = true;
-        while let Some(batch) = next {
-            // Into memory first, as arrow's CSV errors don't tell a reader that has gone away from a value that has no
-            // text.
-            let mut text = Vec::new();
-            let mut writer = arrow::csv::WriterBuilder::new()
-                .with_header(header)
-                .build(&mut text);
-            writer.write(&batch).map_err(format_error)?;
-            drop(writer);
-            out.write_all(&text).map_err(write_error)?;
-            header = false;
-            next = self.next().await?;
+        let empty = json_as_text(&RecordBatch::new_empty(self.statement.schema()))?;
+        let mut text = csv::header(&empty.schema());
+        out.write_all(text.as_bytes()).map_err(write_error)?;
+        while let Some(batch) = self.next().await? {
+            text.clear();
+            csv::append_rows(&batch, &mut text).map_err(format_error)?;
+            out.write_all(text.as_bytes()).map_err(write_error)?;
         }
         Ok(())
     }
 
     async fn write_json(&mut self, out: &mut impl Write) -> Result<(), Stop> {
+        one_key_each(&self.statement.schema()).map_err(Stop::Failed)?;
         let mut writer = arrow::json::WriterBuilder::new()
             .with_explicit_nulls(true)
             .build::<_, arrow::json::writer::JsonArray>(&mut *out);
@@ -156,6 +151,25 @@ impl QueryResult {
         }
         writer.finish().map_err(format_error)?;
         writeln!(out).map_err(write_error)
+    }
+}
+
+/// An error (SQL) where two columns have one name: most readers of JSON keep only the last of them.
+fn one_key_each(schema: &Schema) -> Result<()> {
+    let mut names = HashSet::new();
+    let twice = schema
+        .fields()
+        .iter()
+        .find(|field| !names.insert(field.name()));
+    match twice {
+        None => Ok(()),
+        Some(field) => Err(Error::new(
+            Class::Sql,
+            format!(
+                "the answer has several columns {:?}, which JSON can't tell apart: give each a name of its own with AS",
+                field.name()
+            ),
+        )),
     }
 }
 

@@ -56,8 +56,8 @@ impl CloudWatchExporter {
             });
         }
         listed.retain(|object| {
-            let key = &object.meta.location;
-            own.iter().any(|own| task_folder::is_in(&prefix, own, key))
+            let key = object.key();
+            own.iter().any(|own| task_folder::is_in(&prefix, own, &key))
         });
         Ok((listed, unread))
     }
@@ -70,7 +70,7 @@ impl CloudWatchExporter {
         let (listed, unread) = self.listed(prefix).await?;
         let objects = listed
             .into_iter()
-            .filter_map(|meta| LogObject::new(meta, Some(&group.name)));
+            .filter_map(|meta| LogObject::new(&meta, Some(&group.name)));
         Ok((objects.collect(), unread))
     }
 

@@ -146,7 +146,7 @@ async fn an_attempt_whose_manifest_was_not_recorded_is_not_continued() {
         ..cloud.journal.attempts("/a").remove(0)
     };
     cloud.journal.note(left);
-    let object = &first.objects()[0].meta.location;
+    let object = &first.objects()[0].key();
     cloud.staging.delete(object).await.unwrap();
     let again = cloud.export().await.unwrap();
     assert!(!again.groups[0].reused);
@@ -169,7 +169,7 @@ async fn what_a_failed_task_wrote_is_never_read() {
         .filter(|o| layout::cloudwatch::holds_events(&o.location));
     assert_eq!(written.count(), 2 + 2 + 3, "the failed ones left objects");
     let read = staging::objects_below(&cloud.staging, cloud.staging.root(), None);
-    assert_eq!(read.await.unwrap().len(), 3);
+    assert_eq!(read.await.unwrap().objects.len(), 3);
 }
 
 #[tokio::test]
@@ -574,7 +574,7 @@ async fn a_task_that_was_received_twice_counts_once_and_the_second_is_swept() {
     let keys: Vec<String> = exported
         .objects()
         .iter()
-        .map(|object| object.meta.location.to_string())
+        .map(|object| object.key().to_string())
         .collect();
     assert_eq!(keys.len(), 1);
     assert!(keys[0].contains(&first.id));
@@ -588,7 +588,7 @@ async fn a_task_that_was_received_twice_counts_once_and_the_second_is_swept() {
     assert!(other.prefix.ends_with(&second.id));
     // A reader of the staging location, and a run that uses the export again, read one of them too.
     let read = staging::objects_below(&cloud.staging, cloud.staging.root(), None);
-    assert_eq!(read.await.unwrap().len(), 1);
+    assert_eq!(read.await.unwrap().objects.len(), 1);
     assert_eq!(cloud.export().await.unwrap().objects().len(), 1);
 }
 
@@ -615,7 +615,7 @@ async fn a_folder_that_a_server_named_otherwise_is_its_tasks() {
     cloud.put("web", "2026-11-20T12:00:00Z");
     let first = cloud.export().await.unwrap();
     // As a server does that names the folder by an id that is no task's.
-    let key = first.objects()[0].meta.location.clone();
+    let key = first.objects()[0].key();
     let gzip = cloud.staging.get(&key).await.unwrap().unwrap();
     let other = "e37ac5c7-5d9a-4b1c-8f6e-0c1b8a2d4f60";
     let id = first.groups[0].task_id.as_deref().unwrap();
@@ -635,7 +635,7 @@ async fn a_folder_that_a_server_named_otherwise_is_its_tasks() {
     };
     cloud.journal.note(left);
     let again = cloud.export().await.unwrap();
-    assert_eq!(again.objects()[0].meta.location, renamed);
+    assert_eq!(again.objects()[0].key(), renamed);
 }
 
 #[tokio::test]
@@ -672,6 +672,6 @@ async fn objects_that_a_task_wrote_after_it_was_completed_are_read() {
     assert!(again.groups[0].reused);
     assert_eq!(again.objects().len(), 3);
     let read = staging::objects_below(&cloud.staging, cloud.staging.root(), None);
-    assert_eq!(read.await.unwrap().len(), 3);
+    assert_eq!(read.await.unwrap().objects.len(), 3);
     assert_eq!(cloud.logs.own_tasks().len(), 1);
 }

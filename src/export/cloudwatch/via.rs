@@ -210,7 +210,7 @@ impl CloudWatchExporter {
             .await?;
         let note = joined([note, unread, None]);
         objects.extend(fetched.into_iter().map(|object| cut(object, fresh)));
-        objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
+        objects.sort_by(LogObject::cmp_key);
         let range = Range {
             end_ms: window.end_ms,
             ..attempt.range

@@ -200,9 +200,9 @@ impl Room {
         };
         let mut texts: BTreeMap<String, String> = BTreeMap::new();
         for object in objects {
-            let gzip = self.store.get(&object.meta.location).await.unwrap();
+            let gzip = self.store.get(&object.key()).await.unwrap();
             let gzip = gzip.unwrap();
-            let text = texts.entry(object.log_stream).or_default();
+            let text = texts.entry(object.log_stream()).or_default();
             flate2::read::MultiGzDecoder::new(&gzip[..])
                 .read_to_string(text)
                 .unwrap();
@@ -255,10 +255,10 @@ async fn events_come_in_the_exports_own_layout_and_only_those_of_the_time() {
     let fetched = room.fetch(|_| ()).await.unwrap();
     if let FetchOutcome::All(objects) = &fetched {
         for object in objects {
-            let key = layout::relative(&room.attempt, &object.meta.location);
+            let key = layout::relative(&room.attempt, &object.key());
             let segments: Vec<&str> = key.split('/').collect();
             assert_eq!(segments.len(), 3, "{key}");
-            assert!(layout::is_in_piece(&object.meta.location), "{key}");
+            assert!(layout::is_in_piece(&object.key()), "{key}");
             assert_eq!(segments[2], "000000.gz");
         }
     }

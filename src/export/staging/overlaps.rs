@@ -83,7 +83,7 @@ impl Taken {
     }
 
     fn has(&self, object: &LogObject) -> bool {
-        let folder = layout::parent(&object.meta.location);
+        let folder = layout::parent(&object.key());
         let stream = folder.filename().unwrap_or_default();
         stream.starts_with(&self.prefix)
     }
@@ -117,7 +117,7 @@ mod tests {
                 e_tag: None,
                 version: None,
             };
-            LogObject::new(meta, Some("/a")).unwrap()
+            LogObject::new(&meta, Some("/a")).unwrap()
         });
         CompleteAttempt {
             manifest: Manifest {
@@ -140,15 +140,8 @@ mod tests {
         let objects = cut.flat_map(|(_, objects)| objects);
         let mut keys: Vec<String> = objects
             .map(|object| {
-                let job = object
-                    .meta
-                    .location
-                    .as_ref()
-                    .split('/')
-                    .next()
-                    .unwrap()
-                    .to_owned();
-                format!("{job} {}", object.log_stream)
+                let job = object.key().as_ref().split('/').next().unwrap().to_owned();
+                format!("{job} {}", object.log_stream())
             })
             .collect();
         keys.sort();

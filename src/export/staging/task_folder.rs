@@ -14,9 +14,9 @@ use crate::window::Range;
 
 /// The folders directly below an attempt's prefix that tasks, and not pieces without a task, wrote.
 pub fn folders(attempt: &Path, listed: &[LogObject]) -> BTreeSet<String> {
-    let keys = listed.iter().map(|object| &object.meta.location);
+    let keys = listed.iter().map(LogObject::key);
     keys.filter(|key| !layout::is_in_piece(key))
-        .filter_map(|key| folder(attempt, key))
+        .filter_map(|key| folder(attempt, &key))
         .collect()
 }
 
@@ -52,7 +52,7 @@ pub fn written_later<'a>(
 /// The times of a task's events that belong to the attempt, judged by its other objects: where the Logs API returned
 /// the fresh events, the task has those before them. `None`: all times.
 pub fn part_of_task(objects: &[LogObject]) -> Option<Range> {
-    let is_piece = |object: &&LogObject| layout::is_in_piece(&object.meta.location);
+    let is_piece = |object: &&LogObject| layout::is_in_piece(&object.key());
     if let Some(other) = objects.iter().find(|object| !is_piece(object)) {
         return other.range;
     }

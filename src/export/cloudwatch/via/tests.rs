@@ -98,7 +98,7 @@ impl Night {
     async fn seconds(&self, exported: &ExportedGroup) -> Vec<i64> {
         let mut seconds = Vec::new();
         for object in &exported.objects {
-            let gzip = self.staging.get(&object.meta.location).await.unwrap();
+            let gzip = self.staging.get(&object.key()).await.unwrap();
             let mut text = String::new();
             MultiGzDecoder::new(&gzip.unwrap()[..])
                 .read_to_string(&mut text)
@@ -177,7 +177,7 @@ async fn a_large_window_is_partly_exported_and_what_is_too_fresh_fetched() {
     let (fetched, by_task): (Vec<_>, Vec<_>) = exported
         .objects
         .iter()
-        .partition(|object| layout::is_in_piece(&object.meta.location));
+        .partition(|object| layout::is_in_piece(&object.key()));
     assert!(!fetched.is_empty() && !by_task.is_empty());
     let cut = by_task[0].range.unwrap().end_ms;
     let asked_at = night.logs.own_tasks()[0].created;
@@ -192,7 +192,10 @@ async fn a_large_window_is_partly_exported_and_what_is_too_fresh_fetched() {
 
     // The manifest says so too: what is kept is read alike.
     let root = night.staging.root().clone();
-    let objects = objects_below(&night.staging, &root, None).await.unwrap();
+    let objects = objects_below(&night.staging, &root, None)
+        .await
+        .unwrap()
+        .objects;
     let kept = ExportedGroup {
         objects,
         ..exported
