@@ -3,6 +3,7 @@
 pub mod functions;
 
 mod additive;
+mod local_times;
 mod prepared;
 mod session;
 mod statement;

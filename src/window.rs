@@ -7,6 +7,7 @@
 
 pub mod buckets;
 pub mod local_clock;
+pub mod written_time;
 
 mod range;
 mod span;

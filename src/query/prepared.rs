@@ -14,7 +14,7 @@ use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::statement::{explain, fix_order};
+use super::statement::{explain, fix_order, located};
 use super::{Session, Statement};
 use crate::error::{Class, Error, Result};
 
@@ -22,6 +22,7 @@ use crate::error::{Class, Error, Result};
 #[derive(Debug, Clone)]
 pub struct PreparedQuery {
     plan: LogicalPlan,
+    sql: String,
     origin: String,
 }
 
@@ -31,6 +32,7 @@ impl Session {
     pub async fn prepare(&self, sql: &str, origin: &str) -> Result<PreparedQuery> {
         Ok(PreparedQuery {
             plan: self.plan(sql, origin).await?,
+            sql: sql.to_owned(),
             origin: origin.to_owned(),
         })
     }
@@ -42,9 +44,11 @@ impl Session {
         let bound = async {
             let tables = self.tables_of(&query.plan).await?;
             let plan = with_tables(query.plan.clone(), &tables)?;
-            fix_order(self.with_parameters(plan)?)
+            fix_order(self.checked(self.with_parameters(plan)?)?)
         };
-        let (plan, in_order) = bound.await.map_err(|error| explain(&query.origin, error))?;
+        let (plan, in_order) = bound
+            .await
+            .map_err(|error| explain(&query.origin, located(error, &query.sql)))?;
         Ok(Statement { plan, in_order })
     }
 

@@ -10,7 +10,7 @@ use crate::job::{
 };
 
 /// The version of [`answers_fingerprint`]. A change of it has every done window computed again.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// A hash of texts, each with its length, so that no two lists of texts are hashed alike.
 #[derive(Default)]

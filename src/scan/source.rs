@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use chrono_tz::Tz;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
@@ -29,12 +30,12 @@ use crate::window::Range;
 /// The index of `message` in [`file_schema`].
 const MESSAGE: usize = 1;
 
-/// The columns that the objects hold: `timestamp` and `message`.
-pub fn file_schema() -> SchemaRef {
+/// The columns that the objects hold: `timestamp`, an instant that is shown in a zone, and `message`.
+pub fn file_schema(zone: Tz) -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new(
             "timestamp",
-            DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            DataType::Timestamp(TimeUnit::Millisecond, Some(zone.name().into())),
             false,
         ),
         Field::new("message", DataType::Utf8View, false),

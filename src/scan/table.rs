@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
+use chrono_tz::Tz;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::TableType;
@@ -63,7 +64,7 @@ impl LogsTable {
             range,
             url: store.url().clone(),
             place: store.location().display_key(&root).into(),
-            table_schema: table_schema(),
+            table_schema: table_schema(Tz::UTC),
             budget: Budget::new(pool),
             is_remote: !store.location().is_local(),
             counts_odd_messages: false,
@@ -85,9 +86,15 @@ impl LogsTable {
         self
     }
 
-    /// The columns of every such table.
-    pub fn columns() -> SchemaRef {
-        Arc::clone(table_schema().table_schema())
+    /// The table with its instants shown in a zone.
+    pub fn in_zone(mut self, zone: Tz) -> Self {
+        self.table_schema = table_schema(zone);
+        self
+    }
+
+    /// The columns of every such table in a zone.
+    pub fn columns(zone: Tz) -> SchemaRef {
+        Arc::clone(table_schema(zone).table_schema())
     }
 
     /// Its objects.
@@ -168,9 +175,9 @@ fn partition_fields() -> Vec<Field> {
     ]
 }
 
-fn table_schema() -> TableSchema {
+fn table_schema(zone: Tz) -> TableSchema {
     let partition_fields: Vec<_> = partition_fields().into_iter().map(Arc::new).collect();
-    TableSchema::builder(file_schema())
+    TableSchema::builder(file_schema(zone))
         .with_table_partition_cols(partition_fields)
         .build()
 }
@@ -268,7 +275,7 @@ impl TableProvider for LogsTable {
 /// Compares two objects by those columns of a projection that have one value for a whole object.
 fn alike(projection: Option<&Vec<usize>>) -> impl Fn(&LogObject, &LogObject) -> bool + use<> {
     let asked_for = |column| projection.is_none_or(|projection| projection.contains(&column));
-    let of_file = file_schema().fields().len();
+    let of_file = file_schema(Tz::UTC).fields().len();
     let (log_group, log_stream) = (asked_for(of_file), asked_for(of_file + 1));
     move |one, other| {
         (!log_group || one.log_group == other.log_group)

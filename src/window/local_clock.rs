@@ -4,7 +4,9 @@
 //! until when that offset holds. A [`LocalClock`] works out the ends of each span once and keeps the span. An instant
 //! in the same span as the last one then costs a comparison. Instants may come in any order.
 
-use chrono::{DateTime, Offset, TimeZone};
+use std::str::FromStr;
+
+use chrono::{DateTime, FixedOffset, Offset, TimeZone};
 use chrono_tz::Tz;
 use thiserror::Error;
 
@@ -42,6 +44,71 @@ const MAX_SPANS: usize = 1024;
 )]
 pub struct OutOfRange(pub i64);
 
+/// What a type of SQL can name as its zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Zone {
+    /// A zone of the tz database.
+    Named(Tz),
+    /// The same offset from UTC at all times.
+    Fixed(FixedOffset),
+}
+
+impl From<Tz> for Zone {
+    fn from(zone: Tz) -> Self {
+        Zone::Named(zone)
+    }
+}
+
+impl FromStr for Zone {
+    type Err = UnknownZone;
+
+    /// An IANA name, or an offset: `+09:00`, `+0900`, `-03`, `+05:53:28`.
+    fn from_str(text: &str) -> Result<Self, UnknownZone> {
+        if let Ok(zone) = text.parse() {
+            return Ok(Zone::Named(zone));
+        }
+        let offset = offset_of(text).ok_or_else(|| UnknownZone(text.to_owned()))?;
+        Ok(Zone::Fixed(offset))
+    }
+}
+
+/// A text that names no zone.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "unknown time zone '{0}': expected an IANA name such as 'Asia/Seoul' or 'UTC', or an offset such as '+09:00'"
+)]
+pub struct UnknownZone(String);
+
+/// The offset that a text such as `+09:00` states.
+fn offset_of(text: &str) -> Option<FixedOffset> {
+    let (east, digits) = match text.split_at_checked(1)? {
+        ("+", digits) => (1, digits),
+        ("-", digits) => (-1, digits),
+        _ => return None,
+    };
+    let mut seconds = 0;
+    let mut rest = digits;
+    for unit_seconds in [3600, 60, 1] {
+        if rest.is_empty() && unit_seconds != 3600 {
+            break;
+        }
+        let (number, after) = rest.split_at_checked(2)?;
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let number: i32 = number.parse().ok()?;
+        if unit_seconds < 3600 && number > 59 {
+            return None;
+        }
+        seconds += number * unit_seconds;
+        rest = after.strip_prefix(':').unwrap_or(after);
+    }
+    match rest.is_empty() && !digits.ends_with(':') {
+        true => FixedOffset::east_opt(east * seconds),
+        false => None,
+    }
+}
+
 /// Instants `start_ms..end_ms` (milliseconds since 1970) at which local time is UTC plus `offset_ms`.
 ///
 /// An end is a change of the zone's offset, or the last probe.
@@ -64,7 +131,7 @@ impl OffsetSpan {
 /// Converts instants to the local time of one zone, and keeps the spans of constant offset that it has found.
 #[derive(Debug, Clone)]
 pub struct LocalClock {
-    zone: Tz,
+    zone: Zone,
     current: OffsetSpan,
     /// Sorted, without overlap.
     spans: Vec<OffsetSpan>,
@@ -72,21 +139,21 @@ pub struct LocalClock {
 
 impl LocalClock {
     /// A clock of `zone`, with no span yet.
-    pub fn new(zone: Tz) -> Self {
+    pub fn new(zone: impl Into<Zone>) -> Self {
         let empty = OffsetSpan {
             start_ms: 0,
             end_ms: 0,
             offset_ms: 0,
         };
         LocalClock {
-            zone,
+            zone: zone.into(),
             current: empty,
             spans: Vec::new(),
         }
     }
 
     /// The clock's zone.
-    pub fn zone(&self) -> Tz {
+    pub fn zone(&self) -> Zone {
         self.zone
     }
 
@@ -111,8 +178,54 @@ impl LocalClock {
         Ok(self.current)
     }
 
+    /// The instant at which the wall clock shows `local_ms`, as PostgreSQL decides it where the clocks change. A local
+    /// time that is repeated is the later instant. One that is skipped has the offset from before the change, so it
+    /// moves forward by what is skipped.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] for a time more than 253,000 years from 1970.
+    #[inline]
+    pub fn instant_ms(&mut self, local_ms: i64) -> Result<i64, OutOfRange> {
+        let span = self.current;
+        let instant_ms = local_ms.saturating_sub(span.offset_ms);
+        // Offsets differ by two days at the most, so that far from the ends no other span can have this local time.
+        let (first, last) = (span.start_ms + 2 * DAY_MS, span.end_ms - 2 * DAY_MS);
+        if first <= instant_ms && instant_ms < last {
+            return Ok(instant_ms);
+        }
+        self.instant_near_change(local_ms)
+    }
+
+    #[cold]
+    fn instant_near_change(&mut self, local_ms: i64) -> Result<i64, OutOfRange> {
+        if !(-LIMIT_MS..=LIMIT_MS).contains(&local_ms) {
+            return Err(OutOfRange(local_ms));
+        }
+        let mut span = self.span(local_ms - DAY_MS)?;
+        // With the offset that holds a day earlier, it is the instant of a skipped time too.
+        let mut found = local_ms - span.offset_ms;
+        let mut shown = span.contains(found);
+        while span.end_ms <= local_ms + DAY_MS {
+            let before = span;
+            span = self.span(before.end_ms)?;
+            let instant_ms = local_ms - span.offset_ms;
+            if span.contains(instant_ms) {
+                (found, shown) = (instant_ms, true);
+            } else if !shown && instant_ms < span.start_ms {
+                // Skipped between the two.
+                return Ok(local_ms - before.offset_ms);
+            }
+        }
+        // The next time is probably in the same span.
+        self.span(found)?;
+        Ok(found)
+    }
+
     /// The first instant whose local time is `local_ms` or later. So a day without a midnight begins at its first instant.
-    pub(super) fn first_instant(&mut self, local_ms: i64) -> Result<i64, OutOfRange> {
+    ///
+    /// # Errors
+    /// [`OutOfRange`] for a time more than 253,000 years from 1970.
+    pub fn first_instant(&mut self, local_ms: i64) -> Result<i64, OutOfRange> {
         // Offsets are less than a day, so all earlier instants have an earlier local time.
         let mut from = local_ms - DAY_MS;
         loop {
@@ -211,8 +324,11 @@ impl LocalClock {
 
     fn offset_at(&self, instant_ms: i64) -> Result<i64, OutOfRange> {
         let utc = DateTime::from_timestamp_millis(instant_ms).ok_or(OutOfRange(instant_ms))?;
-        let offset = self.zone.offset_from_utc_datetime(&utc.naive_utc());
-        Ok(i64::from(offset.fix().local_minus_utc()) * SECOND_MS)
+        let offset = match self.zone {
+            Zone::Named(zone) => zone.offset_from_utc_datetime(&utc.naive_utc()).fix(),
+            Zone::Fixed(offset) => offset,
+        };
+        Ok(i64::from(offset.local_minus_utc()) * SECOND_MS)
     }
 }
 
@@ -257,6 +373,58 @@ mod tests {
         assert_eq!(clock.local_ms(first).unwrap(), midnight + HOUR_MS);
     }
 
+    /// What PostgreSQL answers to `timestamptz '…'` in each zone.
+    #[test]
+    fn a_local_time_that_is_skipped_or_repeated_is_decided_as_in_postgresql() {
+        for (zone, local, expected) in [
+            // Forward at 02:00, by an hour.
+            ("America/New_York", "2026-03-08T01:59:59Z", "2026-03-08T06:59:59Z"),
+            ("America/New_York", "2026-03-08T02:30:00Z", "2026-03-08T07:30:00Z"),
+            ("America/New_York", "2026-03-08T03:00:00Z", "2026-03-08T07:00:00Z"),
+            // Back at 02:00, by an hour.
+            ("America/New_York", "2026-11-01T00:59:59Z", "2026-11-01T04:59:59Z"),
+            ("America/New_York", "2026-11-01T01:30:00Z", "2026-11-01T06:30:00Z"),
+            ("America/New_York", "2026-11-01T02:00:00Z", "2026-11-01T07:00:00Z"),
+            // By half an hour.
+            ("Australia/Lord_Howe", "2026-04-05T01:45:00Z", "2026-04-04T15:15:00Z"),
+            ("Australia/Lord_Howe", "2026-10-04T02:15:00Z", "2026-10-03T15:45:00Z"),
+            // Back by two hours, on the Antarctic.
+            ("Antarctica/Troll", "2026-10-25T02:30:00Z", "2026-10-25T02:30:00Z"),
+            // A day that was skipped.
+            ("Pacific/Apia", "2011-12-30T12:00:00Z", "2011-12-30T22:00:00Z"),
+            ("Pacific/Apia", "2011-12-31T00:00:00Z", "2011-12-30T10:00:00Z"),
+            ("+05:30", "2026-11-21T05:30:00Z", "2026-11-21T00:00:00Z"),
+        ] {
+            let mut clock = LocalClock::new(zone.parse::<Zone>().unwrap());
+            let found = clock.instant_ms(instant(local)).unwrap();
+            assert_eq!(found, instant(expected), "{zone} {local}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_a_name_or_an_offset() {
+        let seconds = |text: &str| match text.parse() {
+            Ok(Zone::Fixed(offset)) => Some(offset.local_minus_utc()),
+            _ => None,
+        };
+        assert_eq!("Asia/Seoul".parse(), Ok(Zone::Named(chrono_tz::Asia::Seoul)));
+        for (text, expected) in [
+            ("+09:00", Some(9 * 3600)),
+            ("+0530", Some(5 * 3600 + 1800)),
+            ("-03", Some(-3 * 3600)),
+            ("+05:53:28", Some(5 * 3600 + 53 * 60 + 28)),
+            ("+9", None),
+            ("+09:", None),
+            ("+09:60", None),
+            ("+25:00", None),
+            ("+", None),
+            ("Asia/Soul", None),
+            ("", None),
+        ] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
+    }
+
     #[test]
     fn instants_far_beyond_calendars_are_errors() {
         let mut clock = LocalClock::new(chrono_tz::Asia::Seoul);
@@ -293,6 +461,13 @@ mod tests {
                 for inside in [instant, span.start_ms, span.end_ms - 1, (span.start_ms + span.end_ms) / 2] {
                     prop_assert_eq!(clock.offset_at(inside).unwrap(), span.offset_ms);
                 }
+            }
+            for instant in instants {
+                let local = clock.local_ms(instant).unwrap();
+                let found = clock.instant_ms(local).unwrap();
+                // A repeated time is the later instant, and every instant shows its own local time.
+                prop_assert!(found >= instant && found - instant <= 2 * DAY_MS);
+                prop_assert_eq!(clock.local_ms(found).unwrap(), local);
             }
             prop_assert!(clock.spans.windows(2).all(|pair| pair[0].end_ms <= pair[1].start_ms));
         }
