@@ -7,6 +7,9 @@
 
 mod calls;
 mod compare;
+mod date_sums;
+
+pub use date_sums::DateSums;
 
 use std::sync::Arc;
 
@@ -87,7 +90,8 @@ impl Times<'_> {
         }
         let name = names.save(&expr);
         let rewritten = expr
-            .transform_down(|expr| self.before_parts(expr))?
+            .transform_up(|expr| self.plain_cast(expr))?
+            .transform_data(|expr| expr.transform_down(|expr| self.before_parts(expr)))?
             .transform_data(|expr| expr.transform_up(|expr| self.behind_parts(expr)))?;
         Ok(rewritten.update_data(|expr| name.restore(expr)))
     }
@@ -271,3 +275,6 @@ fn is_text(data_type: &DataType) -> bool {
         other => other.is_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

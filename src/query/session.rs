@@ -8,14 +8,14 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use chrono_tz::Tz;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::config::Dialect;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::prelude::{Expr, ParquetReadOptions, SessionConfig, SessionContext, cast, ident};
 
-use super::local_times::LocalTimes;
+use super::local_times::{DateSums, LocalTimes};
 use super::prepared::Unbound;
 use super::{functions, views};
 use crate::error::{Error, Result};
@@ -78,6 +78,9 @@ impl Engine {
             context.register_udf(function.as_ref().clone());
         }
         context.add_analyzer_rule(Arc::new(LocalTimes));
+        context
+            .register_expr_planner(Arc::new(DateSums))
+            .map_err(Error::from_engine)?;
         context.add_optimizer_rule(Arc::new(functions::ReportFilter));
         Ok(Session {
             context,

@@ -246,7 +246,7 @@ y = "events"
         assert_eq!(source_fingerprint(&job(PLAIN)), source);
         assert_eq!(
             fingerprint(PLAIN),
-            "4f727b0f156c30c43ab2d8b177d13550762012df1a6454255b13c36e0fa462c2"
+            "5a30a4b1a414749b1183aaa527e82e83709bfed005045854091417dc5a5c1fc2"
         );
         let full = with_chart_keys(
             "errors = \"failures\"\ncompare = \"7 days\"\ntitle = \"t\"\ny_label = \"l\"\nunit = \"ms\"\nsize = [800, 600]\nscale = 2.0\ntheme = \"dark\"\nformats = [\"png\", \"svg\"]",

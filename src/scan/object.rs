@@ -381,7 +381,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
             let mut reader = ObjectReader::new(name, filter, 1, content, &claim, counts.clone());
-            let mut batch = BatchBuilder::new(file_schema(), &[0, 1], 7);
+            let mut batch = BatchBuilder::new(file_schema(chrono_tz::UTC), &[0, 1], 7);
             let mut found = Vec::new();
             loop {
                 let filled = reader.fill(&mut batch).await?;

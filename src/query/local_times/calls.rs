@@ -8,7 +8,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, ScalarUDF, lit};
 
-use super::{Times, cast_to, is_text};
+use super::{Times, cast_of, cast_to, is_text};
 use crate::query::functions::time::{
     AddInterval, Bins, DateBin, DatePart, Template, TimeBucket, ToChar, WallClock, bad_template,
     instants_in,
@@ -57,7 +57,6 @@ impl Times<'_> {
                 Some(text) if is_text(text) => Some(self.with_instant(&call, time)),
                 _ => None,
             },
-            ("arrow_cast", [value, data_type]) => self.arrow_cast(&call, value, data_type)?,
             (name, [value]) if name.starts_with("to_timestamp") => {
                 let to = self.type_of(&Expr::ScalarFunction(call.clone()));
                 match (&types[0], to) {
@@ -127,12 +126,15 @@ impl Times<'_> {
         origin: Option<&Expr>,
         data_type: &DataType,
     ) -> Result<Option<Expr>> {
-        let Expr::Literal(value, _) = stride else {
-            return Ok(None);
+        // The engine has made a text an interval by a cast.
+        let value = match (stride, cast_of(stride)) {
+            (Expr::Literal(value, _), _) => value.clone(),
+            (_, Some((Expr::Literal(text, _), to))) => text.cast_to(to)?,
+            _ => return Ok(None),
         };
-        Ok(match Bins::of(value, origin.is_some())? {
+        Ok(match Bins::of(&value, origin.is_some())? {
             Bins::Seconds => None,
-            Bins::Buckets => Some(self.bucket(stride.clone(), time, data_type)),
+            Bins::Buckets => Some(self.bucket(lit(value), time, data_type)),
             Bins::Days(days) => {
                 let origin = match origin {
                     Some(origin) => origin.clone(),
@@ -156,17 +158,38 @@ impl Times<'_> {
         call.func.call(vec![instant])
     }
 
-    /// `arrow_cast` as the cast that it is, where that is one of times.
-    fn arrow_cast(
-        &self,
-        call: &ScalarFunction,
-        value: &Expr,
-        data_type: &Expr,
-    ) -> Result<Option<Expr>> {
-        let is_known = text_of(data_type).is_some();
-        match self.type_of(&Expr::ScalarFunction(call.clone())) {
-            Some(to) if is_known => self.cast(value, &to, false),
-            _ => Ok(None),
+    /// `arrow_cast` to a time as the cast that it is, and an argument that the engine has cast to a zone of its own choice
+    /// as a cast to the session's.
+    pub(super) fn plain_cast(&self, expr: Expr) -> Result<Transformed<Expr>> {
+        let to = self.type_of(&expr);
+        let Expr::ScalarFunction(call) = expr else {
+            return Ok(Transformed::no(expr));
+        };
+        match (call.name(), call.args.as_slice(), to) {
+            ("arrow_cast", [value, _], Some(to)) if to.is_temporal() => {
+                Ok(Transformed::yes(cast_to(value.clone(), to, false)))
+            }
+            ("date_bin", _, _) => {
+                let args = call.args.into_iter().map(|arg| self.in_session_zone(arg));
+                let call = ScalarFunction::new_udf(call.func, args.collect());
+                Ok(Transformed::yes(Expr::ScalarFunction(call)))
+            }
+            _ => Ok(Transformed::no(Expr::ScalarFunction(call))),
+        }
+    }
+
+    /// The argument of a function that takes instants of any zone, of which the engine chooses UTC for what has none.
+    fn in_session_zone(&self, arg: Expr) -> Expr {
+        let (to, from) = match cast_of(&arg) {
+            Some((inner, DataType::Timestamp(unit, Some(zone)))) if **zone == *"+00:00" => {
+                let to = DataType::Timestamp(*unit, Some(self.session_zone()));
+                (to, self.type_of(inner).map(|from| (inner.clone(), from)))
+            }
+            _ => return arg,
+        };
+        match from {
+            Some((_, DataType::Timestamp(_, Some(_)))) | None => arg,
+            Some((inner, _)) => cast_to(inner, to, false),
         }
     }
 
