@@ -8,6 +8,7 @@
 //! | `utc_offset(timestamp)` | the offset from UTC, `+09:00` |
 //! | `now()` | the start of the query, Timestamp(ms, zone) |
 //! | `from_unixtime(seconds)` | an instant, Timestamp(s, zone) |
+//! | `to_char(timestamp, 'YYYY-MM-DD')` | the local time as text, by a template |
 //! | `level(message)` | TRACE, DEBUG, INFO, WARN, ERROR, FATAL or NULL |
 //! | `log_type(message)` | start, end, report, … for Lambda's own lines, else json or text |
 //! | `request_id(message)` | the id of the Lambda invocation |
@@ -47,6 +48,7 @@ pub fn all(zone: Tz) -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(time::TimeBucket::new(&zone)),
         ScalarUDF::from(time::Now::new(&zone)),
         ScalarUDF::from(time::FromUnixtime::new(&zone)),
+        ScalarUDF::from(time::ToChar::new(&zone)),
     ];
     functions.extend(time::WallClock::all(&zone).map(ScalarUDF::from));
     functions.extend(of_message::OfMessage::all().map(ScalarUDF::from));

@@ -10,9 +10,12 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, ScalarUDF, lit};
 
 use super::{Times, cast_of, cast_to, is_text};
 use crate::query::functions::time::{
-    AddInterval, Bins, DateBin, DatePart, Template, TimeBucket, ToChar, WallClock, bad_template,
+    AddInterval, Bins, DateBin, DatePart, Template, TimeBucket, WallClock, bad_template,
     instants_in,
 };
+
+/// The zone that the engine gives an argument without one.
+const UNKNOWN_ZONE: &str = "+00";
 
 impl Times<'_> {
     /// A call of one of the engine's functions of time.
@@ -41,10 +44,7 @@ impl Times<'_> {
                     // Checked here, which is before anything is exported.
                     Template::parse(template).map_err(bad_template)?;
                 }
-                match call.func.inner().downcast_ref::<ToChar>() {
-                    Some(_) => None,
-                    None => Some(ScalarUDF::from(ToChar::new()).call(call.args.clone())),
-                }
+                None
             }
             ("to_local_time", [time]) => instant(0).map(|data_type| {
                 let local = DataType::Timestamp(unit_of(data_type), None);
@@ -181,7 +181,7 @@ impl Times<'_> {
     /// The argument of a function that takes instants of any zone, of which the engine chooses UTC for what has none.
     fn in_session_zone(&self, arg: Expr) -> Expr {
         let (to, from) = match cast_of(&arg) {
-            Some((inner, DataType::Timestamp(unit, Some(zone)))) if **zone == *"+00:00" => {
+            Some((inner, DataType::Timestamp(unit, Some(zone)))) if **zone == *UNKNOWN_ZONE => {
                 let to = DataType::Timestamp(*unit, Some(self.session_zone()));
                 (to, self.type_of(inner).map(|from| (inner.clone(), from)))
             }

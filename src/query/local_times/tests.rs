@@ -312,6 +312,8 @@ async fn templates_of_postgresql_and_of_chrono_are_written() {
     let local = "SELECT to_char(local_time(timestamp), '%Z') FROM logs";
     let error = answer(&session, local).await.unwrap_err();
     assert!(error.to_string().contains("'%Z'"), "{error}");
+    let text = "SELECT to_char('2026-03-05 14:07', 'HH24:MI TZ')";
+    assert_eq!(one(&session, text).await, "14:07 KST");
     let each = "SELECT to_char(date '2026-03-05', t) FROM (VALUES ('DD'), ('%m'), (NULL)) AS v(t)";
     assert_eq!(one(&session, each).await, "05; 03; ");
 }

@@ -6,26 +6,30 @@ use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
 use chrono::{DateTime, TimeDelta, TimeZone};
-use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
+use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::template::{BadTemplate, Shown, Template};
-use super::{milliseconds, out_of_range, zone_of};
+use super::{instant_type, milliseconds, out_of_range, zone_of};
 use crate::window::local_clock::{OutOfRange, Zone};
 
-/// `to_char(time, template)`, over timestamps, dates and times of day.
+/// `to_char(time, template)` and `date_format`, over timestamps, dates, times of day and texts that are times.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct ToChar {
+    session_zone: Arc<str>,
     signature: Signature,
+    aliases: [String; 1],
 }
 
 impl ToChar {
-    /// The function.
-    pub fn new() -> Self {
+    /// For a session in a zone.
+    pub fn new(session_zone: &Arc<str>) -> Self {
         Self {
-            signature: Signature::any(2, Volatility::Immutable),
+            session_zone: Arc::clone(session_zone),
+            signature: Signature::user_defined(Volatility::Immutable),
+            aliases: ["date_format".to_owned()],
         }
     }
 }
@@ -37,6 +41,31 @@ impl ScalarUDFImpl for ToChar {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let [time, template] = types else {
+            return plan_err!(
+                "to_char has {} arguments: expected a time and a template, as in to_char(timestamp, 'YYYY-MM-DD HH24:MI')",
+                types.len()
+            );
+        };
+        if !template.is_string() && !template.is_null() {
+            return plan_err!("to_char: template of type {template}: expected a text");
+        }
+        let time = match time {
+            DataType::Timestamp(..)
+            | DataType::Date32
+            | DataType::Date64
+            | DataType::Time32(_)
+            | DataType::Time64(_) => time.clone(),
+            other => instant_type(self.name(), other, &self.session_zone)?,
+        };
+        Ok(vec![time, DataType::Utf8])
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
