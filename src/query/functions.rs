@@ -36,9 +36,9 @@ pub use report_filter::ReportFilter;
 pub use time::session_zone;
 
 use arrow::array::ArrayRef;
+use chrono_tz::Tz;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF};
-use chrono_tz::Tz;
 use std::sync::Arc;
 
 /// All functions of this module, for a session in a zone.

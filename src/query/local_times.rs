@@ -47,10 +47,8 @@ impl AnalyzerRule for LocalTimes {
 fn rewrite_node(node: LogicalPlan, zone: Tz) -> Result<Transformed<LogicalPlan>> {
     let mut schema = merge_schema(&node.inputs());
     if let LogicalPlan::TableScan(scan) = &node {
-        let source = DFSchema::try_from_qualified_schema(
-            scan.table_name.clone(),
-            &scan.source.schema(),
-        )?;
+        let source =
+            DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
         schema.merge(&source);
     }
     let times = Times {
@@ -82,9 +80,9 @@ impl Times<'_> {
             let set = match set {
                 GroupingSet::Rollup(list) => GroupingSet::Rollup(each(list)?),
                 GroupingSet::Cube(list) => GroupingSet::Cube(each(list)?),
-                GroupingSet::GroupingSets(sets) => GroupingSet::GroupingSets(
-                    sets.into_iter().map(each).collect::<Result<_>>()?,
-                ),
+                GroupingSet::GroupingSets(sets) => {
+                    GroupingSet::GroupingSets(sets.into_iter().map(each).collect::<Result<_>>()?)
+                }
             };
             return Ok(Transformed::yes(Expr::GroupingSet(set)));
         }
@@ -147,7 +145,11 @@ impl Times<'_> {
             cast_to(source.clone(), to.clone(), lenient)
         } else if from.is_integer() {
             let instant = DataType::Timestamp(*unit, Some(Arc::clone(zone)));
-            cast_to(cast_to(source.clone(), instant, lenient), to.clone(), lenient)
+            cast_to(
+                cast_to(source.clone(), instant, lenient),
+                to.clone(),
+                lenient,
+            )
         } else {
             return Ok(Transformed::no(expr));
         };
@@ -188,8 +190,9 @@ impl Times<'_> {
             return Ok(None);
         };
         let read = match to {
-            DataType::Timestamp(unit, zone) => read_time(text)
-                .and_then(|written| self.value_of(written, *unit, zone.as_ref())),
+            DataType::Timestamp(unit, zone) => {
+                read_time(text).and_then(|written| self.value_of(written, *unit, zone.as_ref()))
+            }
             DataType::Date32 | DataType::Date64 => value.cast_to(to).map_err(|_| no_time(text)),
             _ => return Ok(None),
         };

@@ -8,10 +8,10 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use chrono_tz::Tz;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::config::Dialect;
-use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::prelude::{Expr, ParquetReadOptions, SessionConfig, SessionContext, cast, ident};
 

@@ -260,9 +260,9 @@ pub(super) fn located(error: DataFusionError, sql: &str) -> DataFusionError {
     };
     let said = Error::new(Class::Sql, no_time.to_string());
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location();
-    let text = tokens.unwrap_or_default().into_iter().find(|token| {
-        matches!(&token.token, Token::SingleQuotedString(text) if *text == no_time.0)
-    });
+    let text = tokens.unwrap_or_default().into_iter().find(
+        |token| matches!(&token.token, Token::SingleQuotedString(text) if *text == no_time.0),
+    );
     let span = text.and_then(|token| Span::try_from_sqlparser_span(token.span));
     let diagnostic = Diagnostic::new_error(no_time.to_string(), span);
     DataFusionError::from(said).with_diagnostic(diagnostic)

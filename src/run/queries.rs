@@ -57,8 +57,8 @@ async fn plan<'a>(session: &Session, query: &'a Query) -> Result<PlannedQuery<'a
     let prepared = session.prepare(&query.sql, &query.sql_origin).await?;
     let statement = session.bind(&prepared).await?;
     let computed = statement.schema();
-    let columns = columns::athena_schema(&computed)
-        .map_err(|error| error.during(&query.sql_origin))?;
+    let columns =
+        columns::athena_schema(&computed).map_err(|error| error.during(&query.sql_origin))?;
     for chart in &query.charts {
         build::check(chart, query.name.as_str(), &columns)?;
     }

@@ -378,21 +378,65 @@ mod tests {
     fn a_local_time_that_is_skipped_or_repeated_is_decided_as_in_postgresql() {
         for (zone, local, expected) in [
             // Forward at 02:00, by an hour.
-            ("America/New_York", "2026-03-08T01:59:59Z", "2026-03-08T06:59:59Z"),
-            ("America/New_York", "2026-03-08T02:30:00Z", "2026-03-08T07:30:00Z"),
-            ("America/New_York", "2026-03-08T03:00:00Z", "2026-03-08T07:00:00Z"),
+            (
+                "America/New_York",
+                "2026-03-08T01:59:59Z",
+                "2026-03-08T06:59:59Z",
+            ),
+            (
+                "America/New_York",
+                "2026-03-08T02:30:00Z",
+                "2026-03-08T07:30:00Z",
+            ),
+            (
+                "America/New_York",
+                "2026-03-08T03:00:00Z",
+                "2026-03-08T07:00:00Z",
+            ),
             // Back at 02:00, by an hour.
-            ("America/New_York", "2026-11-01T00:59:59Z", "2026-11-01T04:59:59Z"),
-            ("America/New_York", "2026-11-01T01:30:00Z", "2026-11-01T06:30:00Z"),
-            ("America/New_York", "2026-11-01T02:00:00Z", "2026-11-01T07:00:00Z"),
+            (
+                "America/New_York",
+                "2026-11-01T00:59:59Z",
+                "2026-11-01T04:59:59Z",
+            ),
+            (
+                "America/New_York",
+                "2026-11-01T01:30:00Z",
+                "2026-11-01T06:30:00Z",
+            ),
+            (
+                "America/New_York",
+                "2026-11-01T02:00:00Z",
+                "2026-11-01T07:00:00Z",
+            ),
             // By half an hour.
-            ("Australia/Lord_Howe", "2026-04-05T01:45:00Z", "2026-04-04T15:15:00Z"),
-            ("Australia/Lord_Howe", "2026-10-04T02:15:00Z", "2026-10-03T15:45:00Z"),
+            (
+                "Australia/Lord_Howe",
+                "2026-04-05T01:45:00Z",
+                "2026-04-04T15:15:00Z",
+            ),
+            (
+                "Australia/Lord_Howe",
+                "2026-10-04T02:15:00Z",
+                "2026-10-03T15:45:00Z",
+            ),
             // Back by two hours, on the Antarctic.
-            ("Antarctica/Troll", "2026-10-25T02:30:00Z", "2026-10-25T02:30:00Z"),
+            (
+                "Antarctica/Troll",
+                "2026-10-25T02:30:00Z",
+                "2026-10-25T02:30:00Z",
+            ),
             // A day that was skipped.
-            ("Pacific/Apia", "2011-12-30T12:00:00Z", "2011-12-30T22:00:00Z"),
-            ("Pacific/Apia", "2011-12-31T00:00:00Z", "2011-12-30T10:00:00Z"),
+            (
+                "Pacific/Apia",
+                "2011-12-30T12:00:00Z",
+                "2011-12-30T22:00:00Z",
+            ),
+            (
+                "Pacific/Apia",
+                "2011-12-31T00:00:00Z",
+                "2011-12-30T10:00:00Z",
+            ),
             ("+05:30", "2026-11-21T05:30:00Z", "2026-11-21T00:00:00Z"),
         ] {
             let mut clock = LocalClock::new(zone.parse::<Zone>().unwrap());
@@ -407,7 +451,10 @@ mod tests {
             Ok(Zone::Fixed(offset)) => Some(offset.local_minus_utc()),
             _ => None,
         };
-        assert_eq!("Asia/Seoul".parse(), Ok(Zone::Named(chrono_tz::Asia::Seoul)));
+        assert_eq!(
+            "Asia/Seoul".parse(),
+            Ok(Zone::Named(chrono_tz::Asia::Seoul))
+        );
         for (text, expected) in [
             ("+09:00", Some(9 * 3600)),
             ("+0530", Some(5 * 3600 + 1800)),

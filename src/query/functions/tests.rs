@@ -146,7 +146,10 @@ async fn time_is_that_of_the_session_zone() {
     let seoul = session(Some("Asia/Seoul"));
     assert_eq!(
         rows(&seoul, sql).await.unwrap(),
-        ["2026-11-21T00:00:00+09:00|2026-11-21T20:30:00|20|+09:00", "|||"]
+        [
+            "2026-11-21T00:00:00+09:00|2026-11-21T20:30:00|20|+09:00",
+            "|||"
+        ]
     );
     assert_eq!(
         rows(&session(None), sql).await.unwrap()[0],

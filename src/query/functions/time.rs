@@ -99,7 +99,10 @@ fn out_of_range(error: OutOfRange) -> DataFusionError {
 /// Timestamps of any unit as milliseconds since 1970. Seconds that do not fit saturate, and are then out of range.
 fn milliseconds(array: &ArrayRef) -> Result<TimestampMillisecondArray> {
     let DataType::Timestamp(unit, zone) = array.data_type() else {
-        return exec_err!("argument of type {}: expected a timestamp", array.data_type());
+        return exec_err!(
+            "argument of type {}: expected a timestamp",
+            array.data_type()
+        );
     };
     let milliseconds: TimestampMillisecondArray = match unit {
         TimeUnit::Second => array

@@ -20,8 +20,7 @@ const UNKNOWN_ZONE: &str = "+00";
 impl Times<'_> {
     /// A call of one of the engine's functions of time.
     pub(super) fn call(&self, call: ScalarFunction) -> Result<Transformed<Expr>> {
-        let types: Vec<Option<DataType>> =
-            call.args.iter().map(|arg| self.type_of(arg)).collect();
+        let types: Vec<Option<DataType>> = call.args.iter().map(|arg| self.type_of(arg)).collect();
         let instant = |n: usize| match types.get(n) {
             Some(Some(found @ DataType::Timestamp(_, Some(_)))) => Some(found),
             _ => None,
@@ -216,14 +215,9 @@ impl Times<'_> {
     /// An instant plus or minus an interval.
     pub(super) fn sum(&self, binary: BinaryExpr) -> Result<Transformed<Expr>> {
         let BinaryExpr { left, op, right } = &binary;
-        let is_interval =
-            |expr: &Expr| matches!(self.type_of(expr), Some(DataType::Interval(_)));
-        let is_instant = |expr: &Expr| {
-            matches!(
-                self.type_of(expr),
-                Some(DataType::Timestamp(_, Some(_)))
-            )
-        };
+        let is_interval = |expr: &Expr| matches!(self.type_of(expr), Some(DataType::Interval(_)));
+        let is_instant =
+            |expr: &Expr| matches!(self.type_of(expr), Some(DataType::Timestamp(_, Some(_))));
         let parts = match op {
             Operator::Plus if is_instant(left) && is_interval(right) => (left, right),
             Operator::Plus if is_interval(left) && is_instant(right) => (right, left),

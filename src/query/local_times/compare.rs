@@ -126,13 +126,19 @@ impl Times<'_> {
             }
             column = Some(timestamps);
         }
-        Ok(column.map(|timestamps| match (same.is_empty(), list.negated) {
-            (false, negated) => timestamps.expr.clone().in_list(same, negated),
-            (true, negated) => {
-                let op = if negated { Operator::NotEq } else { Operator::Eq };
-                timestamps.compare(op, Moment { ms: 0, later: true })
-            }
-        }))
+        Ok(
+            column.map(|timestamps| match (same.is_empty(), list.negated) {
+                (false, negated) => timestamps.expr.clone().in_list(same, negated),
+                (true, negated) => {
+                    let op = if negated {
+                        Operator::NotEq
+                    } else {
+                        Operator::Eq
+                    };
+                    timestamps.compare(op, Moment { ms: 0, later: true })
+                }
+            }),
+        )
     }
 
     /// The timestamps in milliseconds that are compared with `other`, without the casts that the engine has put around

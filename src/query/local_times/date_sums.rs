@@ -28,8 +28,7 @@ impl ExprPlanner for DateSums {
                 Ok(DataType::Date32 | DataType::Date64)
             )
         };
-        let is_interval =
-            |side: &Expr| matches!(side.get_type(schema), Ok(DataType::Interval(_)));
+        let is_interval = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::Interval(_)));
         let midnight = |date| cast(date, DataType::Timestamp(TimeUnit::Millisecond, None));
         let (left, right) = if is_date(&expr.left) && is_interval(&expr.right) {
             (midnight(expr.left), expr.right)

@@ -35,9 +35,7 @@ fn session(zone: Tz, instants: &[i64]) -> Session {
     let batch = RecordBatch::try_new(
         Arc::clone(&schema),
         vec![
-            Arc::new(
-                TimestampMillisecondArray::from(instants.to_vec()).with_timezone(zone.name()),
-            ),
+            Arc::new(TimestampMillisecondArray::from(instants.to_vec()).with_timezone(zone.name())),
             Arc::new(StringArray::from_iter_values(numbers)),
         ],
     );
@@ -112,7 +110,10 @@ async fn nine_o_clock_is_nine_in_the_jobs_zone_however_it_is_written() {
         ("timestamp >= to_timestamp(1795219200)", 45),
         ("timestamp >= from_unixtime(1795219200)", 45),
         ("timestamp >= 1795219200::bigint::timestamp(0)", 45),
-        ("timestamp >= arrow_cast('2026-11-21 09:00', 'Timestamp(ms)')", 45),
+        (
+            "timestamp >= arrow_cast('2026-11-21 09:00', 'Timestamp(ms)')",
+            45,
+        ),
         ("timestamp >= $window_start + interval '9 hours'", 45),
         ("timestamp - interval '9 hours' >= $window_start", 45),
         ("timestamp >= date '2026-11-21' + interval '9 hours'", 45),
@@ -123,33 +124,78 @@ async fn nine_o_clock_is_nine_in_the_jobs_zone_however_it_is_written() {
         ("timestamp <= date '2026-11-20'", 0),
         ("'2026-11-21 09:00' <= timestamp", 45),
         ("NOT timestamp < '2026-11-21 09:00'", 45),
-        ("timestamp BETWEEN '2026-11-21 09:00' AND '2026-11-21 09:59:59.999'", 3),
-        ("timestamp NOT BETWEEN '2026-11-21 09:00' AND '2026-11-21 09:59'", 69),
-        ("timestamp BETWEEN timestamp '2026-11-21 09:00' AND $window_end", 45),
-        ("timestamp IN ('2026-11-21 09:00', '2026-11-21T00:20:00Z', '1970-01-01')", 2),
-        ("timestamp NOT IN ('2026-11-21 09:00', timestamp '2026-11-21 09:20')", 70),
-        ("timestamp IN ('2026-11-21 09:20', (SELECT '2026-11-21 09:00'))", 2),
+        (
+            "timestamp BETWEEN '2026-11-21 09:00' AND '2026-11-21 09:59:59.999'",
+            3,
+        ),
+        (
+            "timestamp NOT BETWEEN '2026-11-21 09:00' AND '2026-11-21 09:59'",
+            69,
+        ),
+        (
+            "timestamp BETWEEN timestamp '2026-11-21 09:00' AND $window_end",
+            45,
+        ),
+        (
+            "timestamp IN ('2026-11-21 09:00', '2026-11-21T00:20:00Z', '1970-01-01')",
+            2,
+        ),
+        (
+            "timestamp NOT IN ('2026-11-21 09:00', timestamp '2026-11-21 09:20')",
+            70,
+        ),
+        (
+            "timestamp IN ('2026-11-21 09:20', (SELECT '2026-11-21 09:00'))",
+            2,
+        ),
         ("timestamp IN ((SELECT '2026-11-21 09:00'))", 1),
         ("timestamp IN ((SELECT max(timestamp) FROM logs))", 1),
         ("timestamp IN (SELECT '2026-11-21 09:00')", 1),
         ("timestamp IN (SELECT timestamp '2026-11-21 09:00')", 1),
         ("timestamp = (SELECT '2026-11-21 09:00')", 1),
         ("timestamp = ANY (SELECT timestamp '2026-11-21 09:00')", 1),
-        ("EXISTS (SELECT 1 FROM hours WHERE hour_utc = '2026-11-21 09:00' AND timestamp >= hour_utc)", 45),
-        ("CASE WHEN timestamp >= '2026-11-21 09:00' THEN 1 ELSE 0 END = 1", 45),
-        ("CASE timestamp WHEN '2026-11-21 09:00' THEN 1 ELSE 0 END = 1", 1),
-        ("CASE WHEN message = '27' THEN '2026-11-21 09:00' ELSE timestamp END >= '2026-11-21 09:00'", 45),
-        ("coalesce(timestamp, timestamp '2026-11-21') >= '2026-11-21 09:00'", 45),
-        ("greatest(timestamp, '2026-11-21 09:00') = '2026-11-21 09:00'", 28),
+        (
+            "EXISTS (SELECT 1 FROM hours WHERE hour_utc = '2026-11-21 09:00' AND timestamp >= hour_utc)",
+            45,
+        ),
+        (
+            "CASE WHEN timestamp >= '2026-11-21 09:00' THEN 1 ELSE 0 END = 1",
+            45,
+        ),
+        (
+            "CASE timestamp WHEN '2026-11-21 09:00' THEN 1 ELSE 0 END = 1",
+            1,
+        ),
+        (
+            "CASE WHEN message = '27' THEN '2026-11-21 09:00' ELSE timestamp END >= '2026-11-21 09:00'",
+            45,
+        ),
+        (
+            "coalesce(timestamp, timestamp '2026-11-21') >= '2026-11-21 09:00'",
+            45,
+        ),
+        (
+            "greatest(timestamp, '2026-11-21 09:00') = '2026-11-21 09:00'",
+            28,
+        ),
         ("nullif(timestamp, '2026-11-21 09:00') IS NULL", 1),
         ("timestamp IS NOT DISTINCT FROM '2026-11-21 09:00'", 1),
-        ("timestamp IS DISTINCT FROM timestamp '2026-11-21 09:00'", 71),
+        (
+            "timestamp IS DISTINCT FROM timestamp '2026-11-21 09:00'",
+            71,
+        ),
         ("date_trunc('hour', timestamp) = '2026-11-21 09:00'", 3),
         ("date_trunc('day', timestamp) = '2026-11-21'", 72),
-        ("time_bucket('1 hour', timestamp) = timestamp '2026-11-21 09:00'", 3),
+        (
+            "time_bucket('1 hour', timestamp) = timestamp '2026-11-21 09:00'",
+            3,
+        ),
         ("date_bin('1 hour', timestamp) = '2026-11-21 09:00'", 3),
         ("date_bin(interval '1 day', timestamp) = '2026-11-21'", 72),
-        ("date_bin('2 hours', timestamp, '2026-11-21 01:00') = '2026-11-21 09:00'", 6),
+        (
+            "date_bin('2 hours', timestamp, '2026-11-21 01:00') = '2026-11-21 09:00'",
+            6,
+        ),
         ("extract(hour from timestamp) = 9", 3),
         ("date_part('hour', timestamp) >= 9", 45),
         ("extract(day from timestamp) = 21", 72),
@@ -164,9 +210,30 @@ async fn nine_o_clock_is_nine_in_the_jobs_zone_however_it_is_written() {
         ("to_local_time(timestamp) >= '2026-11-21 09:00'", 45),
         ("hour_of_day('2026-11-21 09:00') = 9", 72),
         ("timestamp AT TIME ZONE 'UTC' >= '2026-11-21 00:00'", 45),
-        ("timestamp AT TIME ZONE 'Asia/Seoul' >= timestamp '2026-11-21 09:00'", 45),
-        ("timestamp >= timestamp '2026-11-21 00:00' AT TIME ZONE 'UTC'", 45),
-        ("timestamp >= '2026-11-21 00:00'::timestamp AT TIME ZONE 'UTC'", 45),
+        (
+            "timestamp AT TIME ZONE 'Asia/Seoul' >= timestamp '2026-11-21 09:00'",
+            45,
+        ),
+        (
+            "timestamp >= timestamp '2026-11-21 00:00' AT TIME ZONE 'UTC'",
+            45,
+        ),
+        (
+            "timestamp >= '2026-11-21 00:00'::timestamp AT TIME ZONE 'UTC'",
+            45,
+        ),
+        (
+            "timestamp - timestamp '2026-11-21 09:00' >= interval '0 seconds'",
+            45,
+        ),
+        (
+            "timestamp - '2026-11-21 09:00'::timestamptz >= interval '0 seconds'",
+            45,
+        ),
+        (
+            "arrow_cast('2026-11-21 09:00', 'Dictionary(Int32, Utf8)')::timestamp <= timestamp",
+            45,
+        ),
         ("timestamp < '9999-12-31'", 72),
         ("timestamp < timestamp '9999-12-31 23:59:59'", 72),
         ("timestamp > '0001-01-01'", 72),
@@ -175,7 +242,10 @@ async fn nine_o_clock_is_nine_in_the_jobs_zone_however_it_is_written() {
         ("timestamp = '2026-11-21 09:00:00.0005'", 0),
         ("timestamp <> '2026-11-21 09:00:00.0005'", 72),
         ("timestamp IN ('2026-11-21 09:00:00.0005')", 0),
-        ("timestamp <= timestamptz '2026-11-20T23:59:59.9999999Z'", 27),
+        (
+            "timestamp <= timestamptz '2026-11-20T23:59:59.9999999Z'",
+            27,
+        ),
     ] {
         let sql = format!("SELECT count(*) FROM logs WHERE {condition}");
         cases.push((sql, expected.to_string()));
@@ -188,12 +258,18 @@ async fn a_join_with_hours_takes_local_times() {
     let session = seoul();
     let mut cases = Vec::new();
     for (join, expected) in [
-        ("timestamp >= hour_utc AND timestamp < hour_utc + interval '1 hour'", 72),
+        (
+            "timestamp >= hour_utc AND timestamp < hour_utc + interval '1 hour'",
+            72,
+        ),
         ("date_trunc('hour', timestamp) = hour_utc", 72),
         ("date_trunc('hour', local_time(timestamp)) = hour_local", 72),
         ("timestamp = hour_local", 24),
         ("timestamp::timestamp = hour_local", 24),
-        ("time_bucket('1 hour', timestamp) = hour_utc AND hour_local >= '2026-11-21 09:00'", 45),
+        (
+            "time_bucket('1 hour', timestamp) = hour_utc AND hour_local >= '2026-11-21 09:00'",
+            45,
+        ),
     ] {
         let sql = format!("SELECT count(*) FROM hours JOIN logs ON {join}");
         cases.push((sql, expected.to_string()));
@@ -207,23 +283,53 @@ async fn instants_are_shown_in_the_jobs_zone() {
     let mut cases = Vec::new();
     for (value, expected) in [
         ("min(timestamp)", "2026-11-21T00:00:00+09:00"),
-        ("min(date_trunc('hour', timestamp))", "2026-11-21T00:00:00+09:00"),
+        (
+            "min(date_trunc('hour', timestamp))",
+            "2026-11-21T00:00:00+09:00",
+        ),
         ("$window_end", "2026-11-22T00:00:00+09:00"),
         ("min(timestamp)::date", "2026-11-21"),
         ("min(timestamp)::timestamp", "2026-11-21T00:00:00"),
         ("arrow_typeof(now())", "Timestamp(ms, \"Asia/Seoul\")"),
         ("now() - now()", "P0D"),
-        ("to_char(min(timestamp), 'YYYY-MM-DD HH24:MI')", "2026-11-21 00:00"),
-        ("min(timestamp) + interval '1 month 1 day'", "2026-12-22T00:00:00+09:00"),
-        ("date_bin('2 days', min(timestamp))", "2026-11-21T00:00:00+09:00"),
-        ("date '2026-11-21' + interval '9 hours'", "2026-11-21T09:00:00"),
-        ("min(timestamp)::date - interval '1 day'", "2026-11-20T00:00:00"),
-        ("min(date_bin('2 hours', timestamp, '2026-11-21 01:00'))", "2026-11-20T23:00:00+09:00"),
-        ("date_bin('2 days', min(timestamp), '2026-11-20')", "2026-11-20T00:00:00+09:00"),
+        (
+            "to_char(min(timestamp), 'YYYY-MM-DD HH24:MI')",
+            "2026-11-21 00:00",
+        ),
+        (
+            "min(timestamp) + interval '1 month 1 day'",
+            "2026-12-22T00:00:00+09:00",
+        ),
+        (
+            "date_bin('2 days', min(timestamp))",
+            "2026-11-21T00:00:00+09:00",
+        ),
+        (
+            "date '2026-11-21' + interval '9 hours'",
+            "2026-11-21T09:00:00",
+        ),
+        (
+            "min(timestamp)::date - interval '1 day'",
+            "2026-11-20T00:00:00",
+        ),
+        (
+            "min(date_bin('2 hours', timestamp, '2026-11-21 01:00'))",
+            "2026-11-20T23:00:00+09:00",
+        ),
+        (
+            "date_bin('2 days', min(timestamp), '2026-11-20')",
+            "2026-11-20T00:00:00+09:00",
+        ),
         ("extract(epoch from min(timestamp))::bigint", "1795186800"),
         ("to_unixtime('2026-11-21 00:00')", "1795186800"),
-        ("extract(second from min(timestamp) + interval '7.5 seconds')", "7"),
-        ("extract(millisecond from min(timestamp) + interval '7.5 seconds')", "7500"),
+        (
+            "extract(second from min(timestamp) + interval '7.5 seconds')",
+            "7",
+        ),
+        (
+            "extract(millisecond from min(timestamp) + interval '7.5 seconds')",
+            "7500",
+        ),
     ] {
         let sql = format!("SELECT {value} AS v, count(*) AS n FROM logs");
         cases.push((sql, format!("{expected}|72")));
@@ -235,8 +341,14 @@ async fn instants_are_shown_in_the_jobs_zone() {
 async fn a_text_that_is_no_time_is_an_error_with_its_place() {
     let session = seoul();
     for (sql, place) in [
-        ("SELECT count(*) FROM logs\nWHERE timestamp > 'yesterday'", "SQL:2:19"),
-        ("SELECT * FROM logs WHERE timestamp BETWEEN '2026-11-21' AND '21.11.2026'", "SQL:1:61"),
+        (
+            "SELECT count(*) FROM logs\nWHERE timestamp > 'yesterday'",
+            "SQL:2:19",
+        ),
+        (
+            "SELECT * FROM logs WHERE timestamp BETWEEN '2026-11-21' AND '21.11.2026'",
+            "SQL:1:61",
+        ),
         ("SELECT timestamp '2026-13-01'", "SQL:1:18"),
         ("SELECT '2026-11-31'::date", "SQL:1:8"),
         ("SELECT date_trunc('hour', 'noon')", "SQL:1:27"),
@@ -259,7 +371,11 @@ async fn bins_that_are_not_settled_name_time_bucket() {
     let session = seoul();
     for bins in ["'7 minutes'", "'1 month 1 day'", "'5 months'"] {
         let sql = format!("SELECT date_bin(interval {bins}, timestamp) FROM logs");
-        let said = session.statement(&sql, "SQL").await.unwrap_err().to_string();
+        let said = session
+            .statement(&sql, "SQL")
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("time_bucket("), "{said}");
     }
 }
@@ -268,7 +384,11 @@ async fn bins_that_are_not_settled_name_time_bucket() {
 async fn a_missing_value_is_behind_all_others() {
     let session = seoul();
     let values = "FROM (VALUES (1), (NULL), (2)) AS v(n)";
-    for (order, expected) in [("ASC", "1; 2; "), ("DESC", "2; 1; "), ("DESC NULLS FIRST", "; 2; 1")] {
+    for (order, expected) in [
+        ("ASC", "1; 2; "),
+        ("DESC", "2; 1; "),
+        ("DESC NULLS FIRST", "; 2; 1"),
+    ] {
         let sql = format!("SELECT n {values} ORDER BY n {order}");
         assert_eq!(one(&session, &sql).await, expected, "{order}");
     }
@@ -307,7 +427,10 @@ async fn templates_of_postgresql_and_of_chrono_are_written() {
     for template in ["YYYY-MM-DDTHH24:MI", "Hello", "%Q", "YYYY-%"] {
         let sql = format!("SELECT to_char(timestamp, '{template}') FROM logs");
         let error = session.statement(&sql, "SQL").await.unwrap_err();
-        assert!(error.to_string().contains("to_char: the template"), "{error}");
+        assert!(
+            error.to_string().contains("to_char: the template"),
+            "{error}"
+        );
     }
     let local = "SELECT to_char(local_time(timestamp), '%Z') FROM logs";
     let error = answer(&session, local).await.unwrap_err();
@@ -452,13 +575,24 @@ proptest! {
 async fn an_earlier_answers_instants_are_instants_again() {
     let session = seoul();
     let statement = session
-        .statement("SELECT hour_utc, hour_local, [hour_utc] AS list FROM hours", "SQL")
+        .statement(
+            "SELECT hour_utc, hour_local, [hour_utc] AS list FROM hours",
+            "SQL",
+        )
         .await
         .unwrap();
     let computed = statement.schema();
     let as_read = Schema::new(vec![
-        Field::new("hour_utc", DataType::Timestamp(TimeUnit::Millisecond, None), true),
-        Field::new("hour_local", DataType::Timestamp(TimeUnit::Millisecond, None), true),
+        Field::new(
+            "hour_utc",
+            DataType::Timestamp(TimeUnit::Millisecond, None),
+            true,
+        ),
+        Field::new(
+            "hour_local",
+            DataType::Timestamp(TimeUnit::Millisecond, None),
+            true,
+        ),
         Field::new_list(
             "list",
             Field::new_list_field(DataType::Timestamp(TimeUnit::Millisecond, None), true),

@@ -48,7 +48,11 @@ impl Convert {
 
     fn convert(&self, array: &ArrayRef) -> Result<ArrayRef> {
         match (array.data_type(), &self.to) {
-            (from, DataType::Timestamp(..)) if from.is_string() => self.read_texts(array),
+            (from, DataType::Timestamp(..))
+                if from.is_string() || matches!(from, DataType::Dictionary(..)) =>
+            {
+                self.read_texts(array)
+            }
             (DataType::Timestamp(_, None), DataType::Timestamp(_, Some(_))) => {
                 with_clock(zone_of(&self.to)?, |clock| {
                     shift(array, &self.to, |local| {
@@ -66,9 +70,8 @@ impl Convert {
             (DataType::Timestamp(..), DataType::Date32) => {
                 with_clock(zone_of(array.data_type())?, |clock| {
                     let instants = milliseconds(array)?;
-                    let days = map_instants(&instants, |instant| {
-                        clock.local_ms(instant).map(day_of)
-                    })?;
+                    let days =
+                        map_instants(&instants, |instant| clock.local_ms(instant).map(day_of))?;
                     let days = Date32Array::new(days.into(), instants.nulls().cloned());
                     Ok(Arc::new(days) as ArrayRef)
                 })

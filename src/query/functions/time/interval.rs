@@ -3,9 +3,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, TimestampMillisecondArray, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{
-    DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
-};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
 use chrono::{DateTime, Months};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
@@ -124,12 +122,12 @@ fn plus_months(local_ms: i64, months: i64) -> Result<i64, OutOfRange> {
     }
     let distance = u32::try_from(months.unsigned_abs()).map(Months::new);
     let date = DateTime::from_timestamp_millis(local_ms);
-    let moved = date.zip(distance.ok()).and_then(|(date, distance)| {
-        match months < 0 {
+    let moved = date
+        .zip(distance.ok())
+        .and_then(|(date, distance)| match months < 0 {
             true => date.checked_sub_months(distance),
             false => date.checked_add_months(distance),
-        }
-    });
+        });
     let moved = moved.ok_or(OutOfRange(local_ms))?;
     Ok(moved.timestamp_millis())
 }
@@ -151,16 +149,17 @@ fn add_each(
 ) -> Result<ArrayRef> {
     let instants = milliseconds(array)?;
     let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>().iter();
-    let moved = instants
-        .iter()
-        .zip(intervals)
-        .map(|(instant, interval)| match (instant, interval) {
-            (Some(instant), Some(interval)) => {
-                let moved = Step::of(interval, minus).from(instant, clock);
-                moved.map(Some).map_err(out_of_range)
-            }
-            _ => Ok(None),
-        });
+    let moved =
+        instants
+            .iter()
+            .zip(intervals)
+            .map(|(instant, interval)| match (instant, interval) {
+                (Some(instant), Some(interval)) => {
+                    let moved = Step::of(interval, minus).from(instant, clock);
+                    moved.map(Some).map_err(out_of_range)
+                }
+                _ => Ok(None),
+            });
     let moved: TimestampMillisecondArray = moved.collect::<Result<_>>()?;
     let moved = moved.with_data_type(instants.data_type().clone());
     Ok(cast(&moved, array.data_type())?)

@@ -233,7 +233,9 @@ impl Template {
                     None => &rest[..first.len_utf8()],
                 };
                 push_text(&mut pieces, text);
-                rest = rest.strip_prefix("\\\"").unwrap_or(&rest[first.len_utf8()..]);
+                rest = rest
+                    .strip_prefix("\\\"")
+                    .unwrap_or(&rest[first.len_utf8()..]);
             }
         }
         Ok(Template::Postgres(pieces))

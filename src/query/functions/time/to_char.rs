@@ -158,7 +158,8 @@ fn shown(times: &ArrayRef) -> Result<impl Fn(usize) -> Result<Shown>> {
     };
     Ok(move |row| {
         let ms = ms.value(row);
-        let utc = DateTime::from_timestamp_millis(ms).ok_or_else(|| out_of_range(OutOfRange(ms)))?;
+        let utc =
+            DateTime::from_timestamp_millis(ms).ok_or_else(|| out_of_range(OutOfRange(ms)))?;
         let behind = nanos.as_ref().map_or(0, |nanos| {
             let nanos = nanos.as_primitive::<TimestampNanosecondType>();
             nanos.value(row).rem_euclid(1_000_000)
