@@ -7,7 +7,8 @@
 //! - A wider bucket begins at the first instant whose local time has reached the bucket's. So a day has 23 to 25
 //!   hours, and a day without a midnight begins at its first instant.
 
-use super::local_clock::{DAY_MS, HOUR_MS, LocalClock, MINUTE_MS, OutOfRange, SECOND_MS, Zone};
+use super::local_clock::{DAY_MS, HOUR_MS, LocalClock, MINUTE_MS, OutOfRange, SECOND_MS};
+use super::zone::Zone;
 use chrono::{DateTime, Datelike, NaiveDate};
 use chrono_tz::Tz;
 use std::ops::Range;

@@ -38,7 +38,8 @@ use chrono_tz::Tz;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, Result, exec_err, plan_err};
 
-use crate::window::local_clock::{LocalClock, OutOfRange, Zone};
+use crate::window::local_clock::{LocalClock, OutOfRange};
+use crate::window::zone::Zone;
 
 /// The session's zone: `execution.time_zone`, or UTC where unset.
 ///

@@ -17,8 +17,9 @@ use datafusion::logical_expr::{
 use super::super::over_array;
 use super::{map_instants, milliseconds, out_of_range, with_clock, zone_of};
 use crate::error::{Class, Error};
-use crate::window::local_clock::{DAY_MS, LocalClock, OutOfRange, SECOND_MS, Zone};
+use crate::window::local_clock::{DAY_MS, LocalClock, OutOfRange, SECOND_MS};
 use crate::window::written_time::{NoTime, WrittenTime};
+use crate::window::zone::Zone;
 
 /// A cast of its only argument:
 /// - a text, a local time or a date to an instant;

@@ -13,7 +13,8 @@ use datafusion::logical_expr::{
 
 use super::template::{BadTemplate, Shown, Template};
 use super::{instant_type, milliseconds, out_of_range, zone_of};
-use crate::window::local_clock::{OutOfRange, Zone};
+use crate::window::local_clock::OutOfRange;
+use crate::window::zone::Zone;
 
 /// `to_char(time, template)` and `date_format`, over timestamps, dates, times of day and texts that are times.
 #[derive(Debug, PartialEq, Eq, Hash)]
