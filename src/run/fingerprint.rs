@@ -253,7 +253,7 @@ y = "events"
         );
         assert_eq!(
             fingerprint(&full),
-            "2cfd48b6ad350ed1c0b1a5cf15f95adf54c5fd81337dbec68007f9f6cbf35859"
+            "bdfb40baa01d54f49a560ee86abe67cb1225f875a55a133a3100788dbf6211c8"
         );
     }
 

@@ -267,7 +267,7 @@ fn a_text_that_is_no_time_is_told_with_its_place() {
         ["SELECT count(*) FROM logs WHERE timestamp > 'yesterday'"],
     )
     .assert_code(6)
-    .stderr_contains("SQL:1:46: \\\"yesterday\\\" is no time: expected one such as");
+    .stderr_contains("SQL:1:45: \\\"yesterday\\\" is no time: expected one such as");
 }
 
 #[test]
