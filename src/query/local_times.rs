@@ -167,8 +167,10 @@ impl Times<'_> {
         let convert = |expr: Expr| self.convert(expr, to.clone(), lenient);
         Ok(match (&from, to) {
             (from, DataType::Timestamp(..)) if is_text(from) => Some(convert(expr.clone())),
-            (DataType::Timestamp(_, None), DataType::Timestamp(_, Some(_)))
-            | (DataType::Date32 | DataType::Date64, DataType::Timestamp(_, Some(_)))
+            (
+                DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64,
+                DataType::Timestamp(_, Some(_)),
+            )
             | (DataType::Timestamp(_, Some(_)), DataType::Timestamp(_, None) | DataType::Date32) => {
                 Some(convert(expr.clone()))
             }

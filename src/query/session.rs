@@ -71,7 +71,7 @@ impl Engine {
         options.sql_parser.dialect = Dialect::PostgreSQL;
         options.sql_parser.collect_spans = true;
         // A value that is not there is behind all others, in both directions: a list of the highest has values.
-        options.sql_parser.default_null_ordering = "nulls_last".to_owned();
+        "nulls_last".clone_into(&mut options.sql_parser.default_null_ordering);
         let mut context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
         datafusion_functions_json::register_all(&mut context).map_err(Error::from_engine)?;
         for function in functions::all(timezone) {

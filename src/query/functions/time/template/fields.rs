@@ -182,7 +182,7 @@ impl Field {
             }
             Field::Year(digits) => last_digits(time.year(), digits),
             Field::IsoYear(digits) => last_digits(time.iso_week().year(), digits),
-            Field::Century => number((time.year().unsigned_abs() + 99) / 100, 2),
+            Field::Century => number(time.year().unsigned_abs().div_ceil(100), 2),
             Field::Month => number(time.month(), 2),
             Field::MonthName => name(time.format("%B").to_string(), "September".len()),
             Field::ShortMonthName => in_case(&time.format("%b").to_string(), case),
