@@ -87,11 +87,14 @@ impl Times<'_> {
             return Ok(Transformed::yes(Expr::GroupingSet(set)));
         }
         let name = names.save(&expr);
-        let rewritten = expr
-            .transform_up(|expr| self.plain_cast(expr))?
-            .transform_data(|expr| expr.transform_down(|expr| self.before_parts(expr)))?
-            .transform_data(|expr| expr.transform_up(|expr| self.behind_parts(expr)))?;
+        let rewritten = self.rewrite(expr)?;
         Ok(rewritten.update_data(|expr| name.restore(expr)))
+    }
+
+    fn rewrite(&self, expr: Expr) -> Result<Transformed<Expr>> {
+        expr.transform_up(|expr| self.plain_cast(expr))?
+            .transform_data(|expr| expr.transform_down(|expr| self.before_parts(expr)))?
+            .transform_data(|expr| expr.transform_up(|expr| self.behind_parts(expr)))
     }
 
     /// What has to see the parts of an expression as they are written: a text's offset and its last digits.

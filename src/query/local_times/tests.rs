@@ -246,6 +246,32 @@ async fn nine_o_clock_is_nine_in_the_jobs_zone_however_it_is_written() {
             "timestamp <= timestamptz '2026-11-20T23:59:59.9999999Z'",
             27,
         ),
+        (
+            "timestamp >= timestamp '2026-11-21 08:59:59.9995' + interval '1 millisecond'",
+            44,
+        ),
+        ("timestamp > timestamp '9999-12-31' - interval '1 day'", 0),
+        (
+            "arrow_cast(timestamp, 'Timestamp(ns, None)') < '9999-12-31'",
+            72,
+        ),
+        (
+            "arrow_cast(timestamp, 'Timestamp(ns, None)') < '0001-01-01'",
+            0,
+        ),
+        (
+            "timestamp IN ('9999-12-31', to_timestamp(1795219200), date_trunc('hour', timestamp))",
+            24,
+        ),
+        ("timestamp NOT IN ('2026-11-21 09:00', NULL)", 0),
+        (
+            "CASE timestamp WHEN '2026-11-21 09:00:00.0005' THEN 2 WHEN '2026-11-21 09:00' THEN 1 ELSE 0 END > 0",
+            1,
+        ),
+        (
+            "timestamp BETWEEN '2026-11-21 00:20' AND date_trunc('day', timestamp) + interval '1 hour'",
+            3,
+        ),
     ] {
         let sql = format!("SELECT count(*) FROM logs WHERE {condition}");
         cases.push((sql, expected.to_string()));
