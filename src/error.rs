@@ -3,6 +3,7 @@
 use std::fmt;
 
 use datafusion::error::DataFusionError;
+use serde::{Deserialize, Serialize};
 
 /// The kind of a failure. Each has an exit code of its own, so that a scheduler can tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,13 +63,24 @@ impl Class {
     }
 }
 
+/// The option of `run` without which every run fails in the same way, and with which one does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Remedy {
+    /// Computes again.
+    #[serde(rename = "--force")]
+    Force,
+    /// Exports again, and takes what is there.
+    #[serde(rename = "--force=export")]
+    ForceExport,
+}
+
 /// A failure with its class. The message names the thing, the value it had and what was expected.
 #[derive(Debug)]
 pub struct Error {
     class: Class,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    yields_to_force: bool,
+    remedy: Option<Remedy>,
 }
 
 /// The result of everything in this crate that can fail.
@@ -81,7 +93,7 @@ impl Error {
             class,
             message: message.into(),
             source: None,
-            yields_to_force: false,
+            remedy: None,
         }
     }
 
@@ -104,15 +116,15 @@ impl Error {
         self
     }
 
-    /// Marks a failure that every run without `--force` repeats, and a run with it does not.
-    pub fn unless_forced(mut self) -> Self {
-        self.yields_to_force = true;
+    /// Marks a failure that every run without an option repeats, and a run with it does not.
+    pub fn unless(mut self, remedy: Remedy) -> Self {
+        self.remedy = Some(remedy);
         self
     }
 
-    /// Whether every run without `--force` fails in this way.
-    pub fn yields_to_force(&self) -> bool {
-        self.yields_to_force
+    /// The option without which every run fails in this way.
+    pub fn remedy(&self) -> Option<Remedy> {
+        self.remedy
     }
 
     /// The class, which decides the exit code.

@@ -8,6 +8,7 @@ pub mod deadline;
 pub mod directory;
 pub mod existing;
 pub mod filter_events;
+pub mod kept;
 pub mod service;
 pub mod staging;
 pub mod task;
@@ -34,12 +35,21 @@ pub struct ExportRequest<'a> {
     pub keys: &'a StagingKeys,
     /// The window; the exported objects may have more events.
     pub window: &'a Window,
-    /// An export that was requested at or after this instant is used again; `None` requests a new one.
+    /// An export that was requested at or after this instant is used again; `None` requests a new one. An earlier one is
+    /// used only where a new one can't have more events.
     pub reuse_since: Option<DateTime<Utc>>,
     /// Whether an export without events is taken also where there surely were events.
     pub takes_empty: bool,
     /// The record of attempts: each is recorded before anything is requested or written.
     pub journal: &'a dyn Journal,
+}
+
+impl ExportRequest<'_> {
+    /// Whether the export of an earlier run is used again.
+    pub fn accepts(&self, earlier: &ExportedGroup) -> bool {
+        let since = self.reuse_since.zip(earlier.as_of);
+        since.is_some_and(|(since, as_of)| since <= as_of)
+    }
 }
 
 /// The objects of a window.
@@ -62,7 +72,7 @@ impl Exported {
 
     /// All notes for the receipt.
     pub fn all_notes(&self) -> Vec<String> {
-        let of_groups = self.groups.iter().filter_map(|group| group.note.clone());
+        let of_groups = self.groups.iter().flat_map(|group| group.notes.clone());
         of_groups.chain(self.notes.iter().cloned()).collect()
     }
 
@@ -86,10 +96,12 @@ pub struct ExportedGroup {
     pub prefix: Path,
     /// Whether an earlier run, or another program, exported them.
     pub reused: bool,
+    /// Whether CloudWatch may have fewer events by now: the export can't be made again, or has events of an earlier one.
+    pub outlives: bool,
     /// When the export was requested: later events may be missing.
     pub as_of: Option<DateTime<Utc>>,
-    /// A note for the receipt.
-    pub note: Option<String>,
+    /// Notes for the receipt.
+    pub notes: Vec<String>,
     /// The objects.
     pub objects: Vec<LogObject>,
 }
@@ -98,7 +110,7 @@ pub struct ExportedGroup {
 #[async_trait]
 pub trait LogExporter: Send + Sync {
     /// The log groups that a run would export now; empty where the source does not know them. An error (usage) where a
-    /// named group does not exist, or a glob matches none.
+    /// named group does not exist, or no glob matches any.
     async fn groups(&self) -> Result<Vec<String>>;
 
     /// The account and Region of these log groups, if the source knows them.

@@ -84,10 +84,19 @@ pub struct CloudWatch {
     pub via: Via,
     /// The deadline of one export, for the slot and the task together.
     pub give_up_after: Duration,
-    /// How much to export beyond both ends of the window.
+    /// How much to export before the start of the window.
     pub pad: Duration,
-    /// Which independent count the events are compared with.
-    pub verify: Verify,
+    /// How much to export behind the end of the window.
+    pub pad_after: Duration,
+    /// Which independent count the events are compared with; where unset, the metric where it can be read.
+    pub verify: Option<Verify>,
+}
+
+impl CloudWatch {
+    /// The independent count, whether the job names it or not.
+    pub fn verify_method(&self) -> Verify {
+        self.verify.unwrap_or(Verify::Metrics)
+    }
 }
 
 /// Region, profile and role. Those that the job does not set come from the environment and AWS's configuration files.

@@ -4,6 +4,7 @@
 //! <staging>/<job>/<window>/<group>/attempt=<id>/<task-id>/<stream>/000000.gz
 //! <staging>/<job>/<window>/<group>/attempt=<id>/manifest.json
 //! <staging>/<job>/<window>/<group>/attempt=<id>/events-<from>-<id>/piece.json    (without an export task)
+//! <staging>/<job>/<window>/<group>/attempt=<id>/kept-<id>/<stream>/000000.gz     (what an earlier export had)
 //! <location>/<job>/<query>/dt=2026-11-21/<query>.parquet        (hour windows: dt=…/hh=05)
 //! <location>/<job>/<query>/dt=2026-11-21/<query>.txt            where the answer is in parts: lists them
 //! <location>/<job>/parts/<query>/dt=2026-11-21/<query>-<generation>-00000.parquet
@@ -33,7 +34,8 @@ pub use keys::{
     Keys, parse_chart_window, parse_state_page, parse_window_id, state_page, state_pages,
 };
 pub use staging::{
-    StagingKeys, is_in_attempt, is_in_piece, is_manifest, is_piece, manifest, piece, piece_folder,
+    StagingKeys, is_in_attempt, is_in_piece, is_manifest, is_piece, kept_folder, manifest, piece,
+    piece_folder,
 };
 
 /// Every byte of a log group's or stream's name that is not a letter, a digit or one of these is percent-encoded in a

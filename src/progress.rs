@@ -45,6 +45,13 @@ pub enum Step<'a> {
         /// Of how many.
         of_bytes: u64,
     },
+    /// The events are being counted independently.
+    Verifying,
+    /// The charts of a query are being drawn.
+    Drawing {
+        /// The query.
+        query: &'a str,
+    },
     /// An output is being written.
     Writing {
         /// Where to.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::logs::Origin;
-use crate::scan::ScanReport;
+use crate::scan::{Hours, ScanReport};
 use crate::state::Attempt;
 use crate::verify::Verification;
 
@@ -32,7 +32,7 @@ pub struct Receipt {
     pub exports: Vec<ExportReport>,
     /// Log groups that were made two weeks after the window or later, and so have no event in it.
     pub skipped_log_groups: Vec<String>,
-    /// Notes on the exports: events that may be missing, log groups that were left out.
+    /// Notes on the exports: events that may be missing or are from an earlier export, log groups that were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// What was read, once: the objects as they are, whatever the queries took of them.
@@ -62,10 +62,8 @@ impl Receipt {
     /// Whether the attempt is one of the exports that the answers are of. Keys relative to staging are compared: a staging
     /// location that was copied, or is called by another path, has the same ones.
     pub fn lists(&self, attempt: &Attempt) -> bool {
-        self.exports.iter().any(|export| {
-            let before = export.prefix.strip_suffix(&attempt.prefix);
-            before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
-        })
+        let mut exports = self.exports.iter();
+        exports.any(|export| export.is_at(&attempt.prefix))
     }
 
     /// Whether the independent count differs.
@@ -121,12 +119,26 @@ pub struct ExportReport {
     pub task_id: Option<String>,
     /// Where the objects are.
     pub prefix: String,
+    /// When it was asked for: events that came in later may be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<DateTime<Utc>>,
     /// Whether an earlier run made the export.
     pub reused: bool,
     /// How many objects.
     pub objects: usize,
     /// Their compressed bytes.
     pub bytes: u64,
+    /// The events by hour of the window; absent in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+}
+
+impl ExportReport {
+    /// Whether its objects are below this prefix, which is relative to the staging location.
+    pub fn is_at(&self, prefix: &str) -> bool {
+        let before = self.prefix.strip_suffix(prefix);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
+    }
 }
 
 /// How the answer of a window changed since the run before.
@@ -246,6 +258,12 @@ mod tests {
         let receipt: Receipt = serde_json::from_value(written.clone()).unwrap();
         assert_eq!((receipt.reexports, receipt.read.events), (1, 2));
         assert_eq!(json!(receipt), written);
+        // Keys of later versions.
+        let mut newer = written.clone();
+        newer["exports"][0]["as_of"] = json!("2026-11-21T12:30:01Z");
+        newer["exports"][0]["hours"] = json!("2-0000abcd 0*23");
+        let receipt: Receipt = serde_json::from_value(newer.clone()).unwrap();
+        assert_eq!(json!(receipt), newer);
         // One of before these keys were there.
         let mut old = written;
         for key in ["verification", "redos", "change"] {

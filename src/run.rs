@@ -9,6 +9,7 @@ mod answer;
 mod clean;
 mod compare;
 mod compute;
+mod earlier_export;
 mod execute;
 mod fingerprint;
 mod history;
@@ -38,7 +39,7 @@ use crate::layout::Keys;
 use crate::progress::Progress;
 use crate::query::Engine;
 use crate::store::{Store, Stores};
-use crate::verify::{CloudWatchCount, IndependentCount};
+use crate::verify::{CloudWatchCount, IndependentCount, Verifier};
 
 pub use execute::{Outcome, execute};
 pub use history::{RunOption, WindowStatus, WindowSummary, status};
@@ -116,19 +117,17 @@ fn ensure_one_region(staging: &Store, of_logs: &str) -> Result<()> {
     }
 }
 
-/// The independent count of the job's events; `None` where the job does not ask for one.
-async fn counter(
-    environment: &Environment,
-    job: &Job,
-) -> Result<Option<Arc<dyn IndependentCount>>> {
-    Ok(match (&job.source, &environment.counter) {
-        (Source::CloudWatch(settings), _) if settings.verify == Verify::Off => None,
-        (Source::CloudWatch(_), Some(counter)) => Some(Arc::clone(counter)),
-        (Source::CloudWatch(_), None) => Some(Arc::new(
-            CloudWatchCount::new(environment.stores.aws()).await?,
-        )),
-        (Source::Exported { .. } | Source::Directory { .. }, _) => None,
-    })
+/// The independent count of the job's events; `None` where the job has none.
+async fn verifier(environment: &Environment, job: &Job) -> Result<Option<Verifier>> {
+    let Source::CloudWatch(settings) = &job.source else {
+        return Ok(None);
+    };
+    let service: Arc<dyn IndependentCount> = match &environment.counter {
+        _ if settings.verify == Some(Verify::Off) => return Ok(None),
+        Some(counter) => Arc::clone(counter),
+        None => Arc::new(CloudWatchCount::new(environment.stores.aws()).await?),
+    };
+    Ok(Some(Verifier::new(service, settings.verify)))
 }
 
 /// Where the job's exported objects are.

@@ -3,7 +3,7 @@
 //! [`fetch`] gets the objects' bytes, [`inflate`] turns them into [`text`] within a [`budget`] of memory, [`events`]
 //! finds the events in it, [`batch`] makes Arrow batches of the projected columns, [`object`] does so
 //! for one object and [`bundle`] for many small ones, [`source`] for the engine, and [`table`] decides which objects.
-//! [`report`] says what was read.
+//! [`report`] says what was read, and [`tally`] how many events each hour has.
 
 pub mod batch;
 pub mod budget;
@@ -16,9 +16,11 @@ pub mod object;
 pub mod report;
 pub mod source;
 pub mod table;
+pub mod tally;
 pub mod text;
 
 mod libdeflate;
 
 pub use report::{ScanReport, ScanReports};
 pub use table::LogsTable;
+pub use tally::{Hours, Tally};

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::logs::Origin;
-use crate::error::Result;
+use crate::error::{Remedy, Result};
 use crate::window::Range;
 
 pub use self::pages::PageSeries;
@@ -112,9 +112,9 @@ pub struct Failure {
     pub exit_code: u8,
     /// Why.
     pub error: String,
-    /// Whether the same run fails again without `--force`.
-    #[serde(default)]
-    pub yields_to_force: bool,
+    /// The option without which the same run fails again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<Remedy>,
 }
 
 /// An attempt at exporting a log group. It is recorded before anything is requested or written, so that after a crash

@@ -6,6 +6,7 @@
 
 mod insights;
 mod metrics;
+mod verifier;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
@@ -25,6 +26,7 @@ use crate::job::Verify;
 use crate::numbers::counted;
 use crate::window::Range;
 
+pub use self::verifier::Verifier;
 pub use crate::aws::logs::InsightsState;
 pub use crate::aws::metrics::Sample;
 
@@ -49,6 +51,34 @@ pub struct Verification {
     pub by_hour: Vec<HourCount>,
     /// Why they disagree, or why there is no count.
     pub note: Option<String>,
+}
+
+impl Verification {
+    /// The same of exports that have events which CloudWatch has deleted since: that an Insights query counts fewer does
+    /// not speak against them, nor for them.
+    #[must_use]
+    pub fn of_deleted_events(self, counted_by_hour: &[HourCount]) -> Self {
+        let has_all = |hour: &HourCount| {
+            let mut counted = counted_by_hour.iter();
+            counted
+                .any(|counted| counted.hour_utc == hour.hour_utc && hour.events <= counted.events)
+        };
+        let is_fewer = self.method == Verify::Insights
+            && self.agrees == Some(false)
+            && self.by_hour.iter().all(has_all);
+        if !is_fewer {
+            return self;
+        }
+        let note = "CloudWatch has deleted some of these events since they were exported";
+        Self {
+            agrees: None,
+            note: Some(
+                self.note
+                    .map_or(note.to_owned(), |why| format!("{why}: {note}")),
+            ),
+            ..self
+        }
+    }
 }
 
 /// The events of one hour.

@@ -106,6 +106,8 @@ pub struct EventPage {
 /// An event as it was ingested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEvent {
+    /// Its id, which is unique in the account; empty where the server gives none.
+    pub id: String,
     /// Its own time, in milliseconds since 1970.
     pub timestamp_ms: i64,
     /// The log stream.
@@ -464,6 +466,7 @@ impl LogsClient {
         Ok(EventPage {
             events: events
                 .map(|event| LogEvent {
+                    id: event.event_id.unwrap_or_default(),
                     timestamp_ms: event.timestamp.unwrap_or(0),
                     log_stream: event.log_stream_name.unwrap_or_default(),
                     message: event.message.unwrap_or_default(),

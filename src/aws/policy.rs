@@ -175,7 +175,7 @@ impl<'a> Policies<'a> {
         if self.source.via != Via::ExportTask {
             of_groups.push("logs:FilterLogEvents");
         }
-        match self.source.verify {
+        match self.source.verify_method() {
             Verify::Off => {}
             Verify::Metrics => of_account.push("cloudwatch:GetMetricData"),
             Verify::Insights => {
@@ -257,7 +257,8 @@ mod tests {
             via,
             give_up_after: Duration::ZERO,
             pad: Duration::ZERO,
-            verify,
+            pad_after: Duration::ZERO,
+            verify: Some(verify),
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "WAY", value_parser = PossibleValuesParser::new(["export-task", "events", "auto"]))]
     via: Option<String>,
 
-    /// Which independent count the events are compared with [default: off]
+    /// Which independent count the events are compared with [default: metrics, where it can be read]
     #[arg(long, value_name = "COUNT", value_parser = PossibleValuesParser::new(["off", "metrics", "insights"]))]
     verify: Option<String>,
 

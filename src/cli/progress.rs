@@ -75,6 +75,8 @@ impl Progress for Bar {
                 BinaryBytes(bytes),
                 BinaryBytes(of_bytes)
             )),
+            Step::Verifying => self.show("verify  with CloudWatch's own count".to_owned()),
+            Step::Drawing { query } => self.show(format!("draw  {query}")),
             Step::Writing { target } => self.show(format!("write  {target}")),
             Step::Done => self.0.finish_and_clear(),
         }
@@ -135,6 +137,8 @@ impl Progress for Lines {
                     last.read = Some(Instant::now());
                 }
             }
+            Step::Verifying => tracing::info!("verifying"),
+            Step::Drawing { query } => tracing::debug!(query, "drawing"),
             Step::Writing { target } => tracing::info!(target = target, "writing"),
             Step::Done => *last = Last::default(),
         }

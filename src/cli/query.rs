@@ -173,7 +173,7 @@ fn no_question() -> Error {
     )
 }
 
-/// The session that the arguments mean. Warns of time that it has no events of.
+/// The session that the arguments mean. Warns of time that it has no events of, and of events that it may have twice.
 async fn open(environment: &Environment, subject: &Subject, args: &QueryArgs) -> Result<Session> {
     let request = CatalogRequest {
         windows: match (&args.window, &args.from, &args.to) {
@@ -187,6 +187,9 @@ async fn open(environment: &Environment, subject: &Subject, args: &QueryArgs) ->
     let catalog = catalog::open(environment, subject, &request)
         .await
         .map_err(|error| in_words(error, job))?;
+    if let Some(note) = &catalog.note {
+        tracing::warn!("{note}");
+    }
     match &catalog.missing {
         None => {}
         Some(missing @ Missing::Deleted(windows)) => tracing::warn!(

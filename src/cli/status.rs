@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::logging::Show;
 use super::{JobFile, SpanArgs, job_environment, print, print_json};
-use crate::error::Result;
+use crate::error::{Remedy, Result};
 use crate::numbers::counted;
 use crate::run::{self, Force, Request, RunOption, Selection, WindowStatus, WindowSummary};
 
@@ -105,9 +105,7 @@ fn commands(windows: &[WindowSummary], job: &str) -> Vec<String> {
             }
             _ if is_wanted => stretches.push((window, window, true)),
             // A run skips windows that are done, but a forced one does them again.
-            Some((first, _, goes_on))
-                if window.is_blocked || first.run_with.contains(&RunOption::Force) =>
-            {
+            Some((first, _, goes_on)) if window.is_blocked || is_forced(first) => {
                 *goes_on = false;
             }
             _ => {}
@@ -122,11 +120,17 @@ fn commands(windows: &[WindowSummary], job: &str) -> Vec<String> {
             };
             let options = first.run_with.iter().map(|option| match option {
                 RunOption::Provisional => " --provisional",
-                RunOption::Force => " --force",
+                RunOption::Unless(Remedy::Force) => " --force",
+                RunOption::Unless(Remedy::ForceExport) => " --force=export",
             });
             format!("logtally run {job} {span}{}", options.collect::<String>())
         })
         .collect()
+}
+
+fn is_forced(window: &WindowSummary) -> bool {
+    let mut options = window.run_with.iter();
+    options.any(|option| matches!(option, RunOption::Unless(_)))
 }
 
 fn row(alike: &[WindowSummary]) -> [String; 4] {
@@ -208,7 +212,7 @@ To do what is not done:
     fn no_command_takes_a_window_for_which_it_must_fail() {
         let missing = |id| window(id, WindowStatus::Missing, None);
         let forced = |id| WindowSummary {
-            run_with: vec![RunOption::Force],
+            run_with: vec![RunOption::Unless(Remedy::Force)],
             ..window(id, WindowStatus::Failed, Some(7))
         };
         let windows = [
@@ -229,6 +233,10 @@ To do what is not done:
                 run_with: vec![RunOption::Provisional],
                 ..missing("2026-11-25")
             },
+            WindowSummary {
+                run_with: vec![RunOption::Unless(Remedy::ForceExport)],
+                ..window("2026-11-26", WindowStatus::Failed, None)
+            },
         ];
         assert_eq!(
             what_to_do(&windows, "a.toml"),
@@ -239,6 +247,7 @@ To do what is not done:
   logtally run a.toml --window 2026-11-21 --force
   logtally run a.toml --from 2026-11-23 --to 2026-11-24 --force
   logtally run a.toml --window 2026-11-25 --provisional
+  logtally run a.toml --window 2026-11-26 --force=export
 
 What can't be read is to be removed before its window can run, as said above.
 "

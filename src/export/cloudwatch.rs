@@ -1,7 +1,10 @@
 //! CloudWatch Logs, exported to S3 by its own export tasks, one log group after the other.
 
 mod completeness;
+mod earlier;
 pub mod empty_export;
+mod groups;
+mod task_objects;
 mod via;
 
 use std::ops::ControlFlow;
@@ -12,14 +15,16 @@ use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use tokio::sync::OnceCell;
 
+use self::earlier::{DELETED, is_newer_than, standing};
+use self::groups::ListedGroups;
 use super::deadline::Deadline;
-use super::service::{ExportService, GroupClass, LogGroup, Origin, ServiceError, ServiceErrorKind};
+use super::service::{ExportService, GroupClass, LogGroup, Origin};
 use super::staging::{self, Manifest};
 use super::task::{TaskRunner, TaskSpec};
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
-use crate::job::{CloudWatch, GroupPattern, Location, Via, nearest};
+use crate::job::{CloudWatch, Location, Via};
 use crate::layout;
 use crate::layout::cloudwatch::LogObject;
 use crate::progress::{Progress, Step};
@@ -32,9 +37,6 @@ const LONGEST_TASK_NAME: usize = 512;
 
 /// PutLogEvents accepts events of up to two weeks ago, also for a log group that was created later.
 const OLDEST_EVENT_MS: i64 = 14 * 24 * 3_600_000;
-
-/// The most log groups to search for a name like a wrong one. A page has 50.
-const MOST_NAMES: usize = 1000;
 
 /// Why some log groups can't be exported.
 const OF_DELIVERY: &str =
@@ -51,7 +53,7 @@ pub struct CloudWatchExporter {
     settings: CloudWatch,
     clock: Arc<dyn Clock>,
     /// The job's log groups, listed once.
-    groups: OnceCell<Vec<LogGroup>>,
+    listed: OnceCell<ListedGroups>,
 }
 
 impl CloudWatchExporter {
@@ -76,88 +78,8 @@ impl CloudWatchExporter {
             bucket,
             settings,
             clock,
-            groups: OnceCell::new(),
+            listed: OnceCell::new(),
         })
-    }
-
-    /// The log groups that the job's names and globs match, each once, by name.
-    async fn log_groups(&self, report: &(dyn Fn(&str) + Sync)) -> Result<&[LogGroup]> {
-        let groups = self
-            .groups
-            .get_or_try_init(|| self.list_groups(report))
-            .await?;
-        Ok(groups)
-    }
-
-    async fn list_groups(&self, report: &(dyn Fn(&str) + Sync)) -> Result<Vec<LogGroup>> {
-        let what = "the list of the log groups".to_owned();
-        let deadline = self.deadline(what, report);
-        let deadline = deadline.of_first_contact(self.service.endpoint());
-        let mut groups: Vec<LogGroup> = Vec::new();
-        for pattern in &self.settings.log_groups {
-            let before = groups.len();
-            let listed = deadline
-                .pages(
-                    |page| self.service.groups(pattern.literal_prefix(), page),
-                    |page| {
-                        groups.extend(
-                            page.into_iter()
-                                .filter(|group| pattern.matches(&group.name)),
-                        );
-                        ControlFlow::Continue(())
-                    },
-                )
-                .await?;
-            listed.map_err(cannot_list)?;
-            let found = &groups[before..];
-            if found.is_empty() {
-                return Err(self.no_such_group(pattern, &deadline).await);
-            }
-            if found
-                .iter()
-                .all(|group| group.class == GroupClass::Delivery)
-            {
-                return Err(Error::usage(format!(
-                    "[source] log_groups: {:?} is {OF_DELIVERY}",
-                    pattern.as_str()
-                )));
-            }
-        }
-        groups.sort_by(|a, b| a.name.cmp(&b.name));
-        groups.dedup_by(|a, b| a.name == b.name);
-        Ok(groups)
-    }
-
-    /// An error (usage) that suggests the existing name most like the missing one.
-    async fn no_such_group(&self, pattern: &GroupPattern, deadline: &Deadline<'_>) -> Error {
-        let mut names = Vec::new();
-        // After an error there is nothing to suggest.
-        let _ = deadline
-            .pages(
-                |page| self.service.groups("", page),
-                |page| {
-                    names.extend(page.into_iter().map(|group| group.name));
-                    match names.len() < MOST_NAMES {
-                        true => ControlFlow::Continue(()),
-                        false => ControlFlow::Break(()),
-                    }
-                },
-            )
-            .await;
-        let text = pattern.as_str();
-        let missing = match pattern.is_name() {
-            true => format!("the log group {text:?} does not exist"),
-            false => format!("no log group matches {text:?}"),
-        };
-        let hint = nearest(text, names.iter().map(String::as_str))
-            .map_or(String::new(), |name| format!("; did you mean {name:?}?"));
-        Error::usage(format!("[source] log_groups: {missing}{hint}"))
-    }
-
-    /// Whether the job names the group itself, not only a glob that it matches.
-    fn is_named(&self, group: &LogGroup) -> bool {
-        let mut patterns = self.settings.log_groups.iter();
-        patterns.any(|pattern| pattern.is_name() && pattern.matches(&group.name))
     }
 
     /// Whether the export failed with `error` because the group was deleted since the groups were listed. A group that
@@ -206,7 +128,8 @@ impl CloudWatchExporter {
         let attempt = self
             .run_task(group, request, window, since, &deadline)
             .await?;
-        self.complete(group, request, attempt, &deadline).await
+        self.complete(group, request, attempt, None, &deadline)
+            .await
     }
 
     /// Runs a task for the padded window, and returns the attempt once its task is COMPLETED. An earlier attempt is
@@ -228,7 +151,10 @@ impl CloudWatchExporter {
             log_group: group,
             log_stream_prefix: self.settings.log_stream_prefix.as_deref(),
             window: needed,
-            padded: request.window.range().padded(self.settings.pad),
+            padded: request
+                .window
+                .range()
+                .padded(self.settings.pad, self.settings.pad_after),
             task_name: &task_name,
             bucket: &self.bucket,
             staging: root,
@@ -243,24 +169,24 @@ impl CloudWatchExporter {
         runner.run(&spec).await
     }
 
-    /// Lists the objects of the attempt's task, and completes the attempt.
+    /// Lists the objects of the attempt's task, and completes the attempt, with a further note for the receipt.
     async fn complete(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
         attempt: Attempt,
+        further: Option<String>,
         deadline: &Deadline<'_>,
     ) -> Result<ExportedGroup> {
-        let prefix = layout::join(self.staging.root(), &attempt.prefix);
-        let listed = self.staging.list_logs(&prefix, Some(&group.name)).await?;
-        let objects: Vec<LogObject> = listed
-            .into_iter()
-            .filter(|object| !layout::is_in_piece(&object.meta.location))
-            .collect();
+        let objects = self
+            .task_objects(group, request, &attempt, deadline)
+            .await?;
         let is_empty = objects.is_empty();
         let note = self
             .check_completeness(group, request, &attempt, is_empty, deadline)
             .await?;
+        let notes: Vec<String> = note.into_iter().chain(further).collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
         let range = attempt.range;
         self.complete_with(request, attempt, range, objects, note)
             .await
@@ -309,17 +235,6 @@ fn check_prefix(group: &LogGroup, request: &ExportRequest<'_>) -> Result<()> {
     )))
 }
 
-fn cannot_list(error: ServiceError) -> Error {
-    let class = match error.kind {
-        ServiceErrorKind::Invalid => Class::Usage,
-        _ => Class::Source,
-    };
-    Error::new(
-        class,
-        format!("could not list the log groups: {}", error.message),
-    )
-}
-
 #[async_trait]
 impl LogExporter for CloudWatchExporter {
     async fn groups(&self) -> Result<Vec<String>> {
@@ -348,20 +263,25 @@ impl LogExporter for CloudWatchExporter {
             });
         };
         let groups = self.log_groups(&listing).await?;
-        let range = request.window.range();
         let stream_prefix = self.settings.log_stream_prefix.as_deref();
-        let is_of_group = |manifest: &Manifest| {
+        let origin = groups.iter().find_map(|group| group.origin.as_ref());
+        // Also of groups that were deleted since.
+        let is_of_source = |manifest: &Manifest| {
             manifest.log_stream_prefix.as_deref() == stream_prefix
-                && groups.iter().any(|group| {
-                    group.name == manifest.log_group
-                        && Origin::may_be_same(group.origin.as_ref(), manifest.origin.as_ref())
-                })
+                && self.is_matched(&manifest.log_group)
+                && Origin::may_be_same(origin, manifest.origin.as_ref())
         };
-        let mut kept = staging::kept_attempts(&self.staging, request, is_of_group).await?;
+        let mut earlier = staging::newest_exports(&self.staging, request, is_of_source).await?;
         let mut exported = Exported::default();
+        let mut completed = None;
+        let unmatched = self.listed.get().map(|listed| &listed.unmatched);
+        for note in unmatched.into_iter().flatten() {
+            exported.note(note.clone());
+        }
         let of = groups.len();
         for (index, group) in groups.iter().enumerate() {
-            if group.created_ms >= range.end_ms.saturating_add(OLDEST_EVENT_MS) {
+            let earlier = earlier.remove(&group.name);
+            if earlier.is_none() && is_newer_than(group, request.window) {
                 exported.skipped.push(group.name.clone());
                 continue;
             }
@@ -378,25 +298,32 @@ impl LogExporter for CloudWatchExporter {
                 });
             };
             staging::note_complete(&self.staging, request.journal, &group.name).await?;
-            if let Some(kept) = kept.remove(&group.name) {
-                report("using the export that was kept");
-                exported.groups.push(kept);
-                continue;
-            }
-            report("requesting the export");
-            let done = match self.settings.via {
-                Via::ExportTask => self.export_group(group, request, &report).await,
-                Via::Events => self.export_events(group, request, &report).await,
-                Via::Auto => self.export_either_way(group, request, &report).await,
-            };
-            match done {
-                Err(error) if self.is_gone(group, &error, &report).await => {
+            match self
+                .export_or_keep(group, earlier, request, &report)
+                .await?
+            {
+                Some(group) => {
+                    if !group.reused {
+                        completed = Some(self.clock.now());
+                    }
+                    exported.groups.push(group);
+                }
+                None => {
                     let why = "it was deleted since the log groups were listed";
                     exported.note(format!("{} was left out: {why}", group.name));
                 }
-                done => exported.groups.push(done?),
             }
         }
+        if self.settings.via != Via::Events {
+            self.list_again(request, &mut exported.groups, completed)
+                .await?;
+        }
+        let of_deleted = earlier.into_values();
+        let of_deleted = of_deleted.map(|kept| standing(kept, request.window, DELETED));
+        exported.groups.extend(of_deleted);
+        exported
+            .groups
+            .sort_by(|a, b| a.log_group.cmp(&b.log_group));
         Ok(exported)
     }
 }

@@ -102,7 +102,7 @@ impl DirectoryExporter {
             prefix: request.keys.relative(&prefix),
             log_group: group.to_owned(),
             log_stream_prefix: None,
-            range: request.window.range().padded(self.pad),
+            range: request.window.range().padded(self.pad, self.pad),
             asked_at: self.clock.now(),
             origin: None,
             task_id: Some(id),
@@ -182,12 +182,12 @@ impl LogExporter for DirectoryExporter {
         progress: &dyn Progress,
     ) -> Result<Exported> {
         let folders = self.group_folders()?;
-        let mut kept = staging::kept_attempts(&self.staging, request, |_| true).await?;
+        let mut kept = staging::newest_exports(&self.staging, request, |_| true).await?;
         let mut exported = Exported::default();
         let of = folders.len();
         for (index, (group, folder)) in folders.into_iter().enumerate() {
             staging::note_complete(&self.staging, request.journal, &group).await?;
-            let kept = kept.remove(&group);
+            let kept = kept.remove(&group).filter(|kept| request.accepts(kept));
             progress.report(Step::Exporting {
                 group: &group,
                 number: index + 1,

@@ -43,7 +43,7 @@ impl LogExporter for ExistingExport {
             objects.retain(|object| object.meta.last_modified >= earliest);
         }
         let mut exported = Exported::default();
-        if let Some(note) = doubled(&objects, &self.store.display(root)) {
+        if let Some(note) = streams_in_several_exports(&objects, &self.store.display(root)) {
             exported.note(note);
         }
         exported.groups.push(ExportedGroup {
@@ -51,25 +51,36 @@ impl LogExporter for ExistingExport {
             task_id: None,
             prefix: root.clone(),
             reused: true,
+            outlives: false,
             as_of: objects.iter().map(|object| object.meta.last_modified).max(),
-            note: None,
+            notes: Vec::new(),
             objects,
         });
         Ok(exported)
     }
 }
 
-/// A note where events may be there twice: objects of the same stream and number are below several export tasks of one
-/// place. Whether these tasks overlap can't be seen from their objects.
-fn doubled(objects: &[LogObject], location: &str) -> Option<String> {
-    let mut task_of: HashMap<(&str, &str), &str> = HashMap::new();
+/// A note where events may be there twice: a stream is below several export tasks. Whether these tasks overlap can't be
+/// seen from their objects.
+pub fn streams_in_several_exports(objects: &[LogObject], location: &str) -> Option<String> {
+    let mut first_of: HashMap<(Place<'_>, &str), (&str, &LogObject)> = HashMap::new();
     let mut streams = BTreeSet::new();
     for object in objects {
-        if let Some((place, task, object)) =
-            layout::cloudwatch::parts_of_task(&object.meta.location)
-            && *task_of.entry((place, object)).or_insert(task) != task
-        {
-            streams.insert((place, object.split('/').next()));
+        let key = &object.meta.location;
+        let Some((prefix, task, name)) = layout::cloudwatch::parts_of_task(key) else {
+            continue;
+        };
+        // This program's own exports have each event once, so that they count as one task.
+        let task = match layout::is_in_attempt(key) {
+            true => "",
+            false => task,
+        };
+        let stream = name.split('/').next().unwrap_or_default();
+        for place in [Place::Prefix(prefix), Place::Any] {
+            let (other, first) = *first_of.entry((place, name)).or_insert((task, object));
+            if other != task && (place != Place::Any || is_same_stream(stream, first, object)) {
+                streams.insert(stream);
+            }
         }
     }
     let which = match streams.len() {
@@ -80,4 +91,18 @@ fn doubled(objects: &[LogObject], location: &str) -> Option<String> {
     Some(format!(
         "{which} in several exports below {location}: where these overlap, events count several times"
     ))
+}
+
+/// Whether two objects below different prefixes are of the same stream. Log groups with a prefix each may well have
+/// streams of one name, so that only a name that Lambda makes, or the same content, shows it.
+fn is_same_stream(stream: &str, one: &LogObject, other: &LogObject) -> bool {
+    let has_same_content = one.meta.e_tag.is_some() && one.meta.e_tag == other.meta.e_tag;
+    layout::cloudwatch::is_lambda_stream(stream) || has_same_content
+}
+
+/// Where two exports are compared: below one prefix, or anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Place<'a> {
+    Prefix(&'a str),
+    Any,
 }

@@ -81,6 +81,16 @@ pub enum Fate {
     TimedOut,
 }
 
+/// What the `from` and `to` of a task mean: the documentation says both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reading {
+    /// The events' own times, both ends included.
+    #[default]
+    EventTime,
+    /// The times at which the events came in, `to` excluded.
+    IngestionTime,
+}
+
 /// A task, with what the service does not report.
 #[derive(Debug, Clone)]
 pub struct FakeTask {
@@ -92,8 +102,12 @@ pub struct FakeTask {
     pub created: DateTime<Utc>,
     runs_for: Duration,
     fate: Fate,
-    /// Whether all its objects are written.
-    written: bool,
+    /// How many of its objects are written.
+    written: usize,
+    /// Whether it writes nothing more.
+    is_over: bool,
+    /// When a caller first heard that it has ended.
+    told_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Default)]
@@ -105,6 +119,11 @@ struct ServiceState {
     fates: VecDeque<Fate>,
     faults: Vec<Fault>,
     lost_answers: usize,
+    received_twice: usize,
+    written_later: Duration,
+    goes_by: Reading,
+    exportable_after: TimeDelta,
+    pages_overlap: bool,
     listed_after: TimeDelta,
     requests: Vec<(Call, DateTime<Utc>)>,
 }
@@ -119,6 +138,7 @@ struct FakeGroup {
 }
 
 struct FakeEvent {
+    id: usize,
     at: DateTime<Utc>,
     ingested: DateTime<Utc>,
     stream: String,
@@ -228,6 +248,7 @@ impl FakeLogs {
         known.last_ingestion_ms = known.last_ingestion_ms.max(Some(ingested_ms));
         let place = group.events.partition_point(|event| event.at <= at);
         let event = FakeEvent {
+            id: group.events.len(),
             at,
             ingested,
             stream: stream.to_owned(),
@@ -272,6 +293,31 @@ impl FakeLogs {
     /// Creates the next `count` tasks, and answers with an error nevertheless.
     pub fn lose_answers(&self, count: usize) {
         self.state().lost_answers = count;
+    }
+
+    /// Receives the next `count` requests for a task twice: a second task follows the first one.
+    pub fn receive_twice(&self, count: usize) {
+        self.state().received_twice = count;
+    }
+
+    /// Writes the last object of every task only this long after a caller heard that the task is COMPLETED.
+    pub fn write_last_object_after(&self, delay: Duration) {
+        self.state().written_later = delay;
+    }
+
+    /// Decides what the times of tasks mean.
+    pub fn go_by(&self, reading: Reading) {
+        self.state().goes_by = reading;
+    }
+
+    /// Exports events only this long after they came in.
+    pub fn export_after(&self, delay: Duration) {
+        self.state().exportable_after = TimeDelta::from_std(delay).unwrap_or_default();
+    }
+
+    /// Begins each page of events with the last event of the page before.
+    pub fn overlap_pages(&self) {
+        self.state().pages_overlap = true;
     }
 
     /// Lists tasks only this long after they were created, as a service of many servers does.
@@ -337,7 +383,7 @@ impl FakeLogs {
         let _writing = self.writing.lock().await;
         let objects = {
             let mut state = self.state();
-            let objects = state.objects_of_last(now);
+            let objects = state.objects_until(now);
             state.let_strangers_in(now);
             objects
         };
@@ -347,25 +393,36 @@ impl FakeLogs {
                 panic!("the fake can't write {key}: {error}");
             }
         }
-        if let Some(last) = self.state().tasks.last_mut() {
-            last.written = !last.at(now).status.is_active();
-        }
     }
 }
 
 impl ServiceState {
-    /// The objects of the last task, if it has just ended: no other one can be without its objects.
-    fn objects_of_last(&self, now: DateTime<Utc>) -> Vec<(Path, Vec<u8>)> {
-        match self.tasks.last() {
-            Some(task) if !task.written && !task.at(now).status.is_active() => {
-                let mut objects = self.export(task);
-                if task.fate != Fate::Completed {
-                    objects.truncate(objects.len().div_ceil(2));
-                }
-                objects
+    /// The objects that the tasks have written by now and had not written before.
+    fn objects_until(&mut self, now: DateTime<Utc>) -> Vec<(Path, Vec<u8>)> {
+        let mut new = Vec::new();
+        let delay = TimeDelta::from_std(self.written_later).unwrap_or_default();
+        let newest_first = (0..self.tasks.len()).rev();
+        // Only tasks of the last hours can have something to write, and there may be thousands.
+        for at in newest_first
+            .take_while(|at| self.tasks[*at].may_write_after(now))
+            .collect::<Vec<_>>()
+        {
+            let task = &self.tasks[at];
+            if task.is_over || task.at(now).status.is_active() {
+                continue;
             }
-            _ => Vec::new(),
+            let mut objects = self.export(task);
+            if task.fate != Fate::Completed {
+                objects.truncate(objects.len().div_ceil(2));
+            }
+            let is_over = delay.is_zero() || task.told_at.is_some_and(|told| told + delay <= now);
+            let until = objects.len().saturating_sub(usize::from(!is_over));
+            let written = task.written.min(until);
+            new.extend(objects.drain(written..until));
+            let task = &mut self.tasks[at];
+            (task.written, task.is_over) = (until, is_over);
         }
+        new
     }
 
     fn let_strangers_in(&mut self, now: DateTime<Utc>) {
@@ -404,7 +461,9 @@ impl ServiceState {
             created,
             runs_for,
             fate,
-            written: false,
+            written: 0,
+            is_over: false,
+            told_at: None,
         });
         id
     }
@@ -417,13 +476,23 @@ impl ServiceState {
         };
         let prefix = request.log_stream_prefix.as_deref().unwrap_or_default();
         let at = |ms: i64| DateTime::from_timestamp_millis(ms).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        // Both ends are included.
         let (from, to) = (at(request.from_ms), at(request.to_ms));
-        let first = group.events.partition_point(|event| event.at < from);
-        let behind = group.events.partition_point(|event| event.at <= to);
+        let events = match self.goes_by {
+            Reading::EventTime => {
+                let first = group.events.partition_point(|event| event.at < from);
+                let behind = group.events.partition_point(|event| event.at <= to);
+                &group.events[first..behind.max(first)]
+            }
+            Reading::IngestionTime => &group.events[..],
+        };
+        let is_requested = |event: &FakeEvent| match self.goes_by {
+            Reading::EventTime => true,
+            Reading::IngestionTime => (from..to).contains(&event.ingested),
+        };
         let mut streams: BTreeMap<&str, Vec<&FakeEvent>> = BTreeMap::new();
-        for event in &group.events[first..behind.max(first)] {
-            if event.ingested <= task.created && event.stream.starts_with(prefix) {
+        let exportable = task.created - self.exportable_after;
+        for event in events.iter().filter(|event| is_requested(event)) {
+            if event.ingested <= exportable && event.stream.starts_with(prefix) {
                 streams.entry(&event.stream).or_default().push(event);
             }
         }
@@ -453,6 +522,11 @@ fn compressed(events: &[&FakeEvent]) -> Vec<u8> {
 }
 
 impl FakeTask {
+    /// Whether it can write something now: tasks end within two days, and an hour is for objects that come late.
+    fn may_write_after(&self, now: DateTime<Utc>) -> bool {
+        now - self.created < TimeDelta::hours(49)
+    }
+
     /// Its state at an instant.
     pub fn at(&self, now: DateTime<Utc>) -> Task {
         let age = (now - self.created).to_std().unwrap_or_default();
@@ -572,7 +646,13 @@ impl ExportService for FakeLogs {
                 Fate::TimedOut => TIMES_OUT_AFTER * 2,
                 _ => RUNNING,
             };
-            state.start(request.clone(), now, runs_for, fate)
+            let id = state.start(request.clone(), now, runs_for, fate);
+            if state.received_twice > 0 {
+                state.received_twice -= 1;
+                let first_ends = now + PENDING + runs_for;
+                state.start(request.clone(), first_ends, runs_for, Fate::Completed);
+            }
+            id
         };
         let test = format!("{}/{}", request.prefix, layout::cloudwatch::WRITE_TEST);
         let test = layout::join(&Path::default(), &test);
@@ -597,7 +677,7 @@ impl ExportService for FakeLogs {
         page: Option<String>,
     ) -> Result<Page<Task>, ServiceError> {
         let now = self.begin(Call::Tasks).await?;
-        let state = self.state();
+        let mut state = self.state();
         let listed = |task: &&FakeTask| task.created + state.listed_after <= now;
         // Only the last task can be active, and there may be thousands.
         let tasks = match filter {
@@ -613,7 +693,14 @@ impl ExportService for FakeLogs {
             TaskFilter::Status(_) => &state.tasks[..],
         };
         let tasks = tasks.iter().filter(listed).map(|task| task.at(now));
-        Ok(page_of(tasks.filter(|task| filter.takes(task)), page))
+        let page = page_of(tasks.filter(|task| filter.takes(task)), page);
+        for told in page.items.iter().filter(|task| !task.status.is_active()) {
+            let mut known = state.tasks.iter_mut().rev();
+            if let Some(task) = known.find(|task| task.id == told.id) {
+                task.told_at.get_or_insert(now);
+            }
+        }
+        Ok(page)
     }
 }
 
@@ -639,13 +726,17 @@ impl EventService for FakeLogs {
                     && times.contains(&event.at.timestamp_millis())
             })
             .map(|event| LogEvent {
+                id: format!("{:056}", event.id),
                 timestamp_ms: event.at.timestamp_millis(),
                 log_stream: event.stream.clone(),
                 message: event.message.clone(),
             });
+        let from = request.token.as_ref().and_then(|token| token.parse().ok());
+        let last_before = from.and_then(|from: usize| events.clone().nth(from.checked_sub(1)?));
         let page = page_of(events, request.token.clone());
+        let repeated = last_before.filter(|_| state.pages_overlap);
         Ok(EventPage {
-            events: page.items,
+            events: repeated.into_iter().chain(page.items).collect(),
             next_token: page.next,
         })
     }

@@ -4,7 +4,8 @@
 //! The requested time is fetched in pieces, each of them page by page. A piece writes below a folder of its own, and
 //! last a list of its objects. So after a crash, the next run fetches only the times that no whole piece covers.
 
-mod piece_writer;
+pub mod piece_writer;
+mod seen;
 
 use std::cmp::Reverse;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use self::piece_writer::PieceWriter;
+use self::seen::SeenEvents;
 use super::deadline::Deadline;
 use super::service::{EventPage, EventService, PageRequest, ServiceError, ServiceErrorKind};
 use crate::clock::Clock;
@@ -31,6 +33,9 @@ const BETWEEN_REQUESTS: Duration = Duration::from_millis(200);
 /// The length of the next piece is what this many pages are likely to hold: a crash repeats less than a minute's
 /// requests.
 const PAGES_IN_A_PIECE: u32 = 64;
+
+/// How often a piece is begun. The token of its next page is valid for a day only, so one that went stale begins it anew.
+const MOST_STARTS: u32 = 3;
 
 /// Pieces are no shorter, however dense the events are.
 const SHORTEST_PIECE_MS: i64 = 1000;
@@ -51,12 +56,30 @@ pub struct EventsRequest<'a> {
 }
 
 /// How fetching ended.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum FetchOutcome {
     /// All events are in these objects, in the order of their keys.
     All(Vec<LogObject>),
     /// The events need more than the allowed pages.
     TooMany,
+    /// The first request was refused: the credentials may lack the permission.
+    Refused(Error),
+}
+
+/// How a piece ended.
+enum PieceOutcome {
+    Whole(Piece),
+    TooMany,
+    Refused(Error),
+    /// The token of the next page is not valid any more.
+    Stale(Error),
+}
+
+/// Why a page did not arrive.
+enum NoPage {
+    Refused(Error),
+    Stale(Error),
+    Failed(Error),
 }
 
 /// The list of a whole piece's objects.
@@ -106,10 +129,14 @@ pub async fn fetch(
                 end_ms: gap.end_ms.min(from.saturating_add(length)),
             };
             let pages = fetcher.pages;
-            let Some(piece) = fetcher.piece(range).await? else {
-                return Ok(FetchOutcome::TooMany);
-            };
-            pieces.push(piece);
+            match fetcher.piece(range).await? {
+                PieceOutcome::Whole(piece) => pieces.push(piece),
+                PieceOutcome::TooMany => return Ok(FetchOutcome::TooMany),
+                PieceOutcome::Refused(error) if fetcher.pages == 0 => {
+                    return Ok(FetchOutcome::Refused(error));
+                }
+                PieceOutcome::Refused(error) | PieceOutcome::Stale(error) => return Err(error),
+            }
             length = next_length(length, fetcher.pages - pages);
             from = range.end_ms;
         }
@@ -225,8 +252,22 @@ struct EventFetcher<'a> {
 }
 
 impl EventFetcher<'_> {
-    /// Fetches and writes the events of a range; `None` where that takes more than the allowed pages.
-    async fn piece(&mut self, range: Range) -> Result<Option<Piece>> {
+    /// Fetches and writes the events of a range, from its beginning where the token of a page went stale.
+    async fn piece(&mut self, range: Range) -> Result<PieceOutcome> {
+        for _ in 1..MOST_STARTS {
+            match self.begin_piece(range).await? {
+                PieceOutcome::Stale(error) => tracing::warn!(
+                    log_group = self.request.log_group,
+                    "the events from {} on are fetched anew: {error}",
+                    utc(range.start_ms)
+                ),
+                ended => return Ok(ended),
+            }
+        }
+        self.begin_piece(range).await
+    }
+
+    async fn begin_piece(&mut self, range: Range) -> Result<PieceOutcome> {
         let as_of = self.clock.now();
         let folder = layout::piece_folder(range.start_ms, fastrand::u32(..));
         let mut writer = PieceWriter::new(self.store, self.request.attempt, &folder);
@@ -236,6 +277,7 @@ impl EventFetcher<'_> {
             range,
             token: None,
         };
+        let mut seen = SeenEvents::default();
         let mut events = 0;
         loop {
             if self
@@ -243,9 +285,14 @@ impl EventFetcher<'_> {
                 .most_pages
                 .is_some_and(|most| self.pages >= most)
             {
-                return Ok(None);
+                return Ok(PieceOutcome::TooMany);
             }
-            let page = self.page(&page_request).await?;
+            let page = match self.page(&page_request).await {
+                Ok(page) => page,
+                Err(NoPage::Refused(error)) => return Ok(PieceOutcome::Refused(error)),
+                Err(NoPage::Stale(error)) => return Ok(PieceOutcome::Stale(error)),
+                Err(NoPage::Failed(error)) => return Err(error),
+            };
             if !page.events.is_empty()
                 && page.next_token.is_some()
                 && page.next_token == page_request.token
@@ -264,7 +311,7 @@ impl EventFetcher<'_> {
                         .request
                         .log_stream_prefix
                         .is_none_or(|prefix| event.log_stream.starts_with(prefix));
-                if is_requested {
+                if is_requested && seen.is_new(&event) {
                     writer.add(&event)?;
                     events += 1;
                 }
@@ -293,15 +340,15 @@ impl EventFetcher<'_> {
         self.store
             .put_if(&key, body, "application/json", &Condition::Absent)
             .await?;
-        Ok(Some(piece))
+        Ok(PieceOutcome::Whole(piece))
     }
 
     /// One page, requested until it arrives or the deadline passes.
-    async fn page(&mut self, request: &PageRequest) -> Result<EventPage> {
+    async fn page(&mut self, request: &PageRequest) -> Result<EventPage, NoPage> {
         self.keep_pace().await;
         let from = utc(request.range.start_ms);
         let missing = format!("only those before {from} are here; another run goes on from there");
-        self.deadline.check(&missing)?;
+        self.deadline.check(&missing).map_err(NoPage::Failed)?;
         let page = self
             .deadline
             .retry(|| {
@@ -309,8 +356,14 @@ impl EventFetcher<'_> {
                 self.service.events(request)
             })
             .await
-            .map_err(|late| late.during(&missing))?
-            .map_err(|error| self.refused(&error))?;
+            .map_err(|late| NoPage::Failed(late.during(&missing)))?
+            .map_err(|error| match error.kind {
+                ServiceErrorKind::Refused => NoPage::Refused(self.refused(&error)),
+                ServiceErrorKind::Invalid if request.token.is_some() => {
+                    NoPage::Stale(self.refused(&error))
+                }
+                _ => NoPage::Failed(self.refused(&error)),
+            })?;
         self.pages += 1;
         Ok(page)
     }

@@ -3,7 +3,10 @@
 //! Each attempt writes below a prefix of its own. Its manifest is written last, and objects of an attempt without a
 //! manifest are never read.
 
-use std::collections::{BTreeMap, HashMap};
+mod overlaps;
+pub mod task_folder;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -11,6 +14,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
+use self::overlaps::without_overlaps;
 use super::{ExportRequest, ExportedGroup};
 use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
@@ -43,6 +47,9 @@ pub struct Manifest {
     /// A note for the receipt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Notes on events that were added from earlier exports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
     /// The objects, in the order of their keys.
     pub objects: Vec<ManifestObject>,
 }
@@ -71,54 +78,78 @@ pub async fn complete(
     mut manifest: Manifest,
     objects: Vec<LogObject>,
 ) -> Result<ExportedGroup> {
-    manifest.objects = objects
-        .iter()
-        .map(|object| ManifestObject {
-            key: layout::relative(attempt, &object.meta.location),
-            bytes: object.meta.size,
-            etag: object.meta.e_tag.clone(),
-            last_modified: object.meta.last_modified,
-            range: object.range,
-        })
-        .collect();
-    let json = serde_json::to_vec_pretty(&manifest).map_err(|error| {
-        let what = format!("can't write the manifest of {}", store.display(attempt));
-        Error::new(Class::Unexpected, what).caused_by(error)
-    })?;
-    let body = Body::Bytes(Bytes::from(json));
-    store
-        .put_if(
-            &layout::manifest(attempt),
-            body,
-            "application/json",
-            &Condition::Absent,
-        )
-        .await?;
+    manifest.list(attempt, &objects);
+    write(store, attempt, &manifest, &Condition::Absent).await?;
     Ok(ExportedGroup {
+        notes: manifest.notes(),
         log_group: Some(manifest.log_group),
         task_id: Some(manifest.task_id),
         prefix: attempt.clone(),
         reused: false,
+        outlives: !manifest.kept.is_empty(),
         as_of: Some(manifest.as_of),
-        note: manifest.note,
         objects,
     })
 }
 
-/// For each log group the newest attempt that satisfies the request: complete, new enough, of the whole window, and of the
-/// source: the same streams of the same log group.
-pub async fn kept_attempts(
+async fn write(
+    store: &Store,
+    attempt: &Path,
+    manifest: &Manifest,
+    condition: &Condition,
+) -> Result<()> {
+    let json = serde_json::to_vec_pretty(manifest).map_err(|error| {
+        let what = format!("can't write the manifest of {}", store.display(attempt));
+        Error::new(Class::Unexpected, what).caused_by(error)
+    })?;
+    let (key, body) = (layout::manifest(attempt), Body::Bytes(Bytes::from(json)));
+    store
+        .put_if(&key, body, "application/json", condition)
+        .await?;
+    Ok(())
+}
+
+/// Lists further objects in the manifest of a complete attempt, with a note on them. The objects must be below the
+/// attempt's prefix.
+pub(super) async fn extend(
+    store: &Store,
+    group: &mut ExportedGroup,
+    objects: Vec<LogObject>,
+    note: String,
+) -> Result<()> {
+    let key = layout::manifest(&group.prefix);
+    let Some((json, seen)) = store.get_to_replace(&key).await? else {
+        return Err(Error::new(
+            Class::Source,
+            format!(
+                "{} is gone: it was there when the run began",
+                store.display(&key)
+            ),
+        ));
+    };
+    let mut manifest = parse(store, &key, &json)?;
+    group.objects.extend(objects);
+    group
+        .objects
+        .sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
+    manifest.list(&group.prefix, &group.objects);
+    manifest.kept.push(note.clone());
+    write(store, &group.prefix, &manifest, &seen).await?;
+    group.notes.push(note);
+    group.outlives = true;
+    Ok(())
+}
+
+/// For each log group the newest attempt at the window that is complete, of the whole window, and of the source: the same
+/// streams of the same log group.
+pub async fn newest_exports(
     store: &Store,
     request: &ExportRequest<'_>,
     is_of_source: impl Fn(&Manifest) -> bool,
 ) -> Result<BTreeMap<String, ExportedGroup>> {
-    let Some(since) = request.reuse_since else {
-        return Ok(BTreeMap::new());
-    };
     let range = request.window.range();
     let satisfies = |manifest: &Manifest| {
-        manifest.as_of >= since
-            && is_of_source(manifest)
+        is_of_source(manifest)
             && manifest.range.start_ms <= range.start_ms
             && range.end_ms.min(manifest.as_of.timestamp_millis()) <= manifest.range.end_ms
     };
@@ -129,6 +160,57 @@ pub async fn kept_attempts(
         .into_iter()
         .filter_map(CompleteAttempt::into_group)
         .collect())
+}
+
+/// Lists a window's exports once more, and adds what the tasks of the groups wrote since their objects were listed.
+pub async fn add_written_later(
+    store: &Store,
+    request: &ExportRequest<'_>,
+    groups: &mut [ExportedGroup],
+) -> Result<()> {
+    let prefix = request.keys.of_window(&request.window.id());
+    let listed = store.list(&prefix).await?;
+    for group in groups.iter_mut().filter(|group| !group.reused) {
+        if let (Some(log_group), Some(task_id)) = (&group.log_group, &group.task_id) {
+            add_later(
+                &mut group.objects,
+                log_group,
+                &group.prefix,
+                task_id,
+                &listed,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The complete attempts at a window whose prefix, relative to the staging location, is wanted. Those whose objects are
+/// not all there are left out.
+pub async fn exports_at(
+    store: &Store,
+    keys: &StagingKeys,
+    window_id: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<ExportedGroup>> {
+    let listed = store.list(&keys.of_window(window_id)).await?;
+    let mut found = Vec::new();
+    for meta in listed
+        .iter()
+        .filter(|meta| layout::is_manifest(&meta.location))
+    {
+        let prefix = layout::parent(&meta.location);
+        if wanted(&keys.relative(&prefix))
+            && let Some(manifest) = read(store, &meta.location).await?
+        {
+            let attempt = CompleteAttempt {
+                objects: manifest.listed_objects(&prefix, &listed),
+                manifest,
+                prefix,
+            };
+            found.extend(attempt.into_group().map(|(_, group)| group));
+        }
+    }
+    Ok(found)
 }
 
 /// Notes which open attempts of an earlier run at a log group are complete: a run that was killed right after it wrote
@@ -253,61 +335,15 @@ async fn newest_attempts(
     Ok(newest.into_values().collect())
 }
 
-/// The objects of each attempt, cut to its own window and to the times that no newer attempt at the log group has.
-/// Windows overlap where a job's zone or window size was changed, or where two jobs share a staging location. An error
-/// (damaged) where objects are missing.
-fn without_overlaps(
-    store: &Store,
-    mut attempts: Vec<CompleteAttempt>,
-) -> Result<Vec<(Manifest, Vec<LogObject>)>> {
-    attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.manifest.as_of));
-    let mut taken: HashMap<(String, Option<String>), Vec<Range>> = HashMap::new();
-    let mut cut = Vec::with_capacity(attempts.len());
-    for CompleteAttempt {
-        manifest,
-        prefix,
-        objects,
-    } in attempts
-    {
-        let objects = objects.ok_or_else(|| {
-            Error::damaged(format!(
-                "{} lacks objects that its manifest lists, or has them in another size",
-                store.display(&prefix)
-            ))
-        })?;
-        let streams = (
-            manifest.log_group.clone(),
-            manifest.log_stream_prefix.clone(),
-        );
-        let taken = taken.entry(streams).or_default();
-        let mut own = vec![manifest.window_range];
-        for newer in taken.iter() {
-            own = own
-                .into_iter()
-                .flat_map(|range| range.without(*newer))
-                .collect();
-        }
-        taken.push(manifest.window_range);
-        let parts = own.into_iter().flat_map(|range| {
-            objects
-                .iter()
-                .filter(move |object| object.may_have(range))
-                .cloned()
-                .map(move |object| LogObject {
-                    range: Some(object.range.map_or(range, |part| part.intersect(range))),
-                    ..object
-                })
-        });
-        cut.push((manifest, parts.collect()));
-    }
-    Ok(cut)
-}
-
 async fn read(store: &Store, key: &Path) -> Result<Option<Manifest>> {
     let Some(json) = store.get(key).await? else {
         return Ok(None);
     };
-    serde_json::from_slice(&json).map(Some).map_err(|error| {
+    parse(store, key, &json).map(Some)
+}
+
+fn parse(store: &Store, key: &Path, json: &[u8]) -> Result<Manifest> {
+    serde_json::from_slice(json).map_err(|error| {
         Error::damaged(format!(
             "{} is no manifest of an export",
             store.display(key)
@@ -335,12 +371,30 @@ impl Manifest {
             task_id: task_id.to_owned(),
             as_of,
             note: None,
+            kept: Vec::new(),
             objects: Vec::new(),
         }
     }
 
+    /// All notes for the receipt.
+    fn notes(&self) -> Vec<String> {
+        self.note.iter().chain(&self.kept).cloned().collect()
+    }
+
+    /// Lists these objects of the attempt.
+    fn list(&mut self, attempt: &Path, objects: &[LogObject]) {
+        let listed = objects.iter().map(|object| ManifestObject {
+            key: layout::relative(attempt, &object.meta.location),
+            bytes: object.meta.size,
+            etag: object.meta.e_tag.clone(),
+            last_modified: object.meta.last_modified,
+            range: object.range,
+        });
+        self.objects = listed.collect();
+    }
+
     /// The objects as a listing sorted by key has them, with its ETags and times, which are others where the staging
-    /// location was copied; `None` where one is missing or has another size.
+    /// location was copied, and what the task wrote after the manifest; `None` where one is missing or has another size.
     fn listed_objects(&self, attempt: &Path, listed: &[ObjectMeta]) -> Option<Vec<LogObject>> {
         let there = self.objects.iter().map(|object| {
             let key = layout::join(attempt, &object.key);
@@ -354,8 +408,42 @@ impl Manifest {
                 ..listed
             })
         });
-        there.collect()
+        let mut objects = there.collect::<Option<Vec<LogObject>>>()?;
+        add_later(
+            &mut objects,
+            &self.log_group,
+            attempt,
+            &self.task_id,
+            listed,
+        );
+        Some(objects)
     }
+}
+
+/// Adds the objects that a task wrote after `objects` had been listed.
+fn add_later(
+    objects: &mut Vec<LogObject>,
+    log_group: &str,
+    attempt: &Path,
+    task_id: &str,
+    listed: &[ObjectMeta],
+) {
+    let known = objects.iter().map(|object| object.meta.location.clone());
+    let later = task_folder::written_later(attempt, task_id, listed, &known.collect());
+    if later.is_empty() {
+        return;
+    }
+    tracing::warn!(
+        log_group,
+        task = task_id,
+        objects = later.len(),
+        "an export task wrote objects after it was COMPLETED"
+    );
+    let range = task_folder::part_of_task(objects);
+    let later = later.into_iter().cloned();
+    let later = later.filter_map(|meta| LogObject::new(meta, Some(log_group)));
+    objects.extend(later.map(|object| LogObject { range, ..object }));
+    objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
 }
 
 impl CompleteAttempt {
@@ -363,11 +451,12 @@ impl CompleteAttempt {
     fn into_group(self) -> Option<(String, ExportedGroup)> {
         let group = ExportedGroup {
             log_group: Some(self.manifest.log_group.clone()),
+            notes: self.manifest.notes(),
             task_id: Some(self.manifest.task_id),
             prefix: self.prefix,
             reused: true,
+            outlives: !self.manifest.kept.is_empty(),
             as_of: Some(self.manifest.as_of),
-            note: self.manifest.note,
             objects: self.objects?,
         };
         Some((self.manifest.log_group, group))

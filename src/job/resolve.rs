@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use super::checked::{Name, Text};
 use super::location::Location;
 use super::parse_error::syntax_error;
-use super::spec::{JobSpec, QuerySpec, SourceKind, SourceSpec, Verify, Via, WindowSpec};
+use super::spec::{JobSpec, QuerySpec, SourceKind, SourceSpec, Via, WindowSpec};
 use super::{
     AwsSettings, Chart, ChartKind, CloudWatch, DefaultWindow, Division, Job, Language, Limits,
     Query, Source, WindowRule, charts,
@@ -140,20 +140,23 @@ impl<'a> Resolver<'a> {
                 humantime::format_duration(lease)
             ));
         }
+        let aws = AwsSettings {
+            region: spec.source.region.clone().map(|text| text.0),
+            profile: spec.source.profile.clone().map(|text| text.0),
+            role_arn: spec.source.role_arn.clone().map(|text| text.0),
+        };
+        let keep = spec.source.keep.map(|length| length.0);
+        let source = self.source(spec.source, &output, spec.window.size)?;
         Ok(Job {
-            aws: AwsSettings {
-                region: spec.source.region.clone().map(|text| text.0),
-                profile: spec.source.profile.clone().map(|text| text.0),
-                role_arn: spec.source.role_arn.clone().map(|text| text.0),
-            },
-            keep: spec.source.keep.map(|length| length.0),
-            source: self.source(spec.source, &output)?,
+            aws,
+            keep,
             queries: self.queries(
                 spec.query,
                 spec.window.size,
                 spec.language.unwrap_or_default(),
             )?,
-            window: window_rule(spec.window, timezone)?,
+            window: window_rule(spec.window, timezone, &source)?,
+            source,
             limits: Limits {
                 memory: spec.run.memory.map(|size| size.0),
                 lease,
@@ -169,7 +172,7 @@ impl<'a> Resolver<'a> {
         Location::parse(&text.0, &self.folder).map_err(|message| format!("{key}: {message}"))
     }
 
-    fn source(&self, spec: SourceSpec, output: &Location) -> Result<Source, String> {
+    fn source(&self, spec: SourceSpec, output: &Location, size: Size) -> Result<Source, String> {
         reject_keys_of_other_kinds(&spec)?;
         let path = || {
             let text = spec.path.as_ref().ok_or(match spec.kind {
@@ -210,7 +213,11 @@ impl<'a> Resolver<'a> {
                         .give_up_after
                         .map_or(Duration::from_secs(6 * 3600), |length| length.0),
                     pad,
-                    verify: spec.verify.unwrap_or(Verify::Off),
+                    pad_after: match (&spec.pad_after, &spec.pad) {
+                        (Some(length), _) | (None, Some(length)) => length.0,
+                        (None, None) => pad_after(size),
+                    },
+                    verify: spec.verify,
                 }))
             }
             SourceKind::Exported => Ok(Source::Exported {
@@ -360,7 +367,27 @@ fn find_built_in(name: &str) -> Result<&'static BuiltIn, String> {
         })
 }
 
-fn window_rule(spec: WindowSpec, timezone: Tz) -> Result<WindowRule, String> {
+/// How much to export behind the end of a window by default: for late events, if the times of an export mean arrival. An
+/// hour has less, as each hour of a day would be exported thirteen times.
+fn pad_after(size: Size) -> Duration {
+    match size {
+        Size::Hour => Duration::from_secs(3 * 3600),
+        Size::Day | Size::Week | Size::Month => Duration::from_secs(12 * 3600),
+    }
+}
+
+/// How long after its end a window is settled by default. CloudWatch may need 12 hours to make an event exportable, and
+/// events may arrive as late again.
+fn settled_after(source: &Source) -> Duration {
+    match source {
+        Source::CloudWatch(settings) if settings.via != Via::Events => {
+            Duration::from_secs(24 * 3600)
+        }
+        _ => Duration::from_secs(12 * 3600),
+    }
+}
+
+fn window_rule(spec: WindowSpec, timezone: Tz, source: &Source) -> Result<WindowRule, String> {
     let default = match spec.default.as_ref().map(|text| text.0.as_str()) {
         None => DefaultWindow::LastEnded,
         Some(text) if is_last_ended(text) => DefaultWindow::LastEnded,
@@ -375,7 +402,7 @@ fn window_rule(spec: WindowSpec, timezone: Tz) -> Result<WindowRule, String> {
         default,
         settled_after: spec
             .settled_after
-            .map_or(Duration::from_secs(12 * 3600), |length| length.0),
+            .map_or_else(|| settled_after(source), |length| length.0),
         lookback: spec.lookback.unwrap_or(3),
     })
 }
@@ -389,6 +416,7 @@ fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), String> {
         ("via", spec.via.is_some()),
         ("give_up_after", spec.give_up_after.is_some()),
         ("pad", spec.pad.is_some()),
+        ("pad_after", spec.pad_after.is_some()),
         ("keep", spec.keep.is_some()),
         ("verify", spec.verify.is_some()),
         ("path", spec.path.is_some()),
@@ -413,6 +441,7 @@ fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spec::Verify;
     use super::*;
 
     const GOOD: &str = r#"
@@ -438,13 +467,15 @@ use = "hourly_count"
     fn defaults_are_those_of_the_manual() {
         let job = parse(Path::new("jobs/night.toml"), GOOD).unwrap();
         assert_eq!(job.window.default, DefaultWindow::LastEnded);
-        assert_eq!(job.window.settled_after, Duration::from_secs(12 * 3600));
+        assert_eq!(job.window.settled_after, Duration::from_secs(24 * 3600));
         let Source::CloudWatch(source) = &job.source else {
             panic!("{:?}", job.source)
         };
         assert_eq!(source.give_up_after, Duration::from_secs(6 * 3600));
-        assert_eq!(source.pad, Duration::from_secs(3600));
-        assert_eq!((source.via, source.verify), (Via::ExportTask, Verify::Off));
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        assert_eq!((source.pad, source.pad_after), (hours(1), hours(12)));
+        assert_eq!((source.via, source.verify), (Via::ExportTask, None));
+        assert_eq!(source.verify_method(), Verify::Metrics);
         assert_eq!(job.queries[0].charts[0].y, ["events"]);
     }
 
@@ -455,7 +486,10 @@ use = "hourly_count"
         let Source::CloudWatch(source) = &job.source else {
             panic!("{:?}", job.source)
         };
-        assert_eq!((source.via, source.verify), (Via::Auto, Verify::Insights));
+        assert_eq!(
+            (source.via, source.verify),
+            (Via::Auto, Some(Verify::Insights))
+        );
         let error = refused(&text.replace("\"auto\"", "\"stream\""));
         assert!(
             error.contains(":7:") && error.contains("export-task"),

@@ -70,9 +70,8 @@ impl SourceKind {
     pub fn that_take(key: &str) -> &'static [Self] {
         use SourceKind::{CloudWatch, Directory, Exported};
         match key {
-            "log_groups" | "log_stream_prefix" | "via" | "give_up_after" | "verify" => {
-                &[CloudWatch]
-            }
+            "log_groups" | "log_stream_prefix" | "via" | "give_up_after" | "verify"
+            | "pad_after" => &[CloudWatch],
             "staging" | "pad" | "keep" => &[CloudWatch, Directory],
             "path" => &[Exported, Directory],
             "log_group" => &[Exported],
@@ -113,13 +112,16 @@ pub struct SourceSpec {
     #[schemars(extend("default" = "6h"))]
     pub give_up_after: Option<Length>,
     /// cloudwatch, directory: how much to export beyond both ends of the window. Events outside the window are filtered out
-    /// again.
-    #[schemars(extend("default" = "1h"))]
+    /// again. Where unset: 1 hour, and behind the end what `pad_after` says.
     pub pad: Option<Length>,
+    /// cloudwatch: how much to export behind the end of the window, if not `pad`. If CloudWatch reads the times of an
+    /// export as times of arrival, events that arrive later than this are missed. Where neither is set: 12 hours, and 3
+    /// hours for windows of an hour.
+    pub pad_after: Option<Length>,
     /// cloudwatch, directory: how long exports of settled windows are kept, such as `"7d"`; forever where unset.
     pub keep: Option<Length>,
-    /// cloudwatch: the independent count that the events are compared with.
-    #[schemars(extend("default" = "off"))]
+    /// cloudwatch: the independent count that the events are compared with. Where unset, the metric is used where it can
+    /// be read: with its permission and without `log_stream_prefix`.
     pub verify: Option<Verify>,
     /// The AWS Region, such as `"ap-northeast-2"`; from the environment or AWS's configuration files where unset.
     pub region: Option<Text>,
@@ -170,8 +172,8 @@ pub struct WindowSpec {
     /// size; or the id of a window, such as `"2026-11-21"`.
     #[schemars(with = "Option<schema::WindowId>", extend("default" = "yesterday"))]
     pub default: Option<Text>,
-    /// How long after its end a window is settled: events that arrive later are missed.
-    #[schemars(extend("default" = "12h"))]
+    /// How long after its end a window is settled: events that arrive later are missed. Where unset: 24 hours where export
+    /// tasks are used, since CloudWatch may need 12 hours to make an event exportable, and 12 hours elsewhere.
     pub settled_after: Option<Length>,
     /// How many settled windows before the default one are computed again if they were provisional, or if an independent
     /// count disputes them.

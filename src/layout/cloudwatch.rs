@@ -59,6 +59,11 @@ pub fn stream_of(key: &Path) -> Option<String> {
     Some(restore_lambda_stream(folder).unwrap_or_else(|| folder.to_owned()))
 }
 
+/// Whether a stream's folder has a name that Lambda makes, which no other stream has.
+pub fn is_lambda_stream(folder: &str) -> bool {
+    restore_lambda_stream(folder).is_some()
+}
+
 /// An object of an export: below the attempt's prefix, in CloudWatch's own layout.
 pub fn exported_object(attempt: &Path, task_id: &str, stream: &str, number: usize) -> Path {
     let stream = exported_stream(stream);

@@ -18,6 +18,9 @@ const ATTEMPT: &str = "attempt=";
 /// hyphens.
 const EVENTS: &str = "events-";
 
+/// The beginning of the name of a folder of events that an earlier export had. No id of an export task begins so either.
+const KEPT: &str = "kept-";
+
 /// Makes the keys of a job's exports.
 #[derive(Debug, Clone)]
 pub struct StagingKeys {
@@ -96,6 +99,11 @@ pub fn piece_folder(from_ms: i64, try_id: u32) -> String {
     format!("{EVENTS}{from_ms:013}-{try_id:08x}")
 }
 
+/// The folder of events that an earlier export had, in the place of a task's id; `try_id` distinguishes tries.
+pub fn kept_folder(try_id: u32) -> String {
+    format!("{KEPT}{try_id:08x}")
+}
+
 /// The list of what a piece wrote.
 pub fn piece(attempt: &Path, folder: &str) -> Path {
     join(attempt, &format!("{folder}/{PIECE}"))
@@ -106,12 +114,14 @@ pub fn is_piece(key: &Path) -> bool {
     is_in_piece(key) && key.filename() == Some(PIECE)
 }
 
-/// Whether the object was written by a piece of an export without a task, complete or incomplete.
+/// Whether the object was written by this program and not by an export task: by a piece of an export without a task,
+/// complete or incomplete, or as what an earlier export had.
 pub fn is_in_piece(key: &Path) -> bool {
+    let is_own = |folder: &str| folder.starts_with(EVENTS) || folder.starts_with(KEPT);
     let segments: Vec<&str> = key.as_ref().split('/').collect();
     segments
         .windows(2)
-        .any(|pair| pair[0].starts_with(ATTEMPT) && pair[1].starts_with(EVENTS))
+        .any(|pair| pair[0].starts_with(ATTEMPT) && is_own(pair[1]))
 }
 
 #[cfg(test)]
@@ -151,6 +161,9 @@ mod tests {
         assert!(is_piece(&piece) && !holds_events(&piece) && !is_manifest(&piece));
         assert!(is_in_piece(&own) && !is_piece(&own) && holds_events(&own));
         assert!(!is_in_piece(&tasks) && !is_in_piece(&stream));
+        let kept = exported_object(&attempt, &kept_folder(0xab), "a", 0);
+        assert!(kept.as_ref().ends_with("/kept-000000ab/a/000000.gz"));
+        assert!(is_in_piece(&kept) && holds_events(&kept));
     }
 
     proptest! {

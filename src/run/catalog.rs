@@ -12,6 +12,7 @@ use chrono_tz::Tz;
 use super::{Environment, history, source_store};
 use crate::aws::Account;
 use crate::error::Error;
+use crate::export::existing::streams_in_several_exports;
 use crate::export::staging;
 use crate::job::{self, AwsSettings, Job, Location, Name, Source};
 use crate::layout::StagingKeys;
@@ -99,6 +100,8 @@ pub struct Catalog {
     pub session: Session,
     /// What of the requested time it has no events of.
     pub missing: Option<Missing>,
+    /// What is odd about the exports.
+    pub note: Option<String>,
 }
 
 /// What of the requested time has no export.
@@ -271,13 +274,18 @@ impl Opening<'_> {
         missing: Option<Missing>,
     ) -> Result<Catalog, CatalogError> {
         let engine = &self.environment.engine;
+        let note = streams_in_several_exports(&objects, &store.display(store.root()));
         let logs = LogsTable::new(store, objects, range.unwrap_or(Range::ALL), engine.pool());
         let session = engine.session(timezone)?.with_logs(logs, Some(store))?;
         let session = match range {
             Some(range) => session.with_window(range)?,
             None => session,
         };
-        Ok(Catalog { session, missing })
+        Ok(Catalog {
+            session,
+            missing,
+            note,
+        })
     }
 
     /// The interval of the requested windows; `size` is that of a job's windows, else an id of any size is taken.

@@ -3,28 +3,31 @@
 
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use super::answer::{Answer, Objects, Picture, QueryRun, count_all, count_by_hour, draw};
+use super::earlier_export::Comparison;
 use super::publish::Publisher;
 use super::queries::reads_again;
-use super::{Environment, Force, Plan, WindowPlan, compare};
-use crate::aws::logs::Origin;
+use super::{Environment, Plan, WindowPlan, compare};
 use crate::chart::build::{Caption, ChartData, Verified};
 use crate::error::{Class, Error, Result};
 use crate::export::Exported;
 use crate::job::{Source, Verify};
+use crate::progress::Step;
 use crate::query::Session;
 use crate::receipt::{Change, ExportReport, OutputReport, Receipt, Status};
 use crate::scan::cache::ObjectCache;
-use crate::scan::{LogsTable, ScanReport};
+use crate::scan::{Hours, LogsTable, ScanReport, Tally};
 use crate::state::Phase;
 use crate::state::lease::HeldWindow;
 use crate::store::Store;
-use crate::verify::{self, IndependentCount, Verification};
+use crate::verify::{self, Verification, Verifier};
+use crate::window::Range;
 
 /// Compressed objects kept on disk between the queries of a job. Fargate gives 20 GiB of disk.
 const MOST_CACHED: u64 = 8 << 30;
@@ -56,38 +59,62 @@ impl Stopwatch {
 pub(super) struct WindowRun<'a> {
     pub(super) environment: &'a Environment,
     pub(super) plan: &'a Plan<'a>,
-    pub(super) counter: Option<&'a dyn IndependentCount>,
+    pub(super) verifier: Option<&'a Verifier>,
     pub(super) window: &'a WindowPlan,
     pub(super) held: &'a HeldWindow,
     pub(super) publisher: &'a Publisher<'a>,
     pub(super) started_at: DateTime<Utc>,
 }
 
+/// The answers of a window, and what they are of.
+pub(super) struct Computed<'a> {
+    session: Session,
+    answers: Vec<Answer<'a>>,
+    pub(super) read: ScanReport,
+    /// The events of each log group by hour.
+    pub(super) tallies: BTreeMap<Option<String>, Hours>,
+    /// Holds the answers' files.
+    folder: TempDir,
+}
+
 impl WindowRun<'_> {
     /// Computes the answers and publishes them. The receipt, and a chart of each query for a terminal.
     pub(super) async fn run(
         &self,
-        exported: Exported,
+        mut exported: Exported,
         mut stopwatch: Stopwatch,
     ) -> Result<(Receipt, Vec<ChartData>)> {
         self.held.note(|state| state.phase = Phase::Asking);
-        let folder = self.folder()?;
-        let (session, objects) = self.session(&exported, folder.path())?;
-        let computing = self.compute(&session, objects, folder.path());
-        let (answers, read) = stopwatch.time("query", computing).await?;
-        if let Some(error) = self.lost_events(read.events) {
-            return match (&self.window.last, self.window.reexports) {
-                (Some(last), 1..) => self.keep_previous(last, &error).await,
-                _ => Err(error),
-            };
+        let mut computed = stopwatch.time("query", self.compute(&exported)).await?;
+        if let Some(last) = self.last_of_same_source() {
+            let comparing = self.keep_events(last, &mut exported, &computed);
+            match stopwatch.time("compare", comparing).await? {
+                Comparison::NothingLost => {}
+                Comparison::Kept => {
+                    drop(computed);
+                    computed = stopwatch.time("query", self.compute(&exported)).await?;
+                    if let Some(error) = self.lost_events(last, &computed) {
+                        return Err(error);
+                    }
+                }
+                Comparison::Lost(error) => return self.keep_previous(last, error).await,
+            }
         }
+        let Computed {
+            session,
+            answers,
+            read,
+            tallies,
+            folder: _folder,
+        } = computed;
 
+        let outlives = exported.groups.iter().any(|group| group.outlives);
         let groups: Vec<String> = exported
             .groups
             .iter()
             .filter_map(|group| group.log_group.clone())
             .collect();
-        let verifying = self.verify(&session, &groups, read.events);
+        let verifying = self.verify(&session, &groups, read.events, outlives);
         let verification = stopwatch.time("verify", verifying).await?;
 
         let caption = Caption {
@@ -102,14 +129,18 @@ impl WindowRun<'_> {
         let drawing = async {
             answers
                 .iter()
-                .map(|answer| draw(answer, &caption))
+                .map(|answer| {
+                    let query = answer.query.name.as_str();
+                    self.environment.progress.report(Step::Drawing { query });
+                    draw(answer, &caption)
+                })
                 .collect()
         };
         let pictures: Vec<_> = stopwatch.time::<Result<_>>("draw", drawing).await?;
 
         let publishing = self.publish(&answers, &pictures);
         let outputs = stopwatch.time("write", publishing).await?;
-        let receipt = self.receipt(exported, read, verification, outputs, stopwatch);
+        let receipt = self.receipt(exported, read, &tallies, verification, outputs, stopwatch);
         self.publisher.receipt(self.held, &receipt).await?;
         let series = answers
             .into_iter()
@@ -126,12 +157,17 @@ impl WindowRun<'_> {
         })
     }
 
-    /// The session of the window's queries, and how much there is to read in it.
-    fn session(&self, exported: &Exported, folder: &FilePath) -> Result<(Session, Objects)> {
+    /// The session of the window's queries, how much there is to read in it, and the tally of what is read.
+    fn session(
+        &self,
+        exported: &Exported,
+        folder: &FilePath,
+    ) -> Result<(Session, Objects, Arc<Tally>)> {
         let (engine, job, source) = (&self.environment.engine, self.plan.job, &self.plan.source);
         let range = self.window.window.range();
         let logs = LogsTable::new(source, exported.objects(), range, engine.pool())
             .counting_odd_messages();
+        let (logs, tally) = logs.tallied();
         let logs = match reads_again(job, &self.plan.queries) {
             true => logs.with_cache(ObjectCache::new(folder.to_owned(), MOST_CACHED)),
             false => logs,
@@ -141,17 +177,14 @@ impl WindowRun<'_> {
             .session(job.timezone)?
             .with_logs(logs, Some(source))?
             .with_window(range)?;
-        Ok((session, objects))
+        Ok((session, objects, tally))
     }
 
     /// The answers in the order of their queries, with the earlier ones that their charts are compared with, and what was
     /// read.
-    async fn compute(
-        &self,
-        session: &Session,
-        objects: Objects,
-        folder: &FilePath,
-    ) -> Result<(Vec<Answer<'_>>, ScanReport)> {
+    async fn compute(&self, exported: &Exported) -> Result<Computed<'_>> {
+        let folder = self.folder()?;
+        let (session, objects, tally) = self.session(exported, folder.path())?;
         let (job, window) = (self.plan.job, &self.window.window);
         let progress = self.environment.progress.as_ref();
         let mut read = None;
@@ -159,12 +192,12 @@ impl WindowRun<'_> {
         for query in &self.plan.queries {
             let run = QueryRun {
                 progress,
-                session,
+                session: &session,
                 name: query.query.name.as_str(),
                 objects,
             };
             let keys = self.plan.output.keys.of_answer(run.name, window);
-            let (answer, reports) = run.answer(query, folder, keys).await?;
+            let (answer, reports) = run.answer(query, folder.path(), keys).await?;
             read = read.or(reports.complete(objects.count));
             let files = answer.files.in_order().iter();
             let files: Vec<&FilePath> = files.map(|file| &*file.path).collect();
@@ -175,66 +208,41 @@ impl WindowRun<'_> {
         }
         let read = match read {
             Some(read) => read,
-            None => count_all(progress, session, objects).await?,
+            None => count_all(progress, &session, objects).await?,
         };
         for answer in &mut answers {
             let (output, series) = (&self.plan.output, &mut answer.series);
             compare::compare_with_earlier(output, job, window, answer.query, series).await?;
         }
-        Ok((answers, read))
+        Ok(Computed {
+            tallies: tally.by_group()?,
+            session,
+            answers,
+            read,
+            folder,
+        })
     }
 
-    /// An error if the last run of the same source had more events: retention has deleted the rest, and this export must
-    /// not replace the answer.
-    fn lost_events(&self, events: u64) -> Option<Error> {
-        let last = self.window.last.as_ref()?;
-        let is_same_source = last.source_sha256 == self.plan.source_sha256
-            && Origin::may_be_same(last.origin.as_ref(), self.plan.origin.as_ref());
-        if self.plan.force != Force::No || !is_same_source || events >= last.read.events {
-            return None;
-        }
-        let message = format!(
-            "the events of window {} went from {} in the last run to {events}: its answers stay as they are, since retention may have deleted events. --force replaces them",
-            self.window.window, last.read.events
-        );
-        Some(Error::new(Class::Source, message).unless_forced())
-    }
-
-    /// Keeps the answers of a window that was exported again and has fewer events than before. The receipt counts the
-    /// export, so that they end.
-    async fn keep_previous(
-        &self,
-        last: &Receipt,
-        why: &Error,
-    ) -> Result<(Receipt, Vec<ChartData>)> {
-        tracing::warn!(window = self.window.report.id, "{why}");
-        let receipt = Receipt {
-            started_at: self.started_at,
-            finished_at: self.environment.clock.now(),
-            reexports: self.window.reexports,
-            ..last.clone()
-        };
-        self.publisher.receipt(self.held, &receipt).await?;
-        Ok((receipt, Vec::new()))
-    }
-
-    /// Compares the count with an independent one, if the job asks for that.
+    /// Compares the count with an independent one, where there is one. Exports that outlive their source may have more
+    /// events.
     async fn verify(
         &self,
         session: &Session,
         groups: &[String],
         counted: u64,
+        outlives: bool,
     ) -> Result<Option<Verification>> {
-        let (Source::CloudWatch(settings), Some(counter)) = (&self.plan.job.source, self.counter)
+        let (Source::CloudWatch(settings), Some(verifier)) = (&self.plan.job.source, self.verifier)
         else {
             return Ok(None);
         };
-        let counted_by_hour = match settings.verify {
+        let method = settings.verify_method();
+        let counted_by_hour = match method {
             Verify::Insights => count_by_hour(session).await?,
             Verify::Metrics | Verify::Off => Vec::new(),
         };
         let request = verify::VerifyRequest {
-            method: settings.verify,
+            method,
             log_groups: groups,
             log_stream_prefix: settings.log_stream_prefix.as_deref(),
             range: self.window.window.range(),
@@ -242,7 +250,12 @@ impl WindowRun<'_> {
             counted_by_hour: &counted_by_hour,
         };
         let clock = self.environment.clock.as_ref();
-        let verification = verify::verify(counter, clock, &request).await;
+        self.environment.progress.report(Step::Verifying);
+        let verification = verifier.verify(clock, &request).await;
+        let verification = verification.map(|verification| match outlives {
+            true => verification.of_deleted_events(&counted_by_hour),
+            false => verification,
+        });
         if let Some(verification) = &verification
             && verification.agrees != Some(true)
         {
@@ -282,6 +295,7 @@ impl WindowRun<'_> {
         &self,
         exported: Exported,
         read: ScanReport,
+        tallies: &BTreeMap<Option<String>, Hours>,
         verification: Option<Verification>,
         outputs: Vec<OutputReport>,
         stopwatch: Stopwatch,
@@ -302,7 +316,7 @@ impl WindowRun<'_> {
             finished_at: self.environment.clock.now(),
             as_of: as_of(&exported),
             origin: self.plan.origin.clone(),
-            exports: export_reports(&exported, source),
+            exports: export_reports(&exported, source, tallies, self.window.window.range()),
             notes: exported.all_notes(),
             skipped_log_groups: exported.skipped,
             verification,
@@ -323,7 +337,13 @@ fn as_of(exported: &Exported) -> Option<DateTime<Utc>> {
     exported.groups.iter().filter_map(|group| group.as_of).min()
 }
 
-fn export_reports(exported: &Exported, store: &Store) -> Vec<ExportReport> {
+fn export_reports(
+    exported: &Exported,
+    store: &Store,
+    tallies: &BTreeMap<Option<String>, Hours>,
+    window: Range,
+) -> Vec<ExportReport> {
+    let hours = |group: &Option<String>| tallies.get(group).cloned();
     exported
         .groups
         .iter()
@@ -331,9 +351,11 @@ fn export_reports(exported: &Exported, store: &Store) -> Vec<ExportReport> {
             log_group: group.log_group.clone(),
             task_id: group.task_id.clone(),
             prefix: store.display(&group.prefix),
+            as_of: group.as_of,
             reused: group.reused,
             objects: group.objects.len(),
             bytes: group.objects.iter().map(|object| object.meta.size).sum(),
+            hours: Some(hours(&group.log_group).unwrap_or_else(|| Hours::none(window))),
         })
         .collect()
 }

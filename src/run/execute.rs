@@ -1,8 +1,6 @@
 //! Doing what a plan says, window by window: take the lease, export, compute, publish. While one window waits for its
 //! export, the answers of the one before are computed.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
@@ -10,7 +8,7 @@ use super::compute::{Stopwatch, WindowRun};
 use super::history::read_receipt;
 use super::publish::Publisher;
 use super::settled::{is_published, settled_at};
-use super::{Action, Environment, Force, Plan, WindowPlan, clean, counter};
+use super::{Action, Environment, Force, Plan, WindowPlan, clean, verifier};
 use crate::chart::build::ChartData;
 use crate::error::{Class, Error, Result};
 use crate::export::{ExportRequest, Exported};
@@ -19,7 +17,7 @@ use crate::progress::Step;
 use crate::receipt::Receipt;
 use crate::state::lease::HeldWindow;
 use crate::state::{Failure, Phase, Unfinished, WindowState};
-use crate::verify::IndependentCount;
+use crate::verify::Verifier;
 
 /// An interrupted run's exports are resumed only this long: older ones would give an answer staler than the caller
 /// expects.
@@ -48,7 +46,7 @@ pub async fn execute(
     let runner = Runner {
         environment,
         plan,
-        counter: counter(environment, plan.job).await?,
+        verifier: verifier(environment, plan.job).await?,
         staging_keys: StagingKeys::of(plan.job)?,
     };
     let (exported, to_compute) = mpsc::channel(1);
@@ -83,7 +81,7 @@ type Exporting<'a> = (&'a WindowPlan, Result<Next<'a>>);
 struct Runner<'a> {
     environment: &'a Environment,
     plan: &'a Plan<'a>,
-    counter: Option<Arc<dyn IndependentCount>>,
+    verifier: Option<Verifier>,
     staging_keys: StagingKeys,
 }
 
@@ -279,7 +277,7 @@ impl<'a> Runner<'a> {
         let run = WindowRun {
             environment: self.environment,
             plan: self.plan,
-            counter: self.counter.as_deref(),
+            verifier: self.verifier.as_ref(),
             window,
             held: &held,
             publisher: &publisher,
@@ -345,7 +343,7 @@ impl<'a> Runner<'a> {
             at: self.environment.clock.now(),
             exit_code: error.class().exit_code(),
             error: error.to_string(),
-            yields_to_force: error.yields_to_force(),
+            remedy: error.remedy(),
         };
         if error.class() != Class::Held
             && let Err(unrecorded) = held.release(|state| state.failure = Some(failure)).await

@@ -49,6 +49,7 @@ pub(super) fn source_fingerprint(job: &Job) -> String {
             via: _,
             give_up_after: _,
             pad: _,
+            pad_after: _,
             verify: _,
         }) => {
             for group in log_groups {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::fingerprint::answers_fingerprint;
 use super::settled::{is_provisional, is_published};
 use super::{Environment, Output};
-use crate::error::{Class, Result};
+use crate::error::{Class, Remedy, Result};
 use crate::job::{DefaultWindow, Job};
 use crate::layout::parse_window_id;
 use crate::receipt::Receipt;
@@ -50,8 +50,8 @@ pub enum RunOption {
     #[serde(rename = "--provisional")]
     Provisional,
     /// The next run would fail for the same reason as the last one.
-    #[serde(rename = "--force")]
-    Force,
+    #[serde(untagged)]
+    Unless(Remedy),
 }
 
 /// The status of a window.
@@ -132,9 +132,7 @@ async fn summarise(
     let (status, note, due) = match standing(output, &window, receipt.as_ref(), now).await {
         Ok(Some(Standing::Running(holder))) => (WindowStatus::Running, Some(holder), false),
         Ok(Some(Standing::Failed(failure))) => {
-            if failure.yields_to_force {
-                run_with.push(RunOption::Force);
-            }
+            run_with.extend(failure.remedy.map(RunOption::Unless));
             (WindowStatus::Failed, Some(failure.error), true)
         }
         Ok(Some(Standing::Interrupted)) => (WindowStatus::Interrupted, None, true),

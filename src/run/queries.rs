@@ -76,7 +76,7 @@ pub fn reads_again(job: &Job, queries: &[PlannedQuery<'_>]) -> bool {
     // Insights is compared with a count by hour, which is a query of its own.
     let counts_by_hour = matches!(
         &job.source,
-        Source::CloudWatch(settings) if settings.verify == Verify::Insights
+        Source::CloudWatch(settings) if settings.verify == Some(Verify::Insights)
     );
     let read_once = matches!(queries, [query] if query.reads_logs_once);
     counts_by_hour || !read_once

@@ -1,6 +1,10 @@
 //! Whole runs against the fake CloudWatch Logs and buckets in memory: many nights in seconds.
 
 mod identity;
+mod late_events;
+mod promises;
+mod shrinking;
+mod standing;
 mod state_writes;
 
 use std::collections::{BTreeMap, HashMap};
@@ -56,6 +60,11 @@ impl Nights {
 
     /// With keys more for the job's `[source]`.
     async fn with(now: &str, zone: &str, keys: &str) -> Self {
+        Self::with_window(now, zone, keys, "settled_after = \"12h\"").await
+    }
+
+    /// With keys more for the job's `[source]`, and those of its `[window]`.
+    async fn with_window(now: &str, zone: &str, keys: &str, window: &str) -> Self {
         let clock = Arc::new(TestClock::at(instant(now)));
         let objects = Arc::new(InMemory::new());
         let logs = FakeLogs::new(clock.clone(), "acme-logs", objects.clone());
@@ -69,6 +78,8 @@ impl Nights {
             log_groups = ["/svc/*"]
             staging = "s3://acme-logs/exports"
             {keys}
+            [window]
+            {window}
             [output]
             location = "s3://acme-answers"
             [[query]]
@@ -92,7 +103,7 @@ impl Nights {
             clock: clock.clone(),
             progress: Arc::new(Silent),
             service: Some(logs.clone()),
-            counter: None,
+            counter: Some(Arc::new(FakeCount::default())),
             engine: Engine::new(256 << 20, scratch.path()).unwrap(),
             scratch,
         };
@@ -383,8 +394,8 @@ async fn exports_of_settled_windows_go_after_keep() {
 /// Hours are provisional for longer than they are: those that have settled are the ones behind twelve others.
 #[tokio::test]
 async fn hours_are_done_again_when_they_have_settled() {
-    let hours = "[window]\nsize = \"hour\"";
-    let nights = Nights::with("2026-11-21T00:10:00Z", "UTC", hours).await;
+    let hours = "size = \"hour\"\nsettled_after = \"12h\"";
+    let nights = Nights::with_window("2026-11-21T00:10:00Z", "UTC", "", hours).await;
     nights
         .logs
         .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
@@ -538,8 +549,8 @@ async fn whether_a_killed_run_had_put_its_receipt_is_no_question_of_clocks() {
 /// Killed behind its export, on a day that has not settled for a while.
 #[tokio::test]
 async fn an_interrupted_run_is_gone_on_with_for_a_day() {
-    let patient = "[window]\nsettled_after = \"7d\"";
-    let nights = Nights::with("2026-11-21T12:30:00Z", "UTC", patient).await;
+    let patient = "settled_after = \"7d\"";
+    let nights = Nights::with_window("2026-11-21T12:30:00Z", "UTC", "", patient).await;
     nights
         .logs
         .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));

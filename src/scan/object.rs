@@ -17,6 +17,7 @@ use super::budget::Claim;
 use super::events::{LONGEST_EVENT, Split, Splitter};
 use super::fetch::Content;
 use super::inflate::{Damage, StreamInflater};
+use super::tally::{ObjectTally, Tally};
 use super::text::ObjectText;
 use crate::error::{Class, Error};
 use crate::window::Range;
@@ -50,11 +51,17 @@ pub(super) struct Counts {
     events: Count,
     invalid_utf8: Count,
     stray_lines: Count,
+    /// Where the events are tallied by hour, too.
+    tally: Option<Arc<Tally>>,
 }
 
 impl Counts {
     /// Counters in `metrics`, all zero.
-    pub(super) fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+    pub(super) fn new(
+        metrics: &ExecutionPlanMetricsSet,
+        partition: usize,
+        tally: Option<Arc<Tally>>,
+    ) -> Self {
         let count = |name| MetricBuilder::new(metrics).counter(name, partition);
         Self {
             objects: count(counters::OBJECTS),
@@ -62,6 +69,7 @@ impl Counts {
             events: count(counters::EVENTS),
             invalid_utf8: count(counters::INVALID_UTF8),
             stray_lines: count(counters::STRAY_LINES),
+            tally,
         }
     }
 }
@@ -102,6 +110,7 @@ pub(super) struct ObjectReader {
     invalid_utf8: usize,
     compressed_bytes: u64,
     counts: Counts,
+    tally: Option<ObjectTally>,
 }
 
 /// The name of an object in errors.
@@ -160,6 +169,8 @@ impl ObjectReader {
             }
             (None, Content::Pieces(pieces)) => Self::streamed(&name, pieces),
         };
+        let tally = counts.tally.as_ref();
+        let tally = tally.map(|tally| tally.of_object(&name.key, filter.window));
         Self {
             name,
             filter,
@@ -170,6 +181,7 @@ impl ObjectReader {
             invalid_utf8: 0,
             compressed_bytes,
             counts,
+            tally,
         }
     }
 
@@ -202,6 +214,9 @@ impl ObjectReader {
                         continue;
                     }
                     self.events += 1;
+                    if let Some(tally) = &mut self.tally {
+                        tally.add(event.timestamp_ms);
+                    }
                     let message = match messages {
                         true => self.text.message(event.message),
                         false => Message::Text(""),
@@ -236,6 +251,9 @@ impl ObjectReader {
         self.counts.invalid_utf8.add(self.invalid_utf8);
         let stray_lines = self.splitter.stray_lines() as usize;
         self.counts.stray_lines.add(stray_lines);
+        if let (Some(tally), Some(object)) = (&self.counts.tally, &self.tally) {
+            tally.add(object);
+        }
     }
 
     /// Drops the text that is no longer needed and appends the next block.
@@ -376,7 +394,7 @@ mod tests {
             rows: window,
             messages: true,
         };
-        let counts = Counts::new(&ExecutionPlanMetricsSet::new(), 0);
+        let counts = Counts::new(&ExecutionPlanMetricsSet::new(), 0, None);
         let claim = Budget::claim(&Budget::new(pool), 1);
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {

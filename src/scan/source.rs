@@ -25,6 +25,7 @@ use super::budget::Claim;
 use super::bundle::{Bundle, BundleReader, Reading};
 use super::fetch::ObjectFetcher;
 use super::object::{Counts, EventFilter};
+use super::tally::Tally;
 use crate::window::Range;
 
 /// The index of `message` in [`file_schema`].
@@ -52,6 +53,7 @@ pub struct LogSource {
     place: Arc<str>,
     claim: Arc<Claim>,
     fetcher: Arc<ObjectFetcher>,
+    tally: Option<Arc<Tally>>,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -72,9 +74,16 @@ impl LogSource {
             place,
             claim,
             fetcher,
+            tally: None,
             batch_size: 8192,
             metrics: ExecutionPlanMetricsSet::new(),
         }
+    }
+
+    /// The same source, which also tallies the events of each object that was read to its end.
+    pub(super) fn tallied(mut self, tally: Option<Arc<Tally>>) -> Self {
+        self.tally = tally;
+        self
     }
 }
 
@@ -96,7 +105,7 @@ impl FileSource for LogSource {
             },
             claim: Arc::clone(&self.claim),
             fetcher: Arc::clone(&self.fetcher),
-            counts: Counts::new(&self.metrics, partition),
+            counts: Counts::new(&self.metrics, partition, self.tally.clone()),
         };
         let opener = Arc::new(LogOpener {
             reading: Arc::new(reading),

@@ -27,6 +27,7 @@ use super::cache::ObjectCache;
 use super::fetch::ObjectFetcher;
 use super::object::EventFilter;
 use super::source::{LogSource, file_schema};
+use super::tally::Tally;
 use crate::layout::cloudwatch::LogObject;
 use crate::store::Store;
 use crate::window::Range;
@@ -46,6 +47,7 @@ pub struct LogsTable {
     budget: Arc<Budget>,
     is_remote: bool,
     counts_odd_messages: bool,
+    tally: Option<Arc<Tally>>,
     cache: Option<Arc<ObjectCache>>,
 }
 
@@ -68,6 +70,7 @@ impl LogsTable {
             budget: Budget::new(pool),
             is_remote: !store.location().is_local(),
             counts_odd_messages: false,
+            tally: None,
             cache: None,
         }
     }
@@ -84,6 +87,13 @@ impl LogsTable {
     pub fn counting_odd_messages(mut self) -> Self {
         self.counts_odd_messages = true;
         self
+    }
+
+    /// Tallies the events by log group and hour while queries read them; the table's range must be that of a window.
+    pub fn tallied(mut self) -> (Self, Arc<Tally>) {
+        let tally = Arc::new(Tally::new(&self.objects, self.range));
+        self.tally = Some(Arc::clone(&tally));
+        (self, tally)
     }
 
     /// The table with its instants shown in a zone.
@@ -260,7 +270,8 @@ impl TableProvider for LogsTable {
             Arc::clone(&self.place),
             claim,
             Arc::new(fetcher),
-        );
+        )
+        .tallied(self.tally.clone());
         let config = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_limit(limit)

@@ -29,6 +29,26 @@ pub struct FakeStore {
     objects: Arc<InMemory>,
     changes: Arc<Mutex<Vec<Change>>>,
     broken: Mutex<Vec<(usize, Error)>>,
+    meanwhile: Mutex<Vec<Meanwhile>>,
+}
+
+/// What another writer puts around the next put of a key.
+#[derive(Debug)]
+struct Meanwhile {
+    when: When,
+    /// The end of the key whose put is waited for.
+    end: String,
+    key: Path,
+    content: Bytes,
+}
+
+/// Before or after a put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Before it, so that its condition is judged by what the other writer put.
+    Before,
+    /// After it.
+    After,
 }
 
 impl FakeStore {
@@ -51,6 +71,32 @@ impl FakeStore {
             done.unwrap();
         }
         store
+    }
+
+    /// Puts an object as another writer does, around the next put of a key with this end.
+    pub fn meanwhile(&self, when: When, end: &str, key: Path, content: impl Into<Bytes>) {
+        lock(&self.meanwhile).push(Meanwhile {
+            when,
+            end: end.to_owned(),
+            key,
+            content: content.into(),
+        });
+    }
+
+    async fn others(&self, now: When, location: &Path) -> Result<()> {
+        let due = {
+            let mut meanwhile = lock(&self.meanwhile);
+            let is_due = |other: &mut Meanwhile| {
+                other.when == now && location.as_ref().ends_with(&other.end)
+            };
+            meanwhile.extract_if(.., is_due).collect::<Vec<_>>()
+        };
+        for other in due {
+            self.objects
+                .put(&other.key, PutPayload::from(other.content))
+                .await?;
+        }
+        Ok(())
     }
 
     /// Ends the next listings with an error: each after this many keys.
@@ -93,8 +139,10 @@ impl ObjectStore for FakeStore {
         options: PutOptions,
     ) -> Result<PutResult> {
         let content = Bytes::from(payload.clone());
+        self.others(When::Before, location).await?;
         let put = self.objects.put_opts(location, payload, options).await?;
         lock(&self.changes).push(Change::Put(location.clone(), content));
+        self.others(When::After, location).await?;
         Ok(put)
     }
 

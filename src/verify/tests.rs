@@ -251,6 +251,31 @@ async fn what_one_hour_lacks_is_not_made_up_for_by_another() {
 }
 
 #[tokio::test]
+async fn events_that_were_deleted_since_are_no_dispute() {
+    let count = FakeCount::default();
+    let counted = |by_hour: &[HourCount]| by_hour.iter().map(|hour| hour.events).sum();
+    for (exported, expected) in [
+        (hours([(2, 50), (3, 600), (4, 600)]), None),
+        (hours([(3, 601), (4, 600)]), None),
+        (hours([(3, 600), (4, 600)]), Some(true)),
+        // The export lacks events of an hour.
+        (hours([(2, 900), (3, 599), (4, 600)]), Some(false)),
+        (hours([(4, 1300)]), Some(false)),
+    ] {
+        let rows = vec![row("03", "600"), row("04", "600")];
+        count.answers([InsightsState::Complete(rows)]);
+        let by_hour = exported.clone();
+        let found = ask(&count, Verify::Insights, "2026-11-22T03:00:00Z", |q| {
+            q.counted = counted(&by_hour);
+            q.counted_by_hour = by_hour.clone().leak();
+        });
+        let found = found.await.of_deleted_events(&exported);
+        assert_eq!(found.agrees, expected, "{exported:?}");
+        assert_eq!(found.note.is_none(), expected == Some(true));
+    }
+}
+
+#[tokio::test]
 async fn each_query_has_its_own_time() {
     let count = FakeCount::default();
     let running = || std::iter::repeat_n(InsightsState::Running, 70);
@@ -284,4 +309,46 @@ proptest! {
         let found = runtime.block_on(ask(&count, Verify::Metrics, now, |q| q.counted = counted));
         prop_assert_eq!(found.agrees, Some(true), "{:?}", found);
     }
+}
+
+#[tokio::test]
+async fn a_count_that_no_job_asked_for_is_silent_where_it_can_not_be_had() {
+    let clock = TestClock::at("2026-11-22T03:00:00Z".parse().unwrap());
+    let request = VerifyRequest {
+        method: Verify::Metrics,
+        log_groups: &*GROUPS,
+        log_stream_prefix: None,
+        range: day(),
+        counted: 24 * 600,
+        counted_by_hour: &[],
+    };
+    let count = async |service: FakeCount, asked_for, request: &VerifyRequest<'_>| {
+        let verifier = Verifier::new(std::sync::Arc::new(service), asked_for);
+        verifier.verify(&clock, request).await
+    };
+    let denied = || {
+        let service = steady();
+        let message = "is not authorized to perform (AccessDeniedException)";
+        service.fail(1, ServiceErrorKind::Refused, message);
+        service
+    };
+    assert_eq!(count(denied(), None, &request).await, None);
+    let asked = count(denied(), Some(Verify::Metrics), &request).await;
+    assert_eq!(asked.unwrap().agrees, None);
+    // No metric, and a prefix that the metric can't tell.
+    assert_eq!(count(FakeCount::default(), None, &request).await, None);
+    let prefixed = VerifyRequest {
+        log_stream_prefix: Some("web/"),
+        ..request
+    };
+    assert_eq!(count(steady(), None, &prefixed).await, None);
+    // Where it can be had, it speaks.
+    let agreed = count(steady(), None, &request).await.unwrap();
+    assert_eq!(agreed.agrees, Some(true));
+    let lost = VerifyRequest {
+        counted: 23 * 600,
+        ..request
+    };
+    let disputed = count(steady(), None, &lost).await.unwrap();
+    assert_eq!(disputed.agrees, Some(false));
 }

@@ -1,5 +1,7 @@
 //! Half-open intervals of instants.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// A half-open interval of instants, `[start_ms, end_ms)`, in milliseconds since 1970-01-01T00:00Z.
@@ -52,12 +54,12 @@ impl Range {
         self.start_ms >= self.end_ms
     }
 
-    /// The interval widened by `pad` at both ends.
-    pub fn padded(self, pad: std::time::Duration) -> Range {
-        let pad = i64::try_from(pad.as_millis()).unwrap_or(i64::MAX);
+    /// The interval widened at both ends.
+    pub fn padded(self, before: Duration, after: Duration) -> Range {
+        let ms = |pad: Duration| i64::try_from(pad.as_millis()).unwrap_or(i64::MAX);
         Range {
-            start_ms: self.start_ms.saturating_sub(pad),
-            end_ms: self.end_ms.saturating_add(pad),
+            start_ms: self.start_ms.saturating_sub(ms(before)),
+            end_ms: self.end_ms.saturating_add(ms(after)),
         }
     }
 }

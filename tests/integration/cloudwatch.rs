@@ -37,7 +37,7 @@ fn logs_become_answers_on_s3() {
     assert_eq!(hours.integers("events"), expected);
     assert_eq!(hours.metadata["logtally.window"], json!(day));
 
-    // The tasks cover the window and an hour at both ends.
+    // The tasks cover the window, an hour before it and twelve behind it.
     let tasks = cloud.tasks();
     let exports = receipt["exports"].as_array().expect("a list");
     assert_eq!(tasks.len(), 2);
@@ -51,7 +51,7 @@ fn logs_become_answers_on_s3() {
             .expect("the service has the task");
         assert_eq!(task["logGroupName"], export["log_group"]);
         assert_eq!(task["from"], midnight - HOUR);
-        assert_eq!(task["to"], midnight + DAY + HOUR);
+        assert_eq!(task["to"], midnight + DAY + 12 * HOUR);
         assert_eq!(task["destination"], "whole-logs");
         let prefix = task["destinationPrefix"].as_str().expect("a text");
         let encoded = format!("%2Faws%2Flambda%2Fwhole-{group}");

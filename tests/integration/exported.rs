@@ -121,6 +121,31 @@ fn streams_in_several_exports_are_told() {
 }
 
 #[test]
+fn a_query_tells_of_streams_in_several_exports() {
+    let night = Night::new();
+    let export = night.export();
+    let time = at("2025-03-03T10:00:00Z");
+    let lambda = "2025/03/03/[$LATEST]8384fc4f4204e4521a5c7742b76ea1ef";
+    for stream in ["web/app", lambda] {
+        export.stream(stream, &[(time, "x")]);
+    }
+    let query = || {
+        let sql = "SELECT count(*) FROM logs";
+        let asked = night.dir.logtally(["query", "exported", sql]).run();
+        asked.assert_success().stderr.clone()
+    };
+    let told = "in several exports below";
+    assert!(!query().contains(told));
+    // Another log group, below another prefix: a stream of one name is no sign, but a name of Lambda's is.
+    let elsewhere = night.dir.join("exported/other");
+    let other = Export::new(elsewhere).task("00000000-5d9a-4b1c-8f6e-0c1b8a2d4f60");
+    other.stream("web/app", &[(time, "something else")]);
+    assert!(!query().contains(told));
+    other.stream(lambda, &[(time, "something else")]);
+    assert!(query().contains("1 stream is in several exports below"));
+}
+
+#[test]
 fn names_that_are_awkward_in_keys_are_read() {
     let night = Night::new();
     let export = night.export();

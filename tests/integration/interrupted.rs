@@ -277,3 +277,82 @@ fn a_large_object_on_s3_is_never_in_memory_whole() {
     let mib = peak.get() >> 20;
     assert!((1..220).contains(&mib), "{mib} MiB at its peak");
 }
+
+/// Steps of a run over CloudWatch that wait for an answer.
+#[test]
+fn fetching_verifying_and_deleting_can_be_stopped() {
+    let moto = Moto::start();
+    for (name, keys, arguments, hold, kind) in [
+        (
+            "fetching",
+            "via = \"events\"",
+            None,
+            "logs.FilterLogEvents",
+            "logs.FilterLogEvents",
+        ),
+        (
+            "verifying",
+            "verify = \"metrics\"",
+            None,
+            "metrics",
+            "metrics",
+        ),
+        // The export that a new one replaces is deleted behind the receipt.
+        (
+            "deleting",
+            "verify = \"off\"",
+            Some("--force=export"),
+            "delete",
+            "delete",
+        ),
+    ] {
+        let cloud = Cloud::new(&moto, name);
+        cloud.edit("staging", &format!("{keys}\nstaging"));
+        if arguments.is_some() {
+            cloud.run([]).assert_success();
+        }
+        let faults = Faults::before(&moto, json!({"hold": [hold]}));
+        let program = cloud.program(arguments.into_iter().chain(["--json"]));
+        let mut running = program.envs(faults.environment()).spawn();
+        running.wait_until("its request is held", |_| faults.did().held(kind) > 0);
+        running.signal("TERM");
+        let finished = running.wait();
+        finished.assert_code(143);
+        let (day, _) = crate::support::cloud::recent_day();
+        let state = format!("logtally/night/runs/_state/{day}.json");
+        let state = moto.get_object(&cloud.answers(), &state);
+        let state: Value = serde_json::from_slice(&state).expect("the state is JSON");
+        assert_eq!(state["lease"], Value::Null, "{name} {finished}");
+        // The next run ends what this one had begun.
+        faults.plan(json!({}));
+        cloud.run([]).assert_success();
+    }
+}
+
+#[test]
+fn a_large_answer_replaces_only_what_was_seen() {
+    let moto = Moto::start();
+    let exported = Exported::new(&moto, "parts").with_large();
+    let key = format!("answers/night/everything/dt={WINDOW}/everything.parquet");
+    // Where nothing was, and where an earlier answer was.
+    for sql in [
+        "SELECT timestamp, message FROM logs",
+        "SELECT message, timestamp FROM logs",
+    ] {
+        exported.dir.write("all.sql", sql);
+        let all = "[[query]]\nname = \"everything\"\nsql = \"all.sql\"\n";
+        let faults = Faults::before(&moto, json!({"hold": ["complete"]}));
+        let mut running = exported.start("answers", all, faults.environment());
+        running.wait_until("its upload is held", |_| faults.did().held("complete") > 0);
+        moto.put_object("parts", &key, b"of another run");
+        faults.plan(json!({}));
+        let finished = running.wait();
+        finished.assert_code(7);
+        assert_eq!(moto.get_object("parts", &key), b"of another run");
+        exported.assert_no_unfinished_uploads();
+        exported
+            .start("answers", all, moto.environment())
+            .wait()
+            .assert_success();
+    }
+}

@@ -6,12 +6,13 @@ use std::ops::ControlFlow;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::CloudWatchExporter;
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, Remedy, Result};
 use crate::export::ExportRequest;
 use crate::export::cloudwatch::empty_export::{Inspection, Verdict};
 use crate::export::deadline::Deadline;
 use crate::export::service::LogGroup;
 use crate::state::{Attempt, AttemptStage};
+use crate::window::Range;
 
 /// The most streams to inspect after an export without events. A page has 50; 25 pages a second are allowed.
 const MOST_STREAMS: usize = 5000;
@@ -29,6 +30,7 @@ impl CloudWatchExporter {
         deadline: &Deadline<'_>,
     ) -> Result<Option<String>> {
         if is_empty && let Err(error) = self.check_empty(group, request, attempt, deadline).await {
+            let error = error.unless(Remedy::ForceExport);
             if request.takes_empty {
                 tracing::warn!("{error}. It is taken nevertheless, because of --force=export");
                 return Ok(Some(error.to_string()));
@@ -67,8 +69,8 @@ impl CloudWatchExporter {
             Some(id) => format!("the export of {} (task {id}) has no events", group.name),
             None => format!("the Logs API returned no events of {}", group.name),
         };
-        let is_deleted = deleted_until(group, attempt.asked_at)
-            .is_some_and(|until| request.window.end() <= until);
+        let deleted_until = deleted_until(group, attempt.asked_at);
+        let is_deleted = deleted_until.is_some_and(|until| request.window.end() <= until);
         if is_deleted && group.created_ms < window.end_ms {
             return Err(Error::new(
                 Class::Source,
@@ -80,7 +82,14 @@ impl CloudWatchExporter {
             ));
         }
         let prefix = self.settings.log_stream_prefix.as_deref();
-        let mut inspection = Inspection::new(window, attempt.asked_at, prefix);
+        // That events are gone which retention may have deleted is no proof, and a note says so.
+        let kept = Range {
+            start_ms: deleted_until.map_or(window.start_ms, |until| {
+                until.timestamp_millis().max(window.start_ms)
+            }),
+            ..window
+        };
+        let mut inspection = Inspection::new(kept, attempt.asked_at, prefix);
         let mut inspected = 0;
         let mut is_decided = false;
         let listed = deadline
@@ -162,13 +171,13 @@ impl CloudWatchExporter {
     }
 }
 
-/// Events from before this instant are deleted, or may be at any moment; `None` where the group keeps all events.
-fn deleted_until(group: &LogGroup, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+/// Events of the group from before this instant are deleted, or may be at any moment; `None` where the group keeps all events.
+pub(super) fn deleted_until(group: &LogGroup, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let kept_for = TimeDelta::days(group.retention_days?.into());
     now.checked_sub_signed(kept_for)
 }
 
-fn retention(group: &LogGroup) -> String {
+pub(super) fn retention(group: &LogGroup) -> String {
     match group.retention_days.unwrap_or_default() {
         1 => "the log group keeps its events for a day".to_owned(),
         days => format!("the log group keeps its events for {days} days"),

@@ -1,14 +1,16 @@
 use super::*;
 use crate::aws::{Account, Aws};
 use crate::clock::TestClock;
+use crate::error::Remedy;
 use crate::export::fake::{Call, FakeLogs, Fate};
+use crate::export::service::{ServiceErrorKind, TaskFilter};
 use crate::job::{AwsSettings, GroupPattern, Verify, Via};
 use crate::layout::StagingKeys;
 use crate::progress::Silent;
 use crate::state::{Journal, MemoryJournal};
 use crate::store::Stores;
 use crate::window::{Size, Window};
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use chrono_tz::Tz;
 use object_store::memory::InMemory;
 use std::time::Duration;
@@ -54,7 +56,8 @@ impl Cloud {
                 via: Via::ExportTask,
                 give_up_after: 6 * HOUR,
                 pad: HOUR,
-                verify: Verify::Off,
+                pad_after: HOUR,
+                verify: Some(Verify::Off),
             },
             journal: MemoryJournal::default(),
             reuse_since: Some(instant("2026-11-21T12:00:00Z")),
@@ -299,6 +302,30 @@ async fn a_window_that_retention_cuts_is_exported_with_a_note() {
 }
 
 #[tokio::test]
+async fn an_export_that_retention_has_emptied_in_part_has_a_note() {
+    // At 15:00 of the next day, the events from before 15:00 may be deleted.
+    let mut cloud = Cloud::new().await;
+    cloud.logs.set_retention("/a", 1);
+    cloud.put("web", "2026-11-20T01:00:00Z");
+    cloud.logs.expire("/a", instant("2026-11-20T15:00:00Z"));
+    for via in [Via::ExportTask, Via::Events, Via::Auto] {
+        cloud.settings.via = via;
+        let exported = cloud.export().await.unwrap();
+        assert!(exported.objects().is_empty());
+        let notes = exported.all_notes();
+        assert!(notes[0].contains("before 2026-11-20T15:0"), "{notes:?}");
+        cloud.reuse_since = Some(cloud.clock.now() + TimeDelta::seconds(1));
+    }
+    // Of the hours that the group still keeps, it is an error.
+    let cloud = Cloud::new().await;
+    cloud.logs.set_retention("/a", 1);
+    cloud.put("web", "2026-11-20T20:00:00Z");
+    cloud.logs.expire("/a", instant("2026-11-21T00:00:00Z"));
+    let error = cloud.export().await.unwrap_err();
+    assert_eq!(error.remedy(), Some(Remedy::ForceExport));
+}
+
+#[tokio::test]
 async fn no_events_through_the_logs_api_are_doubted_too() {
     let mut cloud = Cloud::new().await;
     cloud.put("web/1", "2026-11-20T12:00:00Z");
@@ -386,6 +413,14 @@ async fn a_group_that_is_not_there_is_told_with_the_nearest() {
             assert!(error.to_string().contains(expected), "{error}");
         }
     }
+    // The last group of a glob may have been deleted, and the others go on.
+    let patterns = ["/a", "/preview/*"].map(|pattern| GroupPattern::new(pattern).unwrap());
+    cloud.settings.log_groups = patterns.to_vec();
+    cloud.put("web", "2026-11-20T12:00:00Z");
+    let notes = cloud.export().await.unwrap().all_notes();
+    let expected = "[source] log_groups: no log group matches \"/preview/*\"";
+    assert!(notes[0].starts_with(expected), "{notes:?}");
+    cloud.settings.log_groups = vec![GroupPattern::new("/aws/lamda/check*").unwrap()];
     // Nothing is suggested where nothing is known.
     let refused = ServiceErrorKind::Refused;
     cloud.logs.fail(Call::Groups, 1..2, refused, "AccessDenied");
@@ -514,4 +549,126 @@ async fn groups_are_listed_once_whatever_any_page_answers() {
     let error = cloud.exporter().groups().await.unwrap_err();
     assert_eq!(error.class(), Class::ExportLate);
     assert!(error.to_string().contains("log groups"), "{error}");
+}
+
+#[tokio::test]
+async fn a_task_that_was_received_twice_counts_once_and_the_second_is_swept() {
+    let cloud = Cloud::new().await;
+    for hour in 0..24 {
+        cloud.put("web", &format!("2026-11-20T{hour:02}:00:00Z"));
+    }
+    cloud.logs.receive_twice(1);
+    // The run is killed while its task runs, and another goes on when both tasks have ended.
+    let killed = ServiceErrorKind::Refused;
+    cloud.logs.fail(Call::Tasks, 0..1, killed, "killed");
+    cloud.export().await.unwrap_err();
+    cloud.clock.sleep(HOUR).await;
+    let exported = cloud.export().await.unwrap();
+    let [first, second] = &cloud.logs.own_tasks()[..] else {
+        panic!("two tasks were made of one request")
+    };
+    assert_eq!(exported.groups[0].task_id.as_ref(), Some(&first.id));
+    let written = cloud.staging.list_logs(cloud.staging.root(), None).await;
+    assert_eq!(written.unwrap().len(), 2);
+    let keys: Vec<String> = exported
+        .objects()
+        .iter()
+        .map(|object| object.meta.location.to_string())
+        .collect();
+    assert_eq!(keys.len(), 1);
+    assert!(keys[0].contains(&first.id));
+    // What the second one wrote is an attempt that is over, so the end of the run deletes it.
+    let attempts = cloud.journal.attempts("/a");
+    let other = attempts
+        .iter()
+        .find(|attempt| attempt.task_id.as_ref() == Some(&second.id))
+        .unwrap();
+    assert_eq!(other.stage, AttemptStage::Abandoned);
+    assert!(other.prefix.ends_with(&second.id));
+    // A reader of the staging location, and a run that uses the export again, read one of them too.
+    let read = staging::objects_below(&cloud.staging, cloud.staging.root(), None);
+    assert_eq!(read.await.unwrap().len(), 1);
+    assert_eq!(cloud.export().await.unwrap().objects().len(), 1);
+}
+
+#[tokio::test]
+async fn a_second_task_that_wrote_where_the_first_found_nothing_is_not_read() {
+    let cloud = Cloud::new().await;
+    cloud.logs.receive_twice(1);
+    let killed = ServiceErrorKind::Refused;
+    cloud.logs.fail(Call::Tasks, 0..1, killed, "killed");
+    cloud.export().await.unwrap_err();
+    // It comes in between the two.
+    let (at, now) = (instant("2026-11-20T12:00:00Z"), cloud.clock.now());
+    let ingested = now + chrono::TimeDelta::seconds(30);
+    cloud.logs.put_late("/a", "web", at, ingested, "late");
+    cloud.clock.sleep(HOUR).await;
+    let exported = cloud.export().await.unwrap();
+    let written = cloud.staging.list_logs(cloud.staging.root(), None).await;
+    assert_eq!((written.unwrap().len(), exported.objects().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_folder_that_a_server_named_otherwise_is_its_tasks() {
+    let cloud = Cloud::new().await;
+    cloud.put("web", "2026-11-20T12:00:00Z");
+    let first = cloud.export().await.unwrap();
+    // As a server does that names the folder by an id that is no task's.
+    let key = first.objects()[0].meta.location.clone();
+    let gzip = cloud.staging.get(&key).await.unwrap().unwrap();
+    let other = "e37ac5c7-5d9a-4b1c-8f6e-0c1b8a2d4f60";
+    let id = first.groups[0].task_id.as_deref().unwrap();
+    let renamed = Path::parse(key.as_ref().replace(id, other)).unwrap();
+    let body = crate::store::Body::Bytes(gzip);
+    let absent = crate::store::Condition::Absent;
+    let put = cloud
+        .staging
+        .put_if(&renamed, body, "application/gzip", &absent);
+    put.await.unwrap();
+    cloud.staging.delete(&key).await.unwrap();
+    let manifest = layout::manifest(&first.groups[0].prefix);
+    cloud.staging.delete(&manifest).await.unwrap();
+    let left = Attempt {
+        stage: AttemptStage::Asked,
+        ..cloud.journal.attempts("/a").remove(0)
+    };
+    cloud.journal.note(left);
+    let again = cloud.export().await.unwrap();
+    assert_eq!(again.objects()[0].meta.location, renamed);
+}
+
+#[tokio::test]
+async fn objects_that_a_task_wrote_after_it_was_completed_are_read() {
+    let cloud = Cloud::new().await;
+    for number in 0..250 {
+        let second = number % 60;
+        cloud.put(
+            "web",
+            &format!("2026-11-20T12:{:02}:{second:02}Z", number / 60),
+        );
+    }
+    // A moment later: the run itself lists them.
+    cloud.logs.write_last_object_after(Duration::from_secs(1));
+    assert_eq!(cloud.export().await.unwrap().objects().len(), 3);
+
+    // Much later: the next run that uses the export reads it, and a reader of the staging location.
+    let cloud = Cloud::new().await;
+    for number in 0..250 {
+        let second = number % 60;
+        cloud.put(
+            "web",
+            &format!("2026-11-20T12:{:02}:{second:02}Z", number / 60),
+        );
+    }
+    cloud.logs.write_last_object_after(HOUR);
+    assert_eq!(cloud.export().await.unwrap().objects().len(), 2);
+    cloud.clock.sleep(2 * HOUR).await;
+    // The fake writes when it is asked for something.
+    cloud.logs.tasks(&TaskFilter::All, None).await.unwrap();
+    let again = cloud.export().await.unwrap();
+    assert!(again.groups[0].reused);
+    assert_eq!(again.objects().len(), 3);
+    let read = staging::objects_below(&cloud.staging, cloud.staging.root(), None);
+    assert_eq!(read.await.unwrap().len(), 3);
+    assert_eq!(cloud.logs.own_tasks().len(), 1);
 }

@@ -1,7 +1,7 @@
 //! `via = "events"` fetches a log group's events through the Logs API, without an export task; `via = "auto"` does so
 //! where that is faster, or the only way.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::{CloudWatchExporter, check_prefix, new_attempt};
 use crate::error::{Class, Error, Result};
@@ -25,6 +25,13 @@ const FEW_PAGES: u32 = 100;
 /// With "auto", a window that seems to have more bytes is left to a task at once.
 const FEW_BYTES: f64 = 256e6;
 
+/// How fetching a window's events ended.
+enum Fetched<T> {
+    Done(T),
+    TooMany,
+    Refused(Error),
+}
+
 impl CloudWatchExporter {
     /// Fetches all events through the Logs API.
     pub(super) async fn export_events(
@@ -41,10 +48,15 @@ impl CloudWatchExporter {
             )));
         }
         let deadline = self.deadline(format!("the events of {}", group.name), report);
-        self.all_events(group, request, &deadline).await
+        match self.all_events(group, request, &deadline).await? {
+            Fetched::Done(done) => Ok(done),
+            Fetched::TooMany => Err(too_many()),
+            Fetched::Refused(error) => Err(error),
+        }
     }
 
-    /// Through the Logs API, a task, or partly both: see `via` in the documents.
+    /// Through the Logs API, a task, or partly both: see `via` in the documents. Where the credentials lack the
+    /// permission for events, a task is the only way.
     pub(super) async fn export_either_way(
         &self,
         group: &LogGroup,
@@ -57,24 +69,36 @@ impl CloudWatchExporter {
         let window = request.window.range();
         let now = self.clock.now();
         let deadline = self.deadline(format!("the export of {}", group.name), report);
-        if exportable_until(window, now) <= window.start_ms {
-            return self.all_events(group, request, &deadline).await;
-        }
         let since = asked_since(request, now);
-        if self.open_tasks(group, request, since).next().is_none()
-            && seems_small(group, window, now)
-            && let Some(done) = self
-                .events(group, request, Some(FEW_PAGES), &deadline)
-                .await?
-        {
-            return Ok(done);
-        }
-        match self.slot_in_time(group, request, &deadline, report).await? {
-            Some(attempt) => {
-                self.complete_fresh(group, request, attempt, &deadline)
-                    .await
+        let is_fresh = exportable_until(window, now) <= window.start_ms;
+        let is_small = self.open_tasks(group, request, since).next().is_none()
+            && seems_small(group, window, now);
+        if is_fresh || is_small {
+            let most_pages = (!is_fresh).then_some(FEW_PAGES);
+            match self.events(group, request, most_pages, &deadline).await? {
+                Fetched::Done(done) => return Ok(done),
+                Fetched::TooMany => {}
+                Fetched::Refused(error) => {
+                    tracing::warn!(log_group = group.name, "taking an export task: {error}");
+                    return self.export_group(group, request, report).await;
+                }
             }
-            None => self.all_events(group, request, &deadline).await,
+        }
+        if let Some(attempt) = self.slot_in_time(group, request, &deadline, report).await? {
+            return self
+                .complete_fresh(group, request, attempt, &deadline)
+                .await;
+        }
+        match self.all_events(group, request, &deadline).await? {
+            Fetched::Done(done) => Ok(done),
+            Fetched::TooMany => Err(too_many()),
+            Fetched::Refused(error) => {
+                tracing::warn!(
+                    log_group = group.name,
+                    "waiting for the slot again: {error}"
+                );
+                self.export_group(group, request, report).await
+            }
         }
     }
 
@@ -147,11 +171,12 @@ impl CloudWatchExporter {
         deadline: &Deadline<'_>,
     ) -> Result<ExportedGroup> {
         let window = request.window.range();
-        let pad_ms = i64::try_from(self.settings.pad.as_millis()).unwrap_or(i64::MAX);
+        let pad_ms = i64::try_from(self.settings.pad_after.as_millis()).unwrap_or(i64::MAX);
         let asked_until = attempt.range.end_ms.saturating_sub(pad_ms);
         let exportable = exportable_until(window, attempt.asked_at);
         if exportable >= window.end_ms && attempt.range.end_ms >= window.end_ms {
-            return self.complete(group, request, attempt, deadline).await;
+            let done = self.complete(group, request, attempt, None, deadline);
+            return done.await;
         }
         let cut_ms = exportable.min(asked_until).max(window.start_ms);
         let fresh = Range {
@@ -170,14 +195,18 @@ impl CloudWatchExporter {
             attempt: &prefix,
             most_pages: None,
         };
-        let fetched = self.fetch(&events, deadline).await?;
-        let fetched = fetched.ok_or_else(too_many)?;
-        let listed = self.staging.list_logs(&prefix, Some(&group.name)).await?;
-        let mut objects: Vec<LogObject> = listed
-            .into_iter()
-            .filter(|object| !layout::is_in_piece(&object.meta.location))
-            .map(|object| cut(object, exported))
-            .collect();
+        let fetched = match self.fetch(&events, deadline).await? {
+            Fetched::Done(objects) => objects,
+            Fetched::TooMany => return Err(too_many()),
+            Fetched::Refused(error) => {
+                let note = fresh_may_be_missing(&group.name, cut_ms, &error);
+                let done = self.complete(group, request, attempt, Some(note), deadline);
+                return done.await;
+            }
+        };
+        let written = self.task_objects(group, request, &attempt, deadline);
+        let written = written.await?.into_iter();
+        let mut objects: Vec<LogObject> = written.map(|object| cut(object, exported)).collect();
         let is_empty = objects.is_empty() && cut_ms > window.start_ms;
         let note = self
             .check_completeness(group, request, &attempt, is_empty, deadline)
@@ -197,20 +226,19 @@ impl CloudWatchExporter {
         group: &LogGroup,
         request: &ExportRequest<'_>,
         deadline: &Deadline<'_>,
-    ) -> Result<ExportedGroup> {
-        let done = self.events(group, request, None, deadline).await?;
-        done.ok_or_else(too_many)
+    ) -> Result<Fetched<ExportedGroup>> {
+        self.events(group, request, None, deadline).await
     }
 
-    /// Fetches the window's events; `None` where that takes more than `most_pages`. There is no padding, since the Logs
-    /// API goes by the events' own times.
+    /// Fetches the window's events, at most `most_pages` of them. There is no padding, since the Logs API goes by the
+    /// events' own times.
     async fn events(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
         most_pages: Option<u32>,
         deadline: &Deadline<'_>,
-    ) -> Result<Option<ExportedGroup>> {
+    ) -> Result<Fetched<ExportedGroup>> {
         check_prefix(group, request)?;
         let mut attempt = self.events_attempt(group, request).await?;
         let prefix = layout::join(self.staging.root(), &attempt.prefix);
@@ -222,19 +250,24 @@ impl CloudWatchExporter {
             most_pages,
         };
         match self.fetch(&events, deadline).await? {
-            Some(objects) => {
+            Fetched::Done(objects) => {
                 let is_empty = objects.is_empty();
                 let note = self
                     .check_completeness(group, request, &attempt, is_empty, deadline)
                     .await?;
                 let range = attempt.range;
                 let done = self.complete_with(request, attempt, range, objects, note);
-                done.await.map(Some)
+                done.await.map(Fetched::Done)
             }
-            None => {
+            Fetched::TooMany => {
                 attempt.stage = AttemptStage::Abandoned;
                 request.journal.note(attempt);
-                Ok(None)
+                Ok(Fetched::TooMany)
+            }
+            Fetched::Refused(error) => {
+                attempt.stage = AttemptStage::Abandoned;
+                request.journal.note(attempt);
+                Ok(Fetched::Refused(error))
             }
         }
     }
@@ -243,13 +276,16 @@ impl CloudWatchExporter {
         &self,
         request: &EventsRequest<'_>,
         deadline: &Deadline<'_>,
-    ) -> Result<Option<Vec<LogObject>>> {
+    ) -> Result<Fetched<Vec<LogObject>>> {
         let service = self.service.as_ref();
         let clock = self.clock.as_ref();
-        match fetch(service, &self.staging, clock, deadline, request).await? {
-            FetchOutcome::All(objects) => Ok(Some(objects)),
-            FetchOutcome::TooMany => Ok(None),
-        }
+        Ok(
+            match fetch(service, &self.staging, clock, deadline, request).await? {
+                FetchOutcome::All(objects) => Fetched::Done(objects),
+                FetchOutcome::TooMany => Fetched::TooMany,
+                FetchOutcome::Refused(error) => Fetched::Refused(error),
+            },
+        )
     }
 
     /// The open attempt of an earlier run, or a new one, recorded before anything is fetched. When events must be
@@ -321,6 +357,15 @@ fn seems_small(group: &LogGroup, window: Range, now: DateTime<Utc>) -> bool {
     let window_ms = window.end_ms - window.start_ms;
     let kept_ms = (now_ms - group.created_ms.max(deleted_until_ms)).max(window_ms);
     group.stored_bytes as f64 * window_ms as f64 / kept_ms as f64 <= FEW_BYTES
+}
+
+/// A note about the events from `from_ms` on, which no task can export yet.
+fn fresh_may_be_missing(log_group: &str, from_ms: i64, error: &Error) -> String {
+    let from = DateTime::from_timestamp_millis(from_ms).unwrap_or_default();
+    let from = from.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let note = format!("events of {log_group} from {from} on may be missing: {error}");
+    tracing::warn!("{note}");
+    note
 }
 
 fn cut(object: LogObject, range: Range) -> LogObject {

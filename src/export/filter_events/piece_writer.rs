@@ -25,7 +25,7 @@ const MOST_COMPRESSED: usize = 32 << 20;
 const PUTS_AT_ONCE: usize = 16;
 
 /// Collects the events of a piece by stream and puts them as objects, in memory that does not grow with the streams.
-pub(super) struct PieceWriter<'a> {
+pub struct PieceWriter<'a> {
     store: &'a Store,
     attempt: &'a Path,
     folder: &'a str,
@@ -52,7 +52,8 @@ struct StreamText {
 }
 
 impl<'a> PieceWriter<'a> {
-    pub(super) fn new(store: &'a Store, attempt: &'a Path, folder: &'a str) -> Self {
+    /// A writer to a folder of an attempt.
+    pub fn new(store: &'a Store, attempt: &'a Path, folder: &'a str) -> Self {
         Self {
             store,
             attempt,
@@ -63,12 +64,13 @@ impl<'a> PieceWriter<'a> {
         }
     }
 
-    pub(super) fn add(&mut self, event: &LogEvent) -> Result<()> {
+    /// Adds an event.
+    pub fn add(&mut self, event: &LogEvent) -> Result<()> {
         self.streams.add(event)
     }
 
     /// Compresses the text, and puts objects, where too much of them is in memory.
-    pub(super) async fn shrink(&mut self) -> Result<()> {
+    pub async fn shrink(&mut self) -> Result<()> {
         if self.streams.text >= MOST_TEXT {
             self.streams = std::mem::take(&mut self.streams).compressed().await?;
         }
@@ -79,7 +81,7 @@ impl<'a> PieceWriter<'a> {
     }
 
     /// Puts the remaining events. Returns the keys of all objects, relative to the attempt.
-    pub(super) async fn finish(mut self) -> Result<Vec<String>> {
+    pub async fn finish(mut self) -> Result<Vec<String>> {
         self.put().await?;
         self.keys.sort();
         Ok(self.keys)

@@ -17,6 +17,8 @@ const HOUR: i64 = 3_600_000;
 /// A stateful fake of FilterLogEvents.
 struct FakeEvents {
     page_events: usize,
+    /// How many events of the page before each page repeats.
+    overlap: usize,
     state: Mutex<FakeState>,
 }
 
@@ -34,6 +36,7 @@ impl FakeEvents {
     fn new(page_events: usize) -> Self {
         Self {
             page_events: page_events.max(1),
+            overlap: 0,
             state: Mutex::default(),
         }
     }
@@ -41,6 +44,7 @@ impl FakeEvents {
     /// Puts an event, in whatever order.
     fn put(&self, log_group: &str, log_stream: &str, timestamp_ms: i64, message: &str) {
         let event = LogEvent {
+            id: self.state().events.len().to_string(),
             timestamp_ms,
             log_stream: log_stream.to_owned(),
             message: message.to_owned(),
@@ -106,7 +110,7 @@ impl EventService for FakeEvents {
             events: if is_empty {
                 Vec::new()
             } else {
-                events[from..to].to_vec()
+                events[from.saturating_sub(self.overlap)..to].to_vec()
             },
             next_token: (!is_last).then(|| (page + 1).to_string()),
         })
@@ -182,7 +186,8 @@ impl Room {
             pages: 0,
             events: 0,
         };
-        assert!(fetcher.piece(range).await.unwrap().is_some());
+        let piece = fetcher.piece(range).await.unwrap();
+        assert!(matches!(piece, PieceOutcome::Whole(_)));
     }
 
     /// The text of each stream, its objects one after the other.
@@ -377,7 +382,7 @@ async fn no_more_pages_are_asked_for_than_allowed_nor_faster() {
     }
     let began = room.clock.now();
     let fetched = room.fetch(|request| request.most_pages = Some(50)).await;
-    assert_eq!(fetched.unwrap(), FetchOutcome::TooMany);
+    assert!(matches!(fetched.unwrap(), FetchOutcome::TooMany));
     assert_eq!(room.service.requests().len(), 50);
     let took = (room.clock.now() - began).to_std().unwrap();
     assert_eq!(took, BETWEEN_REQUESTS * 49);
@@ -447,4 +452,48 @@ proptest! {
             assert_eq!(room.read(fetched.unwrap()).await, text_of(&of_day));
         });
     }
+}
+
+#[tokio::test]
+async fn pages_that_overlap_count_no_event_twice() {
+    let mut room = Room::new(10).await;
+    room.service.overlap = 3;
+    // Alike but for their ids: each of them counts.
+    let mut expected = String::new();
+    for number in 0..500 {
+        let at = room.day.start_ms + number / 2 * 1000;
+        room.service.put(GROUP, "web", at, "the same");
+        let at = DateTime::from_timestamp_millis(at).unwrap();
+        expected += &format!("{} the same\n", at.format("%Y-%m-%dT%H:%M:%S%.3fZ"));
+    }
+    let fetched = room.fetch(|_| ()).await.unwrap();
+    assert_eq!(room.read(fetched).await["web"], expected);
+}
+
+#[tokio::test]
+async fn a_token_that_went_stale_begins_its_piece_anew() {
+    let room = Room::new(10).await;
+    let mut events = Vec::new();
+    for number in 0..500 {
+        let at = room.day.start_ms + number * 1000;
+        room.service.put(GROUP, "web", at, &number.to_string());
+        events.push(number.to_string());
+    }
+    let stale = "The specified nextToken is invalid.";
+    room.service.fail(7, 1, ServiceErrorKind::Invalid, stale);
+    let fetched = room.fetch(|_| ()).await.unwrap();
+    let text = room.read(fetched).await.remove("web").unwrap();
+    let messages: Vec<&str> = text.lines().map(|line| &line[25..]).collect();
+    assert_eq!(messages, events);
+
+    // Where it never gets further, the service's words end it.
+    let room = Room::new(10).await;
+    room.service.put(GROUP, "web", room.day.start_ms, "hello");
+    room.service.fail(1, 1, ServiceErrorKind::Invalid, stale);
+    room.service.fail(3, 1, ServiceErrorKind::Invalid, stale);
+    room.service.fail(5, 1, ServiceErrorKind::Invalid, stale);
+    let error = room.fetch(|_| ()).await.unwrap_err();
+    assert_eq!(error.class(), Class::Source);
+    assert!(error.to_string().contains(stale), "{error}");
+    assert_eq!(room.service.requests().len(), 6);
 }

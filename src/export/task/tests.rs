@@ -70,7 +70,7 @@ impl Night {
                 log_group: &log_group,
                 log_stream_prefix: self.log_stream_prefix,
                 window,
-                padded: window.padded(HOUR),
+                padded: window.padded(HOUR, HOUR),
                 task_name: "logtally night",
                 bucket: "acme-logs",
                 staging: &Path::from("exports"),

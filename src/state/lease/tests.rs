@@ -449,3 +449,54 @@ async fn a_page_that_is_missing_is_damage() {
     assert_eq!(error.class(), Class::Damaged);
     assert!(error.to_string().contains("2026-11-21.json"), "{error}");
 }
+
+/// The state as a run on another machine writes it, whose clock may be hours off.
+fn held_elsewhere(since: chrono::DateTime<Utc>, renewals: u64) -> WindowState {
+    WindowState {
+        lease: Some(Lease {
+            run: "of the other run".to_owned(),
+            host: "elsewhere".to_owned(),
+            process: 1,
+            since,
+            seconds: LENGTH.as_secs_f64(),
+            renewals,
+        }),
+        ..WindowState::default()
+    }
+}
+
+async fn write(store: &Store, key: &Path, state: &WindowState) {
+    let seen = match read(store, key).await.unwrap() {
+        Some((_, seen)) => seen,
+        None => Condition::Absent,
+    };
+    let body = Body::Bytes(serde_json::to_vec(state).unwrap().into());
+    let put = store.put_if(key, body, "application/json", &seen);
+    put.await.unwrap();
+}
+
+#[tokio::test]
+async fn whether_a_holder_lives_is_no_question_of_its_clock() {
+    for hours in [-2, 2] {
+        let since = Utc::now() + chrono::TimeDelta::hours(hours);
+        // It lives: its lease is hours older than it is long, or begins hours from now.
+        let (store, key) = place().await;
+        write(&store, &key, &held_elsewhere(since, 0)).await;
+        let renewing = async {
+            for renewals in 1.. {
+                tokio::time::sleep(LENGTH / 10).await;
+                write(&store, &key, &held_elsewhere(since, renewals)).await;
+            }
+        };
+        tokio::select! {
+            taken = take(&store, &key) => {
+                assert_eq!(taken.err().map(|error| error.class()), Some(Class::Held));
+            }
+            () = renewing => unreachable!("it renews for ever"),
+        }
+        // It is dead.
+        let (store, key) = place().await;
+        write(&store, &key, &held_elsewhere(since, 0)).await;
+        take(&store, &key).await.unwrap();
+    }
+}

@@ -1,4 +1,5 @@
-"""A proxy in front of moto's server that makes requests fail in the ways that requests to AWS fail.
+"""A proxy in front of moto's server that makes requests fail in the ways that requests to AWS fail. It also judges the
+conditions of an upload's completion, as S3 does and moto does not.
 
 usage: faults.py PORT    the server's port. It prints its own port, and ends when its standard input ends.
 
@@ -7,13 +8,13 @@ PUT /-faults takes a plan as JSON; the response to PUT and GET counts what the p
 seed, share   the share of requests that fail by chance; the same seed fails the same ones, counted for each kind
 kinds         the ways to fail, in turn; those that make no sense for a request are left out
 script        {"put": ["lost", "ok", …]}: the fate of the first requests of a kind, before chance decides
-hold          texts: a request whose method and path contain one of them is held until a plan without that text, and is
-              then forwarded
+hold          texts: a request whose method, path and kind contain one of them is held until a plan without that text,
+              and is then forwarded
 latency       seconds before each request is forwarded
 page          the most keys on a page of a listing
 
 Kinds of requests: list, head, get, range (a GET of one), put, create, part, complete, abort, uploads, delete, bucket, and
-logs.<Operation>.
+logs.<Operation> and metrics.
 
 Ways to fail: 500, 503, conflict (409 to conditional requests), throttled (400, as from CloudWatch Logs), error-in-200 (S3,
 while it completes an upload), reset (the connection, in the middle of the request), cut (the connection, in the middle of
@@ -39,6 +40,7 @@ STATUS = {
     "500": ("500 Internal Server Error", "InternalError", "We encountered an internal error. Please try again."),
     "503": ("503 Slow Down", "SlowDown", "Please reduce your request rate."),
     "conflict": ("409 Conflict", "ConditionalRequestConflict", "A conflicting conditional operation is in progress."),
+    "changed": ("412 Precondition Failed", "PreconditionFailed", "At least one of the preconditions did not hold."),
     "error-in-200": ("200 OK", "InternalError", "We encountered an internal error. Please try again."),
     "throttled": ("400 Bad Request", "ThrottlingException", "Rate exceeded"),
 }
@@ -59,6 +61,7 @@ WAYS = {
     "complete": WRITES | {"conflict", "error-in-200", "cut"},
     "abort": WRITES,
     "delete": WRITES,
+    "metrics": READS,
     "logs": (READS | {"throttled"}) - {"unread"},
 }
 
@@ -97,7 +100,11 @@ def kind_of(method, url, headers):
     target = headers.get("x-amz-target", "")
     if target.startswith("Logs_"):
         return f"logs.{target.partition('.')[2]}"
+    if "GetMetricData" in f"{target} {url.path}":
+        return "metrics"
     query = parse_qs(url.query, keep_blank_values=True)
+    if method == "POST" and "delete" in query:
+        return "delete"
     if method == "GET" and "list-type" in query:
         return "list"
     if method == "GET" and "uploads" in query:
@@ -160,6 +167,16 @@ async def forward(method, url, headers, body):
         return first, answered, await (reader.read() if length is None else reader.readexactly(int(length)))
     finally:
         writer.close()
+
+
+async def may_complete(url, headers):
+    """Whether the conditions of an upload's completion hold, as S3 judges them; moto ignores them."""
+    absent, etag = headers.get("if-none-match"), headers.get("if-match")
+    first, there, _ = await forward("HEAD", url._replace(query=""), {"host": headers.get("host", "")}, b"")
+    exists = first.split()[1] == "200"
+    if absent == "*" and exists:
+        return False
+    return etag is None or (exists and there["etag"].strip('"') == etag.strip('"'))
 
 
 def answer(first, headers, body, head_only=False):
@@ -245,10 +262,13 @@ async def serve_one(reader, writer):
         return True
     if plan.latency:
         await asyncio.sleep(plan.latency)
-    if any(text in f"{method} {target}" for text in plan.hold):
+    if any(text in f"{method} {target} {kind}" for text in plan.hold):
         held[kind] += 1
-        while any(text in f"{method} {target}" for text in plan.hold):
+        while any(text in f"{method} {target} {kind}" for text in plan.hold):
             await asyncio.sleep(0.01)
+    if kind == "complete" and not await may_complete(url, headers):
+        writer.write(refusal("changed", kind, False))
+        return True
     answered = await forward(method, url, headers, body)
     if way == "lost":
         reset(writer)

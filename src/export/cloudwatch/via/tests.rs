@@ -65,7 +65,8 @@ impl Night {
                 via,
                 give_up_after: 6 * HOUR,
                 pad: HOUR,
-                verify: Verify::Off,
+                pad_after: HOUR,
+                verify: Some(Verify::Off),
             },
             journal: MemoryJournal::default(),
             window: Window::parse(Size::Day, chrono_tz::UTC, "2026-11-21").unwrap(),
@@ -180,7 +181,9 @@ async fn a_large_window_is_partly_exported_and_what_is_too_fresh_fetched() {
     assert!(!fetched.is_empty() && !by_task.is_empty());
     let cut = by_task[0].range.unwrap().end_ms;
     let asked_at = night.logs.own_tasks()[0].created;
-    assert_eq!(cut, (asked_at - EXPORTABLE_AFTER).timestamp_millis());
+    // CloudWatch's own limit: what is younger may not be exportable yet.
+    let twelve_hours = TimeDelta::hours(12);
+    assert_eq!(cut, (asked_at - twelve_hours).timestamp_millis());
     assert!(
         fetched
             .iter()
@@ -281,6 +284,43 @@ async fn infrequent_access_goes_through_a_task() {
     let error = night.export().await.unwrap_err();
     assert_eq!(error.class(), Class::Usage);
     assert!(error.to_string().contains(GROUP), "{error}");
+}
+
+#[tokio::test]
+async fn without_the_permission_for_events_auto_takes_a_task() {
+    let denied = "is not authorized to perform: logs:FilterLogEvents (AccessDeniedException)";
+    // Of the first window, a task may lack the last hours.
+    for (step, hours_later) in [(60, 0), (60, 9), (10, 9)] {
+        let night = Night::new(Via::Auto, step).await;
+        night.clock.sleep(HOUR * hours_later).await;
+        let refused = ServiceErrorKind::Refused;
+        night
+            .logs
+            .fail(Call::Events, 0..usize::MAX, refused, denied);
+        let exported = night.export().await.unwrap();
+        assert_eq!(night.logs.own_tasks().len(), 1, "{step} {hours_later}");
+        assert_eq!(night.seconds(&exported).await, night.expected(step));
+    }
+    // What is too fresh for a task is said to be missing.
+    let night = Night::new(Via::Auto, 10).await;
+    let refused = ServiceErrorKind::Refused;
+    night
+        .logs
+        .fail(Call::Events, 100..usize::MAX, refused, denied);
+    let exported = night.export().await.unwrap();
+    let note = exported.notes.join("; ");
+    assert!(
+        note.starts_with("events of /ecs/web from 2026-11-21T15:0") && note.contains(denied),
+        "{note}"
+    );
+    // Where the slot does not come either, the run ends as it would with a task alone.
+    let night = Night::new(Via::Auto, 60).await;
+    night.logs.occupy_slot(night.clock.now(), 48 * HOUR);
+    night
+        .logs
+        .fail(Call::Events, 0..usize::MAX, refused, denied);
+    let error = night.export().await.unwrap_err();
+    assert_eq!(error.class(), Class::ExportLate);
 }
 
 #[test]
