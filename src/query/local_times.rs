@@ -218,8 +218,7 @@ impl Times<'_> {
             Some(zone) => written.instant_ms(&mut clock_of(zone)?),
             None => written.local_ms(&mut LocalClock::new(self.zone)),
         };
-        let ms = ms.map_err(outside)?;
-        let ticks = ticks_of(ms, written.nanos, unit).ok_or_else(|| outside(OutOfRange(ms)))?;
+        let ticks = ticks_of(ms.map_err(outside)?, written.nanos, unit)?;
         Ok(timestamp(ticks, unit, zone.cloned()))
     }
 

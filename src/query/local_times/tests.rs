@@ -385,6 +385,11 @@ async fn a_text_that_is_no_time_is_an_error_with_its_place() {
         assert!(said.starts_with(&format!("{place}: ")), "{said}");
         assert!(said.contains("is no time: expected"), "{said}");
     }
+    let far = session
+        .statement("SELECT '9999-12-31'::timestamp", "SQL")
+        .await;
+    let said = far.unwrap_err().to_string();
+    assert!(said.contains("9999-12-31 does not fit"), "{said}");
     let of_data = answer(&session, "SELECT message::timestamp FROM logs").await;
     let said = of_data.unwrap_err().to_string();
     assert!(said.contains("\"0\" is no time"), "{said}");

@@ -9,6 +9,7 @@ use arrow::datatypes::{
     ArrowTimestampType, DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
+use chrono::DateTime;
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
@@ -117,8 +118,7 @@ impl Convert {
             DataType::Timestamp(_, Some(_)) => written.instant_ms(clock),
             _ => written.local_ms(clock),
         };
-        let ms = ms.map_err(out_of_range)?;
-        ticks_of(ms, written.nanos, unit).ok_or_else(|| out_of_range(OutOfRange(ms)))
+        ticks_of(ms.map_err(out_of_range)?, written.nanos, unit)
     }
 }
 
@@ -156,13 +156,26 @@ fn no_time(error: &NoTime) -> DataFusionError {
     Error::new(Class::Sql, error.to_string()).into()
 }
 
-/// A time as a number of a unit since 1970; `None` where it does not fit.
-pub fn ticks_of(ms: i64, nanos: u32, unit: TimeUnit) -> Option<i64> {
-    match unit {
+/// A time as a number of a unit since 1970.
+///
+/// # Errors
+/// A time that does not fit: nanoseconds end in 2262.
+pub fn ticks_of(ms: i64, nanos: u32, unit: TimeUnit) -> Result<i64> {
+    let ticks = |per_ms: i64, behind: u32| ms.checked_mul(per_ms)?.checked_add(i64::from(behind));
+    let ticks = match unit {
         TimeUnit::Second => Some(ms.div_euclid(SECOND_MS)),
         TimeUnit::Millisecond => Some(ms),
-        TimeUnit::Microsecond => ms.checked_mul(1_000)?.checked_add(i64::from(nanos / 1_000)),
-        TimeUnit::Nanosecond => ms.checked_mul(1_000_000)?.checked_add(i64::from(nanos)),
+        TimeUnit::Microsecond => ticks(1_000, nanos / 1_000),
+        TimeUnit::Nanosecond => ticks(1_000_000, nanos),
+    };
+    match ticks {
+        Some(ticks) => Ok(ticks),
+        None => exec_err!(
+            "{} does not fit a timestamp in nanoseconds: expected a time of the years 1678 to 2261, or one in milliseconds, such as '9999-12-31'::timestamp(3)",
+            DateTime::from_timestamp_millis(ms)
+                .unwrap_or_default()
+                .format("%Y-%m-%d")
+        ),
     }
 }
 
@@ -194,10 +207,7 @@ pub(super) fn shift(
             return Ok(None);
         };
         let moved = ms + by(ms).map_err(out_of_range)?;
-        let ticks = ticks_of(moved, nanos.get(row).copied().unwrap_or_default(), *unit);
-        ticks
-            .map(Some)
-            .ok_or_else(|| out_of_range(OutOfRange(moved)))
+        ticks_of(moved, nanos.get(row).copied().unwrap_or_default(), *unit).map(Some)
     });
     timestamps(moved.collect::<Result<_>>()?, *unit, to)
 }
