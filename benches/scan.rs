@@ -122,7 +122,11 @@ fn split(c: &mut Criterion) {
         ("batches of timestamps", &[0][..]),
         ("batches of timestamps and messages", &[0, 1]),
     ] {
-        let schema = Arc::new(file_schema().project(columns).expect("both columns"));
+        let schema = Arc::new(
+            file_schema(chrono_tz::UTC)
+                .project(columns)
+                .expect("both columns"),
+        );
         let mut checked = ObjectText::with_capacity(text.len());
         checked.advance(0, &text);
         group.bench_function(name, |b| {

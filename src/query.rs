@@ -4,8 +4,8 @@ pub mod functions;
 
 mod additive;
 mod dropped;
-mod exact_times;
 mod lists;
+mod local_times;
 mod order;
 mod prepared;
 mod session;

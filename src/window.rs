@@ -7,6 +7,8 @@
 
 pub mod buckets;
 pub mod local_clock;
+pub mod written_time;
+pub mod zone;
 
 mod range;
 mod span;

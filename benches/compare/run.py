@@ -6,6 +6,7 @@
     large     the hourly count over one large object
     start     the time of `logtally --version` and of a query over one small object
     memory    logtally's peak memory: as it is, with ten times the data, with one large object
+    clock     CPU time of what people write about times, against logtally's own functions, in Asia/Seoul
     s3        many small objects from a local S3 server: requests and waiting; jobs of one and of five queries
     all       all of them
 
@@ -31,7 +32,7 @@ from measure import Failed, Quiet, available_memory, machine, markdown, measure,
 
 HERE = Path(__file__).resolve().parent
 SEED = 11
-EXPERIMENTS = ["compare", "small", "large", "start", "memory", "s3"]
+EXPERIMENTS = ["compare", "small", "large", "start", "memory", "clock", "s3"]
 ALL_TOOLS = ["logtally", "inflate", *tools.PEERS]
 
 # The memory of the script, which keeps every message as a dict and as a row of a DataFrame.
@@ -294,6 +295,32 @@ def memory(bench):
     print(markdown(["task and data", "MB gzip", "wall s", "peak MiB", "peak ÷ as it is"], rows) + "\n", flush=True)
 
 
+# What people write, and the function of logtally's own that does the same work.
+SPELLINGS = {
+    "extract(hour FROM timestamp)": "hour_of_day(timestamp)",
+    "date_trunc('hour', timestamp)": "time_bucket('1 hour', timestamp)",
+    "timestamp::date": "time_bucket('1 day', timestamp)",
+    "timestamp + interval '9 hours'": "time_bucket('1 hour', timestamp)",
+}
+
+
+def clock(bench):
+    data, _ = bench.events()
+    heading("Times in a zone", "CPU time of the whole process over all events, in turn.")
+    warm(data)
+    rows = []
+    for written, own in SPELLINGS.items():
+        cpu = {written: [], own: []}
+        for _ in range(bench.options.runs):
+            for value, times in cpu.items():
+                sql = f"SELECT max({value}) FROM logs"
+                command = [bench.binary, "query", data, "--timezone", "Asia/Seoul", "--format", "csv", sql]
+                times.append(measure(command).cpu)
+        of_written, of_own = (statistics.median(times) for times in cpu.values())
+        rows.append([f"`{written}`", f"`{own}`", f"{of_written:.2f}", f"{of_own:.2f}", f"{of_written / of_own:.2f}"])
+    print(markdown(["written", "logtally's own", "CPU s", "its CPU s", "ratio"], rows) + "\n", flush=True)
+
+
 def s3(bench):
     data, truth = bench.small_objects()
     server = bench.options.target / "compare-s3-server"
@@ -490,7 +517,7 @@ def comma_separated(text):
 def main():
     bench = Bench(arguments())
     describe(bench)
-    experiments = {"compare": compare, "small": small, "large": large, "start": start, "memory": memory, "s3": s3}
+    experiments = {"compare": compare, "small": small, "large": large, "start": start, "memory": memory, "clock": clock, "s3": s3}
     for name in bench.options.experiments or ["compare"]:
         quiet = Quiet()
         experiments[name](bench)

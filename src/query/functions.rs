@@ -2,11 +2,13 @@
 //!
 //! | function | answers |
 //! |---|---|
-//! | `time_bucket('1 hour', timestamp)` | the first instant of the bucket of local time, Timestamp(ms, UTC) |
+//! | `time_bucket('1 hour', timestamp)` | the first instant of the bucket of local time, Timestamp(ms, zone) |
 //! | `local_time(timestamp)` | the local time, Timestamp(ms) |
 //! | `hour_of_day(timestamp)` | the local hour, 0 to 23, Int32 |
 //! | `utc_offset(timestamp)` | the offset from UTC, `+09:00` |
-//! | `now()` | the start of the query, Timestamp(ms, UTC) |
+//! | `now()` | the start of the query, Timestamp(ms, zone) |
+//! | `from_unixtime(seconds)` | an instant, Timestamp(s, zone) |
+//! | `to_char(timestamp, 'YYYY-MM-DD')` | the local time as text, by a template |
 //! | `level(message)` | TRACE, DEBUG, INFO, WARN, ERROR, FATAL or NULL |
 //! | `log_type(message)` | start, end, report, … for Lambda's own lines, else json or text |
 //! | `request_id(message)` | the id of the Lambda invocation |
@@ -26,7 +28,7 @@ mod of_message;
 mod percentile;
 mod report_filter;
 mod text_column;
-mod time;
+pub(super) mod time;
 
 pub use ids::{request_id, trace_id};
 pub use lambda::Report;
@@ -37,17 +39,21 @@ pub use report_filter::ReportFilter;
 pub use time::session_zone;
 
 use arrow::array::ArrayRef;
+use chrono_tz::Tz;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF};
 use std::sync::Arc;
 
-/// All functions of this module.
-pub fn all() -> Vec<Arc<ScalarUDF>> {
+/// All functions of this module, for a session in a zone.
+pub fn all(zone: Tz) -> Vec<Arc<ScalarUDF>> {
+    let zone = zone.name().into();
     let mut functions = vec![
-        ScalarUDF::from(time::TimeBucket::new()),
-        ScalarUDF::from(time::Now::new()),
+        ScalarUDF::from(time::TimeBucket::new(&zone)),
+        ScalarUDF::from(time::Now::new(&zone)),
+        ScalarUDF::from(time::FromUnixtime::new(&zone)),
+        ScalarUDF::from(time::ToChar::new(&zone)),
     ];
-    functions.extend(time::WallClock::all().map(ScalarUDF::from));
+    functions.extend(time::WallClock::all(&zone).map(ScalarUDF::from));
     functions.extend(of_message::OfMessage::all().map(ScalarUDF::from));
     functions.into_iter().map(Arc::new).collect()
 }

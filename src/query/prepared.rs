@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan}
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::order::fix_order;
-use super::statement::explain;
+use super::statement::{explain, located};
 use super::{Session, Statement};
 use crate::error::{Class, Error, Result};
 
@@ -23,6 +23,7 @@ use crate::error::{Class, Error, Result};
 #[derive(Debug, Clone)]
 pub struct PreparedQuery {
     plan: LogicalPlan,
+    sql: String,
     origin: String,
 }
 
@@ -32,6 +33,7 @@ impl Session {
     pub async fn prepare(&self, sql: &str, origin: &str) -> Result<PreparedQuery> {
         Ok(PreparedQuery {
             plan: self.plan(sql, origin).await?,
+            sql: sql.to_owned(),
             origin: origin.to_owned(),
         })
     }
@@ -43,9 +45,11 @@ impl Session {
         let bound = async {
             let tables = self.tables_of(&query.plan).await?;
             let plan = with_tables(query.plan.clone(), &tables)?;
-            fix_order(self.with_parameters(plan)?)
+            fix_order(self.checked(self.with_parameters(plan)?)?)
         };
-        let (plan, in_order) = bound.await.map_err(|error| explain(&query.origin, error))?;
+        let (plan, in_order) = bound
+            .await
+            .map_err(|error| explain(&query.origin, located(error, &query.sql)))?;
         Ok(Statement { plan, in_order })
     }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use chrono_tz::Tz;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::config::Dialect;
@@ -14,11 +14,10 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::AggregateUDF;
-use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext, ident};
+use datafusion::prelude::{Expr, ParquetReadOptions, SessionConfig, SessionContext, cast, ident};
 
-use super::exact_times::ExactTimes;
 use super::lists::SoundLists;
+use super::local_times::{DateSums, LocalTimes};
 use super::prepared::Unbound;
 use super::{functions, views};
 use crate::error::{Error, Result};
@@ -73,20 +72,22 @@ impl Engine {
         // In the default dialect `message->>'level' = 'ERROR'` means `message->>('level' = 'ERROR')`.
         options.sql_parser.dialect = Dialect::PostgreSQL;
         options.sql_parser.collect_spans = true;
+        // A value that is not there is behind all others, in both directions: a list of the highest has values.
+        "nulls_last".clone_into(&mut options.sql_parser.default_null_ordering);
         let mut context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
         datafusion_functions_json::register_all(&mut context).map_err(Error::from_engine)?;
-        for function in functions::all() {
+        for function in functions::all(timezone) {
             context.register_udf(function.as_ref().clone());
         }
+        context.add_analyzer_rule(Arc::new(LocalTimes));
+        context
+            .register_expr_planner(Arc::new(DateSums))
+            .map_err(Error::from_engine)?;
         context.register_udaf(AggregateUDF::from(functions::ExactPercentile::default()));
         context.add_optimizer_rule(Arc::new(functions::ReportFilter));
-        let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 2] =
-            [Arc::new(ExactTimes), Arc::new(SoundLists)];
-        for rewrite in rewrites {
-            context
-                .register_function_rewrite(rewrite)
-                .map_err(Error::from_engine)?;
-        }
+        context
+            .register_function_rewrite(Arc::new(SoundLists))
+            .map_err(Error::from_engine)?;
         Ok(Session {
             context,
             timezone,
@@ -120,7 +121,7 @@ impl Session {
             self.context
                 .register_object_store(store.url().as_ref(), Arc::clone(store.objects()));
         }
-        self.register("logs", Arc::new(logs))?;
+        self.register("logs", Arc::new(logs.in_zone(self.timezone)))?;
         Ok(self)
     }
 
@@ -134,7 +135,7 @@ impl Session {
 
     /// Makes `logs` a table that queries can be [prepared](Self::prepare) over, and not run.
     pub fn expect_logs(self) -> Result<Self> {
-        self.expect_table("logs", LogsTable::columns())?;
+        self.expect_table("logs", LogsTable::columns(self.timezone))?;
         Ok(self)
     }
 
@@ -151,8 +152,27 @@ impl Session {
         self.register(name, Arc::new(Unbound::new(schema)))
     }
 
-    /// Registers an answer in local Parquet files as a table.
-    pub async fn add_answer(&self, name: &str, files: &[&FilePath]) -> Result<()> {
+    /// The columns of an answer as a table: those that its file has, of which the ones that were computed as instants are
+    /// instants again. Parquet keeps them in UTC, without their zone.
+    pub fn columns_of_answer(&self, computed: &Schema, as_read: &Schema) -> SchemaRef {
+        let zone: Arc<str> = self.timezone.name().into();
+        let fields = computed.fields().iter().zip(as_read.fields());
+        let fields: Vec<Field> = fields
+            .map(|(computed, read)| {
+                let data_type = with_zone(computed.data_type(), read.data_type(), &zone);
+                read.as_ref().clone().with_data_type(data_type)
+            })
+            .collect();
+        Arc::new(Schema::new(fields))
+    }
+
+    /// Registers an answer in local Parquet files as a table of these columns.
+    pub async fn add_answer(
+        &self,
+        name: &str,
+        files: &[&FilePath],
+        columns: &Schema,
+    ) -> Result<()> {
         let files: Vec<String> = files
             .iter()
             .map(|file| file.to_string_lossy().into_owned())
@@ -162,6 +182,20 @@ impl Session {
             .read_parquet(files, ParquetReadOptions::default())
             .await
             .map_err(Error::from_engine)?;
+        let read: Vec<Expr> = answer
+            .schema()
+            .fields()
+            .iter()
+            .zip(columns.fields())
+            .map(|(read, column)| {
+                let value = ident(read.name());
+                match read.data_type() == column.data_type() {
+                    true => value,
+                    false => in_utc(value, read.data_type(), column.data_type()).alias(read.name()),
+                }
+            })
+            .collect();
+        let answer = answer.select(read).map_err(Error::from_engine)?;
         self.register(name, answer.into_view())
     }
 
@@ -206,6 +240,41 @@ impl Session {
             .map(|_| ())
             .map_err(Error::from_engine)
     }
+}
+
+/// The type of a column that is read, with the zone where it was computed with one.
+fn with_zone(computed: &DataType, read: &DataType, zone: &Arc<str>) -> DataType {
+    let field = |computed: &Field, read: &FieldRef| {
+        let data_type = with_zone(computed.data_type(), read.data_type(), zone);
+        Arc::new(read.as_ref().clone().with_data_type(data_type))
+    };
+    match (computed, read) {
+        (DataType::Timestamp(_, Some(_)), DataType::Timestamp(unit, None)) => {
+            DataType::Timestamp(*unit, Some(Arc::clone(zone)))
+        }
+        (DataType::Struct(computed), DataType::Struct(read)) => {
+            let fields = computed.iter().zip(read);
+            DataType::Struct(fields.map(|(one, other)| field(one, other)).collect())
+        }
+        (
+            DataType::List(computed)
+            | DataType::LargeList(computed)
+            | DataType::ListView(computed)
+            | DataType::LargeListView(computed)
+            | DataType::FixedSizeList(computed, _),
+            DataType::List(read),
+        ) => DataType::List(field(computed, read)),
+        (DataType::Map(computed, _), DataType::Map(read, sorted)) => {
+            DataType::Map(field(computed, read), *sorted)
+        }
+        _ => read.clone(),
+    }
+}
+
+/// A value without a zone, which is in UTC, as a type with zones.
+fn in_utc(value: Expr, read: &DataType, column: &DataType) -> Expr {
+    let utc = with_zone(column, read, &"UTC".into());
+    cast(cast(value, utc), column.clone())
 }
 
 /// The default memory of a run in bytes: 70 % of the memory of the machine or container. The rest is for the program

@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::{Diagnostic, ParamValues, ScalarValue, Span};
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::Session;
 use super::dropped::refuse_dropped_clauses;
 use super::order::settle_choices;
 use crate::error::{Class, Error, Result};
 use crate::scan::ScanReports;
+use crate::window::written_time::NoTime;
 
 /// A planned query.
 #[derive(Debug, Clone)]
@@ -40,8 +43,9 @@ impl Session {
         let plan = self.plan(sql, origin).await?;
         let (plan, in_order) = self
             .with_parameters(plan)
+            .and_then(|plan| self.checked(plan))
             .and_then(settle_choices)
-            .map_err(|error| explain(origin, error))?;
+            .map_err(|error| explain(origin, located(error, sql)))?;
         Ok(Statement { plan, in_order })
     }
 
@@ -82,13 +86,23 @@ impl Session {
 
     /// The plan with the values of its parameters in this session.
     pub(super) fn with_parameters(&self, plan: LogicalPlan) -> EngineResult<LogicalPlan> {
-        let instant = |ms| ScalarValue::TimestampMillisecond(Some(ms), Some("UTC".into()));
+        let zone: Arc<str> = self.timezone().name().into();
+        let instant = |ms| ScalarValue::TimestampMillisecond(Some(ms), Some(Arc::clone(&zone)));
         let mut values = vec![("timezone", ScalarValue::from(self.timezone().name()))];
         if let Some(range) = self.range() {
             values.push(("window_start", instant(range.start_ms)));
             values.push(("window_end", instant(range.end_ms)));
         }
         plan.with_param_values(ParamValues::from(values))
+    }
+
+    /// The plan, which is analysed here for its errors only: a text that is no time is told before anything is exported.
+    pub(super) fn checked(&self, plan: LogicalPlan) -> EngineResult<LogicalPlan> {
+        let state = self.context.state();
+        let options = state.config_options();
+        let analyzer = state.analyzer();
+        analyzer.execute_and_check(plan.clone(), options, |_, _| {})?;
+        Ok(plan)
     }
 
     /// Adds the names of all tables to the error for an unknown table.
@@ -236,4 +250,22 @@ pub(super) fn explain(origin: &str, error: DataFusionError) -> Error {
         }
     }
     Error::new(own.class(), text).during(place)
+}
+
+/// The error with its place in the SQL, where it is about a text that is no time: the plan has no places of texts.
+pub(super) fn located(error: DataFusionError, sql: &str) -> DataFusionError {
+    let DataFusionError::External(root) = error.find_root() else {
+        return error;
+    };
+    let Some(no_time) = root.downcast_ref::<NoTime>() else {
+        return error;
+    };
+    let said = Error::new(Class::Sql, no_time.to_string());
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location();
+    let text = tokens.unwrap_or_default().into_iter().find(
+        |token| matches!(&token.token, Token::SingleQuotedString(text) if *text == no_time.0),
+    );
+    let span = text.and_then(|token| Span::try_from_sqlparser_span(token.span));
+    let diagnostic = Diagnostic::new_error(no_time.to_string(), span);
+    DataFusionError::from(said).with_diagnostic(diagnostic)
 }

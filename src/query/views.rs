@@ -19,7 +19,8 @@ use crate::window::buckets;
 ///
 /// A view over literal rows, which can be sent to a cluster; a table in memory can't.
 pub fn hours(zone: Tz, range: Range) -> Result<Arc<dyn TableProvider>> {
-    let instant = |ms| ScalarValue::TimestampMillisecond(ms, Some("UTC".into()));
+    let name: Arc<str> = zone.name().into();
+    let instant = |ms| ScalarValue::TimestampMillisecond(ms, Some(Arc::clone(&name)));
     let row = |start_ms: Option<i64>, local_ms, offset: Option<i32>, hour_of_day| -> Vec<Expr> {
         let offset = offset
             .and_then(FixedOffset::east_opt)

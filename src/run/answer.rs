@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMillisecondType};
+use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use chrono::DateTime;
 use futures::StreamExt;
@@ -180,18 +180,17 @@ pub(super) async fn count_all(
 
 /// The window's events by hour of UTC, in order, hours without events left out.
 pub(super) async fn count_by_hour(session: &Session) -> Result<Vec<HourCount>> {
-    let sql = "SELECT arrow_cast(date_trunc('hour', timestamp), 'Timestamp(Millisecond, None)') AS hour_utc, \
-               count(*) AS events FROM logs GROUP BY 1 ORDER BY 1";
+    let sql = "SELECT timestamp::bigint / 3600000 AS hour, count(*) AS events FROM logs GROUP BY 1 ORDER BY 1";
     let statement = session.statement(sql, "the count by hour").await?;
     let mut batches = session.run(&statement).await?.batches;
     let mut counts = Vec::new();
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(Error::from_engine)?;
-        let hours = batch.column(0).as_primitive::<TimestampMillisecondType>();
+        let hours = batch.column(0).as_primitive::<Int64Type>();
         let events = batch.column(1).as_primitive::<Int64Type>();
         for (hour, events) in hours.values().iter().zip(events.values()) {
             counts.push(HourCount {
-                hour_utc: DateTime::from_timestamp_millis(*hour).unwrap_or_default(),
+                hour_utc: DateTime::from_timestamp(hour * 3600, 0).unwrap_or_default(),
                 events: events.unsigned_abs(),
             });
         }

@@ -200,7 +200,7 @@ impl WindowRun<'_> {
             let files = answer.files.in_order().iter();
             let files: Vec<&FilePath> = files.map(|file| &*file.path).collect();
             session
-                .add_answer(answer.query.name.as_str(), &files)
+                .add_answer(answer.query.name.as_str(), &files, &query.table)
                 .await?;
             answers.push(answer);
         }

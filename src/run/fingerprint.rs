@@ -10,7 +10,7 @@ use crate::job::{
 };
 
 /// The version of [`answers_fingerprint`]. A change of it has every done window computed again.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// A hash of texts, each with its length, so that no two lists of texts are hashed alike.
 #[derive(Default)]
@@ -247,14 +247,14 @@ y = "events"
         assert_eq!(source_fingerprint(&job(PLAIN)), source);
         assert_eq!(
             fingerprint(PLAIN),
-            "4f727b0f156c30c43ab2d8b177d13550762012df1a6454255b13c36e0fa462c2"
+            "5a30a4b1a414749b1183aaa527e82e83709bfed005045854091417dc5a5c1fc2"
         );
         let full = with_chart_keys(
             "errors = \"failures\"\ncompare = \"7 days\"\ntitle = \"t\"\ny_label = \"l\"\nunit = \"ms\"\nsize = [800, 600]\nscale = 2.0\ntheme = \"dark\"\nformats = [\"png\", \"svg\"]",
         );
         assert_eq!(
             fingerprint(&full),
-            "2cfd48b6ad350ed1c0b1a5cf15f95adf54c5fd81337dbec68007f9f6cbf35859"
+            "bdfb40baa01d54f49a560ee86abe67cb1225f875a55a133a3100788dbf6211c8"
         );
     }
 

@@ -1,5 +1,7 @@
 //! A job's queries, each planned once and checked before any request to AWS.
 
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
 
 use crate::chart::build;
@@ -18,6 +20,8 @@ pub struct PlannedQuery<'a> {
     pub prepared: PreparedQuery,
     /// The answer's columns, as they are written.
     pub columns: SchemaRef,
+    /// The columns of the table that the answer is for later queries.
+    pub table: SchemaRef,
     /// Whether it surely reads each object once, and all of them.
     pub reads_logs_once: bool,
 }
@@ -43,8 +47,7 @@ pub async fn plan_all<'a>(
                 _ => error,
             })?;
         check_partitions(job, query.query, &query.columns)?;
-        let answer = parquet::schema_as_read(&query.columns)?;
-        session.expect_table(query.query.name.as_str(), answer)?;
+        session.expect_table(query.query.name.as_str(), Arc::clone(&query.table))?;
         planned.push(query);
     }
     Ok(planned)
@@ -53,14 +56,16 @@ pub async fn plan_all<'a>(
 async fn plan<'a>(session: &Session, query: &'a Query) -> Result<PlannedQuery<'a>> {
     let prepared = session.prepare(&query.sql, &query.sql_origin).await?;
     let statement = session.bind(&prepared).await?;
-    let columns = columns::athena_schema(&statement.schema())
-        .map_err(|error| error.during(&query.sql_origin))?;
+    let computed = statement.schema();
+    let columns =
+        columns::athena_schema(&computed).map_err(|error| error.during(&query.sql_origin))?;
     for chart in &query.charts {
         build::check(chart, query.name.as_str(), &columns)?;
     }
     Ok(PlannedQuery {
         query,
         prepared,
+        table: session.columns_of_answer(&computed, parquet::schema_as_read(&columns)?.as_ref()),
         columns,
         reads_logs_once: statement.reads_logs_once(),
     })
@@ -156,11 +161,13 @@ mod tests {
             let spool = Spool::create(path.clone(), planned.columns.clone(), &metadata).unwrap();
             spool.finish().await.unwrap();
             let name = planned.query.name.as_str();
-            session.add_answer(name, &[&path]).await.unwrap();
+            session
+                .add_answer(name, &[&path], &planned.table)
+                .await
+                .unwrap();
             let sql = format!("SELECT * FROM {name}");
             let read = session.statement(&sql, "SQL").await.unwrap().schema();
-            let expected = parquet::schema_as_read(&planned.columns).unwrap();
-            assert_eq!(read, expected);
+            assert_eq!(read, planned.table);
         }
     }
 

@@ -159,11 +159,12 @@ impl BatchBuilder {
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         let rows = std::mem::take(&mut self.rows);
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
-        for column in &mut self.columns {
+        for (column, field) in self.columns.iter_mut().zip(self.schema.fields()) {
             columns.push(match column {
                 Column::Timestamp(values) => {
                     let values = without_spare_room(std::mem::take(values));
-                    Arc::new(TimestampMillisecondArray::from(values).with_timezone("UTC"))
+                    let values = TimestampMillisecondArray::from(values);
+                    Arc::new(values.with_data_type(field.data_type().clone()))
                 }
                 Column::Message { bytes, ends } => {
                     let text = without_spare_room(std::mem::take(bytes));
@@ -233,7 +234,7 @@ mod tests {
     use arrow::array::AsArray;
 
     fn builder(indices: &[usize]) -> BatchBuilder {
-        let schema = Arc::new(file_schema().project(indices).unwrap());
+        let schema = Arc::new(file_schema(chrono_tz::UTC).project(indices).unwrap());
         BatchBuilder::new(schema, indices, 3)
     }
 
@@ -270,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_small_batch_holds_little_memory() {
-        let schema = Arc::new(file_schema().project(&[0, 1]).unwrap());
+        let schema = Arc::new(file_schema(chrono_tz::UTC).project(&[0, 1]).unwrap());
         let mut builder = BatchBuilder::new(schema, &[0, 1], 8192);
         for _ in 0..2 {
             for n in 0..10 {

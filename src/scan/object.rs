@@ -419,7 +419,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
             let mut reader = ObjectReader::new(name, 0, filter, 1, content, &claim, counts.clone());
-            let schema = Arc::new(file_schema().project(&[0, 1])?);
+            let schema = Arc::new(file_schema(chrono_tz::UTC).project(&[0, 1])?);
             let mut batch = BatchBuilder::new(schema, &[0, 1], 7);
             let mut found = Vec::new();
             loop {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use chrono_tz::Tz;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
@@ -31,15 +32,15 @@ use crate::window::Range;
 /// The index of `message` in [`file_schema`].
 const MESSAGE: usize = 1;
 
-/// The columns of the table. The first two are what the objects hold, the others what their keys say.
+/// The columns of the table, whose instants are shown in a zone. The first two are what the objects hold, the others what their keys say.
 ///
 /// The log group and the log stream are columns of the file, and no partition columns of the engine: those have one value
 /// for a file, so that each stream of a few events would be a file and a batch of its own.
-pub fn file_schema() -> SchemaRef {
+pub fn file_schema(zone: Tz) -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new(
             "timestamp",
-            DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            DataType::Timestamp(TimeUnit::Millisecond, Some(zone.name().into())),
             false,
         ),
         Field::new("message", DataType::Utf8View, false),

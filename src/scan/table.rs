@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
+use chrono_tz::Tz;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, ScalarValue};
@@ -70,7 +71,7 @@ impl LogsTable {
             range,
             url: store.url().clone(),
             place: store.location().display_key(&root).into(),
-            table_schema: file_schema().into(),
+            table_schema: file_schema(Tz::UTC).into(),
             budget: Budget::new(pool),
             is_remote: !store.location().is_local(),
             read: ReadLog::default(),
@@ -101,9 +102,15 @@ impl LogsTable {
         (self, tally)
     }
 
-    /// The columns of every such table.
-    pub fn columns() -> SchemaRef {
-        file_schema()
+    /// The table with its instants shown in a zone.
+    pub fn in_zone(mut self, zone: Tz) -> Self {
+        self.table_schema = file_schema(zone).into();
+        self
+    }
+
+    /// The columns of every such table in a zone.
+    pub fn columns(zone: Tz) -> SchemaRef {
+        file_schema(zone)
     }
 
     /// Its objects.
@@ -156,7 +163,7 @@ impl LogsTable {
 
     /// Whether each of these objects passes the filter. A verdict that is NULL lets no row pass.
     fn decide(&self, state: &dyn Session, filter: &Expr, numbers: &[u32]) -> Result<Vec<bool>> {
-        let schema = Arc::new(Schema::new(file_schema().fields()[2..].to_vec()));
+        let schema = Arc::new(Schema::new(self.schema().fields()[2..].to_vec()));
         let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
         let filter = state.create_physical_expr(filter.clone(), &df_schema)?;
         let mut verdicts = Vec::with_capacity(numbers.len());

@@ -8,6 +8,7 @@
 //!   hours, and a day without a midnight begins at its first instant.
 
 use super::local_clock::{DAY_MS, HOUR_MS, LocalClock, MINUTE_MS, OutOfRange, SECOND_MS};
+use super::zone::Zone;
 use chrono::{DateTime, Datelike, NaiveDate};
 use chrono_tz::Tz;
 use std::ops::Range;
@@ -161,7 +162,7 @@ pub struct Buckets {
 
 impl Buckets {
     /// Buckets of `width` on the wall clock of `zone`.
-    pub fn new(zone: Tz, width: Width) -> Self {
+    pub fn new(zone: impl Into<Zone>, width: Width) -> Self {
         Buckets {
             clock: LocalClock::new(zone),
             width,
@@ -170,8 +171,8 @@ impl Buckets {
     }
 
     /// Whether these are the buckets of `width` in `zone`.
-    pub fn are_of(&self, zone: Tz, width: Width) -> bool {
-        self.clock.zone() == zone && self.width == width
+    pub fn are_of(&self, zone: impl Into<Zone>, width: Width) -> bool {
+        self.clock.zone() == zone.into() && self.width == width
     }
 
     /// The first instant of the bucket that contains an instant, both in milliseconds since 1970.

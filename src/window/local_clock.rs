@@ -5,8 +5,9 @@
 //! in the same span as the last one then costs a comparison. Instants may come in any order.
 
 use chrono::{DateTime, Offset, TimeZone};
-use chrono_tz::Tz;
 use thiserror::Error;
+
+use super::zone::Zone;
 
 /// A second, in milliseconds.
 pub const SECOND_MS: i64 = 1_000;
@@ -64,7 +65,7 @@ impl OffsetSpan {
 /// Converts instants to the local time of one zone, and keeps the spans of constant offset that it has found.
 #[derive(Debug, Clone)]
 pub struct LocalClock {
-    zone: Tz,
+    zone: Zone,
     current: OffsetSpan,
     /// Sorted, without overlap.
     spans: Vec<OffsetSpan>,
@@ -72,21 +73,21 @@ pub struct LocalClock {
 
 impl LocalClock {
     /// A clock of `zone`, with no span yet.
-    pub fn new(zone: Tz) -> Self {
+    pub fn new(zone: impl Into<Zone>) -> Self {
         let empty = OffsetSpan {
             start_ms: 0,
             end_ms: 0,
             offset_ms: 0,
         };
         LocalClock {
-            zone,
+            zone: zone.into(),
             current: empty,
             spans: Vec::new(),
         }
     }
 
     /// The clock's zone.
-    pub fn zone(&self) -> Tz {
+    pub fn zone(&self) -> Zone {
         self.zone
     }
 
@@ -111,8 +112,54 @@ impl LocalClock {
         Ok(self.current)
     }
 
+    /// The instant at which the wall clock shows `local_ms`, as PostgreSQL decides it where the clocks change. A local
+    /// time that is repeated is the later instant. One that is skipped has the offset from before the change, so it
+    /// moves forward by what is skipped.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] for a time more than 253,000 years from 1970.
+    #[inline]
+    pub fn instant_ms(&mut self, local_ms: i64) -> Result<i64, OutOfRange> {
+        let span = self.current;
+        let instant_ms = local_ms.saturating_sub(span.offset_ms);
+        // Offsets differ by two days at the most, so that far from the ends no other span can have this local time.
+        let (first, last) = (span.start_ms + 2 * DAY_MS, span.end_ms - 2 * DAY_MS);
+        if first <= instant_ms && instant_ms < last {
+            return Ok(instant_ms);
+        }
+        self.instant_near_change(local_ms)
+    }
+
+    #[cold]
+    fn instant_near_change(&mut self, local_ms: i64) -> Result<i64, OutOfRange> {
+        if !(-LIMIT_MS..=LIMIT_MS).contains(&local_ms) {
+            return Err(OutOfRange(local_ms));
+        }
+        let mut span = self.span(local_ms - DAY_MS)?;
+        // With the offset that holds a day earlier, it is the instant of a skipped time too.
+        let mut found = local_ms - span.offset_ms;
+        let mut shown = span.contains(found);
+        while span.end_ms <= local_ms + DAY_MS {
+            let before = span;
+            span = self.span(before.end_ms)?;
+            let instant_ms = local_ms - span.offset_ms;
+            if span.contains(instant_ms) {
+                (found, shown) = (instant_ms, true);
+            } else if !shown && instant_ms < span.start_ms {
+                // Skipped between the two.
+                return Ok(local_ms - before.offset_ms);
+            }
+        }
+        // The next time is probably in the same span.
+        self.span(found)?;
+        Ok(found)
+    }
+
     /// The first instant whose local time is `local_ms` or later. So a day without a midnight begins at its first instant.
-    pub(super) fn first_instant(&mut self, local_ms: i64) -> Result<i64, OutOfRange> {
+    ///
+    /// # Errors
+    /// [`OutOfRange`] for a time more than 253,000 years from 1970.
+    pub fn first_instant(&mut self, local_ms: i64) -> Result<i64, OutOfRange> {
         // Offsets are less than a day, so all earlier instants have an earlier local time.
         let mut from = local_ms - DAY_MS;
         loop {
@@ -211,90 +258,13 @@ impl LocalClock {
 
     fn offset_at(&self, instant_ms: i64) -> Result<i64, OutOfRange> {
         let utc = DateTime::from_timestamp_millis(instant_ms).ok_or(OutOfRange(instant_ms))?;
-        let offset = self.zone.offset_from_utc_datetime(&utc.naive_utc());
-        Ok(i64::from(offset.fix().local_minus_utc()) * SECOND_MS)
+        let offset = match self.zone {
+            Zone::Named(zone) => zone.offset_from_utc_datetime(&utc.naive_utc()).fix(),
+            Zone::Fixed(offset) => offset,
+        };
+        Ok(i64::from(offset.local_minus_utc()) * SECOND_MS)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono_tz::TZ_VARIANTS;
-    use proptest::prelude::*;
-
-    fn instant(text: &str) -> i64 {
-        text.parse::<DateTime<chrono::Utc>>()
-            .unwrap()
-            .timestamp_millis()
-    }
-
-    #[test]
-    fn spans_end_where_the_clocks_change() {
-        let mut clock = LocalClock::new(chrono_tz::America::New_York);
-        let span = clock.span(instant("2026-03-08T12:00:00Z")).unwrap();
-        assert_eq!(span.start_ms, instant("2026-03-08T07:00:00Z"));
-        assert_eq!(span.offset_ms, -4 * HOUR_MS);
-        let before = clock.span(span.start_ms - 1).unwrap();
-        assert_eq!(
-            (before.end_ms, before.offset_ms),
-            (span.start_ms, -5 * HOUR_MS)
-        );
-    }
-
-    #[test]
-    fn the_shortest_summer_time_is_seen() {
-        let mut clock = LocalClock::new(chrono_tz::America::Recife);
-        let span = clock.span(instant("2000-10-10T00:00:00Z")).unwrap();
-        assert_eq!(span.end_ms - span.start_ms, 167 * HOUR_MS);
-    }
-
-    #[test]
-    fn a_day_without_midnight_begins_later() {
-        let mut clock = LocalClock::new(chrono_tz::America::Sao_Paulo);
-        let midnight = instant("2018-11-04T00:00:00Z");
-        let first = clock.first_instant(midnight).unwrap();
-        assert_eq!(first, instant("2018-11-04T03:00:00Z"));
-        assert_eq!(clock.local_ms(first).unwrap(), midnight + HOUR_MS);
-    }
-
-    #[test]
-    fn instants_far_beyond_calendars_are_errors() {
-        let mut clock = LocalClock::new(chrono_tz::Asia::Seoul);
-        for far in [i64::MIN, -LIMIT_MS - 1, LIMIT_MS + 1, i64::MAX] {
-            assert_eq!(clock.span(far), Err(OutOfRange(far)));
-        }
-        for edge in [-LIMIT_MS, LIMIT_MS] {
-            assert!(clock.local_ms(edge).is_ok());
-        }
-    }
-
-    #[test]
-    fn memory_is_bounded_for_instants_all_over_the_calendar() {
-        let mut clock = LocalClock::new(chrono_tz::Asia::Seoul);
-        for i in 0..3 * MAX_SPANS as i64 {
-            clock.span((i * 7919 % 100_000) * 365 * DAY_MS).unwrap();
-            assert!(clock.spans.len() <= MAX_SPANS);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_offset_is_the_one_chrono_gives_in_any_order_of_instants(
-            zone in 0..TZ_VARIANTS.len(),
-            // 1800 to 2130, and a cluster around one instant.
-            instants in prop::collection::vec(-5_364_662_400_000i64..5_049_129_600_000, 1..20),
-            steps in prop::collection::vec(-200 * DAY_MS..200 * DAY_MS, 1..40),
-        ) {
-            let mut clock = LocalClock::new(TZ_VARIANTS[zone]);
-            let near = steps.iter().map(|step| instants[0] + step);
-            for instant in instants.iter().copied().chain(near) {
-                let span = clock.span(instant).unwrap();
-                prop_assert!(span.contains(instant));
-                for inside in [instant, span.start_ms, span.end_ms - 1, (span.start_ms + span.end_ms) / 2] {
-                    prop_assert_eq!(clock.offset_at(inside).unwrap(), span.offset_ms);
-                }
-            }
-            prop_assert!(clock.spans.windows(2).all(|pair| pair[0].end_ms <= pair[1].start_ms));
-        }
-    }
-}
+mod tests;

@@ -253,6 +253,34 @@ fn a_question_may_read_the_answers_before_it() {
     assert_eq!(busiest.integers("events"), [2]);
 }
 
+/// Parquet keeps instants in UTC without their zone; a later question still has the job's zone.
+#[test]
+fn the_instants_of_the_answers_before_it_are_instants() {
+    let night = Night::with(
+        "timezone = \"Asia/Seoul\"",
+        "[[query]]\nname = \"joined\"\nsql = \"joined.sql\"\n",
+    );
+    let time = at("2025-03-03T10:00:00Z");
+    night
+        .export()
+        .stream("web/app", &[(time, "x"), (time + 1, "y")]);
+    night.dir.write(
+        "joined.sql",
+        "SELECT count(*) AS n, sum(counted.events)::bigint AS events, min(counted.hour_utc) AS first,\n\
+         max(counted.hour_utc) FILTER (WHERE counted.hour_utc <= '2025-03-03 19:30') AS last\n\
+         FROM hours JOIN hourly_count AS counted ON counted.hour_utc = hours.hour_utc",
+    );
+    night.run(DAY).assert_success();
+    let answer = night
+        .dir
+        .join(format!("out/night/joined/dt={DAY}/joined.parquet"));
+    let joined = crate::support::parquet::Parquet::read(answer);
+    assert_eq!(joined.integers("n"), [24]);
+    assert_eq!(joined.integers("events"), [2]);
+    assert_eq!(joined.texts("first"), ["2025-03-02T15:00:00"]);
+    assert_eq!(joined.texts("last"), ["2025-03-03T10:00:00"]);
+}
+
 #[test]
 fn questions_that_only_read_may_follow_each_other() {
     let night = Night::with(

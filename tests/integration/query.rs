@@ -56,8 +56,8 @@ fn answers_are_tables_csv_and_json() {
         .stdout_is(
             "\
 timestamp,said,n,nothing
-2025-03-03T12:00:00Z,\"결제, \"\"실패\"\"\",1.5,
-2025-03-03T13:00:00Z,,1.5,
+2025-03-03T12:00:00.000+00:00,\"결제, \"\"실패\"\"\",1.5,
+2025-03-03T13:00:00.000+00:00,,1.5,
 ",
         );
     let rows = query(&night, ["--format", "json", sql]);
@@ -214,6 +214,60 @@ fn filters_on_time_give_the_same_however_they_are_written() {
         let sql = format!("SELECT count(*) AS n FROM logs WHERE {condition}");
         assert_eq!(night.ask(&sql), json!([{"n": expected}]), "{condition}");
     }
+}
+
+#[test]
+fn times_are_of_the_zone_and_have_its_offset() {
+    let night = three();
+    let in_seoul = |format: &'static str, sql: &'static str| {
+        let arguments = ["--timezone", "Asia/Seoul", "--format", format, sql];
+        query(&night, arguments)
+    };
+    let sql = "SELECT timestamp AS t, local_time(timestamp) AS l, timestamp::date AS d FROM logs \
+               WHERE timestamp >= '2025-03-03 22:00' AND timestamp < '2025-03-03 22:00:00.001'";
+    in_seoul("csv", sql)
+        .assert_success()
+        .stdout_is("t,l,d\n2025-03-03T22:00:00.000+09:00,2025-03-03T22:00:00.000,2025-03-03\n");
+    assert_eq!(
+        in_seoul("json", sql).assert_success().stdout_json(),
+        json!([{"t": "2025-03-03T22:00:00.000+09:00", "l": "2025-03-03T22:00:00.000", "d": "2025-03-03"}])
+    );
+    in_seoul("table", sql)
+        .assert_success()
+        .stdout_contains("| 2025-03-03T22:00:00+09:00 | 2025-03-03T22:00:00 | 2025-03-03 |");
+}
+
+#[test]
+fn a_local_time_is_decided_by_the_scan_like_an_instant() {
+    let night = three();
+    let from = at("2025-03-03T13:00:00Z");
+    for time in [
+        "'2025-03-03 22:00'",
+        "timestamp '2025-03-03 22:00:00'",
+        "to_timestamp('2025-03-03 22:00')",
+        "date '2025-03-03' + interval '22 hours'",
+        "'2025-03-03T13:00:00Z'",
+    ] {
+        let sql = format!("EXPLAIN SELECT count(*) FROM logs WHERE timestamp >= {time}");
+        let plan = query(
+            &night,
+            ["--timezone", "Asia/Seoul", "--format", "json", &sql],
+        );
+        let plan = plan.assert_success();
+        plan.stdout_contains(&format!("timestamp_ms=[{from}, "));
+        assert!(!plan.stdout.contains("FilterExec"), "{time}");
+    }
+}
+
+#[test]
+fn a_text_that_is_no_time_is_told_with_its_place() {
+    let night = three();
+    query(
+        &night,
+        ["SELECT count(*) FROM logs WHERE timestamp > 'yesterday'"],
+    )
+    .assert_code(6)
+    .stderr_contains("SQL:1:45: \\\"yesterday\\\" is no time: expected one such as");
 }
 
 #[test]

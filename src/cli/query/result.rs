@@ -29,6 +29,13 @@ const WIDEST_CELL: usize = 120;
 /// A cell has this many columns however narrow the terminal is.
 const NARROWEST_CELL: usize = 8;
 
+/// How CSV and JSON have a time without a zone. Each time has three digits of milliseconds: a reader that looks at the
+/// first rows to find a column's form would take others for text.
+const LOCAL_TIME: &str = "%Y-%m-%dT%H:%M:%S%.3f";
+
+/// How CSV and JSON have an instant: on the wall clock of its zone, with the offset.
+const INSTANT: &str = "%Y-%m-%dT%H:%M:%S%.3f%:z";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Columns that line up, in lines that fit the terminal; what is longer is cut, and ends with …
@@ -145,6 +152,8 @@ impl QueryResult {
         one_key_each(&self.statement.schema()).map_err(Stop::Failed)?;
         let mut writer = arrow::json::WriterBuilder::new()
             .with_explicit_nulls(true)
+            .with_timestamp_format(LOCAL_TIME.to_owned())
+            .with_timestamp_tz_format(INSTANT.to_owned())
             .build::<_, arrow::json::writer::JsonArray>(&mut *out);
         while let Some(batch) = self.next().await? {
             writer.write(&batch).map_err(format_error)?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::query::local_times::LocalTimes;
 use arrow::array::{
     Array, LargeStringArray, RecordBatch, StringArray, StringViewArray, TimestampMillisecondArray,
 };
@@ -10,9 +11,11 @@ fn session(zone: Option<&str>) -> SessionContext {
     config.options_mut().execution.time_zone = zone.map(str::to_owned);
     config.options_mut().sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
     let session = SessionContext::new_with_config(config);
-    for function in all() {
+    let zone = zone.and_then(|zone| zone.parse().ok());
+    for function in all(zone.unwrap_or_default()) {
         session.register_udf(function.as_ref().clone());
     }
+    session.add_analyzer_rule(Arc::new(LocalTimes));
     session
 }
 
@@ -143,7 +146,10 @@ async fn time_is_that_of_the_session_zone() {
     let seoul = session(Some("Asia/Seoul"));
     assert_eq!(
         rows(&seoul, sql).await.unwrap(),
-        ["2026-11-21T15:00:00Z|2026-11-22T05:30:00|5|+09:00", "|||"]
+        [
+            "2026-11-21T00:00:00+09:00|2026-11-21T20:30:00|20|+09:00",
+            "|||"
+        ]
     );
     assert_eq!(
         rows(&session(None), sql).await.unwrap()[0],
@@ -169,7 +175,7 @@ async fn timestamps_of_every_unit_are_taken() {
         "Timestamp(ms)",
         "Timestamp(us)",
         "Timestamp(ns)",
-        "Timestamp(ns, \"Asia/Seoul\")",
+        "Timestamp(ns, \"America/New_York\")",
         "Utf8",
     ] {
         let sql = format!(
@@ -177,7 +183,7 @@ async fn timestamps_of_every_unit_are_taken() {
         );
         assert_eq!(
             rows(&session, &sql).await.unwrap(),
-            ["1883-11-17T23:56:02Z|-04:56:02"],
+            ["1883-11-17T19:00:00-04:56|-04:56:02"],
             "{unit}"
         );
     }
@@ -194,7 +200,7 @@ async fn widths_are_texts_or_intervals() {
         let sql = format!("SELECT time_bucket({width}, TIMESTAMP '2026-11-21 20:30:00')");
         assert_eq!(
             rows(&session, &sql).await.unwrap(),
-            ["2026-11-21T15:00:00Z"],
+            ["2026-11-21T18:00:00+09:00"],
             "{width}"
         );
     }

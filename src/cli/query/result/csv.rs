@@ -5,6 +5,8 @@ use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use super::{INSTANT, LOCAL_TIME};
+
 /// The line of the columns' names.
 pub(super) fn header(schema: &Schema) -> String {
     let names: Vec<String> = schema
@@ -17,7 +19,9 @@ pub(super) fn header(schema: &Schema) -> String {
 
 /// Adds a line for each row.
 pub(super) fn append_rows(batch: &RecordBatch, lines: &mut String) -> Result<(), ArrowError> {
-    let options = FormatOptions::default();
+    let options = FormatOptions::default()
+        .with_timestamp_format(Some(LOCAL_TIME))
+        .with_timestamp_tz_format(Some(INSTANT));
     let nested = batch
         .columns()
         .iter()
