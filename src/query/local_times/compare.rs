@@ -239,6 +239,10 @@ impl Times<'_> {
         matches!(inner, Some(DataType::Date32 | DataType::Date64))
     }
 
+    fn is_number(&self, expr: &Expr) -> bool {
+        self.type_of(expr).is_some_and(|of| of.is_numeric())
+    }
+
     /// A written time as an instant, where `zone` is that of what it is compared with, or else on the wall clock.
     fn moment(&self, expr: &Expr, zone: Option<&Arc<str>>) -> Result<Option<Moment>> {
         if let Expr::Literal(value, _) = expr {
@@ -258,6 +262,10 @@ impl Times<'_> {
                     Err(_) if matches!(expr, Expr::TryCast(_)) => Ok(None),
                     moment => moment.map(Some),
                 }
+            }
+            // A number is one only with the unit of its cast.
+            (None, DataType::Timestamp(..)) if self.is_number(inner) => {
+                self.moment_of_constant(expr, zone)
             }
             (None, DataType::Timestamp(_, to)) => self.moment(inner, to.as_ref().or(zone)),
             (Some(text), DataType::Date32 | DataType::Date64) => {
