@@ -3,72 +3,28 @@
 //! Each attempt writes below a prefix of its own. Its manifest is written last, and objects of an attempt without a
 //! manifest are never read.
 
+mod manifest;
 mod overlaps;
+mod reading;
 pub mod task_folder;
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use object_store::ObjectMeta;
 use object_store::path::Path;
-use serde::{Deserialize, Serialize};
 
-use self::overlaps::without_overlaps;
+use self::manifest::{parse, read, write};
 use super::{ExportRequest, ExportedGroup};
-use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
 use crate::layout::cloudwatch::LogObject;
 use crate::layout::{self, StagingKeys};
 use crate::state::{AttemptStage, Journal};
-use crate::store::{Body, Condition, Gather, Store};
-use crate::window::{Range, Window};
+use crate::store::{Condition, Store};
 
-/// What a complete attempt wrote.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// The log group.
-    pub log_group: String,
-    /// Only the streams whose name begins with this prefix were requested.
-    pub log_stream_prefix: Option<String>,
-    /// The window's id.
-    pub window: String,
-    /// The window's own interval.
-    pub window_range: Range,
-    /// The requested times, with the padding.
-    pub range: Range,
-    /// The account and Region of the log group, if they were known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
-    /// The export task.
-    pub task_id: String,
-    /// When the export was requested: later events may be missing.
-    pub as_of: DateTime<Utc>,
-    /// A note for the receipt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-    /// Notes on events that were added from earlier exports.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub kept: Vec<String>,
-    /// The objects, in the order of their keys.
-    pub objects: Vec<ManifestObject>,
-}
-
-/// An object of an attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ManifestObject {
-    /// The key, relative to the attempt.
-    pub key: String,
-    /// The compressed size.
-    pub bytes: u64,
-    /// The ETag.
-    pub etag: Option<String>,
-    /// When it was put.
-    pub last_modified: DateTime<Utc>,
-    /// The times of its events that belong to the attempt, where not all of them do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range: Option<Range>,
-}
+pub use self::manifest::{Manifest, ManifestObject};
+pub use self::reading::{
+    ExportedWindow, ObjectsThere, ensure_any_object, every_object, exports_of_job, objects_below,
+};
 
 /// Completes an attempt: writes its manifest, which lists `objects`. Of an object that has a range, only that part
 /// belongs to the attempt.
@@ -90,23 +46,6 @@ pub async fn complete(
         as_of: Some(manifest.as_of),
         objects,
     })
-}
-
-async fn write(
-    store: &Store,
-    attempt: &Path,
-    manifest: &Manifest,
-    condition: &Condition,
-) -> Result<()> {
-    let json = serde_json::to_vec_pretty(manifest).map_err(|error| {
-        let what = format!("can't write the manifest of {}", store.display(attempt));
-        Error::new(Class::Unexpected, what).caused_by(error)
-    })?;
-    let (key, body) = (layout::manifest(attempt), Body::Bytes(Bytes::from(json)));
-    store
-        .put_if(&key, body, "application/json", condition)
-        .await?;
-    Ok(())
 }
 
 /// Lists further objects in the manifest of a complete attempt, with a note on them. The objects must be below the
@@ -225,126 +164,6 @@ pub async fn note_complete(store: &Store, journal: &dyn Journal, log_group: &str
     Ok(())
 }
 
-/// The exports of a job: for each window and log group the newest complete attempt.
-pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<ExportedWindow>> {
-    let listed = store.list(&keys.of_job()).await?;
-    let attempts = newest_attempts(store, &listed, |_, _| true).await?;
-    Ok(without_overlaps(store, attempts)?
-        .into_iter()
-        .map(|(manifest, objects)| ExportedWindow {
-            window_range: manifest.window_range,
-            objects,
-        })
-        .collect())
-}
-
-/// The objects of one attempt, each cut to the attempt's window.
-#[derive(Debug)]
-pub struct ExportedWindow {
-    /// The window's own interval.
-    pub window_range: Range,
-    /// The objects.
-    pub objects: Vec<LogObject>,
-}
-
-/// The exported objects in a store.
-#[derive(Debug)]
-pub struct ObjectsThere {
-    /// The objects, as [`objects_below`] returns them.
-    pub objects: Vec<LogObject>,
-    /// A note on those that can't be read.
-    pub note: Option<String>,
-}
-
-/// Every exported object in a store. An error (usage) where the store has none.
-pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<ObjectsThere> {
-    let there = objects_below(store, store.root(), log_group).await?;
-    if there.objects.is_empty() {
-        let error = no_objects(store);
-        return Err(match there.note {
-            None => error,
-            Some(note) => Error::usage(format!("{error}; {note}")),
-        });
-    }
-    Ok(there)
-}
-
-/// An error (usage) where there is no exported object in a store. Only few folders are listed.
-pub async fn ensure_any_object(store: &Store) -> Result<()> {
-    let root = store.root();
-    let is_object = layout::cloudwatch::holds_events(root) && store.head(root).await?.is_some();
-    let holds_events = layout::cloudwatch::holds_events;
-    match is_object || store.last(root, holds_events).await?.is_some() {
-        true => Ok(()),
-        false => Err(no_objects(store)),
-    }
-}
-
-fn no_objects(store: &Store) -> Error {
-    Error::usage(format!(
-        "{} holds no exported objects: expected <prefix>/<task id>/<stream>/000000.gz below it",
-        store.location()
-    ))
-}
-
-/// Every exported object below a prefix, or the one with just this key, by key. Of this program's own attempts, only those
-/// that are complete and not superseded, each cut to its own window, so that no event is in it twice.
-pub async fn objects_below(
-    store: &Store,
-    prefix: &Path,
-    log_group: Option<&str>,
-) -> Result<ObjectsThere> {
-    let new = || Below {
-        log_group,
-        objects: Vec::new(),
-        of_attempts: Vec::new(),
-    };
-    let (mut below, skipped) = store.gather(prefix, new).await?;
-    let is_empty = below.objects.is_empty() && below.of_attempts.is_empty();
-    if is_empty
-        && layout::cloudwatch::holds_events(prefix)
-        && let Some(object) = store.head(prefix).await?
-    {
-        below.add(object);
-    }
-    let note = skipped.note(&store.display(prefix));
-    if let Some(note) = &note {
-        tracing::warn!("{note}");
-    }
-    let Below {
-        mut objects,
-        mut of_attempts,
-        ..
-    } = below;
-    of_attempts.sort_by(|a, b| a.location.cmp(&b.location));
-    let attempts = newest_attempts(store, &of_attempts, |_, _| true).await?;
-    for (_, own) in without_overlaps(store, attempts)? {
-        objects.extend(own);
-    }
-    objects.sort_by(LogObject::cmp_key);
-    Ok(ObjectsThere { objects, note })
-}
-
-/// A listing in two parts: objects outside of attempts, and everything in attempts.
-struct Below<'a> {
-    log_group: Option<&'a str>,
-    objects: Vec<LogObject>,
-    of_attempts: Vec<ObjectMeta>,
-}
-
-impl Gather for Below<'_> {
-    fn add(&mut self, object: ObjectMeta) {
-        match layout::is_in_attempt(&object.location) {
-            true => self.of_attempts.push(object),
-            false => {
-                let before = self.objects.last();
-                let object = LogObject::behind(before, &object, self.log_group);
-                self.objects.extend(object);
-            }
-        }
-    }
-}
-
 /// An attempt that has a manifest.
 struct CompleteAttempt {
     manifest: Manifest,
@@ -382,91 +201,6 @@ async fn newest_attempts(
         newest.insert(log_group, attempt);
     }
     Ok(newest.into_values().collect())
-}
-
-async fn read(store: &Store, key: &Path) -> Result<Option<Manifest>> {
-    let Some(json) = store.get(key).await? else {
-        return Ok(None);
-    };
-    parse(store, key, &json).map(Some)
-}
-
-fn parse(store: &Store, key: &Path, json: &[u8]) -> Result<Manifest> {
-    serde_json::from_slice(json).map_err(|error| {
-        Error::damaged(format!(
-            "{} is no manifest of an export",
-            store.display(key)
-        ))
-        .caused_by(error)
-    })
-}
-
-impl Manifest {
-    /// The manifest of an attempt at all streams of a log group, before its objects are known.
-    pub fn new(
-        log_group: &str,
-        window: &Window,
-        range: Range,
-        task_id: &str,
-        as_of: DateTime<Utc>,
-    ) -> Self {
-        Self {
-            log_group: log_group.to_owned(),
-            log_stream_prefix: None,
-            window: window.id(),
-            window_range: window.range(),
-            range,
-            origin: None,
-            task_id: task_id.to_owned(),
-            as_of,
-            note: None,
-            kept: Vec::new(),
-            objects: Vec::new(),
-        }
-    }
-
-    /// All notes for the receipt.
-    fn notes(&self) -> Vec<String> {
-        self.note.iter().chain(&self.kept).cloned().collect()
-    }
-
-    /// Lists these objects of the attempt.
-    fn list(&mut self, attempt: &Path, objects: &[LogObject]) {
-        let listed = objects.iter().map(|object| ManifestObject {
-            key: layout::relative(attempt, &object.key()),
-            bytes: object.size,
-            etag: object.e_tag.as_deref().map(str::to_owned),
-            last_modified: object.last_modified,
-            range: object.range,
-        });
-        self.objects = listed.collect();
-    }
-
-    /// The objects as a listing sorted by key has them, with its ETags and times, which are others where the staging
-    /// location was copied, and what the task wrote after the manifest; `None` where one is missing or has another size.
-    fn listed_objects(&self, attempt: &Path, listed: &[ObjectMeta]) -> Option<Vec<LogObject>> {
-        let there = self.objects.iter().map(|object| {
-            let key = layout::join(attempt, &object.key);
-            let at = listed
-                .binary_search_by(|meta| meta.location.cmp(&key))
-                .ok()?;
-            let meta = listed.get(at).filter(|meta| meta.size == object.bytes)?;
-            let listed = LogObject::new(meta, Some(&self.log_group))?;
-            Some(LogObject {
-                range: object.range,
-                ..listed
-            })
-        });
-        let mut objects = there.collect::<Option<Vec<LogObject>>>()?;
-        add_later(
-            &mut objects,
-            &self.log_group,
-            attempt,
-            &self.task_id,
-            listed,
-        );
-        Some(objects)
-    }
 }
 
 /// Adds the objects that a task wrote after `objects` had been listed.
