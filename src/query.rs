@@ -8,6 +8,7 @@ mod lists;
 mod local_times;
 mod order;
 mod prepared;
+mod rehearsal;
 mod session;
 mod statement;
 mod views;

@@ -23,8 +23,8 @@ use crate::error::{Class, Error, Result};
 #[derive(Debug, Clone)]
 pub struct PreparedQuery {
     plan: LogicalPlan,
-    sql: String,
-    origin: String,
+    pub(super) sql: String,
+    pub(super) origin: String,
 }
 
 impl Session {
@@ -78,9 +78,12 @@ type Tables = HashMap<TableReference, Arc<dyn TableProvider>>;
 /// Whether a scan is of a table that each session has of its own. A recursive query's working table and what a table
 /// function gives are parts of the plan, whatever they are named.
 fn is_of_session(scan: &TableScan) -> bool {
-    let lists_tables = scan.table_name.schema() == Some(INFORMATION_SCHEMA);
-    let provider = source_as_provider(&scan.source);
-    lists_tables || provider.is_ok_and(|table| table.is::<Unbound>())
+    scan.table_name.schema() == Some(INFORMATION_SCHEMA) || is_unbound(scan)
+}
+
+/// Whether a scan is of a table that is only expected.
+pub(super) fn is_unbound(scan: &TableScan) -> bool {
+    source_as_provider(&scan.source).is_ok_and(|table| table.is::<Unbound>())
 }
 
 fn with_tables(plan: LogicalPlan, tables: &Tables) -> EngineResult<LogicalPlan> {

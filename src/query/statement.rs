@@ -5,19 +5,18 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Diagnostic, ParamValues, ScalarValue, Span};
+use datafusion::common::{Diagnostic, ParamValues, ScalarValue};
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::Session;
 use super::dropped::refuse_dropped_clauses;
 use super::order::settle_choices;
+use super::rehearsal::of_text;
 use crate::error::{Class, Error, Result};
 use crate::scan::ScanReports;
 use crate::window::written_time::NoTime;
@@ -261,11 +260,7 @@ pub(super) fn located(error: DataFusionError, sql: &str) -> DataFusionError {
         return error;
     };
     let said = Error::new(Class::Sql, no_time.to_string());
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location();
-    let text = tokens.unwrap_or_default().into_iter().find(
-        |token| matches!(&token.token, Token::SingleQuotedString(text) if *text == no_time.0),
-    );
-    let span = text.and_then(|token| Span::try_from_sqlparser_span(token.span));
+    let span = of_text(&no_time.0, sql);
     let diagnostic = Diagnostic::new_error(no_time.to_string(), span);
     DataFusionError::from(said).with_diagnostic(diagnostic)
 }
