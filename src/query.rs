@@ -7,6 +7,7 @@ mod dropped;
 mod lists;
 mod local_times;
 mod order;
+mod postgres;
 mod prepared;
 mod rehearsal;
 mod session;

@@ -5,27 +5,32 @@
 
 mod expressions;
 mod place;
+mod unplanned;
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
-use datafusion::error::Result as EngineResult;
+use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::window::{
+    PlainAggregateWindowExpr, SlidingAggregateWindowExpr, StandardWindowExpr,
+};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
 use self::expressions::Trial;
-pub(super) use self::place::of_text;
 use self::place::{at, at_name};
+pub(super) use self::place::{named, of_text};
+use self::unplanned::unplanned;
 use super::prepared::{PreparedQuery, is_unbound};
 use super::statement::{explain, located};
 use super::{Session, Statement};
-use crate::error::Result;
+use crate::error::{Class, Error, Result};
 
 impl Session {
     /// Tries a query that is bound to tables, also to those that are only expected.
@@ -62,6 +67,9 @@ fn try_expressions(plan: &LogicalPlan, state: &SessionState, sql: &str) -> Engin
     plan.apply_with_subqueries(|node| {
         let trial = Trial::over_input(node, state)?;
         for expression in node.expressions() {
+            if let Some(unplanned) = unplanned(node, &expression) {
+                return Err(unplanned.error(sql));
+            }
             if let Some(failure) = trial.failure(&expression, true) {
                 return Err(at(&failure.part, failure.error, sql));
             }
@@ -71,12 +79,11 @@ fn try_expressions(plan: &LogicalPlan, state: &SessionState, sql: &str) -> Engin
     Ok(())
 }
 
-/// Makes what gathers the rows of each aggregate and window function, which checks the arguments that have to be constant.
+/// Makes what gathers the rows of each aggregate and window function, which reads the arguments that have to be constant.
 fn try_functions_of_rows(plan: &dyn ExecutionPlan, sql: &str) -> EngineResult<()> {
     if let Some(aggregation) = plan.downcast_ref::<AggregateExec>() {
         for aggregate in aggregation.aggr_expr() {
-            let made = aggregate.create_accumulator();
-            made.map_err(|error| at_name(aggregate.fun().name(), error, sql))?;
+            try_aggregate(aggregate, sql)?;
         }
     }
     let windows = match plan.downcast_ref::<WindowAggExec>() {
@@ -86,13 +93,38 @@ fn try_functions_of_rows(plan: &dyn ExecutionPlan, sql: &str) -> EngineResult<()
             .map_or(&[][..], BoundedWindowAggExec::window_expr),
     };
     for window in windows {
-        let no_rows = RecordBatch::new_empty(plan.children()[0].schema());
-        let name = window.name().split('(').next().unwrap_or_default();
-        let evaluated = window.evaluate(&no_rows);
-        evaluated.map_err(|error| at_name(name, error, sql))?;
+        let window = window.as_any();
+        if let Some(window) = window.downcast_ref::<StandardWindowExpr>() {
+            let function = window.get_standard_func_expr();
+            let name = function.name().split('(').next().unwrap_or_default();
+            let made = function.create_evaluator();
+            made.map_err(|error| at_name(name, error, sql))?;
+        } else if let Some(window) = window.downcast_ref::<PlainAggregateWindowExpr>() {
+            try_aggregate(window.get_aggregate_expr(), sql)?;
+        } else if let Some(window) = window.downcast_ref::<SlidingAggregateWindowExpr>() {
+            try_aggregate(window.get_aggregate_expr(), sql)?;
+        }
     }
     for input in plan.children() {
         try_functions_of_rows(input.as_ref(), sql)?;
     }
     Ok(())
 }
+
+fn try_aggregate(aggregate: &AggregateFunctionExpr, sql: &str) -> EngineResult<()> {
+    let name = aggregate.fun().name();
+    match aggregate.create_accumulator() {
+        Ok(_) => Ok(()),
+        // The engine evaluates the argument over no columns.
+        Err(error) if matches!(error.find_root(), DataFusionError::Internal(_)) => {
+            let what = format!(
+                "{name}: an argument depends on the rows: expected a constant, such as 0.95"
+            );
+            Err(at_name(name, Error::new(Class::Sql, what).into(), sql))
+        }
+        Err(error) => Err(at_name(name, error, sql)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

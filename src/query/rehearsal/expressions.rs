@@ -1,16 +1,20 @@
 //! Expressions evaluated over no rows, and the smallest part that fails.
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::physical_expr::create_physical_expr;
 
 use crate::error::{Class, Error};
+use crate::query::functions::time::zone_of;
 
 /// A part of an expression that fails over any rows.
 pub struct Failure {
@@ -52,7 +56,7 @@ impl<'a> Trial<'a> {
             let mut next = TreeNodeRecursion::Continue;
             if !is_and_or(part) && is_alone(part) {
                 if is_certain || part.any_column_refs() {
-                    failure = self.smallest_failure(part);
+                    failure = self.smallest_failure(part, is_certain);
                 }
                 if !part.exists(|part| Ok(part.short_circuits()))? {
                     next = TreeNodeRecursion::Jump;
@@ -77,12 +81,12 @@ impl<'a> Trial<'a> {
         failure
     }
 
-    fn smallest_failure(&self, part: &Expr) -> Option<Failure> {
-        let error = self.evaluate(part).err()?;
+    fn smallest_failure(&self, part: &Expr, is_certain: bool) -> Option<Failure> {
+        let error = self.evaluate(part, is_certain).err()?;
         let mut smaller = None;
         let visited = part.apply_children(|child| {
             smaller = match is_alone(child) {
-                true => self.smallest_failure(child),
+                true => self.smallest_failure(child, is_certain),
                 false => None,
             };
             Ok(match smaller {
@@ -99,21 +103,110 @@ impl<'a> Trial<'a> {
         })
     }
 
-    fn evaluate(&self, part: &Expr) -> EngineResult<()> {
-        let divides_by_zero = part.exists(|part| Ok(is_division_by_zero(part)))?;
-        if divides_by_zero {
-            return Err(Error::new(
-                Class::Sql,
-                "division by zero: expected a divisor that is another number, or nullif(…, 0)",
-            )
-            .into());
+    fn evaluate(&self, part: &Expr, is_certain: bool) -> EngineResult<()> {
+        part.apply(|part| {
+            refuse_what_no_rows_show(part)?;
+            Ok(match branches(part) {
+                None => TreeNodeRecursion::Continue,
+                Some(_) => TreeNodeRecursion::Jump,
+            })
+        })?;
+        if is_certain && divides_by_zero(part)? {
+            let what = "division by zero: expected another divisor, or nullif(…, 0)";
+            return Err(Error::new(Class::Sql, what).into());
         }
+        let batch = match part.any_column_refs() {
+            true => RecordBatch::new_empty(Arc::clone(self.schema.inner())),
+            // A constant is computed.
+            false => one_row()?,
+        };
+        self.evaluate_over(part, &self.schema, &batch)?;
+        part.apply(|part| {
+            if let Some(sample) = sample(part, &self.schema)? {
+                self.evaluate_over(&sample, &DFSchema::empty(), &one_row()?)?;
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .map(drop)
+    }
+
+    fn evaluate_over(
+        &self,
+        part: &Expr,
+        schema: &DFSchema,
+        batch: &RecordBatch,
+    ) -> EngineResult<()> {
         let context = PhysicalPlanningContext::default();
         let properties = self.state.execution_props();
-        let physical = create_physical_expr(part, &self.schema, properties, &context)?;
-        let no_rows = RecordBatch::new_empty(self.schema.inner().clone());
-        physical.evaluate(&no_rows).map(drop)
+        let physical = create_physical_expr(part, schema, properties, &context)?;
+        physical.evaluate(batch).map(drop)
     }
+}
+
+fn one_row() -> EngineResult<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    Ok(RecordBatch::try_new_with_options(
+        Arc::new(Schema::empty()),
+        Vec::new(),
+        &options,
+    )?)
+}
+
+/// Functions that can be computed of any value, and that read their other arguments only where they have one.
+const OF_ANY_VALUE: [&str; 5] = [
+    "regexp_count",
+    "regexp_instr",
+    "split_part",
+    "overlay",
+    "to_char",
+];
+
+/// A call of such a function with constants, for a value that stands for all.
+fn sample(part: &Expr, schema: &DFSchema) -> EngineResult<Option<Expr>> {
+    let Expr::ScalarFunction(call) = part else {
+        return Ok(None);
+    };
+    let Some((value, others)) = call.args.split_first() else {
+        return Ok(None);
+    };
+    let is_constant = others.iter().all(|other| !other.any_column_refs());
+    if !is_constant || !value.any_column_refs() || !OF_ANY_VALUE.contains(&call.name()) {
+        return Ok(None);
+    }
+    let value = ScalarValue::new_default(&value.get_type(schema)?)?;
+    let mut call = call.clone();
+    call.args[0] = Expr::Literal(value, None);
+    Ok(Some(Expr::ScalarFunction(call)))
+}
+
+/// Errors that evaluating over no rows does not find.
+fn refuse_what_no_rows_show(part: &Expr) -> EngineResult<()> {
+    if let Expr::Cast(cast) = part
+        && let to @ DataType::Timestamp(_, Some(_)) = cast.field.data_type()
+    {
+        zone_of(to)?;
+    }
+    if let Expr::ScalarFunction(call) = part
+        && let [_, Expr::Literal(template, _)] = &*call.args
+        && matches!(
+            call.name(),
+            "to_date"
+                | "to_timestamp"
+                | "to_timestamp_seconds"
+                | "to_timestamp_millis"
+                | "to_timestamp_micros"
+                | "to_timestamp_nanos"
+        )
+        && let Some(Some(template)) = template.try_as_str()
+        && !template.contains('%')
+    {
+        let what = format!(
+            "{}: the template '{template}' has no part of a time: expected those with %, such as '%Y-%m-%d %H:%M:%S'",
+            call.name()
+        );
+        return Err(Error::new(Class::Sql, what).into());
+    }
+    Ok(())
 }
 
 fn is_and_or(part: &Expr) -> bool {
@@ -171,6 +264,18 @@ fn branches(part: &Expr) -> Option<(Vec<&Expr>, Vec<&Expr>)> {
         }
         _ => None,
     }
+}
+
+fn divides_by_zero(part: &Expr) -> EngineResult<bool> {
+    let mut divides = false;
+    part.apply(|part| {
+        divides |= is_division_by_zero(part);
+        Ok(match branches(part) {
+            None => TreeNodeRecursion::Continue,
+            Some(_) => TreeNodeRecursion::Jump,
+        })
+    })?;
+    Ok(divides)
 }
 
 /// Whether a part divides an integer or a decimal by a zero that is written in the query. Over no rows it does not fail.

@@ -6,6 +6,7 @@ use datafusion::common::{Diagnostic, Span};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 /// The error with the place of an expression in the SQL, where it is found.
@@ -35,6 +36,39 @@ pub fn at(part: &Expr, error: DataFusionError, sql: &str) -> DataFusionError {
 /// The error with the place of a function of this name.
 pub fn at_name(name: &str, error: DataFusionError, sql: &str) -> DataFusionError {
     let found = name_in(&tokens(sql), name);
+    with_place(error, found)
+}
+
+/// The place of a keyword.
+pub fn keyword(word: &str, sql: &str) -> Option<Span> {
+    name_in(&tokens(sql), word)
+}
+
+/// The error with the place of what its message names, where it has none: a text, a function, or a clause such as LIMIT.
+pub fn named(error: DataFusionError, sql: &str) -> DataFusionError {
+    if error.diagnostic().is_some() {
+        return error;
+    }
+    let message = error.strip_backtrace();
+    let tokens = tokens(sql);
+    let quotes = [("'", "'"), ("\"", "\""), ("\n    ", "\n")];
+    let is_quoted = |text: &str| {
+        let mut quotes = quotes.iter();
+        !text.is_empty()
+            && quotes.any(|(open, close)| message.contains(&format!("{open}{text}{close}")))
+    };
+    let of_text = position(
+        &tokens,
+        |token| matches!(token, Token::SingleQuotedString(text) if is_quoted(text)),
+    );
+    let found = of_text.or_else(|| {
+        position(&tokens, |token| match token {
+            Token::Word(word) if word.keyword == Keyword::LIMIT => message.contains("LIMIT"),
+            Token::Word(word) if word.keyword == Keyword::OFFSET => message.contains("OFFSET"),
+            Token::Word(word) => is_quoted(&word.value.to_lowercase()),
+            _ => false,
+        })
+    });
     with_place(error, found)
 }
 
