@@ -1,5 +1,5 @@
-//! The place in the SQL of an expression that fails. The plan has places of columns only, so the text is searched for what
-//! the expression has: its texts, its function, its operator.
+//! The place in the SQL of an error. The plan has places of columns only, so the text is searched for what the error is
+//! about: a text, a function, an operator, a clause.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Diagnostic, Span};
@@ -12,14 +12,14 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 /// The error with the place of an expression in the SQL, where it is found.
 pub fn at(part: &Expr, error: DataFusionError, sql: &str) -> DataFusionError {
     let tokens = tokens(sql);
-    let of_text = texts(part).into_iter().rev().find_map(|text| {
-        position(
-            &tokens,
-            |token| matches!(token, Token::SingleQuotedString(written) if *written == text),
-        )
-    });
-    let found = of_text.or_else(|| match part {
-        Expr::ScalarFunction(function) => name_in(&tokens, function.name()),
+    let message = error.strip_backtrace();
+    let mut texts = texts(part);
+    // The text that the message quotes, or else the last.
+    texts.sort_by_key(|text| quotes(&message, text));
+    let mut texts = texts.iter().rev();
+    let found = texts.find_map(|text| text_in(&tokens, text));
+    let found = found.or_else(|| match part {
+        Expr::ScalarFunction(function) => word_in(&tokens, function.name()),
         Expr::BinaryExpr(BinaryExpr {
             op: Operator::Divide,
             ..
@@ -35,13 +35,8 @@ pub fn at(part: &Expr, error: DataFusionError, sql: &str) -> DataFusionError {
 
 /// The error with the place of a function of this name.
 pub fn at_name(name: &str, error: DataFusionError, sql: &str) -> DataFusionError {
-    let found = name_in(&tokens(sql), name);
+    let found = word(name, sql);
     with_place(error, found)
-}
-
-/// The place of a keyword.
-pub fn keyword(word: &str, sql: &str) -> Option<Span> {
-    name_in(&tokens(sql), word)
 }
 
 /// The error with the place of what its message names, where it has none: a text, a function, or a clause such as LIMIT.
@@ -51,33 +46,37 @@ pub fn named(error: DataFusionError, sql: &str) -> DataFusionError {
     }
     let message = error.strip_backtrace();
     let tokens = tokens(sql);
-    let quotes = [("'", "'"), ("\"", "\""), ("\n    ", "\n")];
-    let is_quoted = |text: &str| {
-        let mut quotes = quotes.iter();
-        !text.is_empty()
-            && quotes.any(|(open, close)| message.contains(&format!("{open}{text}{close}")))
-    };
-    let of_text = position(
-        &tokens,
-        |token| matches!(token, Token::SingleQuotedString(text) if is_quoted(text)),
-    );
+    let of_text = position(&tokens, |token| match token {
+        Token::SingleQuotedString(text) => quotes(&message, text),
+        _ => false,
+    });
     let found = of_text.or_else(|| {
         position(&tokens, |token| match token {
             Token::Word(word) if word.keyword == Keyword::LIMIT => message.contains("LIMIT"),
             Token::Word(word) if word.keyword == Keyword::OFFSET => message.contains("OFFSET"),
-            Token::Word(word) => is_quoted(&word.value.to_lowercase()),
+            Token::Word(word) => quotes(&message, &word.value.to_lowercase()),
             _ => false,
         })
     });
     with_place(error, found)
 }
 
-/// The place of the first single-quoted text in the SQL that is `text`.
+/// The place of the first text in single quotes that is `text`.
 pub fn of_text(text: &str, sql: &str) -> Option<Span> {
-    position(
-        &tokens(sql),
-        |token| matches!(token, Token::SingleQuotedString(written) if written == text),
-    )
+    text_in(&tokens(sql), text)
+}
+
+/// The place of a keyword, or of a name.
+pub fn word(word: &str, sql: &str) -> Option<Span> {
+    word_in(&tokens(sql), word)
+}
+
+/// Whether a message quotes a text, or shows it in a line of its own, as errors of regular expressions do.
+fn quotes(message: &str, text: &str) -> bool {
+    let quotes = [("'", "'"), ("\"", "\""), ("\n    ", "\n")];
+    let mut quotes = quotes.iter();
+    !text.is_empty()
+        && quotes.any(|(open, close)| message.contains(&format!("{open}{text}{close}")))
 }
 
 fn with_place(error: DataFusionError, span: Option<Span>) -> DataFusionError {
@@ -100,20 +99,27 @@ fn position(tokens: &[TokenWithSpan], is_it: impl Fn(&Token) -> bool) -> Option<
     Span::try_from_sqlparser_span(token.span)
 }
 
-/// The place of a function's name, or of any word that is.
-fn name_in(tokens: &[TokenWithSpan], name: &str) -> Option<Span> {
-    position(
-        tokens,
-        |token| matches!(token, Token::Word(word) if word.value.eq_ignore_ascii_case(name)),
-    )
+fn text_in(tokens: &[TokenWithSpan], text: &str) -> Option<Span> {
+    position(tokens, |token| match token {
+        Token::SingleQuotedString(written) => written == text,
+        _ => false,
+    })
 }
 
-/// The texts that are written in an expression.
+fn word_in(tokens: &[TokenWithSpan], name: &str) -> Option<Span> {
+    position(tokens, |token| match token {
+        Token::Word(word) => word.value.eq_ignore_ascii_case(name),
+        _ => false,
+    })
+}
+
+/// The texts that are written in an expression, but for empty ones.
 fn texts(part: &Expr) -> Vec<String> {
     let mut texts = Vec::new();
     let visited = part.apply(|part| {
         if let Expr::Literal(value, _) = part
             && let Some(Some(text)) = value.try_as_str()
+            && !text.is_empty()
         {
             texts.push(text.to_owned());
         }

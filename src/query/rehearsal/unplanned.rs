@@ -5,7 +5,7 @@ use datafusion::common::{Diagnostic, Span};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
-use super::place::keyword;
+use super::place::word;
 use crate::error::{Class, Error};
 
 /// A part of a plan that can't be carried out.
@@ -18,7 +18,7 @@ pub struct Unplanned {
 impl Unplanned {
     /// The error, with its place in the SQL.
     pub fn error(self, sql: &str) -> DataFusionError {
-        let span = self.span.or_else(|| keyword(self.keyword, sql));
+        let span = self.span.or_else(|| word(self.keyword, sql));
         let diagnostic = Diagnostic::new_error(self.what.clone(), span);
         DataFusionError::from(Error::new(Class::Sql, self.what)).with_diagnostic(diagnostic)
     }
