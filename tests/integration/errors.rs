@@ -451,7 +451,10 @@ fn mistakes_in_the_sql_are_told_before_the_exports_are_read() {
     night.dir.write("exported/0a1b/web/000000.gz", "no gzip");
     for (sql, expected) in [
         ("count(*) / 0", "errors.sql:1:37: division by zero"),
-        ("count(*) FILTER (WHERE message ~ '(')", "errors.sql:1:61: regex parse error"),
+        (
+            "count(*) FILTER (WHERE message ~ '(')",
+            "errors.sql:1:61: regex parse error",
+        ),
         ("percentile_cont(length(message), 1.5)", "1.5 is invalid"),
         ("max(date_trunc('fortnight', timestamp))", "fortnight"),
     ] {
