@@ -17,14 +17,10 @@ pub(super) fn translate(statement: &mut Statement) -> Result<()> {
         Statement::Statement(statement) => visit_expressions_mut(statement, |expr| {
             let translated = match expr {
                 Expr::SimilarTo { .. } => similar_to(expr),
-                Expr::BinaryOp { op, .. }
-                    if matches!(
-                        op,
-                        BinaryOperator::HashArrow | BinaryOperator::HashLongArrow
-                    ) =>
-                {
-                    path(expr)
-                }
+                Expr::BinaryOp {
+                    op: BinaryOperator::HashArrow | BinaryOperator::HashLongArrow,
+                    ..
+                } => path(expr),
                 _ => Ok(()),
             };
             match translated {
