@@ -213,19 +213,33 @@ fn find_own<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Erro
     None
 }
 
+/// What the engine puts in front of its messages.
+const STAGES: [&str; 12] = [
+    "Error during planning: ",
+    "Schema error: ",
+    "SQL error: ",
+    "Execution error: ",
+    "Arrow error: ",
+    "External error: ",
+    "Compute error: ",
+    "Cast error: ",
+    "Parser error: ",
+    "Invalid argument error: ",
+    "Internal error: ",
+    "This feature is not implemented: ",
+];
+
 /// Removes what the engine puts in front of its messages: the stage that failed, which does not help a user.
 fn tidy(message: &str) -> String {
     let mut text = message;
-    for prefix in [
-        "Error during planning: ",
-        "Schema error: ",
-        "SQL error: ",
-        "Execution error: ",
-        "Arrow error: ",
-        "This feature is not implemented: ",
-    ] {
-        text = text.strip_prefix(prefix).unwrap_or(text);
+    while let Some(inner) = STAGES.iter().find_map(|stage| text.strip_prefix(stage)) {
+        text = inner;
     }
+    // What the engine takes for a fault of its own is one of the query here.
+    text = text
+        .split("\nThis issue was likely caused by a bug")
+        .next()
+        .unwrap_or(text);
     if let Some(inner) = text
         .strip_prefix("ParserError(\"")
         .and_then(|t| t.strip_suffix("\")"))

@@ -13,6 +13,8 @@ use datafusion::datasource::{TableType, provider_as_source, source_as_provider};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::order::fix_order;
 use super::statement::{explain, located};
@@ -23,14 +25,15 @@ use crate::error::{Class, Error, Result};
 #[derive(Debug, Clone)]
 pub struct PreparedQuery {
     plan: LogicalPlan,
-    sql: String,
-    origin: String,
+    pub(super) sql: String,
+    pub(super) origin: String,
 }
 
 impl Session {
     /// Plans a query; `origin` is where its text is from. It can name every table of this session, also those that are
-    /// only expected. Errors: as of [`Session::statement`].
+    /// only expected. Errors: as of [`Session::statement`], and `Sql` for a statement that tells of tables or of a plan.
     pub async fn prepare(&self, sql: &str, origin: &str) -> Result<PreparedQuery> {
+        refuse_what_is_no_question(sql, origin)?;
         Ok(PreparedQuery {
             plan: self.plan(sql, origin).await?,
             sql: sql.to_owned(),
@@ -45,12 +48,18 @@ impl Session {
         let bound = async {
             let tables = self.tables_of(&query.plan).await?;
             let plan = with_tables(query.plan.clone(), &tables)?;
-            fix_order(self.checked(self.with_parameters(plan)?)?)
+            let plan = self.with_parameters(plan)?;
+            let columns = self.columns(&plan)?;
+            let (plan, in_order) = fix_order(plan)?;
+            Ok(Statement {
+                plan,
+                columns,
+                in_order,
+            })
         };
-        let (plan, in_order) = bound
+        bound
             .await
-            .map_err(|error| explain(&query.origin, located(error, &query.sql)))?;
-        Ok(Statement { plan, in_order })
+            .map_err(|error| explain(&query.origin, located(error, &query.sql)))
     }
 
     /// This session's tables in place of those of a plan that are of the session in which it was planned.
@@ -73,14 +82,37 @@ impl Session {
     }
 }
 
+/// An error for `EXPLAIN`, `SHOW` and `DESCRIBE`, whose rows are for a person who looks at them.
+fn refuse_what_is_no_question(sql: &str, origin: &str) -> Result<()> {
+    let tokens =
+        Tokenizer::new(&PostgreSqlDialect {}, sql.trim_start_matches('\u{feff}')).tokenize();
+    let tokens = tokens.unwrap_or_default();
+    let first = tokens.iter().find_map(|token| match token {
+        Token::Word(word) => Some(word.value.to_uppercase()),
+        _ => None,
+    });
+    match first {
+        Some(word) if ["EXPLAIN", "SHOW", "DESCRIBE", "DESC"].contains(&&*word) => Err(Error::new(
+            Class::Sql,
+            format!(
+                "{origin}: {word} is no question of a job: expected SELECT, or `logtally query` for {word}"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
 type Tables = HashMap<TableReference, Arc<dyn TableProvider>>;
 
 /// Whether a scan is of a table that each session has of its own. A recursive query's working table and what a table
 /// function gives are parts of the plan, whatever they are named.
 fn is_of_session(scan: &TableScan) -> bool {
-    let lists_tables = scan.table_name.schema() == Some(INFORMATION_SCHEMA);
-    let provider = source_as_provider(&scan.source);
-    lists_tables || provider.is_ok_and(|table| table.is::<Unbound>())
+    scan.table_name.schema() == Some(INFORMATION_SCHEMA) || is_unbound(scan)
+}
+
+/// Whether a scan is of a table that is only expected.
+pub(super) fn is_unbound(scan: &TableScan) -> bool {
+    source_as_provider(&scan.source).is_ok_and(|table| table.is::<Unbound>())
 }
 
 fn with_tables(plan: LogicalPlan, tables: &Tables) -> EngineResult<LogicalPlan> {

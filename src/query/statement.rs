@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Diagnostic, ParamValues, ScalarValue, Span};
+use datafusion::common::{Diagnostic, ParamValues, ScalarValue};
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::Session;
 use super::dropped::refuse_dropped_clauses;
 use super::order::settle_choices;
+use super::postgres::translate;
+use super::rehearsal::{named, of_text};
 use crate::error::{Class, Error, Result};
 use crate::scan::ScanReports;
 use crate::window::written_time::NoTime;
@@ -26,6 +26,7 @@ use crate::window::written_time::NoTime;
 #[derive(Debug, Clone)]
 pub struct Statement {
     pub(super) plan: LogicalPlan,
+    pub(super) columns: SchemaRef,
     /// Whether to run in one partition, so that the rows come in the order of the objects' keys: where the answer has that
     /// order, or is chosen by it.
     pub(super) in_order: bool,
@@ -41,12 +42,17 @@ impl Session {
     /// `Sql` if the engine refuses it; `Usage` if it needs a window and the session has none.
     pub async fn statement(&self, sql: &str, origin: &str) -> Result<Statement> {
         let plan = self.plan(sql, origin).await?;
-        let (plan, in_order) = self
-            .with_parameters(plan)
-            .and_then(|plan| self.checked(plan))
-            .and_then(settle_choices)
-            .map_err(|error| explain(origin, located(error, sql)))?;
-        Ok(Statement { plan, in_order })
+        self.with_parameters(plan)
+            .and_then(|plan| {
+                let columns = self.columns(&plan)?;
+                let (plan, in_order) = settle_choices(plan)?;
+                Ok(Statement {
+                    plan,
+                    columns,
+                    in_order,
+                })
+            })
+            .map_err(|error| explain(origin, located(error, sql)))
     }
 
     /// Plans a query; its parameters have no values yet.
@@ -58,7 +64,7 @@ impl Session {
         let plan = self
             .logical_plan(&state, sql)
             .await
-            .map_err(|error| self.with_table_names(explain(origin, error)))?;
+            .map_err(|error| self.with_table_names(explain(origin, located(error, sql))))?;
         let unknown: Vec<String> = placeholders(&plan)
             .into_iter()
             .filter(|name| !PARAMETERS.contains(&name.as_str()))
@@ -96,13 +102,24 @@ impl Session {
         plan.with_param_values(ParamValues::from(values))
     }
 
-    /// The plan, which is analysed here for its errors only: a text that is no time is told before anything is exported.
-    pub(super) fn checked(&self, plan: LogicalPlan) -> EngineResult<LogicalPlan> {
+    /// The columns of a plan's answer, with the types that the analyzer finds: that of a UNION or a CASE is the common one of
+    /// all its branches. It also finds a text that is no time, before anything is exported.
+    pub(super) fn columns(&self, plan: &LogicalPlan) -> EngineResult<SchemaRef> {
         let state = self.context.state();
         let options = state.config_options();
         let analyzer = state.analyzer();
-        analyzer.execute_and_check(plan.clone(), options, |_, _| {})?;
-        Ok(plan)
+        let analyzed = analyzer.execute_and_check(plan.clone(), options, |_, _| {})?;
+        let columns = plan.schema().fields().iter();
+        let columns = columns.zip(analyzed.schema().fields());
+        let columns: Vec<Field> = columns
+            .map(|(column, analyzed)| {
+                let nullable = column.is_nullable() || analyzed.is_nullable();
+                let column = column.as_ref().clone().with_nullable(nullable);
+                column.with_data_type(analyzed.data_type().clone())
+            })
+            .collect();
+        let metadata = plan.schema().metadata().clone();
+        Ok(Arc::new(Schema::new_with_metadata(columns, metadata)))
     }
 
     /// Adds the names of all tables to the error for an unknown table.
@@ -122,8 +139,9 @@ impl Session {
 
     async fn logical_plan(&self, state: &SessionState, sql: &str) -> EngineResult<LogicalPlan> {
         let dialect = state.config().options().sql_parser.dialect;
-        let statement = state.sql_to_statement(sql, &dialect)?;
+        let mut statement = state.sql_to_statement(sql, &dialect)?;
         refuse_dropped_clauses(&statement)?;
+        translate(&mut statement)?;
         let tables = state.resolve_table_references(&statement)?;
         let names_hours = tables
             .iter()
@@ -190,7 +208,7 @@ impl Execution {
 impl Statement {
     /// The answer's columns.
     pub fn schema(&self) -> SchemaRef {
-        Arc::clone(self.plan.schema().inner())
+        Arc::clone(&self.columns)
     }
 
     /// Whether it certainly reads every object of `logs`, each once.
@@ -252,20 +270,16 @@ pub(super) fn explain(origin: &str, error: DataFusionError) -> Error {
     Error::new(own.class(), text).during(place)
 }
 
-/// The error with its place in the SQL, where it is about a text that is no time: the plan has no places of texts.
+/// The error with its place in the SQL, where it names what is found there. The plan has places of columns only.
 pub(super) fn located(error: DataFusionError, sql: &str) -> DataFusionError {
-    let DataFusionError::External(root) = error.find_root() else {
-        return error;
+    let no_time = match error.find_root() {
+        DataFusionError::External(root) => root.downcast_ref::<NoTime>().cloned(),
+        _ => None,
     };
-    let Some(no_time) = root.downcast_ref::<NoTime>() else {
-        return error;
+    let Some(no_time) = no_time else {
+        return named(error, sql);
     };
     let said = Error::new(Class::Sql, no_time.to_string());
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location();
-    let text = tokens.unwrap_or_default().into_iter().find(
-        |token| matches!(&token.token, Token::SingleQuotedString(text) if *text == no_time.0),
-    );
-    let span = text.and_then(|token| Span::try_from_sqlparser_span(token.span));
-    let diagnostic = Diagnostic::new_error(no_time.to_string(), span);
+    let diagnostic = Diagnostic::new_error(no_time.to_string(), of_text(&no_time.0, sql));
     DataFusionError::from(said).with_diagnostic(diagnostic)
 }

@@ -56,6 +56,7 @@ pub async fn plan_all<'a>(
 async fn plan<'a>(session: &Session, query: &'a Query) -> Result<PlannedQuery<'a>> {
     let prepared = session.prepare(&query.sql, &query.sql_origin).await?;
     let statement = session.bind(&prepared).await?;
+    session.rehearse(&prepared, &statement).await?;
     let computed = statement.schema();
     let columns =
         columns::athena_schema(&computed).map_err(|error| error.during(&query.sql_origin))?;

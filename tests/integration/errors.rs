@@ -443,3 +443,32 @@ fn a_query_that_needs_too_much_memory_says_which_key_to_change() {
         .stderr_contains("[run] memory");
     assert_eq!(night.outputs(), Vec::<String>::new());
 }
+
+#[test]
+fn mistakes_in_the_sql_are_told_before_the_exports_are_read() {
+    let night = night();
+    // A run that read it would end with 5.
+    night.dir.write("exported/0a1b/web/000000.gz", "no gzip");
+    for (sql, expected) in [
+        ("count(*) / 0", "errors.sql:1:37: division by zero"),
+        (
+            "count(*) FILTER (WHERE message ~ '(')",
+            "errors.sql:1:61: regex parse error",
+        ),
+        ("percentile_cont(length(message), 1.5)", "1.5 is invalid"),
+        ("max(date_trunc('fortnight', timestamp))", "fortnight"),
+    ] {
+        let sql = format!("SELECT log_stream AS hour, {sql} AS errors FROM logs GROUP BY 1");
+        night.dir.write("errors.sql", &sql);
+        let before = night.dir.files();
+        for command in ["plan", "run"] {
+            night
+                .dir
+                .logtally([command, JOB, "--window", DAY])
+                .run()
+                .assert_code(6)
+                .stderr_contains(expected);
+        }
+        assert_eq!(night.dir.files(), before);
+    }
+}
