@@ -3,10 +3,12 @@
 pub mod functions;
 
 mod additive;
+mod chains;
 mod dropped;
 mod lists;
 mod local_times;
 mod order;
+pub mod planning;
 mod prepared;
 mod session;
 mod statement;

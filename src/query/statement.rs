@@ -16,8 +16,10 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::Session;
+use super::chains::refuse_long_chains;
 use super::dropped::refuse_dropped_clauses;
 use super::order::settle_choices;
+use super::planning::on_own_thread;
 use crate::error::{Class, Error, Result};
 use crate::scan::ScanReports;
 use crate::window::written_time::NoTime;
@@ -40,13 +42,17 @@ impl Session {
     /// # Errors
     /// `Sql` if the engine refuses it; `Usage` if it needs a window and the session has none.
     pub async fn statement(&self, sql: &str, origin: &str) -> Result<Statement> {
-        let plan = self.plan(sql, origin).await?;
-        let (plan, in_order) = self
-            .with_parameters(plan)
-            .and_then(|plan| self.checked(plan))
-            .and_then(settle_choices)
-            .map_err(|error| explain(origin, located(error, sql)))?;
-        Ok(Statement { plan, in_order })
+        let (session, sql, origin) = (self.clone(), sql.to_owned(), origin.to_owned());
+        on_own_thread(async move {
+            let plan = session.plan(&sql, &origin).await?;
+            let (plan, in_order) = session
+                .with_parameters(plan)
+                .and_then(|plan| session.checked(plan))
+                .and_then(settle_choices)
+                .map_err(|error| explain(&origin, located(error, &sql)))?;
+            Ok(Statement { plan, in_order })
+        })
+        .await
     }
 
     /// Plans a query; its parameters have no values yet.
@@ -121,6 +127,7 @@ impl Session {
     }
 
     async fn logical_plan(&self, state: &SessionState, sql: &str) -> EngineResult<LogicalPlan> {
+        refuse_long_chains(sql)?;
         let dialect = state.config().options().sql_parser.dialect;
         let statement = state.sql_to_statement(sql, &dialect)?;
         refuse_dropped_clauses(&statement)?;
@@ -163,12 +170,14 @@ impl Session {
                 .with_config(config)
                 .build();
         }
-        let plan = state
-            .create_physical_plan(&statement.plan)
-            .await
-            .map_err(Error::from_engine)?;
-        let batches =
-            execute_stream(Arc::clone(&plan), state.task_ctx()).map_err(Error::from_engine)?;
+        let task = state.task_ctx();
+        let logical = statement.plan.clone();
+        let plan = on_own_thread(async move {
+            let plan = state.create_physical_plan(&logical).await;
+            plan.map_err(Error::from_engine)
+        })
+        .await?;
+        let batches = execute_stream(Arc::clone(&plan), task).map_err(Error::from_engine)?;
         Ok(Execution { batches, plan })
     }
 }
