@@ -6,6 +6,7 @@ mod additive;
 mod chains;
 mod dropped;
 mod lists;
+mod memory;
 mod local_times;
 mod order;
 pub mod planning;
@@ -14,6 +15,7 @@ mod session;
 mod statement;
 mod views;
 
+pub use memory::available_memory;
 pub use prepared::PreparedQuery;
-pub use session::{Engine, Session, available_memory};
+pub use session::{Engine, Session};
 pub use statement::{Execution, Statement};

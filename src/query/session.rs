@@ -32,6 +32,8 @@ const MAX_SPILL_BYTES: u64 = 100 << 30;
 #[derive(Debug, Clone)]
 pub struct Engine {
     runtime: Arc<RuntimeEnv>,
+    /// In bytes.
+    memory: usize,
     partitions: usize,
 }
 
@@ -52,6 +54,7 @@ impl Engine {
         let partitions = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Self {
             runtime,
+            memory: bytes,
             partitions,
         })
     }
@@ -79,6 +82,7 @@ impl Engine {
         for function in functions::all(timezone) {
             context.register_udf(function.as_ref().clone());
         }
+        functions::bound_all(&mut context, self.memory).map_err(Error::from_engine)?;
         context.add_analyzer_rule(Arc::new(LocalTimes));
         context
             .register_expr_planner(Arc::new(DateSums))
@@ -275,19 +279,4 @@ fn with_zone(computed: &DataType, read: &DataType, zone: &Arc<str>) -> DataType 
 fn in_utc(value: Expr, read: &DataType, column: &DataType) -> Expr {
     let utc = with_zone(column, read, &"UTC".into());
     cast(cast(value, utc), column.clone())
-}
-
-/// The default memory of a run in bytes: 70 % of the memory of the machine or container. The rest is for the program
-/// itself, for requests and for the operating system's cache.
-pub fn available_memory() -> u64 {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    let limit = system
-        .cgroup_limits()
-        .map_or(u64::MAX, |limits| limits.total_memory);
-    let total = match system.total_memory().min(limit) {
-        0 => 1 << 30,
-        total => total,
-    };
-    total / 10 * 7
 }

@@ -1,0 +1,178 @@
+//! The engine's functions whose results can be far larger than their arguments, such as `repeat`: the memory pool does not
+//! count what a function gives, so each result is bounded. A result that certainly fits is made at once, any other in
+//! parts of its rows, up to the bound.
+
+mod growth;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature,
+};
+
+use crate::error::{Class, Error};
+use crate::numbers::counted;
+use growth::{Growth, Sizes};
+
+/// The largest and the smallest bound, in bytes.
+const BOUNDS: (usize, usize) = (16 << 20, 128 << 20);
+
+/// A constant result is repeated for every row of a batch, of which this is a usual number.
+const ROWS_OF_BATCH: usize = 1024;
+
+/// Replaces the functions of a session by bounded ones. `memory` is that of the engine.
+pub fn bound_all(functions: &mut dyn FunctionRegistry, memory: usize) -> Result<()> {
+    let limit = (memory / 8).clamp(BOUNDS.0, BOUNDS.1);
+    for (name, growth) in Growth::ALL {
+        let inner = functions.udf(name)?;
+        functions.register_udf(Arc::new(ScalarUDF::from(Bounded {
+            inner,
+            growth,
+            limit,
+        })))?;
+    }
+    Ok(())
+}
+
+/// A function of the engine with a bound.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Bounded {
+    inner: Arc<ScalarUDF>,
+    growth: Growth,
+    /// The most bytes that the result for one batch may have.
+    limit: usize,
+}
+
+impl Bounded {
+    /// The results of these rows: at once where they fit, else in halves. `made` is what was made before.
+    fn rows(
+        &self,
+        args: &ScalarFunctionArgs,
+        sizes: &[Sizes],
+        rows: Range<usize>,
+        made: &mut usize,
+        out: &mut Vec<ArrayRef>,
+    ) -> Result<()> {
+        let expected = rows.clone().fold(0_u64, |sum, row| {
+            sum.saturating_add(self.growth.most_bytes(sizes, row))
+        });
+        if expected > self.limit as u64 {
+            if rows.len() == 1 {
+                return Err(self.too_large(rows.len()));
+            }
+            let middle = rows.start + rows.len() / 2;
+            self.rows(args, sizes, rows.start..middle, made, out)?;
+            return self.rows(args, sizes, middle..rows.end, made, out);
+        }
+        let result = self.inner.invoke_with_args(slice(args, &rows))?;
+        let result = result.into_array(rows.len())?;
+        *made += result.get_buffer_memory_size();
+        if *made > self.limit {
+            return Err(self.too_large(args.number_rows));
+        }
+        out.push(result);
+        Ok(())
+    }
+
+    fn too_large(&self, rows: usize) -> datafusion::error::DataFusionError {
+        let what = format!(
+            "{} would make more than {} MiB of {}: expected less, or more [run] memory, of which a function can take an eighth, up to {} MiB",
+            self.inner.name(),
+            self.limit >> 20,
+            counted(rows as u64, "row"),
+            BOUNDS.1 >> 20,
+        );
+        Error::new(Class::Sql, what).into()
+    }
+}
+
+/// The arguments for some of the rows.
+fn slice(args: &ScalarFunctionArgs, rows: &Range<usize>) -> ScalarFunctionArgs {
+    let mut part = args.clone();
+    part.number_rows = rows.len();
+    for arg in &mut part.args {
+        if let ColumnarValue::Array(array) = arg {
+            *array = array.slice(rows.start, rows.len());
+        }
+    }
+    part
+}
+
+impl ScalarUDFImpl for Bounded {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        self.inner.schema_name(args)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(arg_types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(arg_types)
+    }
+
+    // The engine's `simplify` is left out: that of `concat` puts the engine's own function back.
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = args.number_rows;
+        let is_scalar = args
+            .args
+            .iter()
+            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let sizes = args.args.iter().map(Sizes::of).collect::<Result<Vec<_>>>()?;
+        if is_scalar {
+            let expected = self.growth.most_bytes(&sizes, 0);
+            if expected > self.limit as u64 {
+                return Err(self.too_large(1));
+            }
+            let result = self.inner.invoke_with_args(args)?;
+            return match &result {
+                ColumnarValue::Scalar(value) if value.size() > self.limit / ROWS_OF_BATCH => {
+                    Err(self.too_large(ROWS_OF_BATCH))
+                }
+                _ => Ok(result),
+            };
+        }
+        let expected = (0..rows).fold(0_u64, |sum, row| {
+            sum.saturating_add(self.growth.most_bytes(&sizes, row))
+        });
+        if expected <= self.limit as u64 {
+            return self.inner.invoke_with_args(args);
+        }
+        let mut parts = Vec::new();
+        self.rows(&args, &sizes, 0..rows, &mut 0, &mut parts)?;
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        Ok(ColumnarValue::Array(concat(&parts)?))
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        self.inner.output_ordering(inputs)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+}
