@@ -40,10 +40,7 @@ pub fn as_error(panic: &(dyn Any + Send)) -> Error {
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
-    let said = match (
-        panic.downcast_ref::<&str>(),
-        panic.downcast_ref::<String>(),
-    ) {
+    let said = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(said), _) => said,
         (_, Some(said)) => said.as_str(),
         _ => "a panic without a message",

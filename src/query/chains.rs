@@ -15,7 +15,11 @@ const MOST_OPERATORS: usize = 10_000;
 pub(super) fn refuse_long_chains(sql: &str) -> Result<()> {
     // What can't be cut into tokens is the parser's to refuse.
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize();
-    let operators = tokens.unwrap_or_default().iter().filter(|it| links(it)).count();
+    let operators = tokens
+        .unwrap_or_default()
+        .iter()
+        .filter(|it| links(it))
+        .count();
     if operators <= MOST_OPERATORS {
         return Ok(());
     }

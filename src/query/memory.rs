@@ -84,10 +84,16 @@ mod tests {
         limit("memory/task/own", "memory.limit_in_bytes", "600");
         let seen = |groups: &str| limit_of(groups, root.path());
         assert_eq!(seen("0::/task/inner/own\n"), Some(400));
-        assert_eq!(seen("9:name=systemd:/task\n4:memory:/task/own\n"), Some(300));
+        assert_eq!(
+            seen("9:name=systemd:/task\n4:memory:/task/own\n"),
+            Some(300)
+        );
         assert_eq!(seen("4:cpu,memory:/task\n0::/task\n"), Some(300));
         // A path of the host, which the container does not have.
-        assert_eq!(seen("4:memory:/docker/5cf4\n"), Some(9_223_372_036_854_771_712));
+        assert_eq!(
+            seen("4:memory:/docker/5cf4\n"),
+            Some(9_223_372_036_854_771_712)
+        );
         assert_eq!(seen("0::/\n"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The engine's functions whose results can be far larger than their arguments, such as `repeat`: the memory pool does not
-//! count what a function gives, so each result is bounded. A result that certainly fits is made at once, any other in
-//! parts of its rows, up to the bound.
+//! count what a function gives, so each result is bounded. A result that certainly fits is made at once. One that
+//! may fit is made in parts of its rows, up to the bound.
 
 mod growth;
 
@@ -142,7 +142,11 @@ impl ScalarUDFImpl for Bounded {
             .args
             .iter()
             .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let sizes = args.args.iter().map(Sizes::of).collect::<Result<Vec<_>>>()?;
+        let sizes = args
+            .args
+            .iter()
+            .map(Sizes::of)
+            .collect::<Result<Vec<_>>>()?;
         if is_scalar {
             let expected = self.growth.most_bytes(&sizes, 0);
             if expected > self.limit as u64 {
@@ -162,6 +166,9 @@ impl ScalarUDFImpl for Bounded {
         if expected <= self.limit as u64 {
             return self.inner.invoke_with_args(args);
         }
+        if !self.growth.is_rarely_reached() {
+            return Err(self.too_large(rows));
+        }
         let mut parts = Vec::new();
         self.rows(&args, &sizes, 0..rows, &mut 0, &mut parts)?;
         let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
@@ -174,5 +181,101 @@ impl ScalarUDFImpl for Bounded {
 
     fn documentation(&self) -> Option<&Documentation> {
         self.inner.documentation()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::RecordBatch;
+    use arrow::util::pretty::pretty_format_batches;
+    use futures::TryStreamExt;
+
+    use crate::error::{Class, Error, Result};
+    use crate::query::Engine;
+
+    /// The only value of a query over 2000 texts of 1000 bytes, with 64 MiB of memory.
+    async fn ask(value: &str) -> Result<String> {
+        let session = Engine::new(64 << 20, &std::env::temp_dir())?.session(chrono_tz::UTC)?;
+        let sql = format!(
+            "SELECT {value} AS a FROM (SELECT repeat('abcdefghi' || n % 10, 100) AS m, n \
+             FROM unnest(generate_series(1, 2000)) AS s(n))"
+        );
+        let statement = session.statement(&sql, "SQL").await?;
+        let batches = session.run(&statement).await?.batches;
+        let batches: Vec<RecordBatch> = batches.try_collect().await.map_err(Error::from_engine)?;
+        let table = pretty_format_batches(&batches).unwrap().to_string();
+        Ok(table
+            .lines()
+            .nth(3)
+            .unwrap()
+            .trim_matches(['|', ' '])
+            .to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_result_beyond_the_bound_is_an_error_that_names_the_function() {
+        for (function, value) in [
+            ("repeat", "max(length(repeat(m, 1000000)))"),
+            ("repeat", "max(length(repeat('x', 1000000000)))"),
+            ("lpad", "max(length(lpad(m, 100000)))"),
+            ("rpad", "max(length(rpad(m, 100000, 'xy')))"),
+            ("replace", "max(length(replace(m, 'a', m)))"),
+            ("replace", "max(length(replace(m, '', m)))"),
+            (
+                "regexp_replace",
+                "max(length(regexp_replace(m, '[a-z]', m, 'g')))",
+            ),
+            ("concat", "max(length(concat(repeat(m, 5), repeat(m, 6))))"),
+            ("concat_ws", "max(length(concat_ws(repeat(m, 5), m, m, m)))"),
+            (
+                "array_repeat",
+                "max(array_length(array_repeat(n, 1000000000)))",
+            ),
+            (
+                "array_resize",
+                "max(array_length(array_resize([n], 1000000000)))",
+            ),
+            ("range", "max(array_length(range(1, n * 1000000)))"),
+            (
+                "generate_series",
+                "max(array_length(generate_series(n, 1000000000000)))",
+            ),
+        ] {
+            let error = ask(value).await.expect_err(value);
+            assert_eq!(error.class(), Class::Sql, "{value}");
+            let said = error.to_string();
+            assert!(
+                said.starts_with(&format!("{function} would make")),
+                "{said}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_result_that_may_be_large_and_is_not_is_right() {
+        for (value, expected) in [
+            // Of any length by its arguments, so that it is made in parts.
+            (
+                "sum(length(regexp_replace(m, '0', repeat(m, 9), 'g')))",
+                "181798000",
+            ),
+            ("sum(length(replace(m, 'a', 'bb')))", "2200000"),
+            (
+                "sum(length(regexp_replace(m, 'zz', repeat(m, 100), 'g')))",
+                "2000000",
+            ),
+            (
+                "max(regexp_replace('2026-11', '(\\d+)-(\\d+)', '\\2/\\1'))",
+                "11/2026",
+            ),
+            ("max(concat('a', n % 1, NULL, '-'))", "a0-"),
+            ("max(concat_ws('-', 'a', NULL, 'b'))", "a-b"),
+            ("max(lpad(n::text, 6, 'xy'))", "xyxy99 "),
+            ("max(rpad('a', 3))", "a"),
+            ("max(array_length(range(0, 10, 3)))", "4"),
+        ] {
+            let answer = ask(value).await.expect(value);
+            assert_eq!(answer, expected.trim(), "{value}");
+        }
     }
 }

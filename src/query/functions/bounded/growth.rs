@@ -20,8 +20,10 @@ pub(super) enum Growth {
     Replaced,
     /// The same for a regular expression; the new text can have the found one in it.
     ReplacedByPattern,
-    /// All arguments, with the first between each two of the others: `concat_ws`. `concat` has no more.
+    /// All arguments: `concat`.
     Joined,
+    /// The same, with the first between each two of the others: `concat_ws`.
+    Separated,
     /// A list of a length: `array_resize`.
     Resized,
     /// The numbers of an interval: `range`, `generate_series`.
@@ -37,12 +39,17 @@ impl Growth {
         ("replace", Self::Replaced),
         ("regexp_replace", Self::ReplacedByPattern),
         ("concat", Self::Joined),
-        ("concat_ws", Self::Joined),
+        ("concat_ws", Self::Separated),
         ("array_repeat", Self::Times),
         ("array_resize", Self::Resized),
         ("range", Self::Series),
         ("generate_series", Self::Series),
     ];
+
+    /// Whether a result can be far smaller than the most that the arguments allow.
+    pub(super) fn is_rarely_reached(self) -> bool {
+        matches!(self, Self::Replaced | Self::ReplacedByPattern)
+    }
 
     /// The most bytes of a row's result.
     pub(super) fn most_bytes(self, sizes: &[Sizes], row: usize) -> u64 {
@@ -72,9 +79,14 @@ impl Growth {
                 let plain = product(occurrences, size(2)).saturating_add(size(0));
                 plain.saturating_add(found)
             }
-            Self::Joined => {
-                let all = (0..sizes.len()).fold(0_u64, |sum, index| sum.saturating_add(size(index)));
-                all.saturating_add(product(size(0), sizes.len() as u64))
+            Self::Joined | Self::Separated => {
+                let all =
+                    (0..sizes.len()).fold(0_u64, |sum, index| sum.saturating_add(size(index)));
+                let separators = match self {
+                    Self::Separated => sizes.len().saturating_sub(2) as u64,
+                    _ => 0,
+                };
+                all.saturating_add(product(size(0), separators))
             }
             Self::Resized => product(size(1), size(2).max(16)).saturating_add(size(0)),
             Self::Series => {
@@ -170,7 +182,8 @@ mod tests {
         assert_eq!(bound(Growth::Replaced, &[4, 0, 1]), 9);
         assert_eq!(bound(Growth::ReplacedByPattern, &[4, 1, 2]), 10);
         assert_eq!(bound(Growth::ReplacedByPattern, &[4, 1, 2, 1]), 18);
-        assert_eq!(bound(Growth::Joined, &[1, 2, 3]), 9);
+        assert_eq!(bound(Growth::Separated, &[1, 2, 3]), 7);
+        assert_eq!(bound(Growth::Joined, &[1, 2, 3]), 6);
         assert_eq!(bound(Growth::Series, &[10]), 80);
         assert_eq!(bound(Growth::Series, &[i64::MIN, i64::MAX]), u64::MAX);
     }
