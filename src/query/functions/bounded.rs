@@ -220,7 +220,6 @@ mod tests {
             ("lpad", "max(length(lpad(m, 100000)))"),
             ("rpad", "max(length(rpad(m, 100000, 'xy')))"),
             ("replace", "max(length(replace(m, 'a', m)))"),
-            ("replace", "max(length(replace(m, '', m)))"),
             (
                 "regexp_replace",
                 "max(length(regexp_replace(m, '[a-z]', m, 'g')))",
@@ -256,12 +255,12 @@ mod tests {
         for (value, expected) in [
             // Of any length by its arguments, so that it is made in parts.
             (
-                "sum(length(regexp_replace(m, '0', repeat(m, 9), 'g')))",
-                "181798000",
+                "sum(length(regexp_replace(m, '0$', repeat(m, 5), 'g')))",
+                "2999800",
             ),
             ("sum(length(replace(m, 'a', 'bb')))", "2200000"),
             (
-                "sum(length(regexp_replace(m, 'zz', repeat(m, 100), 'g')))",
+                "sum(length(regexp_replace(m, 'zz', repeat(m, 7), 'g')))",
                 "2000000",
             ),
             (
@@ -270,7 +269,7 @@ mod tests {
             ),
             ("max(concat('a', n % 1, NULL, '-'))", "a0-"),
             ("max(concat_ws('-', 'a', NULL, 'b'))", "a-b"),
-            ("max(lpad(n::text, 6, 'xy'))", "xyxy99 "),
+            ("max(lpad(n::text, 6, 'xy'))", "xyxyx9"),
             ("max(rpad('a', 3))", "a"),
             ("max(array_length(range(0, 10, 3)))", "4"),
         ] {

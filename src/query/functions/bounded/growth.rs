@@ -64,11 +64,8 @@ impl Growth {
                 product(size(1), of_character).saturating_add(size(0))
             }
             Self::Replaced => {
-                // The empty text occurs between all characters.
-                let occurrences = match size(1) {
-                    0 => size(0) + 1,
-                    length => size(0) / length,
-                };
+                // The empty text is not replaced.
+                let occurrences = size(0).checked_div(size(1)).unwrap_or(0);
                 product(occurrences, size(2)).saturating_add(size(0))
             }
             Self::ReplacedByPattern => {
@@ -179,7 +176,7 @@ mod tests {
         assert_eq!(bound(Growth::Padded, &[3, 10, 9]), 43);
         // "aaaa" with "b" for "aa", and with "b" for "".
         assert_eq!(bound(Growth::Replaced, &[4, 2, 1]), 6);
-        assert_eq!(bound(Growth::Replaced, &[4, 0, 1]), 9);
+        assert_eq!(bound(Growth::Replaced, &[4, 0, 1]), 4);
         assert_eq!(bound(Growth::ReplacedByPattern, &[4, 1, 2]), 10);
         assert_eq!(bound(Growth::ReplacedByPattern, &[4, 1, 2, 1]), 18);
         assert_eq!(bound(Growth::Separated, &[1, 2, 3]), 7);
