@@ -4,6 +4,7 @@ pub mod functions;
 
 mod additive;
 mod chains;
+mod distinct;
 mod dropped;
 mod lists;
 mod local_times;

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{Class, Error, Result};
-use crate::numbers::counted;
+use crate::numbers::{counted, format_number};
 
 /// The most operators of a query. Lists of values have none, so `IN` and `VALUES` may be of any length.
 const MOST_OPERATORS: usize = 10_000;
@@ -24,8 +24,9 @@ pub(super) fn refuse_long_chains(sql: &str) -> Result<()> {
         return Ok(());
     }
     let what = format!(
-        "the SQL has {}: expected at most {MOST_OPERATORS}; a long list of conditions is shorter as IN (…) or a join with VALUES",
-        counted(operators as u64, "operator")
+        "the SQL has {}: expected at most {}; a long list of conditions is shorter as IN (…) or a join with VALUES",
+        counted(operators as u64, "operator"),
+        format_number(MOST_OPERATORS as f64, 0)
     );
     Err(Error::new(Class::Sql, what))
 }

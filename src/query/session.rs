@@ -16,6 +16,7 @@ use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::prelude::{Expr, ParquetReadOptions, SessionConfig, SessionContext, cast, ident};
 
+use super::distinct::DistinctBytes;
 use super::lists::SoundLists;
 use super::local_times::{DateSums, LocalTimes};
 use super::prepared::Unbound;
@@ -91,6 +92,7 @@ impl Engine {
         context.add_optimizer_rule(Arc::new(functions::ReportFilter));
         context
             .register_function_rewrite(Arc::new(SoundLists))
+            .and_then(|()| context.register_function_rewrite(Arc::new(DistinctBytes)))
             .map_err(Error::from_engine)?;
         Ok(Session {
             context,

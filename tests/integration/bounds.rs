@@ -45,7 +45,7 @@ fn long_sql_is_answered_or_refused() {
         let sql = format!("SELECT {}", chain("1", operator, 300_000));
         ask(&night, sql)
             .assert_code(6)
-            .stderr_contains("the SQL has 299,999 operators");
+            .stderr_contains("the SQL has 300,000 operators");
     }
     let deep = format!("SELECT {}1{}", "(".repeat(100_000), ")".repeat(100_000));
     ask(&night, deep).assert_code(6);
@@ -71,9 +71,8 @@ fn a_query_ends_within_its_limit() {
         .assert_code(6)
         .stderr_contains("longer than 1ms ([run] timeout)");
     let ask = |arguments: &[&str]| {
-        let sql = "SELECT count(*) FROM logs";
-        let arguments = ["query", "exported", sql].iter().chain(arguments);
-        night.dir.logtally(arguments).run()
+        let fixed = ["query", "exported", "SELECT count(*) FROM logs"];
+        night.dir.logtally(fixed.iter().chain(arguments)).run()
     };
     ask(&["--timeout", "1ms"])
         .assert_code(6)

@@ -25,8 +25,9 @@ use growth::{Growth, Sizes};
 /// The largest and the smallest bound, in bytes.
 const BOUNDS: (usize, usize) = (16 << 20, 128 << 20);
 
-/// A constant result is repeated for every row of a batch, of which this is a usual number.
-const ROWS_OF_BATCH: usize = 1024;
+/// For how many rows a constant result is taken to be repeated: a text for those of a batch; a list, which is mostly made to
+/// be unnested, for few.
+const REPEATED: (usize, usize) = (1024, 16);
 
 /// Replaces the functions of a session by bounded ones. `memory` is that of the engine.
 pub fn bound_all(functions: &mut dyn FunctionRegistry, memory: usize) -> Result<()> {
@@ -153,9 +154,13 @@ impl ScalarUDFImpl for Bounded {
                 return Err(self.too_large(1));
             }
             let result = self.inner.invoke_with_args(args)?;
+            let repeated = match result.data_type().is_nested() {
+                true => REPEATED.1,
+                false => REPEATED.0,
+            };
             return match &result {
-                ColumnarValue::Scalar(value) if value.size() > self.limit / ROWS_OF_BATCH => {
-                    Err(self.too_large(ROWS_OF_BATCH))
+                ColumnarValue::Scalar(value) if value.size() > self.limit / repeated => {
+                    Err(self.too_large(repeated))
                 }
                 _ => Ok(result),
             };
@@ -272,6 +277,7 @@ mod tests {
             ("max(lpad(n::text, 6, 'xy'))", "xyxyx9"),
             ("max(rpad('a', 3))", "a"),
             ("max(array_length(range(0, 10, 3)))", "4"),
+            ("max(array_length(generate_series(1, 100000)))", "100000"),
         ] {
             let answer = ask(value).await.expect(value);
             assert_eq!(answer, expected.trim(), "{value}");
