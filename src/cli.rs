@@ -19,12 +19,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::aws::Aws;
 use crate::clock::SystemClock;
 use crate::error::{Class, Error, Result};
 use crate::job::{AwsSettings, Job};
+use crate::panics;
+use crate::query::planning::STACK;
 use crate::query::{Engine, available_memory};
 use crate::run::{Environment, Force, Request, Selection};
 use crate::state::lease;
@@ -33,6 +37,9 @@ use crate::window::Span;
 
 /// How long running work may take to notice that it is to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// The stack of the threads that queries run on: each level of a long expression takes a part of it.
+const WORKER_STACK: usize = 64 << 20;
 
 /// Nightly answers from CloudWatch Logs: SQL over exported logs, Parquet for Athena, charts for people
 #[derive(Debug, Parser)]
@@ -167,14 +174,30 @@ pub fn main() -> ExitCode {
         Err(help) => help.exit(),
     };
     let show = logging::start(&cli.verbosity);
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
+    panics::note_places();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(WORKER_STACK)
+        .build();
+    let started = runtime.and_then(|runtime| {
+        let ended = on_own_thread(&runtime, cli.command, show)?;
+        Ok((runtime, ended))
+    });
+    let (runtime, ended) = match started {
+        Ok(started) => started,
         Err(error) => {
             logging::say(&format!("error: can't start: {error}"));
             return ExitCode::from(Class::Unexpected.exit_code());
         }
     };
-    let ended = runtime.block_on(dispatch(cli.command, show));
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = ended => ended.unwrap_or_else(|gone| {
+                Err(Error::new(Class::Unexpected, "the command ended without a result").caused_by(gone))
+            }),
+            stop = unheeded_stop() => Err(stop.error("")),
+        }
+    });
     // Decoding that is under way ends at its next batch; nothing half-written is left, as puts are whole.
     runtime.shutdown_timeout(STOP_WITHIN);
     lease::wait_for_releases();
@@ -185,6 +208,24 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.class().exit_code())
         }
     }
+}
+
+/// Carries the command out on a thread with a large stack, which the thread that waits for signals need not wait for.
+fn on_own_thread(
+    runtime: &Runtime,
+    command: Command,
+    show: logging::Show,
+) -> std::io::Result<oneshot::Receiver<Result<u8>>> {
+    let (sender, ended) = oneshot::channel();
+    let runtime = runtime.handle().clone();
+    let work = move || {
+        let ended = runtime.block_on(panics::caught(dispatch(command, show)));
+        // The process ends already where the result is not waited for.
+        let _ = sender.send(ended.flatten());
+    };
+    let thread = std::thread::Builder::new().name("command".to_owned());
+    thread.stack_size(STACK).spawn(work)?;
+    Ok(ended)
 }
 
 /// Prints what is wrong with the arguments as every other failure is printed: a log gets one line, and a reader of a run's
@@ -264,6 +305,13 @@ async fn stop_signal() -> StopSignal {
         _ = terminate.recv() => (Class::Terminated, "SIGTERM"),
     };
     StopSignal { class, name }
+}
+
+/// Returns some time after a signal to stop, which a command ends by itself unless a computation holds its thread.
+async fn unheeded_stop() -> StopSignal {
+    let stop = stop_signal().await;
+    tokio::time::sleep(STOP_WITHIN).await;
+    stop
 }
 
 /// The real things.

@@ -44,7 +44,7 @@ pub struct Job {
     pub aws: AwsSettings,
     /// How long exported objects of settled windows are kept; forever where unset.
     pub keep: Option<Duration>,
-    /// Memory and lease of a run.
+    /// Memory, lease and time of a run.
     pub limits: Limits,
 }
 
@@ -297,10 +297,12 @@ impl ImageFormat {
 /// Memory and lease of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The memory for queries in bytes; 70 % of the memory of the machine or container where unset.
+    /// The memory for queries in bytes; a part of the memory of the machine or container where unset.
     pub memory: Option<u64>,
     /// How long a lease is valid without renewal.
     pub lease: Duration,
+    /// How long the answers of a window, or a query, may take to compute.
+    pub timeout: Option<Duration>,
 }
 
 impl Source {

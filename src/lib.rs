@@ -23,6 +23,7 @@ pub mod job;
 pub mod layout;
 pub mod numbers;
 pub mod output;
+pub mod panics;
 pub mod progress;
 pub mod query;
 pub mod receipt;

@@ -7,6 +7,7 @@ use std::fs::Permissions;
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use clap::Args;
@@ -20,7 +21,7 @@ use crate::chart::model::Figure;
 use crate::chart::terminal;
 use crate::error::{Class, Error, Result};
 use crate::job::{self, ImageFormat};
-use crate::query::Session;
+use crate::query::{Session, in_time};
 use crate::run::Environment;
 use crate::run::catalog::{self, CatalogError, CatalogRequest, Missing, Subject, Windows};
 use crate::window::{self, Window};
@@ -51,6 +52,10 @@ pub(super) struct QueryArgs {
     #[arg(long, value_name = "ZONE", value_parser = job::parse_zone)]
     timezone: Option<Tz>,
 
+    /// How long the query may take, such as 10m; then it ends with 6 [default: the job's, or no limit]
+    #[arg(long, value_name = "LENGTH", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+
     /// How to write the answer [default: what the file's name says, or a table]
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -79,19 +84,26 @@ pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
     };
     let sql = question(args.sql.as_deref()).await?;
     let subject = Subject::load(&args.subject)?;
+    let (name, limit) = match args.timeout {
+        Some(limit) => ("--timeout", Some(limit)),
+        None => ("[run] timeout", subject.timeout()),
+    };
     // Its scratch folder lasts as long as the query.
     let environment = environment(subject.aws(), subject.memory(), show)?;
-    let session = open(&environment, &subject, &args).await?;
-    let statement = session.statement(&sql, "SQL").await?;
-    let batches = session.run(&statement).await?.batches;
-    let result = QueryResult { statement, batches };
-    match args.chart {
-        Some(drawing) => {
-            let chart = chart::of(result, drawing, &session, &title(&args)).await?;
-            show_chart(&chart, output.zip(image))?;
+    let answering = async {
+        let session = open(&environment, &subject, &args).await?;
+        let statement = session.statement(&sql, "SQL").await?;
+        let batches = session.run(&statement).await?.batches;
+        let result = QueryResult { statement, batches };
+        match args.chart {
+            Some(drawing) => {
+                let chart = chart::of(result, drawing, &session, &title(&args)).await?;
+                show_chart(&chart, output.zip(image))
+            }
+            None => show_rows(result, format, output).await,
         }
-        None => show_rows(result, format, output).await?,
-    }
+    };
+    in_time(name, limit, answering).await?;
     Ok(0)
 }
 

@@ -12,6 +12,7 @@ use crate::chart::text::normalize;
 use crate::error::{Class, Error, Result};
 use crate::job::{self, Job, Source, Verify};
 use crate::numbers::{counted, format_number};
+use crate::panics;
 use crate::receipt::{OutputKind, Receipt};
 use crate::run::document::{self, RunDocuments};
 use crate::run::{self, Outcome, Plan, WindowPlan};
@@ -45,16 +46,18 @@ pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
         Err(error) => return failed_early(error, args.json),
     };
     let mut documents = RunDocuments::default();
-    let stop = tokio::select! {
-        ended = work(&args, &job, show, &mut documents) => return ended,
-        stop = stop_signal() => stop,
+    let error = tokio::select! {
+        ended = panics::caught(work(&args, &job, show, &mut documents)) => match ended {
+            Ok(ended) => return ended,
+            Err(panic) => panic,
+        },
+        stop = stop_signal() => stop.error(match &job.source {
+            Source::CloudWatch(_) => {
+                "; what was published is whole, and an export task that was begun goes on in AWS, for the next run to adopt"
+            }
+            Source::Exported { .. } | Source::Directory { .. } => "; what was published is whole",
+        }),
     };
-    let error = stop.error(match &job.source {
-        Source::CloudWatch(_) => {
-            "; what was published is whole, and an export task that was begun goes on in AWS, for the next run to adopt"
-        }
-        Source::Exported { .. } | Source::Directory { .. } => "; what was published is whole",
-    });
     if args.json {
         print_json(&documents.stopped(&error))?;
     }

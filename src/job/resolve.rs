@@ -173,6 +173,7 @@ impl<'a> Resolver<'a> {
             limits: Limits {
                 memory: spec.run.memory.map(|size| size.0),
                 lease,
+                timeout: spec.run.timeout.map(|length| length.0),
             },
             file: self.file.to_owned(),
             name: spec.name,

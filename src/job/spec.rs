@@ -282,8 +282,8 @@ pub enum TextOrFalse {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunSpec {
-    /// The memory for queries, such as `"2GiB"`. Queries that need more spill to disk or fail. 70 % of the memory of the
-    /// machine or container where unset.
+    /// The memory for queries, such as `"2GiB"`. Queries that need more spill to disk or fail. Where unset, 70 % of the
+    /// memory of the machine or container, less where that leaves less than 256 MiB.
     pub memory: Option<ByteSize>,
     /// How long a lease is valid without renewal, from `"1s"` to `"1h"`. A run that died holds its window for so long.
     #[schemars(extend("default" = "30s"))]
@@ -292,4 +292,7 @@ pub struct RunSpec {
     /// while requests are throttled. Then no window of the run waits any more.
     #[schemars(extend("default" = "6h"))]
     pub give_up_after: Option<Length>,
+    /// How long the answers of a window, or an ad-hoc query, may take to compute, such as `"10m"`. Then the run ends with
+    /// 6. Without a limit where unset.
+    pub timeout: Option<Length>,
 }

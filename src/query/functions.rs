@@ -19,6 +19,7 @@
 //! All return NULL for NULL. A message in an unknown format never fails a query. The kernels are plain functions of
 //! `&str` and integers; `time` and `of_message` wrap them as SQL functions.
 
+mod bounded;
 mod ids;
 mod json;
 mod lambda;
@@ -30,6 +31,7 @@ mod report_filter;
 mod text_column;
 pub(super) mod time;
 
+pub use bounded::bound_all;
 pub use ids::{request_id, trace_id};
 pub use lambda::Report;
 pub use level::Level;

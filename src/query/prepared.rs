@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::order::fix_order;
+use super::planning::on_own_thread;
 use super::statement::{explain, located};
 use super::{Session, Statement};
 use crate::error::{Class, Error, Result};
@@ -34,32 +35,37 @@ impl Session {
     /// only expected. Errors: as of [`Session::statement`], and `Sql` for a statement that tells of tables or of a plan.
     pub async fn prepare(&self, sql: &str, origin: &str) -> Result<PreparedQuery> {
         refuse_what_is_no_question(sql, origin)?;
-        Ok(PreparedQuery {
-            plan: self.plan(sql, origin).await?,
-            sql: sql.to_owned(),
-            origin: origin.to_owned(),
+        let (session, sql, origin) = (self.clone(), sql.to_owned(), origin.to_owned());
+        on_own_thread(async move {
+            let plan = session.plan(&sql, &origin).await?;
+            Ok(PreparedQuery { plan, sql, origin })
         })
+        .await
     }
 
     /// Gives a query the tables and parameters of this session, and its rows an order that is always the same, so that
     /// the same answer is the same bytes. A table that this session only expects stays so: the statement then tells its
     /// columns, and can't run.
     pub async fn bind(&self, query: &PreparedQuery) -> Result<Statement> {
-        let bound = async {
-            let tables = self.tables_of(&query.plan).await?;
-            let plan = with_tables(query.plan.clone(), &tables)?;
-            let plan = self.with_parameters(plan)?;
-            let columns = self.columns(&plan)?;
-            let (plan, in_order) = fix_order(plan)?;
-            Ok(Statement {
-                plan,
-                columns,
-                in_order,
-            })
-        };
-        bound
-            .await
-            .map_err(|error| explain(&query.origin, located(error, &query.sql)))
+        let (session, query) = (self.clone(), query.clone());
+        on_own_thread(async move {
+            let bound = async {
+                let tables = session.tables_of(&query.plan).await?;
+                let plan = with_tables(query.plan.clone(), &tables)?;
+                let plan = session.with_parameters(plan)?;
+                let columns = session.columns(&plan)?;
+                let (plan, in_order) = fix_order(plan)?;
+                Ok(Statement {
+                    plan,
+                    columns,
+                    in_order,
+                })
+            };
+            bound
+                .await
+                .map_err(|error| explain(&query.origin, located(error, &query.sql)))
+        })
+        .await
     }
 
     /// This session's tables in place of those of a plan that are of the session in which it was planned.

@@ -16,6 +16,7 @@ use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::prelude::{Expr, ParquetReadOptions, SessionConfig, SessionContext, cast, ident};
 
+use super::distinct::DistinctBytes;
 use super::lists::SoundLists;
 use super::local_times::{DateSums, LocalTimes};
 use super::prepared::Unbound;
@@ -32,6 +33,8 @@ const MAX_SPILL_BYTES: u64 = 100 << 30;
 #[derive(Debug, Clone)]
 pub struct Engine {
     runtime: Arc<RuntimeEnv>,
+    /// In bytes.
+    memory: usize,
     partitions: usize,
 }
 
@@ -52,6 +55,7 @@ impl Engine {
         let partitions = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Self {
             runtime,
+            memory: bytes,
             partitions,
         })
     }
@@ -79,6 +83,7 @@ impl Engine {
         for function in functions::all(timezone) {
             context.register_udf(function.as_ref().clone());
         }
+        functions::bound_all(&mut context, self.memory).map_err(Error::from_engine)?;
         context.add_analyzer_rule(Arc::new(LocalTimes));
         context
             .register_expr_planner(Arc::new(DateSums))
@@ -87,6 +92,7 @@ impl Engine {
         context.add_optimizer_rule(Arc::new(functions::ReportFilter));
         context
             .register_function_rewrite(Arc::new(SoundLists))
+            .and_then(|()| context.register_function_rewrite(Arc::new(DistinctBytes)))
             .map_err(Error::from_engine)?;
         Ok(Session {
             context,
@@ -275,19 +281,4 @@ fn with_zone(computed: &DataType, read: &DataType, zone: &Arc<str>) -> DataType 
 fn in_utc(value: Expr, read: &DataType, column: &DataType) -> Expr {
     let utc = with_zone(column, read, &"UTC".into());
     cast(cast(value, utc), column.clone())
-}
-
-/// The default memory of a run in bytes: 70 % of the memory of the machine or container. The rest is for the program
-/// itself, for requests and for the operating system's cache.
-pub fn available_memory() -> u64 {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    let limit = system
-        .cgroup_limits()
-        .map_or(u64::MAX, |limits| limits.total_memory);
-    let total = match system.total_memory().min(limit) {
-        0 => 1 << 30,
-        total => total,
-    };
-    total / 10 * 7
 }

@@ -14,8 +14,10 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
 use super::Session;
+use super::chains::refuse_long_chains;
 use super::dropped::refuse_dropped_clauses;
 use super::order::settle_choices;
+use super::planning::on_own_thread;
 use super::postgres::translate;
 use super::rehearsal::{named, of_text};
 use crate::error::{Class, Error, Result};
@@ -41,18 +43,23 @@ impl Session {
     /// # Errors
     /// `Sql` if the engine refuses it; `Usage` if it needs a window and the session has none.
     pub async fn statement(&self, sql: &str, origin: &str) -> Result<Statement> {
-        let plan = self.plan(sql, origin).await?;
-        self.with_parameters(plan)
-            .and_then(|plan| {
-                let columns = self.columns(&plan)?;
-                let (plan, in_order) = settle_choices(plan)?;
-                Ok(Statement {
-                    plan,
-                    columns,
-                    in_order,
+        let (session, sql, origin) = (self.clone(), sql.to_owned(), origin.to_owned());
+        on_own_thread(async move {
+            let plan = session.plan(&sql, &origin).await?;
+            session
+                .with_parameters(plan)
+                .and_then(|plan| {
+                    let columns = session.columns(&plan)?;
+                    let (plan, in_order) = settle_choices(plan)?;
+                    Ok(Statement {
+                        plan,
+                        columns,
+                        in_order,
+                    })
                 })
-            })
-            .map_err(|error| explain(origin, located(error, sql)))
+                .map_err(|error| explain(&origin, located(error, &sql)))
+        })
+        .await
     }
 
     /// Plans a query; its parameters have no values yet.
@@ -138,6 +145,7 @@ impl Session {
     }
 
     async fn logical_plan(&self, state: &SessionState, sql: &str) -> EngineResult<LogicalPlan> {
+        refuse_long_chains(sql)?;
         let dialect = state.config().options().sql_parser.dialect;
         let mut statement = state.sql_to_statement(sql, &dialect)?;
         refuse_dropped_clauses(&statement)?;
@@ -181,12 +189,14 @@ impl Session {
                 .with_config(config)
                 .build();
         }
-        let plan = state
-            .create_physical_plan(&statement.plan)
-            .await
-            .map_err(Error::from_engine)?;
-        let batches =
-            execute_stream(Arc::clone(&plan), state.task_ctx()).map_err(Error::from_engine)?;
+        let task = state.task_ctx();
+        let logical = statement.plan.clone();
+        let plan = on_own_thread(async move {
+            let plan = state.create_physical_plan(&logical).await;
+            plan.map_err(Error::from_engine)
+        })
+        .await?;
+        let batches = execute_stream(Arc::clone(&plan), task).map_err(Error::from_engine)?;
         Ok(Execution { batches, plan })
     }
 }

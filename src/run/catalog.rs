@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -51,6 +52,14 @@ impl Subject {
         match self {
             Self::Job(job) => job.aws.clone(),
             Self::Location(_) => AwsSettings::default(),
+        }
+    }
+
+    /// How long a query over it may take.
+    pub fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Job(job) => job.limits.timeout,
+            Self::Location(_) => None,
         }
     }
 

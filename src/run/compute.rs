@@ -19,7 +19,7 @@ use crate::error::{Class, Error, Result};
 use crate::export::Exported;
 use crate::job::{Source, Verify};
 use crate::progress::Step;
-use crate::query::Session;
+use crate::query::{Session, in_time};
 use crate::receipt::{Change, ExportReport, OutputReport, Receipt, Status};
 use crate::scan::cache::ObjectCache;
 use crate::scan::{Hours, LogsTable, ScanReport, Tally};
@@ -183,6 +183,11 @@ impl WindowRun<'_> {
     /// The answers in the order of their queries, with the earlier ones that their charts are compared with, and what was
     /// read.
     async fn compute(&self, exported: &Exported) -> Result<Computed<'_>> {
+        let limit = self.plan.job.limits.timeout;
+        in_time("[run] timeout", limit, self.compute_all(exported)).await
+    }
+
+    async fn compute_all(&self, exported: &Exported) -> Result<Computed<'_>> {
         let folder = self.folder()?;
         let (session, objects, tally) = self.session(exported, folder.path())?;
         let (job, window) = (self.plan.job, &self.window.window);

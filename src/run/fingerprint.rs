@@ -291,7 +291,7 @@ y = "events"
             ),
             edited(
                 "[output]",
-                "[run]\nmemory = \"1GiB\"\nlease = \"1m\"\ngive_up_after = \"1h\"\n[output]",
+                "[run]\nmemory = \"1GiB\"\nlease = \"1m\"\ngive_up_after = \"1h\"\ntimeout = \"10m\"\n[output]",
             ),
         ] {
             assert_eq!(fingerprint(&text), fingerprint(PLAIN), "{text}");

@@ -8,6 +8,7 @@
 )]
 
 mod at_once;
+mod bounds;
 mod charts;
 mod cloudwatch;
 mod damaged;
