@@ -6,6 +6,7 @@
 //! Each thread keeps its clock from batch to batch, since the zone's offsets cost more to find than a small batch does.
 
 mod bucket;
+mod by_template;
 mod convert;
 mod date_bin;
 mod from_unixtime;
@@ -17,6 +18,7 @@ mod to_char;
 mod wall_clock;
 
 pub use bucket::TimeBucket;
+pub use by_template::ByTemplate;
 pub use convert::{Convert, ticks_of};
 pub use date_bin::{Bins, DateBin};
 pub use from_unixtime::FromUnixtime;

@@ -10,8 +10,8 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, ScalarUDF, lit};
 
 use super::{Times, cast_of, cast_to, is_text};
 use crate::query::functions::time::{
-    AddInterval, Bins, DateBin, DatePart, Template, TimeBucket, WallClock, bad_template,
-    instants_in,
+    AddInterval, Bins, ByTemplate, DateBin, DatePart, Template, TimeBucket, WallClock,
+    bad_template, instants_in,
 };
 
 /// The zone that the engine gives an argument without one.
@@ -62,6 +62,12 @@ impl Times<'_> {
                     (Some(from), Some(to)) => self.to_timestamp(name, value, from, &to)?,
                     _ => None,
                 }
+            }
+            (name, [_, _, ..]) if name.starts_with("to_timestamp") => {
+                let to = self.type_of(&Expr::ScalarFunction(call.clone()));
+                to.map(|to| {
+                    ScalarUDF::from(ByTemplate::new(&call.func, to)).call(call.args.clone())
+                })
             }
             _ => None,
         };

@@ -756,3 +756,30 @@ async fn a_literal_without_a_zone_is_in_that_of_the_column() {
         );
     }
 }
+
+#[tokio::test]
+async fn texts_with_a_template_are_of_the_jobs_zone() {
+    let read = |text: &str, template: &str| {
+        format!(
+            "SELECT max(to_timestamp(text, '{template}'))::text FROM (VALUES ('{text}'), (NULL)) AS t(text)"
+        )
+    };
+    for (text, template, expected) in [
+        (
+            "21.11.2026 09:00:00",
+            "%d.%m.%Y %H:%M:%S",
+            "2026-11-21T09:00:00+09:00",
+        ),
+        (
+            "21.11.2026 09:00:00 +0000",
+            "%d.%m.%Y %H:%M:%S %z",
+            "2026-11-21T18:00:00+09:00",
+        ),
+    ] {
+        assert_eq!(
+            one(&seoul(), &read(text, template)).await,
+            expected,
+            "{text}"
+        );
+    }
+}
