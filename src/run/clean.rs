@@ -168,7 +168,7 @@ impl Retention<'_> {
 }
 
 /// The windows that have a folder in the staging location, also those of another size, which the job had before. Any other
-/// folder is told and left alone.
+/// folder is reported and left alone.
 async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Result<Vec<Window>> {
     let folder = keys.of_job();
     let mut windows = Vec::new();

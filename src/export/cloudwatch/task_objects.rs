@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use object_store::path::Path;
 
 use super::CloudWatchExporter;
-use crate::error::Result;
+use crate::error::{Class, Error, Result};
 use crate::export::deadline::Deadline;
 use crate::export::service::{LogGroup, TaskFilter};
 use crate::export::staging::{self, task_folder};
@@ -41,7 +41,7 @@ impl CloudWatchExporter {
             (listed, unread) = self.objects_below(&prefix, group).await?;
             folders = task_folder::folders(&prefix, &listed);
         }
-        let own = self.own_folders(attempt, &folders, deadline).await;
+        let own = self.own_folders(attempt, &folders, deadline).await?;
         for other in folders.difference(&own) {
             tracing::warn!(
                 log_group = group.name,
@@ -81,10 +81,10 @@ impl CloudWatchExporter {
         attempt: &Attempt,
         folders: &BTreeSet<String>,
         deadline: &Deadline<'_>,
-    ) -> BTreeSet<String> {
+    ) -> Result<BTreeSet<String>> {
         let id = attempt.task_id.as_deref().unwrap_or_default();
         if folders.contains(id) {
-            return BTreeSet::from([id.to_owned()]);
+            return Ok(BTreeSet::from([id.to_owned()]));
         }
         let mut own = BTreeSet::new();
         for folder in folders {
@@ -98,13 +98,20 @@ impl CloudWatchExporter {
                         ControlFlow::Continue(())
                     },
                 )
-                .await;
-            // A folder that may be of another task is left out: an event too few is found by the next night.
-            if matches!(listed, Ok(Ok(()))) && !is_a_task {
+                .await?;
+            // Without an answer, its objects must neither be read nor deleted.
+            listed.map_err(|error| {
+                let what = format!(
+                    "could not ask whether {folder}, a folder below {}, is that of another export task than {id}: {}",
+                    attempt.prefix, error.message
+                );
+                Error::new(Class::Source, what)
+            })?;
+            if !is_a_task {
                 own.insert(folder.clone());
             }
         }
-        own
+        Ok(own)
     }
 
     /// Adds the objects that appeared since the tasks of this run were COMPLETED, the last one at `completed`.

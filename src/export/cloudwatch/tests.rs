@@ -634,6 +634,13 @@ async fn a_folder_that_a_server_named_otherwise_is_its_tasks() {
         ..cloud.journal.attempts("/a").remove(0)
     };
     cloud.journal.note(left);
+    // Whether it is another task's can't be asked: it is neither read nor given up.
+    let refused = ServiceErrorKind::Refused;
+    cloud.logs.fail(Call::Tasks, 2..3, refused, "denied");
+    let error = cloud.export().await.unwrap_err();
+    assert_eq!(error.class(), Class::Source);
+    assert!(error.to_string().contains(other), "{error}");
+    assert_eq!(cloud.stages(), [AttemptStage::Asked]);
     let again = cloud.export().await.unwrap();
     assert_eq!(again.objects()[0].key(), renamed);
 }
