@@ -1,4 +1,5 @@
-//! The parts of the scan, measured separately: inflating, finding events, making batches.
+//! The parts of the scan, measured separately: inflating, finding events, making batches; and the functions that rewrite
+//! messages.
 //!
 //! `cargo bench --bench scan`. To measure a change, run it before and after on the same machine.
 
@@ -6,8 +7,12 @@ use std::hint::black_box;
 use std::io::Write;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, StringViewBuilder};
+use arrow::datatypes::{DataType, Field};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 use flate2::{Compression, write::GzEncoder};
+use logtally::query::functions::all;
 use logtally::scan::batch::BatchBuilder;
 use logtally::scan::events::{Event, PREFIX, Split, Splitter, TimestampReader};
 use logtally::scan::inflate::{StreamInflater, WholeInflater};
@@ -145,5 +150,38 @@ fn split(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, inflate, split);
+/// The functions that rewrite every message, beside which the time of a scan stands.
+fn rewrite(c: &mut Criterion) {
+    let text = text();
+    let mut messages = StringViewBuilder::new();
+    each_event(&text, |event| {
+        messages.append_value(String::from_utf8_lossy(&text[event.message]));
+    });
+    let messages: ArrayRef = Arc::new(messages.finish());
+    let mut group = c.benchmark_group("messages");
+    group.throughput(Throughput::Elements(EVENTS as u64));
+    let functions = all(chrono_tz::UTC);
+    for name in ["pattern", "pattern_id", "mask", "level"] {
+        let function = functions
+            .iter()
+            .find(|function| function.name() == name)
+            .expect("the function");
+        let field = Arc::new(Field::new(name, DataType::Utf8View, true));
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let arguments = ScalarFunctionArgs {
+                    args: vec![ColumnarValue::Array(Arc::clone(&messages))],
+                    arg_fields: vec![Arc::clone(&field)],
+                    number_rows: messages.len(),
+                    return_field: Arc::clone(&field),
+                    config_options: Arc::default(),
+                };
+                function.invoke_with_args(arguments).expect("texts")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, inflate, split, rewrite);
 criterion_main!(benches);

@@ -1,4 +1,12 @@
 -- Events by local hour of the day, over all days of the window.
+--
+-- columns:
+--   hour_of_day   0 to 23
+--   events        events of that hour, of all days
+-- chart:
+--   kind = "bar"
+--   x = "hour_of_day"
+--   y = "events"
 SELECT hours.hour_of_day, CAST(sum(coalesce(counted.events, 0)) AS BIGINT) AS events
 FROM hours
 LEFT JOIN (

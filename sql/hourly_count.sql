@@ -1,4 +1,11 @@
--- Events in each local hour of the window; empty hours count zero, an hour that a clock change repeats stays two.
+-- Events in each local hour; hours without any count zero.
+--
+-- columns:
+--   hour_local    the local hour, as the wall clock shows it
+--   utc_offset    its offset from UTC
+--   hour_utc      its first instant
+--   hour_of_day   0 to 23
+--   events        events of the hour; an hour that a clock change repeats has two rows
 SELECT
     hours.hour_local,
     hours.utc_offset,

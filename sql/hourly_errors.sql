@@ -1,4 +1,13 @@
--- Events, errors, and events that state no level in each local hour of the window; hours without any count zero.
+-- Events, errors, and events that state no level, in each local hour.
+--
+-- columns:
+--   hour_local    the local hour, as the wall clock shows it
+--   utc_offset    its offset from UTC
+--   hour_utc      its first instant
+--   hour_of_day   0 to 23
+--   events        events of the hour
+--   errors        events whose level is ERROR or FATAL
+--   no_level      events that state no level
 SELECT
     hours.hour_local,
     hours.utc_offset,

@@ -1,5 +1,18 @@
--- Calls of Lambda functions and percentiles of how long they took, in milliseconds, in each local hour of the window;
--- an hour without any has NULLs.
+-- Invocations of Lambda functions and percentiles of their duration, in each local hour.
+--
+-- columns:
+--   hour_local   the local hour, as the wall clock shows it
+--   utc_offset   its offset from UTC
+--   hour_utc     its first instant
+--   calls        invocations that ended in the hour
+--   p50          the median of their duration, in milliseconds; NULL in an hour without any
+--   p95          the 95th percentile
+--   p99          the 99th percentile
+-- chart:
+--   kind = "band"
+--   x = "hour_local"
+--   y = ["p50", "p95", "p99"]
+--   unit = "ms"
 SELECT
     hours.hour_local,
     hours.utc_offset,

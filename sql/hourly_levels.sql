@@ -1,5 +1,17 @@
--- Events of each level in each local hour of the window, NULL being those that state none, which no_level counts once
--- more; an hour without any has a row of zero.
+-- Events of each level in each local hour.
+--
+-- columns:
+--   hour_local   the local hour, as the wall clock shows it
+--   utc_offset   its offset from UTC
+--   hour_utc     its first instant
+--   level        TRACE to FATAL; NULL of events that state none, and of an hour without any event
+--   events       events of that level
+--   no_level     events that state no level
+-- chart:
+--   kind = "stacked-bar"
+--   x = "hour_local"
+--   y = "events"
+--   series = "level"
 SELECT
     hours.hour_local,
     hours.utc_offset,

@@ -9,7 +9,9 @@
 
 pub mod build;
 pub mod model;
+mod names;
 pub mod render;
 mod stack;
 pub mod terminal;
 pub mod text;
+mod value_range;

@@ -1,21 +1,28 @@
 //! The command line: its arguments, one file for each command, and what is printed meanwhile.
 
+mod archive;
+mod cache;
+mod completions;
 mod ddl;
+mod doctor;
+mod hints;
 mod init;
-mod logging;
+mod man;
 mod plan;
-mod progress;
+mod printer;
+pub(crate) mod progress;
+mod prompt;
 mod query;
 mod run;
 mod schema;
-mod scratch;
+#[cfg(feature = "serve")]
+mod serve;
 mod status;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -23,23 +30,17 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::aws::Aws;
-use crate::clock::SystemClock;
 use crate::error::{Class, Error, Result};
 use crate::job::{AwsSettings, Job};
+use crate::logging;
 use crate::panics;
-use crate::query::planning::STACK;
-use crate::query::{Engine, available_memory};
-use crate::run::{Environment, Force, Request, Selection};
+use crate::query::planning::{STACK, WORKER_STACK};
+use crate::run::{Environment, Force, Request, Selection, UNCERTAIN, job_file};
 use crate::state::lease;
-use crate::store::Stores;
 use crate::window::Span;
 
 /// How long running work may take to notice that it is to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
-
-/// The stack of the threads that queries run on: each level of a long expression takes a part of it.
-const WORKER_STACK: usize = 64 << 20;
 
 /// Nightly answers from CloudWatch Logs: SQL over exported logs, Parquet for Athena, charts for people
 #[derive(Debug, Parser)]
@@ -56,14 +57,16 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0 done, or nothing to do        6 the SQL failed
   1 a bug or unexpected failure   7 refused or failed at the output
-  2 wrong job or arguments        8 another run holds this window
-  3 the export slot or the        9 with --strict: done, but provisional
-    export did not come in time     or not verified
-  4 refused or failed at the      130, 143 interrupted; the next run
-    source of the logs              goes on from there
+  2 wrong job, arguments or AWS   8 another run holds this window
+    settings                      9 run --strict: provisional, not as
+  3 the export slot or the          expected, not verified or behind;
+    export did not come in time     status --check: not done; doctor:
+  4 refused or failed at the        not all was tried
+    source of the logs, or no   130, 143 interrupted; the next run
+    AWS credentials                 goes on from there
   5 the data is damaged";
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 struct Verbosity {
     /// Say only what went wrong
     #[arg(
@@ -90,12 +93,25 @@ enum Command {
     Status(status::StatusArgs),
     /// Ask a question in SQL over a job's exported windows, or over exported objects
     Query(query::QueryArgs),
+    /// Show or clear what `query` keeps on this machine of the events that it has read
+    Cache(cache::CacheArgs),
+    /// Make the archives of windows whose exports are kept, without answering the job's questions
+    Archive(archive::ArchiveArgs),
+    /// Serve the same tables over PostgreSQL's protocol, to psql, DBeaver, Grafana or pandas
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
     /// Print the tables of a job's answers as SQL for Athena, Spark, DuckDB or Trino, or put them into Glue
     Ddl(ddl::DdlArgs),
-    /// Write a first job file and print the policies that it needs on AWS
+    /// Find out whether the next run of a job will work: permissions, buckets, log groups, cost
+    Doctor(doctor::DoctorArgs),
+    /// Write a first job file and the policies that it needs on AWS
     Init(init::InitArgs),
     /// Print the JSON Schema of the job file, by which an editor completes and checks it
     Schema,
+    /// Print what a shell completes: sub-commands, options, files
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page of a command for `man -l -`, or write all pages into a folder
+    Man(man::ManArgs),
 }
 
 /// Which windows.
@@ -170,11 +186,12 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().map(not_a_flag).collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return wrong_arguments(&arguments, &error),
+        Err(error) if error.use_stderr() => return wrong_arguments(&arguments, error),
         Err(help) => help.exit(),
     };
-    let show = logging::start(&cli.verbosity);
+    let show = logging::start(cli.verbosity.quiet, cli.verbosity.verbose);
     panics::note_places();
+    let heeds_interrupts = matches!(&cli.command, Command::Query(args) if args.are_of_prompt());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(WORKER_STACK)
@@ -195,7 +212,7 @@ pub fn main() -> ExitCode {
             ended = ended => ended.unwrap_or_else(|gone| {
                 Err(Error::new(Class::Unexpected, "the command ended without a result").caused_by(gone))
             }),
-            stop = unheeded_stop() => Err(stop.error("")),
+            stop = unheeded_stop(heeds_interrupts) => Err(stop.error("")),
         }
     });
     // Decoding that is under way ends at its next batch; nothing half-written is left, as puts are whole.
@@ -230,7 +247,8 @@ fn on_own_thread(
 
 /// Prints what is wrong with the arguments as every other failure is printed: a log gets one line, and a reader of a run's
 /// JSON a document.
-fn wrong_arguments(arguments: &[OsString], error: &clap::Error) -> ExitCode {
+fn wrong_arguments(arguments: &[OsString], mut error: clap::Error) -> ExitCode {
+    hints::add(&mut error, arguments);
     let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
     let text = error.render().to_string();
     let text = text.trim().trim_start_matches("error: ").to_owned();
@@ -242,7 +260,7 @@ fn wrong_arguments(arguments: &[OsString], error: &clap::Error) -> ExitCode {
             // In clap's colours. If stderr can't be written, nothing is left to report that to.
             let _ = error.print();
         } else {
-            let show = logging::start(&Verbosity::default());
+            let show = logging::start(false, 0);
             logging::error(show, &own);
         }
     }
@@ -265,10 +283,19 @@ async fn dispatch(command: Command, show: logging::Show) -> Result<u8> {
         Command::Run(args) => run::run(args, show).await,
         Command::Plan(args) => until_stopped(plan::plan(args, show)).await,
         Command::Status(args) => until_stopped(status::status(args, show)).await,
-        Command::Query(args) => until_stopped(query::query(args, show)).await,
+        // A prompt goes on where Ctrl-C ends a query.
+        Command::Query(args) => query::query(args, show).await,
+        Command::Cache(args) => cache::cache(&args),
+        Command::Archive(args) => until_stopped(archive::archive(args, show)).await,
+        // A signal to stop is its ordinary end.
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::serve(args, show).await,
         Command::Ddl(args) => until_stopped(ddl::ddl(args, show)).await,
+        Command::Doctor(args) => until_stopped(doctor::doctor(args, show)).await,
         Command::Init(args) => init::init(&args),
         Command::Schema => schema::schema(),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
     }
 }
 
@@ -307,40 +334,47 @@ async fn stop_signal() -> StopSignal {
     StopSignal { class, name }
 }
 
-/// Returns some time after a signal to stop, which a command ends by itself unless a computation holds its thread.
-async fn unheeded_stop() -> StopSignal {
-    let stop = stop_signal().await;
+/// Returns some time after a signal to stop, which a command ends by itself unless a computation holds its thread. A prompt
+/// goes on behind Ctrl-C.
+async fn unheeded_stop(is_prompt: bool) -> StopSignal {
+    let mut stop = stop_signal().await;
+    while is_prompt && stop.class == Class::Interrupted {
+        stop = stop_signal().await;
+    }
     tokio::time::sleep(STOP_WITHIN).await;
     stop
 }
 
-/// The real things.
-fn environment(aws: AwsSettings, memory: Option<u64>, show: logging::Show) -> Result<Environment> {
-    let scratch = scratch::make().map_err(|error| {
-        let parent = std::env::temp_dir();
-        let what = format!("can't make a temporary folder in {}", parent.display());
-        Error::new(Class::Output, what).caused_by(error)
-    })?;
-    Ok(Environment {
-        stores: Stores::new(Arc::new(Aws::new(aws)))?,
-        clock: Arc::new(SystemClock),
-        progress: progress::new(show),
-        service: None,
-        counter: None,
-        engine: Engine::new(memory.unwrap_or_else(available_memory), scratch.path())?,
-        scratch,
-    })
+/// Whether a command has temporary files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scratch {
+    Needed,
+    NotNeeded,
 }
 
-/// The job in a file, and the real things that it needs.
-fn job_environment(file: &Path, show: logging::Show) -> Result<(Job, Environment)> {
-    let job = crate::job::load(file)?;
-    let environment = environment_of(&job, show)?;
+/// The real things.
+fn environment(
+    aws: AwsSettings,
+    memory: Option<u64>,
+    scratch: Scratch,
+    show: logging::Show,
+) -> Result<Environment> {
+    let scratch = match scratch {
+        Scratch::NotNeeded => None,
+        Scratch::Needed => Some(crate::run::Scratch::new()?),
+    };
+    Environment::real(aws, memory, scratch, progress::new(show))
+}
+
+/// The job in a file, and the real things that a command needs which computes no answers of it.
+async fn job_environment(file: &Path, show: logging::Show) -> Result<(Job, Environment)> {
+    let job = job_file::load(file).await?;
+    let environment = environment_of(&job, Scratch::NotNeeded, show)?;
     Ok((job, environment))
 }
 
-fn environment_of(job: &Job, show: logging::Show) -> Result<Environment> {
-    environment(job.aws.clone(), job.limits.memory, show)
+fn environment_of(job: &Job, scratch: Scratch, show: logging::Show) -> Result<Environment> {
+    environment(job.aws.clone(), job.limits.memory, scratch, show)
 }
 
 /// Writes to stdout; a reader that has gone away is no error.
@@ -354,11 +388,16 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Prints a document: on a terminal in lines, else in one line, as programs read it.
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    let json = serde_json::to_string_pretty(value)
-        .map_err(|error| Error::new(Class::Unexpected, "can't write JSON").caused_by(error))?;
+    let json = match std::io::stdout().is_terminal() {
+        true => serde_json::to_string_pretty(value),
+        false => serde_json::to_string(value),
+    };
+    let json =
+        json.map_err(|error| Error::new(Class::Unexpected, "can't write JSON").caused_by(error))?;
     print(&(json + "\n"))
 }
 
-/// The job file, as the commands take it.
+/// The job file, as the commands take it: a path, `s3://bucket/key`, or `-` for standard input.
 type JobFile = PathBuf;

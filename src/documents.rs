@@ -1,7 +1,9 @@
 //! What the documents say of the program is so: `docs/ARCHITECTURE.md` of the sources, `README.md` and `docs/charts.md` of
 //! the job file, `docs/SEMANTICS.md` of the tests. Tests only; none of them needs more than this checkout.
 
+mod functions;
 mod job_keys;
+mod metrics;
 mod rooms;
 mod tests_named;
 

@@ -1,9 +1,11 @@
 //! One error for the whole program: a class, which decides the exit code, and a message that says what to do.
 
 use std::fmt;
+use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinError;
 
 /// The kind of a failure. Each has an exit code of its own, so that a scheduler can tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,6 +83,9 @@ pub struct Error {
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     remedy: Option<Remedy>,
+    hint: Option<String>,
+    excerpt: Option<String>,
+    is_explained: bool,
 }
 
 /// The result of everything in this crate that can fail.
@@ -94,6 +99,9 @@ impl Error {
             message: message.into(),
             source: None,
             remedy: None,
+            hint: None,
+            excerpt: None,
+            is_explained: false,
         }
     }
 
@@ -122,6 +130,68 @@ impl Error {
         self
     }
 
+    /// Adds what to write instead.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Marks an error that names its place in the SQL, with the lines that show it.
+    pub fn explained(mut self, excerpt: Option<String>) -> Self {
+        self.excerpt = excerpt;
+        self.is_explained = true;
+        self
+    }
+
+    /// Whether the place in the SQL is named.
+    pub fn is_explained(&self) -> bool {
+        self.is_explained
+    }
+
+    /// What to write instead.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The line of SQL that the error is about, and a caret under the place.
+    pub fn excerpt(&self) -> Option<&str> {
+        self.excerpt.as_deref()
+    }
+
+    /// The message with its causes, without the hint.
+    pub fn message(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = self
+            .source
+            .as_deref()
+            .map(|e| e as &(dyn std::error::Error + 'static));
+        // An error of this crate inside a client's error says all that the client's does.
+        if let Some(own) = cause.and_then(find_own) {
+            return format!("{text}: {own}");
+        }
+        while let Some(error) = cause {
+            // Many errors repeat the message of their cause.
+            let said = error.to_string();
+            if !text.contains(&said) {
+                text = format!("{text}: {said}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+
+    /// The error in several lines, for a person: the message, the line of SQL with its caret, the hint.
+    pub fn in_full(&self) -> String {
+        let mut text = self.message();
+        for line in self.excerpt().unwrap_or_default().lines() {
+            text += &format!("\n    {line}");
+        }
+        if let Some(hint) = &self.hint {
+            text += &format!("\nhint: {hint}");
+        }
+        text
+    }
+
     /// The option without which every run fails in this way.
     pub fn remedy(&self) -> Option<Remedy> {
         self.remedy
@@ -138,43 +208,51 @@ impl Error {
         self
     }
 
-    /// This crate's own error inside an engine's error (from the scan, or a function), or else a failure of the SQL.
+    /// This crate's own error inside an engine's error: from the scan, from a function, from the statement.
+    pub fn own_within(error: &DataFusionError) -> Option<Self> {
+        find_own(error).map(|own| Self {
+            class: own.class,
+            message: own.message(),
+            source: None,
+            remedy: own.remedy,
+            hint: own.hint.clone(),
+            excerpt: own.excerpt.clone(),
+            is_explained: own.is_explained,
+        })
+    }
+
+    /// This crate's own error inside an engine's error, or else a failure of the store or of the SQL. What the engine says
+    /// of the SQL is put into other words where the SQL is known, in [`query`](crate::query).
     pub fn from_engine(error: DataFusionError) -> Self {
-        if let Some(own) = find_own(&error) {
-            return Self::new(own.class, own.to_string());
+        if let Some(own) = Self::own_within(&error) {
+            return own;
         }
         match error.find_root() {
             DataFusionError::ObjectStore(store) => Self::new(Class::Source, store.to_string()),
-            DataFusionError::ResourcesExhausted(why) => Self::new(
-                Class::Sql,
-                format!(
-                    "the question needs more memory than [run] memory allows: raise it, or read or group less at a time ({})",
-                    why.split(" with top memory consumers")
-                        .next()
-                        .unwrap_or(why)
-                ),
-            ),
-            root => Self::new(Class::Sql, tidy(&root.strip_backtrace())),
+            DataFusionError::ResourcesExhausted(_) => {
+                Self::new(Class::Sql, "the query needs more memory than it may take")
+                    .with_hint("raise [run] memory")
+            }
+            root => match find_panic(&error) {
+                Some(panic) => {
+                    Self::new(Class::Unexpected, format!("a bug in this program: {panic}"))
+                }
+                None => {
+                    let message = root.strip_backtrace();
+                    Self::new(Class::Sql, without_stages(&message).trim_end_matches('.'))
+                }
+            },
         }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.message.clone();
-        let mut cause = self
-            .source
-            .as_deref()
-            .map(|e| e as &(dyn std::error::Error + 'static));
-        while let Some(error) = cause {
-            // Many errors repeat the message of their cause.
-            let said = error.to_string();
-            if !text.contains(&said) {
-                text = format!("{text}: {said}");
-            }
-            cause = error.source();
+        f.write_str(&self.message())?;
+        match &self.hint {
+            Some(hint) => write!(f, " (hint: {hint})"),
+            None => Ok(()),
         }
-        f.write_str(&text)
     }
 }
 
@@ -186,40 +264,60 @@ impl From<Error> for DataFusionError {
     }
 }
 
-fn find_own<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+/// The panic of one of the engine's tasks, which arrives as an error of the task that waits for it.
+pub fn find_panic<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a JoinError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let shared = error.downcast_ref::<Arc<JoinError>>();
+        let join = shared
+            .map(AsRef::as_ref)
+            .or_else(|| error.downcast_ref::<JoinError>());
+        if let Some(join) = join {
+            return join.is_panic().then_some(join);
+        }
+        next = wrapped(error).or_else(|| error.source());
+    }
+    None
+}
+
+/// This crate's own error in a chain of causes.
+pub fn find_own<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(own) = error.downcast_ref::<Error>() {
             return Some(own);
         }
-        // The engine boxes and shares errors; `source()` of those wrappers skips the error that they wrap.
-        let wrapped = match error.downcast_ref::<DataFusionError>() {
-            Some(DataFusionError::External(inner)) => {
-                Some(inner.as_ref() as &(dyn std::error::Error + 'static))
-            }
-            Some(DataFusionError::Shared(inner)) => {
-                Some(inner.as_ref() as &(dyn std::error::Error + 'static))
-            }
-            Some(DataFusionError::ArrowError(inner, _)) => match inner.as_ref() {
-                arrow::error::ArrowError::ExternalError(inner) => {
-                    Some(inner.as_ref() as &(dyn std::error::Error + 'static))
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        next = wrapped.or_else(|| error.source());
+        next = wrapped(error).or_else(|| error.source());
     }
     None
 }
 
-/// What the engine puts in front of its messages.
-const STAGES: [&str; 12] = [
+/// The error in one of the engine's wrappers, which box and share errors; their `source()` skips the error that they wrap.
+fn wrapped<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a (dyn std::error::Error + 'static)> {
+    match error.downcast_ref::<DataFusionError>()? {
+        DataFusionError::External(inner) => Some(inner.as_ref()),
+        DataFusionError::Shared(inner) => Some(inner.as_ref()),
+        DataFusionError::Context(_, inner) => Some(inner.as_ref()),
+        DataFusionError::ExecutionJoin(inner) => Some(inner.as_ref()),
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            arrow::error::ArrowError::ExternalError(inner) => Some(inner.as_ref()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What the engine puts in front of its messages: the stage that failed.
+pub const STAGES: [&str; 17] = [
     "Error during planning: ",
     "Schema error: ",
     "SQL error: ",
     "Execution error: ",
     "Arrow error: ",
+    "Csv error: ",
+    "Json error: ",
     "External error: ",
     "Compute error: ",
     "Cast error: ",
@@ -227,35 +325,20 @@ const STAGES: [&str; 12] = [
     "Invalid argument error: ",
     "Internal error: ",
     "This feature is not implemented: ",
+    "Not yet implemented: ",
+    "Arithmetic overflow: ",
+    "Invalid or Unsupported Configuration: ",
 ];
 
-/// Removes what the engine puts in front of its messages: the stage that failed, which does not help a user.
-fn tidy(message: &str) -> String {
+/// A message without the stage that failed, and without the request to report a bug.
+pub fn without_stages(message: &str) -> &str {
     let mut text = message;
     while let Some(inner) = STAGES.iter().find_map(|stage| text.strip_prefix(stage)) {
         text = inner;
     }
-    // What the engine takes for a fault of its own is one of the query here.
-    text = text
-        .split("\nThis issue was likely caused by a bug")
-        .next()
-        .unwrap_or(text);
-    if let Some(inner) = text
-        .strip_prefix("ParserError(\"")
-        .and_then(|t| t.strip_suffix("\")"))
-    {
-        text = inner;
-    }
-    if text == "The context currently only supports a single SQL statement" {
-        return "several statements: expected one question".to_owned();
-    }
-    // The engine prints the whole syntax tree.
-    if text.starts_with("Dot access not supported") {
-        return "a member of what a function gives is taken with brackets, such as lambda_report(message)['duration_ms']"
-            .to_owned();
-    }
-    // The engine's name for the one schema.
-    text.replace("datafusion.public.", "")
+    let text = text.split("\nThis issue was likely caused by").next();
+    let text = text.unwrap_or_default();
+    text.split("\n\nbacktrace: ").next().unwrap_or(text).trim()
 }
 
 #[cfg(test)]
@@ -272,23 +355,62 @@ mod tests {
         assert_eq!(back.to_string(), "exports/a.gz: cut");
     }
 
-    #[test]
-    fn an_engine_error_is_a_failure_of_the_sql_without_the_stage() {
-        let error = DataFusionError::Plan("No field named nope".to_owned());
-        let error = Error::from_engine(error);
-        assert_eq!(error.class(), Class::Sql);
-        assert_eq!(error.to_string(), "No field named nope");
+    #[tokio::test]
+    async fn a_panic_of_a_task_is_a_bug() {
+        let task = tokio::spawn(async { assert!("".len() > 1, "no text") });
+        let join = Arc::new(task.await.unwrap_err());
+        let joins = DataFusionError::External(Box::new(Arc::clone(&join)));
+        let error = Error::from_engine(joins.context("Join Error"));
+        assert_eq!(error.class(), Class::Unexpected);
+        let said = error.to_string();
+        assert!(
+            said.starts_with("a bug in this program: ") && said.contains("no text"),
+            "{said}"
+        );
     }
 
     #[test]
-    fn too_little_memory_is_said_without_a_dump_of_who_has_it() {
-        let why = "Additional allocation failed for Sort[1] with top memory consumers (across reservations) as:\n  Sort[0]";
+    fn an_own_error_is_said_without_the_client_around_it() {
+        let client = object_store::Error::Generic {
+            store: "S3",
+            source: Box::new(Error::new(Class::Source, "no answer from https://s3")),
+        };
+        let error = Error::new(Class::Source, "could not read s3://b/k").caused_by(client);
+        assert_eq!(
+            error.to_string(),
+            "could not read s3://b/k: no answer from https://s3"
+        );
+    }
+
+    #[test]
+    fn a_person_gets_the_place_and_the_hint_in_lines_and_a_log_one_line() {
+        let error = Error::new(Class::Sql, "SQL:1:8: column \"nope\" does not exist")
+            .with_hint("write message")
+            .explained(Some("SELECT nope\n       ^".to_owned()));
+        assert_eq!(
+            error.in_full(),
+            "SQL:1:8: column \"nope\" does not exist\n    SELECT nope\n           ^\nhint: write message"
+        );
+        assert_eq!(
+            error.to_string(),
+            "SQL:1:8: column \"nope\" does not exist (hint: write message)"
+        );
+        let back = Error::from_engine(DataFusionError::from(error));
+        assert!(back.is_explained());
+        assert_eq!(back.hint(), Some("write message"));
+        assert_eq!(back.excerpt(), Some("SELECT nope\n       ^"));
+    }
+
+    #[test]
+    fn an_engine_error_has_neither_its_stage_nor_what_held_the_memory() {
+        let error = DataFusionError::Internal("no plan".to_owned());
+        assert_eq!(Error::from_engine(error).to_string(), "no plan");
+        let why = "Failed to allocate additional 1 MB for ExternalSorterMerge[0]";
         let error = Error::from_engine(DataFusionError::ResourcesExhausted(why.to_owned()));
-        let told = error.to_string();
-        assert!(told.starts_with("the question needs more memory"), "{told}");
-        assert!(
-            told.ends_with("(Additional allocation failed for Sort[1])"),
-            "{told}"
+        assert_eq!(error.class(), Class::Sql);
+        assert_eq!(
+            error.to_string(),
+            "the query needs more memory than it may take (hint: raise [run] memory)"
         );
     }
 

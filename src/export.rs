@@ -9,6 +9,7 @@ pub mod directory;
 pub mod existing;
 pub mod filter_events;
 pub mod kept;
+mod refused;
 pub mod service;
 pub mod staging;
 pub mod task;
@@ -106,7 +107,7 @@ pub struct Exported {
 
 impl Exported {
     /// Adds a note, and warns of it.
-    fn note(&mut self, note: String) {
+    pub fn note(&mut self, note: String) {
         tracing::warn!("{note}");
         self.notes.push(note);
     }

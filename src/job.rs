@@ -3,13 +3,24 @@
 pub mod schema;
 pub mod spec;
 
+mod archive;
 mod charts;
 mod checked;
 mod division;
+mod expectations;
+mod files;
+mod formats;
+mod job_text;
+mod library;
 mod location;
+mod lookup;
+mod notify;
 mod parse_error;
 mod resolve;
+mod syntax;
+mod text_file;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,11 +28,20 @@ use chrono_tz::Tz;
 
 use crate::window::{Size, Span};
 
-pub use checked::{ByteSize, GroupPattern, Name, nearest, parse_zone};
+pub use archive::{ARCHIVE, Archive, ArchiveColumn, DAY_ARCHIVE, POSITION};
+pub use charts::MAX_BANDS;
+pub use checked::{ByteSize, GroupPattern, Name, Secret, nearest, parse_length, parse_zone};
 pub use division::Division;
-pub use location::Location;
-pub use resolve::{built_in, load, parse};
-pub use spec::{Verify, Via};
+pub use expectations::{Expectation, Subject, percent};
+pub use files::{is_sql, read_local};
+pub use formats::{Format, FormatKind};
+pub use library::{BuiltIn, Described, Header, Parameter, built_in, hashed_text, library};
+pub use location::{Location, ensure_path};
+pub use lookup::{ColumnType, LookupTable, ParameterValue};
+pub use notify::{Notify, SlackApp, TopicArn, WebhookUrl};
+pub use resolve::{JobDraft, parse};
+pub use spec::{NotifyWhen, Verify, Via};
+pub use text_file::TextFile;
 
 /// A checked job.
 #[derive(Debug, Clone)]
@@ -29,7 +49,7 @@ pub struct Job {
     /// The job's name, the first segment of every key.
     pub name: Name,
     /// The job file.
-    pub file: PathBuf,
+    pub file: TextFile,
     /// The zone of the windows and of local time.
     pub timezone: Tz,
     /// Where the logs come from.
@@ -38,12 +58,28 @@ pub struct Job {
     pub window: WindowRule,
     /// Where the answers go.
     pub output: Location,
+    /// The language of a chart's own texts.
+    pub language: Language,
+    /// The lookup tables that the queries can read.
+    pub tables: Vec<LookupTable>,
     /// The queries, in order. Each may read the answers of the queries before it.
     pub queries: Vec<Query>,
+    /// The archive of events.
+    pub archive: Option<Archive>,
+    /// The formats of messages, in the order of their names.
+    pub formats: Vec<Format>,
+    /// What is expected of the answers.
+    pub expectations: Vec<Expectation>,
+    /// Whom a run notifies.
+    pub notify: Option<Notify>,
+    /// The namespace of a run's metrics, if it prints any.
+    pub metrics: Option<String>,
     /// Region, profile and role, for logs or locations on AWS.
     pub aws: AwsSettings,
     /// How long exported objects of settled windows are kept; forever where unset.
     pub keep: Option<Duration>,
+    /// Whether queries see the messages without personal data and secrets.
+    pub mask: bool,
     /// Memory, lease and time of a run.
     pub limits: Limits,
 }
@@ -99,7 +135,7 @@ impl CloudWatch {
     }
 }
 
-/// Region, profile and role. Those that the job does not set come from the environment and AWS's configuration files.
+/// How AWS is used. A Region or profile that the job does not set comes from the environment and AWS's configuration files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwsSettings {
     /// The Region of the logs and of the staging bucket.
@@ -108,6 +144,31 @@ pub struct AwsSettings {
     pub profile: Option<String>,
     /// A role to assume for the logs and their staging bucket.
     pub role_arn: Option<String>,
+    /// Whether requests for the logs are paid by the account that sends them, and not by the bucket's owner.
+    pub requester_pays: bool,
+    /// How S3 encrypts what is written to the output's bucket; as the bucket is set up where unset.
+    pub encryption: Option<BucketEncryption>,
+}
+
+/// How S3 encrypts what is written to a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketEncryption {
+    /// The bucket. Exports that are staged in it are encrypted too.
+    pub bucket: String,
+    /// How.
+    pub with: Encryption,
+}
+
+/// How S3 encrypts an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encryption {
+    /// With S3's own keys.
+    S3,
+    /// With a key of KMS: of this id, ARN or alias, or AWS's own for S3.
+    Kms {
+        /// The key.
+        key: Option<String>,
+    },
 }
 
 /// Which windows a run processes.
@@ -142,6 +203,8 @@ pub struct Query {
     pub sql: String,
     /// The file of the SQL, or its built-in name, for error messages.
     pub sql_origin: String,
+    /// The values of `$name` in the SQL, by name.
+    pub params: BTreeMap<String, ParameterValue>,
     /// How the answer is divided into files.
     pub division: Division,
     /// The charts of the answer.
@@ -170,6 +233,8 @@ pub struct Chart {
     pub title: Option<String>,
     /// The title of the y axis; the column's name where unset.
     pub y_label: Option<String>,
+    /// How the values are spaced on the y axis.
+    pub y_scale: ValueScale,
     /// The unit of the values, such as `ms`. Whole numbers without a unit are counts.
     pub unit: Option<String>,
     /// Width and height, in pixels of a PNG at scale 1.
@@ -197,6 +262,7 @@ impl Chart {
             compare: None,
             title: None,
             y_label: None,
+            y_scale: ValueScale::Linear,
             unit: None,
             size: (1600, 900),
             scale: 1.0,
@@ -232,6 +298,17 @@ pub enum ChartKind {
     Heatmap,
     /// Percentiles as nested bands.
     Band,
+}
+
+/// How values are spaced on an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ValueScale {
+    /// Evenly.
+    #[default]
+    Linear,
+    /// By their orders of magnitude: from 1 to 10 is as far as from 10 to 100.
+    Log,
 }
 
 /// How far before its own window the window is that a chart is compared with.
@@ -317,6 +394,12 @@ impl Source {
 }
 
 impl Job {
+    /// The queries whose answers a run writes: the job's own, and that of its archive behind them.
+    pub fn answers(&self) -> impl Iterator<Item = &Query> + Clone {
+        let archive = self.archive.as_ref().map(|archive| &archive.query);
+        self.queries.iter().chain(archive)
+    }
+
     /// Where exported objects land; `None` for a source that is exported already.
     pub fn staging(&self) -> Option<&Location> {
         match &self.source {

@@ -7,6 +7,7 @@
 //! <staging>/<job>/<window>/<group>/attempt=<id>/kept-<id>/<stream>/000000.gz     (what an earlier export had)
 //! <location>/<job>/<query>/dt=2026-11-21/<query>.parquet        (hour windows: dt=…/hh=05)
 //! <location>/<job>/<query>/dt=2026-11-21/<query>.txt            where the answer is in parts: lists them
+//! <location>/<job>/events/dt=2026-11-21/events-00000.parquet   the archive, in numbered files
 //! <location>/<job>/parts/<query>/dt=2026-11-21/<query>-<generation>-00000.parquet
 //! <location>/<job>/charts/<query>/<chart>-2026-11-21.png        and <chart>-latest.png
 //! <location>/<job>/runs/2026-11-21.json                         the receipt
@@ -17,12 +18,14 @@
 //! [`StagingKeys`] makes the keys of exports, [`Keys`] all others.
 
 pub mod cloudwatch;
+pub mod lines;
 
 mod answer_keys;
 mod keys;
 mod staging;
 
 use std::borrow::Cow;
+use std::path::Path as FilePath;
 
 use object_store::path::Path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -30,13 +33,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use crate::error::{Error, Result};
 use crate::numbers::counted;
 
-pub use answer_keys::{AnswerKeys, DATE, HOUR, NULL_PARTITION, partition_keys};
+pub use answer_keys::{AnswerKeys, DATE, HOUR, NULL_PARTITION, folder_values, partition_keys};
 pub use keys::{
     Keys, parse_chart_window, parse_state_page, parse_window_id, state_page, state_pages,
 };
 pub use staging::{
-    StagingKeys, is_in_attempt, is_in_piece, is_manifest, is_piece, kept_folder, manifest, piece,
-    piece_folder,
+    StagingKeys, is_in_attempt, is_in_piece, is_manifest, is_piece, is_written_here, kept_folder,
+    manifest, piece, piece_folder,
 };
 
 /// Every byte of a log group's or stream's name that is not a letter, a digit or one of these is percent-encoded in a
@@ -66,51 +69,90 @@ pub fn path_of_key(key: &str) -> Option<Path> {
     Path::parse(key).ok().filter(|path| path.as_ref() == key)
 }
 
-/// Objects that were left out of a listing, since no path can hold their keys.
+/// What was left out of a listing: objects whose keys no path can hold, and links that lead back to a folder above them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Skipped {
+    keys: Examples,
+    loops: Examples,
+}
+
+/// How many there are, and the first of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Examples {
     count: u64,
-    example: String,
+    first: String,
+}
+
+impl Examples {
+    fn add(&mut self, name: &str) {
+        if self.count == 0 {
+            name.clone_into(&mut self.first);
+        }
+        self.count += 1;
+    }
+
+    fn merge(&mut self, other: Self) {
+        if self.count == 0 {
+            self.first = other.first;
+        }
+        self.count += other.count;
+    }
 }
 
 impl Skipped {
     /// Adds a key. The name of a folder, which S3's console makes as an empty object, is none.
     pub fn add(&mut self, key: &str) {
         let folder = key.strip_suffix('/');
-        if folder.is_some_and(|folder| path_of_key(folder).is_some()) {
-            return;
+        if folder.is_none_or(|folder| path_of_key(folder).is_none()) {
+            self.keys.add(key);
         }
-        if self.count == 0 {
-            key.clone_into(&mut self.example);
-        }
-        self.count += 1;
+    }
+
+    /// Adds a link.
+    pub fn add_loop(&mut self, link: &FilePath) {
+        self.loops.add(&link.to_string_lossy());
     }
 
     /// Adds what another part of the listing left out.
     pub fn merge(&mut self, other: Self) {
-        if self.count == 0 {
-            self.example = other.example;
-        }
-        self.count += other.count;
+        self.keys.merge(other.keys);
+        self.loops.merge(other.loops);
     }
 
-    /// A note on them; `None` where there are none.
+    /// A note on what was left out; `None` for nothing.
     pub fn note(&self, location: &str) -> Option<String> {
-        let which = match self.count {
-            0 => return None,
-            1 => format!(
+        let Self { keys, loops } = self;
+        let of_keys = match keys.count {
+            0 => None,
+            1 => Some(format!(
                 "1 object below {location} is not read: its key {:?} has",
-                self.example
-            ),
-            count => format!(
+                keys.first
+            )),
+            count => Some(format!(
                 "{} below {location} are not read: their keys, such as {:?}, have",
                 counted(count, "object"),
-                self.example
-            ),
+                keys.first
+            )),
         };
-        Some(format!(
-            "{which} an empty part, a part \".\" or \"..\", or a character that no name has"
-        ))
+        let of_keys = of_keys.map(|which| {
+            format!(
+                "{which} an empty part, a part \".\" or \"..\", or a character that no name has"
+            )
+        });
+        let of_loops = match loops.count {
+            0 => None,
+            1 => Some(format!(
+                "1 link below {location} is not followed: {:?} leads back to a folder that it is in, or to itself",
+                loops.first
+            )),
+            count => Some(format!(
+                "{} below {location} are not followed: {:?}, for example, leads back to a folder that it is in, or to itself",
+                counted(count, "link"),
+                loops.first
+            )),
+        };
+        let notes: Vec<String> = [of_keys, of_loops].into_iter().flatten().collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
 }
 

@@ -12,16 +12,28 @@
 
 pub mod aws;
 pub mod backoff;
+mod batch_bytes;
 pub mod chart;
 pub mod cli;
 pub mod clock;
+pub mod disk;
+pub mod doctor;
 #[cfg(test)]
 mod documents;
 pub mod error;
+pub mod expect;
 pub mod export;
 pub mod job;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod layout;
+pub mod logging;
+pub mod mask;
+pub mod metrics;
+pub mod notify;
 pub mod numbers;
+#[cfg(feature = "otel")]
+pub mod otel;
 pub mod output;
 pub mod panics;
 pub mod progress;
@@ -29,7 +41,10 @@ pub mod query;
 pub mod receipt;
 pub mod run;
 pub mod scan;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod state;
 pub mod store;
+pub mod values;
 pub mod verify;
 pub mod window;

@@ -1,12 +1,11 @@
 //! Answers as files and as tables: Parquet that Athena reads, in one file or divided, and the SQL of tables over it.
 
+pub mod archive;
 pub mod athena;
 pub mod columns;
 pub mod division;
 pub mod parquet;
 pub mod partitioned;
-
-mod batch_bytes;
 
 use object_store::path::Path;
 
@@ -28,7 +27,7 @@ impl WindowKeys {
     /// The keys of a run of the window; with `is_latest`, also those of the copies of its charts.
     pub fn of(keys: &Keys, job: &Job, window: &Window, is_latest: bool) -> Self {
         let (mut by_rows, mut fixed) = (Vec::new(), Vec::new());
-        for query in &job.queries {
+        for query in job.answers() {
             let name = query.name.as_str();
             let answer = keys.of_answer(name, window);
             by_rows.extend(query.division.keys_by_rows(answer));

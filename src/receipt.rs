@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::logs::Origin;
+use crate::expect::ExpectationReport;
 use crate::scan::{Hours, ScanReport};
 use crate::state::Attempt;
 use crate::verify::Verification;
@@ -40,12 +41,21 @@ pub struct Receipt {
     /// How the independent count compares; absent if the job asks for none.
     #[serde(default)]
     pub verification: Option<Verification>,
+    /// How the answers compare with what the job expects of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<ExpectationReport>,
     /// How often the window was exported again because that count differed.
     #[serde(default, rename = "redos")]
     pub reexports: u32,
     /// How the count differs from that of the run before; absent on the first run of the window.
     #[serde(default)]
     pub change: Option<Change>,
+    /// The lookup tables, as they were when the run began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<LookupReport>,
+    /// The archive of the events, if the job has one. Its files are among the outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveReport>,
     /// What was put.
     pub outputs: Vec<OutputReport>,
     /// Seconds that each step took, by its name.
@@ -64,6 +74,12 @@ impl Receipt {
     pub fn lists(&self, attempt: &Attempt) -> bool {
         let mut exports = self.exports.iter();
         exports.any(|export| export.is_at(&attempt.prefix))
+    }
+
+    /// The expectations that are broken.
+    pub fn broken(&self) -> impl Iterator<Item = &ExpectationReport> {
+        let all = self.expectations.iter();
+        all.filter(|expectation| expectation.is_broken())
     }
 
     /// Whether the independent count differs.
@@ -168,6 +184,45 @@ impl Change {
     }
 }
 
+/// A lookup table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookupReport {
+    /// Its name.
+    pub name: String,
+    /// Where its file or folder is.
+    pub location: String,
+    /// The bytes of its files.
+    pub bytes: u64,
+    /// A hash of what stands in a text; of Parquet, of the names and tags of its files.
+    pub sha256: String,
+}
+
+/// The archive of a window's events: what its files have, of the exports of the receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveReport {
+    /// A hash of everything in the job that decides the archive.
+    pub sha256: String,
+    /// The expressions that columns stand for, by the names of the columns.
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
+    /// Whether it has the messages.
+    pub message: bool,
+    /// Whether they are without personal data and secrets, and the columns are made of such messages.
+    #[serde(default)]
+    pub mask: bool,
+    /// A hash of the formats that the expressions can name; absent where the job has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formats_sha256: Option<String>,
+    /// The columns whose values are folders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_by: Vec<String>,
+    /// Whether its files are those of the whole day that the window, an hour, was compacted into.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub day: bool,
+    /// Whether its rows are in the order in which the export is read: those of each log stream were in the order of time.
+    pub in_reading_order: bool,
+}
+
 /// An object that was put.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutputReport {
@@ -183,6 +238,9 @@ pub struct OutputReport {
     pub etag: Option<String>,
     /// The rows of an answer.
     pub rows: Option<u64>,
+    /// What a chart says at its head: its title and the line below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headline: Option<String>,
     /// The size.
     pub bytes: u64,
 }

@@ -4,50 +4,77 @@
 
 pub mod catalog;
 pub mod document;
+pub mod job_file;
+pub mod log_lines;
+#[cfg(feature = "otel")]
+pub mod trace;
 
 mod answer;
+mod answer_files;
+mod archive;
 mod clean;
 mod commands;
 mod compare;
 mod compute;
 mod earlier_export;
 mod execute;
+mod expectations;
 mod fingerprint;
 mod history;
 mod lookback;
+mod lookups;
+mod notify;
+mod parquet_files;
 mod plan;
+mod previous;
 mod publish;
 mod queries;
 mod schema;
+mod scratch;
 mod settled;
+mod stopwatch;
 mod tables;
 
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::aws::Account;
 use crate::aws::logs::LogsClient;
-use crate::clock::Clock;
+use crate::aws::{Account, Aws};
+use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::export::LogExporter;
 use crate::export::cloudwatch::CloudWatchExporter;
 use crate::export::directory::DirectoryExporter;
 use crate::export::existing::ExistingExport;
 use crate::export::service::ExportService;
-use crate::job::{Job, Source, Verify, Via};
+use crate::job::{AwsSettings, Job, Location, Source, Verify, Via};
 use crate::layout::Keys;
 use crate::progress::Progress;
-use crate::query::Engine;
+use crate::query::{Engine, available_memory};
+use crate::scan::columns::Columns;
 use crate::store::{Store, Stores};
 use crate::verify::{CloudWatchCount, IndependentCount, Verifier};
 
+pub use archive::{CompactedDay, compact};
 pub use commands::commands;
-pub use execute::{Outcome, execute};
+pub use execute::{Outcome, execute, export_fresh};
 pub use history::{RunOption, WindowStatus, WindowSummary, status};
-pub use plan::{Action, Force, Plan, Request, Selection, WindowPlan, plan, select};
+pub use lookups::Lookups;
+pub use notify::plan_to_run;
+pub use plan::{Action, Force, Plan, Request, Selection, WindowPlan, plan, plan_archives, select};
+pub use queries::{plan_all, reads_again};
+pub use scratch::Scratch;
+pub use stopwatch::Step;
+#[cfg(feature = "glue")]
+pub use tables::would_change;
 pub use tables::{Applied, apply, tables};
+
+/// Exit code of a strict run whose answers may still change, or are not verified, or that is behind; and of a check of
+/// the windows' status where one is not done.
+pub const UNCERTAIN: u8 = 9;
 
 /// What a run has to work with: the real things, or a test's.
 pub struct Environment {
@@ -63,8 +90,62 @@ pub struct Environment {
     pub counter: Option<Arc<dyn IndependentCount>>,
     /// Runs the queries.
     pub engine: Engine,
-    /// A folder of this run's own, on a disk with room for the answers.
-    pub scratch: tempfile::TempDir,
+    /// A folder of this run's own, on a disk with room for the answers; unset for a face that computes none.
+    pub scratch: Option<Scratch>,
+    /// Where ad-hoc queries keep columns of what they read, for the next one; unset: nowhere.
+    pub columns: Option<Arc<Columns>>,
+}
+
+impl Environment {
+    /// The same without the folder of temporary files, which stays with its owner.
+    fn without_scratch(&self) -> Self {
+        Self {
+            stores: self.stores.clone(),
+            clock: Arc::clone(&self.clock),
+            progress: Arc::clone(&self.progress),
+            service: self.service.clone(),
+            counter: self.counter.clone(),
+            engine: self.engine.clone(),
+            scratch: None,
+            columns: self.columns.clone(),
+        }
+    }
+
+    /// The real things. `memory` is what queries may take, in bytes; by default a part of the machine's. Without a scratch
+    /// folder, no query runs over rows.
+    ///
+    /// # Errors
+    /// `Sql` for a machine with too little memory, `Usage` for wrong settings of AWS.
+    pub fn real(
+        aws: AwsSettings,
+        memory: Option<u64>,
+        scratch: Option<Scratch>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Self> {
+        let memory = memory.map_or_else(available_memory, Ok)?;
+        let engine = match &scratch {
+            Some(folder) => Engine::new(memory, folder.path())?,
+            None => Engine::without_disk(memory)?,
+        };
+        Ok(Self {
+            stores: Stores::new(Arc::new(Aws::new(aws)))?,
+            clock: Arc::new(SystemClock),
+            progress,
+            service: None,
+            counter: None,
+            engine,
+            scratch,
+            columns: None,
+        })
+    }
+
+    /// The folder of temporary files.
+    fn scratch(&self) -> PathBuf {
+        match &self.scratch {
+            Some(folder) => folder.path().to_owned(),
+            None => std::env::temp_dir(),
+        }
+    }
 }
 
 /// What turns the job's windows into objects in `store`, the job's own [`source_store`].
@@ -97,13 +178,13 @@ async fn exporter(
             Box::new(ExistingExport::new(store, log_group.clone()))
         }
         Source::Directory { path, pad, .. } => {
-            let scratch = environment.scratch.path();
+            let scratch = environment.scratch();
             Box::new(DirectoryExporter::new(
                 path.clone(),
                 store,
                 *pad,
                 clock,
-                scratch,
+                &scratch,
             ))
         }
     })
@@ -139,8 +220,18 @@ async fn source_store(environment: &Environment, job: &Job) -> Result<Store> {
         Source::CloudWatch(_) | Source::Directory { .. } => "[source] staging",
         Source::Exported { .. } => "[source] path",
     };
-    let location = job.source.location();
-    let opened = environment.stores.open(location, Account::Source).await;
+    open(environment, job.source.location(), Account::Source, key).await
+}
+
+/// Opens the location of a key. The key is named where the location is at fault, and not where AWS can't be used at all.
+async fn open(
+    environment: &Environment,
+    location: &Location,
+    account: Account,
+    key: &str,
+) -> Result<Store> {
+    environment.stores.prepare(location, account).await?;
+    let opened = environment.stores.open(location, account).await;
     opened.map_err(|error| error.during(key))
 }
 
@@ -153,9 +244,9 @@ struct Output {
 
 impl Output {
     async fn open(environment: &Environment, job: &Job) -> Result<Self> {
-        let opened = environment.stores.open(&job.output, Account::Output).await;
+        let (location, account) = (&job.output, Account::Output);
         Ok(Self {
-            store: opened.map_err(|error| error.during("[output] location"))?,
+            store: open(environment, location, account, "[output] location").await?,
             keys: Keys::of(job)?,
         })
     }

@@ -2,15 +2,20 @@
 //!
 //! [`fetch`] gets the objects' bytes, [`inflate`] turns them into [`text`] within a [`budget`] of memory, [`events`]
 //! finds the events in it, [`batch`] makes Arrow batches of the projected columns, [`object`] does so
-//! for one object and [`bundle`] for many small ones, [`source`] for the engine, and [`table`] decides which objects.
-//! [`report`] says what was read, and [`tally`] how many events each hour has.
+//! for one object and [`bundle`] for many small ones, [`columns`] keeps what they find, [`source`] for the engine, and [`table`] decides which objects.
+//! [`report`] says what was read, [`tally`] how many events each hour has, [`edges`] which exports have events in common,
+//! [`foreign`] what an object looks like that is no export, and [`deferred`] lists the objects only when a query reads them.
 
 pub mod batch;
 pub mod budget;
 pub mod bundle;
 pub mod cache;
+pub mod columns;
+pub mod deferred;
+pub mod edges;
 pub mod events;
 pub mod fetch;
+pub mod foreign;
 pub mod inflate;
 pub mod object;
 pub mod report;
@@ -22,5 +27,6 @@ pub mod text;
 mod libdeflate;
 
 pub use report::{ReadLog, ScanReport, ScanReports};
+pub use source::planned_bytes;
 pub use table::LogsTable;
 pub use tally::{Hours, Tally};

@@ -31,6 +31,9 @@ pub struct WindowState {
     pub unfinished: Option<Unfinished>,
     /// Why the last run failed, if it did.
     pub failure: Option<Failure>,
+    /// The outcomes that were reported to people, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reported: Vec<String>,
     /// As stored: the `pages` that hold further attempts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pages: Vec<PageSeries>,

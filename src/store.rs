@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -120,6 +121,14 @@ impl Store {
         }
     }
 
+    /// The bucket, where it is in one.
+    pub fn bucket(&self) -> Option<&Bucket> {
+        match &self.puts {
+            Puts::InBucket(bucket) => Some(bucket),
+            Puts::OnDisk | Puts::InStore => None,
+        }
+    }
+
     /// The engine's client.
     pub fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
@@ -140,7 +149,21 @@ impl Store {
             object_store::Error::NotFound { .. } if self.location.is_local() => Class::Usage,
             _ => self.class,
         };
-        Error::new(class, format!("could not {doing} {}", self.display(key))).caused_by(error)
+        let what = format!("could not {doing} {}", self.display(key));
+        match on_disk::io_error(&error).filter(|_| self.location.is_local()) {
+            Some(reason) => match on_disk::file_in_the_way(key) {
+                Some(file) => Error::new(
+                    class,
+                    format!(
+                        "{what}: {} is a file, expected a folder",
+                        self.display(&file)
+                    ),
+                ),
+                // Its wrappers repeat the path, in words of the library.
+                None => Error::new(class, format!("{what}: {reason}")),
+            },
+            None => Error::new(class, what).caused_by(error),
+        }
     }
 
     /// The object's metadata; `None` where there is no object.
@@ -222,6 +245,14 @@ impl Store {
                 None => return Err(self.no_etag(key)),
             },
         })
+    }
+
+    /// A link to an object that anybody can follow for `lifetime`; `None` where the store is a folder. It is a secret.
+    pub async fn link(&self, key: &Path, lifetime: Duration) -> Result<Option<String>> {
+        match &self.puts {
+            Puts::InBucket(bucket) => bucket.link(key.as_ref(), lifetime).await.map(Some),
+            Puts::OnDisk | Puts::InStore => Ok(None),
+        }
     }
 
     /// Puts an object whole, or not at all, if `condition` holds; an error where it does not.

@@ -69,7 +69,7 @@ impl Window {
     pub fn parse(size: Size, zone: Tz, id: &str) -> Result<Self> {
         let unit = Unit::parse(size, id).ok_or_else(|| {
             Error::usage(format!(
-                "{id:?} is not a valid id of a {size} window: expected one such as {:?}",
+                "{id:?} is not a valid id of a {size} window: expected one such as {:?}, or \"last\" (or \"yesterday\") for the last that ended",
                 size.example()
             ))
         })?;
@@ -121,7 +121,21 @@ impl Window {
         Ok(windows)
     }
 
-    /// The windows that lie wholly within `span`, counted back from the end of the last window that ended.
+    /// The windows that have an instant of `range`.
+    pub fn meeting(size: Size, zone: Tz, range: Range) -> Result<Vec<Self>> {
+        let unit = |ms: i64| {
+            let instant = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+            Unit::holding(size, instant.with_timezone(&zone).naive_local())
+        };
+        let windows = Self::list(size, zone, unit(range.start_ms), unit(range.end_ms - 1))?;
+        let meets = |window: &Self| !window.range().intersect(range).is_empty();
+        Ok(windows.into_iter().filter(meets).collect())
+    }
+
+    /// The windows of `span`, counted back from the end of the last window that ended.
+    ///
+    /// # Errors
+    /// `Usage` if the span is not a whole number of windows.
     pub fn last_of(size: Size, zone: Tz, span: Span, now: DateTime<Utc>) -> Result<Vec<Self>> {
         let last = Self::last_ended(size, zone, now)?;
         let local_end = last
@@ -134,18 +148,20 @@ impl Window {
         let mut first = Unit::holding(size, local_start);
         if first.local_start < local_start {
             first = first.step(size, 1).unwrap_or(first);
-        }
-        let windows = Self::list(size, zone, first, last.unit)?;
-        if windows.is_empty() {
+            let whole = Self::list(size, zone, first, last.unit)?.len();
+            let span_of = |count: usize| Span {
+                count: u32::try_from(count).unwrap_or(u32::MAX),
+                unit: size,
+            };
+            let expected = match whole {
+                0 => format!("{}, one window", span_of(1)),
+                _ => format!("{} or {}", span_of(whole), span_of(whole + 1)),
+            };
             return Err(Error::usage(format!(
-                "--last {span} is shorter than one {size} window: expected {} or more",
-                Span {
-                    count: 1,
-                    unit: size
-                }
+                "--last {span} is not a whole number of {size} windows: expected {expected}"
             )));
         }
-        Ok(windows)
+        Self::list(size, zone, first, last.unit)
     }
 
     /// The id, as in keys and on the command line.
@@ -222,6 +238,9 @@ impl fmt::Display for Window {
         write!(f, "{} ({})", self.id(), self.zone)
     }
 }
+
+/// The word for the window that the present is in.
+pub const TODAY: &str = "today";
 
 /// Whether the text is a name of the last window that ended rather than an id.
 pub fn is_last_ended(text: &str) -> bool {
@@ -357,7 +376,9 @@ mod tests {
         assert_eq!(list(Size::Month, "1mo").unwrap(), ["2026-10"]);
         assert_eq!(list(Size::Hour, "1d").unwrap().len(), 24);
         let error = list(Size::Month, "7d").unwrap_err().to_string();
-        assert!(error.contains("expected 1mo or more"), "{error}");
+        assert!(error.ends_with("expected 1mo, one window"), "{error}");
+        let error = list(Size::Day, "36h").unwrap_err().to_string();
+        assert!(error.ends_with("expected 1d or 2d"), "{error}");
         for wrong in ["", "7", "d", "0d", "7 d", "-7d", "7y", "99999999999d"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong}");
         }

@@ -37,6 +37,16 @@ TRACEBACK = "\n".join([
 HOUR_WEIGHTS = [3, 2, 1, 1, 2, 4, 6, 9, 12, 14, 15, 15, 14, 14, 15, 16, 15, 13, 11, 9, 8, 6, 5, 4]
 HOUR_MS = 3_600_000
 
+# Of access lines.
+STATUSES = [200] * 82 + [304] * 8 + [404] * 6 + [500] * 2 + [502, 503]
+METHODS = ["GET"] * 8 + ["POST"] * 2
+PATHS = ["/", "/orders", "/orders/items", "/cart", "/login", "/search", "/static/app.js", "/health"]
+AGENTS = [
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/117.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 16_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.6",
+    "curl/8.1.2",
+]
+
 # The average size of an event of this mix. Only sizes depend on it, not counts.
 TEXT_BYTES_OF_EVENT = 235
 GZIP_BYTES_OF_EVENT = 44
@@ -54,14 +64,22 @@ class Tally:
         self.by_stream = collections.Counter()
         self.by_hour = [0] * 24
         self.by_hour_and_level = collections.Counter()
+        # Kinds of messages, by what they keep when their values are replaced.
+        self.kinds = collections.Counter()
         # Durations in hundredths of a millisecond, as in the report lines.
         self.durations = [array.array("I") for _ in range(24)]
+        # Requests and their milliseconds.
+        self.by_status_and_path = collections.Counter()
+        self.ms_by_status_and_path = collections.Counter()
 
     def add(self, other):
         for count in ("raw_bytes", "gz_bytes", "objects", "multiline_events", "cold_starts"):
             setattr(self, count, getattr(self, count) + getattr(other, count))
         self.by_stream += other.by_stream
         self.by_hour_and_level += other.by_hour_and_level
+        self.by_status_and_path += other.by_status_and_path
+        self.ms_by_status_and_path += other.ms_by_status_and_path
+        self.kinds += other.kinds
         self.by_hour = [a + b for a, b in zip(self.by_hour, other.by_hour)]
         for mine, others in zip(self.durations, other.durations):
             mine.extend(others)
@@ -91,6 +109,11 @@ class Tally:
             "by_hour_utc_and_level": by_hour_and_level,
             "reports_by_hour_utc": by_hour_reports,
             "by_stream": self.by_stream,
+            "by_status_and_path": {
+                f"{status} {path}": [count, self.ms_by_status_and_path[status, path]]
+                for (status, path), count in sorted(self.by_status_and_path.items())
+            },
+            "kinds": self.kinds,
         }
 
 
@@ -105,12 +128,34 @@ def p95(durations):
     return {"p95_ms": between / 100, "p95_least_ms": values[below] / 100, "p95_most_ms": values[highest] / 100}
 
 
+def write_access_lines(lines, rng, options, hour, events, total, tally):
+    """The same as `write_events` for lines of an access log: nginx's combined format with $request_time."""
+    date = datetime.date.fromisoformat(options.day).strftime("%d/%b/%Y")
+    random_float, random_below = rng.random, rng.randrange
+    step = HOUR_MS / total
+    for i in events:
+        ms = int(i * step + random_float() * step * 0.9)
+        clock = f"{hour:02d}:{ms // 60_000:02d}:{ms // 1000 % 60:02d}"
+        status, path, took = STATUSES[random_below(100)], PATHS[random_below(8)], random_below(1, 3000)
+        query = f"?id={random_below(100_000)}" if random_float() < 0.4 else ""
+        lines.append(
+            f"{options.day}T{clock}.{ms % 1000:03d}Z 10.{random_below(256)}.{random_below(256)}.{random_below(256)} - - "
+            f'[{date}:{clock} +0000] "{METHODS[random_below(10)]} {path}{query} HTTP/1.1" {status} {random_below(20_000)} '
+            f'"-" "{AGENTS[random_below(3)]}" {took / 1000:.3f}\n'
+        )
+        tally.by_status_and_path[status, path] += 1
+        tally.ms_by_status_and_path[status, path] += took
+    tally.by_hour[hour] += len(events)
+
+
 def write_events(lines, rng, options, hour, events, total, tally):
     """Appends events to `lines` in the order of time: those with the numbers `events` of `total` spread over the hour."""
+    if options.access:
+        return write_access_lines(lines, rng, options, hour, events, total, tally)
     day, multiline = options.day, options.multiline
     below_report = 1.0 - multiline
     random_float, random_bits, random_below = rng.random, rng.getrandbits, rng.randrange
-    by_level, durations = tally.by_hour_and_level, tally.durations[hour]
+    by_level, durations, kinds = tally.by_hour_and_level, tally.durations[hour], tally.kinds
     step = HOUR_MS / total
     for i in events:
         ms = int(i * step + random_float() * step * 0.9)
@@ -120,14 +165,18 @@ def write_events(lines, rng, options, hour, events, total, tally):
         if kind < 0.70:
             level = LEVELS[random_below(100)]
             by_level[hour, level] += 1
+            route = ROUTES[random_below(8)]
+            kinds[f"{level} {route}"] += 1
             lines.append(
                 f'{timestamp} {{"timestamp":"{timestamp}","level":"{level}","message":"handled request","service":"checkout",'
-                f'"function_request_id":"{request}","route":"{ROUTES[random_below(8)]}","status":{500 if level == "ERROR" else 200},'
+                f'"function_request_id":"{request}","route":"{route}","status":{500 if level == "ERROR" else 200},'
                 f'"latency_ms":{random_below(1, 900)},"xray_trace_id":"1-{request[:8]}-{request[8:]}"}}\n'
             )
         elif kind < 0.80:
+            kinds["START"] += 1
             lines.append(f"{timestamp} START RequestId: {request} Version: $LATEST\n\n")
         elif kind < 0.90:
+            kinds["END"] += 1
             lines.append(f"{timestamp} END RequestId: {request}\n\n")
         elif kind < below_report:
             duration = random_below(100, 90000)
@@ -137,10 +186,12 @@ def write_events(lines, rng, options, hour, events, total, tally):
                 f"{timestamp} REPORT RequestId: {request}\tDuration: {duration / 100:.2f} ms\tBilled Duration: {duration // 100 + 1} ms\t"
                 f"Memory Size: 512 MB\tMax Memory Used: {random_below(60, 510)} MB\t{init}\n\n"
             )
+            kinds["REPORT, cold start" if cold_start else "REPORT"] += 1
             durations.append(duration)
             tally.cold_starts += cold_start
         else:
             lines.append(f"{timestamp} [ERROR]\t{timestamp}\t{request}\tunhandled\n{TRACEBACK}\n\n")
+            kinds["traceback"] += 1
             tally.multiline_events += 1
     tally.by_hour[hour] += len(events)
 
@@ -257,6 +308,7 @@ def main():
     parser.add_argument("--chunk-mib", type=int, default=64, help="the approximate text size of an object; default: 64")
     parser.add_argument("--small-objects", type=int, metavar="N", help="instead: N objects of 1 to 20 KB")
     parser.add_argument("--single-object-gib", type=int, metavar="N", help="instead: one object of N GiB of text or a little more")
+    parser.add_argument("--access", action="store_true", help="lines of an access log instead of a Lambda function's events")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one for each core")
     options = parser.parse_args()
     datetime.date.fromisoformat(options.day)

@@ -8,6 +8,10 @@ TASK    hourly    events by hour of the day in Asia/Seoul             prints: ho
         levels    JSON messages by UTC hour and level                 prints: hour level count
         reports   REPORT lines by UTC hour, 95th percentile of their durations in ms
                                                                       prints: hour p95 count
+        parse     lines of an access log by status and path, with their milliseconds
+                                                                      prints: status path count ms
+        pattern   events by kind of message, the values of which are replaced by marks
+                                                                      prints: kind count
         parquet   timestamp and line of every event to OUT, zstd      prints nothing
         check     rows of the Parquet file OUT by UTC hour of their first column, not a part of the comparison
                                                                       prints: hour count
@@ -22,7 +26,22 @@ import json
 import os
 import sys
 
+# Regular expressions that replace the same values as `pattern` does in this data, in the order that they need.
+VALUES = [
+    (r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:?\d{2})?", "<time>"),
+    (r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", "<uuid>"),
+    (r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}", "<email>"),
+    (r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::\d+)?\b", "<ip>"),
+    (r'("(?:timestamp|function_request_id|xray_trace_id|status|latency_ms)":)(?:"[^"]*"|[^,}]+)', r"\1<*>"),
+    (r"\b[0-9a-fA-F]{16,}\b", "<*>"),
+    (r"\b\d+(?:\.\d+)? ?(?:ms|s|MB|KB)\b", "<unit>"),
+    (r"\b\d+(?:\.\d+)?\b", "<*>"),
+]
+
 TIMESTAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+# Path, status and seconds of a line of nginx's combined format with $request_time.
+ACCESS = r'"[A-Z]+ ([^ ?"]+)[^"]*" ([0-9]+) [0-9]+ "[^"]*" "[^"]*" ([0-9.]+)$'
 
 
 def duckdb(task, objects, out):
@@ -52,6 +71,15 @@ def duckdb(task, objects, out):
                 FROM {lines} WHERE ts IS NOT NULL AND starts_with(substr(line, 26), 'REPORT ')
             )
             GROUP BY hour ORDER BY hour""",
+        "parse": f"""
+            SELECT access.status::INTEGER AS status, access.path AS path, count(*), sum(access.seconds::DOUBLE) * 1000
+            FROM (SELECT regexp_extract(line, '{ACCESS}', ['path', 'status', 'seconds']) AS access FROM {lines} WHERE ts IS NOT NULL)
+            GROUP BY status, path ORDER BY status, path""",
+        "pattern": f"""
+            SELECT kind, count(*) FROM (
+                SELECT {nested("regexp_replace({text}, '{value}', '{mark}', 'g')", "substr(line, 26)")} AS kind
+                FROM {lines} WHERE ts IS NOT NULL
+            ) GROUP BY kind""",
         "parquet": f"""
             COPY (SELECT ts, line FROM {lines} WHERE ts IS NOT NULL) TO '{out}' (FORMAT parquet, COMPRESSION zstd)""",
     }[task]
@@ -73,13 +101,27 @@ def polars(task, objects, out):
     if task == "parquet":
         lines.select("ts", "line").sink_parquet(out, compression="zstd")
         return []
-    if task == "hourly":
+    if task == "pattern":
+        for value, mark in VALUES:
+            message = message.str.replace_all(value, mark.replace(r"\1", "${1}"))
+        answer = lines.select(message.alias("kind")).group_by("kind").len()
+    elif task == "hourly":
         in_seoul = (pl.col("ts") + pl.duration(hours=9)).dt.hour().alias("hour")
         answer = lines.select(in_seoul).group_by("hour").len().sort("hour")
     elif task == "levels":
         json_lines = lines.filter(pl.col("line").str.slice(25, 1) == "{")
         level = message.str.json_path_match("$.level").alias("level")
         answer = json_lines.select(hour, level).group_by("hour", "level").len().sort("hour", "level")
+    elif task == "parse":
+        access = message.str.extract_groups(ACCESS).struct
+        access = [
+            access.field("2").cast(pl.Int32).alias("status"),
+            access.field("1").alias("path"),
+            access.field("3").cast(pl.Float64).alias("seconds"),
+        ]
+        answer = (
+            lines.select(access).group_by("status", "path").agg(pl.len(), pl.col("seconds").sum() * 1000).sort("status", "path")
+        )
     else:
         report_lines = lines.filter(pl.col("line").str.slice(25, 7) == "REPORT ")
         duration = pl.col("line").str.extract(r"\tDuration: ([0-9.]+) ms").cast(pl.Float64).alias("duration")
@@ -107,6 +149,15 @@ def chdb(task, objects, out):
             SELECT toHour(ts, 'UTC') AS hour,
                    quantileExact(0.95)(toFloat64OrNull(extract(line, '\\tDuration: ([0-9.]+) ms'))), count()
             FROM {lines} WHERE ts IS NOT NULL AND startsWith(substring(line, 26), 'REPORT ') GROUP BY hour ORDER BY hour""",
+        "parse": f"""
+            SELECT toInt32(access[2]) AS status, access[1] AS path, count(), sum(toFloat64(access[3])) * 1000
+            FROM (SELECT extractGroups(line, '{ACCESS}') AS access FROM {lines} WHERE ts IS NOT NULL)
+            GROUP BY status, path ORDER BY status, path""",
+        "pattern": f"""
+            SELECT kind, count() FROM (
+                SELECT {nested("replaceRegexpAll({text}, '{value}', '{mark}')", "substring(line, 26)", chr(92))} AS kind
+                FROM {lines} WHERE ts IS NOT NULL
+            ) GROUP BY kind""",
         "parquet": f"""
             INSERT INTO FUNCTION file('{out}', 'Parquet') SELECT ts, line FROM {lines} WHERE ts IS NOT NULL
             SETTINGS output_format_parquet_compression_method = 'zstd', engine_file_truncate_on_insert = 1""",
@@ -140,6 +191,14 @@ def script(task, objects, _out):
     frame = pd.DataFrame(logs)
     hours = pd.to_datetime(frame["timestamp"]).dt.tz_convert("Asia/Seoul").dt.hour
     return list(frame.groupby(hours).size().items())
+
+
+def nested(call, text, backslash=""):
+    """The replacements of all values in SQL, each around the one before. `backslash` stands before each backslash."""
+    for value, mark in VALUES:
+        literals = {name: of.replace("\\", backslash + "\\") for name, of in (("value", value), ("mark", mark))}
+        text = call.format(text=text, **literals)
+    return text
 
 
 def check(out):

@@ -2,12 +2,15 @@
 """Compares logtally with other tools on this machine, and prints tables in Markdown.
 
     compare   every task by every tool over the same export (the default)
+    access    lines of an access log taken apart, by every tool
     small     the hourly count over many small objects
     large     the hourly count over one large object
     start     the time of `logtally --version` and of a query over one small object
     memory    logtally's peak memory: as it is, with ten times the data, with one large object
     clock     CPU time of what people write about times, against logtally's own functions, in Asia/Seoul
+    again     five queries of a job against each alone; a second query over the same objects against the first
     s3        many small objects from a local S3 server: requests and waiting; jobs of one and of five queries
+    archive   the archive of a job: writing it, its size, reading it, with DuckDB over the same files
     all       all of them
 
 Needs Python 3.11 with venv, access to PyPI, a release build of logtally; for inflating alone igzip (Debian: isal);
@@ -27,12 +30,13 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
+import archive as archives
 import tools
 from measure import Failed, Quiet, available_memory, machine, markdown, measure, median, warm
 
 HERE = Path(__file__).resolve().parent
 SEED = 11
-EXPERIMENTS = ["compare", "small", "large", "start", "memory", "clock", "s3"]
+EXPERIMENTS = ["compare", "access", "small", "large", "start", "memory", "clock", "again", "s3", "archive"]
 ALL_TOOLS = ["logtally", "inflate", *tools.PEERS]
 
 # The memory of the script, which keeps every message as a dict and as a row of a DataFrame.
@@ -110,6 +114,7 @@ class Bench:
                     os.link(path, link)
             several = {name: truth[name] * times for name in ("events", "raw_bytes", "gz_bytes", "objects")}
             several["by_hour_utc"] = {hour: count * times for hour, count in truth["by_hour_utc"].items()}
+            several["kinds"] = {kind: count * times for kind, count in truth["kinds"].items()}
             several["by_hour_utc_and_level"] = {
                 hour: {level: count * times for level, count in levels.items()}
                 for hour, levels in truth["by_hour_utc_and_level"].items()
@@ -126,7 +131,8 @@ class Bench:
         asked = self.options.tools or ALL_TOOLS
         chosen = []
         if "logtally" in asked:
-            chosen += [tools.Logtally(self.binary), tools.LogtallyLevel(self.binary)]
+            logtally = [tools.Logtally, tools.LogtallyLevel, tools.LogtallyGlob, tools.LogtallyRegex]
+            chosen += [tool(self.binary) for tool in logtally]
         if "inflate" in asked:
             chosen.append(tools.Inflate())
         for name in filter(asked.__contains__, tools.PEERS):
@@ -167,6 +173,13 @@ def compare(bench):
     data, truth = bench.events()
     heading("Comparison", data_in_words(truth))
     measure_tasks(bench, data, truth, bench.options.tasks or tools.TASKS)
+
+
+def access(bench):
+    events = bench.options.events
+    data, truth = bench.data(f"access-{events}", "--events", events, "--access")
+    heading("Access lines", data_in_words(truth))
+    measure_tasks(bench, data, truth, tools.ACCESS_TASKS)
 
 
 def small(bench):
@@ -248,7 +261,7 @@ def start(bench):
     commands = {
         "`true`, what starting any process costs here": ["true"],
         "`logtally --version`": [bench.binary, "--version"],
-        "`logtally query`, one object of 100 events": [bench.binary, "query", data, "--format", "csv", count],
+        "`logtally query`, one object of 100 events": [*tools.Logtally(bench.binary).query(data), count],
     }
     times = {name: [] for name in commands}
     for _ in range(bench.options.starts):
@@ -314,11 +327,83 @@ def clock(bench):
         for _ in range(bench.options.runs):
             for value, times in cpu.items():
                 sql = f"SELECT max({value}) FROM logs"
-                command = [bench.binary, "query", data, "--timezone", "Asia/Seoul", "--format", "csv", sql]
+                command = [*tools.Logtally(bench.binary).query(data), "--timezone", "Asia/Seoul", sql]
                 times.append(measure(command).cpu)
         of_written, of_own = (statistics.median(times) for times in cpu.values())
         rows.append([f"`{written}`", f"`{own}`", f"{of_written:.2f}", f"{of_own:.2f}", f"{of_written / of_own:.2f}"])
     print(markdown(["written", "logtally's own", "CPU s", "its CPU s", "ratio"], rows) + "\n", flush=True)
+
+
+# Five queries of the library, of which the first reads only times.
+FIVE = ["hourly_count", "hour_of_day", "hourly_levels", "hourly_errors", "lambda_latency"]
+
+# What a second query may ask.
+SECOND = {
+    "timestamps only": tools.HOURLY,
+    "`message->>'level'`": tools.LEVELS_OF_JSON,
+    "`level(message)`": tools.LEVELS_OF_FUNCTION,
+    "`pattern(message)`": tools.PATTERNS,
+    "`LIKE`": "SELECT count(*) AS events FROM logs WHERE message LIKE '%timed out%'",
+}
+
+
+def again(bench):
+    for data, truth in [bench.events(), bench.small_objects()]:
+        warm(data)
+        heading("Read once", data_in_words(truth))
+        job_of_five(bench, data, truth)
+        second_query(bench, data)
+
+
+def job_of_five(bench, data, truth):
+    """The queries of a job together, and each as a job of its own, in turn."""
+    jobs = {**{f"`{name}`": [name] for name in FIVE}, "all five": FIVE}
+    measured = {title: [] for title in jobs}
+    for _ in range(bench.options.runs):
+        for title, queries in jobs.items():
+            with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
+                path = tools.write_job(Path(folder), data, {}, queries)
+                measured[title].append(measure([bench.binary, "run", path, "--json"]))
+            runs = json.loads(measured[title][-1].stdout)["runs"]
+            if sum(run["read"]["events"] for run in runs) != truth["events"]:
+                bench.wrong(f"{title}: not all events were read")
+    walls = {title: median(runs, "wall") for title, runs in measured.items()}
+    alone = [walls[f"`{name}`"] for name in FIVE]
+    rows = [
+        [title, f"{walls[title]:.2f}", f"{median(runs, 'cpu'):.2f}", f"{max(run.peak_mib for run in runs):.0f}"]
+        for title, runs in measured.items()
+    ]
+    print(markdown(["job of", "wall s", "CPU s", "peak MiB"], rows))
+    print(
+        f"\nAll five take {walls['all five'] / max(alone):.2f} × the time of the slowest alone, "
+        f"and {walls['all five'] / sum(alone):.2f} × that of all alone.\n",
+        flush=True,
+    )
+
+
+def second_query(bench, data):
+    """A query over objects of which nothing is kept, and the same query once more."""
+    rows = []
+    for title, sql in SECOND.items():
+        walls = {"without": [], "first": [], "second": []}
+        kept = 0
+        for _ in range(bench.options.runs):
+            with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
+                answers = set()
+                for which in walls:
+                    query = tools.Logtally(bench.binary).query(data, None if which == "without" else folder)
+                    measurement = measure([*query, sql])
+                    walls[which].append(measurement.wall)
+                    answers.add(measurement.stdout)
+                if len(answers) > 1:
+                    bench.wrong(f"{title}: the second answer differs from the first")
+                kept = sum(path.stat().st_size for path in Path(folder).iterdir())
+        without, first, second = (statistics.median(of) for of in walls.values())
+        rows.append([
+            title, f"{without:.2f}", f"{first:.2f}", f"{second:.2f}", f"{first / second:.1f}", f"{without / second:.1f}", f"{kept / 1e6:.0f}"
+        ])
+    header = ["query", "`--no-cache` s", "first s", "second s", "first ÷ second", "`--no-cache` ÷ second", "kept MB"]
+    print(markdown(header, rows) + "\n", flush=True)
 
 
 def s3(bench):
@@ -340,6 +425,13 @@ def s3(bench):
     print(markdown(header, rows) + "\n", flush=True)
 
 
+def archive(bench):
+    data, truth = bench.events()
+    heading("The archive", data_in_words(truth))
+    for table in archives.run(bench, data, truth):
+        print(table + "\n", flush=True)
+
+
 def requests_at_latency(bench, service, latency, truth, files):
     connections = bench.options.connections
     questions = {"levels": tools.LEVELS_OF_JSON, "reports": tools.REPORTS}
@@ -352,7 +444,7 @@ def requests_at_latency(bench, service, latency, truth, files):
         return fetched
 
     def query():
-        query = [bench.binary, "query", service.location, "--timezone", "Asia/Seoul", "--format", "csv", tools.HOURLY]
+        query = [*tools.Logtally(bench.binary).query(service.location), "--timezone", "Asia/Seoul", tools.HOURLY]
         measurement = measure(query, service.environment)
         logtally = tools.Logtally(bench.binary)
         for wrong in tools.differences(
@@ -365,7 +457,7 @@ def requests_at_latency(bench, service, latency, truth, files):
         with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
             path = tools.write_job(Path(folder), service.location, queries, built_in)
             measurement = measure([bench.binary, "run", path, "--json"], service.environment)
-        events = json.loads(measurement.stdout)["read"]["events"]
+        events = sum(run["read"]["events"] for run in json.loads(measurement.stdout)["runs"])
         if events != truth["events"]:
             bench.wrong(f"a job from S3 read {events} events, expected {truth['events']}")
         return measurement
@@ -517,7 +609,7 @@ def comma_separated(text):
 def main():
     bench = Bench(arguments())
     describe(bench)
-    experiments = {"compare": compare, "small": small, "large": large, "start": start, "memory": memory, "clock": clock, "s3": s3}
+    experiments = {"compare": compare, "access": access, "small": small, "large": large, "start": start, "memory": memory, "clock": clock, "again": again, "s3": s3, "archive": archive}
     for name in bench.options.experiments or ["compare"]:
         quiet = Quiet()
         experiments[name](bench)

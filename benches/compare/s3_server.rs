@@ -16,8 +16,9 @@ use std::env;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -153,7 +154,7 @@ fn collect(folder: &Path, prefix: &str, objects: &mut Vec<Object>) -> Result<()>
 struct Request {
     method: String,
     target: String,
-    range: bool,
+    range: Option<String>,
     if_match: Option<String>,
 }
 
@@ -169,7 +170,7 @@ impl Request {
         let mut request = Self {
             method: word(),
             target: word(),
-            range: false,
+            range: None,
             if_match: None,
         };
         loop {
@@ -183,7 +184,7 @@ impl Request {
             }
             let (name, value) = header.split_once(':').unwrap_or((header, ""));
             match name.to_ascii_lowercase().as_str() {
-                "range" => request.range = true,
+                "range" => request.range = Some(value.trim().to_owned()),
                 "if-match" => request.if_match = Some(value.trim().to_owned()),
                 _ => {}
             }
@@ -191,10 +192,23 @@ impl Request {
     }
 }
 
+/// The part of an object that a header asks for: `bytes=0-9`, `bytes=10-` or `bytes=-5`.
+fn part_of(range: &str, bytes: u64) -> Option<Range<u64>> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let part = match (first.parse::<u64>().ok(), last.parse::<u64>().ok()) {
+        (Some(first), Some(last)) => first..bytes.min(last + 1),
+        (Some(first), None) => first..bytes,
+        (None, Some(length)) => bytes.saturating_sub(length)..bytes,
+        (None, None) => return None,
+    };
+    (part.start < part.end).then_some(part)
+}
+
 enum Answer<'a> {
     Found,
     Text(&'static str, String),
     Object(&'a Object),
+    Part(&'a Object, Range<u64>),
     Refused(&'static str),
 }
 
@@ -269,9 +283,10 @@ impl Bucket {
                     parameter("continuation-token"),
                 )
             }
-            "GET" if !key.is_empty() && !request.range => {
+            "GET" if !key.is_empty() => {
                 counts.gets.fetch_add(1, Relaxed);
-                self.get(&decode(key), request.if_match.as_deref())
+                let range = request.range.as_deref();
+                self.get(&decode(key), request.if_match.as_deref(), range)
             }
             _ => self.refuse("501 Not Implemented"),
         }
@@ -282,7 +297,7 @@ impl Bucket {
         Answer::Refused(status)
     }
 
-    fn get(&self, key: &str, if_match: Option<&str>) -> Answer<'_> {
+    fn get(&self, key: &str, if_match: Option<&str>, range: Option<&str>) -> Answer<'_> {
         let found = self
             .objects
             .binary_search_by(|object| object.key.as_str().cmp(key));
@@ -292,8 +307,17 @@ impl Bucket {
                 self.refuse("412 Precondition Failed")
             }
             Some(object) => {
-                self.counts.bytes.fetch_add(object.bytes, Relaxed);
-                Answer::Object(object)
+                let part = match range.map(|range| part_of(range, object.bytes)) {
+                    None => None,
+                    Some(Some(part)) => Some(part),
+                    Some(None) => return self.refuse("416 Range Not Satisfiable"),
+                };
+                let bytes = part.as_ref().map_or(object.bytes, |part| part.end - part.start);
+                self.counts.bytes.fetch_add(bytes, Relaxed);
+                match part {
+                    None => Answer::Object(object),
+                    Some(part) => Answer::Part(object, part),
+                }
             }
         }
     }
@@ -356,6 +380,22 @@ impl Bucket {
                 )
                 .as_bytes(),
             )?,
+            Answer::Part(object, part) => {
+                let mut bytes = vec![0; usize::try_from(part.end - part.start)?];
+                let mut file = File::open(&object.path)?;
+                file.seek(SeekFrom::Start(part.start))?;
+                file.read_exact(&mut bytes)?;
+                let head = format!(
+                    "HTTP/1.1 206 Partial Content\r\nETag: {}\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Range: bytes {}-{}/{}\r\nContent-Length: {}\r\n\r\n",
+                    object.etag(),
+                    part.start,
+                    part.end - 1,
+                    object.bytes,
+                    bytes.len()
+                );
+                connection.write_all(head.as_bytes())?;
+                connection.write_all(&bytes)?;
+            }
             Answer::Object(object) => {
                 let mut answer = format!(
                     "HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nETag: {}\r\nContent-Length: {}\r\n\r\n",

@@ -19,11 +19,15 @@ SEOUL = 9
 # The relative error of percentiles that are interpolated in single precision.
 PRECISION = 1e-5
 
-TASKS = ["hourly", "levels", "reports", "parquet"]
+TASKS = ["hourly", "levels", "reports", "pattern", "parquet"]
+# Over lines of an access log.
+ACCESS_TASKS = ["parse"]
 TITLES = {
     "hourly": "Events by hour of the day",
     "levels": "JSON messages by hour and level",
     "reports": "95th percentile of REPORT durations by hour",
+    "parse": "Access lines by status and path, with their milliseconds",
+    "pattern": "Kinds of messages",
     "parquet": "All events to one Parquet file",
 }
 
@@ -37,6 +41,23 @@ REPORTS = """
     SELECT hour, percentile_cont(report['duration_ms'], 0.95) AS p95_ms, count(*) AS reports
     FROM (SELECT time_bucket('1 hour', timestamp) AS hour, lambda_report(message) AS report FROM logs) AS reports
     WHERE report IS NOT NULL GROUP BY 1 ORDER BY 1"""
+PARSE = """
+    SELECT access['status'] AS status, access['path'] AS path, count(*) AS requests, sum(access['request_ms']) AS ms
+    FROM (SELECT parse_access_log(message) AS access FROM logs) AS lines GROUP BY 1, 2 ORDER BY 1, 2"""
+PARSE_GLOB = """
+    SELECT access['status'] AS status, split_part(access['target'], '?', 1) AS path, count(*) AS requests,
+           sum(access['seconds']) * 1000 AS ms
+    FROM (
+        SELECT parse(message, '"* {target} *" {status:int} {bytes:int} "*" "*" {seconds:float}') AS access FROM logs
+    ) AS lines GROUP BY 1, 2 ORDER BY 1, 2"""
+PARSE_REGEX = """
+    SELECT access['status']::int AS status, access['path'] AS path, count(*) AS requests,
+           sum(access['seconds']::double precision) * 1000 AS ms
+    FROM (
+        SELECT parse_regex(message, '"[A-Z]+ (?<path>[^ ?"]+)[^"]*" (?<status>[0-9]+) [0-9]+ "[^"]*" "[^"]*" (?<seconds>[0-9.]+)$')
+               AS access FROM logs
+    ) AS lines GROUP BY 1, 2 ORDER BY 1, 2"""
+PATTERNS = "SELECT pattern(message) AS kind, count(*) AS events FROM logs GROUP BY kind ORDER BY events DESC"
 EVENTS = "SELECT timestamp, log_stream, message FROM logs"
 
 
@@ -44,7 +65,7 @@ class Tool:
     """A tool that does some of the tasks."""
 
     name = ""
-    tasks = TASKS
+    tasks = TASKS + ACCESS_TASKS
     # Slow tools are run only once.
     slow = False
 
@@ -67,13 +88,24 @@ class Logtally(Tool):
         self.binary = binary
 
     def sql(self, task):
-        return {"hourly": HOURLY, "levels": LEVELS_OF_JSON, "reports": REPORTS}[task]
+        return {
+            "hourly": HOURLY,
+            "levels": LEVELS_OF_JSON,
+            "reports": REPORTS,
+            "pattern": PATTERNS,
+            "parse": PARSE,
+        }[task]
 
     def run(self, task, data, out):
         if task == "parquet":
             return self.run_job(data, out)
         zone = "Asia/Seoul" if task == "hourly" else "UTC"
-        return measure([self.binary, "query", data, "--timezone", zone, "--format", "csv", self.sql(task)])
+        return measure([*self.query(data), "--timezone", zone, self.sql(task)])
+
+    def query(self, data, cache=None):
+        """A query that keeps its columns in a folder, or by default reads the objects and keeps nothing."""
+        keeping = ["--cache", cache] if cache else ["--no-cache"]
+        return [self.binary, "query", data, "--format", "csv", *keeping]
 
     def run_job(self, data, out):
         with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -86,8 +118,12 @@ class Logtally(Tool):
         rows = list(csv.reader(io.StringIO(stdout)))[1:]
         if task == "hourly":
             return {int(hour): int(events) for hour, events in rows}
+        if task == "pattern":
+            return events_of_kinds(events for _, events in rows)
         if task == "levels":
             return {(hour_of(time), level): int(events) for time, level, events in rows}
+        if task == "parse":
+            return requests_of(rows)
         return {hour_of(time): (int(reports), float(p95)) for time, p95, reports in rows}
 
 
@@ -97,6 +133,22 @@ class LogtallyLevel(Logtally):
 
     def sql(self, task):
         return LEVELS_OF_FUNCTION
+
+
+class LogtallyGlob(Logtally):
+    name = "logtally, parse"
+    tasks = ["parse"]
+
+    def sql(self, task):
+        return PARSE_GLOB
+
+
+class LogtallyRegex(Logtally):
+    name = "logtally, parse_regex"
+    tasks = ["parse"]
+
+    def sql(self, task):
+        return PARSE_REGEX
 
 
 class Inflate(Tool):
@@ -134,10 +186,14 @@ class Peer(Tool):
 
     def answer(self, task, stdout):
         rows = [line.split() for line in stdout.splitlines()]
+        if task == "pattern":
+            return events_of_kinds(row[-1] for row in rows)
         if task == "hourly":
             return {int(hour): int(events) for hour, events in rows}
         if task == "levels":
             return {(int(hour), level): int(events) for hour, level, events in rows}
+        if task == "parse":
+            return requests_of(rows)
         return {int(hour): (int(reports), float(p95)) for hour, p95, reports in rows}
 
     def truth(self, task, truth):
@@ -153,7 +209,7 @@ PEERS = ["chdb", "duckdb", "polars", "pandas", "script"]
 def peer(python, name):
     """A peer, run by the interpreter `python` of its environment."""
     slow = name in ("pandas", "script")
-    return Peer(python, name, tasks=["hourly"] if slow else TASKS, slow=slow)
+    return Peer(python, name, tasks=["hourly"] if slow else TASKS + ACCESS_TASKS, slow=slow)
 
 
 def parquet_answer(python, out):
@@ -163,10 +219,19 @@ def parquet_answer(python, out):
     return {int(hour): int(rows) for hour, rows in map(str.split, printed.splitlines())}
 
 
+def events_of_kinds(counts):
+    """How many events the kinds have, the most frequent first: tools write the marks of a kind in their own way."""
+    return dict(enumerate(sorted(map(int, counts), reverse=True)))
+
+
 def right_answer(task, truth):
+    if task == "pattern":
+        return events_of_kinds(truth["kinds"].values())
     if task == "levels":
         hours = truth["by_hour_utc_and_level"].items()
         return {(int(hour), level): count for hour, levels in hours for level, count in levels.items()}
+    if task == "parse":
+        return {tuple(key.split()): tuple(counts) for key, counts in truth["by_status_and_path"].items()}
     if task == "reports":
         return {
             int(hour): (report["count"], report["p95_least_ms"], report["p95_most_ms"])
@@ -193,6 +258,11 @@ def differences(task, got, expected):
         if not same:
             wrong.append(f"{task} {key}: {have}, expected {want}")
     return wrong
+
+
+def requests_of(rows):
+    """Rows of status, path, requests and milliseconds."""
+    return {(status, path): (int(requests), round(float(ms))) for status, path, requests, ms in rows}
 
 
 def hour_of(time):

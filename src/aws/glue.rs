@@ -51,6 +51,7 @@ mod client {
     };
 
     use super::{CatalogueColumn, CatalogueTable};
+    use crate::aws::tried::Tried;
     use crate::aws::{Account, Aws, root_cause};
     use crate::error::{Class, Error, Result};
 
@@ -137,8 +138,93 @@ mod client {
             Ok(())
         }
 
+        /// The database of this name, which need not exist.
+        pub async fn expected(aws: &Aws, database: &str) -> Result<Self> {
+            Ok(Self {
+                client: Client::new(aws.config(Account::Output).await?),
+                database: database.to_owned(),
+            })
+        }
+
+        /// Whether the database exists.
+        pub async fn try_exists(&self) -> Tried<bool> {
+            let found = self.client.get_database().name(&self.database).send();
+            match found.await {
+                Ok(_) => Tried::Allowed(true),
+                Err(error) if is(&error, "EntityNotFoundException") => Tried::Allowed(false),
+                Err(error) => tried(error),
+            }
+        }
+
+        /// Creates the database, which exists: the answer says whether that is allowed.
+        pub async fn try_create_again(&self) -> Tried<()> {
+            let input = DatabaseInput::builder().name(&self.database).build().ok();
+            let request = self.client.create_database().set_database_input(input);
+            match request.send().await {
+                Ok(_) => Tried::Allowed(()),
+                Err(error) if is(&error, "AlreadyExistsException") => Tried::Allowed(()),
+                Err(error) => tried(error),
+            }
+        }
+
+        /// The table of this name; `None` where it does not exist.
+        pub async fn try_find(&self, name: &str) -> Tried<Option<ExistingTable>> {
+            let request = self.client.get_table().database_name(&self.database);
+            match request.name(name).send().await {
+                Ok(answer) => Tried::Allowed(answer.table.map(existing)),
+                Err(error) if is(&error, "EntityNotFoundException") => Tried::Allowed(None),
+                Err(error) => tried(error),
+            }
+        }
+
+        /// Creates a table that exists: the answer says whether that is allowed.
+        pub async fn try_create_table_again(&self, name: &str) -> Tried<()> {
+            let request = self.client.create_table().database_name(&self.database);
+            let input = TableInput::builder().name(name).build().ok();
+            match request.set_table_input(input).send().await {
+                Ok(_) => Tried::Allowed(()),
+                Err(error) if is(&error, "AlreadyExistsException") => Tried::Allowed(()),
+                Err(error) => tried(error),
+            }
+        }
+
+        /// Changes a table that does not exist: the answer says whether that is allowed.
+        pub async fn try_update_missing(&self, name: &str) -> Tried<()> {
+            let request = self.client.update_table().database_name(&self.database);
+            let input = TableInput::builder().name(name).build().ok();
+            match request.set_table_input(input).send().await {
+                Ok(_) => Tried::Allowed(()),
+                Err(error) if is(&error, "EntityNotFoundException") => Tried::Allowed(()),
+                Err(error) => tried(error),
+            }
+        }
+
         fn full_name(&self, table: &str) -> String {
             format!("{}.{table}", self.database)
+        }
+    }
+
+    fn is<E: ProvideErrorMetadata>(error: &SdkError<E>, code: &str) -> bool {
+        let service = error.as_service_error();
+        service.and_then(ProvideErrorMetadata::code) == Some(code)
+    }
+
+    /// How a request ended that failed. Glue answers a refusal with 400 and its code, what stands before it with 403.
+    fn tried<T, E>(error: SdkError<E>) -> Tried<T>
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        let status = error.raw_response().map(|answer| answer.status().as_u16());
+        let is_refused = is(&error, "AccessDeniedException") || status == Some(403);
+        let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
+        let message = match meta.map(|meta| (meta.code(), meta.message())) {
+            Some((Some(code), Some(message))) => format!("{message} ({code})"),
+            _ if is_refused => "HTTP 403".to_owned(),
+            _ => root_cause(&error),
+        };
+        match is_refused {
+            true => Tried::Refused(message),
+            false => Tried::Failed(message),
         }
     }
 

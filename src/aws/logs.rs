@@ -11,8 +11,9 @@ use aws_sdk_cloudwatchlogs::types::{ExportTaskStatusCode, LogGroupClass, OrderBy
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::config::logs_endpoint;
-use super::{Account, Aws, root_cause};
+use super::failure;
+use super::network::Peer;
+use super::{Account, Aws, endpoints, find_cause, timeouts};
 use crate::error::Result;
 use crate::window::Range;
 
@@ -273,6 +274,16 @@ pub enum ServiceErrorKind {
     Other,
 }
 
+impl ServiceError {
+    /// The failure as a state that is waited in.
+    pub fn as_state(&self) -> String {
+        match self.kind {
+            ServiceErrorKind::NoAnswer => self.message.clone(),
+            _ => format!("CloudWatch Logs answered: {}", self.message),
+        }
+    }
+}
+
 impl ServiceErrorKind {
     /// Whether the request may have been executed nevertheless.
     pub fn leaves_doubt(self) -> bool {
@@ -290,16 +301,28 @@ impl ServiceErrorKind {
 pub struct LogsClient {
     client: Client,
     endpoint: String,
+    peer: Peer,
 }
 
 impl LogsClient {
     /// A client with the credentials for the logs.
     pub async fn new(aws: &Aws) -> Result<Self> {
         let config = aws.config(Account::Source).await?;
+        let endpoint = endpoints::of_logs(config).await?;
+        let mut builder = aws_sdk_cloudwatchlogs::config::Builder::from(config);
+        builder.set_endpoint_url(endpoints::configured_logs(config)?);
         Ok(Self {
-            client: Client::new(config),
-            endpoint: logs_endpoint(config),
+            client: Client::from_conf(builder.build()),
+            peer: Peer::of(&endpoint),
+            endpoint,
         })
+    }
+
+    fn failed<E>(&self, error: SdkError<E>) -> ServiceError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        service_error(&error, &self.peer)
     }
 
     /// The endpoint.
@@ -307,7 +330,8 @@ impl LogsClient {
         &self.endpoint
     }
 
-    /// A page of the log groups whose names begin with `prefix`, by name.
+    /// A page of the log groups whose names begin with `prefix`, by name. It is the first request of all to the service,
+    /// and is repeated less than others.
     pub async fn log_groups(
         &self,
         prefix: &str,
@@ -318,9 +342,11 @@ impl LogsClient {
             .describe_log_groups()
             .set_log_group_name_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
             .set_next_token(page)
+            .customize()
+            .config_override(Config::builder().retry_config(timeouts::sdk_first_retries()))
             .send()
             .await
-            .map_err(service_error)?;
+            .map_err(|error| self.failed(error))?;
         let groups = answer.log_groups.unwrap_or_default().into_iter();
         Ok(Page {
             items: groups
@@ -361,7 +387,7 @@ impl LogsClient {
             .set_next_token(page)
             .send()
             .await
-            .map_err(service_error)?;
+            .map_err(|error| self.failed(error))?;
         let streams = answer.log_streams.unwrap_or_default().into_iter();
         Ok(Page {
             items: streams
@@ -392,7 +418,7 @@ impl LogsClient {
             .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
-            .map_err(service_error)?;
+            .map_err(|error| self.failed(error))?;
         response.task_id.ok_or_else(|| ServiceError {
             kind: ServiceErrorKind::Transient,
             message: "CreateExportTask answered without a task id".to_owned(),
@@ -414,7 +440,7 @@ impl LogsClient {
             TaskFilter::Id(id) => request.task_id(id),
             TaskFilter::Status(status) => request.status_code(status.as_str().into()),
         };
-        match request.send().await.map_err(service_error) {
+        match request.send().await.map_err(|error| self.failed(error)) {
             Ok(answer) => Ok(Page {
                 items: answer
                     .export_tasks
@@ -461,7 +487,7 @@ impl LogsClient {
             .set_next_token(request.token.clone())
             .send()
             .await
-            .map_err(service_error)?;
+            .map_err(|error| self.failed(error))?;
         let events = answer.events.unwrap_or_default().into_iter();
         Ok(EventPage {
             events: events
@@ -495,7 +521,7 @@ impl LogsClient {
             .limit(10_000)
             .send()
             .await
-            .map_err(service_error)?;
+            .map_err(|error| self.failed(error))?;
         answer.query_id.ok_or_else(|| ServiceError {
             kind: ServiceErrorKind::Other,
             message: "StartQuery answered without a query id".to_owned(),
@@ -505,7 +531,7 @@ impl LogsClient {
     /// Stops an Insights query, which costs money while it runs.
     pub async fn stop_insights(&self, id: &str) -> Result<(), ServiceError> {
         let stopping = self.client.stop_query().query_id(id).send();
-        stopping.await.map(drop).map_err(service_error)
+        stopping.await.map(drop).map_err(|error| self.failed(error))
     }
 
     /// The state of an Insights query, with its rows once it is complete.
@@ -516,7 +542,7 @@ impl LogsClient {
             .query_id(id)
             .send()
             .await
-            .map_err(service_error)?;
+            .map_err(|error| self.failed(error))?;
         Ok(match answer.status {
             Some(QueryStatus::Complete) => {
                 let rows = answer.results.unwrap_or_default().into_iter();
@@ -572,12 +598,8 @@ fn task(task: aws_sdk_cloudwatchlogs::types::ExportTask) -> Task {
     }
 }
 
-fn lacks_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
-        .any(|error| error.is::<CredentialsError>())
-}
-
-pub(super) fn service_error<E>(error: SdkError<E>) -> ServiceError
+/// A failed request, to the service at an endpoint.
+pub(super) fn service_error<E>(error: &SdkError<E>, peer: &Peer) -> ServiceError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -585,7 +607,7 @@ where
         .as_service_error()
         .and_then(|e| e.meta().code())
         .unwrap_or_default();
-    let kind = match (&error, code) {
+    let kind = match (error, code) {
         (_, "LimitExceededException") => ServiceErrorKind::SlotBusy,
         (_, "ThrottlingException" | "Throttling" | "TooManyRequestsException") => {
             ServiceErrorKind::Throttled
@@ -624,7 +646,7 @@ where
         (SdkError::ResponseError(_), _) => ServiceErrorKind::Transient,
         (SdkError::TimeoutError(_), _) => ServiceErrorKind::NoAnswer,
         // Without credentials, nothing was sent. A connection that broke may have carried the request.
-        (SdkError::DispatchFailure(_), _) if !lacks_credentials(&error) => {
+        (SdkError::DispatchFailure(_), _) if find_cause::<CredentialsError>(error).is_none() => {
             ServiceErrorKind::NoAnswer
         }
         (SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_), _) => {
@@ -638,22 +660,7 @@ where
         }
         _ => ServiceErrorKind::Other,
     };
-    let message = match error.as_service_error().and_then(|e| e.meta().message()) {
-        Some(message) if code.is_empty() => message.to_owned(),
-        Some(message) => format!("{message} ({code})"),
-        None => match error.raw_response() {
-            Some(answer) => {
-                let body = answer.body().bytes().unwrap_or_default();
-                let body: String = String::from_utf8_lossy(body).chars().take(500).collect();
-                format!(
-                    "HTTP {}: {}",
-                    answer.status(),
-                    body.split_whitespace().collect::<Vec<_>>().join(" ")
-                )
-            }
-            None => format!("no answer from CloudWatch: {}", root_cause(&error)),
-        },
-    };
+    let message = failure::of_logs(error, peer);
     ServiceError { kind, message }
 }
 

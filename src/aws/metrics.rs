@@ -5,7 +5,8 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, StatusCode};
 
 use super::logs::{ServiceError, ServiceErrorKind, service_error};
-use super::{Account, Aws};
+use super::network::Peer;
+use super::{Account, Aws, endpoints};
 use crate::error::Result;
 use crate::window::Range;
 
@@ -25,6 +26,7 @@ pub struct Sample {
 #[derive(Debug, Clone)]
 pub struct MetricsClient {
     client: Client,
+    peer: Peer,
 }
 
 impl MetricsClient {
@@ -33,6 +35,7 @@ impl MetricsClient {
         let config = aws.config(Account::Source).await?;
         Ok(Self {
             client: Client::new(config),
+            peer: Peer::of(&endpoints::of_metrics(config).await?),
         })
     }
 
@@ -44,12 +47,34 @@ impl MetricsClient {
         range: Range,
         period_s: i32,
     ) -> Result<Vec<Sample>, ServiceError> {
+        self.incoming("IncomingLogEvents", log_groups, range, period_s)
+            .await
+    }
+
+    /// The metric `IncomingBytes` of log groups in `range`, as the sum of its periods of an hour: the size of the events
+    /// as they came in.
+    pub async fn incoming_bytes(
+        &self,
+        log_groups: &[String],
+        range: Range,
+    ) -> Result<f64, ServiceError> {
+        let samples = self.incoming("IncomingBytes", log_groups, range, 3600);
+        Ok(samples.await?.iter().map(|sample| sample.events).sum())
+    }
+
+    async fn incoming(
+        &self,
+        metric: &str,
+        log_groups: &[String],
+        range: Range,
+        period_s: i32,
+    ) -> Result<Vec<Sample>, ServiceError> {
         let mut samples = Vec::new();
         for log_groups in log_groups.chunks(METRICS_IN_A_REQUEST) {
             let queries = log_groups
                 .iter()
                 .enumerate()
-                .map(|(number, log_group)| incoming(number, log_group, period_s))
+                .map(|(number, log_group)| query(metric, number, log_group, period_s))
                 .collect();
             let mut pages = self
                 .client
@@ -60,10 +85,10 @@ impl MetricsClient {
                 .into_paginator()
                 .send();
             while let Some(page) = pages.next().await {
-                let page = page.map_err(service_error)?;
+                let page = page.map_err(|error| service_error(&error, &self.peer))?;
                 let is_last = page.next_token.is_none();
                 for result in page.metric_data_results.unwrap_or_default() {
-                    check(result.status_code.as_ref(), is_last)?;
+                    check(metric, result.status_code.as_ref(), is_last)?;
                     let times = result.timestamps.unwrap_or_default();
                     let values = result.values.unwrap_or_default();
                     for (time, events) in times.iter().zip(values) {
@@ -81,7 +106,7 @@ impl MetricsClient {
 }
 
 /// An error where samples of a metric are missing: an answer can lack those of some metrics.
-fn check(status: Option<&StatusCode>, is_last: bool) -> Result<(), ServiceError> {
+fn check(metric: &str, status: Option<&StatusCode>, is_last: bool) -> Result<(), ServiceError> {
     let kind = match status {
         Some(StatusCode::Forbidden) => ServiceErrorKind::Refused,
         Some(StatusCode::InternalError) => ServiceErrorKind::Transient,
@@ -91,22 +116,22 @@ fn check(status: Option<&StatusCode>, is_last: bool) -> Result<(), ServiceError>
     let status = status.map(StatusCode::as_str).unwrap_or_default();
     Err(ServiceError {
         kind,
-        message: format!("GetMetricData answered {status} for a metric IncomingLogEvents"),
+        message: format!("GetMetricData answered {status} for a metric {metric}"),
     })
 }
 
-fn incoming(number: usize, log_group: &str, period_s: i32) -> MetricDataQuery {
+fn query(metric: &str, number: usize, log_group: &str, period_s: i32) -> MetricDataQuery {
     let of_group = Dimension::builder()
         .name("LogGroupName")
         .value(log_group)
         .build();
-    let metric = Metric::builder()
+    let of_logs = Metric::builder()
         .namespace("AWS/Logs")
-        .metric_name("IncomingLogEvents")
+        .metric_name(metric)
         .dimensions(of_group)
         .build();
     let sum = MetricStat::builder()
-        .metric(metric)
+        .metric(of_logs)
         .period(period_s)
         .stat("Sum")
         .build();
@@ -122,7 +147,11 @@ mod tests {
 
     #[test]
     fn an_incomplete_metric_is_an_error() {
-        let kind = |status, is_last| check(Some(&status), is_last).err().map(|error| error.kind);
+        let kind = |status, is_last| {
+            check("IncomingLogEvents", Some(&status), is_last)
+                .err()
+                .map(|error| error.kind)
+        };
         assert_eq!(kind(StatusCode::Complete, true), None);
         assert_eq!(kind(StatusCode::PartialData, false), None);
         let transient = Some(ServiceErrorKind::Transient);

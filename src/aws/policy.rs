@@ -1,189 +1,418 @@
-//! What a job over CloudWatch Logs must be allowed, as IAM policies: by the staging bucket, so that CloudWatch can export
-//! to it, and by the role that runs the job.
+//! What a job must be allowed on AWS, and by which policy: the identity that runs it, the role that it assumes, the
+//! staging bucket and its KMS key. The least that the job needs, on the resources of this very job.
+//!
+//! Which actions can be limited to a resource is read in AWS's service authorization reference. Those that can't are in
+//! the statement `WholeAccount`.
 
+mod log_groups;
+
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
-use crate::job::{CloudWatch, Location, Verify, Via};
+use crate::job::{
+    CloudWatch, DAY_ARCHIVE, Division, Encryption, Job, Location, Source, Verify, Via,
+};
+use crate::window::Size;
+
+/// The policy that must hold a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Holder {
+    /// The IAM policy of the identity that runs the job.
+    Identity,
+    /// The IAM policy of the role that the job assumes for the logs and their bucket.
+    Role,
+    /// The policy of the staging bucket.
+    Bucket,
+    /// The policy of the KMS key that encrypts the staging bucket.
+    Key,
+}
+
+impl Holder {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Identity, Self::Role, Self::Bucket, Self::Key];
+
+    /// The name, as on the command line and of files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Role => "role",
+            Self::Bucket => "bucket",
+            Self::Key => "key",
+        }
+    }
+}
+
+/// The KMS keys of the buckets, as ARNs; `None` where S3's own keys encrypt a bucket.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BucketKeys {
+    /// Of the bucket of the exported objects.
+    pub source: Option<String>,
+    /// Of the bucket of the answers.
+    pub output: Option<String>,
+}
+
+/// Tables of the Glue catalogue that `ddl --apply` makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GlueTables {
+    /// The Region of the catalogue.
+    pub region: String,
+    /// The account of the catalogue.
+    pub account: String,
+    /// The database.
+    pub database: String,
+    /// The names of the tables.
+    pub tables: Vec<String>,
+}
 
 /// The policies of a job.
 #[derive(Debug, Clone)]
 pub struct Policies<'a> {
+    job: &'a Job,
     /// The Region of the logs.
     region: &'a str,
     /// The account of the logs.
     account: &'a str,
-    source: &'a CloudWatch,
-    output: &'a Location,
-    staging: S3Location<'a>,
+    keys: BucketKeys,
+    tables: Option<GlueTables>,
 }
 
-/// A bucket, and a pattern of the objects below a prefix in it.
-#[derive(Debug, Clone)]
-struct S3Location<'a> {
-    bucket: &'a str,
-    objects: String,
+/// A statement that allows an identity actions.
+struct Statement {
+    sid: &'static str,
+    actions: Vec<&'static str>,
+    resources: Vec<String>,
 }
 
-impl<'a> S3Location<'a> {
-    /// `None` for a folder of this machine.
-    fn of(location: &'a Location) -> Option<Self> {
-        let Location::S3 { bucket, prefix } = location else {
-            return None;
-        };
-        let objects = match prefix.as_ref() {
-            "" => format!("{bucket}/*"),
-            prefix => format!("{bucket}/{prefix}/*"),
-        };
-        Some(Self { bucket, objects })
+impl Statement {
+    fn new(sid: &'static str, actions: &[&'static str], mut resources: Vec<String>) -> Self {
+        resources.dedup();
+        Self {
+            sid,
+            actions: actions.to_vec(),
+            resources,
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "Sid": self.sid,
+            "Effect": "Allow",
+            "Action": self.actions,
+            "Resource": one_or_more(&self.resources),
+        })
     }
 }
 
 impl<'a> Policies<'a> {
-    /// The policies of a job with this source, whose logs are of an account in a Region, and whose answers go to `output`.
-    /// An error (usage) if exports are not staged on S3.
-    pub fn new(
-        source: &'a CloudWatch,
-        output: &'a Location,
-        region: &'a str,
-        account: &'a str,
-    ) -> Result<Self> {
-        let staging = S3Location::of(&source.staging).ok_or_else(|| {
-            Error::usage(format!(
-                "[source] staging is {}: expected s3://bucket/prefix",
-                source.staging
-            ))
-        })?;
-        Ok(Self {
+    /// The policies of a job whose logs are of an account in a Region, and whose buckets S3's own keys encrypt.
+    pub fn new(job: &'a Job, region: &'a str, account: &'a str) -> Self {
+        Self {
+            job,
             region,
             account,
-            source,
-            output,
-            staging,
+            keys: BucketKeys::default(),
+            tables: None,
+        }
+    }
+
+    /// The same where KMS keys encrypt the buckets.
+    pub fn with_keys(mut self, keys: BucketKeys) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// The same, and for `ddl --apply`.
+    pub fn with_tables(mut self, tables: GlueTables) -> Self {
+        self.tables = Some(tables);
+        self
+    }
+
+    /// The policy; `None` where the job needs none of this holder.
+    pub fn document(&self, holder: Holder) -> Option<Value> {
+        let statements = self.statements(holder);
+        (!statements.is_empty())
+            .then(|| json!({ "Version": "2012-10-17", "Statement": statements }))
+    }
+
+    /// The statement that allows one action, on one bucket only where `bucket` names it; `None` where the policy has
+    /// none.
+    pub fn allowing(&self, holder: Holder, action: &str, bucket: Option<&str>) -> Option<Value> {
+        let is_wanted = |resource: &&str| {
+            let of_bucket = |bucket: &str| {
+                let name = resource.rsplit(":::").next().unwrap_or_default();
+                name.split('/').next() == Some(bucket)
+            };
+            bucket.is_none_or(of_bucket)
+        };
+        self.statements(holder).into_iter().find_map(|statement| {
+            if !texts(&statement["Action"]).contains(&action) {
+                return None;
+            }
+            let resources = texts(&statement["Resource"]);
+            let resources: Vec<&str> = resources.into_iter().filter(is_wanted).collect();
+            if resources.is_empty() {
+                return None;
+            }
+            let resources = one_or_more(&resources);
+            let mut only = statement.clone();
+            if statement["Action"].is_array() {
+                only["Action"] = json!([action]);
+            }
+            only["Resource"] = resources;
+            Some(only)
         })
     }
 
-    /// The staging bucket's name.
-    pub fn staging_bucket(&self) -> &str {
-        self.staging.bucket
+    fn statements(&self, holder: Holder) -> Vec<Value> {
+        let of_identity = match holder {
+            Holder::Bucket => return self.of_bucket(),
+            Holder::Key => return self.of_key(),
+            Holder::Role => match self.job.aws.role_arn {
+                Some(_) => self.of_identity(Sides {
+                    source: true,
+                    output: false,
+                }),
+                None => Vec::new(),
+            },
+            Holder::Identity => {
+                let role = self.job.aws.role_arn.clone();
+                let mut statements = self.of_identity(Sides {
+                    source: role.is_none(),
+                    output: true,
+                });
+                if let Some(role) = role {
+                    let assume = Statement::new("LogsRole", &["sts:AssumeRole"], vec![role]);
+                    statements.insert(0, assume);
+                }
+                statements
+            }
+        };
+        of_identity.iter().map(Statement::to_json).collect()
     }
 
-    /// What the staging bucket must allow CloudWatch Logs, for this account's log groups only; `None` if the job has no
-    /// export tasks.
-    /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/S3ExportTasksConsole.html>
-    pub fn of_staging_bucket(&self) -> Option<Value> {
-        if !self.uses_export_tasks() {
-            return None;
-        }
+    /// What the staging bucket must allow CloudWatch Logs.
+    fn of_bucket(&self) -> Vec<Value> {
+        let (Some(source), Some(objects)) = (self.export_tasks(), self.exports()) else {
+            return Vec::new();
+        };
+        let export = ExportStatements {
+            region: self.region,
+            account: self.account,
+            bucket: bucket_of(&source.staging).unwrap_or_default(),
+            objects: &objects,
+        };
+        vec![export.checks(), export.writes()]
+    }
+
+    /// What the staging bucket's KMS key must allow CloudWatch Logs. A key policy stands alone, so it begins with AWS's
+    /// default, without which the key could not be managed any more.
+    fn of_key(&self) -> Vec<Value> {
+        let (Some(_), Some(key)) = (self.export_tasks(), &self.keys.source) else {
+            return Vec::new();
+        };
         let partition = self.partition();
-        let service = format!("logs.{}.{}", self.region, partition.suffix);
-        let service = json!({ "Service": service });
-        let of_this_account = json!({
-            "StringEquals": { "aws:SourceAccount": self.account },
-            "ArnLike": { "aws:SourceArn": self.log_groups("*") },
-        });
-        let mut put_condition = of_this_account.clone();
-        put_condition["StringEquals"]["s3:x-amz-acl"] = "bucket-owner-full-control".into();
-        Some(json!({
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "LogtallyExportChecks",
-                    "Effect": "Allow",
-                    "Principal": service,
-                    "Action": "s3:GetBucketAcl",
-                    "Resource": partition.s3(self.staging.bucket),
-                    "Condition": of_this_account,
-                },
-                {
-                    "Sid": "LogtallyExportWrites",
-                    "Effect": "Allow",
-                    "Principal": service,
-                    "Action": "s3:PutObject",
-                    "Resource": partition.s3(&self.staging.objects),
-                    "Condition": put_condition,
-                },
-            ],
-        }))
+        let account = key.split(':').nth(4).unwrap_or(self.account);
+        let root = format!("arn:{}:iam::{account}:root", partition.id);
+        vec![
+            json!({
+                "Sid": "ManagedByIam",
+                "Effect": "Allow",
+                "Principal": { "AWS": root },
+                "Action": ["kms:*"],
+                "Resource": "*",
+            }),
+            json!({
+                "Sid": "LogtallyExports",
+                "Effect": "Allow",
+                "Principal": logs_service(self.region),
+                "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+                "Resource": "*",
+                "Condition": of_account(self.region, self.account),
+            }),
+        ]
     }
 
-    /// What the role that runs the job must be allowed, and no more.
-    pub fn of_role(&self) -> Value {
+    /// Reading the lookup tables that are in buckets.
+    fn lookup_tables(&self) -> Vec<Statement> {
         let partition = self.partition();
-        let (of_groups, of_account) = self.log_actions();
-        let patterns = self.source.log_groups.iter();
-        let log_groups = patterns.map(|group| self.log_groups(&arn_pattern(group.as_str())));
-        let mut buckets = vec![partition.s3(self.staging.bucket)];
-        let mut objects = vec![partition.s3(&self.staging.objects)];
-        let mut deletable = vec![partition.s3(&self.staging.objects)];
-        if let Some(output) = S3Location::of(self.output) {
-            buckets.push(partition.s3(output.bucket));
-            objects.push(partition.s3(&output.objects));
-            deletable.push(partition.s3(&format!("{}/runs/_state/*", output.objects)));
-            buckets.dedup();
-        }
-        json!({
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "LogGroups",
-                    "Effect": "Allow",
-                    "Action": of_groups,
-                    "Resource": one_or_more(log_groups.collect()),
-                },
-                {
-                    "Sid": "WholeAccount",
-                    "Effect": "Allow",
-                    "Action": of_account,
-                    "Resource": "*",
-                },
-                {
-                    "Sid": "Buckets",
-                    "Effect": "Allow",
-                    "Action": ["s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketAcl"],
-                    "Resource": buckets,
-                },
-                {
-                    "Sid": "Objects",
-                    "Effect": "Allow",
-                    "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
-                    "Resource": objects,
-                },
-                {
-                    "Sid": "OwnExportsAndStates",
-                    "Effect": "Allow",
-                    "Action": ["s3:DeleteObject"],
-                    "Resource": one_or_more(deletable),
-                },
-            ],
-        })
-    }
-
-    fn uses_export_tasks(&self) -> bool {
-        self.source.via != Via::Events
-    }
-
-    /// The actions on log groups, and those that can't be limited to log groups.
-    fn log_actions(&self) -> (Vec<&'static str>, Vec<&'static str>) {
-        // The streams tell whether an export without events can be right.
-        let mut of_groups = vec!["logs:DescribeLogStreams"];
-        let mut of_account = vec!["logs:DescribeLogGroups"];
-        if self.uses_export_tasks() {
-            of_groups.push("logs:CreateExportTask");
-            of_account.push("logs:DescribeExportTasks");
-        }
-        if self.source.via != Via::ExportTask {
-            of_groups.push("logs:FilterLogEvents");
-        }
-        match self.source.verify_method() {
-            Verify::Off => {}
-            Verify::Metrics => of_account.push("cloudwatch:GetMetricData"),
-            Verify::Insights => {
-                of_groups.push("logs:StartQuery");
-                of_account.extend(["logs:GetQueryResults", "logs:StopQuery"]);
+        let mut buckets = Vec::new();
+        let mut objects = Vec::new();
+        for table in &self.job.tables {
+            if let (Some(bucket), Location::S3 { prefix, .. }) =
+                (bucket_of(&table.path), &table.path)
+            {
+                buckets.push(partition.s3(bucket));
+                // The path is that of a file, or of a folder.
+                objects.push(partition.s3(&format!("{bucket}/{prefix}")));
+                objects.push(partition.s3(&format!("{bucket}/{prefix}/*")));
             }
         }
-        (of_groups, of_account)
+        if objects.is_empty() {
+            return Vec::new();
+        }
+        vec![
+            Statement::new("LookupBuckets", &["s3:ListBucket"], buckets),
+            Statement::new("LookupTables", &["s3:GetObject"], objects),
+        ]
+    }
+
+    /// What an identity must be allowed that does these parts of the job.
+    fn of_identity(&self, sides: Sides) -> Vec<Statement> {
+        let partition = self.partition();
+        let mut statements = Vec::new();
+        if let Source::CloudWatch(source) = &self.job.source
+            && sides.source
+        {
+            let (of_groups, of_account) = log_actions(source);
+            let groups = source.log_groups.iter();
+            let groups = groups.flat_map(|group| log_groups::arn_names(group.as_str()));
+            let groups = groups.map(|name| self.log_groups(&name)).collect();
+            statements.push(Statement::new("LogGroups", &of_groups, groups));
+            statements.push(Statement::new(
+                "WholeAccount",
+                &of_account,
+                vec!["*".to_owned()],
+            ));
+        }
+        let mut buckets = Vec::new();
+        let mut objects = Vec::new();
+        let mut deletable = Vec::new();
+        let mut keys = Vec::new();
+        if let Some(staging) = self.job.staging()
+            && let (Some(bucket), Some(exports)) = (bucket_of(staging), self.exports())
+            && sides.source
+        {
+            buckets.push(partition.s3(bucket));
+            objects.push(partition.s3(&exports));
+            deletable.push(partition.s3(&exports));
+            keys.extend(self.keys.source.clone());
+        }
+        if let Some(bucket) = bucket_of(&self.job.output)
+            && sides.output
+        {
+            let answers = self.job.output.below(self.job.name.as_str());
+            let below = |location: &Location| objects_below(location).map(|all| partition.s3(&all));
+            buckets.push(partition.s3(bucket));
+            objects.extend(below(&answers));
+            deletable.extend(below(&answers.below("runs").below("_state")));
+            let mut divisions = self.job.queries.iter().map(|query| &query.division);
+            if divisions.any(|division| matches!(division, Division::BySize(_))) {
+                deletable.extend(below(&answers.below("parts")));
+            }
+            if let Some(archive) = &self.job.archive {
+                deletable.extend(below(&answers.below(archive.query.name.as_str())));
+                if self.job.window.size == Size::Hour {
+                    deletable.extend(below(&answers.below(DAY_ARCHIVE)));
+                }
+            }
+            keys.extend(self.keys.output.clone());
+            keys.extend(self.key_of_answers().map(str::to_owned));
+        }
+        if !objects.is_empty() {
+            let acts_on_bucket = ["s3:ListBucket", "s3:ListBucketMultipartUploads"];
+            let acts_on_objects = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"];
+            statements.push(Statement::new("Buckets", &acts_on_bucket, buckets));
+            statements.push(Statement::new("Objects", &acts_on_objects, objects));
+            statements.push(Statement::new(
+                "OwnExportsAndStates",
+                &["s3:DeleteObject"],
+                deletable,
+            ));
+        }
+        if let Some(source) = self.export_tasks()
+            && let Some(bucket) = bucket_of(&source.staging)
+            && sides.source
+        {
+            let bucket = vec![partition.s3(bucket)];
+            statements.push(Statement::new("ExportBucket", &["s3:GetBucketAcl"], bucket));
+        }
+        keys.dedup();
+        if !keys.is_empty() {
+            let acts = ["kms:GenerateDataKey", "kms:Decrypt"];
+            statements.push(Statement::new("Keys", &acts, keys));
+        }
+        if let Source::Exported { path, .. } = &self.job.source
+            && let (Some(bucket), Some(exported)) = (bucket_of(path), objects_below(path))
+            && sides.source
+        {
+            let (bucket, exported) = (partition.s3(bucket), partition.s3(&exported));
+            statements.push(Statement::new(
+                "SourceBucket",
+                &["s3:ListBucket"],
+                vec![bucket],
+            ));
+            statements.push(Statement::new(
+                "SourceObjects",
+                &["s3:GetObject"],
+                vec![exported],
+            ));
+            if let Some(key) = &self.keys.source {
+                statements.push(Statement::new(
+                    "SourceKey",
+                    &["kms:Decrypt"],
+                    vec![key.clone()],
+                ));
+            }
+        }
+        if sides.source {
+            statements.extend(self.lookup_tables());
+        }
+        if sides.output {
+            statements.extend(self.glue());
+            let notify = self.job.notify.as_ref();
+            let topic = notify.and_then(|notify| notify.sns.as_ref());
+            statements.extend(topic.map(|topic| {
+                let topic = vec![topic.as_str().to_owned()];
+                Statement::new("Notifications", &["sns:Publish"], topic)
+            }));
+        }
+        statements
+    }
+
+    /// The KMS key that the job names for its answers; an id or an alias is no resource of a policy.
+    fn key_of_answers(&self) -> Option<&str> {
+        match &self.job.aws.encryption.as_ref()?.with {
+            Encryption::Kms { key: Some(key) } if key.starts_with("arn:") => Some(key),
+            _ => None,
+        }
+    }
+
+    fn glue(&self) -> Option<Statement> {
+        let tables = self.tables.as_ref()?;
+        let arn = |resource: &str| {
+            format!(
+                "arn:{}:glue:{}:{}:{resource}",
+                Partition::of(&tables.region).id,
+                tables.region,
+                tables.account
+            )
+        };
+        let database = &tables.database;
+        let mut resources = vec![arn("catalog"), arn(&format!("database/{database}"))];
+        let names = tables.tables.iter();
+        resources.extend(names.map(|table| arn(&format!("table/{database}/{table}"))));
+        let actions = [
+            "glue:GetDatabase",
+            "glue:CreateDatabase",
+            "glue:GetTable",
+            "glue:CreateTable",
+            "glue:UpdateTable",
+        ];
+        Some(Statement::new("Tables", &actions, resources))
+    }
+
+    /// The source, if its events may leave CloudWatch by export tasks.
+    fn export_tasks(&self) -> Option<&'a CloudWatch> {
+        match &self.job.source {
+            Source::CloudWatch(source) if source.via != Via::Events => Some(source),
+            _ => None,
+        }
+    }
+
+    /// The pattern of all exports of this job, with their bucket.
+    fn exports(&self) -> Option<String> {
+        objects_below(&self.job.staging()?.below(self.job.name.as_str()))
     }
 
     fn partition(&self) -> Partition {
@@ -191,34 +420,163 @@ impl<'a> Policies<'a> {
     }
 
     fn log_groups(&self, pattern: &str) -> String {
-        format!(
-            "arn:{}:logs:{}:{}:log-group:{pattern}",
-            self.partition().id,
-            self.region,
-            self.account
-        )
+        log_groups_arn(self.region, self.account, pattern)
     }
 }
 
+/// The statements that a bucket's policy needs, so that log groups of an account and Region can be exported to it.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/S3ExportTasksConsole.html>
+#[derive(Debug, Clone, Copy)]
+pub struct ExportStatements<'a> {
+    /// The Region of the logs.
+    pub region: &'a str,
+    /// The account of the logs.
+    pub account: &'a str,
+    /// The bucket.
+    pub bucket: &'a str,
+    /// A pattern of the exported objects, with the bucket: `bucket/prefix/*`.
+    pub objects: &'a str,
+}
+
+impl ExportStatements<'_> {
+    /// CloudWatch Logs may look at the bucket's access control list.
+    pub fn checks(&self) -> Value {
+        json!({
+            "Sid": "LogtallyExportChecks",
+            "Effect": "Allow",
+            "Principal": logs_service(self.region),
+            "Action": "s3:GetBucketAcl",
+            "Resource": Partition::of(self.region).s3(self.bucket),
+            "Condition": of_account(self.region, self.account),
+        })
+    }
+
+    /// CloudWatch Logs may write the objects.
+    pub fn writes(&self) -> Value {
+        let mut condition = of_account(self.region, self.account);
+        condition["StringEquals"]["s3:x-amz-acl"] = "bucket-owner-full-control".into();
+        json!({
+            "Sid": "LogtallyExportWrites",
+            "Effect": "Allow",
+            "Principal": logs_service(self.region),
+            "Action": "s3:PutObject",
+            "Resource": Partition::of(self.region).s3(self.objects),
+            "Condition": condition,
+        })
+    }
+
+    /// The caller, of another account than the bucket's, may write the objects: the account's own policies then decide for
+    /// which of its roles.
+    pub fn caller(&self) -> Value {
+        let partition = Partition::of(self.region);
+        json!({
+            "Sid": "LogtallyExportCaller",
+            "Effect": "Allow",
+            "Principal": { "AWS": format!("arn:{}:iam::{}:root", partition.id, self.account) },
+            "Action": ["s3:PutObject", "s3:PutObjectAcl"],
+            "Resource": partition.s3(self.objects),
+        })
+    }
+}
+
+fn logs_service(region: &str) -> Value {
+    let suffix = Partition::of(region).suffix;
+    json!({ "Service": format!("logs.{region}.{suffix}") })
+}
+
+/// The condition that a request is made for this account's log groups.
+fn of_account(region: &str, account: &str) -> Value {
+    json!({
+        "StringEquals": { "aws:SourceAccount": account },
+        "ArnLike": { "aws:SourceArn": log_groups_arn(region, account, "*") },
+    })
+}
+
+/// The ARN of log groups.
+pub fn log_groups_arn(region: &str, account: &str, pattern: &str) -> String {
+    let partition = Partition::of(region).id;
+    format!("arn:{partition}:logs:{region}:{account}:log-group:{pattern}")
+}
+
+/// Which part of a job an identity does.
+#[derive(Clone, Copy)]
+struct Sides {
+    /// The logs and their bucket.
+    source: bool,
+    /// The answers.
+    output: bool,
+}
+
+/// The actions on log groups, and those that can't be limited to log groups.
+fn log_actions(source: &CloudWatch) -> (Vec<&'static str>, Vec<&'static str>) {
+    // The streams tell whether an export without events can be right.
+    let mut of_groups = vec!["logs:DescribeLogStreams"];
+    let mut of_account = vec!["logs:DescribeLogGroups"];
+    if source.via != Via::Events {
+        of_groups.push("logs:CreateExportTask");
+        of_account.push("logs:DescribeExportTasks");
+    }
+    if source.via != Via::ExportTask {
+        of_groups.push("logs:FilterLogEvents");
+    }
+    match source.verify_method() {
+        Verify::Off => {}
+        Verify::Metrics => of_account.push("cloudwatch:GetMetricData"),
+        Verify::Insights => {
+            of_groups.extend(["logs:StartQuery", "logs:GetQueryResults"]);
+            of_account.push("logs:StopQuery");
+        }
+    }
+    (of_groups, of_account)
+}
+
+/// The bucket's name; `None` for a folder of this machine.
+fn bucket_of(location: &Location) -> Option<&str> {
+    match location {
+        Location::S3 { bucket, .. } => Some(bucket),
+        Location::Local(_) => None,
+    }
+}
+
+/// The pattern of the objects in a location, with their bucket; `None` for a folder of this machine.
+fn objects_below(location: &Location) -> Option<String> {
+    let Location::S3 { bucket, prefix } = location else {
+        return None;
+    };
+    Some(match prefix.as_ref() {
+        "" => format!("{bucket}/*"),
+        prefix => format!("{bucket}/{prefix}/*"),
+    })
+}
+
 /// IAM takes a single text in place of a list of one.
-fn one_or_more(values: Vec<String>) -> Value {
-    match &values[..] {
+fn one_or_more<T: Serialize>(values: &[T]) -> Value {
+    match values {
         [only] => json!(only),
         _ => json!(values),
     }
 }
 
+/// The texts of a value that is one or a list of them.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    }
+}
+
 /// A part of AWS with accounts and names of its own.
-#[derive(Clone, Copy)]
-struct Partition {
+#[derive(Debug, Clone, Copy)]
+pub struct Partition {
     /// The second part of every ARN.
-    id: &'static str,
+    pub id: &'static str,
     /// What the names of services end in.
-    suffix: &'static str,
+    pub suffix: &'static str,
 }
 
 impl Partition {
-    fn of(region: &str) -> Self {
+    /// The partition of a Region.
+    pub fn of(region: &str) -> Self {
         let (id, suffix) = match region {
             china if china.starts_with("cn-") => ("aws-cn", "amazonaws.com.cn"),
             government if government.starts_with("us-gov-") => ("aws-us-gov", "amazonaws.com"),
@@ -232,131 +590,5 @@ impl Partition {
     }
 }
 
-/// A job's glob as one of IAM's, which knows `*` and `?` only; what IAM does not know becomes `*`.
-fn arn_pattern(glob: &str) -> String {
-    let end = glob.find(['[', '{']).unwrap_or(glob.len());
-    let mut arn = glob[..end].to_owned();
-    if end < glob.len() || !arn.ends_with('*') {
-        arn.push('*');
-    }
-    arn
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::job::GroupPattern;
-    use std::time::Duration;
-
-    fn source(log_groups: &[&str], via: Via, verify: Verify) -> CloudWatch {
-        let patterns = log_groups.iter().map(|text| GroupPattern::new(text));
-        CloudWatch {
-            log_groups: patterns.collect::<Result<_, _>>().unwrap(),
-            log_stream_prefix: None,
-            staging: Location::parse("s3://acme-logs/exports", "/".as_ref()).unwrap(),
-            via,
-            give_up_after: Duration::ZERO,
-            pad: Duration::ZERO,
-            pad_after: Duration::ZERO,
-            verify: Some(verify),
-        }
-    }
-
-    fn policies(source: &CloudWatch, output: &str, region: &str) -> (Option<Value>, Value) {
-        let output = Location::parse(output, "/".as_ref()).unwrap();
-        let policies = Policies::new(source, &output, region, "123456789012").unwrap();
-        (policies.of_staging_bucket(), policies.of_role())
-    }
-
-    #[test]
-    fn every_log_group_of_a_job_is_in_its_role() {
-        let several = source(
-            &["/aws/lambda/a", "/svc/[ab]*"],
-            Via::ExportTask,
-            Verify::Off,
-        );
-        let (_, role) = policies(&several, "/answers", "eu-west-1");
-        assert_eq!(
-            role["Statement"][0]["Resource"],
-            json!([
-                "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/a*",
-                "arn:aws:logs:eu-west-1:123456789012:log-group:/svc/*",
-            ])
-        );
-        // The answers are on this machine.
-        assert_eq!(
-            role["Statement"][2]["Resource"],
-            json!(["arn:aws:s3:::acme-logs"])
-        );
-    }
-
-    #[test]
-    fn a_job_is_allowed_what_its_keys_need() {
-        let actions = |via, verify| {
-            let source = source(&["/a"], via, verify);
-            let (bucket, role) = policies(&source, "s3://acme-answers", "eu-west-1");
-            let statements = role["Statement"].as_array().unwrap().clone();
-            let actions = statements
-                .iter()
-                .flat_map(|one| one["Action"].as_array().unwrap().clone());
-            let actions: Vec<String> = actions
-                .map(|action| action.as_str().unwrap().to_owned())
-                .collect();
-            (bucket.is_some(), actions)
-        };
-        for (via, verify, has_policy, allowed, refused) in [
-            (
-                Via::ExportTask,
-                Verify::Off,
-                true,
-                "logs:CreateExportTask",
-                "logs:FilterLogEvents",
-            ),
-            (
-                Via::Events,
-                Verify::Metrics,
-                false,
-                "cloudwatch:GetMetricData",
-                "logs:CreateExportTask",
-            ),
-            (
-                Via::Auto,
-                Verify::Insights,
-                true,
-                "logs:StartQuery",
-                "cloudwatch:GetMetricData",
-            ),
-        ] {
-            let (bucket, actions) = actions(via, verify);
-            assert_eq!(bucket, has_policy);
-            assert!(
-                actions.iter().any(|action| action == allowed),
-                "{actions:?}"
-            );
-            assert!(
-                !actions.iter().any(|action| action == refused),
-                "{actions:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn other_partitions_have_names_of_their_own() {
-        let source = source(&["/a"], Via::ExportTask, Verify::Off);
-        let (bucket, role) = policies(&source, "s3://acme-logs", "cn-north-1");
-        let bucket = bucket.unwrap();
-        assert_eq!(
-            bucket["Statement"][0]["Principal"]["Service"],
-            "logs.cn-north-1.amazonaws.com.cn"
-        );
-        // Both locations are in one bucket.
-        assert_eq!(
-            role["Statement"][2]["Resource"],
-            json!(["arn:aws-cn:s3:::acme-logs"])
-        );
-        assert_eq!(
-            role["Statement"][3]["Resource"][1],
-            "arn:aws-cn:s3:::acme-logs/*"
-        );
-    }
-}
+mod tests;

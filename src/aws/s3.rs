@@ -6,30 +6,36 @@
 //! `If-Match` only. For `If-None-Match` both are its `AlreadyExists`, and it repeats neither. It repeats no conditional
 //! put whose answer did not come, and completes multipart uploads without a condition.
 
+pub mod inspect;
 mod list;
+mod upload;
 
-use std::path::Path as FilePath;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::{ByteStream, Length};
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, RequestPayer, ServerSideEncryption};
 use bytes::Bytes;
 use object_store::aws::AmazonS3Builder;
 
-use super::config::s3_endpoint;
+use super::config::AccountConfig;
+use super::credentials::EngineCredentials;
+use super::engine::Connector;
+use super::failure::{self, Refusal};
 use super::io_runtime::IoRuntime;
-use super::{Account, Aws, root_cause, timeouts};
+use super::network::Peer;
+use super::{Account, Aws, endpoints, timeouts};
 use crate::backoff::retry;
 use crate::clock::SystemClock;
 use crate::error::{Class, Error, Result};
+use crate::job::Encryption;
 
-/// S3 takes parts of 5 MiB to 5 GiB and 10,000 of them. What is larger goes up in parts of this size, so that a lost
-/// connection is noticed soon and repeats little.
-pub const PART_BYTES: u64 = 8 << 20;
-const MOST_PARTS: u64 = 10_000;
+pub use self::upload::PART_BYTES;
 
 /// The condition under which an object is put.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,20 +60,24 @@ pub enum PutOutcome {
 enum PutError {
     /// 409: another request for the key was under way, and the put is to be sent again.
     Conflict(Error),
+    /// The bucket demands a checksum, and the put is to be sent again with one.
+    NoChecksum(Error),
     /// Anything else, after the SDK's own retries.
     Final(Error),
 }
 
 impl PutError {
-    fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict(_))
+    fn is_to_be_repeated(&self) -> bool {
+        matches!(self, Self::Conflict(_) | Self::NoChecksum(_))
     }
 }
 
 impl From<PutError> for Error {
     fn from(error: PutError) -> Self {
         match error {
-            PutError::Conflict(error) | PutError::Final(error) => error,
+            PutError::Conflict(error) | PutError::NoChecksum(error) | PutError::Final(error) => {
+                error
+            }
         }
     }
 }
@@ -78,13 +88,55 @@ impl From<Error> for PutError {
     }
 }
 
+/// What a request does, in words and as an action of IAM.
+#[derive(Clone, Copy)]
+struct Operation(&'static str, &'static str);
+
+const LOOK_FOR: Operation = Operation("reach", "s3:ListBucket");
+const LIST: Operation = Operation("list", "s3:ListBucket");
+const WRITE: Operation = Operation("write", "s3:PutObject");
+const DELETE: Operation = Operation("delete", "s3:DeleteObject");
+
+/// One attempt at an upload.
+#[derive(Clone, Copy)]
+struct Attempt {
+    has_checksum: bool,
+}
+
+impl Attempt {
+    /// The checksum: of those that S3 takes, every S3-compatible server knows this.
+    fn algorithm(self) -> Option<ChecksumAlgorithm> {
+        self.has_checksum.then_some(ChecksumAlgorithm::Crc32)
+    }
+
+    /// The configuration for a request that sends, or has S3 move, this many bytes. Without it, a client that is to send
+    /// checksums only where they are required ignores the algorithm of a request.
+    fn config(self, bytes: u64) -> aws_sdk_s3::config::Builder {
+        aws_sdk_s3::Config::builder()
+            .timeout_config(timeouts::sdk_timeouts_for(bytes))
+            .request_checksum_calculation(calculation(self.has_checksum))
+    }
+}
+
+fn calculation(has_checksum: bool) -> RequestChecksumCalculation {
+    match has_checksum {
+        true => RequestChecksumCalculation::WhenSupported,
+        false => RequestChecksumCalculation::WhenRequired,
+    }
+}
+
 /// One bucket.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     client: Client,
     name: String,
     region: String,
+    peer: Peer,
     class: Class,
+    encryption: Option<Encryption>,
+    requester_pays: bool,
+    /// Whether uploads have checksums: from the first on, or since the bucket demanded one.
+    checksums: Arc<AtomicBool>,
     /// Shared, since a lease may send its last request after every other user of the runtime has ended.
     runtime: Arc<IoRuntime>,
 }
@@ -97,61 +149,82 @@ impl Bucket {
         name: &str,
         runtime: Arc<IoRuntime>,
     ) -> Result<Self> {
-        let config = aws.config(account).await?;
+        let config = aws.account(account).await?;
+        let own_region = config.region();
+        let settings = aws.settings();
         let class = match account {
             Account::Source => Class::Source,
             Account::Output => Class::Output,
         };
-        let own_region = config.region().map(ToString::to_string).unwrap_or_default();
-        let client = |region: &str| {
-            let mut builder = aws_sdk_s3::config::Builder::from(config)
-                // Some S3-compatible endpoints refuse the SDK's default checksums.
-                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-                .region(aws_sdk_s3::config::Region::new(region.to_owned()));
-            // The engine's client has the same endpoint.
-            if let Some(endpoint) = s3_endpoint(config) {
-                builder = builder.endpoint_url(endpoint).force_path_style(true);
-            }
-            Client::from_conf(builder.build())
+        let encryption = settings.encryption.as_ref();
+        let encryption = encryption.filter(|encryption| encryption.bucket == name);
+        let checksums = has_checksums(config)?;
+        let mut bucket = Self {
+            client: client(config, &own_region, checksums)?,
+            peer: Peer::of(&endpoints::of_bucket(&config.sdk, &own_region, name).await?),
+            name: name.to_owned(),
+            region: own_region,
+            class,
+            encryption: encryption.map(|encryption| encryption.with.clone()),
+            requester_pays: settings.requester_pays && account == Account::Source,
+            checksums: Arc::new(AtomicBool::new(checksums)),
+            runtime,
         };
         let retries = aws_sdk_s3::Config::builder().retry_config(timeouts::sdk_first_retries());
-        let found = client(&own_region)
+        let found = bucket
+            .client
             .head_bucket()
             .bucket(name)
             .customize()
             .config_override(retries)
             .send();
-        let found = runtime.run(found).await;
-        let region = match found {
-            Ok(found) => found.bucket_region.unwrap_or_else(|| own_region.clone()),
+        let (region, is_refused) = match bucket.runtime.run(found).await {
+            Ok(found) => (found.bucket_region, false),
             Err(error) => {
                 let elsewhere = error
                     .raw_response()
                     .and_then(|response| response.headers().get("x-amz-bucket-region"))
                     .map(str::to_owned);
-                match (status(&error), elsewhere) {
-                    (Some(404), _) => {
+                match status(&error) {
+                    Some(404) => {
                         return Err(Error::usage(format!("the bucket {name:?} does not exist")));
                     }
-                    // HeadBucket needs s3:ListBucket; a job that may only put objects works without.
-                    (Some(301 | 400 | 403), Some(region)) => region,
-                    (Some(403), None) => own_region.clone(),
-                    _ => {
-                        return Err(Error::new(
-                            class,
-                            format!("could not reach the bucket {name:?}: {}", explain(&error)),
-                        ));
-                    }
+                    Some(301) if elsewhere.is_some() => (elsewhere, false),
+                    Some(400 | 403) => (elsewhere, true),
+                    _ => return Err(bucket.failed(LOOK_FOR, "", &error)),
                 }
             }
         };
-        Ok(Self {
-            client: client(&region),
-            name: name.to_owned(),
-            region,
-            class,
-            runtime,
-        })
+        if let Some(region) = region.filter(|region| *region != bucket.region) {
+            bucket.client = client(config, &region, checksums)?;
+            bucket.peer = Peer::of(&endpoints::of_bucket(&config.sdk, &region, name).await?);
+            bucket.region = region;
+        }
+        if is_refused {
+            bucket.check_credentials().await?;
+        }
+        Ok(bucket)
+    }
+
+    /// An error where the credentials are refused, whatever they are used for. An answer to HEAD does not say so; and a
+    /// job that may only put objects works without s3:ListBucket, which HEAD needs.
+    async fn check_credentials(&self) -> Result<()> {
+        let listed = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .max_keys(1)
+            .set_request_payer(self.request_payer())
+            .send();
+        match self.runtime.run(listed).await {
+            Err(error)
+                if status(&error) == Some(400)
+                    || Refusal::of(&error).is_none_or(|refusal| refusal.is_of_credentials()) =>
+            {
+                Err(self.failed(LOOK_FOR, "", &error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The Region that the bucket is in.
@@ -159,9 +232,65 @@ impl Bucket {
         &self.region
     }
 
-    /// The engine's client for this bucket.
+    /// The engine's client for this bucket: with the same credentials, endpoint, proxy and trust.
     pub async fn engine_client(&self, aws: &Aws, account: Account) -> Result<AmazonS3Builder> {
-        aws.object_store(account, &self.name, &self.region).await
+        let config = aws.account(account).await?;
+        let url = endpoints::of_bucket(&config.sdk, &self.region, &self.name).await?;
+        let credentials = EngineCredentials(Arc::clone(&config.credentials));
+        let connector = Connector {
+            client: config.engine_http()?,
+            runtime: self.runtime.handle(),
+            bucket: self.name.clone(),
+            class: self.class,
+        };
+        Ok(AmazonS3Builder::new()
+            .with_http_connector(connector)
+            .with_retry(timeouts::engine_retries())
+            .with_bucket_name(&self.name)
+            .with_region(&self.region)
+            .with_credentials(Arc::new(credentials))
+            .with_request_payer(self.requester_pays)
+            .with_allow_http(url.starts_with("http://"))
+            // The URL is that of the bucket, in whichever part of it the bucket is named.
+            .with_virtual_hosted_style_request(true)
+            .with_endpoint(url))
+    }
+
+    fn request_payer(&self) -> Option<RequestPayer> {
+        self.requester_pays.then_some(RequestPayer::Requester)
+    }
+
+    fn wanted_encryption(&self) -> (Option<ServerSideEncryption>, Option<String>) {
+        match &self.encryption {
+            None => (None, None),
+            Some(Encryption::S3) => (Some(ServerSideEncryption::Aes256), None),
+            Some(Encryption::Kms { key }) => (Some(ServerSideEncryption::AwsKms), key.clone()),
+        }
+    }
+
+    /// How the next attempt at an upload is sent.
+    fn attempt(&self) -> Attempt {
+        Attempt {
+            has_checksum: self.checksums.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A signed link to an object, which is valid for `lifetime` unless the credentials expire before.
+    pub async fn link(&self, key: &str, lifetime: Duration) -> Result<String> {
+        let signed = async {
+            let lifetime =
+                PresigningConfig::expires_in(lifetime).map_err(|error| error.to_string())?;
+            let request = self.client.get_object().bucket(&self.name).key(key);
+            let signed = request.presigned(lifetime).await;
+            signed.map_err(|error| super::root_cause(&error))
+        };
+        match signed.await {
+            Ok(signed) => Ok(signed.uri().to_owned()),
+            Err(why) => Err(Error::new(
+                self.class,
+                format!("can't sign a link to {key}: {why}"),
+            )),
+        }
     }
 
     /// Puts an object in one request, if `condition` holds.
@@ -175,7 +304,7 @@ impl Bucket {
         condition: &Condition,
     ) -> Result<PutOutcome> {
         let delays = timeouts::RETRIES.delays();
-        let put = retry(&SystemClock, delays, PutError::is_conflict, || {
+        let put = retry(&SystemClock, delays, PutError::is_to_be_repeated, || {
             self.try_put(key, content, content_type, condition)
         });
         Ok(put.await?)
@@ -188,18 +317,24 @@ impl Bucket {
         content_type: &str,
         condition: &Condition,
     ) -> Result<PutOutcome, PutError> {
+        let (encryption, kms_key) = self.wanted_encryption();
+        let attempt = self.attempt();
         let request = self
             .client
             .put_object()
             .bucket(&self.name)
             .key(key)
             .content_type(content_type)
+            .set_server_side_encryption(encryption)
+            .set_ssekms_key_id(kms_key)
+            .set_request_payer(self.request_payer())
+            .set_checksum_algorithm(attempt.algorithm())
             .body(ByteStream::from(content.clone()));
         let request = match condition {
             Condition::Absent => request.if_none_match("*"),
             Condition::Unchanged(etag) => request.if_match(etag),
         };
-        let config = with_time_for(content.len() as u64);
+        let config = attempt.config(content.len() as u64);
         let sent = request.customize().config_override(config).send();
         let error = match self.runtime.run(sent).await {
             Ok(done) => return Ok(PutOutcome::Done(done.e_tag)),
@@ -210,198 +345,7 @@ impl Bucket {
             (Some(412), _) | (Some(404), Condition::Unchanged(_)) => {
                 Ok(PutOutcome::ConditionFailed)
             }
-            _ => Err(self.put_failed("write", key, &error)),
-        }
-    }
-
-    /// Uploads a file in parts, if `condition` holds; the object appears at the end, whole, or not at all. The parts of
-    /// unfinished uploads to this key are removed, whether of this call or of a run that was killed.
-    pub async fn upload(
-        &self,
-        key: &str,
-        file: &FilePath,
-        bytes: u64,
-        content_type: &str,
-        condition: &Condition,
-    ) -> Result<PutOutcome> {
-        let delays = timeouts::RETRIES.delays();
-        // After a conflict, S3 wants all parts again.
-        let uploaded = retry(&SystemClock, delays, PutError::is_conflict, || {
-            self.try_upload(key, file, bytes, content_type, condition)
-        });
-        let uploaded = uploaded.await;
-        if let Err(error) = self
-            .abort_uploads(key, |unfinished| unfinished == key)
-            .await
-        {
-            tracing::debug!(%error, "could not list unfinished uploads");
-        }
-        Ok(uploaded?)
-    }
-
-    async fn try_upload(
-        &self,
-        key: &str,
-        file: &FilePath,
-        bytes: u64,
-        content_type: &str,
-        condition: &Condition,
-    ) -> Result<PutOutcome, PutError> {
-        let upload = self
-            .client
-            .create_multipart_upload()
-            .bucket(&self.name)
-            .key(key)
-            .content_type(content_type)
-            .send();
-        let upload = self.runtime.run(upload).await;
-        let upload = upload.map_err(|error| self.failed("begin the upload of", key, &error))?;
-        let id = upload.upload_id.unwrap_or_default();
-        let completed = match self.upload_parts(key, &id, file, bytes).await {
-            Ok(parts) => self.complete(key, &id, parts, bytes, condition).await,
-            Err(error) => Err(error.into()),
-        };
-        if !matches!(completed, Ok(PutOutcome::Done(_)))
-            && let Err(error) = self.abort_upload(key, &id).await
-        {
-            tracing::warn!(key, %error, "could not remove the parts of a failed upload");
-        }
-        completed
-    }
-
-    async fn upload_parts(
-        &self,
-        key: &str,
-        id: &str,
-        file: &FilePath,
-        bytes: u64,
-    ) -> Result<Vec<CompletedPart>> {
-        let part_bytes = PART_BYTES.max(bytes.div_ceil(MOST_PARTS));
-        let mut parts = Vec::new();
-        let mut offset = 0;
-        while offset < bytes {
-            let length = part_bytes.min(bytes - offset);
-            let number = i32::try_from(parts.len() + 1).unwrap_or(i32::MAX);
-            let body = ByteStream::read_from()
-                .path(file)
-                .offset(offset)
-                .length(Length::Exact(length))
-                .build()
-                .await
-                .map_err(|error| {
-                    Error::new(Class::Output, format!("can't read {}", file.display()))
-                        .caused_by(error)
-                })?;
-            let part = self
-                .client
-                .upload_part()
-                .bucket(&self.name)
-                .key(key)
-                .upload_id(id)
-                .part_number(number)
-                .body(body)
-                .customize()
-                .config_override(with_time_for(length))
-                .send();
-            let part = self
-                .runtime
-                .run(part)
-                .await
-                .map_err(|error| self.failed("upload a part of", key, &error))?;
-            parts.push(
-                CompletedPart::builder()
-                    .part_number(number)
-                    .set_e_tag(part.e_tag)
-                    .build(),
-            );
-            offset += length;
-        }
-        Ok(parts)
-    }
-
-    async fn complete(
-        &self,
-        key: &str,
-        id: &str,
-        parts: Vec<CompletedPart>,
-        bytes: u64,
-        condition: &Condition,
-    ) -> Result<PutOutcome, PutError> {
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts));
-        let request = self
-            .client
-            .complete_multipart_upload()
-            .bucket(&self.name)
-            .key(key)
-            .upload_id(id)
-            .multipart_upload(parts.build());
-        let request = match condition {
-            Condition::Absent => request.if_none_match("*"),
-            Condition::Unchanged(etag) => request.if_match(etag),
-        };
-        // S3 takes its time to put many parts together.
-        let config = with_time_for(bytes);
-        let sent = request.customize().config_override(config).send();
-        let error = match self.runtime.run(sent).await {
-            Ok(done) => return Ok(PutOutcome::Done(done.e_tag)),
-            Err(error) => error,
-        };
-        match status(&error) {
-            // 404: the answer to an earlier request was lost, and the upload is complete.
-            Some(404 | 412) => Ok(PutOutcome::ConditionFailed),
-            _ => Err(self.put_failed("complete the upload of", key, &error)),
-        }
-    }
-
-    /// Aborts the unfinished uploads below `prefix` to keys that are `ours`; returns how many there were.
-    pub async fn abort_uploads(&self, prefix: &str, ours: impl Fn(&str) -> bool) -> Result<usize> {
-        let mut unfinished = Vec::new();
-        let mut markers = (None, None);
-        loop {
-            let page = self
-                .client
-                .list_multipart_uploads()
-                .bucket(&self.name)
-                .prefix(prefix)
-                .set_key_marker(markers.0)
-                .set_upload_id_marker(markers.1)
-                .send();
-            let page =
-                self.runtime.run(page).await.map_err(|error| {
-                    self.failed("list the unfinished uploads to", prefix, &error)
-                })?;
-            for upload in page.uploads.unwrap_or_default() {
-                if let (Some(key), Some(id)) = (upload.key, upload.upload_id)
-                    && ours(&key)
-                {
-                    unfinished.push((key, id));
-                }
-            }
-            if !page.is_truncated.unwrap_or(false) {
-                break;
-            }
-            markers = (page.next_key_marker, page.next_upload_id_marker);
-        }
-        for (key, id) in &unfinished {
-            self.abort_upload(key, id).await?;
-        }
-        Ok(unfinished.len())
-    }
-
-    async fn abort_upload(&self, key: &str, id: &str) -> Result<()> {
-        let aborted = self
-            .client
-            .abort_multipart_upload()
-            .bucket(&self.name)
-            .key(key)
-            .upload_id(id)
-            .send();
-        match self.runtime.run(aborted).await {
-            // 404: it is complete or aborted already.
-            Err(error) if status(&error) != Some(404) => {
-                Err(self.failed("abort an upload to", key, &error))
-            }
-            _ => Ok(()),
+            _ => Err(self.put_failed(WRITE, key, attempt, &error)),
         }
     }
 
@@ -412,58 +356,84 @@ impl Bucket {
             .delete_object()
             .bucket(&self.name)
             .key(key)
+            .set_request_payer(self.request_payer())
             .send();
         match self.runtime.run(deleted).await {
-            Err(error) if status(&error) != Some(404) => Err(self.failed("delete", key, &error)),
+            Err(error) if status(&error) != Some(404) => Err(self.failed(DELETE, key, &error)),
             _ => Ok(()),
         }
     }
 
-    fn put_failed<E>(&self, doing: &str, key: &str, error: &SdkError<E>) -> PutError
+    fn put_failed<E>(
+        &self,
+        doing: Operation,
+        key: &str,
+        attempt: Attempt,
+        error: &SdkError<E>,
+    ) -> PutError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let failed = self.failed(doing, key, error);
-        match status(error) {
-            Some(409) => PutError::Conflict(failed),
-            _ => PutError::Final(failed),
+        if status(error) == Some(409) {
+            return PutError::Conflict(failed);
         }
+        let demands_checksum = Refusal::of(error).is_some_and(|refusal| refusal.demands_checksum());
+        if demands_checksum && !attempt.has_checksum {
+            self.checksums.store(true, Ordering::Relaxed);
+            return PutError::NoChecksum(failed);
+        }
+        PutError::Final(failed)
     }
 
-    fn failed<E>(&self, doing: &str, key: &str, error: &SdkError<E>) -> Error
+    fn failed<E>(
+        &self,
+        Operation(doing, action): Operation,
+        key: &str,
+        error: &SdkError<E>,
+    ) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        Error::new(
-            self.class,
-            format!(
-                "could not {doing} s3://{}/{key}: {}",
-                self.name,
-                explain(error)
-            ),
-        )
+        let of_bucket = action == "s3:ListBucket" || action == "s3:ListBucketMultipartUploads";
+        let resource = of_bucket.then(|| format!("the bucket {}", self.name));
+        let why = failure::explain(error, "S3", action, resource.as_deref(), &self.peer);
+        let what = match key {
+            "" => format!("the bucket {:?}", self.name),
+            key => format!("s3://{}/{}", self.name, key.trim_start_matches('/')),
+        };
+        let class = crate::error::find_own(error).map_or(self.class, Error::class);
+        Error::new(class, format!("could not {doing} {what}: {why}"))
     }
 }
 
-/// The configuration for requests that send, or have S3 move, this many bytes.
-fn with_time_for(bytes: u64) -> aws_sdk_s3::config::Builder {
-    aws_sdk_s3::Config::builder().timeout_config(timeouts::sdk_timeouts_for(bytes))
+/// Whether uploads have checksums before a bucket demands one: as it is set, or else where S3 is AWS's. Some S3-compatible
+/// servers refuse them.
+fn has_checksums(config: &AccountConfig) -> Result<bool> {
+    const VARIABLE: &str = "AWS_REQUEST_CHECKSUM_CALCULATION";
+    let set = endpoints::setting(&config.sdk, VARIABLE, "request_checksum_calculation");
+    match set.map(|value| value.to_ascii_lowercase()).as_deref() {
+        Some("when_supported") => Ok(true),
+        Some("when_required") => Ok(false),
+        Some(other) => Err(Error::usage(format!(
+            "{VARIABLE} (request_checksum_calculation of the AWS profile) is {other:?}: expected when_supported or when_required"
+        ))),
+        None => Ok(endpoints::configured_s3(&config.sdk)?.is_none()),
+    }
+}
+
+fn client(config: &AccountConfig, region: &str, checksums: bool) -> Result<Client> {
+    let configured = endpoints::configured_s3(&config.sdk)?;
+    let builder = aws_sdk_s3::config::Builder::from(&config.sdk)
+        .request_checksum_calculation(calculation(checksums))
+        .region(aws_sdk_s3::config::Region::new(region.to_owned()))
+        // Test servers and S3-compatible ones seldom have a host name for each bucket.
+        .force_path_style(configured.is_some());
+    Ok(Client::from_conf(builder.build()))
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error
         .raw_response()
         .map(|response| response.status().as_u16())
-}
-
-fn explain<E>(error: &SdkError<E>) -> String
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
-    match meta.map(|meta| (meta.code(), meta.message())) {
-        Some((Some(code), Some(message))) => format!("{message} ({code})"),
-        Some((Some(code), None)) => code.to_owned(),
-        _ => format!("no answer from S3: {}", root_cause(error)),
-    }
 }

@@ -3,22 +3,12 @@
 //! Both outlast half a minute in which S3 fails, and give up within minutes. An idle connection is given up much
 //! sooner, since the next one is likely to work.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
-    HttpResponseBody, HttpService, SpawnedReqwestConnector,
-};
-use object_store::{BackoffConfig, ClientOptions};
-use tokio::time::Sleep;
+use object_store::BackoffConfig;
 
 use crate::backoff::{Backoff, Retries};
 
@@ -26,7 +16,7 @@ use crate::backoff::{Backoff, Retries};
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The longest time without a byte on a connection. S3's first byte takes 0.1 s, and seconds on a bad day.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The longest time for one request of the engine: 32 MiB at 1 Mbit/s.
 const ENGINE_REQUEST: Duration = Duration::from_secs(300);
@@ -44,8 +34,12 @@ pub(crate) const RETRIES: Retries = Retries {
     },
 };
 
-/// Attempts at the first request of all: a wrong endpoint or Region fails within seconds.
-const FIRST_ATTEMPTS: u32 = 5;
+/// Attempts at the first request of all: a wrong endpoint, Region or proxy fails within seconds, or within half a minute
+/// where connections are not even refused.
+const FIRST_ATTEMPTS: u32 = 4;
+
+/// The longest time for which the engine's client repeats requests to a host that never answered.
+pub(super) const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// The longest time after which the engine's client still repeats a request, since it keeps the first one's signature.
 const LATEST_RETRY: Duration = Duration::from_secs(180);
@@ -98,80 +92,8 @@ pub(super) fn engine_retries() -> object_store::RetryConfig {
 }
 
 /// The engine's time-outs.
-pub(super) fn engine_timeouts() -> ClientOptions {
-    ClientOptions::new()
-        .with_connect_timeout(CONNECT_WITHIN)
-        .with_timeout(ENGINE_REQUEST)
-}
-
-/// The engine's HTTP client on a runtime of its own, with a time-out for idle connections: its own time-out is for the
-/// whole request. For requests with a small body only.
-#[derive(Debug)]
-pub struct Connector(pub SpawnedReqwestConnector);
-
-impl HttpConnector for Connector {
-    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(IdleTimeoutService(
-            self.0.connect(options)?,
-        )))
-    }
-}
-
-#[derive(Debug)]
-struct IdleTimeoutService(HttpClient);
-
-#[async_trait]
-impl HttpService for IdleTimeoutService {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let answered = tokio::time::timeout(IDLE_TIMEOUT, self.0.execute(request)).await;
-        let (parts, body) = answered.map_err(|_| idle_error())??.into_parts();
-        let body = HttpResponseBody::new(IdleTimeoutBody {
-            inner: body,
-            timer: None,
-        });
-        Ok(HttpResponse::from_parts(parts, body))
-    }
-}
-
-fn idle_error() -> HttpError {
-    let message = format!("nothing arrived for {} seconds", IDLE_TIMEOUT.as_secs());
-    HttpError::new(
-        HttpErrorKind::Timeout,
-        std::io::Error::new(std::io::ErrorKind::TimedOut, message),
-    )
-}
-
-/// A body that ends with an error where nothing arrives for too long. Time between two polls does not count.
-struct IdleTimeoutBody {
-    inner: HttpResponseBody,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Body for IdleTimeoutBody {
-    type Data = Bytes;
-    type Error = HttpError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
-            self.timer = None;
-            return Poll::Ready(frame);
-        }
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(IDLE_TIMEOUT)));
-        ready!(timer.as_mut().poll(context));
-        self.timer = None;
-        Poll::Ready(Some(Err(idle_error())))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
+pub(super) fn engine_timeouts(client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    client
+        .connect_timeout(CONNECT_WITHIN)
+        .timeout(ENGINE_REQUEST)
 }

@@ -16,15 +16,14 @@ mod summary;
 mod x_axis;
 
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 
-pub use caption::{Caption, Verified};
-pub use data::{ChartData, check, is_time};
+pub use caption::{AdHocCaption, Caption, Verified};
+pub use data::{ChartData, check, is_text, is_time};
 
 use super::model::{Appearance, Category, DataState, Figure, Marks, Sources};
-use crate::job::ChartKind;
-use crate::window::Range;
+use crate::job::{ChartKind, ValueScale};
 use data::is_grid_of_days;
+pub use language::no_rows;
 use x_axis::{TimeFrame, XAxis, zone_of};
 
 impl ChartData {
@@ -40,30 +39,39 @@ impl ChartData {
             dates: self.x_is_date,
             known_until,
             settled_until: known_until.and_then(|at| at.checked_sub_signed(settled_after)),
+            absent_is_zero: self.absent_is_zero,
             language: self.chart.language,
         };
         Figure {
             title: self.title(caption),
-            badge: caption.badge(self.chart.language),
+            badge: caption.badge(self.chart.language, &self.query),
             sources: caption.sources(self.chart.language),
-            footer: caption.footer(self.chart.language, self.mostly_without_level()),
+            footer: caption.footer(
+                self.chart.language,
+                &self.query,
+                self.mostly_without_level(),
+            ),
             ..self.compose(&frame)
         }
     }
 
-    /// The figure of an ad-hoc answer, which has no window and thus no caption.
-    pub fn ad_hoc_figure(&self, zone: Tz, range: Option<Range>, title: &str) -> Figure {
+    /// The figure of an ad-hoc answer.
+    pub fn ad_hoc_figure(&self, caption: &AdHocCaption<'_>) -> Figure {
+        let language = self.chart.language;
         let frame = TimeFrame {
-            zone,
-            range,
+            zone: caption.zone,
+            range: caption.range,
             size: None,
             dates: self.x_is_date,
             known_until: None,
             settled_until: None,
-            language: self.chart.language,
+            // Without a window, the first and last event are all that is known of the time.
+            absent_is_zero: self.absent_is_zero && caption.range.is_some(),
+            language,
         };
         Figure {
-            title: title.to_owned(),
+            title: caption.title(language),
+            footer: caption.footer(language),
             ..self.compose(&frame)
         }
     }
@@ -84,6 +92,11 @@ impl ChartData {
         let not_yet = frame.known_until.is_some()
             && last.is_some_and(|category| category.state == DataState::Missing);
         let (width, height) = chart.size;
+        let y_label = match &chart.y_label {
+            Some(label) => label.clone(),
+            None if chart.y.len() == 1 => language::capitalized(&self.noun_of(&chart.y[0])),
+            None => String::new(),
+        };
         Figure {
             appearance: Appearance {
                 width,
@@ -95,13 +108,12 @@ impl ChartData {
             badge: String::new(),
             subtitle: self.summary(&axis, frame),
             x_label: self.x_label(&axis, frame),
-            y_label: match &chart.y_label {
-                Some(label) => label.clone(),
-                None if chart.y.len() == 1 => {
-                    language::capitalized(&language::words(language, &chart.y[0]))
-                }
-                None => String::new(),
+            y_label: match chart.y_scale {
+                ValueScale::Linear => y_label,
+                ValueScale::Log => language::log_scale(language, &y_label),
             },
+            are_names: self.x_is_text,
+            y_scale: chart.y_scale,
             unit: chart.unit.clone().unwrap_or_default(),
             earlier: self.earlier_layer(&axis),
             state_labels: language::state_labels(language, not_yet),
@@ -144,7 +156,12 @@ impl ChartData {
             (None, "hour_local" | "hour_of_day") => language::hour_of_day(language, clock),
             (None, "hour_utc") => language::hour_utc(language).to_owned(),
             (None, other) => {
-                let words = language::capitalized(&language::words(language, other));
+                let words = match language::is_name(other) {
+                    true => language::capitalized(&language::words(language, other)),
+                    // An alias such as `t` says only that it is short.
+                    false if self.x_is_instant => language::time(language).to_owned(),
+                    false => String::new(),
+                };
                 match self.x_is_instant {
                     true => format!("{words} ({clock})"),
                     false => words,

@@ -4,7 +4,8 @@
 
 use std::ops::Range;
 
-use crate::job::Theme;
+use super::text::normalize;
+use crate::job::{Theme, ValueScale};
 
 /// The largest magnitude that can be drawn: beyond it the arithmetic of an axis overflows.
 pub const LARGEST: f64 = 1e300;
@@ -69,6 +70,8 @@ pub enum Role {
     Fatal,
     /// One of several series; below [`MOST_SERIES`].
     Series(usize),
+    /// What has no name: events without a level, for example.
+    Unnamed,
     /// All that have no colour of their own.
     Other,
 }
@@ -185,6 +188,10 @@ pub struct Figure {
     pub unit: String,
     /// The positions on the x axis, from left to right.
     pub categories: Vec<Category>,
+    /// Whether the categories are names, each of them to be read, rather than places on a scale.
+    pub are_names: bool,
+    /// How the values are spaced on the y axis.
+    pub y_scale: ValueScale,
     /// The values, one for each category.
     pub marks: Marks,
     /// An earlier window's values, drawn as a thin line; never in a heatmap.
@@ -198,6 +205,24 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// The title, the line below it and the badge, as one line.
+    pub fn headline(&self) -> String {
+        let parts = [&self.title, &self.subtitle, &self.badge];
+        let parts = parts.map(|part| normalize(part));
+        let parts: Vec<&str> = parts.iter().map(|part| part.trim()).collect();
+        let [title, subtitle, badge] = parts[..] else {
+            return String::new();
+        };
+        let said: Vec<&str> = [title, subtitle]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect();
+        match badge {
+            "" => said.join(": "),
+            badge => format!("{} ({badge})", said.join(": ")),
+        }
+    }
+
     /// Whether nothing is known of a category, by its state or as no layer has a value.
     pub fn is_missing(&self, category: usize) -> bool {
         let mut layers = self.marks.layers().iter();

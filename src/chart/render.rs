@@ -18,6 +18,7 @@ mod legend;
 mod line_names;
 mod marks;
 mod palette;
+mod sideways;
 mod style;
 mod svg;
 mod value_axis;

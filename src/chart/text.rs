@@ -28,6 +28,17 @@ fn is_invisible(c: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e01ef}')
 }
 
+/// Whether a character would act on a terminal rather than be shown: it moves the cursor, breaks the line, or turns the
+/// direction of the text. The joiners of emoji do none of that.
+pub fn controls(c: char) -> bool {
+    let is_joiner = matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
+    let is_format = matches!(c, '\u{61c}' | '\u{180e}' | '\u{fff9}'..='\u{fffb}');
+    c.is_control()
+        || is_format
+        || matches!(c, '\u{2028}' | '\u{2029}')
+        || is_invisible(c) && !is_joiner
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

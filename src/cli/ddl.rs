@@ -12,7 +12,7 @@ use crate::run::{self, Applied};
 
 #[derive(Debug, Args)]
 pub(super) struct DdlArgs {
-    /// The job file
+    /// The job file: a path, s3://bucket/key, or - for standard input
     job: JobFile,
 
     /// Whose SQL to print
@@ -58,7 +58,7 @@ impl From<Format> for Dialect {
 }
 
 pub(super) async fn ddl(args: DdlArgs, show: Show) -> Result<u8> {
-    let (job, environment) = job_environment(&args.job, show)?;
+    let (job, environment) = job_environment(&args.job, show).await?;
     let database = args.database.as_str();
     let tables = run::tables(&environment, &job, database, args.since).await?;
     let text = if args.apply {

@@ -10,7 +10,7 @@ use crate::run::{self, Action, Plan, WindowPlan};
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// The job file
+    /// The job file: a path, s3://bucket/key, or - for standard input
     job: JobFile,
 
     #[command(flatten)]
@@ -22,7 +22,7 @@ pub(super) struct PlanArgs {
 }
 
 pub(super) async fn plan(args: PlanArgs, show: Show) -> Result<u8> {
-    let (job, environment) = job_environment(&args.job, show)?;
+    let (job, environment) = job_environment(&args.job, show).await?;
     let plan = run::plan(&environment, &job, &args.windows.request()).await?;
     plan.ensure_exported().await?;
     if args.json {
@@ -35,10 +35,16 @@ pub(super) async fn plan(args: PlanArgs, show: Show) -> Result<u8> {
 
 fn describe(plan: &Plan<'_>) -> String {
     let job = plan.job;
-    let mut out = format!("job      {} ({})\n", job.name, job.file.display());
+    let mut out = format!("job      {} ({})\n", job.name, job.file.name());
     out += &source(&job.source);
+    if job.mask {
+        out += "         messages without personal data and secrets ([source] mask)\n";
+    }
     for group in &plan.log_groups {
         out += &format!("         {group}\n");
+    }
+    for expectation in &plan.expectations {
+        out += &format!("expect   {expectation}\n");
     }
     for window in &plan.windows {
         out += &describe_window(&job.source, window);

@@ -1,5 +1,7 @@
 //! Progress of a run: a bar on a terminal, lines in a log.
 
+mod line;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -7,6 +9,8 @@ use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::logging::Show;
 use crate::progress::{Progress, Silent, Step};
+
+pub use line::QueryLine;
 
 /// Interval of read-progress log lines.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -34,16 +38,19 @@ const BAR_CHARS: u64 = 20;
 
 impl Bar {
     fn new(target: ProgressDrawTarget) -> Self {
-        // The message is cut where the terminal ends: a line that wraps can't be taken back.
-        let style = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner());
-        Self(ProgressBar::with_draw_target(None, target).with_style(style))
+        Self(ProgressBar::with_draw_target(None, target).with_style(style()))
     }
 
     fn show(&self, message: String) {
         self.0.set_message(message);
         self.0.enable_steady_tick(TURN_EVERY);
     }
+}
+
+fn style() -> ProgressStyle {
+    // The message is cut where the terminal ends: a line that wraps can't be taken back.
+    ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 impl Progress for Bar {

@@ -5,135 +5,163 @@ use std::fmt::Write;
 use clap::Args;
 
 use super::logging::Show;
-use super::{JobFile, WindowArgs, environment_of, logging, print, print_json, stop_signal};
+use super::{JobFile, Scratch, WindowArgs, environment_of, print, print_json, stop_signal};
 use crate::chart::build::{Caption, ChartData, Verified};
 use crate::chart::terminal;
 use crate::chart::text::normalize;
 use crate::error::{Class, Error, Result};
-use crate::job::{self, Job, Source, Verify};
+use crate::expect::Comparison;
+use crate::job::{ARCHIVE, Job, Language, Verify};
 use crate::numbers::{counted, format_number};
 use crate::panics;
 use crate::receipt::{OutputKind, Receipt};
 use crate::run::document::{self, RunDocuments};
-use crate::run::{self, Outcome, Plan, WindowPlan};
+use crate::run::log_lines::RunLog;
+use crate::run::{self, Outcome, Plan, UNCERTAIN, WindowPlan, job_file};
 use crate::verify::Verification;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// The job file
+    /// The job file: a path, s3://bucket/key, or - for standard input
     pub(super) job: JobFile,
 
     #[command(flatten)]
     windows: WindowArgs,
 
-    /// End with 9 if everything was done but an answer is provisional, or not verified though the job asks for it, or if
-    /// earlier windows are not done
+    /// End with 9 if everything was done but an answer is provisional, not as expected, or not verified though the job
+    /// asks for it, or if earlier windows are not done
     #[arg(long)]
     strict: bool,
 
-    /// Print the receipt instead of a summary; of several windows {"runs": […]}
+    /// Print {"runs": […]} instead of a summary, with the receipt of each window
     #[arg(long)]
     json: bool,
 }
 
-/// Exit code of a strict run whose answers may still change, or are not verified, or that is behind.
-const UNCERTAIN: u8 = 9;
-
 /// Does the job. A run that is stopped by a signal prints its document too.
 pub(super) async fn run(args: RunArgs, show: Show) -> Result<u8> {
-    let job = match job::load(&args.job) {
+    let log = RunLog::new(show, args.strict);
+    let job = tokio::select! {
+        job = panics::caught(job_file::load(&args.job)) => job.flatten(),
+        stop = stop_signal() => Err(stop.error("")),
+    };
+    let job = match job {
         Ok(job) => job,
-        Err(error) => return failed_early(error, args.json),
+        Err(error) => return failed(&args, None, &log, &error),
     };
     let mut documents = RunDocuments::default();
     let error = tokio::select! {
-        ended = panics::caught(work(&args, &job, show, &mut documents)) => match ended {
-            Ok(ended) => return ended,
+        ended = panics::caught(work(&args, &job, (show, &log), &mut documents)) => match ended {
+            Ok(Ok(code)) => return Ok(code),
+            Ok(Err(error)) => return failed(&args, Some(&job), &log, &error),
             Err(panic) => panic,
         },
-        stop = stop_signal() => stop.error(match &job.source {
-            Source::CloudWatch(_) => {
-                "; what was published is whole, and an export task that was begun goes on in AWS, for the next run to adopt"
-            }
-            Source::Exported { .. } | Source::Directory { .. } => "; what was published is whole",
-        }),
+        stop = stop_signal() => stop.error(document::remains(&job)),
     };
     if args.json {
         print_json(&documents.stopped(&error))?;
     }
-    Err(error)
+    log.failed(Some(&job), &error);
+    Ok(error.class().exit_code())
 }
 
-async fn work(args: &RunArgs, job: &Job, show: Show, documents: &mut RunDocuments) -> Result<u8> {
-    let done = async {
-        let environment = environment_of(job, show)?;
-        let plan = run::plan(&environment, job, &args.windows.request()).await?;
-        *documents = RunDocuments::new(&plan);
-        let mut printed = Ok(());
-        let outcomes = run::execute(&environment, &plan, |window, outcome| {
-            documents.add(outcome);
-            if !args.json && printed.is_ok() {
-                printed = print(&summary(&plan, window, outcome));
-            }
-            log(show, &plan, outcome);
-        })
-        .await?;
-        let is_behind = plan.left_undone.is_some();
-        Ok((what_next(&args.job, &plan), outcomes, printed, is_behind))
-    };
-    let (hints, outcomes, printed, is_behind) = match done.await {
-        Ok(done) => done,
-        Err(error) => return failed_early(error, args.json),
-    };
+/// Reports a failure that is not that of a window.
+fn failed(args: &RunArgs, job: Option<&Job>, log: &RunLog, error: &Error) -> Result<u8> {
+    if args.json {
+        print_json(&document::failure(error))?;
+    }
+    log.failed(job, error);
+    Ok(error.class().exit_code())
+}
+
+async fn work(
+    args: &RunArgs,
+    job: &Job,
+    (show, log): (Show, &RunLog),
+    documents: &mut RunDocuments,
+) -> Result<u8> {
+    #[cfg(feature = "otel")]
+    let began_at = chrono::Utc::now();
+    let environment = environment_of(job, Scratch::Needed, show)?;
+    let plan = run::plan_to_run(&environment, job, &args.windows.request()).await?;
+    *documents = RunDocuments::new(&plan);
+    let several = is_one_of_several(&plan);
+    let mut printed = Ok(());
+    let outcomes = run::execute(&environment, &plan, |window, outcome| {
+        documents.add(outcome);
+        if !args.json && printed.is_ok() {
+            printed = print(&summary(&plan, window, outcome));
+        }
+        log.window(job, window, outcome, several);
+    })
+    .await?;
+    #[cfg(feature = "otel")]
+    run::trace::send(job, began_at, &outcomes).await;
     printed?;
     if args.json {
         print_json(&std::mem::take(documents).finish())?;
     } else if outcomes.len() > 1 {
         print(&closing_table(&outcomes))?;
     } else if outcomes.iter().all(|outcome| outcome.result.is_ok()) {
-        print(&hints)?;
+        print(&what_next(&args.job, &plan))?;
     }
-    exit_code(outcomes, args.strict, is_behind)
-}
-
-/// Logs how a window ended. The failure of a single window is what the command ends with.
-fn log(show: Show, plan: &Plan<'_>, outcome: &Outcome) {
-    match &outcome.result {
-        Err(error) if is_one_of_several(plan) => {
-            logging::window_error(show, &outcome.window, error);
-        }
-        Err(_) => {}
-        Ok(receipt) => tracing::info!(
-            window = outcome.window,
-            events = receipt.read.events,
-            skipped = outcome.skipped,
-            "run ends"
-        ),
+    let failures = outcomes
+        .iter()
+        .filter_map(|outcome| outcome.result.as_ref().err());
+    if let Some(class) = Class::worst(failures.map(Error::class)) {
+        return Ok(class.exit_code());
     }
+    let reasons = match args.strict {
+        true => reasons_for_doubt(&outcomes, plan.left_undone.as_deref()),
+        false => Vec::new(),
+    };
+    if reasons.is_empty() {
+        return Ok(0);
+    }
+    log.uncertain(&reasons);
+    Ok(UNCERTAIN)
 }
 
 fn is_one_of_several(plan: &Plan<'_>) -> bool {
     plan.windows.len() > 1
 }
 
-/// The exit code of all windows, or the error of a single one. `is_behind`: earlier windows are not done.
-fn exit_code(mut outcomes: Vec<Outcome>, strict: bool, is_behind: bool) -> Result<u8> {
-    if let [single] = &mut outcomes[..]
-        && single.result.is_err()
-    {
-        return outcomes.remove(0).result.map(|_| 0);
-    }
-    let failed = outcomes
+/// Why answers that are done may still change, or are not verified, and what is not done.
+fn reasons_for_doubt(outcomes: &[Outcome], left_undone: Option<&str>) -> Vec<String> {
+    let receipts = outcomes
         .iter()
-        .filter_map(|outcome| outcome.result.as_ref().err().map(Error::class));
-    let is_uncertain = outcomes
-        .iter()
-        .any(|outcome| matches!(&outcome.result, Ok(receipt) if receipt.is_uncertain()));
-    Ok(match Class::worst(failed) {
-        Some(class) => class.exit_code(),
-        None if strict && (is_uncertain || is_behind) => UNCERTAIN,
-        None => 0,
-    })
+        .filter_map(|outcome| outcome.result.as_ref().ok());
+    let mut reasons: Vec<String> = receipts
+        .filter_map(|receipt| {
+            let verification = receipt.verification.as_ref();
+            let verification =
+                verification.filter(|verification| verification.agrees != Some(true));
+            let unverified = verification.map(|verification| {
+                let note = verification
+                    .note
+                    .as_deref()
+                    .unwrap_or("no independent count");
+                format!("not verified ({note})")
+            });
+            let provisional = receipt.window.provisional.then(|| "provisional".to_owned());
+            let broken: Vec<String> = receipt
+                .broken()
+                .map(|broken| broken.text(Language::English))
+                .collect();
+            let broken = match broken.is_empty() {
+                true => None,
+                false => Some(format!("not as expected ({})", broken.join("; "))),
+            };
+            let doubts: Vec<String> = [provisional, unverified, broken]
+                .into_iter()
+                .flatten()
+                .collect();
+            let id = &receipt.window.id;
+            (!doubts.is_empty()).then(|| format!("{id} is {}", doubts.join(" and ")))
+        })
+        .collect();
+    reasons.extend(left_undone.map(str::to_owned));
+    reasons
 }
 
 /// A failure that is not that of one of several windows.
@@ -185,6 +213,7 @@ fn charts(plan: &Plan<'_>, window: &WindowPlan, receipt: &Receipt, series: &[Cha
         provisional: receipt.window.provisional,
         settled_after: plan.job.window.settled_after,
         verified: &Verified::NotAsked,
+        expectations: &receipt.expectations,
     };
     let mut out = String::new();
     for series in series {
@@ -211,7 +240,16 @@ fn places(receipt: &Receipt, window: &WindowPlan) -> String {
         let _ = writeln!(out, "read     {}", read.join(", "));
     }
     for output in &receipt.outputs {
+        let archive = receipt.archive.as_ref().filter(|_| output.query == ARCHIVE);
         let _ = match (output.kind, output.rows) {
+            (OutputKind::Parquet, Some(rows)) if archive.is_some() => {
+                writeln!(
+                    out,
+                    "archive  {}  ({})",
+                    output.location,
+                    counted(rows, "event")
+                )
+            }
             (OutputKind::Parquet, Some(rows)) => {
                 writeln!(
                     out,
@@ -248,26 +286,19 @@ fn oddities(receipt: &Receipt) -> String {
             format_number(receipt.read.events as f64, 0)
         );
     }
+    for expectation in &receipt.expectations {
+        let text = expectation.text(Language::English);
+        let _ = match expectation.result {
+            Comparison::Held => Ok(()),
+            Comparison::Broken => writeln!(out, "broken   {text}"),
+            Comparison::Unchecked => writeln!(out, "open     {text}"),
+        };
+    }
     if let Some(verification) = &receipt.verification {
         out += &verified(verification);
     }
-    let read = &receipt.read;
-    if read.invalid_utf8_events > 0 {
-        let _ = writeln!(
-            out,
-            "odd      {} not UTF-8, and shown with replacement characters",
-            match read.invalid_utf8_events {
-                1 => "1 event is".to_owned(),
-                events => format!("{} are", counted(events, "event")),
-            }
-        );
-    }
-    if read.lines_before_first_timestamp > 0 {
-        let _ = writeln!(
-            out,
-            "odd      {} before the first timestamp of an object, which belong to no event",
-            counted(read.lines_before_first_timestamp, "line")
-        );
+    for odd in receipt.read.oddities() {
+        let _ = writeln!(out, "odd      {odd}");
     }
     for group in &receipt.skipped_log_groups {
         let _ = writeln!(
@@ -348,8 +379,11 @@ mod tests {
 
     #[test]
     fn a_strict_run_that_leaves_earlier_windows_undone_says_so() {
-        let code = |strict, is_behind| exit_code(Vec::new(), strict, is_behind).unwrap();
-        assert_eq!(code(true, true), UNCERTAIN);
-        assert_eq!((code(false, true), code(true, false)), (0, 0));
+        let left = Some("1 earlier window is not done");
+        assert_eq!(
+            reasons_for_doubt(&[], left),
+            left.into_iter().collect::<Vec<_>>()
+        );
+        assert!(reasons_for_doubt(&[], None).is_empty());
     }
 }

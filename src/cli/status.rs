@@ -7,14 +7,14 @@ use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
 use super::logging::Show;
-use super::{JobFile, SpanArgs, job_environment, print, print_json};
+use super::{JobFile, SpanArgs, UNCERTAIN, job_environment, print, print_json};
 use crate::error::Result;
 use crate::numbers::counted;
 use crate::run::{self, Force, Request, Selection, WindowStatus, WindowSummary, commands};
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// The job file
+    /// The job file: a path, s3://bucket/key, or - for standard input
     job: JobFile,
 
     #[command(flatten)]
@@ -23,10 +23,14 @@ pub(super) struct StatusArgs {
     /// Print {"windows": […]} instead of a table
     #[arg(long)]
     json: bool,
+
+    /// End with 9 if a window is missing, failed or due to be done again
+    #[arg(long)]
+    check: bool,
 }
 
 pub(super) async fn status(args: StatusArgs, show: Show) -> Result<u8> {
-    let (job, environment) = job_environment(&args.job, show)?;
+    let (job, environment) = job_environment(&args.job, show).await?;
     let windows = match args.windows.selection() {
         Selection::Default => None,
         selection => {
@@ -44,7 +48,15 @@ pub(super) async fn status(args: StatusArgs, show: Show) -> Result<u8> {
     } else {
         print(&table(&windows, &args.job.display().to_string()))?;
     }
-    Ok(0)
+    Ok(match args.check && !is_up_to_date(&windows) {
+        true => UNCERTAIN,
+        false => 0,
+    })
+}
+
+/// Whether all windows are done, of a job that has any.
+fn is_up_to_date(windows: &[WindowSummary]) -> bool {
+    !windows.is_empty() && !windows.iter().any(|window| window.due)
 }
 
 /// A line for each stretch of windows of the same status and note, and the commands for those that are due.
@@ -181,6 +193,31 @@ To do what is not done:
   logtally run a.toml --from 2026-11-20 --to 2026-11-21
 "
         );
+    }
+
+    #[test]
+    fn a_check_fails_while_a_window_is_due() {
+        let settled = window("2026-11-18", WindowStatus::Settled, Some(1));
+        let running = window("2026-11-19", WindowStatus::Running, None);
+        let provisional = window("2026-11-20", WindowStatus::Provisional, Some(1));
+        assert!(is_up_to_date(&[
+            settled.clone(),
+            running,
+            provisional.clone()
+        ]));
+        let has_settled = WindowSummary {
+            due: true,
+            ..provisional
+        };
+        for due in [
+            window("2026-11-20", WindowStatus::Missing, None),
+            window("2026-11-20", WindowStatus::Failed, None),
+            has_settled,
+        ] {
+            assert!(!is_up_to_date(&[settled.clone(), due]));
+        }
+        // Nothing ran yet.
+        assert!(!is_up_to_date(&[]));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::job::{parse, schema};
 const SCHEMA: &str = "jobs/logtally.schema.json";
 
 /// The tables of a job file, and where their keys are in the schema.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 13] = [
     ("", ""),
     ("[source]", "/properties/source"),
     ("[window]", "/properties/window"),
@@ -24,6 +24,12 @@ const TABLES: [(&str, &str); 7] = [
         "[[query.chart]]",
         "/properties/query/items/properties/chart/items",
     ),
+    ("[archive]", "/properties/archive"),
+    ("[formats.NAME]", "/properties/formats/additionalProperties"),
+    ("[[table]]", "/properties/table/items"),
+    ("[[expect]]", "/properties/expect/items"),
+    ("[notify]", "/properties/notify"),
+    ("[metrics]", "/properties/metrics"),
     ("[run]", "/properties/run"),
 ];
 
@@ -39,7 +45,12 @@ fn keys_of(schema: &Value, pointer: &str) -> BTreeMap<String, Key> {
     let required = table["required"].as_array().cloned().unwrap_or_default();
     let by_kind = SourceKind::ALL.map(SourceKind::required_keys).concat();
     let properties: &Map<String, Value> = table["properties"].as_object().expect("it has keys");
-    let is_table = |value: &Value| value["type"] == "object" || value["items"]["type"] == "object";
+    // A table of any names, such as parameters, is the value of one key.
+    let is_table = |value: &Value| {
+        value["properties"].is_object()
+            || value["additionalProperties"]["properties"].is_object()
+            || value["items"]["type"] == "object"
+    };
     properties
         .iter()
         .filter(|(_, value)| !is_table(value))
@@ -187,6 +198,19 @@ fn job_with(kind: SourceKind, table: &str, line: &str) -> String {
             "[[query.chart]]",
             "kind = \"bar\"\nx = \"hour_local\"\ny = \"events\"".to_owned(),
         ),
+        (
+            "[[table]]",
+            "name = \"customers\"\npath = \"customers.csv\"".to_owned(),
+        ),
+        (
+            "[[expect]]",
+            "query = \"hourly_count\"\ncolumn = \"events\"\nmin = 1".to_owned(),
+        ),
+        (
+            "[notify]",
+            "sns = \"arn:aws:sns:eu-west-1:123456789012:nightly\"".to_owned(),
+        ),
+        ("[metrics]", "namespace = \"logtally\"".to_owned()),
         ("[run]", String::new()),
     ];
     let lines = tables.map(|(name, keys)| {

@@ -227,6 +227,7 @@ impl CloudWatchExporter {
         let (log_group, asked_at) = (&attempt.log_group, attempt.asked_at);
         let manifest = Manifest {
             log_stream_prefix: attempt.log_stream_prefix.clone(),
+            task_range: attempt.task_id.is_some().then_some(attempt.range),
             origin: attempt.origin.clone(),
             note,
             ..Manifest::new(log_group, request.window, range, task_id, asked_at)

@@ -33,7 +33,7 @@ const RETRY: Backoff = Backoff {
 };
 
 /// Give up after this long without any response: the endpoint is wrong, or there is no route to it.
-const UNREACHABLE_AFTER: Duration = Duration::from_secs(120);
+const UNREACHABLE_AFTER: Duration = Duration::from_secs(20);
 
 /// How long a run may wait for CloudWatch Logs without progress: `give_up_after`. All exports of a run share it, so that
 /// a run gives up once and not once for each export. An export that starts, ends or receives events has progress, and the
@@ -110,7 +110,7 @@ impl<'a> Deadline<'a> {
         }
     }
 
-    /// For the first requests to the service at `endpoint`: without any response, they fail within minutes.
+    /// For the first requests to the service at `endpoint`: without any response, they fail within half a minute.
     pub fn of_first_contact(mut self, endpoint: &'a str) -> Self {
         self.endpoint = Some(endpoint);
         self
@@ -211,6 +211,7 @@ impl<'a> Deadline<'a> {
         &self,
         send: impl Fn() -> BoxFuture<'q, Result<T, ServiceError>> + Send,
     ) -> Result<Result<T, ServiceError>> {
+        let mut reported = None;
         for failures in 0.. {
             let error = match send().await {
                 Err(error) if error.kind.passes() => error,
@@ -220,8 +221,11 @@ impl<'a> Deadline<'a> {
                 }
             };
             self.check_reached(&error)?;
-            let waiting_for = format!("CloudWatch Logs answered: {}", error.message);
-            self.report(&waiting_for);
+            let waiting_for = error.as_state();
+            if reported.as_ref() != Some(&waiting_for) {
+                self.report(&waiting_for);
+                reported = Some(waiting_for.clone());
+            }
             self.wait(RETRY, failures, &waiting_for).await?;
         }
         unreachable!("the loop ends with an answer or at the deadline")
@@ -240,9 +244,9 @@ impl<'a> Deadline<'a> {
                 Err(Error::new(
                     Class::Source,
                     format!(
-                        "CloudWatch Logs could not be reached at {endpoint} in {} minutes: {}. Is the Region right, and is \
+                        "CloudWatch Logs could not be reached at {endpoint} in {} seconds: {}. Is the Region right, and is \
                          there a route to it (a VPC endpoint, a proxy)?",
-                        UNREACHABLE_AFTER.as_secs() / 60,
+                        UNREACHABLE_AFTER.as_secs(),
                         error.message
                     ),
                 ))

@@ -1,11 +1,11 @@
 //! A folder of events, exported in CloudWatch's own layout, so that every later step is the same.
 //!
-//! A folder for each log group (its name percent-encoded), an `.ndjson` file for each log stream (likewise), a line for
-//! each event: `{"timestamp": <milliseconds since 1970>, "message": "…"}`.
+//! A folder for each log group (its name percent-encoded), a file for each log stream (likewise): see `event_file`.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
+mod event_file;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufWriter, Write};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,14 @@ use async_trait::async_trait;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use object_store::path::Path;
-use serde::Deserialize;
 
+use self::event_file::{EXPECTED_ENDINGS, EventFile, stem};
 use super::staging::{self, Manifest};
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
 use crate::layout;
+use crate::numbers::counted;
 use crate::progress::{Progress, Step};
 use crate::state::{Attempt, AttemptStage};
 use crate::store::{Body, Condition, Store};
@@ -41,10 +42,59 @@ pub struct DirectoryExporter {
     scratch: PathBuf,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    timestamp: i64,
-    message: String,
+/// The folder of a log group.
+struct GroupFolder {
+    group: String,
+    /// The files of events, by their streams.
+    files: BTreeMap<String, PathBuf>,
+    /// What is odd about the folder.
+    note: Option<String>,
+}
+
+impl GroupFolder {
+    /// Reads which files a folder has. Errors: two files of one stream (usage), a name that can't be decoded (damaged).
+    fn read(folder: &FilePath) -> Result<Self> {
+        let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
+        let mut others = Vec::new();
+        for file in entries(folder)? {
+            if file.is_dir() {
+                continue;
+            }
+            let name = file.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.and_then(stem) else {
+                others.push(file);
+                continue;
+            };
+            let stream = decoded(name, &file)?;
+            if let Some(other) = files.get(&stream) {
+                return Err(Error::usage(format!(
+                    "{} and {} are both of the log stream {stream:?}: expected one file for each stream, since events in both would count twice",
+                    other.display(),
+                    file.display()
+                )));
+            }
+            files.insert(stream, file);
+        }
+        let is_unnamed = |file: &&PathBuf| file.to_str().is_none();
+        let note = match others.first() {
+            Some(other) if files.is_empty() => Some(format!(
+                "{} has {}, such as {}, and none is read: expected names that end with {EXPECTED_ENDINGS}",
+                folder.display(),
+                counted(others.len() as u64, "file"),
+                shown(other)
+            )),
+            _ => others
+                .iter()
+                .find(is_unnamed)
+                .map(|file| format!("{} is not read: its name is not UTF-8", file.display())),
+        };
+        let name = folder.file_name().and_then(|name| name.to_str());
+        Ok(Self {
+            group: decoded(name.unwrap_or_default(), folder)?,
+            files,
+            note,
+        })
+    }
 }
 
 impl DirectoryExporter {
@@ -66,28 +116,38 @@ impl DirectoryExporter {
         }
     }
 
-    fn group_folders(&self) -> Result<Vec<(String, PathBuf)>> {
+    /// The folders of the log groups. An error (usage) where there are none, or where none has a file of events.
+    fn group_folders(&self) -> Result<Vec<GroupFolder>> {
         let mut groups = Vec::new();
         for folder in entries(&self.folder)? {
-            if folder.is_dir() {
-                groups.push((decoded(&folder, "")?, folder));
+            if !folder.is_dir() {
+                continue;
+            }
+            match folder.file_name().and_then(|name| name.to_str()) {
+                Some(_) => groups.push(GroupFolder::read(&folder)?),
+                None => tracing::warn!("{} is not read: its name is not UTF-8", folder.display()),
             }
         }
         if groups.is_empty() {
             return Err(Error::usage(format!(
-                "{} holds no log groups: expected a folder for each, with an .ndjson file for each log stream",
+                "{} holds no log groups: expected a folder for each, with a file for each log stream, whose name ends with {EXPECTED_ENDINGS}",
                 self.folder.display()
             )));
         }
-        Ok(groups)
+        let has_files = groups.iter().any(|group| !group.files.is_empty());
+        let note = groups.iter().find_map(|group| group.note.clone());
+        match note.filter(|_| !has_files) {
+            Some(note) => Err(Error::usage(note)),
+            None => Ok(groups),
+        }
     }
 
     async fn export_group(
         &self,
-        group: &str,
-        folder: &FilePath,
+        folder: &GroupFolder,
         request: &ExportRequest<'_>,
     ) -> Result<ExportedGroup> {
+        let group = folder.group.as_str();
         let id = staging::new_attempt_id();
         let prefix = request.keys.attempt(&request.window.id(), group, &id);
         let journal = request.journal;
@@ -110,9 +170,7 @@ impl DirectoryExporter {
             stage: AttemptStage::Intended,
         };
         journal.record(attempt.clone()).await?;
-        let exported = self
-            .write_group(group, folder, request, &prefix, &attempt)
-            .await;
+        let exported = self.write_group(folder, request, &prefix, &attempt).await;
         attempt.stage = match &exported {
             Ok(_) => AttemptStage::Complete,
             Err(_) => AttemptStage::Abandoned,
@@ -123,8 +181,7 @@ impl DirectoryExporter {
 
     async fn write_group(
         &self,
-        group: &str,
-        folder: &FilePath,
+        folder: &GroupFolder,
         request: &ExportRequest<'_>,
         prefix: &Path,
         attempt: &Attempt,
@@ -132,29 +189,28 @@ impl DirectoryExporter {
         let id = attempt.task_id.as_deref().unwrap_or_default();
         // Stream names that differ only in a slash and a hyphen share a folder: the numbers of their objects continue.
         let mut numbers: HashMap<String, usize> = HashMap::new();
-        for file in entries(folder)? {
-            if file
-                .extension()
-                .is_none_or(|extension| extension != "ndjson")
-            {
-                continue;
-            }
-            let stream = decoded(&file, ".ndjson")?;
-            let opened = File::open(&file).map_err(|error| read_error(&file, error))?;
-            let mut events = BufReader::new(opened).lines().enumerate();
+        for (stream, file) in &folder.files {
+            let mut events = EventFile::open(file)?;
             let number = numbers
-                .entry(layout::cloudwatch::exported_stream(&stream))
+                .entry(layout::cloudwatch::exported_stream(stream))
                 .or_default();
-            while let Some(object) =
-                write_object(&mut events, &file, attempt.range, &self.scratch).await?
+            while let Some(object) = write_object(&mut events, attempt.range, &self.scratch).await?
             {
-                let key = layout::cloudwatch::exported_object(prefix, id, &stream, *number);
+                let key = layout::cloudwatch::exported_object(prefix, id, stream, *number);
                 self.put(&key, object).await?;
                 *number += 1;
             }
         }
+        if let Some(note) = &folder.note {
+            tracing::warn!("{note}");
+        }
+        let group = folder.group.as_str();
         let objects = self.staging.list_logs(prefix, Some(group)).await?;
-        let manifest = Manifest::new(group, request.window, attempt.range, id, attempt.asked_at);
+        let (range, as_of) = (attempt.range, attempt.asked_at);
+        let manifest = Manifest {
+            note: folder.note.clone(),
+            ..Manifest::new(group, request.window, range, id, as_of)
+        };
         staging::complete(&self.staging, prefix, manifest, objects).await
     }
 
@@ -173,7 +229,7 @@ impl LogExporter for DirectoryExporter {
         Ok(self
             .group_folders()?
             .into_iter()
-            .map(|(group, _)| group)
+            .map(|folder| folder.group)
             .collect())
     }
 
@@ -186,11 +242,12 @@ impl LogExporter for DirectoryExporter {
         let mut kept = staging::newest_exports(&self.staging, request, |_| true).await?;
         let mut exported = Exported::default();
         let of = folders.len();
-        for (index, (group, folder)) in folders.into_iter().enumerate() {
-            staging::note_complete(&self.staging, request.journal, &group).await?;
-            let kept = kept.remove(&group).filter(|kept| request.accepts(kept));
+        for (index, folder) in folders.into_iter().enumerate() {
+            let group = folder.group.as_str();
+            staging::note_complete(&self.staging, request.journal, group).await?;
+            let kept = kept.remove(group).filter(|kept| request.accepts(kept));
             progress.report(Step::Exporting {
-                group: &group,
+                group,
                 number: index + 1,
                 of,
                 state: match &kept {
@@ -200,18 +257,17 @@ impl LogExporter for DirectoryExporter {
             });
             exported.groups.push(match kept {
                 Some(kept) => kept,
-                None => self.export_group(&group, &folder, request).await?,
+                None => self.export_group(&folder, request).await?,
             });
         }
         Ok(exported)
     }
 }
 
-/// Writes the next events of `range` to a gzip file, until it is large enough or the lines end; `None` without such
+/// Writes the next events of `range` to a gzip file, until it is large enough or the file ends; `None` without such
 /// events.
 async fn write_object(
-    lines: &mut (impl Iterator<Item = (usize, std::io::Result<String>)> + Send),
-    file: &FilePath,
+    events: &mut EventFile,
     range: Range,
     scratch: &FilePath,
 ) -> Result<Option<tempfile::TempPath>> {
@@ -221,29 +277,16 @@ async fn write_object(
     let mut object = None;
     let mut written = 0;
     let mut read = 0;
-    for (index, line) in lines {
-        let wrong = |error: Box<dyn std::error::Error + Send + Sync>| {
-            Error::damaged(format!(
-                "{}:{}: expected {{\"timestamp\": <milliseconds>, \"message\": \"…\"}}",
-                file.display(),
-                index + 1
-            ))
-            .caused_by(error)
-        };
-        let line = line.map_err(|error| match error.kind() {
-            ErrorKind::InvalidData => wrong(error.into()),
-            _ => read_error(file, error),
-        })?;
-        read += line.len();
+    while let Some(bytes) = events.read_line()? {
+        read += bytes;
         if read >= READ_AT_ONCE {
             read = 0;
             tokio::task::yield_now().await;
         }
-        if line.trim().is_empty() {
+        let Some(event) = events.event()? else {
             continue;
-        }
-        let event: Line = serde_json::from_str(&line).map_err(|error| wrong(error.into()))?;
-        if !range.contains(event.timestamp) {
+        };
+        if !range.contains(event.timestamp_ms) {
             continue;
         }
         let out = match &mut object {
@@ -256,8 +299,8 @@ async fn write_object(
                 ))
             }
         };
-        layout::cloudwatch::write_line(out, event.timestamp, &event.message)
-            .map_err(|error| error.during(format!("{}:{}", file.display(), index + 1)))?;
+        layout::lines::write_event(out, event.timestamp_ms, &event.message)
+            .map_err(|error| error.during(events.place()))?;
         written += event.message.len() as u64;
         if written >= OBJECT_TEXT {
             break;
@@ -287,18 +330,14 @@ fn entries(folder: &FilePath) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn read_error(file: &FilePath, error: std::io::Error) -> Error {
-    Error::new(Class::Source, format!("can't read {}", file.display())).caused_by(error)
+/// The name of a group or a stream. An error (damaged) where it is not encoded as names are.
+fn decoded(name: &str, path: &FilePath) -> Result<String> {
+    layout::decode_name(name).map_err(|error| error.during(path.display()))
 }
 
-/// The decoded name of a folder or file, without its ending.
-fn decoded(path: &FilePath, ending: &str) -> Result<String> {
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .ok_or_else(|| Error::damaged(format!("{} is no UTF-8 name", path.display())))?;
-    layout::decode_name(name.strip_suffix(ending).unwrap_or(name))
-        .map_err(|error| error.during(path.display()))
+fn shown(file: &FilePath) -> String {
+    let name = file.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -320,14 +359,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // No event is in the window, so nothing is written.
         let line = r#"{"timestamp": 0, "message": "old"}"#;
-        let mut lines = std::iter::repeat_n(line, 2 * READ_AT_ONCE / line.len())
-            .map(|line| Ok(line.to_owned()))
-            .enumerate();
+        let text = format!("{line}\n").repeat(2 * READ_AT_ONCE / line.len());
+        let mut file = EventFile::new("old.ndjson".as_ref(), std::io::Cursor::new(text));
         let range = Range {
             start_ms: 1,
             end_ms: 2,
         };
-        let reading = write_object(&mut lines, "old.ndjson".as_ref(), range, folder.path());
+        let reading = write_object(&mut file, range, folder.path());
         tokio::select! {
             biased;
             _ = reading => panic!("it read to the end"),
@@ -335,24 +373,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_file_that_breaks_off_is_no_damaged_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let failed = async |kind: ErrorKind| {
-            let mut lines = std::iter::once((0, Err(kind.into())));
-            let written =
-                write_object(&mut lines, "web.ndjson".as_ref(), Range::ALL, folder.path());
-            written.await.unwrap_err()
-        };
-        let broken = failed(ErrorKind::TimedOut).await;
-        assert_eq!(broken.class(), Class::Source);
-        assert!(broken.to_string().starts_with("can't read web.ndjson"));
-        assert_eq!(failed(ErrorKind::InvalidData).await.class(), Class::Damaged);
-    }
-
     #[test]
     fn a_name_that_can_not_be_decoded_is_an_error_with_its_path() {
-        let error = decoded("events/%FF".as_ref(), "").unwrap_err();
+        let error = decoded("%FF", "events/%FF".as_ref()).unwrap_err();
         assert!(error.to_string().starts_with("events/%FF: "), "{error}");
     }
 

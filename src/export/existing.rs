@@ -12,6 +12,7 @@ use crate::layout::cloudwatch::LogObject;
 use crate::numbers::counted;
 use crate::progress::Progress;
 use crate::store::Store;
+use crate::window::Window;
 
 /// Every exported object below a location.
 #[derive(Debug)]
@@ -35,14 +36,10 @@ impl LogExporter for ExistingExport {
 
     async fn export(&self, request: &ExportRequest<'_>, _: &dyn Progress) -> Result<Exported> {
         let root = self.store.root();
-        let ObjectsThere { mut objects, note } =
-            staging::every_object(&self.store, self.log_group.as_deref()).await?;
-        // An object has no events of a window that began after it was written; two hours are for clocks that differ. On
-        // disk the time of a file shows nothing, since a copy is as new as the copying.
-        if !self.store.location().is_local() {
-            let earliest = request.window.start() - chrono::TimeDelta::hours(2);
-            objects.retain(|object| object.last_modified >= earliest);
-        }
+        let ObjectsThere {
+            mut objects, note, ..
+        } = staging::every_object(&self.store, self.log_group.as_deref()).await?;
+        objects.retain(|object| may_be_of(&self.store, object, request.window));
         let mut exported = Exported::default();
         exported.notes.extend(note);
         if let Some(note) = streams_in_several_exports(&objects, &self.store.display(root)) {
@@ -60,6 +57,13 @@ impl LogExporter for ExistingExport {
         });
         Ok(exported)
     }
+}
+
+/// Whether an object may have events of a window. It has none of a window that began after it was written; two hours are
+/// for clocks that differ. On disk the time of a file shows nothing, since a copy is as new as the copying.
+pub fn may_be_of(store: &Store, object: &LogObject, window: &Window) -> bool {
+    let earliest = window.start() - chrono::TimeDelta::hours(2);
+    store.location().is_local() || object.last_modified >= earliest
 }
 
 /// A note where events may be there twice: a stream is below several export tasks. Whether these tasks overlap can't be

@@ -23,7 +23,8 @@ use crate::store::{Condition, Store};
 
 pub use self::manifest::{Manifest, ManifestObject};
 pub use self::reading::{
-    ExportedWindow, ObjectsThere, ensure_any_object, every_object, exports_of_job, objects_below,
+    ExportedWindow, ObjectsThere, ensure_any_object, every_object, exports_of_job,
+    objects_and_others, objects_below,
 };
 
 /// Completes an attempt: writes its manifest, which lists `objects`. Of an object that has a range, only that part
@@ -32,9 +33,10 @@ pub async fn complete(
     store: &Store,
     attempt: &Path,
     mut manifest: Manifest,
-    objects: Vec<LogObject>,
+    mut objects: Vec<LogObject>,
 ) -> Result<ExportedGroup> {
     manifest.list(attempt, &objects);
+    manifest.note_requested(&mut objects);
     write(store, attempt, &manifest, &Condition::Absent).await?;
     Ok(ExportedGroup {
         notes: manifest.notes(),
@@ -223,9 +225,14 @@ fn add_later(
         "an export task wrote objects after it was COMPLETED"
     );
     let range = task_folder::part_of_task(objects);
+    let requested = objects.iter().find_map(|object| object.requested.clone());
     let later = later.into_iter();
     let later = later.filter_map(|meta| LogObject::new(meta, Some(log_group)));
-    objects.extend(later.map(|object| LogObject { range, ..object }));
+    objects.extend(later.map(|object| LogObject {
+        range,
+        requested: requested.clone(),
+        ..object
+    }));
     objects.sort_by(LogObject::cmp_key);
 }
 

@@ -13,9 +13,9 @@ use object_store::path::Path;
 
 use super::Reuse;
 use super::deadline::{Deadline, POLL, SLOT};
+use super::refused::refused;
 use super::service::{
-    ExportService, LogGroup, Origin, ServiceError, ServiceErrorKind, Task, TaskFilter, TaskRequest,
-    TaskStatus,
+    ExportService, LogGroup, Origin, ServiceErrorKind, Task, TaskFilter, TaskRequest, TaskStatus,
 };
 use super::turns::{LOOK, Turns};
 use crate::backoff::Backoff;
@@ -277,7 +277,7 @@ impl TaskRunner<'_> {
                 Ok(task_id) => return Ok(self.has_task(attempt, task_id)),
                 Err(error) => error,
             };
-            let answered = format!("CloudWatch Logs answered: {}", error.message);
+            let answered = error.as_state();
             if error.kind.leaves_doubt() {
                 open.push(attempt);
                 self.deadline.report(&answered);
@@ -325,7 +325,7 @@ impl TaskRunner<'_> {
                 ServiceErrorKind::Throttled => format!("{answered}; before that, {held}"),
                 _ => {
                     self.abandon(attempt.clone());
-                    return Err(refused(&error, &spec.task_request(&attempt)));
+                    return Err(refused(&error, spec));
                 }
             };
             self.deadline.report(&waiting_for);
@@ -563,33 +563,6 @@ fn describe(task: &Task) -> String {
         text += &format!(", {:?}", task.message);
     }
     text + ")"
-}
-
-/// The error of a refused request, with what to do about it.
-fn refused(error: &ServiceError, request: &TaskRequest) -> Error {
-    let TaskRequest {
-        log_group, bucket, ..
-    } = request;
-    let message = &error.message;
-    match error.kind {
-        ServiceErrorKind::NotFound => Error::usage(format!(
-            "the log group {log_group:?} does not exist: {message}"
-        )),
-        ServiceErrorKind::Invalid if message.contains("does not exist") => Error::usage(format!(
-            "CloudWatch can't export to the bucket {bucket:?}: {message}"
-        )),
-        ServiceErrorKind::Invalid => Error::new(
-            Class::Source,
-            format!(
-                "CloudWatch can't export {log_group} to the bucket {bucket:?}: {message}. The bucket must be in the same \
-                 Region and its policy must let CloudWatch Logs write; `logtally init` prints the policy"
-            ),
-        ),
-        _ => Error::new(
-            Class::Source,
-            format!("CloudWatch refused to export {log_group}: {message}"),
-        ),
-    }
 }
 
 #[cfg(test)]

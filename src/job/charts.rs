@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 
 use super::checked::{Name, Text, nearest};
+use super::job_text::Wrong;
 use super::spec::{ChartSpec, OneOrMore, TextOrFalse};
-use super::{Chart, ChartKind, Compare, ErrorsColumn, ImageFormat, Language};
+use super::{Chart, ChartKind, Compare, ErrorsColumn, ImageFormat, Language, ValueScale};
 use crate::window::{Size, Span};
 
 /// The placeholders of a title.
 pub const PLACEHOLDERS: [&str; 6] = ["job", "query", "chart", "date", "window", "zone"];
 
 /// The most columns of a band chart.
-pub(super) const MAX_BANDS: usize = 5;
+pub const MAX_BANDS: usize = 5;
 
 /// The most columns of a line chart whose colours can be told apart.
 pub(super) const MAX_LINES: usize = 12;
@@ -58,20 +59,28 @@ pub fn resolve(
     specs: Vec<ChartSpec>,
     size: Size,
     language: Language,
-) -> Result<Vec<Chart>, String> {
+) -> Result<Vec<Chart>, Wrong> {
     let mut names = HashSet::new();
     let mut charts = Vec::with_capacity(specs.len());
-    for spec in specs {
+    for (place, spec) in specs.into_iter().enumerate() {
+        let path = format!("chart.{place}");
         let name = spec.name.clone().unwrap_or_else(|| query.clone());
         if !names.insert(name.clone()) {
-            return Err(format!(
-                "[[query]] {query}: two charts are named {:?}: expected different names",
+            let message = format!(
+                "[[query]] {query}: two charts are named {:?}: expected a name for each, such as name = \"{name}_2\"",
                 name.as_str()
-            ));
+            );
+            return Err(Wrong::at(path, message));
         }
         let what = format!("[[query]] {query}: the chart {name}");
-        let chart = chart(name, spec, size, language).map_err(|wrong| format!("{what} {wrong}"))?;
-        check(&chart).map_err(|wrong| format!("{what} {wrong}"))?;
+        let wrong = |wrong: String| {
+            // The messages begin with the key: "has size = …".
+            let mut words = wrong.split([' ', ',']);
+            let key = words.nth(1).unwrap_or_default();
+            Wrong::at(format!("{path}.{key}"), format!("{what} {wrong}"))
+        };
+        let chart = chart(name, spec, size, language).map_err(wrong)?;
+        check(&chart).map_err(wrong)?;
         charts.push(chart);
     }
     Ok(charts)
@@ -100,8 +109,9 @@ fn chart(name: Name, spec: ChartSpec, size: Size, language: Language) -> Result<
             .transpose()?,
         title: text(spec.title),
         y_label: text(spec.y_label),
+        y_scale: spec.y_scale.unwrap_or_default(),
         unit: text(spec.unit),
-        size: spec.size.unwrap_or((1600, 900)),
+        size: spec.size.map_or((1600, 900), |size| size.0),
         scale: spec.scale.unwrap_or(1.0),
         theme: spec.theme.unwrap_or_default(),
         language,
@@ -111,19 +121,22 @@ fn chart(name: Name, spec: ChartSpec, size: Size, language: Language) -> Result<
 }
 
 fn compare(text: &str, size: Size) -> Result<Compare, String> {
-    let wrong = |expected: &str| format!("has compare = {text:?}: expected {expected}");
+    span_of_windows(text, size)
+        .map_err(|expected| format!("has compare = {text:?}: expected {expected}"))
+}
+
+/// A span that is a whole number of windows; the error is what is expected.
+pub(super) fn span_of_windows(text: &str, size: Size) -> Result<Compare, String> {
     let example = match size {
         Size::Hour | Size::Day | Size::Week => "\"7 days\"",
         Size::Month => "\"1 month\"",
     };
     let span: Span = text
         .parse()
-        .map_err(|_| wrong(&format!("a span of time such as {example}")))?;
-    let windows = span.windows(size).ok_or_else(|| {
-        wrong(&format!(
-            "a whole number of {size} windows, such as {example}"
-        ))
-    })?;
+        .map_err(|_| format!("a span of time such as {example}"))?;
+    let windows = span
+        .windows(size)
+        .ok_or_else(|| format!("a whole number of {size} windows, such as {example}"))?;
     Ok(Compare { span, windows })
 }
 
@@ -189,6 +202,12 @@ fn check(chart: &Chart) -> Result<(), String> {
     if chart.compare.is_some() && !(matches!(chart.kind, Bar | StackedBar | Line) && one_total) {
         return Err("has compare, which goes with bars and with a single line".to_owned());
     }
+    if chart.y_scale == ValueScale::Log && !matches!(chart.kind, Line | Band) {
+        return Err(
+            "has y_scale = \"log\", which goes with kind = \"line\" or \"band\": the length of a bar and the colour of a cell would say nothing"
+                .to_owned(),
+        );
+    }
     check_look(chart)?;
     check_title(chart.title.as_deref().unwrap_or_default())
 }
@@ -252,7 +271,9 @@ mod tests {
         let spec: ChartSpec = toml::from_str(&format!("x = \"hour_local\"\n{keys}"))
             .map_err(|error| error.to_string())?;
         let query = Name::new("errors").unwrap();
-        resolve(&query, vec![spec], size, Language::English).map(|mut charts| charts.remove(0))
+        resolve(&query, vec![spec], size, Language::English)
+            .map(|mut charts| charts.remove(0))
+            .map_err(|wrong| wrong.message)
     }
 
     #[test]
@@ -295,8 +316,12 @@ mod tests {
                 "kind = \"bar\"\ny = \"a\"\ntitle = \"{dat}\"",
                 "did you mean {date}",
             ),
+            (
+                "kind = \"bar\"\ny = \"a\"\ny_scale = \"log\"",
+                "\"line\" or \"band\"",
+            ),
             ("kind = \"pie\"\ny = \"a\"", "stacked-bar"),
-            ("kind = \"bar\"\ny = 7", "a text or a list of texts"),
+            ("kind = \"bar\"\ny = 7", "or a list of them"),
         ] {
             let error = resolved(keys, Size::Day).unwrap_err();
             assert!(error.contains(expected), "{keys}: {error}");

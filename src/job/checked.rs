@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use globset::{GlobBuilder, GlobMatcher};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// Text in which `${NAME}` stands for an environment variable; `$${` is a literal `${`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,11 +14,29 @@ pub struct Text(pub String);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        expand(&text, |name| std::env::var(name).ok())
-            .map(Text)
-            .map_err(D::Error::custom)
+        text(deserializer, "text in quotes").map(Text)
     }
+}
+
+/// Reads text and fills its variables in. The error for any other value says what was expected.
+fn text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &'static str,
+) -> Result<String, D::Error> {
+    struct Expected(&'static str);
+
+    impl Visitor<'_> for Expected {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
+            expand(text, |name| std::env::var(name).ok()).map_err(E::custom)
+        }
+    }
+    deserializer.deserialize_str(Expected(expected))
 }
 
 fn expand(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, String> {
@@ -44,6 +63,125 @@ fn expand(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Strin
     Ok(out)
 }
 
+/// A text that is kept out of job files: it is written as `"${NAME}"`, and its value is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// The value.
+    pub value: String,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let name = text
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'));
+        let name = name.filter(|name| !name.is_empty() && !name.contains(['$', '{', '}']));
+        let name = name.ok_or_else(|| {
+            D::Error::custom(
+                "a secret does not belong into a job file: expected \"${NAME}\", which is the value of an environment variable",
+            )
+        })?;
+        let value = std::env::var(name).map_err(|_| {
+            D::Error::custom(format!("the environment variable {name:?} is not set"))
+        })?;
+        Ok(Self { value })
+    }
+}
+
+/// The keys that are secrets.
+const SECRETS: [&str; 2] = ["webhook", "slack_token"];
+
+/// Whether the value of this key is a secret.
+pub(super) fn is_secret(key: &str) -> bool {
+    SECRETS.contains(&key)
+}
+
+/// A line of a job file as errors show it: a value that is a [`Secret`] is left out, also where it is written in full.
+pub(super) fn without_secret(line: &str) -> &str {
+    let key = line.trim_start_matches(['#', '/', '-', ';', '"', '\'', ' ', '\t']);
+    match line.split_once(['=', ':']) {
+        Some((before, _)) if SECRETS.iter().any(|name| key.starts_with(name)) => before.trim_end(),
+        _ => line.trim_end(),
+    }
+}
+
+/// A part of a whole, such as `50%`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share(pub f64);
+
+impl Share {
+    fn parse(text: &str) -> Option<Self> {
+        let number = text.strip_suffix('%')?.trim_end();
+        let is_plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let percent: f64 = number.parse().ok().filter(|_| is_plain)?;
+        percent.is_finite().then_some(Self(percent / 100.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        Self::parse(&text.0).ok_or_else(|| {
+            let wrong = format!("{:?} is no share: expected one such as \"50%\"", text.0);
+            D::Error::custom(wrong)
+        })
+    }
+}
+
+/// A bound: a number, or a share such as `"50%"`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit {
+    /// `1000`
+    Number(f64),
+    /// `"50%"`
+    Share(Share),
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a number or a share such as \"50%\"")]
+        enum Written {
+            Number(f64),
+            Text(Text),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Number(number) => Ok(Self::Number(number)),
+            Written::Text(Text(text)) => match Share::parse(&text) {
+                Some(share) => Ok(Self::Share(share)),
+                None => Err(D::Error::custom(format!(
+                    "{text:?} is no number or share: expected one such as 1000 or \"50%\""
+                ))),
+            },
+        }
+    }
+}
+
+/// A namespace of CloudWatch's metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace(pub String);
+
+impl<'de> Deserialize<'de> for Namespace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Text(text) = Text::deserialize(deserializer)?;
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b".-_/#:".contains(&b);
+        let fits = (1..=255).contains(&text.len()) && text.bytes().all(is_allowed);
+        match fits && !text.starts_with("AWS/") && !text.starts_with(':') {
+            true => Ok(Self(text)),
+            false => Err(D::Error::custom(format!(
+                "{text:?} is not a namespace of metrics: expected 1 to 255 letters, digits and . - _ / # : that do not begin with AWS/ or a colon"
+            ))),
+        }
+    }
+}
+
 /// The name of a job, query or chart: `[a-z][a-z0-9_]*`, at most 64 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(String);
@@ -60,8 +198,21 @@ impl Name {
         if fits {
             Ok(Self(text.to_owned()))
         } else {
+            let meant: String = text
+                .chars()
+                .map(|c| match c {
+                    c if c.is_ascii_alphanumeric() => c.to_ascii_lowercase(),
+                    _ => '_',
+                })
+                .collect();
+            let hint = match meant.as_str() {
+                meant if meant != text && Self::new(meant).is_ok() => {
+                    format!("; did you mean {meant:?}?")
+                }
+                _ => String::new(),
+            };
             Err(format!(
-                "{text:?} is not a valid name: expected a lowercase letter, then lowercase letters, digits and underscores, at most 64 characters"
+                "{text:?} is not a valid name: expected a lowercase letter, then lowercase letters, digits and underscores, at most 64 characters{hint}"
             ))
         }
     }
@@ -86,8 +237,8 @@ impl fmt::Display for Name {
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
-        Name::new(&text.0).map_err(D::Error::custom)
+        let text = text(deserializer, r#"a name in quotes, such as "checkout""#)?;
+        Name::new(&text).map_err(D::Error::custom)
     }
 }
 
@@ -105,20 +256,48 @@ pub fn parse_zone(name: &str) -> Result<Tz, String> {
             "PST" | "PDT" => Some("America/Los_Angeles"),
             "EDT" => Some("America/New_York"),
             "CEST" => Some("Europe/Berlin"),
-            _ if name.len() <= 4 => None,
+            "Z" => Some("UTC"),
+            _ if name.len() <= 4
+                || name.contains(['+', '-']) && name.contains(|c: char| c.is_ascii_digit()) =>
+            {
+                None
+            }
             _ => nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())),
         };
-        let hint = nearest.map_or(String::new(), |zone| format!("; did you mean {zone:?}?"));
+        let hint = match (offset_zone(name), nearest) {
+            (Some(zone), _) => format!("; the zone of that offset all year is {zone:?}"),
+            (None, Some(zone)) => format!("; did you mean {zone:?}?"),
+            (None, None) => String::new(),
+        };
         format!(
             "{name:?} is not a valid time zone: expected an IANA name such as \"Asia/Seoul\"{hint}"
         )
     })
 }
 
+/// The zone of a fixed offset of whole hours, such as `+09:00` or `UTC+9`. Its name has the sign of POSIX, the opposite one.
+fn offset_zone(name: &str) -> Option<String> {
+    let offset = name
+        .trim_start_matches("UTC")
+        .trim_start_matches("GMT")
+        .trim();
+    let hours = offset.strip_prefix(['+', '-'])?;
+    let hours = hours
+        .strip_suffix(":00")
+        .or_else(|| hours.strip_suffix("00").filter(|rest| rest.len() == 2));
+    let hours: u32 = hours.unwrap_or(&offset[1..]).parse().ok()?;
+    let sign = if offset.starts_with('+') { '-' } else { '+' };
+    let zone = format!("Etc/GMT{sign}{hours}");
+    zone.parse::<Tz>().is_ok().then_some(zone)
+}
+
 impl<'de> Deserialize<'de> for Zone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
-        parse_zone(&text.0).map(Zone).map_err(D::Error::custom)
+        let text = text(
+            deserializer,
+            r#"an IANA time zone in quotes, such as "Asia/Seoul""#,
+        )?;
+        parse_zone(&text).map(Zone).map_err(D::Error::custom)
     }
 }
 
@@ -126,15 +305,25 @@ impl<'de> Deserialize<'de> for Zone {
 #[derive(Debug, Clone, Copy)]
 pub struct Length(pub Duration);
 
+/// Parses a length of time.
+pub fn parse_length(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match is_number {
+            true => format!("{text:?} has no unit: expected one such as \"{text}m\" or \"{text}h\""),
+            false => format!(
+                "{text:?} is not a valid length of time: expected one such as \"30s\", \"6h\" or \"7d\""
+            ),
+        }
+    })
+}
+
 impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
-        humantime::parse_duration(&text.0).map(Length).map_err(|_| {
-            D::Error::custom(format!(
-                "{:?} is not a valid length of time: expected one such as \"30s\", \"6h\" or \"7d\"",
-                text.0
-            ))
-        })
+        let expected = r#"a length of time with its unit, in quotes, such as "12h""#;
+        parse_length(&text(deserializer, expected)?)
+            .map(Length)
+            .map_err(D::Error::custom)
     }
 }
 
@@ -146,10 +335,25 @@ impl std::str::FromStr for ByteSize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("{text:?} is not a valid size: expected one such as \"512MiB\" or \"2GiB\"");
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (count, unit) = text.split_at(digits);
+        let wrong = || {
+            let meant = match unit.trim().to_ascii_lowercase().as_str() {
+                "k" | "kb" | "kib" => Some("KiB"),
+                "" | "m" | "mb" | "mib" => Some("MiB"),
+                "g" | "gb" | "gib" => Some("GiB"),
+                "t" | "tb" | "tib" => Some("TiB"),
+                _ => None,
+            };
+            let is_count = digits > 0 && count.bytes().any(|digit| digit != b'0');
+            let hint = match meant.filter(|_| is_count && digits < 8) {
+                Some(meant) => format!("; did you mean \"{count}{meant}\"?"),
+                None => String::new(),
+            };
+            format!(
+                "{text:?} is not a valid size: expected one such as \"512MiB\" or \"2GiB\"{hint}"
+            )
+        };
         let factor: u64 = match unit.trim() {
             "B" => 1,
             "KiB" => 1 << 10,
@@ -173,8 +377,31 @@ impl std::str::FromStr for ByteSize {
 
 impl<'de> Deserialize<'de> for ByteSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
-        text.0.parse().map_err(D::Error::custom)
+        let text = text(
+            deserializer,
+            r#"a size with its unit, in quotes, such as "512MiB""#,
+        )?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+/// The width and the height of a chart in pixels.
+#[derive(Debug, Clone, Copy)]
+pub struct PixelSize(pub (u32, u32));
+
+impl<'de> Deserialize<'de> for PixelSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = toml::Value::deserialize(deserializer)?;
+        let sides: Option<Vec<u32>> = value.as_array().and_then(|sides| {
+            let sides = sides.iter().map(|side| side.as_integer()?.try_into().ok());
+            sides.collect()
+        });
+        match sides.as_deref() {
+            Some(&[width, height]) => Ok(Self((width, height))),
+            _ => Err(D::Error::custom(
+                "expected the width and the height in pixels, such as [1600, 900]",
+            )),
+        }
     }
 }
 
@@ -190,7 +417,7 @@ impl GroupPattern {
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > 512 {
             return Err(format!(
-                "{text:?} is not a valid log group: expected 1 to 512 characters"
+                "{text:?} is not a valid log group: expected a name of 1 to 512 characters, such as \"/ecs/web\""
             ));
         }
         let is_name = |b: u8| b.is_ascii_alphanumeric() || b"._-/#".contains(&b);
@@ -247,8 +474,11 @@ impl GroupPattern {
 
 impl<'de> Deserialize<'de> for GroupPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
-        GroupPattern::new(&text.0).map_err(D::Error::custom)
+        let text = text(
+            deserializer,
+            r#"a log group in quotes, such as "/aws/lambda/checkout-*""#,
+        )?;
+        GroupPattern::new(&text).map_err(D::Error::custom)
     }
 }
 
@@ -293,6 +523,8 @@ mod tests {
         for good in ["a", "hourly_count", "p95_2"] {
             assert_eq!(Name::new(good).unwrap().as_str(), good);
         }
+        let error = Name::new("Night-Job").unwrap_err();
+        assert!(error.ends_with("did you mean \"night_job\"?"), "{error}");
         for bad in ["", "A", "1a", "_a", "a-b", "a/b", "주문", &"a".repeat(65)] {
             assert!(Name::new(bad).is_err(), "{bad}");
         }
@@ -307,12 +539,20 @@ mod tests {
         assert!(error.ends_with("did you mean \"Asia/Seoul\"?"), "{error}");
         let error = parse_zone("XST").unwrap_err();
         assert!(!error.contains("did you mean"), "{error}");
+        for offset in ["+09:00", "UTC+9", "GMT+0900"] {
+            let error = parse_zone(offset).unwrap_err();
+            assert!(error.ends_with("\"Etc/GMT-9\""), "{error}");
+        }
     }
 
     #[test]
     fn sizes_have_units() {
         assert_eq!("2GiB".parse(), Ok(ByteSize(2 << 30)));
         assert_eq!("512 MiB".parse(), Ok(ByteSize(512 << 20)));
+        for meant in ["2G", "2gb", "2GIB"] {
+            let error = meant.parse::<ByteSize>().unwrap_err();
+            assert!(error.ends_with("did you mean \"2GiB\"?"), "{error}");
+        }
         for bad in [
             "",
             "2",

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::checked::{ByteSize, Name};
 
 /// The smallest file size, in bytes. Smaller files are a mistake: readers open each.
-const SMALLEST_FILE: u64 = 1 << 20;
+pub(super) const SMALLEST_FILE: u64 = 1 << 20;
 
 /// How the answer of a window is divided into files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +18,14 @@ pub enum Division {
     ByValue(Vec<Name>),
     /// Files in the order of the rows. Each ends when it has this many bytes.
     BySize(u64),
+    /// Numbered files in the order of the rows, in the folder of the window or of the values of some columns of text. Each
+    /// ends when it has this many bytes.
+    Numbered {
+        /// The bytes.
+        file_size: u64,
+        /// The columns whose values name folders; none, and all files are in the folder of the window.
+        by: Vec<Name>,
+    },
 }
 
 impl Division {
@@ -54,14 +62,14 @@ impl Division {
         match self {
             Self::Whole => None,
             Self::ByValue(_) => Some("partition_by"),
-            Self::BySize(_) => Some("file_size"),
+            Self::BySize(_) | Self::Numbered { .. } => Some("file_size"),
         }
     }
 
     /// The columns whose values name folders, and which the files do not have.
     pub fn columns(&self) -> &[Name] {
         match self {
-            Self::ByValue(columns) => columns,
+            Self::ByValue(columns) | Self::Numbered { by: columns, .. } => columns,
             Self::Whole | Self::BySize(_) => &[],
         }
     }

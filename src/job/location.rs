@@ -48,19 +48,10 @@ impl Location {
         }
         let path = match text.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => path,
-            Some(_) => {
-                return Err(format!(
-                    "{text:?} is not a valid location: expected file:///absolute/path"
-                ));
+            _ => {
+                ensure_path(text)?;
+                text
             }
-            None => match text.split_once("://") {
-                Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-                    return Err(format!(
-                        "{text:?} is not a valid location: expected s3://bucket/prefix, file:///path or a path, not {scheme:?}"
-                    ));
-                }
-                _ => text,
-            },
         };
         let absolute = std::path::absolute(base.join(path))
             .map_err(|error| format!("{text:?} is not a valid location: {error}"))?;
@@ -110,6 +101,46 @@ impl fmt::Display for Location {
             Self::Local(path) => f.write_str(&shorten(path)),
         }
     }
+}
+
+/// An error where the text is no path on this machine but an address, as of a web page or of another program's storage:
+/// taken as a path, it would be a folder of that name.
+///
+/// # Errors
+/// A message with the text and what to write instead.
+pub fn ensure_path(text: &str) -> Result<(), String> {
+    let is_on_windows = text.starts_with(r"\\")
+        || matches!(text.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
+    if is_on_windows {
+        return Err(format!(
+            "{text:?} is a path on Windows: expected s3://bucket/prefix, file:///path or a path such as /data/logs"
+        ));
+    }
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return Ok(());
+    };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let lower = scheme.to_ascii_lowercase();
+    let is_known = matches!(lower.as_str(), "s3" | "s3a" | "s3n" | "file" | "arn");
+    if !is_scheme || !(is_known || rest.starts_with('/')) {
+        return Ok(());
+    }
+    let path = rest.trim_start_matches('/');
+    let instead = match lower.as_str() {
+        "s3" | "s3a" | "s3n" => format!("s3://{path}"),
+        "file" => "file:///absolute/path, or a path without \"file:\"".to_owned(),
+        "arn" => match rest.strip_prefix("aws:s3:::") {
+            Some(path) => format!("s3://{path}"),
+            None => "s3://bucket/prefix".to_owned(),
+        },
+        _ => format!("s3://bucket/prefix, file:///path or a path, not {scheme:?}"),
+    };
+    Err(format!(
+        "{text:?} is not a valid location: expected {instead}"
+    ))
 }
 
 /// The path, relative to the working folder if it is below it.
@@ -170,6 +201,44 @@ mod tests {
             "gs://x/y",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_other_kinds_are_no_paths() {
+        for (text, expected) in [
+            ("s3:/bucket/x", "expected s3://bucket/x"),
+            ("s3:bucket/x", "expected s3://bucket/x"),
+            ("s3:///bucket/x", "bucket name"),
+            ("S3://bucket/x", "expected s3://bucket/x"),
+            ("s3a://bucket/x", "expected s3://bucket/x"),
+            ("arn:aws:s3:::bucket/x", "expected s3://bucket/x"),
+            ("gs://bucket/x", "not \"gs\""),
+            ("hdfs:/data", "not \"hdfs\""),
+            ("git+ssh://host/x", "not \"git+ssh\""),
+            ("https://bucket.s3.amazonaws.com/x", "not \"https\""),
+            ("file:data", "expected file:///absolute/path"),
+            ("file:/data", "expected file:///absolute/path"),
+            ("file://host/data", "expected file:///absolute/path"),
+            ("FILE:///data", "expected file:///absolute/path"),
+            (r"C:\logs", "a path on Windows"),
+            ("C:/logs", "a path on Windows"),
+            (r"\\server\logs", "a path on Windows"),
+        ] {
+            let told = parse(text).unwrap_err();
+            assert!(told.contains(&format!("{text:?}")), "{told}");
+            assert!(told.contains(expected), "{told}");
+        }
+        for path in [
+            "a:b",
+            "2024-02-13T21:01/x",
+            "./s3:/x",
+            "/s3:/x",
+            "c:",
+            "x y:/z",
+            ":/x",
+        ] {
+            assert!(parse(path).unwrap().is_local(), "{path}");
         }
     }
 

@@ -1,110 +1,119 @@
 //! From the job file as written to a [`Job`]: defaults, paths relative to the file, and which keys go together.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use chrono_tz::Tz;
 
 use super::checked::{Name, Text};
+use super::files::{ensure_file_name, meant_location, read_local};
+use super::job_text::{JobText, Wrong};
+use super::library::BuiltIn;
 use super::location::Location;
-use super::parse_error::syntax_error;
-use super::spec::{JobSpec, QuerySpec, SourceKind, SourceSpec, Via, WindowSpec};
-use super::{
-    AwsSettings, Chart, ChartKind, CloudWatch, DefaultWindow, Division, Job, Language, Limits,
-    Query, Source, WindowRule, charts,
+use super::parse_error::{check_sections, data_error};
+use super::spec::{
+    JobSpec, OutputSpec, QuerySpec, SourceKind, SourceSpec, Sse, TableSpec, Via, WindowSpec,
 };
-use crate::error::{Error, Result};
+use super::{
+    AwsSettings, BucketEncryption, Chart, CloudWatch, DefaultWindow, Division, Encryption, Format,
+    Job, Language, Limits, LookupTable, Query, Source, TextFile, WindowRule, archive, charts,
+    expectations, formats, notify,
+};
+use crate::error::Result;
 use crate::window::{Size, Window, is_last_ended};
 
 /// Folders below the job's prefix that are not answers.
 pub(super) const RESERVED_NAMES: [&str; 4] = ["charts", "parts", "runs", "report"];
 
 /// Tables that every session has.
-const RESERVED_TABLES: [&str; 2] = ["logs", "hours"];
+pub(super) const RESERVED_TABLES: [&str; 2] = ["logs", "hours"];
 
 /// The names that a query can't have.
 pub(super) fn names_taken_for_queries() -> Vec<&'static str> {
     [&RESERVED_TABLES[..], &RESERVED_NAMES].concat()
 }
 
-/// The built-in queries.
-const BUILT_IN: [BuiltIn; 5] = [
-    BuiltIn {
-        name: "hourly_count",
-        sql: include_str!("../../sql/hourly_count.sql"),
-        chart: |name, size| charts::of_counts(name, size),
-    },
-    BuiltIn {
-        name: "hour_of_day",
-        sql: include_str!("../../sql/hour_of_day.sql"),
-        chart: |name, _| Chart::new(name, ChartKind::Bar, "hour_of_day", "events"),
-    },
-    BuiltIn {
-        name: "hourly_errors",
-        sql: include_str!("../../sql/hourly_errors.sql"),
-        chart: |name, size| charts::of_errors(name, size),
-    },
-    BuiltIn {
-        name: "hourly_levels",
-        sql: include_str!("../../sql/hourly_levels.sql"),
-        chart: |name, _| Chart {
-            series: Some("level".to_owned()),
-            ..Chart::new(name, ChartKind::StackedBar, "hour_local", "events")
-        },
-    },
-    BuiltIn {
-        name: "hourly_latency",
-        sql: include_str!("../../sql/hourly_latency.sql"),
-        chart: |name, _| Chart {
-            y: ["p50", "p95", "p99"].map(str::to_owned).into(),
-            unit: Some("ms".to_owned()),
-            ..Chart::new(name, ChartKind::Band, "hour_local", "p50")
-        },
-    },
-];
-
-struct BuiltIn {
-    name: &'static str,
-    sql: &'static str,
-    /// Its default chart, for windows of a size.
-    chart: fn(Name, Size) -> Chart,
-}
-
-/// The SQL of a built-in query.
-pub fn built_in(name: &str) -> Option<&'static str> {
-    BUILT_IN
-        .iter()
-        .find(|query| query.name == name)
-        .map(|query| query.sql)
-}
-
-/// The names of the built-in queries.
-pub(super) fn built_in_names() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.iter().map(|query| query.name)
-}
-
-/// Reads a job file.
-///
-/// # Errors
-/// `Usage`, with the file and, where known, the line.
-pub fn load(file: &Path) -> Result<Job> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Error::usage(format!("can't read the job file {}", file.display())).caused_by(error)
-    })?;
-    parse(file, &text)
-}
-
-/// Parses the text of the job file `file`, whose folder is the base of its relative paths.
+/// Parses the text of a job file on this machine, whose folder is the base of its relative paths.
 ///
 /// # Errors
 /// `Usage`, with the file and, where known, the line.
 pub fn parse(file: &Path, text: &str) -> Result<Job> {
-    let spec: JobSpec = toml::from_str(text).map_err(|error| syntax_error(file, text, &error))?;
-    Resolver::new(file)
-        .job(spec)
-        .map_err(|message| Error::usage(format!("{}: {message}", file.display())))
+    let read = |file: &TextFile| match file {
+        TextFile::Local(path) => read_local(path),
+        TextFile::S3 { .. } | TextFile::Stdin => Err("expected a file on this machine".to_owned()),
+    };
+    let draft = JobDraft::parse(TextFile::Local(file.to_owned()), text.to_owned())?;
+    draft.resolve(&read, &|_| Ok(()))
 }
+
+/// A job file whose form is right. Its SQL files are still to be read.
+#[derive(Debug)]
+pub struct JobDraft {
+    file: TextFile,
+    text: String,
+    spec: JobSpec,
+}
+
+impl JobDraft {
+    /// Parses the text of the job file `file`.
+    ///
+    /// # Errors
+    /// `Usage`, with the file and the line.
+    pub fn parse(file: TextFile, text: String) -> Result<Self> {
+        let job = JobText::parse(&file, &text)?;
+        if job.is_empty() {
+            let message = "the file is empty: expected a job, as `logtally init` writes one";
+            return Err(job.error(&Wrong::at("", message)));
+        }
+        let spec = check_sections(&job)
+            .and_then(|()| toml::from_str(job.as_str()).map_err(|error| data_error(&job, &error)))
+            .map_err(|wrong| job.error(&wrong))?;
+        Ok(Self { file, text, spec })
+    }
+
+    /// The SQL files that it names.
+    pub fn sql_files(&self) -> Vec<TextFile> {
+        let named = self
+            .spec
+            .query
+            .iter()
+            .filter_map(|query| query.sql.as_ref())
+            .filter(|sql| ensure_file_name(&sql.0).is_ok());
+        named
+            .filter_map(|sql| self.file.file(&sql.0).ok())
+            .collect()
+    }
+
+    /// The job, with the texts of its SQL files; `check` says what is wrong with the pattern of a format.
+    ///
+    /// # Errors
+    /// `Usage`, with the file and, where known, the line.
+    pub fn resolve(
+        self,
+        read: ReadSql<'_>,
+        check: &dyn Fn(&Format) -> Result<(), String>,
+    ) -> Result<Job> {
+        let Self {
+            file,
+            text,
+            mut spec,
+        } = self;
+        let formats = formats::resolve(std::mem::take(&mut spec.formats), check);
+        let resolver = Resolver { file: &file, read };
+        let resolved = formats.and_then(|formats| {
+            let job = resolver.job(spec)?;
+            Ok(Job { formats, ..job })
+        });
+        resolved.map_err(|wrong| match JobText::parse(&file, &text) {
+            Ok(job) => job.error(&wrong),
+            Err(error) => error,
+        })
+    }
+}
+
+/// Gives the text of a SQL file, or why it can't be read.
+type ReadSql<'a> = &'a dyn Fn(&TextFile) -> Result<String, String>;
 
 /// The lease where the job has none.
 const LEASE: Duration = Duration::from_secs(30);
@@ -117,37 +126,35 @@ const LEASES: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
 
 struct Resolver<'a> {
-    file: &'a Path,
-    folder: PathBuf,
+    file: &'a TextFile,
+    read: ReadSql<'a>,
 }
 
-impl<'a> Resolver<'a> {
-    fn new(file: &'a Path) -> Self {
-        let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
-        Self { file, folder }
-    }
-
-    fn job(&self, spec: JobSpec) -> Result<Job, String> {
+impl Resolver<'_> {
+    fn job(&self, spec: JobSpec) -> Result<Job, Wrong> {
         if RESERVED_NAMES.contains(&spec.name.as_str()) {
-            return Err(format!(
+            let message = format!(
                 "the job can't be named {:?}: that name is taken by a folder of logtally",
                 spec.name.as_str()
-            ));
+            );
+            return Err(Wrong::at("name", message));
         }
         let timezone = spec.timezone.map_or(Tz::UTC, |zone| zone.0);
-        let output = self.location("[output] location", &spec.output.location)?;
+        let output = self.location("output", "location", &spec.output.location)?;
         let lease = spec.run.lease.map_or(LEASE, |length| length.0);
         if !LEASES.contains(&lease) {
-            return Err(format!(
+            let message = format!(
                 "[run] lease is {}: expected 1s to 1h",
                 humantime::format_duration(lease)
-            ));
+            );
+            return Err(Wrong::at("run.lease", message));
         }
         let give_up_after = match (spec.run.give_up_after, spec.source.give_up_after) {
             (Some(_), Some(_)) => {
-                return Err(
-                    "[run] and [source] both have give_up_after: expected it in [run] only".into(),
-                );
+                return Err(Wrong::at(
+                    "source.give_up_after",
+                    "[run] and [source] both have give_up_after: expected it in [run] only",
+                ));
             }
             (of_run, of_source) => of_run
                 .or(of_source)
@@ -157,17 +164,47 @@ impl<'a> Resolver<'a> {
             region: spec.source.region.clone().map(|text| text.0),
             profile: spec.source.profile.clone().map(|text| text.0),
             role_arn: spec.source.role_arn.clone().map(|text| text.0),
+            requester_pays: spec.source.requester_pays.unwrap_or(false),
+            encryption: encryption(&spec.output, &output)?,
         };
         let keep = spec.source.keep.map(|length| length.0);
+        let mask = spec.source.mask.unwrap_or(false);
         let source = self.source(spec.source, &output, spec.window.size, give_up_after)?;
+        let (size, language) = (spec.window.size, spec.language.unwrap_or_default());
+        let of_rows = spec
+            .query
+            .iter()
+            .map(|query| query.expect)
+            .collect::<Vec<_>>();
+        let queries = self.queries(spec.query, size, language)?;
+        let archive = spec.archive.map(|spec| archive::resolve(spec, &queries));
+        let archive = archive.transpose()?;
+        let archived = archive.as_ref().map(|archive| &archive.query);
+        let tables = self.tables(spec.table, queries.iter().chain(archived))?;
+        let of_rows = queries.iter().zip(of_rows).filter_map(|(query, rows)| {
+            rows.map(|rows| Ok(expectations::of_rows(&query.name, rows)))
+        });
+        let of_values = spec.expect.into_iter().enumerate().map(|(place, table)| {
+            let resolved = expectations::resolve(table, &queries, size);
+            resolved.map_err(|message| Wrong::at(format!("expect.{place}"), message))
+        });
+        let expectations = of_rows.chain(of_values).collect::<Result<_, _>>()?;
+        let notify = spec.notify.map(|notify| notify::resolve(notify, language));
+        let notify = notify
+            .transpose()
+            .map_err(|message| Wrong::at("notify", message))?;
         Ok(Job {
             aws,
             keep,
-            queries: self.queries(
-                spec.query,
-                spec.window.size,
-                spec.language.unwrap_or_default(),
-            )?,
+            mask,
+            language,
+            expectations,
+            archive,
+            formats: Vec::new(),
+            notify,
+            metrics: spec.metrics.map(|metrics| metrics.namespace.0),
+            queries,
+            tables,
             window: window_rule(spec.window, timezone, &source)?,
             source,
             limits: Limits {
@@ -175,15 +212,28 @@ impl<'a> Resolver<'a> {
                 lease,
                 timeout: spec.run.timeout.map(|length| length.0),
             },
-            file: self.file.to_owned(),
+            file: self.file.clone(),
             name: spec.name,
             timezone,
             output,
         })
     }
 
-    fn location(&self, key: &str, text: &Text) -> Result<Location, String> {
-        Location::parse(&text.0, &self.folder).map_err(|message| format!("{key}: {message}"))
+    /// The location that a key of a section says.
+    fn location(&self, section: &str, key: &str, text: &Text) -> Result<Location, Wrong> {
+        let location = match meant_location(&text.0) {
+            Some(meant) => Err(format!(
+                "{:?} is not a valid location: expected {meant}",
+                text.0
+            )),
+            None => self.file.location(&text.0),
+        };
+        location.map_err(|message| {
+            Wrong::at(
+                format!("{section}.{key}"),
+                format!("[{section}] {key}: {message}"),
+            )
+        })
     }
 
     fn source(
@@ -192,16 +242,16 @@ impl<'a> Resolver<'a> {
         output: &Location,
         size: Size,
         give_up_after: Duration,
-    ) -> Result<Source, String> {
+    ) -> Result<Source, Wrong> {
         reject_keys_of_other_kinds(&spec)?;
         let path = || {
-            let text = spec.path.as_ref().ok_or(match spec.kind {
+            let text = spec.path.as_ref().ok_or_else(|| Wrong::at("source", match spec.kind {
                 SourceKind::Directory => {
-                    "[source] path is missing: expected a folder that has a folder of events for each log group"
+                    "[source] path is missing: expected a folder that has a folder of events for each log group, such as path = \"events\""
                 }
-                _ => "[source] path is missing: expected the location of the exported objects, a folder or s3://bucket/prefix",
-            })?;
-            self.location("[source] path", text)
+                _ => "[source] path is missing: expected the location of the exported objects, a folder or s3://bucket/prefix, such as path = \"exports\"",
+            }))?;
+            self.location("source", "path", text)
         };
         let pad = spec
             .pad
@@ -210,18 +260,28 @@ impl<'a> Resolver<'a> {
             SourceKind::CloudWatch => {
                 let log_groups = spec.log_groups.clone().unwrap_or_default();
                 if log_groups.is_empty() {
-                    return Err(
-                        "[source] log_groups is missing: expected at least one log group or glob"
-                            .into(),
-                    );
+                    let wrong = match spec.log_groups {
+                        None => "[source] log_groups is missing",
+                        Some(_) => "[source] log_groups is an empty list",
+                    };
+                    return Err(Wrong::at(
+                        "source.log_groups",
+                        format!(
+                            "{wrong}: expected at least one log group or glob, such as log_groups = [\"/aws/lambda/checkout-*\"]"
+                        ),
+                    ));
                 }
-                let staging = spec.staging.as_ref().ok_or(
-                    "[source] staging is missing: expected s3://bucket/prefix, to which CloudWatch writes exports",
-                )?;
-                let staging = self.location("[source] staging", staging)?;
+                let staging = spec.staging.as_ref().ok_or_else(|| Wrong::at(
+                    "source",
+                    "[source] staging is missing: expected the prefix to which CloudWatch writes exports, such as staging = \"s3://bucket/exports\"",
+                ))?;
+                let staging = self.location("source", "staging", staging)?;
                 if staging.is_local() {
-                    return Err(format!(
-                        "[source] staging is {staging}: CloudWatch exports to S3 only, expected s3://bucket/prefix"
+                    return Err(Wrong::at(
+                        "source.staging",
+                        format!(
+                            "[source] staging is {staging}: CloudWatch exports to S3 only, expected s3://bucket/prefix"
+                        ),
                     ));
                 }
                 Ok(Source::CloudWatch(CloudWatch {
@@ -246,13 +306,14 @@ impl<'a> Resolver<'a> {
                 let folder = match path()? {
                     Location::Local(folder) => folder,
                     s3 => {
-                        return Err(format!(
-                            "[source] path is {s3}: expected a folder on this machine"
+                        return Err(Wrong::at(
+                            "source.path",
+                            format!("[source] path is {s3}: expected a folder on this machine"),
                         ));
                     }
                 };
                 let staging = match &spec.staging {
-                    Some(text) => self.location("[source] staging", text)?,
+                    Some(text) => self.location("source", "staging", text)?,
                     None => output.below("_staging"),
                 };
                 Ok(Source::Directory {
@@ -264,21 +325,64 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// The lookup tables. None has the name of another table.
+    fn tables<'q>(
+        &self,
+        specs: Vec<TableSpec>,
+        queries: impl Iterator<Item = &'q Query> + Clone,
+    ) -> Result<Vec<LookupTable>, Wrong> {
+        let mut tables: Vec<LookupTable> = Vec::with_capacity(specs.len());
+        for (place, spec) in specs.into_iter().enumerate() {
+            let name = spec.name.as_str();
+            let taken = match name {
+                name if RESERVED_TABLES.contains(&name) => Some("a table of every session"),
+                _ if queries.clone().any(|query| query.name == spec.name) => {
+                    Some("a [[query]] or by the archive")
+                }
+                _ if tables.iter().any(|table| table.name == spec.name) => {
+                    Some("another [[table]]")
+                }
+                _ => None,
+            };
+            if let Some(taken) = taken {
+                let message =
+                    format!("a [[table]] can't be named {name:?}: that name is taken by {taken}");
+                return Err(Wrong::at(format!("table.{place}.name"), message));
+            }
+            let path = self.location(&format!("table.{place}"), "path", &spec.path);
+            tables.push(LookupTable {
+                path: path.map_err(|wrong| {
+                    let message = wrong
+                        .message
+                        .replace(&format!("[table.{place}]"), "[[table]]");
+                    Wrong::at(format!("table.{place}.path"), message)
+                })?,
+                name: spec.name,
+                columns: spec.columns,
+            });
+        }
+        Ok(tables)
+    }
+
     fn queries(
         &self,
         specs: Vec<QuerySpec>,
         size: Size,
         language: Language,
-    ) -> Result<Vec<Query>, String> {
+    ) -> Result<Vec<Query>, Wrong> {
         if specs.is_empty() {
-            return Err(
-                "no [[query]]: expected at least one, such as use = \"hourly_count\"".to_owned(),
-            );
+            return Err(Wrong::at(
+                "",
+                "no [[query]]: expected at least one section [[query]], such as one with use = \"hourly_count\"",
+            ));
         }
         let mut names = HashSet::new();
         let mut queries = Vec::with_capacity(specs.len());
-        for spec in specs {
-            let query = self.query(spec, size, language)?;
+        for (place, spec) in specs.into_iter().enumerate() {
+            let path = format!("query.{place}");
+            let query = self
+                .query(spec, size, language)
+                .map_err(|wrong| Wrong::at(format!("{path}.{}", wrong.path), wrong.message))?;
             let name = query.name.as_str();
             let taken = match name {
                 name if RESERVED_TABLES.contains(&name) => Some("a table of every session"),
@@ -286,83 +390,114 @@ impl<'a> Resolver<'a> {
                 _ => None,
             };
             if let Some(taken) = taken {
-                return Err(format!(
-                    "a [[query]] can't be named {name:?}: that name is taken by {taken}"
-                ));
+                let message =
+                    format!("a [[query]] can't be named {name:?}: that name is taken by {taken}");
+                return Err(Wrong::at(format!("{path}.name"), message));
             }
             if !names.insert(query.name.clone()) {
-                return Err(format!(
-                    "two [[query]] are named {name:?}: expected different names"
-                ));
+                let message = format!(
+                    "two [[query]] are named {name:?}: expected a name for each, such as name = \"{name}_2\""
+                );
+                return Err(Wrong::at(path, message));
             }
             queries.push(query);
         }
         Ok(queries)
     }
 
-    fn query(&self, spec: QuerySpec, size: Size, language: Language) -> Result<Query, String> {
+    /// A query; the path of an error begins below its section.
+    fn query(&self, spec: QuerySpec, size: Size, language: Language) -> Result<Query, Wrong> {
         let (name, sql, sql_origin, default_chart) = match (&spec.built_in, &spec.sql) {
             (Some(built_in), None) => {
-                let built_in = find_built_in(&built_in.0)?;
+                let built_in = BuiltIn::find(&built_in.0).map_err(|expected| {
+                    let message = format!(
+                        "[[query]] use = {:?} is not a built-in query: {expected}",
+                        built_in.0
+                    );
+                    Wrong::at("use", message)
+                })?;
                 let name = match &spec.name {
                     Some(name) => name.clone(),
                     None => Name::new(built_in.name)?,
                 };
-                let origin = format!("the built-in {}", built_in.name);
-                (name, built_in.sql.to_owned(), origin, Some(built_in))
+                (
+                    name,
+                    built_in.sql.to_owned(),
+                    built_in.origin(),
+                    Some(built_in),
+                )
             }
             (None, Some(file)) => {
-                let name = spec
-                    .name
-                    .clone()
-                    .ok_or_else(|| format!("[[query]] sql = {:?} needs a name", file.0))?;
-                let path = self.folder.join(&file.0);
-                let sql = std::fs::read_to_string(&path).map_err(|error| {
-                    format!(
-                        "[[query]] {name}: can't read the SQL file {}: {error}",
-                        path.display()
-                    )
+                let name = spec.name.clone().ok_or_else(|| {
+                    let message = format!(
+                        "[[query]] sql = {:?} needs a name for its answer, such as name = \"errors\"",
+                        file.0
+                    );
+                    Wrong::at("sql", message)
                 })?;
-                (name, sql, path.display().to_string(), None)
+                let at_fault =
+                    |message: String| Wrong::at("sql", format!("[[query]] {name}: {message}"));
+                ensure_file_name(&file.0).map_err(at_fault)?;
+                let path = self.file.file(&file.0).map_err(at_fault)?;
+                let sql = (self.read)(&path).map_err(|error| {
+                    at_fault(format!("can't read the SQL file {path}: {error}"))
+                })?;
+                (name, sql, path.to_string(), None)
             }
             (Some(built_in), Some(file)) => {
-                return Err(format!(
+                let message = format!(
                     "a [[query]] has both use = {:?} and sql = {:?}: expected one of them",
                     built_in.0, file.0
-                ));
+                );
+                return Err(Wrong::at("sql", message));
             }
             (None, None) => {
-                return Err(format!(
-                    "a [[query]]{} has neither use nor sql: expected one of them",
+                let message = format!(
+                    "a [[query]]{} has neither use nor sql: expected one of them, such as use = \"hourly_count\" or sql = \"errors.sql\"",
                     spec.name
                         .as_ref()
                         .map_or(String::new(), |name| format!(" ({name})"))
-                ));
+                );
+                return Err(message.into());
             }
         };
-        let division = Division::resolve(spec.partition_by, spec.file_size)
-            .map_err(|error| format!("[[query]] {name}: {error}"))?;
+        let division = Division::resolve(spec.partition_by, spec.file_size).map_err(|error| {
+            let key = match error.starts_with("file_size") {
+                true => "file_size",
+                false => "partition_by",
+            };
+            Wrong::at(key, format!("[[query]] {name}: {error}"))
+        })?;
         let charts = match (spec.chart.is_empty(), default_chart) {
             (true, Some(built_in)) => {
-                let chart = (built_in.chart)(name.clone(), size);
+                let charts = built_in.charts(&name, size, language)?.into_iter();
                 // The job did not ask for the comparison, and only answers in one file can be compared.
-                let compare = chart.compare.filter(|_| division == Division::Whole);
-                vec![Chart {
-                    language,
-                    compare,
-                    ..chart
-                }]
+                let compare = |chart: &Chart| chart.compare.filter(|_| division == Division::Whole);
+                charts
+                    .map(|chart| Chart {
+                        compare: compare(&chart),
+                        ..chart
+                    })
+                    .collect()
             }
             _ => charts::resolve(&name, spec.chart, size, language)?,
         };
         let compared = charts.iter().find(|chart| chart.compare.is_some());
         if let (Some(chart), Some(key)) = (compared, division.key()) {
-            return Err(format!(
+            let message = format!(
                 "[[query]] {name}: the chart {} has compare, which reads earlier answers in one file, and {key} divides them: expected one of the two keys",
                 chart.name
-            ));
+            );
+            return Err(Wrong::at(key, message));
         }
+        let params = match default_chart {
+            Some(built_in) => built_in
+                .with_defaults(spec.params)
+                .map_err(|message| Wrong::at("params", message))?,
+            None => spec.params,
+        };
         Ok(Query {
+            params,
             name,
             sql,
             sql_origin,
@@ -370,19 +505,6 @@ impl<'a> Resolver<'a> {
             charts,
         })
     }
-}
-
-fn find_built_in(name: &str) -> Result<&'static BuiltIn, String> {
-    BUILT_IN
-        .iter()
-        .find(|query| query.name == name)
-        .ok_or_else(|| {
-            let known: Vec<&str> = built_in_names().collect();
-            format!(
-                "[[query]] use = {name:?} is not a built-in query: expected one of {}",
-                known.join(", ")
-            )
-        })
 }
 
 /// How much to export behind the end of a window by default: for late events, if the times of an export mean arrival. An
@@ -405,13 +527,43 @@ fn settled_after(source: &Source) -> Duration {
     }
 }
 
-fn window_rule(spec: WindowSpec, timezone: Tz, source: &Source) -> Result<WindowRule, String> {
+/// How S3 encrypts the output. A key of KMS says it too.
+fn encryption(spec: &OutputSpec, output: &Location) -> Result<Option<BucketEncryption>, Wrong> {
+    let key = spec.sse_kms_key.as_ref().map(|key| key.0.clone());
+    let (with, name) = match (spec.sse, key) {
+        (None, None) => return Ok(None),
+        (Some(Sse::S3), Some(_)) => {
+            return Err(Wrong::at(
+                "output.sse",
+                "[output] sse is \"AES256\", and sse_kms_key is set: expected sse = \"aws:kms\" with a key",
+            ));
+        }
+        (Some(Sse::S3), None) => (Encryption::S3, "sse"),
+        (Some(Sse::Kms), None) => (Encryption::Kms { key: None }, "sse"),
+        (_, key @ Some(_)) => (Encryption::Kms { key }, "sse_kms_key"),
+    };
+    match output {
+        Location::S3 { bucket, .. } => Ok(Some(BucketEncryption {
+            bucket: bucket.clone(),
+            with,
+        })),
+        Location::Local(_) => Err(Wrong::at(
+            format!("output.{name}"),
+            format!(
+                "[output] {name} is set, and location is {output}: expected s3://bucket/prefix, since S3 encrypts only what it keeps"
+            ),
+        )),
+    }
+}
+
+fn window_rule(spec: WindowSpec, timezone: Tz, source: &Source) -> Result<WindowRule, Wrong> {
     let default = match spec.default.as_ref().map(|text| text.0.as_str()) {
         None => DefaultWindow::LastEnded,
         Some(text) if is_last_ended(text) => DefaultWindow::LastEnded,
         Some(id) => {
-            Window::parse(spec.size, timezone, id)
-                .map_err(|error| format!("[window] default: {error}, or \"yesterday\""))?;
+            Window::parse(spec.size, timezone, id).map_err(|error| {
+                Wrong::at("window.default", format!("[window] default: {error}"))
+            })?;
             DefaultWindow::Id(id.to_owned())
         }
     };
@@ -436,7 +588,7 @@ fn lookback(size: Size) -> u32 {
 }
 
 /// Refuses keys of another kind of source, which would otherwise have no effect.
-fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), String> {
+fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), Wrong> {
     let keys = [
         ("log_groups", spec.log_groups.is_some()),
         ("log_stream_prefix", spec.log_stream_prefix.is_some()),
@@ -449,6 +601,7 @@ fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), String> {
         ("verify", spec.verify.is_some()),
         ("path", spec.path.is_some()),
         ("log_group", spec.log_group.is_some()),
+        ("requester_pays", spec.requester_pays.is_some()),
     ];
     for (key, present) in keys {
         let kinds = SourceKind::that_take(key);
@@ -457,11 +610,21 @@ fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), String> {
                 .iter()
                 .map(|kind| format!("{:?}", kind.as_str()))
                 .collect();
-            return Err(format!(
-                "[source] {key} goes with kind = {}, not with {:?}",
+            // `log_group` and `log_groups`: keys of two kinds of source that are easily mixed up.
+            let is_meant = |(other, _): &&(&str, bool)| {
+                let is_alike = other.starts_with(key) || key.starts_with(other);
+                is_alike && SourceKind::that_take(other).contains(&spec.kind)
+            };
+            let hint = keys
+                .iter()
+                .find(is_meant)
+                .map_or_else(String::new, |(near, _)| format!("; did you mean {near}?"));
+            let message = format!(
+                "[source] {key} goes with kind = {}, not with {:?}{hint}",
                 kinds.join(" or "),
                 spec.kind.as_str()
-            ));
+            );
+            return Err(Wrong::at(format!("source.{key}"), message));
         }
     }
     Ok(())
@@ -554,6 +717,31 @@ use = "hourly_count"
             error.contains(":7:") && error.contains("export-task"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_key_of_kms_goes_with_s3_only() {
+        let with = |keys: &str| GOOD.replace("[output]\n", &format!("[output]\n{keys}\n"));
+        let encryption = |keys: &str| {
+            let job = parse(Path::new("jobs/night.toml"), &with(keys)).unwrap();
+            job.aws.encryption.map(|encryption| encryption.with)
+        };
+        let kms = |key: Option<&str>| {
+            let key = key.map(str::to_owned);
+            Some(Encryption::Kms { key })
+        };
+        assert_eq!(encryption(""), None);
+        assert_eq!(encryption("sse = \"AES256\""), Some(Encryption::S3));
+        assert_eq!(encryption("sse = \"aws:kms\""), kms(None));
+        assert_eq!(
+            encryption("sse_kms_key = \"alias/logs\""),
+            kms(Some("alias/logs"))
+        );
+        let error = refused(&with("sse = \"AES256\"\nsse_kms_key = \"alias/logs\""));
+        assert!(error.contains("expected sse = \"aws:kms\""), "{error}");
+        let on_disk = with("sse = \"AES256\"").replace("s3://acme-analytics/logtally", "out");
+        let error = refused(&on_disk);
+        assert!(error.contains("[output] sse is set"), "{error}");
     }
 
     #[test]

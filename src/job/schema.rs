@@ -11,9 +11,9 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::checked::{ByteSize, GroupPattern, Length, Name, Text, Zone};
-use super::spec::{JobSpec, OneOrMore, SourceKind, TextOrFalse};
-use super::{charts, resolve};
+use super::checked::{ByteSize, GroupPattern, Length, Name, Namespace, Secret, Share, Text, Zone};
+use super::spec::{FormatSpec, JobSpec, OneOrMore, SourceKind, TextOrFalse};
+use super::{charts, library};
 
 /// The name of the file that job files name in their first line: `#:schema ./logtally.schema.json`.
 pub const FILE_NAME: &str = "logtally.schema.json";
@@ -110,6 +110,29 @@ macro_rules! schema_of {
 }
 
 schema_of!(Text, json_schema!({"type": "string"}));
+/// The type of the key `formats`.
+pub(super) struct Formats;
+
+impl JsonSchema for Formats {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Formats".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let format = generator.subschema_for::<FormatSpec>();
+        let name = generator.subschema_for::<Name>();
+        json_schema!({
+            "type": "object",
+            "additionalProperties": format,
+            "propertyNames": name,
+        })
+    }
+}
+
 schema_of!(Name, text_like("[a-z][a-z0-9_]{0,63}"));
 schema_of!(
     Zone,
@@ -134,6 +157,13 @@ const LENGTH: &str = concat!(
 pub(super) struct Place;
 schema_of!(Place, json_schema!({"type": "string", "minLength": 1}));
 
+/// The value of a parameter.
+pub(super) struct ParameterValue;
+schema_of!(
+    ParameterValue,
+    json_schema!({"type": ["string", "number", "boolean"]})
+);
+
 /// The id of a window, or a word for the last one that ended.
 pub(super) struct WindowId;
 schema_of!(
@@ -148,9 +178,29 @@ schema_of!(
     text_like("0*[1-9][0-9]*(h| hours?|d| days?|w| weeks?|mo| months?)")
 );
 
+schema_of!(Share, text_like(SHARE));
+schema_of!(
+    Secret,
+    json_schema!({"type": "string", "pattern": r"^\$\{[^${}]+\}$"})
+);
+schema_of!(
+    Namespace,
+    text_like(r"[A-Za-z0-9._/#-][A-Za-z0-9._/#:-]{0,254}")
+);
+
+/// A part of a whole.
+const SHARE: &str = r"[0-9]+(\.[0-9]*)?\s*%";
+
+/// A number, or a share.
+pub(super) struct Bound;
+schema_of!(
+    Bound,
+    json_schema!({"anyOf": [{"type": "number"}, {"type": "string", "pattern": format!("^({SHARE})$|{VARIABLE}")}]})
+);
+
 /// The name of a built-in query.
 pub(super) struct BuiltInName;
-schema_of!(BuiltInName, text_of(resolve::built_in_names()));
+schema_of!(BuiltInName, text_of(library::names()));
 
 schema_of!(
     TextOrFalse,
@@ -204,6 +254,21 @@ pub(super) fn check_source(schema: &mut Schema) {
     by_kind(schema, &cases);
 }
 
+/// A notification goes somewhere.
+pub(super) fn check_notify(schema: &mut Schema) {
+    let either = json!([{"required": ["sns"]}, {"required": ["webhook"]}, {"required": ["slack_token", "slack_channel"]}]);
+    schema.insert("anyOf".to_owned(), either);
+}
+
+/// A key of KMS does not go with S3's own keys.
+pub(super) fn check_output(schema: &mut Schema) {
+    let both = json!({
+        "required": ["sse", "sse_kms_key"],
+        "properties": {"sse": {"const": "AES256"}},
+    });
+    schema.insert("not".to_owned(), both);
+}
+
 /// A query is built in, or has a file and a name; its answer is divided in one way at the most.
 pub(super) fn check_query(schema: &mut Schema) {
     schema.insert("if".to_owned(), json!({"required": ["use"]}));
@@ -220,21 +285,25 @@ pub(super) fn check_query(schema: &mut Schema) {
 pub(super) fn check_chart(schema: &mut Schema) {
     let one = json!({"maxItems": 1});
     let no_errors = json!({"const": false});
+    let linear = json!({"const": "linear"});
     by_kind(
         schema,
         &[
-            ("bar", json!({"properties": {"y": one, "series": false}})),
+            (
+                "bar",
+                json!({"properties": {"y": one, "series": false, "y_scale": linear}}),
+            ),
             (
                 "line",
                 json!({"properties": {"y": {"maxItems": charts::MAX_LINES}, "errors": no_errors}}),
             ),
             (
                 "stacked-bar",
-                json!({"required": ["series"], "properties": {"y": one, "errors": no_errors}}),
+                json!({"required": ["series"], "properties": {"y": one, "errors": no_errors, "y_scale": linear}}),
             ),
             (
                 "heatmap",
-                json!({"properties": {"y": one, "errors": no_errors, "compare": false}}),
+                json!({"properties": {"y": one, "errors": no_errors, "compare": false, "y_scale": linear}}),
             ),
             (
                 "band",

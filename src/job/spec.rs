@@ -2,13 +2,20 @@
 //! they are the descriptions of the [schema]. So are the defaults here; the tests of `documents` compare them with those that
 //! jobs get.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::checked::{ByteSize, GroupPattern, Length, Name, Text, Zone};
-use super::{ChartKind, ImageFormat, Language, Theme};
+use super::checked::{
+    ByteSize, GroupPattern, Length, Name, Namespace, PixelSize, Secret, Share, Text, Zone,
+};
+use super::lookup::{ColumnType, ParameterValue};
+use super::{ChartKind, ImageFormat, Language, Theme, ValueScale};
 use super::{charts, resolve, schema};
 use crate::window::Size;
+
+pub use super::checked::Limit;
 
 /// A job of logtally: which logs, which time, which queries, and where the answers go. Relative paths are relative to this
 /// file. `${NAME}` in a text is the value of an environment variable.
@@ -36,6 +43,22 @@ pub struct JobSpec {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub query: Vec<QuerySpec>,
+    /// The archive of events. A job without it keeps answers only.
+    pub archive: Option<ArchiveSpec>,
+    /// Formats of messages, by the names that `parse_as(message, 'app')` takes.
+    #[serde(default)]
+    #[schemars(with = "schema::Formats")]
+    pub formats: BTreeMap<Name, FormatSpec>,
+    /// Lookup tables, which queries can read beside the logs.
+    #[serde(default)]
+    pub table: Vec<TableSpec>,
+    /// What is expected of the answers.
+    #[serde(default)]
+    pub expect: Vec<ExpectSpec>,
+    /// Whom a run notifies.
+    pub notify: Option<NotifySpec>,
+    /// The metrics of a run.
+    pub metrics: Option<MetricsSpec>,
     /// What a run may use.
     #[serde(default)]
     pub run: RunSpec,
@@ -75,6 +98,7 @@ impl SourceKind {
             "staging" | "pad" | "keep" => &[CloudWatch, Directory],
             "path" => &[Exported, Directory],
             "log_group" => &[Exported],
+            "requester_pays" => &[CloudWatch, Exported],
             _ => &Self::ALL,
         }
     }
@@ -129,6 +153,12 @@ pub struct SourceSpec {
     /// The ARN of a role to assume for the logs and their staging bucket, such as
     /// `"arn:aws:iam::123456789012:role/logs"`; none where unset.
     pub role_arn: Option<Text>,
+    /// cloudwatch, exported: whether the caller pays for requests to the bucket of the logs, where its owner has set it up so
+    /// (S3's "Requester Pays"); false where unset.
+    pub requester_pays: Option<bool>,
+    /// Whether queries see the messages without personal data and secrets, as the function `mask` returns them; false where
+    /// unset. Exports stay as they are.
+    pub mask: Option<bool>,
     /// exported: the location of the objects, a folder or `s3://bucket/prefix`. directory: the folder of events.
     #[schemars(with = "Option<schema::Place>")]
     pub path: Option<Text>,
@@ -182,10 +212,27 @@ pub struct WindowSpec {
 /// `[output]`
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::check_output)]
 pub struct OutputSpec {
     /// The location that answers, charts, receipts and states go to: `s3://bucket/prefix` or a folder.
     #[schemars(with = "schema::Place")]
     pub location: Text,
+    /// How S3 encrypts what is written there: `"aws:kms"` or `"AES256"`; as the bucket is set up where unset.
+    pub sse: Option<Sse>,
+    /// The id, ARN or alias of the KMS key that S3 encrypts with, which implies `sse = "aws:kms"`; AWS's own key for S3 where
+    /// unset.
+    pub sse_kms_key: Option<Text>,
+}
+
+/// `[output] sse`: the values of S3's header `x-amz-server-side-encryption`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Sse {
+    /// With a key of KMS.
+    #[serde(rename = "aws:kms")]
+    Kms,
+    /// With S3's own keys.
+    #[serde(rename = "AES256")]
+    S3,
 }
 
 /// `[[query]]`: a query, with its answer's name and charts.
@@ -202,6 +249,10 @@ pub struct QuerySpec {
     pub name: Option<Name>,
     /// A file with one SQL query, such as `"errors.sql"`; either this or `use`.
     pub sql: Option<Text>,
+    /// The values of parameters: `$name` in the SQL is the value of `name`, a text, a number, a boolean, a date or a time.
+    #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, schema::ParameterValue>")]
+    pub params: std::collections::BTreeMap<String, ParameterValue>,
     /// The text columns whose values divide the answer into files; one file where empty.
     #[serde(default)]
     #[schemars(extend("uniqueItems" = true))]
@@ -209,9 +260,66 @@ pub struct QuerySpec {
     /// The size at which a file of the answer ends and the next begins, such as `"256MiB"`, at least `"1MiB"`; one file where
     /// unset.
     pub file_size: Option<ByteSize>,
+    /// How many rows the answer is expected to have: `"no rows"`, `"rows"` (one or more) or `"one row"`; any number where
+    /// unset.
+    pub expect: Option<RowsSpec>,
     /// The charts of the answer; the chart of the built-in query where empty.
     #[serde(default)]
     pub chart: Vec<ChartSpec>,
+}
+
+/// `[archive]`: the events of each window as Parquet beside its answers, for later queries and other engines.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveSpec {
+    /// Columns out of the messages: of each its name and an expression of SQL over one event, such as
+    /// `level = "level(message)"`.
+    #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
+    pub columns: BTreeMap<Name, Text>,
+    /// Whether the archive has the messages; without them, it has the columns only.
+    #[schemars(extend("default" = true))]
+    pub message: Option<bool>,
+    /// The size at which a file ends and the next begins, at least `"1MiB"`.
+    #[schemars(extend("default" = "256MiB"))]
+    pub file_size: Option<ByteSize>,
+    /// The text columns whose values are folders, such as `["log_group"]`; no folders where empty.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
+    pub partition_by: Vec<Name>,
+    /// The columns that have bloom filters, by which readers skip parts that do not have a value, such as `["user"]`.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
+    pub bloom: Vec<Name>,
+}
+
+/// `[formats.NAME]`: a format of messages, by one of these keys.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct FormatSpec {
+    /// A grok pattern, such as `"%{IP:client} %{NUMBER:ms:float}"`.
+    pub grok: Option<Text>,
+    /// A regular expression with named groups, such as `"took (?<ms>[0-9.]+) ms"`.
+    pub regex: Option<Text>,
+    /// A text with named wildcards, such as `"user {user} took {ms:float} ms"`.
+    pub glob: Option<Text>,
+}
+
+/// `[[table]]`: a lookup table, such as a list of customers, endpoints or prices. Its content is read by each run.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableSpec {
+    /// The table's name in SQL.
+    #[schemars(extend("not" = {"enum": resolve::RESERVED_TABLES}))]
+    pub name: Name,
+    /// Its file, or a folder of such files, here or on S3: CSV or TSV with a line of names at the head, lines of JSON
+    /// (`.ndjson`, `.jsonl`), each also compressed (`.gz`), or Parquet.
+    #[schemars(with = "schema::Place")]
+    pub path: Text,
+    /// CSV, NDJSON: the types of columns, where those that their values have are not meant.
+    #[serde(default)]
+    pub columns: std::collections::BTreeMap<String, ColumnType>,
 }
 
 /// `[[query.chart]]`: a chart of the query's answer.
@@ -242,11 +350,14 @@ pub struct ChartSpec {
     pub title: Option<Text>,
     /// The title of the y axis; the column's name where unset.
     pub y_label: Option<Text>,
+    /// line, band: how the values are spaced on the y axis; `"log"` keeps small values readable beside a very large one.
+    #[schemars(extend("default" = "linear"))]
+    pub y_scale: Option<ValueScale>,
     /// The unit of the values, such as `"ms"`; whole numbers without a unit are counts.
     pub unit: Option<Text>,
     /// Width and height in pixels at scale 1, from `[480, 270]` to `[4096, 4096]`.
     #[schemars(with = "Option<schema::ChartSize>", extend("default" = [1600, 900]))]
-    pub size: Option<(u32, u32)>,
+    pub size: Option<PixelSize>,
     /// Pixels of a PNG for each pixel of `size`, 0.5 to 4.
     #[schemars(range(min = *charts::SCALES.start(), max = *charts::SCALES.end()), extend("default" = 1.0))]
     pub scale: Option<f64>,
@@ -260,7 +371,10 @@ pub struct ChartSpec {
 
 /// A text, or a list of them.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "expected a text or a list of texts")]
+#[serde(
+    untagged,
+    expecting = "expected the name of a column in quotes, or a list of them, such as [\"p50\", \"p95\"]"
+)]
 pub enum OneOrMore {
     /// `"p95"`
     One(Text),
@@ -270,7 +384,10 @@ pub enum OneOrMore {
 
 /// A text, or `false` for none.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "expected a text or false")]
+#[serde(
+    untagged,
+    expecting = "expected the name of a column in quotes, or false"
+)]
 pub enum TextOrFalse {
     /// `"failures"`
     Text(Text),
@@ -283,7 +400,7 @@ pub enum TextOrFalse {
 #[serde(deny_unknown_fields)]
 pub struct RunSpec {
     /// The memory for queries, such as `"2GiB"`. Queries that need more spill to disk or fail. Where unset, 70 % of the
-    /// memory of the machine or container, less where that leaves less than 256 MiB.
+    /// memory of the machine or container, behind 40 MiB for the program.
     pub memory: Option<ByteSize>,
     /// How long a lease is valid without renewal, from `"1s"` to `"1h"`. A run that died holds its window for so long.
     #[schemars(extend("default" = "30s"))]
@@ -295,4 +412,108 @@ pub struct RunSpec {
     /// How long the answers of a window, or an ad-hoc query, may take to compute, such as `"10m"`. Then the run ends with
     /// 6. Without a limit where unset.
     pub timeout: Option<Length>,
+}
+
+/// How many rows an answer is expected to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum RowsSpec {
+    /// No row.
+    #[serde(rename = "no rows")]
+    None,
+    /// One row or more.
+    #[serde(rename = "rows")]
+    Some,
+    /// Exactly one row.
+    #[serde(rename = "one row")]
+    One,
+}
+
+/// `[[expect]]`: what is expected of the answer of a query. A run whose answer is otherwise is done all the same: the
+/// receipt, the charts and the notifications have it, and with `--strict` the run ends with 9.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectSpec {
+    /// The name of the query.
+    pub query: Name,
+    /// The column of numbers that `min` and `max` are of. With `missing_hours`: the column whose zeros and NULLs count as
+    /// missing, or unset.
+    pub column: Option<Text>,
+    /// What of the column is compared with `min` and `max`: each value, or their total.
+    #[schemars(extend("default" = "each"))]
+    pub of: Option<Of>,
+    /// The least allowed number; with `previous`, the least share of the earlier total, such as `"50%"`.
+    #[schemars(with = "Option<schema::Bound>")]
+    pub min: Option<Limit>,
+    /// The largest allowed number; with `previous`, the largest share of the earlier total, such as `"200%"`.
+    #[schemars(with = "Option<schema::Bound>")]
+    pub max: Option<Limit>,
+    /// Compares the total of the column with that of an earlier window: how far before this window that one is, such as
+    /// `"7 days"`; a whole number of windows.
+    #[schemars(with = "Option<schema::CalendarSpan>")]
+    pub previous: Option<Text>,
+    /// How many hours of the window may be missing in the answer, whose column `hour_utc` or `hour_local` has the hours.
+    pub missing_hours: Option<u32>,
+}
+
+/// What of a column is compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Of {
+    /// Each value.
+    #[default]
+    Each,
+    /// The total of all values.
+    Total,
+}
+
+/// `[notify]`: whom a run notifies, at least one of `sns`, `webhook` and `slack_token`. A notification that can't be sent is a warning, and
+/// each outcome of a window is reported once at the most.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = schema::check_notify)]
+pub struct NotifySpec {
+    /// The ARN of an SNS topic, such as `"arn:aws:sns:eu-west-1:123456789012:nightly"`.
+    pub sns: Option<Text>,
+    /// A webhook that takes messages in Slack's form. Its URL is a secret, and so comes from an environment variable:
+    /// `"${SLACK_URL}"`.
+    pub webhook: Option<Secret>,
+    /// The token of a Slack bot with the scopes `chat:write` and `files:write`, which uploads the charts: a secret, and so
+    /// `"${SLACK_TOKEN}"`. Requires `slack_channel`.
+    pub slack_token: Option<Secret>,
+    /// The id of the channel that the bot posts to, such as `"C0123456789"`. The bot must be a member.
+    pub slack_channel: Option<Text>,
+    /// The URL of Slack's API, for a Slack elsewhere; `"https://slack.com/api"` where unset.
+    pub slack_api: Option<Text>,
+    /// Which runs are reported: `"failure"`, those that failed; `"change"`, also those whose answers are not as expected, or
+    /// whose events moved by more than `change`; or `"always"`.
+    #[schemars(extend("default" = "failure"))]
+    pub on: Option<NotifyWhen>,
+    /// By which share the events must differ from those of a week before, or of the window's run before, to be a change.
+    #[schemars(extend("default" = "50%"))]
+    pub change: Option<Share>,
+    /// How long the links to the charts live, from `"1m"` to `"7d"`. A link dies earlier if the credentials expire that
+    /// signed it.
+    #[schemars(extend("default" = "24h"))]
+    pub link_lifetime: Option<Length>,
+}
+
+/// Which runs are reported. Each reports what the one before it reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NotifyWhen {
+    /// Those that failed.
+    #[default]
+    Failure,
+    /// Those whose answers are not as expected, or whose counts moved.
+    Change,
+    /// All.
+    Always,
+}
+
+/// `[metrics]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsSpec {
+    /// The namespace of the metrics, such as `"logtally"`. A run prints them in CloudWatch's embedded metric format.
+    pub namespace: Namespace,
 }

@@ -1,7 +1,7 @@
 //! The keys of one answer: of its one file, of its files by value, or of its parts and their list.
 
 use object_store::path::Path;
-use percent_encoding::utf8_percent_encode;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
 use super::keys::Keys;
 use super::{NAME, join, parent};
@@ -94,6 +94,28 @@ impl<'a> AnswerKeys<'a> {
         join(&self.folder(), &(folders + &answer_file(self.query)))
     }
 
+    /// A numbered file of the rows that have these values in these columns, outermost folder first.
+    pub fn numbered<'v>(
+        &self,
+        values: impl IntoIterator<Item = (&'v str, Option<&'v str>)>,
+        number: usize,
+    ) -> Path {
+        let file = self.file_of(values);
+        join(&parent(&file), &numbered_file(self.query, number))
+    }
+
+    /// A pattern of the keys that [`numbered`](Self::numbered) makes, for display.
+    pub fn pattern_of_numbered<'v>(&self, columns: impl IntoIterator<Item = &'v str>) -> Path {
+        let file = self.pattern_of_files(columns);
+        join(&parent(&file), &format!("{}-*.parquet", self.query))
+    }
+
+    /// The columns whose values name the folders of a numbered file of the answer; `None` where the key is not of such
+    /// a file.
+    pub fn columns_of_numbered<'k>(&self, key: &'k Path) -> Option<Vec<&'k str>> {
+        columns_of_numbered(&self.folder(), key, self.query)
+    }
+
     /// The columns whose values name the folders of a file of the answer; `None` where the key is not of such a file.
     pub fn columns_of<'k>(&self, key: &'k Path) -> Option<Vec<&'k str>> {
         partition_columns(&self.folder(), key, &answer_file(self.query))
@@ -182,6 +204,19 @@ fn partition_value(value: &str) -> String {
     name
 }
 
+/// The names and values of the folders `name=value` in a path, as Hive writes them, outermost first; `None` is NULL.
+pub fn folder_values(path: &str) -> Vec<(&str, Option<String>)> {
+    let folders = path.split('/').filter_map(|folder| folder.split_once('='));
+    let values = folders.map(|(name, value)| {
+        let value = (value != NULL_PARTITION).then(|| {
+            let decoded = percent_decode_str(value).decode_utf8();
+            decoded.map_or_else(|_| value.to_owned(), Into::into)
+        });
+        (name, value)
+    });
+    values.collect()
+}
+
 /// The columns of the folders between `folder` and a file of this name; `None` where the key is of another file, or in
 /// a folder that is not a partition.
 pub(super) fn partition_columns<'a>(
@@ -194,6 +229,23 @@ pub(super) fn partition_columns<'a>(
     let folders = folders.split('/').filter(|folder| !folder.is_empty());
     let columns = folders.map(|folder| folder.split_once('=').map(|(column, _)| column));
     (name == file).then(|| columns.collect::<Option<Vec<_>>>())?
+}
+
+/// The columns of the folders between `folder` and a numbered file of a query's answer.
+pub(super) fn columns_of_numbered<'a>(
+    folder: &Path,
+    key: &'a Path,
+    query: &str,
+) -> Option<Vec<&'a str>> {
+    let name = key.filename()?;
+    let number = name.strip_prefix(query)?.strip_prefix('-')?;
+    let number: usize = number.strip_suffix(".parquet")?.parse().ok()?;
+    partition_columns(folder, key, &numbered_file(query, number))
+}
+
+/// The name of one of the numbered files of a query's answer.
+fn numbered_file(query: &str, number: usize) -> String {
+    format!("{query}-{number:05}.parquet")
 }
 
 /// The file name of a query's answer.
@@ -269,6 +321,37 @@ mod tests {
         );
         let found = disk.read_parts_list("q", &answer.parts_list(), &text);
         assert_eq!(found, parts);
+    }
+
+    #[test]
+    fn numbered_files_are_in_the_folder_of_their_values() {
+        let (keys, window) = (keys("s3://acme/x"), window(Size::Hour, "2026-11-21T05"));
+        let answer = keys.of_answer("events", &window);
+        let key = answer.numbered([], 7);
+        assert_eq!(
+            key.as_ref(),
+            "x/j/events/dt=2026-11-21/hh=05/events-00007.parquet"
+        );
+        assert_eq!(answer.columns_of_numbered(&key), Some(vec![]));
+        assert_eq!(answer.columns_of(&key), None);
+        let of_group = answer.numbered([("log_group", Some("/a"))], 123_456);
+        assert_eq!(
+            of_group.as_ref(),
+            "x/j/events/dt=2026-11-21/hh=05/log_group=%2Fa/events-123456.parquet"
+        );
+        let columns = answer.columns_of_numbered(&of_group);
+        assert_eq!(columns, Some(vec!["log_group"]));
+        let found = keys.columns_of_numbered("events", &of_group);
+        assert_eq!(found, Some(vec!["dt", "hh", "log_group"]));
+        for other in [
+            "events-7.parquet",
+            "events.parquet",
+            "events-00007.txt",
+            "a/events-00007.parquet",
+        ] {
+            let key = join(&answer.folder(), other);
+            assert_eq!(answer.columns_of_numbered(&key), None, "{other}");
+        }
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! CloudWatch's own layout of an export: the objects of an export task, their streams, and the lines in them.
 
 use std::cmp::Ordering;
+use std::io::Write;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use percent_encoding::utf8_percent_encode;
 
 use super::{NAME, encode_name, join};
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::window::Range;
 
 /// The object that CloudWatch writes to test its permission. It has no log data and is not gzip.
@@ -35,6 +36,8 @@ pub struct LogObject {
     pub log_group: Option<Arc<str>>,
     /// Only events in this range count; all of them where unset.
     pub range: Option<Range>,
+    /// The times that were asked of its export task, where they are known: no event has another one.
+    pub requested: Option<Arc<Range>>,
 }
 
 impl LogObject {
@@ -71,6 +74,7 @@ impl LogObject {
             e_tag: meta.e_tag.as_deref().map(Arc::from),
             log_group: log_group.map(|group| shared(group, known_group)),
             range: None,
+            requested: None,
         })
     }
 
@@ -85,6 +89,13 @@ impl LogObject {
             true => self.name.cmp(&other.name),
             false => self.key_bytes().cmp(other.key_bytes()),
         }
+    }
+
+    /// Sorts the objects of a window by log group, log stream and key: the order in which a query without a sort has their
+    /// events, and that of archives.
+    pub fn sort_by_stream(objects: &mut [Self]) {
+        objects.sort_by(Self::cmp_key);
+        objects.sort_by_cached_key(|object| (object.log_group.clone(), object.log_stream()));
     }
 
     /// Its key against a key.
@@ -199,39 +210,46 @@ fn restore_lambda_stream(name: &str) -> Option<String> {
     }
     let rest = &name[11..];
     let (function, version) = rest.split_once('[')?;
-    let (version, instance) = version.split_once(']')?;
-    let known_function = function
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    let known_version = version == "$LATEST"
-        || (!version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()));
-    let known_instance = instance.len() == 32 && instance.bytes().all(|b| b.is_ascii_hexdigit());
-    (known_function && known_version && known_instance)
+    let (version, environment) = version.split_once(']')?;
+    let in_brackets = environment
+        .strip_prefix('[')
+        .and_then(|id| id.strip_suffix(']'));
+    let is_name = |text: &str| {
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    let is_version = !version.is_empty() && is_name(version.strip_prefix('$').unwrap_or(version));
+    (is_name(function) && is_version && is_environment(in_brackets.unwrap_or(environment)))
         .then(|| format!("{}/{}/{}/{rest}", &name[..4], &name[5..7], &name[8..10]))
+}
+
+/// Whether it is the id of an execution environment: 32 hexadecimal digits, or a GUID.
+fn is_environment(id: &str) -> bool {
+    matches!(id.len(), 32 | 36) && uuid::Uuid::try_parse(id).is_ok()
 }
 
 /// Writes one event as CloudWatch exports it: `2024-02-13T21:01:04.792Z <message>` and a newline.
 ///
 /// An error (damaged) where the timestamp is outside the years 0 to 9999, which this form can't write.
-pub fn write_line(out: &mut impl std::io::Write, timestamp_ms: i64, message: &str) -> Result<()> {
+pub fn write_line(
+    out: &mut impl Write,
+    timestamp_ms: i64,
+    message: impl AsRef<[u8]>,
+) -> Result<()> {
     let timestamp = DateTime::from_timestamp_millis(timestamp_ms)
-        .filter(|at| (0..=9999).contains(&chrono::Datelike::year(at)))
+        .filter(|at| (0..=9999).contains(&at.year()))
         .ok_or_else(|| {
             Error::damaged(format!(
                 "timestamp {timestamp_ms} is outside the years 0 to 9999: expected milliseconds since 1970"
             ))
         })?;
-    writeln!(
-        out,
-        "{} {message}",
-        timestamp.format("%Y-%m-%dT%H:%M:%S%.3fZ")
-    )
-    .map_err(|error| {
-        Error::new(
-            crate::error::Class::Output,
-            "could not write an exported line",
-        )
-        .caused_by(error)
+    let write = |out: &mut dyn Write| {
+        write!(out, "{} ", timestamp.format("%Y-%m-%dT%H:%M:%S%.3fZ"))?;
+        out.write_all(message.as_ref())?;
+        out.write_all(b"\n")
+    };
+    write(out).map_err(|error| {
+        Error::new(Class::Output, "could not write an exported line").caused_by(error)
     })
 }
 
@@ -275,6 +293,26 @@ mod tests {
             (
                 format!("2024-05-01-my-fn[$LATEST]{hex}"),
                 format!("2024/05/01/my-fn[$LATEST]{hex}"),
+            ),
+            (
+                format!("2024-05-01-my.fn[HEAD]{hex}"),
+                format!("2024/05/01/my.fn[HEAD]{hex}"),
+            ),
+            (
+                format!("2024-05-01-my_fn[$LATEST.PUBLISHED]{hex}"),
+                format!("2024/05/01/my_fn[$LATEST.PUBLISHED]{hex}"),
+            ),
+            (
+                "2024-05-01-[7][0067aa00-67aa-0067-aa00-67aa0067aa00]".into(),
+                "2024/05/01/[7][0067aa00-67aa-0067-aa00-67aa0067aa00]".into(),
+            ),
+            (
+                format!("2024-05-01-a b[7]{hex}"),
+                format!("2024-05-01-a b[7]{hex}"),
+            ),
+            (
+                format!("2024-05-01-fn[]{hex}"),
+                format!("2024-05-01-fn[]{hex}"),
             ),
             (
                 "2020-02-27-[$LATEST]0067".into(),

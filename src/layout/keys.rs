@@ -2,7 +2,9 @@
 
 use object_store::path::Path;
 
-use super::answer_keys::{AnswerKeys, PARTS, answer_file, partition_columns, parts_list_file};
+use super::answer_keys::{
+    AnswerKeys, PARTS, answer_file, columns_of_numbered, partition_columns, parts_list_file,
+};
 use super::{join, parent, relative};
 use crate::error::{Error, Result};
 use crate::job::{Job, Location};
@@ -75,6 +77,12 @@ impl Keys {
     /// key is not of such a file.
     pub fn columns_of_answer<'a>(&self, query: &str, key: &'a Path) -> Option<Vec<&'a str>> {
         partition_columns(&self.answers_folder(query), key, &answer_file(query))
+    }
+
+    /// The columns of the folders that a numbered file of a query's answers is in; `None` where the key is not of such a
+    /// file.
+    pub fn columns_of_numbered<'a>(&self, query: &str, key: &'a Path) -> Option<Vec<&'a str>> {
+        columns_of_numbered(&self.answers_folder(query), key, query)
     }
 
     /// The columns of the folders that a list of an answer's parts is in; `None` where the key is not of such a list.

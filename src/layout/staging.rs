@@ -124,6 +124,17 @@ pub fn is_in_piece(key: &Path) -> bool {
         .any(|pair| pair[0].starts_with(ATTEMPT) && is_own(pair[1]))
 }
 
+/// Whether this program wrote the object from whole events, and no export task did: a piece, what an earlier export had,
+/// or a folder of events, whose attempts have ids without hyphens in the place of a task's.
+pub fn is_written_here(key: &Path) -> bool {
+    let segments: Vec<&str> = key.as_ref().split('/').collect();
+    let is_own_id = |id: &str| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_in_piece(key)
+        || segments
+            .windows(2)
+            .any(|pair| pair[0].starts_with(ATTEMPT) && is_own_id(pair[1]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::cloudwatch::{exported_object, holds_events};
@@ -161,6 +172,10 @@ mod tests {
         assert!(is_piece(&piece) && !holds_events(&piece) && !is_manifest(&piece));
         assert!(is_in_piece(&own) && !is_piece(&own) && holds_events(&own));
         assert!(!is_in_piece(&tasks) && !is_in_piece(&stream));
+        let folder = uuid::Uuid::now_v7().simple().to_string();
+        let of_folder = exported_object(&attempt, &folder, "a", 0);
+        assert!(is_written_here(&own) && is_written_here(&of_folder));
+        assert!(!is_written_here(&tasks) && !is_written_here(&stream));
         let kept = exported_object(&attempt, &kept_folder(0xab), "a", 0);
         assert!(kept.as_ref().ends_with("/kept-000000ab/a/000000.gz"));
         assert!(is_in_piece(&kept) && holds_events(&kept));

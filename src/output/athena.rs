@@ -70,9 +70,9 @@ pub struct Table {
 /// The files of a window's answer, as [`Division`](crate::job::Division) divides it.
 #[derive(Debug, Clone)]
 pub enum AnswerFiles {
-    /// One file.
+    /// One file, or several that are all of it.
     Whole,
-    /// A file for each combination of values of these columns, in folders within that of the window.
+    /// Files for each combination of values of these columns, in folders within that of the window.
     ByValue(Vec<TableColumn>),
     /// Parts of a size, below this location. The table's own location has a list of them for each window.
     Parts(Location),

@@ -19,6 +19,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 
 use crate::error::{Class, Error, Result};
+use crate::query::in_words_of_sql;
 
 /// The columns of an answer as Athena reads them. Errors (SQL) name the column and what to do about it.
 pub fn athena_schema(schema: &Schema) -> Result<SchemaRef> {
@@ -100,7 +101,7 @@ fn athena_type(data_type: &DataType, column: &str) -> Result<DataType, String> {
     let not_readable = |advice: &str| {
         let what = match data_type {
             DataType::Union(_, _) => "JSON of no fixed type".to_owned(),
-            other => other.to_string(),
+            other => in_words_of_sql(&other.to_string()),
         };
         Err(format!(
             "the column {column:?} is {what}, which Athena can't read: {advice}"

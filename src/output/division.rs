@@ -6,12 +6,15 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
+use datafusion::execution::memory_pool::MemoryPool;
 use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
+use super::archive::Numbered;
 use super::parquet::{Metadata, Spool, Spooled, only_file};
 use super::partitioned::{self, Destination, Partitioned};
 use crate::error::{Class, Error, Result};
@@ -27,16 +30,29 @@ impl Division {
     pub fn check(&self, schema: &Schema) -> Result<()> {
         match self {
             Self::Whole | Self::BySize(_) => Ok(()),
-            Self::ByValue(columns) => partitioned::columns(schema, columns).map(drop),
+            Self::Numbered { by, .. } if by.is_empty() => Ok(()),
+            Self::ByValue(columns) | Self::Numbered { by: columns, .. } => {
+                partitioned::columns(schema, columns).map(drop)
+            }
         }
     }
 
-    /// Begins the local files of an answer, to be divided when they are complete.
-    pub fn spool(&self, path: PathBuf, schema: SchemaRef, metadata: &Metadata) -> Result<Spool> {
-        let spool = Spool::create(path, schema, metadata)?;
+    /// Begins the local files of an answer, to be divided when they are complete. What they hold in memory is reserved in
+    /// the pool. Numbered files are written by [`archive`](super::archive), which has an order of rows of its own.
+    pub fn spool(
+        &self,
+        path: PathBuf,
+        schema: SchemaRef,
+        metadata: &Metadata,
+        pool: &Arc<dyn MemoryPool>,
+    ) -> Result<Spool> {
+        let spool = Spool::create(path, schema, metadata, pool)?;
         Ok(match self {
             Self::Whole | Self::ByValue(_) => spool,
-            Self::BySize(bytes) => spool.with_file_size(*bytes),
+            Self::BySize(bytes)
+            | Self::Numbered {
+                file_size: bytes, ..
+            } => spool.with_file_size(*bytes),
         })
     }
 
@@ -64,6 +80,10 @@ impl Division {
                 generation: generation(&spooled).await?,
                 parts: spooled,
             }),
+            Self::Numbered { .. } => Err(Error::new(
+                Class::Unexpected,
+                "numbered files are divided when they are written",
+            )),
         }
     }
 
@@ -71,7 +91,7 @@ impl Division {
     pub fn fixed_key(&self, answer: AnswerKeys<'_>) -> Option<Path> {
         match self {
             Self::Whole => Some(answer.file()),
-            Self::ByValue(_) => None,
+            Self::ByValue(_) | Self::Numbered { .. } => None,
             Self::BySize(_) => Some(answer.parts_list()),
         }
     }
@@ -88,13 +108,17 @@ impl Division {
                 folder: answer.parts_folder(),
                 pattern: answer.pattern_of_parts(),
             }),
+            Self::Numbered { by, .. } => Some(KeysByRows {
+                folder: answer.folder(),
+                pattern: answer.pattern_of_numbered(by.iter().map(Name::as_str)),
+            }),
         }
     }
 
     /// The parts that the answer's present list names; none where there is no list.
     pub async fn listed_parts(&self, store: &Store, answer: AnswerKeys<'_>) -> Result<Vec<Path>> {
         match self {
-            Self::Whole | Self::ByValue(_) => Ok(Vec::new()),
+            Self::Whole | Self::ByValue(_) | Self::Numbered { .. } => Ok(Vec::new()),
             Self::BySize(_) => {
                 let list = answer.parts_list();
                 let text = store.get(&list).await?.unwrap_or_default();
@@ -106,8 +130,8 @@ impl Division {
         }
     }
 
-    /// The keys among `there` to delete once the answer is put: parts of earlier answers that are not in use. Files by
-    /// value stay, since [`Divided::objects`] replaces them.
+    /// The keys among `there` to delete once the answer is put: parts and numbered files of earlier answers that are not
+    /// in use. Files by value stay, since [`Divided::objects`] replaces them.
     pub fn outdated<'a>(
         &self,
         answer: AnswerKeys<'_>,
@@ -118,6 +142,9 @@ impl Division {
             Self::Whole | Self::ByValue(_) => Vec::new(),
             Self::BySize(_) => there
                 .filter(|key| answer.is_part(key) && !is_in_use(key))
+                .collect(),
+            Self::Numbered { .. } => there
+                .filter(|key| answer.columns_of_numbered(key).is_some() && !is_in_use(key))
                 .collect(),
         }
     }
@@ -151,6 +178,8 @@ pub enum Divided {
         /// Differs between answers of different bytes.
         generation: u64,
     },
+    /// In numbered files of a size.
+    Numbered(Numbered),
 }
 
 /// An object of an answer.
@@ -167,6 +196,8 @@ pub struct AnswerObject<'a> {
 pub enum ObjectContent<'a> {
     /// Rows.
     File(&'a Spooled),
+    /// No rows, in place of a file that only the earlier answer has, and that is deleted later.
+    LeftOver(&'a Spooled),
     /// The URLs of the answer's parts.
     PartsList(String),
 }
@@ -177,6 +208,7 @@ impl Divided {
         match self {
             Self::Whole(file) | Self::ByValue { whole: file, .. } => std::slice::from_ref(file),
             Self::BySize { parts, .. } => parts,
+            Self::Numbered(numbered) => &numbered.files,
         }
     }
 
@@ -184,7 +216,8 @@ impl Divided {
     ///
     /// By value: a file of values that only the earlier answer has is replaced by one without rows. By size: parts have
     /// keys that no other answer has, and are put before the list that names them, so that readers switch from the
-    /// earlier answer to this one when the list is put.
+    /// earlier answer to this one when the list is put. Numbered: files that only the earlier answer has are replaced by
+    /// ones without rows, which are deleted behind the receipt.
     pub fn objects<'a, 'k>(
         &'a self,
         answer: AnswerKeys<'_>,
@@ -210,6 +243,22 @@ impl Divided {
                 files
                     .chain(emptied)
                     .map(|(key, spooled)| file(key, spooled))
+                    .collect()
+            }
+            Self::Numbered(numbered) => {
+                let keys: Vec<Path> = numbered.keys(answer).collect();
+                let put: HashSet<&Path> = keys.iter().collect();
+                let gone = there
+                    .filter(|key| answer.columns_of_numbered(key).is_some() && !put.contains(key));
+                let gone: Vec<Path> = gone.cloned().collect();
+                let emptied = gone.into_iter().map(|key| AnswerObject {
+                    key,
+                    content: ObjectContent::LeftOver(&numbered.empty),
+                });
+                // First what is gone, so that an event that moves to another file is never in two of them.
+                let files = keys.into_iter().zip(&numbered.files);
+                emptied
+                    .chain(files.map(|(key, spooled)| file(key, spooled)))
                     .collect()
             }
             Self::BySize { parts, generation } => {
@@ -238,7 +287,7 @@ fn new_folder(below: &FilePath) -> Result<PathBuf> {
 }
 
 /// A number that differs between files of different bytes.
-async fn generation(files: &[Spooled]) -> Result<u64> {
+pub async fn generation(files: &[Spooled]) -> Result<u64> {
     let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
     let hash = SpawnedTask::spawn_blocking(move || {
         let mut hash = Sha256::new();
@@ -269,6 +318,8 @@ pub enum DividedBy {
     Values(Vec<String>),
     /// By the size of the files.
     Size,
+    /// In numbered files, in folders of the values of these columns.
+    Numbered(Vec<String>),
 }
 
 impl From<&Division> for DividedBy {
@@ -279,6 +330,9 @@ impl From<&Division> for DividedBy {
                 Self::Values(columns.iter().map(ToString::to_string).collect())
             }
             Division::BySize(_) => Self::Size,
+            Division::Numbered { by, .. } => {
+                Self::Numbered(by.iter().map(ToString::to_string).collect())
+            }
         }
     }
 }
@@ -289,6 +343,10 @@ impl fmt::Display for DividedBy {
             Self::Nothing => f.write_str("one file"),
             Self::Values(columns) => write!(f, "divided by ({})", columns.join(", ")),
             Self::Size => f.write_str("divided by size"),
+            Self::Numbered(columns) if columns.is_empty() => f.write_str("in numbered files"),
+            Self::Numbered(columns) => {
+                write!(f, "in numbered files by ({})", columns.join(", "))
+            }
         }
     }
 }
@@ -302,8 +360,18 @@ pub struct NewestAnswer {
     pub file: Path,
     /// The columns of the folders that it is in, those of its window first.
     columns: Vec<String>,
-    /// Whether `key` is that of a list of parts.
-    is_in_parts: bool,
+    kind: FileKind,
+}
+
+/// What the key of an answer is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FileKind {
+    /// The one file of some rows.
+    File,
+    /// A list of parts.
+    PartsList,
+    /// One of several numbered files.
+    Numbered,
 }
 
 impl NewestAnswer {
@@ -313,15 +381,20 @@ impl NewestAnswer {
         let is_answer = |key: &Path| {
             keys.columns_of_answer(query, key).is_some()
                 || keys.columns_of_parts_list(query, key).is_some()
+                || keys.columns_of_numbered(query, key).is_some()
         };
         let Some(key) = store.last(&keys.answers_folder(query), is_answer).await? else {
             return Ok(None);
         };
-        if let Some(columns) = keys.columns_of_answer(query, &key) {
+        let of_file = keys.columns_of_answer(query, &key);
+        let of_file = of_file.map(|columns| (columns, FileKind::File));
+        let of_numbered = keys.columns_of_numbered(query, &key);
+        let of_numbered = of_numbered.map(|columns| (columns, FileKind::Numbered));
+        if let Some((columns, kind)) = of_file.or(of_numbered) {
             return Ok(Some(Self {
                 file: key.clone(),
                 columns: owned(columns),
-                is_in_parts: false,
+                kind,
                 key,
             }));
         }
@@ -334,7 +407,7 @@ impl NewestAnswer {
             key,
             file,
             columns,
-            is_in_parts: true,
+            kind: FileKind::PartsList,
         }))
     }
 
@@ -342,10 +415,12 @@ impl NewestAnswer {
     pub fn divided_by(&self, size: Size) -> Option<DividedBy> {
         let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
         let of_values = columns.strip_prefix(layout::partition_keys(size))?;
-        Some(match of_values {
-            [] if self.is_in_parts => DividedBy::Size,
-            [] => DividedBy::Nothing,
-            columns => DividedBy::Values(columns.iter().map(ToString::to_string).collect()),
+        let of_values = || of_values.iter().map(ToString::to_string).collect();
+        Some(match (self.kind, of_values()) {
+            (FileKind::PartsList, _) => DividedBy::Size,
+            (FileKind::Numbered, columns) => DividedBy::Numbered(columns),
+            (FileKind::File, columns) if columns.is_empty() => DividedBy::Nothing,
+            (FileKind::File, columns) => DividedBy::Values(columns),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Answers as Parquet that Athena reads: one file, or several of a size. The same rows make the same bytes.
 
+mod row_group;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -8,30 +10,32 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
-    compute_leaves,
-};
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryPool;
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions};
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, parquet_to_arrow_schema};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding as ParquetEncoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+use sha2::{Digest, Sha256};
 
-use super::batch_bytes::{bytes_of, compact, slices};
+use row_group::{EncodedRowGroup, Encoding, Memory, OpenRowGroup};
+
 use super::columns::to_athena;
+use crate::batch_bytes::{compact, slices};
 use crate::error::{Class, Error, Result};
 
-/// A row group is read at a time, and is in memory while it is written. It is full at this many rows or at this many
-/// bytes of values, whichever comes first. With a file size, it has at most that many bytes, so that a file, which ends
-/// with a row group, is not much larger than its size.
+/// A row group is read at a time. It is full at this many rows or at this many bytes of values, whichever comes first.
+/// With a file size, it has at most that many bytes, so that a file, which ends with a row group, is not much larger than
+/// its size.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 const ROW_GROUP_BYTES: usize = 48 << 20;
 
-/// The row groups that are encoded at the same time. Each has its rows in memory.
+/// The row groups that are encoded at the same time.
 const MOST_ENCODERS: usize = 4;
 
 /// The metadata key of the SHA-256 of the SQL that a file answers.
@@ -40,7 +44,6 @@ pub const SQL_SHA256: &str = "logtally.sql_sha256";
 /// The metadata key of the id of a file's window.
 pub const WINDOW: &str = "logtally.window";
 
-/// Higher levels make log messages smaller by a few percent and take twice the time.
 /// Lists and maps as the format's own document names their parts, which is how every reader knows them.
 const COERCE_TYPES: bool = true;
 
@@ -59,16 +62,88 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Of a query of this text.
+    pub fn new(job: &str, window: &str, sql: &str) -> Self {
+        let digits = Sha256::digest(sql);
+        Self {
+            job: job.to_owned(),
+            window: window.to_owned(),
+            sql_sha256: digits.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
     fn key_values(&self) -> Vec<KeyValue> {
-        [
-            ("logtally.job", self.job.as_str()),
-            (SQL_SHA256, &self.sql_sha256),
-            ("logtally.version", env!("CARGO_PKG_VERSION")),
-            (WINDOW, &self.window),
+        let of = |key: &str, value: &str| KeyValue::new(key.to_owned(), value.to_owned());
+        vec![
+            of("logtally.job", &self.job),
+            of(SQL_SHA256, &self.sql_sha256),
+            version(),
+            of(WINDOW, &self.window),
         ]
-        .into_iter()
-        .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()))
-        .collect()
+    }
+}
+
+fn version() -> KeyValue {
+    KeyValue::new(
+        "logtally.version".to_owned(),
+        env!("CARGO_PKG_VERSION").to_owned(),
+    )
+}
+
+/// How the columns of a file are laid out, beyond what every answer has: zstd, statistics of each page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The columns that the rows are sorted by, ascending and NULL first, as the file says of itself.
+    pub sorted_by: Vec<String>,
+    /// Columns of whole numbers or times that mostly rise: the file has the differences.
+    pub rising: Vec<String>,
+    /// Columns of text whose values hardly repeat: a dictionary of them would only cost time.
+    pub unlike: Vec<String>,
+    /// The columns with bloom filters.
+    pub bloom: Vec<String>,
+    /// The most rows of a page, which is the least that a reader can take; the format's default where unset.
+    pub page_rows: Option<usize>,
+}
+
+impl Layout {
+    fn apply(
+        &self,
+        mut properties: WriterPropertiesBuilder,
+        schema: &Schema,
+    ) -> Result<WriterPropertiesBuilder, ParquetError> {
+        let path = |column: &String| ColumnPath::new(vec![column.clone()]);
+        for column in &self.rising {
+            properties = properties
+                .set_column_dictionary_enabled(path(column), false)
+                .set_column_encoding(path(column), ParquetEncoding::DELTA_BINARY_PACKED);
+        }
+        for column in &self.unlike {
+            properties = properties.set_column_dictionary_enabled(path(column), false);
+        }
+        if let Some(rows) = self.page_rows {
+            properties = properties.set_data_page_row_count_limit(rows);
+        }
+        for column in &self.bloom {
+            properties = properties.set_column_bloom_filter_enabled(path(column), true);
+        }
+        // A struct has a column for each of its fields, so that places in the schema do not count.
+        let columns = ArrowSchemaConverter::new()
+            .with_coerce_types(COERCE_TYPES)
+            .convert(schema)?;
+        let sorted = self.sorted_by.iter().filter_map(|name| {
+            let mut columns = columns.columns().iter();
+            let place = columns.position(|column| column.path().string() == *name)?;
+            Some(SortingColumn {
+                column_idx: i32::try_from(place).ok()?,
+                descending: false,
+                nulls_first: true,
+            })
+        });
+        let sorted: Vec<SortingColumn> = sorted.collect();
+        Ok(match sorted.is_empty() {
+            true => properties,
+            false => properties.set_sorting_columns(Some(sorted)),
+        })
     }
 }
 
@@ -91,18 +166,13 @@ pub struct Spool {
     row_group_bytes: usize,
     /// The complete files before it.
     full: Vec<Spooled>,
-    /// The rows of the next row group.
-    next: RowGroup,
+    /// The row group that the next rows belong to.
+    open: Option<OpenRowGroup>,
     /// The number of row groups whose encoding has begun.
     begun: usize,
-    encoding: VecDeque<SpawnedTask<parquet::errors::Result<Vec<ArrowColumnChunk>>>>,
-}
-
-#[derive(Default)]
-struct RowGroup {
-    batches: Vec<RecordBatch>,
-    rows: usize,
-    bytes: usize,
+    /// The row groups before it, in the order of their rows.
+    encoding: VecDeque<Encoding>,
+    memory: Memory,
 }
 
 /// An answer, or a part of one, in a local file.
@@ -117,19 +187,49 @@ pub struct Spooled {
 }
 
 impl Spool {
-    /// Begins a file of answers in columns of [`athena_schema`](super::columns::athena_schema).
-    pub fn create(path: PathBuf, schema: SchemaRef, metadata: &Metadata) -> Result<Self> {
+    /// Begins a file of answers in columns of [`athena_schema`](super::columns::athena_schema). What it holds in memory
+    /// is reserved in the pool.
+    pub fn create(
+        path: PathBuf,
+        schema: SchemaRef,
+        metadata: &Metadata,
+        pool: &Arc<dyn MemoryPool>,
+    ) -> Result<Self> {
+        Self::laid_out(path, schema, metadata, &Layout::default(), pool)
+    }
+
+    /// The same with a layout of its own.
+    pub fn laid_out(
+        path: PathBuf,
+        schema: SchemaRef,
+        metadata: &Metadata,
+        layout: &Layout,
+        pool: &Arc<dyn MemoryPool>,
+    ) -> Result<Self> {
+        Self::begin(path, schema, metadata.key_values(), layout, pool)
+    }
+
+    /// Begins a file of an ad-hoc answer, whose columns need not be those that Athena reads.
+    pub fn ad_hoc(path: PathBuf, schema: SchemaRef, pool: &Arc<dyn MemoryPool>) -> Result<Self> {
+        Self::begin(path, schema, vec![version()], &Layout::default(), pool)
+    }
+
+    fn begin(
+        path: PathBuf,
+        schema: SchemaRef,
+        metadata: Vec<KeyValue>,
+        layout: &Layout,
+        pool: &Arc<dyn MemoryPool>,
+    ) -> Result<Self> {
         let failed = |error: ParquetError| write_error(&path, error);
         let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(failed)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_statistics_enabled(EnabledStatistics::Page)
-            // The parts of lists and maps get the names that the format's specification gives them.
-            .set_coerce_types(true)
             .set_coerce_types(COERCE_TYPES)
             .set_created_by(concat!("logtally version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_key_value_metadata(Some(metadata.key_values()))
-            .build();
+            .set_key_value_metadata(Some(metadata));
+        let properties = layout.apply(properties, &schema).map_err(failed)?.build();
         let (writer, encoders) = open(&path, &schema, &properties)?;
         Ok(Self {
             writer,
@@ -141,9 +241,10 @@ impl Spool {
             file_size: u64::MAX,
             row_group_bytes: ROW_GROUP_BYTES,
             full: Vec::new(),
-            next: RowGroup::default(),
+            open: None,
             begun: 0,
             encoding: VecDeque::new(),
+            memory: Memory::of(pool),
         })
     }
 
@@ -157,48 +258,53 @@ impl Spool {
 
     /// Adds rows in the engine's types; returns them in the types of the file.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let batch = compact(to_athena(batch, &self.schema)?)?;
+        let batch = compact(to_athena(batch, &self.schema)?);
+        let batch = batch.map_err(|error| Error::from_engine(error.into()))?;
         for rows in slices(&batch, self.row_group_bytes) {
-            self.next.rows += rows.num_rows();
-            self.next.bytes += bytes_of(&rows);
-            self.next.batches.push(rows);
-            if self.next.rows >= ROW_GROUP_ROWS || self.next.bytes >= self.row_group_bytes {
-                self.encode_next().await?;
+            let mut open = match self.open.take() {
+                Some(open) => open,
+                None => self.begin_row_group().await?,
+            };
+            open.add(rows, &self.memory)
+                .await
+                .map_err(|error| write_error(&self.path, error))?;
+            if open.is_full(ROW_GROUP_ROWS, self.row_group_bytes) {
+                self.encoding.push_back(open.complete());
+            } else {
+                self.open = Some(open);
             }
         }
         Ok(batch)
     }
 
-    async fn encode_next(&mut self) -> Result<()> {
+    async fn begin_row_group(&mut self) -> Result<OpenRowGroup> {
         // One more than the cores, so that no core is idle while the next rows are read.
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let most = (cores + 1).min(MOST_ENCODERS);
-        while self.encoding.len() >= most {
+        while self.encoding.len() >= most || (!self.encoding.is_empty() && self.memory.is_scarce())
+        {
             self.append_oldest().await?;
         }
-        let group = std::mem::take(&mut self.next);
-        let (encoders, schema, number) = (
-            Arc::clone(&self.encoders),
-            Arc::clone(&self.schema),
-            self.begun,
-        );
+        let number = self.begun;
         self.begun += 1;
-        self.encoding
-            .push_back(SpawnedTask::spawn_blocking(move || {
-                encode(&encoders, &schema, number, &group.batches)
-            }));
-        Ok(())
+        Ok(OpenRowGroup::begin(
+            &self.encoders,
+            &self.schema,
+            number,
+            &self.memory,
+        ))
     }
 
     async fn append_oldest(&mut self) -> Result<()> {
         let Some(encoding) = self.encoding.pop_front() else {
             return Ok(());
         };
-        let columns = encoding
+        let encoded = encoding
             .join_unwind()
             .await
-            .map_err(|error| write_error(&self.path, error))?
             .map_err(|error| write_error(&self.path, error))?;
+        let EncodedRowGroup { columns, .. } =
+            encoded.map_err(|error| encode_error(&self.path, error))?;
         if self.rows > 0 && self.writer.bytes_written() as u64 >= self.file_size {
             self.begin_file()?;
         }
@@ -226,8 +332,8 @@ impl Spool {
 
     /// Completes the files and returns them in the order of their rows, at least one.
     pub async fn finish(mut self) -> Result<Vec<Spooled>> {
-        if self.next.rows > 0 {
-            self.encode_next().await?;
+        if let Some(open) = self.open.take() {
+            self.encoding.push_back(open.complete());
         }
         while !self.encoding.is_empty() {
             self.append_oldest().await?;
@@ -279,24 +385,15 @@ fn close(writer: SerializedFileWriter<File>, path: PathBuf, rows: u64) -> Result
     Ok(Spooled { path, rows, bytes })
 }
 
-fn encode(
-    encoders: &ArrowRowGroupWriterFactory,
-    schema: &Schema,
-    number: usize,
-    batches: &[RecordBatch],
-) -> parquet::errors::Result<Vec<ArrowColumnChunk>> {
-    let mut writers = encoders.create_column_writers(number)?;
-    for batch in batches {
-        let mut next = writers.iter_mut();
-        for (field, column) in schema.fields().iter().zip(batch.columns()) {
-            for leaf in compute_leaves(field, column)? {
-                if let Some(writer) = next.next() {
-                    writer.write(&leaf)?;
-                }
-            }
-        }
+/// An error of an encoder, which may have too little memory.
+fn encode_error(path: &FilePath, error: ParquetError) -> Error {
+    match error {
+        ParquetError::External(cause) => match cause.downcast::<DataFusionError>() {
+            Ok(exhausted) => Error::from_engine(*exhausted),
+            Err(cause) => write_error(path, cause),
+        },
+        error => write_error(path, error),
     }
-    writers.into_iter().map(ArrowColumnWriter::close).collect()
 }
 
 fn write_error(
@@ -316,7 +413,12 @@ mod tests {
     use crate::output::columns::athena_schema;
     use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int64Array, new_null_array};
     use arrow::datatypes::{DataType, Field, Int32Type, Int64Type};
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    fn pool() -> Arc<dyn MemoryPool> {
+        Arc::new(GreedyMemoryPool::new(64 << 20))
+    }
 
     fn metadata() -> Metadata {
         Metadata {
@@ -331,7 +433,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("c", DataType::Int64, true)]));
         let path = folder.path().join("a");
-        let mut spool = Spool::create(path.clone(), Arc::clone(&schema), &metadata()).unwrap();
+        let mut spool =
+            Spool::create(path.clone(), Arc::clone(&schema), &metadata(), &pool()).unwrap();
         let rows = i64::try_from(ROW_GROUP_ROWS + 7).unwrap();
         for start in (0..rows).step_by(1 << 16) {
             let values = Int64Array::from_iter_values(start..rows.min(start + (1 << 16)));
@@ -368,7 +471,7 @@ mod tests {
         let rows = (1 << 20) + 7;
         let write = async |name: &str, file_size: u64, value: fn(i64) -> i64| {
             let path = folder.path().join(format!("{name}.parquet"));
-            let spool = Spool::create(path, Arc::clone(&schema), &metadata()).unwrap();
+            let spool = Spool::create(path, Arc::clone(&schema), &metadata(), &pool()).unwrap();
             let mut spool = spool.with_file_size(file_size);
             // Each batch is larger than a file.
             for start in (0..rows).step_by(1 << 18) {
@@ -423,7 +526,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("c", DataType::Utf8, true)]));
         let path = folder.path().join("a");
-        let mut spool = Spool::create(path.clone(), Arc::clone(&schema), &metadata()).unwrap();
+        let mut spool =
+            Spool::create(path.clone(), Arc::clone(&schema), &metadata(), &pool()).unwrap();
         let text = "x".repeat(1 << 20);
         for _ in 0..100 {
             let texts = arrow::array::StringArray::from(vec![text.as_str()]);
@@ -464,7 +568,7 @@ mod tests {
         let batch = RecordBatch::try_new(Arc::clone(&given), columns.collect()).unwrap();
         let path = folder.path().join("a");
         let schema = athena_schema(&given).unwrap();
-        let mut spool = Spool::create(path.clone(), schema, &metadata()).unwrap();
+        let mut spool = Spool::create(path.clone(), schema, &metadata(), &pool()).unwrap();
         spool.write(&batch).await.unwrap();
         spool.finish().await.unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
@@ -493,7 +597,8 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("c", column)]).unwrap();
         let write = async |name: &str, batches: &[RecordBatch]| {
             let schema = athena_schema(&batch.schema()).unwrap();
-            let mut spool = Spool::create(folder.path().join(name), schema, &metadata).unwrap();
+            let mut spool =
+                Spool::create(folder.path().join(name), schema, &metadata, &pool()).unwrap();
             for batch in batches {
                 spool.write(batch).await.unwrap();
             }

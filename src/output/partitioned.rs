@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{partition, take_record_batch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -121,53 +121,24 @@ pub async fn split(
     destination: &Destination<'_>,
 ) -> Result<Partitioned> {
     let mut rows = session.sorted_file(&whole.path, by).await?;
-    let (positions, schema) = columns(&rows.schema(), by)?;
-    let rest: Vec<usize> = (0..rows.schema().fields().len())
-        .filter(|position| !positions.contains(position))
-        .collect();
-    let create = |name: String| Spool::create(folder.join(name), Arc::clone(&schema), metadata);
-    let mut names = FolderNames {
-        by: by.iter().map(AsRef::as_ref).collect(),
-        destination,
-        folded: HashSet::new(),
+    let (_, schema) = columns(&rows.schema(), by)?;
+    let create = |name: String| {
+        Spool::create(
+            folder.join(name),
+            Arc::clone(&schema),
+            metadata,
+            session.pool(),
+        )
     };
-    let mut files: BTreeMap<PartitionValues, Spooled> = BTreeMap::new();
-    let mut current: Option<(PartitionValues, Spool)> = None;
+    let mut splitter = Splitter::new(by, *destination, &rows.schema())?;
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(Error::from_engine)?;
-        let values: Vec<ArrayRef> = positions
-            .iter()
-            .map(|position| Arc::clone(batch.column(*position)))
-            .collect();
-        let batch = batch.project(&rest).map_err(unexpected)?;
-        for range in partition(&values).map_err(unexpected)?.ranges() {
-            let row = range.start;
-            let values = values.iter().map(|column| value(column, row));
-            let values = values.collect::<Result<PartitionValues>>()?;
-            if current.as_ref().is_none_or(|(last, _)| *last != values) {
-                if let Some((last, spool)) = current.take() {
-                    files.insert(last, finish(spool).await?);
-                }
-                if files.len() == MOST_FILES {
-                    return Err(sql_error(format!(
-                        "partition_by gives more than {MOST_FILES} files for one window: expected columns of few values"
-                    )));
-                }
-                names.check(&values)?;
-                let spool = create(format!("part-{}.parquet", files.len()))?;
-                current = Some((values, spool));
-            }
-            if let Some((_, spool)) = &mut current {
-                // Copied, since the size of a slice would be that of its whole batch.
-                let numbers = range.map(u32::try_from).collect::<Result<Vec<u32>, _>>();
-                let numbers = UInt32Array::from(numbers.map_err(unexpected)?);
-                let taken = take_record_batch(&batch, &numbers).map_err(unexpected)?;
-                spool.write(&taken).await?;
-            }
-        }
+        let create = |number| create(format!("part-{number}.parquet"));
+        splitter.write(&batch, create).await?;
     }
-    if let Some((last, spool)) = current {
-        files.insert(last, finish(spool).await?);
+    let mut files: BTreeMap<PartitionValues, Spooled> = BTreeMap::new();
+    for (values, spooled) in splitter.finish().await? {
+        files.insert(values, only_file(spooled)?);
     }
     let empty = finish(create("part-empty.parquet".to_owned())?).await?;
     if files.is_empty() {
@@ -179,6 +150,93 @@ pub async fn split(
         files,
         empty,
     })
+}
+
+/// Writes rows that are sorted by some columns to files for each combination of values of these columns, one after the
+/// other.
+pub(super) struct Splitter<'a> {
+    names: FolderNames<'a>,
+    /// The places of the columns.
+    by: Vec<usize>,
+    /// The places of the others, which are in the files.
+    rest: Vec<usize>,
+    current: Option<(PartitionValues, Spool)>,
+    done: Vec<(PartitionValues, Vec<Spooled>)>,
+}
+
+impl<'a> Splitter<'a> {
+    /// Errors (usage): as of [`columns`].
+    pub(super) fn new(
+        by: &'a [impl AsRef<str>],
+        destination: Destination<'a>,
+        schema: &Schema,
+    ) -> Result<Self> {
+        let (positions, _) = columns(schema, by)?;
+        let rest = (0..schema.fields().len()).filter(|place| !positions.contains(place));
+        Ok(Self {
+            rest: rest.collect(),
+            by: positions,
+            names: FolderNames {
+                by: by.iter().map(AsRef::as_ref).collect(),
+                destination,
+                folded: HashSet::new(),
+            },
+            current: None,
+            done: Vec::new(),
+        })
+    }
+
+    /// Adds rows. `create` begins the files of a combination, by its number. Errors (SQL): a value can't name a folder, or
+    /// there are too many values.
+    pub(super) async fn write(
+        &mut self,
+        batch: &RecordBatch,
+        create: impl Fn(usize) -> Result<Spool>,
+    ) -> Result<()> {
+        let values: Vec<ArrayRef> = self
+            .by
+            .iter()
+            .map(|position| Arc::clone(batch.column(*position)))
+            .collect();
+        let batch = batch.project(&self.rest).map_err(unexpected)?;
+        for range in partition(&values).map_err(unexpected)?.ranges() {
+            let row = range.start;
+            let values = values.iter().map(|column| value(column, row));
+            let values = values.collect::<Result<PartitionValues>>()?;
+            let is_of_current = |(last, _): &(PartitionValues, Spool)| *last == values;
+            if !self.current.as_ref().is_some_and(is_of_current) {
+                self.end_current().await?;
+                if self.done.len() == MOST_FILES {
+                    return Err(sql_error(format!(
+                        "partition_by gives more than {MOST_FILES} folders for one window: expected columns of few values"
+                    )));
+                }
+                self.names.check(&values)?;
+                self.current = Some((values, create(self.done.len())?));
+            }
+            if let Some((_, spool)) = &mut self.current {
+                // Copied, since the size of a slice would be that of its whole batch.
+                let numbers = range.map(u32::try_from).collect::<Result<Vec<u32>, _>>();
+                let numbers = UInt32Array::from(numbers.map_err(unexpected)?);
+                let taken = take_record_batch(&batch, &numbers).map_err(unexpected)?;
+                spool.write(&taken).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end_current(&mut self) -> Result<()> {
+        if let Some((last, spool)) = self.current.take() {
+            self.done.push((last, spool.finish().await?));
+        }
+        Ok(())
+    }
+
+    /// The files of each combination, in the order of the rows.
+    pub(super) async fn finish(mut self) -> Result<Vec<(PartitionValues, Vec<Spooled>)>> {
+        self.end_current().await?;
+        Ok(self.done)
+    }
 }
 
 async fn finish(spool: Spool) -> Result<Spooled> {
@@ -194,7 +252,7 @@ const LONGEST_KEY: usize = 1024;
 /// Checks the names that values give folders.
 struct FolderNames<'a> {
     by: Vec<&'a str>,
-    destination: &'a Destination<'a>,
+    destination: Destination<'a>,
     folded: HashSet<String>,
 }
 
@@ -212,7 +270,7 @@ impl FolderNames<'_> {
         let Destination {
             answer,
             ignores_case,
-        } = *self.destination;
+        } = self.destination;
         let key = key_of(answer, &self.by, values);
         let location = answer.of_job().location();
         let too_long = match location {
@@ -289,10 +347,10 @@ mod tests {
         };
         let schema = super::super::columns::athena_schema(&batch.schema()).unwrap();
         let path = folder.join("whole.parquet");
-        let mut spool = Spool::create(path, schema, &metadata).unwrap();
+        let session = Engine::new(64 << 20, folder).unwrap();
+        let mut spool = Spool::create(path, schema, &metadata, session.pool()).unwrap();
         spool.write(batch).await.unwrap();
         let whole = spool.finish().await.unwrap().remove(0);
-        let session = Engine::new(64 << 20, folder).unwrap();
         let session = session.session(chrono_tz::Tz::UTC).unwrap();
         let keys = Keys::new(location, "j").unwrap();
         let window = Window::parse(Size::Day, chrono_tz::UTC, "2026-11-21").unwrap();

@@ -3,6 +3,7 @@
 //! A column adds up if each event counts in one row of the answer at the most. So it matters also whether a join repeats
 //! rows: a running total by a self-join is a sum too.
 
+mod complete;
 mod repeats;
 
 use datafusion::common::{Column, DFSchemaRef, ScalarValue};

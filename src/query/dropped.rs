@@ -16,10 +16,15 @@ pub(super) fn refuse_dropped_clauses(statement: &Statement) -> Result<()> {
     };
     match found {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(clause) => Err(Error::new(
-            Class::Sql,
-            format!("{clause} is not supported: the engine would leave it out without a word"),
-        )),
+        ControlFlow::Break(clause) => {
+            let what =
+                format!("{clause} is not supported: the engine would leave it out without a word");
+            let error = Error::new(Class::Sql, what);
+            Err(match clause {
+                "TABLESAMPLE" => error.with_hint("write WHERE random() < 0.01"),
+                _ => error,
+            })
+        }
     }
 }
 

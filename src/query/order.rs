@@ -1,5 +1,9 @@
 //! The order of an answer's rows, and what a query chooses by it: always the same, so that the same answer is the same bytes.
 
+mod in_turn;
+
+pub(super) use in_turn::{UnionsInTurn, in_turn};
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -30,7 +34,7 @@ pub(super) fn fix_order(plan: LogicalPlan) -> EngineResult<(LogicalPlan, bool)> 
 ///
 /// The rows that a `LIMIT` takes of a sort, and that `DISTINCT ON` takes, are decided by all their columns. Where the order
 /// in which rows come decides (`array_agg`, `row_number`, a `LIMIT` without a sort), the rows come in the order of the
-/// objects' keys, from one partition.
+/// objects' keys, from one partition, and those of a `UNION ALL` in the order of its branches.
 pub(super) fn settle_choices(plan: LogicalPlan) -> EngineResult<(LogicalPlan, bool)> {
     let mut by_order = false;
     // A `LIMIT` at the top, without a sort, asks for any rows.
@@ -83,7 +87,7 @@ fn depends_on_order(expression: &Expr) -> bool {
             }
             WindowFunctionDefinition::WindowUDF(function) => !matches!(
                 function.name(),
-                "rank" | "dense_rank" | "percent_rank" | "cume_dist"
+                "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "invocation_number"
             ),
         },
         _ => false,
@@ -318,6 +322,59 @@ mod tests {
             }
         }
         assert!(!asked("SELECT s FROM t LIMIT 1", false).await.0);
+    }
+
+    /// The rows of each branch are the same in their keys, and the first branch has the most to do.
+    #[tokio::test]
+    async fn the_branches_of_a_union_come_in_turn() {
+        let many = "SELECT 0 AS n, 'first' AS s FROM generate_series(1, 20000)";
+        let union = format!("{many} UNION ALL SELECT 0, 'second' UNION ALL SELECT 0, 'third'");
+        for (sql, expected) in [
+            (
+                format!(
+                    "SELECT s FROM (SELECT s, row_number() OVER (ORDER BY n) AS r FROM ({union}) AS u) AS r WHERE r >= 20000 ORDER BY r"
+                ),
+                "first second third",
+            ),
+            (
+                format!("SELECT first_value(s) AS s FROM ({union}) AS u"),
+                "first",
+            ),
+            (
+                format!("SELECT last_value(s) AS s FROM ({union}) AS u"),
+                "third",
+            ),
+            (
+                format!("SELECT array_length(array_agg(s)) AS s FROM ({union}) AS u"),
+                "20002",
+            ),
+            (
+                format!(
+                    "SELECT count(DISTINCT s) AS s FROM (SELECT * FROM ({union}) AS u LIMIT 20000) AS some"
+                ),
+                "1",
+            ),
+            (
+                format!(
+                    "SELECT before AS s FROM (SELECT s, lag(s) OVER (ORDER BY n) AS before FROM ({union}) AS u) AS l WHERE s = 'third'"
+                ),
+                "second",
+            ),
+            (
+                format!(
+                    "SELECT string_agg(s, '+') AS s FROM (SELECT s FROM ({union}) AS u GROUP BY s, n ORDER BY s) AS g"
+                ),
+                "first+second+third",
+            ),
+        ] {
+            for of_a_job in [false, true] {
+                assert_eq!(
+                    asked(&sql, of_a_job).await,
+                    (true, expected.to_owned()),
+                    "{sql}"
+                );
+            }
+        }
     }
 
     #[tokio::test]

@@ -13,6 +13,9 @@ use crate::panics;
 /// optimisation, the longest SQL that is allowed takes less than half of it.
 pub const STACK: usize = 256 << 20;
 
+/// The stack of the threads that queries run on: each level of a long expression takes a part of it.
+pub const WORKER_STACK: usize = 64 << 20;
+
 /// Carries out work that plans. If the caller stops waiting, the thread goes on until its work is done or the process ends.
 pub(super) async fn on_own_thread<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,

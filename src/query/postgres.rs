@@ -1,12 +1,25 @@
-//! What the engine reads otherwise than PostgreSQL, put into its terms before it plans the query: `SIMILAR TO`, whose
-//! pattern it takes for a regular expression, and the paths of `#>` and `#>>`, which it takes for names of members.
+//! What the engine reads otherwise than PostgreSQL, or not at all, put into its terms before it plans the query:
+//!
+//! - `SIMILAR TO`, whose pattern it takes for a regular expression, and the paths of `#>` and `#>>`, which it takes for
+//!   names of members
+//! - `x = ANY (ARRAY[…])`, casts of arrays and members of a struct: [`arrays`]
+//! - paths of JSON in functions: [`json_path`]
+//! - `buckets('5 minutes')` and series of times as tables: [`tables`]
+//! - `FETCH FIRST 5 ROWS ONLY`, which is `LIMIT 5`
+
+mod arrays;
+pub(super) mod json_path;
+mod tables;
+
+pub(super) use tables::names_buckets;
 
 use std::mem;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Value, ValueWithSpan, visit_expressions_mut,
+    BinaryOperator, Expr, LimitClause, Query, TableFactor, Value, ValueWithSpan, VisitMut,
+    VisitorMut,
 };
 
 use crate::error::{Class, Error, Result};
@@ -14,20 +27,7 @@ use crate::error::{Class, Error, Result};
 /// Puts a statement into the engine's terms. An error (SQL) names a pattern or a path that is not a constant text.
 pub(super) fn translate(statement: &mut Statement) -> Result<()> {
     let translated = match statement {
-        Statement::Statement(statement) => visit_expressions_mut(statement, |expr| {
-            let translated = match expr {
-                Expr::SimilarTo { .. } => similar_to(expr),
-                Expr::BinaryOp {
-                    op: BinaryOperator::HashArrow | BinaryOperator::HashLongArrow,
-                    ..
-                } => path(expr),
-                _ => Ok(()),
-            };
-            match translated {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => ControlFlow::Break(error),
-            }
-        }),
+        Statement::Statement(statement) => statement.visit(&mut Translation),
         Statement::Explain(explained) => return translate(&mut explained.statement),
         _ => ControlFlow::Continue(()),
     };
@@ -35,6 +35,75 @@ pub(super) fn translate(statement: &mut Statement) -> Result<()> {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
+}
+
+struct Translation;
+
+impl VisitorMut for Translation {
+    type Break = Error;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        let translated = match expr {
+            Expr::SimilarTo { .. } => similar_to(expr),
+            Expr::BinaryOp {
+                op: BinaryOperator::HashArrow | BinaryOperator::HashLongArrow,
+                ..
+            } => path(expr),
+            Expr::Function(_) => json_path::translate(expr),
+            other => {
+                arrays::translate(other);
+                Ok(())
+            }
+        };
+        match translated {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        match tables::translate(factor) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        match fetch(query) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+/// `FETCH FIRST 5 ROWS ONLY` as `LIMIT 5`, and `FETCH FIRST ROW ONLY` as `LIMIT 1`.
+fn fetch(query: &mut Query) -> Result<()> {
+    let Some(fetch) = query.fetch.take() else {
+        return Ok(());
+    };
+    if fetch.with_ties || fetch.percent {
+        let what = "FETCH FIRST … WITH TIES or PERCENT is not supported: expected a number of rows, as in FETCH FIRST 5 ROWS ONLY";
+        return Err(unreadable(what.to_owned()));
+    }
+    let rows = fetch.quantity.unwrap_or_else(|| {
+        let one = Value::Number("1".to_owned(), false);
+        Expr::Value(one.into())
+    });
+    match &mut query.limit_clause {
+        Some(LimitClause::LimitOffset { limit, .. }) if limit.is_none() => *limit = Some(rows),
+        None => {
+            query.limit_clause = Some(LimitClause::LimitOffset {
+                limit: Some(rows),
+                offset: None,
+                limit_by: Vec::new(),
+            });
+        }
+        Some(_) => {
+            let what = "LIMIT and FETCH FIRST in one query: expected one of them";
+            return Err(unreadable(what.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// `x SIMILAR TO 'a%'` as `x ~ '^(?:a.*)$'`.
@@ -68,10 +137,13 @@ fn similar_to(expr: &mut Expr) -> Result<()> {
             "SIMILAR TO {pattern}: expected a pattern that is written as a text, such as 'a%', or ~ and a regular expression"
         )));
     };
-    let regex = Value::SingleQuotedString(regex_of(
-        &text_of(&written.value).unwrap_or_default(),
-        escape,
-    ));
+    let text = text_of(&written.value).unwrap_or_default();
+    let Some(regex) = regex_of(&text, escape) else {
+        return Err(unreadable(format!(
+            "SIMILAR TO pattern must not end with an escape character: '{text}'"
+        )));
+    };
+    let regex = Value::SingleQuotedString(regex);
     *expr = Expr::BinaryOp {
         left: mem::replace(operand, Box::new(null())),
         op: match negated {
@@ -88,20 +160,19 @@ fn similar_to(expr: &mut Expr) -> Result<()> {
     Ok(())
 }
 
-/// The regular expression of a pattern.
-fn regex_of(pattern: &str, escape: Option<char>) -> String {
+/// The regular expression of a pattern; `None` where it ends in a character that escapes none.
+fn regex_of(pattern: &str, escape: Option<char>) -> Option<String> {
     let mut regex = String::from("(?s)^(?:");
     let mut letters = pattern.chars();
     let mut in_class = false;
     while let Some(letter) = letters.next() {
         match letter {
             _ if Some(letter) == escape => {
-                if let Some(literal) = letters.next() {
-                    if literal.is_ascii_punctuation() {
-                        regex.push('\\');
-                    }
-                    regex.push(literal);
+                let literal = letters.next()?;
+                if literal.is_ascii_punctuation() {
+                    regex.push('\\');
                 }
+                regex.push(literal);
             }
             ']' => {
                 in_class = false;
@@ -121,7 +192,7 @@ fn regex_of(pattern: &str, escape: Option<char>) -> String {
             other => regex.push(other),
         }
     }
-    regex + ")$"
+    Some(regex + ")$")
 }
 
 /// `x #>> '{a,b}'` as `x -> 'a' ->> 'b'`.
@@ -194,7 +265,7 @@ mod tests {
     use arrow::array::AsArray;
     use futures::TryStreamExt;
 
-    async fn text(sql: &str) -> Result<Option<String>> {
+    pub(super) async fn text(sql: &str) -> Result<Option<String>> {
         let scratch = tempfile::tempdir().unwrap();
         let engine = Engine::new(1 << 26, scratch.path()).unwrap();
         let session = engine.session(chrono_tz::UTC).unwrap();
@@ -229,6 +300,22 @@ mod tests {
         let error = text("'ab' SIMILAR TO ('a' || 'b')").await.unwrap_err();
         assert_eq!(error.class(), Class::Sql);
         assert!(error.to_string().contains("expected a pattern"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn fetch_first_is_a_limit() {
+        for (sql, expected) in [
+            ("FETCH FIRST 2 ROWS ONLY", "1,2"),
+            ("FETCH FIRST ROW ONLY", "1"),
+            ("OFFSET 1 FETCH NEXT 1 ROW ONLY", "2"),
+        ] {
+            let rows = format!("SELECT n FROM (VALUES (3), (1), (2)) AS t(n) ORDER BY n {sql}");
+            let joined = format!("(SELECT string_agg(n::text, ',') FROM ({rows}) AS top)");
+            let found = text(&joined).await.unwrap();
+            assert_eq!(found.as_deref(), Some(expected), "{sql}");
+        }
+        let error = text("(SELECT 1 FETCH FIRST 1 ROW WITH TIES)").await;
+        assert!(error.unwrap_err().to_string().contains("WITH TIES"));
     }
 
     #[tokio::test]

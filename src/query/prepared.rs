@@ -17,8 +17,8 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::order::fix_order;
+use super::parameters::Parameters;
 use super::planning::on_own_thread;
-use super::statement::{explain, located};
 use super::{Session, Statement};
 use crate::error::{Class, Error, Result};
 
@@ -26,8 +26,9 @@ use crate::error::{Class, Error, Result};
 #[derive(Debug, Clone)]
 pub struct PreparedQuery {
     plan: LogicalPlan,
-    pub(super) sql: String,
-    pub(super) origin: String,
+    parameters: Arc<Parameters>,
+    sql: String,
+    origin: String,
 }
 
 impl Session {
@@ -38,32 +39,40 @@ impl Session {
         let (session, sql, origin) = (self.clone(), sql.to_owned(), origin.to_owned());
         on_own_thread(async move {
             let plan = session.plan(&sql, &origin).await?;
-            Ok(PreparedQuery { plan, sql, origin })
+            Ok(PreparedQuery {
+                plan,
+                parameters: Arc::clone(&session.parameters),
+                sql,
+                origin,
+            })
         })
         .await
     }
 
-    /// Gives a query the tables and parameters of this session, and its rows an order that is always the same, so that
+    /// Gives a query the tables and the window of this session, and its rows an order that is always the same, so that
     /// the same answer is the same bytes. A table that this session only expects stays so: the statement then tells its
     /// columns, and can't run.
     pub async fn bind(&self, query: &PreparedQuery) -> Result<Statement> {
-        let (session, query) = (self.clone(), query.clone());
+        let (mut session, query) = (self.clone(), query.clone());
+        session.parameters = Arc::clone(&query.parameters);
         on_own_thread(async move {
             let bound = async {
                 let tables = session.tables_of(&query.plan).await?;
                 let plan = with_tables(query.plan.clone(), &tables)?;
-                let plan = session.with_parameters(plan)?;
+                let plan = session.fill_in_parameters(plan)?;
                 let columns = session.columns(&plan)?;
                 let (plan, in_order) = fix_order(plan)?;
                 Ok(Statement {
                     plan,
                     columns,
                     in_order,
+                    sql: query.sql.as_str().into(),
+                    origin: query.origin.as_str().into(),
                 })
             };
             bound
                 .await
-                .map_err(|error| explain(&query.origin, located(error, &query.sql)))
+                .map_err(|error| session.explain(&query.origin, &query.sql, error))
         })
         .await
     }

@@ -4,7 +4,6 @@
 //! computes what is constant, and reads patterns, units, widths and percentiles.
 
 mod expressions;
-mod place;
 mod unplanned;
 
 use std::sync::Arc;
@@ -24,11 +23,9 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
 use self::expressions::Trial;
-use self::place::{at, at_name};
-pub(super) use self::place::{named, of_text};
 use self::unplanned::unplanned;
-use super::prepared::{PreparedQuery, is_unbound};
-use super::statement::{explain, located};
+use super::errors::place::{at, at_name};
+use super::prepared::is_unbound;
 use super::{Session, Statement};
 use crate::error::{Class, Error, Result};
 
@@ -37,16 +34,16 @@ impl Session {
     ///
     /// # Errors
     /// `Sql` for what fails over any rows.
-    pub async fn rehearse(&self, query: &PreparedQuery, statement: &Statement) -> Result<()> {
+    pub async fn rehearse(&self, statement: &Statement) -> Result<()> {
         let state = self.context.state();
         let tried: EngineResult<()> = async {
             let plan = state.optimize(&without_rows(statement.plan.clone())?)?;
-            try_expressions(&plan, &state, &query.sql)?;
+            try_expressions(&plan, &state, &statement.sql)?;
             let planned = state.query_planner().create_physical_plan(&plan, &state);
-            try_functions_of_rows(planned.await?.as_ref(), &query.sql)
+            try_functions_of_rows(planned.await?.as_ref(), &statement.sql)
         }
         .await;
-        tried.map_err(|error| explain(&query.origin, located(error, &query.sql)))
+        tried.map_err(|error| self.explain(&statement.origin, &statement.sql, error))
     }
 }
 

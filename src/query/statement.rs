@@ -5,24 +5,37 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Diagnostic, ParamValues, ScalarValue};
+use datafusion::common::{ParamValues, ScalarValue, plan_datafusion_err};
 use datafusion::error::{DataFusionError, Result as EngineResult};
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_plan::common::spawn_buffered;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::sql::parser;
+use futures::StreamExt;
 
 use super::Session;
 use super::chains::refuse_long_chains;
 use super::dropped::refuse_dropped_clauses;
-use super::order::settle_choices;
+use super::errors::place::at_parameter;
+use super::errors::refuse_commands;
+use super::expansion::refuse_expansion;
+use super::headings;
+use super::impossible::refuse_impossible;
+use super::numbers::refuse_texts_for_numbers;
+use super::order::{UnionsInTurn, settle_choices};
+use super::parameters;
 use super::planning::on_own_thread;
-use super::postgres::translate;
-use super::rehearsal::{named, of_text};
+use super::postgres::{names_buckets, translate};
+use super::previous;
+use super::star;
 use crate::error::{Class, Error, Result};
-use crate::scan::ScanReports;
-use crate::window::written_time::NoTime;
+use crate::scan::{ScanReport, ScanReports, planned_bytes};
 
 /// A planned query.
 #[derive(Debug, Clone)]
@@ -32,10 +45,10 @@ pub struct Statement {
     /// Whether to run in one partition, so that the rows come in the order of the objects' keys: where the answer has that
     /// order, or is chosen by it.
     pub(super) in_order: bool,
+    /// The text of the query, and where it is from, for errors.
+    pub(super) sql: Arc<str>,
+    pub(super) origin: Arc<str>,
 }
-
-/// The parameters of a query.
-const PARAMETERS: [&str; 3] = ["window_start", "window_end", "timezone"];
 
 impl Session {
     /// Plans a query. `origin` names the source of its text in errors.
@@ -47,7 +60,7 @@ impl Session {
         on_own_thread(async move {
             let plan = session.plan(&sql, &origin).await?;
             session
-                .with_parameters(plan)
+                .fill_in_parameters(plan)
                 .and_then(|plan| {
                     let columns = session.columns(&plan)?;
                     let (plan, in_order) = settle_choices(plan)?;
@@ -55,9 +68,23 @@ impl Session {
                         plan,
                         columns,
                         in_order,
+                        sql: sql.as_str().into(),
+                        origin: origin.as_str().into(),
                     })
                 })
-                .map_err(|error| explain(&origin, located(error, &sql)))
+                .map_err(|error| session.explain(&origin, &sql, error))
+        })
+        .await
+    }
+
+    /// The plan of a view's query, with its parameters.
+    pub(super) async fn view_plan(&self, sql: &str, origin: &str) -> Result<LogicalPlan> {
+        let (session, sql, origin) = (self.clone(), sql.to_owned(), origin.to_owned());
+        on_own_thread(async move {
+            let plan = session.plan(&sql, &origin).await?;
+            session
+                .fill_in_parameters(plan)
+                .map_err(|error| session.explain(&origin, &sql, error))
         })
         .await
     }
@@ -68,24 +95,35 @@ impl Session {
         let state = self.context.state();
         // Editors on Windows write a byte order mark at the start of a file.
         let sql = sql.strip_prefix('\u{feff}').unwrap_or(sql);
-        let plan = self
-            .logical_plan(&state, sql)
-            .await
-            .map_err(|error| self.with_table_names(explain(origin, located(error, sql))))?;
-        let unknown: Vec<String> = placeholders(&plan)
-            .into_iter()
-            .filter(|name| !PARAMETERS.contains(&name.as_str()))
-            .map(|name| format!("${name}"))
-            .collect();
-        if !unknown.is_empty() {
-            return Err(Error::new(
-                Class::Sql,
-                format!(
-                    "{origin}: unknown parameter {}: expected ${}",
-                    unknown.join(", "),
-                    PARAMETERS.join(", $")
-                ),
-            ));
+        let mut plan = self.logical_plan(&state, sql, true).await;
+        // What looks like a number may have to be a text.
+        if self.parameters.are_ambiguous() && !plan.as_ref().is_ok_and(|plan| self.has_types(plan))
+        {
+            let as_texts = self.logical_plan(&state, sql, false).await;
+            plan = match as_texts {
+                Ok(as_texts) if self.has_types(&as_texts) => Ok(as_texts),
+                _ => plan,
+            };
+        }
+        let plan = plan.map_err(|error| self.explain(origin, sql, error))?;
+        let unknown = placeholders(&plan).into_iter().find(|name| {
+            !parameters::BUILT_IN.contains(&name.as_str()) && !self.parameters.knows(name)
+        });
+        if let Some(name) = unknown {
+            let written = match name.starts_with(':') {
+                true => name,
+                false => format!("${name}"),
+            };
+            let what = format!("parameter {written} does not exist");
+            let own = self.parameters.iter().map(|(name, _)| name);
+            let all: Vec<&str> = parameters::BUILT_IN.into_iter().chain(own).collect();
+            let hint = format!(
+                "the parameters are ${}; write other values into the query, or give them with -p name=value",
+                all.join(", $")
+            );
+            let error = Error::new(Class::Sql, what).with_hint(hint);
+            let error = at_parameter(&written, error.into(), sql);
+            return Err(self.explain(origin, sql, error));
         }
         if self.range().is_none()
             && placeholders(&plan)
@@ -98,7 +136,11 @@ impl Session {
     }
 
     /// The plan with the values of its parameters in this session.
-    pub(super) fn with_parameters(&self, plan: LogicalPlan) -> EngineResult<LogicalPlan> {
+    pub(super) fn fill_in_parameters(&self, plan: LogicalPlan) -> EngineResult<LogicalPlan> {
+        let plan = match self.parameters.is_empty() {
+            true => plan,
+            false => self.parameters.fill_in(plan)?,
+        };
         let zone: Arc<str> = self.timezone().name().into();
         let instant = |ms| ScalarValue::TimestampMillisecond(Some(ms), Some(Arc::clone(&zone)));
         let mut values = vec![("timezone", ScalarValue::from(self.timezone().name()))];
@@ -129,33 +171,51 @@ impl Session {
         Ok(Arc::new(Schema::new_with_metadata(columns, metadata)))
     }
 
-    /// Adds the names of all tables to the error for an unknown table.
-    fn with_table_names(&self, error: Error) -> Error {
-        let text = error.to_string();
-        let is_table = text.contains("table '") && text.ends_with("' not found");
-        let Some(schema) = self.tables().filter(|_| is_table) else {
-            return error;
-        };
-        let mut tables = schema.table_names();
-        tables.sort_unstable();
-        Error::new(
-            error.class(),
-            format!("{text}: expected one of {}", tables.join(", ")),
-        )
+    /// Whether the functions of a plan take the values that it gives them.
+    fn has_types(&self, plan: &LogicalPlan) -> bool {
+        let filled = self.fill_in_parameters(plan.clone());
+        filled.and_then(|plan| self.columns(&plan)).is_ok()
     }
 
-    async fn logical_plan(&self, state: &SessionState, sql: &str) -> EngineResult<LogicalPlan> {
+    /// With `numbers`, parameters that may be numbers are numbers.
+    async fn logical_plan(
+        &self,
+        state: &SessionState,
+        sql: &str,
+        numbers: bool,
+    ) -> EngineResult<LogicalPlan> {
+        refuse_commands(sql)?;
         refuse_long_chains(sql)?;
-        let dialect = state.config().options().sql_parser.dialect;
-        let mut statement = state.sql_to_statement(sql, &dialect)?;
+        let limit = state.config().options().sql_parser.recursion_limit.get();
+        let mut statement = star::parse(sql, limit)?;
+        self.bound.write_into(&mut statement);
+        if let (Some(translation), parser::Statement::Statement(statement)) =
+            (&self.translation, &mut statement)
+        {
+            translation.translate(statement)?;
+        }
         refuse_dropped_clauses(&statement)?;
+        refuse_expansion(&statement)?;
+        if names_buckets(&statement) && self.range().is_none() {
+            return Err(needs_window("buckets needs").into());
+        }
         translate(&mut statement)?;
+        self.parameters.write_into(&mut statement, numbers);
+        previous::name_tables(&mut statement)?;
         let tables = state.resolve_table_references(&statement)?;
         let names_hours = tables
             .iter()
             .any(|table| table.schema().is_none() && table.table() == "hours");
         if names_hours && self.range().is_none() {
             return Err(needs_window("the table hours needs").into());
+        }
+        // The engine has its information_schema in every catalogue.
+        let own = &state.config_options().catalog.default_catalog;
+        if let Some(other) = tables
+            .iter()
+            .find(|table| table.catalog().is_some_and(|it| it != own))
+        {
+            return Err(plan_datafusion_err!("table '{other}' not found"));
         }
         let plan = state.statement_to_plan(statement).await?;
         // A query only reads: it changes no tables, writes no files and sets no options.
@@ -164,15 +224,27 @@ impl Session {
             .with_allow_dml(false)
             .with_allow_statements(false)
             .verify_plan(&plan)
-            .map_err(|error| {
-                let refused = error.strip_backtrace();
-                let refused = refused.rsplit(": ").next().unwrap_or_default();
-                Error::new(
-                    Class::Sql,
-                    format!("a query can only read, {refused} is not allowed"),
-                )
+            .map_err(|_| {
+                let what =
+                    "a statement that changes something is not allowed: a query can only read";
+                Error::new(Class::Sql, what).with_hint("write SELECT, or WITH … SELECT")
             })?;
+        refuse_impossible(&plan, sql)?;
+        refuse_texts_for_numbers(&plan, sql)?;
         Ok(plan)
+    }
+
+    /// What a query runs with: the memory pool of the session, which may be another than the engine's.
+    fn task(&self, state: &SessionState) -> Result<Arc<TaskContext>> {
+        let engine = state.runtime_env();
+        if Arc::ptr_eq(&engine.memory_pool, self.pool()) {
+            return Ok(state.task_ctx());
+        }
+        let runtime = RuntimeEnvBuilder::from_runtime_env(engine)
+            .with_memory_pool(Arc::clone(self.pool()))
+            .build_arc()
+            .map_err(Error::from_engine)?;
+        Ok(Arc::new(TaskContext::from(state).with_runtime(runtime)))
     }
 
     /// Starts a query.
@@ -185,19 +257,67 @@ impl Session {
                 .with_target_partitions(1)
                 // The default would replace the catalog that has the tables with an empty one.
                 .with_create_default_catalog_and_schema(false);
+            let mut rules = state.physical_optimizers().to_vec();
+            rules.insert(0, Arc::new(UnionsInTurn));
             state = SessionStateBuilder::new_from_existing(state)
                 .with_config(config)
+                .with_physical_optimizer_rules(rules)
                 .build();
         }
-        let task = state.task_ctx();
-        let logical = statement.plan.clone();
+        let task = self.task(&state)?;
+        let (session, query) = (self.clone(), statement.clone());
         let plan = on_own_thread(async move {
-            let plan = state.create_physical_plan(&logical).await;
-            plan.map_err(Error::from_engine)
+            match state.create_physical_plan(&query.plan).await {
+                Ok(plan) => Ok(plan),
+                Err(error) => Err(session.why(&query, error).await),
+            }
         })
         .await?;
-        let batches = execute_stream(Arc::clone(&plan), task).map_err(Error::from_engine)?;
-        Ok(Execution { batches, plan })
+        let batches = execute_stream(Arc::clone(&plan), task)
+            .map_err(|error| self.explain(&statement.origin, &statement.sql, error))?;
+        // In a task of its own: a function that computes for long would keep the caller from its timeout and from signals.
+        let batches = spawn_buffered(batches, 1);
+        let (session, query) = (self.clone(), statement.clone());
+        let schema = batches.schema();
+        let explained = batches.then(move |batch| {
+            let (session, query) = (session.clone(), query.clone());
+            async move {
+                match batch {
+                    Ok(batch) => Ok(batch),
+                    Err(error) => Err(DataFusionError::from(session.why(&query, error).await)),
+                }
+            }
+        });
+        let batches = Box::pin(RecordBatchStreamAdapter::new(schema, explained));
+        Ok(Execution {
+            batches,
+            plan,
+            pool: Arc::clone(self.pool()),
+        })
+    }
+
+    /// Why a query failed. If the engine does not say where, the query is tried without rows, which names the part that fails
+    /// over any rows.
+    async fn why(&self, query: &Statement, error: DataFusionError) -> Error {
+        let is_of_query = Error::own_within(&error).is_none()
+            && !matches!(
+                error.find_root(),
+                DataFusionError::ObjectStore(_) | DataFusionError::ResourcesExhausted(_)
+            );
+        // The plan has the place of some column in a part that it can't carry out.
+        let is_vague = error
+            .strip_backtrace()
+            .contains("Physical plan does not support");
+        let told = self.explain(&query.origin, &query.sql, error);
+        if !is_of_query || told.excerpt().is_some() && !is_vague {
+            return told;
+        }
+        let (session, query) = (self.clone(), query.clone());
+        let tried = on_own_thread(async move { session.rehearse(&query).await });
+        match tried.await {
+            Err(placed) if placed.excerpt().is_some() || is_vague => placed,
+            _ => told,
+        }
     }
 }
 
@@ -205,6 +325,8 @@ impl Session {
 pub struct Execution {
     /// The rows.
     pub batches: SendableRecordBatchStream,
+    /// The memory pool of the session.
+    pub pool: Arc<dyn MemoryPool>,
     plan: Arc<dyn ExecutionPlan>,
 }
 
@@ -212,6 +334,27 @@ impl Execution {
     /// What its scans have read so far; final once `batches` has ended.
     pub fn scans(&self) -> ScanReports {
         ScanReports::of(&self.plan)
+    }
+
+    /// What can be asked for the progress of its scans, also while `batches` is read.
+    pub fn progress(&self) -> ScanProgress {
+        ScanProgress(Arc::clone(&self.plan))
+    }
+}
+
+/// How far the scans of a running query are.
+#[derive(Debug, Clone)]
+pub struct ScanProgress(Arc<dyn ExecutionPlan>);
+
+impl ScanProgress {
+    /// What the scans have read so far.
+    pub fn so_far(&self) -> ScanReport {
+        ScanReports::of(&self.0).total()
+    }
+
+    /// The compressed bytes of the objects that they read in all.
+    pub fn bytes(&self) -> u64 {
+        planned_bytes(&self.0)
     }
 }
 
@@ -221,23 +364,53 @@ impl Statement {
         Arc::clone(&self.columns)
     }
 
-    /// Whether it certainly reads every object of `logs`, each once.
-    pub fn reads_logs_once(&self) -> bool {
-        let mut scans = 0;
-        let mut skips = false;
+    /// The names of the answer's columns, as the query writes them.
+    pub fn headings(&self) -> Vec<String> {
+        headings::of(&self.sql, &self.columns)
+    }
+
+    /// Whether the answer is a plan (`EXPLAIN`), and not rows.
+    pub fn is_plan(&self) -> bool {
+        matches!(self.plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))
+    }
+
+    /// What it reads of `logs`.
+    pub fn reads_of_logs(&self) -> LogsRead {
+        let mut read = LogsRead {
+            scans: 0,
+            is_whole: true,
+            messages: false,
+        };
         let visited = self.plan.apply_with_subqueries(|node| {
             match node {
                 LogicalPlan::TableScan(scan) => {
-                    scans += usize::from(scan.table_name.table() == "logs");
+                    read.scans += usize::from(scan.table_name.table() == "logs");
                 }
-                LogicalPlan::Filter(_) | LogicalPlan::Limit(_) => skips = true,
+                LogicalPlan::Filter(_) | LogicalPlan::Limit(_) => read.is_whole = false,
                 _ => {}
             }
-            Ok(TreeNodeRecursion::Continue)
+            node.apply_expressions(|expr| {
+                read.messages |= expr
+                    .column_refs()
+                    .iter()
+                    .any(|column| column.name() == "message");
+                Ok(TreeNodeRecursion::Continue)
+            })
         });
         debug_assert!(visited.is_ok());
-        scans == 1 && !skips
+        read
     }
+}
+
+/// What a query reads of `logs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogsRead {
+    /// How often.
+    pub scans: usize,
+    /// Whether each of them surely reads every object.
+    pub is_whole: bool,
+    /// Whether it may read messages.
+    pub messages: bool,
 }
 
 fn needs_window(what: &str) -> Error {
@@ -261,35 +434,4 @@ fn placeholders(plan: &LogicalPlan) -> BTreeSet<String> {
     });
     debug_assert!(visited.is_ok());
     names
-}
-
-/// The engine's error, with the line and column in the SQL where known.
-pub(super) fn explain(origin: &str, error: DataFusionError) -> Error {
-    let diagnostic = error.diagnostic().cloned();
-    let own = Error::from_engine(error);
-    let mut text = own.to_string();
-    let mut place = origin.to_owned();
-    if let Some(diagnostic) = diagnostic {
-        if let Some(span) = diagnostic.span {
-            place = format!("{origin}:{}:{}", span.start.line, span.start.column);
-        }
-        for help in diagnostic.helps {
-            text = format!("{}. {}", text.trim_end_matches('.'), help.message);
-        }
-    }
-    Error::new(own.class(), text).during(place)
-}
-
-/// The error with its place in the SQL, where it names what is found there. The plan has places of columns only.
-pub(super) fn located(error: DataFusionError, sql: &str) -> DataFusionError {
-    let no_time = match error.find_root() {
-        DataFusionError::External(root) => root.downcast_ref::<NoTime>().cloned(),
-        _ => None,
-    };
-    let Some(no_time) = no_time else {
-        return named(error, sql);
-    };
-    let said = Error::new(Class::Sql, no_time.to_string());
-    let diagnostic = Diagnostic::new_error(no_time.to_string(), of_text(&no_time.0, sql));
-    DataFusionError::from(said).with_diagnostic(diagnostic)
 }

@@ -9,18 +9,17 @@ use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use chrono::DateTime;
 use futures::StreamExt;
-use sha2::{Digest, Sha256};
 
-use super::fingerprint::hex;
 use super::queries::PlannedQuery;
 use crate::chart::build::{Caption, ChartData};
 use crate::error::{Class, Error, Result};
 use crate::job::{ImageFormat, Query};
 use crate::layout::AnswerKeys;
+use crate::output::archive::{ArchiveSpool, Numbered};
 use crate::output::division::Divided;
 use crate::output::parquet::Metadata;
 use crate::progress::{Progress, Step};
-use crate::query::{Session, Statement};
+use crate::query::{Session, Statement, TableKind};
 use crate::scan::{LogsTable, ReadLog, ScanReport, ScanReports};
 use crate::verify::HourCount;
 
@@ -32,6 +31,7 @@ pub(super) struct Objects {
     count: usize,
     bytes: u64,
     read: ReadLog,
+    logs: LogsTable,
 }
 
 impl Objects {
@@ -40,6 +40,28 @@ impl Objects {
             count: logs.objects().len(),
             bytes: logs.objects().iter().map(|object| object.size).sum(),
             read: logs.read_log().clone(),
+            logs: logs.clone(),
+        }
+    }
+
+    /// A note where several exports have the same events, as far as they were read.
+    pub(super) fn common_events(&self) -> Option<String> {
+        self.logs.common_events()
+    }
+
+    /// The objects that were not read to their end yet.
+    fn unread(&self) -> Self {
+        let read = self.read.read();
+        let objects = (0..).zip(self.logs.objects());
+        let unread = objects.filter(|(number, _)| !read.has(*number));
+        let (count, bytes) = unread.fold((0, 0), |(count, bytes), (_, object)| {
+            (count + 1, bytes + object.size)
+        });
+        Self {
+            count,
+            bytes,
+            read: self.read.clone(),
+            logs: self.logs.unread(),
         }
     }
 
@@ -76,14 +98,26 @@ impl QueryRun<'_> {
     ) -> Result<Answer<'q>> {
         let query = planned.query;
         let statement = self.session.bind(&planned.prepared).await?;
-        let metadata = Metadata {
-            job: keys.of_job().job().to_owned(),
-            window: keys.window().id(),
-            sql_sha256: hex(&Sha256::digest(&query.sql)),
-        };
+        let metadata = Metadata::new(keys.of_job().job(), &keys.window().id(), &query.sql);
+        if let Some(archive) = planned.archive {
+            let columns = &planned.columns;
+            let spool =
+                ArchiveSpool::create(self.session, archive, columns, &metadata, folder, keys)?;
+            let archived = self.archive(&statement, spool).await;
+            return Ok(Answer {
+                query,
+                files: Divided::Numbered(archived.map_err(|error| error.during("[archive]"))?),
+                series: Vec::new(),
+            });
+        }
         let path = folder.join(format!("{}.parquet", query.name));
         let division = &query.division;
-        let mut spool = division.spool(path, Arc::clone(&planned.columns), &metadata)?;
+        let mut spool = division.spool(
+            path,
+            Arc::clone(&planned.columns),
+            &metadata,
+            self.session.pool(),
+        )?;
         let mut series = series_of(query, &statement);
         self.each_batch(&statement, async |batch| {
             // As the engine gives it: its types say more of times than those of the file.
@@ -94,7 +128,8 @@ impl QueryRun<'_> {
         })
         .await
         .map_err(|error| match error.class() {
-            Class::Sql => error.during(&query.sql_origin),
+            // Of its columns rather than of its SQL.
+            Class::Sql if !error.is_explained() => error.during(&query.sql_origin),
             _ => error,
         })?;
         let spooled = spool.finish().await?;
@@ -107,6 +142,13 @@ impl QueryRun<'_> {
             files,
             series,
         })
+    }
+
+    /// Writes the events of a window, in the order in which they are read.
+    async fn archive(self, statement: &Statement, mut spool: ArchiveSpool<'_>) -> Result<Numbered> {
+        self.each_batch(statement, async |batch| spool.write(&batch).await)
+            .await?;
+        spool.finish().await
     }
 
     /// Runs the statement, and hands each batch to `take`.
@@ -146,24 +188,29 @@ fn series_of(query: &Query, statement: &Statement) -> Vec<ChartData> {
     let charts = query.charts.iter();
     let series = charts.map(|chart| {
         let may_count = statement.adds_up(&chart.y) == Some(true);
-        ChartData::new(chart, query.name.as_str()).may_count(may_count)
+        ChartData::new(chart, query.name.as_str())
+            .may_count(may_count)
+            .absent_is_zero(may_count && statement.has_every_group())
     });
     series.collect()
 }
 
-/// Full scan, for a job whose queries did not read every object, so that damage is always detected.
+/// Reads the objects that the queries of a job did not read to their end, so that damage is always detected.
 pub(super) async fn count_all(
     progress: &dyn Progress,
     session: &Session,
     objects: &Objects,
 ) -> Result<ScanReport> {
-    let sql = "SELECT count(message) FROM logs";
+    let unread = objects.unread();
+    // Upper case: no query has such a name.
+    session.add_table("UNREAD", TableKind::Logs, Arc::new(unread.logs.clone()));
+    let sql = "SELECT count(message) FROM \"UNREAD\"";
     let statement = session.statement(sql, "the count of all events").await?;
     let run = QueryRun {
         progress,
         session,
         name: "count",
-        objects,
+        objects: &unread,
     };
     run.each_batch(&statement, async |_| Ok(())).await?;
     objects.all_read().ok_or_else(|| {
@@ -203,6 +250,8 @@ pub(super) struct Picture {
     pub(super) query: String,
     pub(super) chart: String,
     pub(super) format: ImageFormat,
+    /// The title, and the line below it.
+    pub(super) headline: String,
     pub(super) bytes: Bytes,
 }
 
@@ -222,6 +271,7 @@ pub(super) fn draw(answer: &Answer<'_>, caption: &Caption<'_>) -> Result<Vec<Pic
                 query: answer.query.name.to_string(),
                 chart: series.chart().name.to_string(),
                 format: *format,
+                headline: chart.headline(),
                 bytes: bytes.into(),
             });
         }

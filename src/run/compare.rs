@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::job::{Compare, Job, Query};
 use crate::output::parquet::SQL_SHA256;
 use crate::receipt::Receipt;
-use crate::window::Window;
+use crate::window::{Size, Window};
 
 /// Gives the charts of a query their earlier answers. An error if the output location can't be read.
 pub async fn compare_with_earlier(
@@ -28,53 +28,86 @@ pub async fn compare_with_earlier(
     series: &mut [ChartData],
 ) -> Result<()> {
     for series in series {
-        let Some(earlier) = series
-            .chart()
-            .compare
-            .and_then(|compare| before(window, compare))
-        else {
+        let Some(compare) = series.chart().compare else {
             continue;
         };
-        let key = output.keys.answer(query.name.as_str(), &earlier);
-        let Some(file) = output.store.get(&key).await? else {
-            continue;
+        let compared = match earlier_answer(output, job, window, query, compare).await? {
+            Earlier::Answer {
+                window,
+                provisional,
+                batches,
+            } => series
+                .compare_with(window, provisional, &batches)
+                .map_err(|error| format!("the earlier answer can't be used: {error}")),
+            Earlier::Unusable(why) => Err(why),
+            Earlier::Absent(_) => Ok(()),
         };
-        let answer = output.store.display(&key);
-        let Some(receipt) = read_receipt(output, &earlier).await? else {
-            tracing::warn!(
-                answer,
-                "not compared: no receipt says what the earlier answer is of"
-            );
-            continue;
-        };
-        if let Some(difference) = other_events(&receipt, job) {
-            tracing::warn!(answer, "not compared: {difference}");
-            continue;
-        }
-        let provisional = receipt.window.provisional;
-        let compared = match read(file) {
-            Ok((sql, _)) if sql.as_deref() != Some(hash(&query.sql).as_str()) => {
-                tracing::warn!(answer, "not compared: the earlier answer is of other SQL");
-                continue;
-            }
-            Ok((_, batches)) => series
-                .compare_with(earlier, provisional, &batches)
-                .map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(error) = compared {
-            tracing::warn!(
-                answer,
-                error,
-                "not compared: the earlier answer can't be used"
-            );
+        if let Err(why) = compared {
+            tracing::warn!(query = query.name.as_str(), "not compared: {why}");
         }
     }
     Ok(())
 }
 
+/// The answer of an earlier window.
+pub(super) enum Earlier {
+    /// It is there, and of the same query over the same source.
+    Answer {
+        /// Its window.
+        window: Window,
+        /// Whether late events could change it.
+        provisional: bool,
+        /// Its rows.
+        batches: Vec<RecordBatch>,
+    },
+    /// There is something else; why it can't be compared with.
+    Unusable(String),
+    /// There is none, and why.
+    Absent(String),
+}
+
+/// The answer of the window that is `compare` before `window`. An error if the output location can't be read.
+pub(super) async fn earlier_answer(
+    output: &Output,
+    job: &Job,
+    window: &Window,
+    query: &Query,
+    compare: Compare,
+) -> Result<Earlier> {
+    let Some(earlier) = before(window, compare) else {
+        let why = format!("the zone has no window {} before this one", compare.span);
+        return Ok(Earlier::Absent(why));
+    };
+    let key = output.keys.answer(query.name.as_str(), &earlier);
+    let Some(file) = output.store.get(&key).await? else {
+        let why = format!("there is no answer of {}", earlier.id());
+        return Ok(Earlier::Absent(why));
+    };
+    let answer = output.store.display(&key);
+    let Some(receipt) = read_receipt(output, &earlier).await? else {
+        let why = format!("no receipt says what the earlier answer {answer} is of");
+        return Ok(Earlier::Unusable(why));
+    };
+    if let Some(difference) = other_events(&receipt, job) {
+        return Ok(Earlier::Unusable(format!("{difference} ({answer})")));
+    }
+    Ok(match read(file) {
+        Ok((sql, _)) if sql.as_deref() != Some(hash(&query.sql).as_str()) => {
+            Earlier::Unusable(format!("the earlier answer is of other SQL ({answer})"))
+        }
+        Ok((_, batches)) => Earlier::Answer {
+            window: earlier,
+            provisional: receipt.window.provisional,
+            batches,
+        },
+        Err(error) => Earlier::Unusable(format!(
+            "the earlier answer {answer} can't be read: {error}"
+        )),
+    })
+}
+
 /// How the source of an earlier run differs from the job's, if it does.
-fn other_events(receipt: &Receipt, job: &Job) -> Option<String> {
+pub(super) fn other_events(receipt: &Receipt, job: &Job) -> Option<String> {
     let zone = job.timezone.name();
     if receipt.window.timezone != zone {
         return Some(format!(
@@ -87,8 +120,23 @@ fn other_events(receipt: &Receipt, job: &Job) -> Option<String> {
 }
 
 /// The window `compare.windows` steps earlier; `None` if the zone skipped it.
-fn before(window: &Window, compare: Compare) -> Option<Window> {
-    let unit = window.unit().step(window.size(), -compare.windows)?;
+pub(super) fn before(window: &Window, compare: Compare) -> Option<Window> {
+    earlier(window, compare.windows)
+}
+
+/// The same window a week before, with the same weekday and hour; `None` for months, and where the zone skipped it.
+pub(super) fn week_before(window: &Window) -> Option<Window> {
+    let windows = match window.size() {
+        Size::Hour => 7 * 24,
+        Size::Day => 7,
+        Size::Week => 1,
+        Size::Month => return None,
+    };
+    earlier(window, windows)
+}
+
+fn earlier(window: &Window, windows: i32) -> Option<Window> {
+    let unit = window.unit().step(window.size(), -windows)?;
     Window::new(window.size(), window.zone(), unit).ok()
 }
 
@@ -112,7 +160,6 @@ fn read(file: Bytes) -> Result<(Option<String>, Vec<RecordBatch>), ParquetError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::window::Size;
 
     #[test]
     fn the_window_before_is_of_the_calendar() {

@@ -4,24 +4,34 @@
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::sync::Arc;
-use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use super::answer::{Answer, Objects, Picture, QueryRun, count_all, count_by_hour, draw};
+use super::answer_files::AnswerColumns;
+use super::archive::ArchivedWindow;
 use super::earlier_export::Comparison;
+use super::expectations::check;
+use super::previous::EarlierAnswers;
 use super::publish::Publisher;
-use super::queries::reads_again;
-use super::{Environment, Plan, WindowPlan, compare};
+use super::queries::{kept_for_later, reads_again};
+use super::stopwatch::Stopwatch;
+use super::{Environment, Plan, WindowPlan, archive, compare};
 use crate::chart::build::{Caption, ChartData, Verified};
+use crate::disk::free_bytes;
 use crate::error::{Class, Error, Result};
+use crate::expect::ExpectationReport;
 use crate::export::Exported;
 use crate::job::{Source, Verify};
+use crate::layout::cloudwatch::LogObject;
+use crate::numbers::counted;
 use crate::progress::Step;
-use crate::query::{Session, in_time};
+use crate::query::archived::ArchivedLogs;
+use crate::query::{Session, in_time, total_memory};
 use crate::receipt::{Change, ExportReport, OutputReport, Receipt, Status};
 use crate::scan::cache::ObjectCache;
+use crate::scan::columns::{Coding, Columns};
 use crate::scan::{Hours, LogsTable, ScanReport, Tally};
 use crate::state::Phase;
 use crate::state::lease::HeldWindow;
@@ -29,31 +39,18 @@ use crate::store::Store;
 use crate::verify::{self, Verification, Verifier};
 use crate::window::Range;
 
-/// Compressed objects kept on disk between the queries of a job. Fargate gives 20 GiB of disk.
+/// Bytes of compressed objects kept on disk between the queries of a job. Fargate gives 20 GiB of disk; on a smaller one it is an
+/// eighth of what is free.
 const MOST_CACHED: u64 = 8 << 30;
 
-/// How long each step took, in seconds, by its name.
-#[derive(Default)]
-pub(super) struct Stopwatch(BTreeMap<String, f64>);
+/// Columns of events kept between the queries of a job may take this part of the disk that is free: half is for what spills.
+const COLUMNS_OF_FREE: u64 = 4;
 
-impl Stopwatch {
-    /// Does the work, and adds its time to the step. The work is boxed: a run is a future of many such steps, which would
-    /// overflow the stack of a thread if each was held in the next.
-    pub(super) fn time<T>(
-        &mut self,
-        step: &str,
-        work: impl Future<Output = T>,
-    ) -> impl Future<Output = T> {
-        let work = Box::pin(work);
-        async move {
-            let since = Instant::now();
-            let done = work.await;
-            let seconds = self.0.entry(step.to_owned()).or_default();
-            *seconds = ((*seconds + since.elapsed().as_secs_f64()) * 1000.0).round() / 1000.0;
-            done
-        }
-    }
-}
+/// Gzip makes logs about this many times smaller.
+const COMPRESSION: u64 = 6;
+
+/// Columns that take at most this part of the machine's memory stay in it: what is written to disk is read from the system's cache.
+const CACHED_OF_MEMORY: u64 = 4;
 
 /// The run of a window that is held and exported.
 pub(super) struct WindowRun<'a> {
@@ -66,13 +63,24 @@ pub(super) struct WindowRun<'a> {
     pub(super) started_at: DateTime<Utc>,
 }
 
+/// Where the events of a window are read from.
+#[derive(Clone, Copy)]
+enum Events<'a> {
+    Exported(&'a Exported),
+    Archived(&'a ArchivedWindow),
+}
+
 /// The answers of a window, and what they are of.
 pub(super) struct Computed<'a> {
     session: Session,
     answers: Vec<Answer<'a>>,
     pub(super) read: ScanReport,
+    /// How the answers compare with what is expected of them.
+    expectations: Vec<ExpectationReport>,
     /// The events of each log group by hour.
     pub(super) tallies: BTreeMap<Option<String>, Hours>,
+    /// A note where several exports have the same events.
+    common_events: Option<String>,
     /// Holds the answers' files.
     folder: TempDir,
 }
@@ -85,14 +93,18 @@ impl WindowRun<'_> {
         mut stopwatch: Stopwatch,
     ) -> Result<(Receipt, Vec<ChartData>)> {
         self.held.note(|state| state.phase = Phase::Asking);
-        let mut computed = stopwatch.time("query", self.compute(&exported)).await?;
+        let mut computed = stopwatch
+            .time("query", self.compute(Events::Exported(&exported)))
+            .await?;
         if let Some(last) = self.last_of_same_source() {
             let comparing = self.keep_events(last, &mut exported, &computed);
             match stopwatch.time("compare", comparing).await? {
                 Comparison::NothingLost => {}
                 Comparison::Kept => {
                     drop(computed);
-                    computed = stopwatch.time("query", self.compute(&exported)).await?;
+                    computed = stopwatch
+                        .time("query", self.compute(Events::Exported(&exported)))
+                        .await?;
                     if let Some(error) = self.lost_events(last, &computed) {
                         return Err(error);
                     }
@@ -103,10 +115,15 @@ impl WindowRun<'_> {
         let Computed {
             session,
             answers,
+            expectations,
             read,
             tallies,
+            common_events,
             folder: _folder,
         } = computed;
+        if let Some(note) = common_events {
+            exported.note(note);
+        }
 
         let outlives = exported.groups.iter().any(|group| group.outlives);
         let groups: Vec<String> = exported
@@ -125,6 +142,7 @@ impl WindowRun<'_> {
             provisional: self.window.report.provisional,
             settled_after: self.plan.job.window.settled_after,
             verified: &Verified::of(verification.as_ref()),
+            expectations: &expectations,
         };
         let drawing = async {
             answers
@@ -140,7 +158,11 @@ impl WindowRun<'_> {
 
         let publishing = self.publish(&answers, &pictures);
         let outputs = stopwatch.time("write", publishing).await?;
-        let receipt = self.receipt(exported, read, &tallies, verification, outputs, stopwatch);
+        let receipt = Receipt {
+            expectations,
+            archive: archive::report(self.plan.job, &answers),
+            ..self.receipt(exported, read, &tallies, verification, outputs, stopwatch)
+        };
         self.publisher.receipt(self.held, &receipt).await?;
         let series = answers
             .into_iter()
@@ -148,52 +170,219 @@ impl WindowRun<'_> {
         Ok((receipt, series.collect()))
     }
 
+    /// Computes the answers of a window's archive, whose exports need not be there any more. The receipt is the last one
+    /// with these answers: it is of the same events.
+    pub(super) async fn run_archived(
+        &self,
+        archived: &ArchivedWindow,
+        last: &Receipt,
+        mut stopwatch: Stopwatch,
+    ) -> Result<(Receipt, Vec<ChartData>)> {
+        self.held.note(|state| state.phase = Phase::Asking);
+        let computing = self.compute(Events::Archived(archived));
+        let computed = stopwatch.time("query", computing).await?;
+        let Computed {
+            answers,
+            expectations,
+            folder: _folder,
+            ..
+        } = computed;
+        let groups = last.exports.iter();
+        let groups: Vec<String> = groups
+            .filter_map(|export| export.log_group.clone())
+            .collect();
+        let caption = Caption {
+            job: self.plan.job.name.as_str(),
+            window: &self.window.window,
+            groups: &groups,
+            as_of: last.as_of,
+            provisional: last.window.provisional,
+            settled_after: self.plan.job.window.settled_after,
+            verified: &Verified::of(last.verification.as_ref()),
+            expectations: &expectations,
+        };
+        let pictures = answers.iter().map(|answer| draw(answer, &caption));
+        let pictures = pictures.collect::<Result<Vec<_>>>()?;
+        let publishing = self.publish(&answers, &pictures);
+        let mut outputs = stopwatch.time("write", publishing).await?;
+        let archive = archive::report(self.plan.job, &answers);
+        if archive.is_none() {
+            let of_archive = last.outputs.iter().filter(|output| {
+                let archive = self.plan.job.archive.as_ref();
+                archive.is_some_and(|archive| archive.query.name.as_str() == output.query)
+            });
+            outputs.extend(of_archive.cloned());
+        }
+        let receipt = Receipt {
+            started_at: self.started_at,
+            finished_at: self.environment.clock.now(),
+            expectations,
+            change: Some(Change::since(last, last.read.events)),
+            tables: self.plan.lookups.reports(),
+            archive: archive.or_else(|| last.archive.clone()),
+            outputs,
+            seconds: stopwatch.seconds(),
+            job_sha256: self.plan.job_sha256.clone(),
+            ..last.clone()
+        };
+        self.publisher.receipt(self.held, &receipt).await?;
+        let series = answers
+            .into_iter()
+            .filter_map(|answer| answer.series.into_iter().next());
+        Ok((receipt, series.collect()))
+    }
+
+    /// Archives the window's events, and publishes the archive beside the answers that are there. The receipt: the last
+    /// one with the archive, or where there is none, one without answers.
+    pub(super) async fn archive(
+        &self,
+        exported: Exported,
+        mut stopwatch: Stopwatch,
+    ) -> Result<Receipt> {
+        self.held.note(|state| state.phase = Phase::Asking);
+        let computed = stopwatch
+            .time("archive", self.compute(Events::Exported(&exported)))
+            .await?;
+        let Computed {
+            answers,
+            read,
+            tallies,
+            folder: _folder,
+            ..
+        } = computed;
+        if let Some(last) = self
+            .window
+            .last
+            .as_ref()
+            .filter(|last| last.read.events != read.events)
+        {
+            return Err(Error::new(
+                Class::Source,
+                format!(
+                    "window {} has {} in its export now, and its answers are of {}: `logtally run` with the window and --force makes both again",
+                    self.window.report.id,
+                    counted(read.events, "event"),
+                    counted(last.read.events, "event")
+                ),
+            ));
+        }
+        let publishing = self.publish(&answers, &[]);
+        let archived = stopwatch.time("write", publishing).await?;
+        let archive = archive::report(self.plan.job, &answers);
+        let receipt = match &self.window.last {
+            None => Receipt {
+                archive,
+                ..self.receipt(exported, read, &tallies, None, archived, stopwatch)
+            },
+            Some(last) => {
+                let is_of_archive = |output: &&OutputReport| {
+                    answers
+                        .iter()
+                        .any(|answer| answer.query.name.as_str() == output.query)
+                };
+                let others = last.outputs.iter().filter(|output| !is_of_archive(output));
+                Receipt {
+                    started_at: self.started_at,
+                    finished_at: self.environment.clock.now(),
+                    archive,
+                    outputs: others.cloned().chain(archived).collect(),
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    ..last.clone()
+                }
+            }
+        };
+        self.publisher.receipt(self.held, &receipt).await?;
+        Ok(receipt)
+    }
+
     /// A folder of this window's own, removed when it is dropped.
     fn folder(&self) -> Result<TempDir> {
-        let scratch = self.environment.scratch.path();
-        tempfile::tempdir_in(scratch).map_err(|error| {
+        let scratch = self.environment.scratch();
+        tempfile::tempdir_in(&scratch).map_err(|error| {
             let what = format!("can't make a temporary folder in {}", scratch.display());
             Error::new(Class::Output, what).caused_by(error)
         })
     }
 
     /// The session of the window's queries, how much there is to read in it, and the tally of what is read.
-    fn session(
+    async fn session(
         &self,
-        exported: &Exported,
+        events: Events<'_>,
         folder: &FilePath,
     ) -> Result<(Session, Objects, Arc<Tally>)> {
         let (engine, job, source) = (&self.environment.engine, self.plan.job, &self.plan.source);
         let range = self.window.window.range();
-        let logs = LogsTable::new(source, exported.objects(), range, engine.pool())
-            .counting_odd_messages();
+        let mut objects = match events {
+            Events::Exported(exported) => exported.objects(),
+            Events::Archived(_) => Vec::new(),
+        };
+        LogObject::sort_by_stream(&mut objects);
+        let logs = LogsTable::new(source, objects, range, engine.pool())
+            .counting_odd_messages()
+            .masking(job.mask);
         let (logs, tally) = logs.tallied();
+        let free = free_bytes(folder).unwrap_or(u64::MAX);
+        let logs = match kept_for_later(job, &self.plan.queries) {
+            Some(keep) => {
+                let coding = coding(logs.objects());
+                let room = free / COLUMNS_OF_FREE;
+                let columns = Columns::of_run(folder.to_owned(), room, coding);
+                logs.keeping(columns, keep)
+            }
+            None => logs,
+        };
         let logs = match reads_again(job, &self.plan.queries) {
-            true => logs.with_cache(ObjectCache::new(folder.to_owned(), MOST_CACHED)),
+            true => {
+                let room = MOST_CACHED.min(free / 8);
+                logs.with_cache(ObjectCache::new(folder.to_owned(), room))
+            }
             false => logs,
         };
         let objects = Objects::of(&logs);
-        let session = engine
-            .session(job.timezone)?
-            .with_logs(logs, Some(source))?
-            .with_window(range)?;
+        let columns = self.plan.queries.iter().map(AnswerColumns::of);
+        let session = engine.session(job.timezone)?.with_formats(&job.formats);
+        let session = match events {
+            Events::Exported(_) => session.with_logs(logs, Some(source))?,
+            Events::Archived(archived) => {
+                engine.add_store(&self.plan.output.store);
+                let columns = archive::columns_of(engine, job).await?;
+                let archived = archive::OneWindow::new(job, archived, &columns);
+                let archived = ArchivedLogs::new(job.timezone, columns, Arc::new(archived));
+                session.with_archived_logs(archived)
+            }
+        };
+        let session = session
+            .with_window(range)?
+            .with_previous(Arc::new(EarlierAnswers {
+                output: self.plan.output.clone(),
+                job: job.clone(),
+                window: self.window.window.clone(),
+                columns: columns.collect::<Result<_>>()?,
+            }));
         Ok((session, objects, tally))
     }
 
     /// The answers in the order of their queries, with the earlier ones that their charts are compared with, and what was
     /// read.
-    async fn compute(&self, exported: &Exported) -> Result<Computed<'_>> {
+    async fn compute(&self, events: Events<'_>) -> Result<Computed<'_>> {
         let limit = self.plan.job.limits.timeout;
-        in_time("[run] timeout", limit, self.compute_all(exported)).await
+        in_time("[run] timeout", limit, self.compute_all(events)).await
     }
 
-    async fn compute_all(&self, exported: &Exported) -> Result<Computed<'_>> {
+    async fn compute_all(&self, events: Events<'_>) -> Result<Computed<'_>> {
         let folder = self.folder()?;
-        let (session, objects, tally) = self.session(exported, folder.path())?;
+        let (session, objects, tally) = self.session(events, folder.path()).await?;
         let (job, window) = (self.plan.job, &self.window.window);
         let progress = self.environment.progress.as_ref();
         let mut answers = Vec::with_capacity(self.plan.queries.len());
-        for query in &self.plan.queries {
+        let mut expectations = Vec::new();
+        // An archive that is read, and is as the job says, is not made again.
+        let keeps_archive = matches!(
+            (events, &self.window.last),
+            (Events::Archived(_), Some(last)) if archive::is_current(job, last)
+        );
+        let queries = self.plan.queries.iter();
+        for query in queries.filter(|query| query.archive.is_none() || !keeps_archive) {
             let run = QueryRun {
                 progress,
                 session: &session,
@@ -202,11 +391,18 @@ impl WindowRun<'_> {
             };
             let keys = self.plan.output.keys.of_answer(run.name, window);
             let answer = run.answer(query, folder.path(), keys).await?;
+            if query.archive.is_some() {
+                answers.push(answer);
+                continue;
+            }
             let files = answer.files.in_order().iter();
             let files: Vec<&FilePath> = files.map(|file| &*file.path).collect();
             session
                 .add_answer(answer.query.name.as_str(), &files, &query.table)
                 .await?;
+            let place = (&self.plan.output, job, window);
+            let checked = check(&session, place, answer.query, &query.expectations);
+            expectations.extend(checked.await?);
             answers.push(answer);
         }
         let read = match objects.all_read() {
@@ -217,10 +413,13 @@ impl WindowRun<'_> {
             let (output, series) = (&self.plan.output, &mut answer.series);
             compare::compare_with_earlier(output, job, window, answer.query, series).await?;
         }
+        read.warn(Some(&self.window.report.id), &read.oddities());
         Ok(Computed {
+            common_events: objects.common_events(),
             tallies: tally.by_group()?,
             session,
             answers,
+            expectations,
             read,
             folder,
         })
@@ -280,10 +479,10 @@ impl WindowRun<'_> {
         pictures: &[Vec<Picture>],
     ) -> Result<Vec<OutputReport>> {
         let mut outputs = Vec::new();
-        for (answer, pictures) in answers.iter().zip(pictures) {
+        for (number, answer) in answers.iter().enumerate() {
             let put = self.publisher.answer(self.held, answer);
             outputs.extend(put.await?);
-            for picture in pictures {
+            for picture in pictures.get(number).into_iter().flatten() {
                 let put = self.publisher.picture(self.held, picture);
                 outputs.push(put.await?);
             }
@@ -334,15 +533,27 @@ impl WindowRun<'_> {
             notes: self.notes(&exported),
             skipped_log_groups: exported.skipped,
             verification,
+            expectations: Vec::new(),
             reexports: self.window.reexports,
             change: last.as_ref().map(|last| Change::since(last, read.events)),
             read,
+            tables: self.plan.lookups.reports(),
+            archive: None,
             outputs,
-            seconds: stopwatch.0,
+            seconds: stopwatch.seconds(),
             job_sha256: job_sha256.clone(),
             source_sha256: source_sha256.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
+    }
+}
+
+/// How columns of these objects' events are written, so that the later queries have them soonest.
+fn coding(objects: &[LogObject]) -> Coding {
+    let text: u64 = objects.iter().map(|object| object.size * COMPRESSION).sum();
+    match text <= total_memory() / CACHED_OF_MEMORY {
+        true => Coding::Plain,
+        false => Coding::Zstd,
     }
 }
 

@@ -1,18 +1,38 @@
-//! The JSON of a run, the same from every face: a receipt for one window, `{"runs": […]}` for several, and what a run
-//! that failed or was stopped leaves of it.
+//! The JSON of a run, the same from every face and of one shape: `{"runs": […]}`, with the receipt or the failure of each
+//! window.
 
 use serde_json::{Value, json};
 
 use super::{Outcome, Plan};
 use crate::error::Error;
+use crate::job::{Job, Source};
 
-/// A failure that is not that of one window: `status`, `error`, `exit_code`.
+/// What a run that is stopped in the middle leaves behind, to be added to why it stops.
+pub fn remains(job: &Job) -> &'static str {
+    match &job.source {
+        Source::CloudWatch(_) => {
+            "; what was published is whole, and an export task that was begun goes on in AWS, for the next run to adopt"
+        }
+        Source::Exported { .. } | Source::Directory { .. } => "; what was published is whole",
+    }
+}
+
+/// The document of a run that failed before it came to a window: its only entry has `status`, `error`, `exit_code`, and for
+/// SQL the `excerpt` with the place.
 pub fn failure(error: &Error) -> Value {
-    json!({
+    let document = json!({
         "status": "failed",
         "error": error.to_string(),
         "exit_code": error.class().exit_code(),
-    })
+    });
+    json!({ "runs": [with_excerpt(document, error)] })
+}
+
+fn with_excerpt(mut document: Value, error: &Error) -> Value {
+    if let Some(excerpt) = error.excerpt() {
+        document["excerpt"] = excerpt.into();
+    }
+    document
 }
 
 /// The documents of the windows that have ended, while the run goes on.
@@ -52,20 +72,14 @@ impl RunDocuments {
     }
 
     /// The document of a run that has come to its end.
-    pub fn finish(mut self) -> Value {
-        match (self.windows.len(), self.ended.pop()) {
-            (1, Some(only)) => only,
-            (_, last) => {
-                self.ended.extend(last);
-                json!({ "runs": self.ended })
-            }
-        }
+    pub fn finish(self) -> Value {
+        json!({ "runs": self.ended })
     }
 
-    /// The document of a run that `error` stopped in the middle: of several windows, those that have ended and the one
-    /// that was under way.
+    /// The document of a run that `error` stopped in the middle: the windows that have ended and the one that was under
+    /// way.
     pub fn stopped(mut self, error: &Error) -> Value {
-        if self.windows.len() < 2 {
+        if self.windows.is_empty() {
             return failure(error);
         }
         // Windows that were left to other runs have no document.
@@ -78,13 +92,14 @@ impl RunDocuments {
     }
 
     fn window_failure(&self, window: &str, error: &Error) -> Value {
-        json!({
+        let document = json!({
             "status": "failed",
             "job": self.job,
             "window": { "id": window },
             "error": error.to_string(),
             "exit_code": error.class().exit_code(),
-        })
+        });
+        with_excerpt(document, error)
     }
 }
 
@@ -107,26 +122,28 @@ mod tests {
             result: Err(Error::new(Class::Source, "refused")),
             skipped: false,
             series: Vec::new(),
+            steps: Vec::new(),
         }
     }
 
     #[test]
-    fn one_window_is_a_document_of_its_own_and_several_are_a_list() {
+    fn one_window_is_a_list_too() {
         let of_window = |id: &str| {
             json!({
                 "status": "failed", "job": "night", "window": { "id": id }, "error": "refused", "exit_code": 4,
             })
         };
-        let mut one = documents(&["2026-11-20"]);
-        one.add(&failed("2026-11-20"));
-        assert_eq!(one.finish(), of_window("2026-11-20"));
-
-        let ids = ["2026-11-20", "2026-11-21"];
-        let mut two = documents(&ids);
-        for id in ids {
-            two.add(&failed(id));
+        for ids in [&["2026-11-20"][..], &["2026-11-20", "2026-11-21"]] {
+            let mut all = documents(ids);
+            for id in ids {
+                all.add(&failed(id));
+            }
+            let runs: Vec<Value> = ids.iter().map(|id| of_window(id)).collect();
+            assert_eq!(all.finish(), json!({ "runs": runs }));
         }
-        assert_eq!(two.finish(), json!({ "runs": ids.map(of_window) }));
+        let error = Error::new(Class::Usage, "no job");
+        let early = json!({ "status": "failed", "error": "no job", "exit_code": 2 });
+        assert_eq!(failure(&error), json!({ "runs": [early] }));
     }
 
     #[test]
@@ -140,7 +157,10 @@ mod tests {
         let codes: Vec<_> = runs.iter().map(|run| &run["exit_code"]).collect();
         assert_eq!(codes, [4, 143]);
         assert_eq!(runs[1]["window"]["id"], ids[1]);
-        assert_eq!(documents(&ids[..1]).stopped(&signal), failure(&signal));
+        let one = documents(&ids[..1]).stopped(&signal);
+        assert_eq!(one["runs"][0]["window"]["id"], ids[0]);
+        assert_eq!(one["runs"][0]["exit_code"], 143);
+        assert_eq!(documents(&[]).stopped(&signal), failure(&signal));
 
         // The first window was left to another run, and has no document.
         let mut several = documents(&ids);

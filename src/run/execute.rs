@@ -1,17 +1,26 @@
 //! Doing what a plan says, window by window: take the lease, export, compute, publish. While one window waits for its
 //! export, the answers of the one before are computed.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
-use super::compute::{Stopwatch, WindowRun};
+use super::archive::{ArchivedWindow, to_compute_of};
+use super::compute::WindowRun;
 use super::history::read_receipt;
+use super::plan::Work;
 use super::publish::Publisher;
 use super::settled::{is_published, settled_at};
-use super::{Action, Environment, Force, Plan, WindowPlan, clean, verifier};
+use super::stopwatch::{Step as TimedStep, Steps, Stopwatch};
+use super::{
+    Action, Environment, Force, Plan, Request, Selection, WindowPlan, clean, notify, plan, verifier,
+};
 use crate::chart::build::ChartData;
 use crate::error::{Class, Error, Result};
 use crate::export::{ExportRequest, Exported, Reuse};
+use crate::job::{Job, Source};
 use crate::layout::StagingKeys;
 use crate::progress::Step;
 use crate::receipt::Receipt;
@@ -34,6 +43,8 @@ pub struct Outcome {
     pub skipped: bool,
     /// The charts of the answers, for a terminal: one for each query that has any.
     pub series: Vec<ChartData>,
+    /// The steps that were done, also of a window that failed.
+    pub steps: Vec<TimedStep>,
 }
 
 /// Runs every window of a plan in turn; a failed one does not keep the others from being done. `ended` is called with each
@@ -49,8 +60,12 @@ pub async fn execute(
     let runner = Runner {
         environment,
         plan,
-        verifier: verifier(environment, plan.job).await?,
+        verifier: match plan.work {
+            Work::Answers => verifier(environment, plan.job).await?,
+            Work::Archives => None,
+        },
         staging_keys: StagingKeys::of(plan.job)?,
+        steps: Mutex::default(),
     };
     let (exported, to_compute) = mpsc::channel(1);
     let ((), outcomes) = tokio::join!(
@@ -67,20 +82,64 @@ pub async fn execute(
     Ok(outcomes)
 }
 
+/// Exports the windows of a job as a run of them does, each under its lease, and computes no answers. An export that was made
+/// after the window settled is kept.
+///
+/// # Errors
+/// As of a run up to the answers; `Usage` for a source that exports nothing.
+pub async fn export_fresh(
+    environment: &Environment,
+    job: &Job,
+    selection: Selection,
+) -> Result<()> {
+    if let Source::Exported { .. } = &job.source {
+        return Err(Error::usage(format!(
+            "[source] kind of the job {} is \"exported\": its objects are exported by another program, so nothing can be exported first",
+            job.name
+        )));
+    }
+    let request = Request {
+        selection,
+        force: Force::No,
+        provisional: true,
+    };
+    let plan = plan(environment, job, &request).await?;
+    let runner = Runner {
+        environment,
+        plan: &plan,
+        verifier: None,
+        staging_keys: StagingKeys::of(job)?,
+        steps: Mutex::default(),
+    };
+    for window in &plan.windows {
+        runner.export_only(window).await?;
+    }
+    environment.progress.report(Step::Done);
+    Ok(())
+}
+
 /// A window on its way from exporting to computing.
 enum Next<'a> {
     /// It is done already.
     Skip(Box<Receipt>),
-    Compute(Box<ExportedWindow<'a>>),
+    Compute(Box<ReadyWindow<'a>>),
 }
 
-/// A window that is held and exported.
-struct ExportedWindow<'a> {
+/// A window that is held, and whose events are there.
+struct ReadyWindow<'a> {
     held: HeldWindow,
     publisher: Publisher<'a>,
-    exported: Exported,
+    events: WindowEvents,
     started_at: DateTime<Utc>,
     stopwatch: Stopwatch,
+}
+
+/// Where the events of a window are.
+enum WindowEvents {
+    /// In the objects of its export.
+    Exported(Exported),
+    /// In the archive of an earlier run.
+    Archived(Box<ArchivedWindow>),
 }
 
 type Exporting<'a> = (&'a WindowPlan, Result<Next<'a>>);
@@ -91,6 +150,8 @@ struct Runner<'a> {
     plan: &'a Plan<'a>,
     verifier: Option<Verifier>,
     staging_keys: StagingKeys,
+    /// The steps of each window that is under way, by its id.
+    steps: Mutex<HashMap<String, Steps>>,
 }
 
 impl<'a> Runner<'a> {
@@ -138,7 +199,7 @@ impl<'a> Runner<'a> {
         let skipped = matches!(next, Ok(Next::Skip(_)));
         let done = match next {
             Ok(Next::Skip(last)) => Ok((*last, Vec::new())),
-            Ok(Next::Compute(exported)) => self.finish(window, *exported).await,
+            Ok(Next::Compute(ready)) => self.finish(window, *ready).await,
             Err(error) => Err(error),
         };
         let (result, series) = match done {
@@ -150,7 +211,14 @@ impl<'a> Runner<'a> {
             result,
             skipped,
             series,
+            steps: std::mem::take(&mut lock(&self.steps(&window.report.id))),
         }
+    }
+
+    /// The steps of a window so far.
+    fn steps(&self, window: &str) -> Steps {
+        let mut steps = lock(&self.steps);
+        Arc::clone(steps.entry(window.to_owned()).or_default())
     }
 
     /// Takes the window and exports it.
@@ -158,26 +226,70 @@ impl<'a> Runner<'a> {
         let id = window.report.id.as_str();
         self.environment.progress.report(Step::Window { id });
         let started_at = self.environment.clock.now();
-        let mut stopwatch = Stopwatch::default();
-        let held = self.hold(window, started_at).await?;
+        let mut stopwatch = Stopwatch::with(self.steps(id));
+        let held = match self.hold(window, started_at).await {
+            Ok(held) => held,
+            Err(error) => {
+                if self.plan.work == Work::Answers {
+                    notify::not_taken(self.environment, self.plan.job, id, &error).await;
+                }
+                return Err(error);
+            }
+        };
         let there = match read_receipt(&self.plan.output, &window.window).await {
             Ok(there) => there,
-            Err(error) => return Err(self.fail(held, error).await),
+            Err(error) => return Err(self.fail(window, held, error).await),
         };
         if there != window.last {
             return self.give_back(window, held, there).await;
         }
+        if self.plan.work == Work::Answers {
+            match self.find_archive(window, &held).await {
+                Ok(None) => {}
+                Ok(Some((publisher, archived))) => {
+                    return Ok(Next::Compute(Box::new(ReadyWindow {
+                        held,
+                        publisher,
+                        events: WindowEvents::Archived(Box::new(archived)),
+                        started_at,
+                        stopwatch,
+                    })));
+                }
+                Err(error) => return Err(self.fail(window, held, error).await),
+            }
+        }
         let exporting = while_held(&held, self.export(window, &held));
         match stopwatch.time("export", exporting).await {
-            Ok((publisher, exported)) => Ok(Next::Compute(Box::new(ExportedWindow {
+            Ok((publisher, exported)) => Ok(Next::Compute(Box::new(ReadyWindow {
                 held,
                 publisher,
-                exported,
+                events: WindowEvents::Exported(exported),
                 started_at,
                 stopwatch,
             }))),
-            Err(error) => Err(self.fail(held, error).await),
+            Err(error) => Err(self.fail(window, held, error).await),
         }
+    }
+
+    /// The archive that the answers can be computed of in place of an export.
+    async fn find_archive<'w>(
+        &self,
+        window: &'w WindowPlan,
+        held: &HeldWindow,
+    ) -> Result<Option<(Publisher<'w>, ArchivedWindow)>>
+    where
+        'a: 'w,
+    {
+        let (output, job) = (&self.plan.output, self.plan.job);
+        let Some(archived) = to_compute_of(self.plan, &self.staging_keys, window).await? else {
+            return Ok(None);
+        };
+        match held.found().unfinished {
+            Some(_) => clean::interrupted(output, job, &window.window).await?,
+            None => clean::unwritten_state(output, &window.window).await?,
+        }
+        let publisher = Publisher::prepare(self.environment, output, job, window).await?;
+        Ok(Some((publisher, archived)))
     }
 
     /// Gives back a window of which another run has put a receipt since the plan was made.
@@ -243,11 +355,30 @@ impl<'a> Runner<'a> {
         HeldWindow::take(&output.store, &key, job.limits.lease, begin, &waiting).await
     }
 
-    async fn export(
+    /// Exports a window, and leaves its state as it was but for the exports.
+    async fn export_only(&self, window: &WindowPlan) -> Result<()> {
+        let id = window.report.id.as_str();
+        self.environment.progress.report(Step::Window { id });
+        let held = self.hold(window, self.environment.clock.now()).await?;
+        let exported = while_held(&held, self.export(window, &held)).await;
+        let found = held.found().clone();
+        held.release(move |state| {
+            state.phase = found.phase;
+            state.unfinished = found.unfinished;
+            state.failure = found.failure;
+        })
+        .await?;
+        exported.map(drop)
+    }
+
+    async fn export<'w>(
         &self,
-        window: &'a WindowPlan,
+        window: &'w WindowPlan,
         held: &HeldWindow,
-    ) -> Result<(Publisher<'a>, Exported)> {
+    ) -> Result<(Publisher<'w>, Exported)>
+    where
+        'a: 'w,
+    {
         let (output, job) = (&self.plan.output, self.plan.job);
         match held.found().unfinished {
             Some(_) => clean::interrupted(output, job, &window.window).await?,
@@ -284,15 +415,15 @@ impl<'a> Runner<'a> {
     async fn finish(
         &self,
         window: &WindowPlan,
-        exported: ExportedWindow<'a>,
+        ready: ReadyWindow<'a>,
     ) -> Result<(Receipt, Vec<ChartData>)> {
-        let ExportedWindow {
+        let ReadyWindow {
             held,
             publisher,
-            exported,
+            events,
             started_at,
             stopwatch,
-        } = exported;
+        } = ready;
         let run = WindowRun {
             environment: self.environment,
             plan: self.plan,
@@ -302,13 +433,30 @@ impl<'a> Runner<'a> {
             publisher: &publisher,
             started_at,
         };
-        match while_held(&held, run.run(exported, stopwatch)).await {
+        let working = async {
+            match (events, self.plan.work, &window.last) {
+                (WindowEvents::Exported(exported), Work::Answers, _) => {
+                    run.run(exported, stopwatch).await
+                }
+                (WindowEvents::Exported(exported), Work::Archives, _) => {
+                    Ok((run.archive(exported, stopwatch).await?, Vec::new()))
+                }
+                (WindowEvents::Archived(archived), _, Some(last)) => {
+                    run.run_archived(&archived, last, stopwatch).await
+                }
+                (WindowEvents::Archived(_), _, None) => Err(Error::new(
+                    Class::Unexpected,
+                    "an archive without a receipt is read",
+                )),
+            }
+        };
+        match while_held(&held, working).await {
             Ok((receipt, series)) => {
                 publisher.delete_old_parts(&receipt).await;
-                self.complete(held, &receipt).await;
+                self.complete(window, held, &receipt).await;
                 Ok((receipt, series))
             }
-            Err(error) => Err(self.fail(held, error).await),
+            Err(error) => Err(self.fail(window, held, error).await),
         }
     }
 
@@ -336,12 +484,16 @@ impl<'a> Runner<'a> {
             return held.release(|_| {}).await;
         }
         clean::interrupted(output, job, &window.window).await?;
-        self.complete(held, receipt).await;
+        self.complete(window, held, receipt).await;
         Ok(())
     }
 
-    /// Tidies up behind a receipt and gives the lease back. What fails is left to the next run.
-    async fn complete(&self, held: HeldWindow, receipt: &Receipt) {
+    /// Reports a window, tidies up behind its receipt and gives the lease back. What fails is left to the next run.
+    async fn complete(&self, window: &WindowPlan, held: HeldWindow, receipt: &Receipt) {
+        let place = (self.plan.job, &self.plan.output);
+        if self.plan.work == Work::Answers {
+            notify::done(self.environment, place, &held, window, receipt).await;
+        }
         let now = self.environment.clock.now();
         let deleted = clean::superseded(&held.state(), &self.plan.source, receipt, now).await;
         let released = held.release(move |state| {
@@ -356,8 +508,30 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Records in the state what went wrong, and gives the lease back.
-    async fn fail(&self, held: HeldWindow, error: Error) -> Error {
+    /// Gives back a window whose answers are not concerned by what went wrong.
+    async fn leave(&self, held: HeldWindow, error: Error) -> Error {
+        let found = held.found().clone();
+        let released = held.release(move |state| {
+            let lease = state.lease.take();
+            *state = WindowState { lease, ..found };
+        });
+        if error.class() != Class::Held
+            && let Err(unreleased) = released.await
+        {
+            tracing::warn!(error = %unreleased, "could not give the window back");
+        }
+        error
+    }
+
+    /// Reports what went wrong, records it in the state, and gives the lease back.
+    async fn fail(&self, window: &WindowPlan, held: HeldWindow, error: Error) -> Error {
+        if self.plan.work == Work::Archives {
+            return self.leave(held, error).await;
+        }
+        if error.class() != Class::Held {
+            let (environment, job) = (self.environment, self.plan.job);
+            notify::failed(environment, job, &held, &window.report.id, &error).await;
+        }
         let failure = Failure {
             at: self.environment.clock.now(),
             exit_code: error.class().exit_code(),
@@ -371,6 +545,10 @@ impl<'a> Runner<'a> {
         }
         error
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Does the work, for as long as the lease is held.

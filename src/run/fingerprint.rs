@@ -6,7 +6,8 @@
 use sha2::{Digest, Sha256};
 
 use crate::job::{
-    Chart, ChartKind, CloudWatch, Division, ErrorsColumn, Job, Language, Query, Source, Theme,
+    Archive, Chart, ChartKind, CloudWatch, Division, ErrorsColumn, Expectation, Job, Language,
+    Location, LookupTable, Query, Source, Subject, Theme, ValueScale, hashed_text,
 };
 
 /// The version of [`answers_fingerprint`]. A change of it has every done window computed again.
@@ -76,10 +77,48 @@ pub(super) fn answers_fingerprint(job: &Job) -> String {
     let mut hash = Fingerprint::default();
     hash.field("version", VERSION);
     hash.field("source", &source_fingerprint(job));
+    if job.mask {
+        hash.field("mask", "true");
+    }
+    for table in &job.tables {
+        add_table(&mut hash, table);
+    }
     for query in &job.queries {
         add_query(&mut hash, query);
     }
+    if let Some(archive) = &job.archive {
+        add_archive(&mut hash, archive);
+    }
+    for format in &job.formats {
+        hash.field("format", format.name.as_str());
+        hash.field(format.kind.as_str(), &format.pattern);
+    }
+    for expectation in &job.expectations {
+        add_expectation(&mut hash, expectation);
+    }
     hash.finish()
+}
+
+/// A hash of what decides the archive. It is in the receipt of a window that has no answers yet, so that a run makes them.
+pub(super) fn archive_fingerprint(job: &Job) -> String {
+    let mut hash = Fingerprint::default();
+    hash.field("archive of", &source_fingerprint(job));
+    hash.field("mask", &job.mask.to_string());
+    hash.field("formats", &formats_fingerprint(job).unwrap_or_default());
+    if let Some(archive) = &job.archive {
+        add_archive(&mut hash, archive);
+    }
+    hash.finish()
+}
+
+/// A hash of the formats that expressions can name; `None` where there are none.
+pub(super) fn formats_fingerprint(job: &Job) -> Option<String> {
+    let mut hash = Fingerprint::default();
+    for format in &job.formats {
+        hash.field(format.name.as_str(), format.kind.as_str());
+        hash.add(&format.pattern);
+    }
+    (!job.formats.is_empty()).then(|| hash.finish())
 }
 
 fn add_query(hash: &mut Fingerprint, query: &Query) {
@@ -87,11 +126,16 @@ fn add_query(hash: &mut Fingerprint, query: &Query) {
         name,
         sql,
         sql_origin: _,
+        params,
         division,
         charts,
     } = query;
     hash.field("query", name.as_str());
-    hash.field("sql", sql);
+    hash.field("sql", &hashed_text(sql));
+    for (name, value) in params {
+        hash.field("param", name);
+        hash.field(if value.is_text { "text" } else { "value" }, &value.text);
+    }
     match division {
         Division::Whole => {}
         Division::ByValue(columns) => {
@@ -100,9 +144,78 @@ fn add_query(hash: &mut Fingerprint, query: &Query) {
             }
         }
         Division::BySize(bytes) => hash.field("file_size", &bytes.to_string()),
+        Division::Numbered { file_size, by } => {
+            hash.field("numbered", &file_size.to_string());
+            for column in by {
+                hash.field("partition_by", column.as_str());
+            }
+        }
     }
     for chart in charts {
         add_chart(hash, chart);
+    }
+}
+
+/// Its columns are in its SQL.
+fn add_archive(hash: &mut Fingerprint, archive: &Archive) {
+    let Archive {
+        columns: _,
+        message: _,
+        bloom,
+        query,
+    } = archive;
+    add_query(hash, query);
+    for column in bloom {
+        hash.field("bloom", column.as_str());
+    }
+}
+
+/// What is in the table's files is no part of it: the receipt has that.
+fn add_table(hash: &mut Fingerprint, table: &LookupTable) {
+    let LookupTable {
+        name,
+        path,
+        columns,
+    } = table;
+    hash.field("table", name.as_str());
+    match path {
+        Location::Local(path) => hash.field("path", &path.to_string_lossy()),
+        Location::S3 { .. } => hash.field("path", &path.to_string()),
+    }
+    for (column, of_type) in columns {
+        hash.field("column", column);
+        hash.field("type", of_type.as_str());
+    }
+}
+
+/// What is expected of an answer is in its charts.
+fn add_expectation(hash: &mut Fingerprint, expectation: &Expectation) {
+    let Expectation {
+        query,
+        subject,
+        min,
+        max,
+    } = expectation;
+    hash.field("expect", query.as_str());
+    let (subject, previous) = match subject {
+        Subject::Rows => ("rows", None),
+        Subject::Each { .. } => ("each", None),
+        Subject::Total { .. } => ("total", None),
+        Subject::Share { previous, .. } => ("share", Some(previous.span.to_string())),
+        Subject::MissingHours { .. } => ("missing_hours", None),
+    };
+    hash.field("of", subject);
+    let bound = |bound: &Option<f64>| bound.map(|bound| bound.to_string());
+    let keys = [
+        ("column", expectation.subject.column().map(str::to_owned)),
+        ("previous", previous),
+        ("min", bound(min)),
+        ("max", bound(max)),
+    ];
+    for (key, value) in keys {
+        if let Some(value) = value {
+            hash.field(key, &value);
+        }
     }
 }
 
@@ -137,6 +250,7 @@ fn optional_keys(chart: &Chart) -> Vec<(&'static str, Option<String>)> {
         compare,
         title,
         y_label,
+        y_scale,
         unit,
         size: (width, height),
         scale,
@@ -163,6 +277,7 @@ fn optional_keys(chart: &Chart) -> Vec<(&'static str, Option<String>)> {
         ("theme", Some(theme_name(*theme).to_owned())),
         ("language", Some(language_code(*language).to_owned())),
         ("formats", Some(formats.join(","))),
+        ("y_scale", Some(scale_name(*y_scale).to_owned())),
     ]
 }
 
@@ -173,6 +288,13 @@ fn kind(kind: ChartKind) -> &'static str {
         ChartKind::StackedBar => "stacked-bar",
         ChartKind::Heatmap => "heatmap",
         ChartKind::Band => "band",
+    }
+}
+
+fn scale_name(scale: ValueScale) -> &'static str {
+    match scale {
+        ValueScale::Linear => "linear",
+        ValueScale::Log => "log",
     }
 }
 
@@ -239,6 +361,14 @@ y = "events"
         format!("{PLAIN}{keys}\n")
     }
 
+    fn with_table(keys: &str) -> String {
+        format!("{PLAIN}[[table]]\n{keys}\n")
+    }
+
+    fn with_expectation(keys: &str) -> String {
+        format!("{PLAIN}[[expect]]\nquery = \"hourly_count\"\n{keys}\n")
+    }
+
     /// Receipts hold these. If this fails, a job that has not changed has another hash: every window that is done would be
     /// computed again, and an export that retention has cut could replace an answer.
     #[test]
@@ -271,6 +401,7 @@ y = "events"
             with_chart_keys("theme = \"light\""),
             with_chart_keys("formats = [\"png\"]"),
             edited("[output]", "[window]\nsize = \"day\"\n[output]"),
+            edited("staging =", "mask = false\nstaging ="),
         ] {
             assert_eq!(fingerprint(&text), fingerprint(PLAIN), "{text}");
         }
@@ -288,6 +419,10 @@ y = "events"
             edited(
                 "[output]",
                 "[window]\ndefault = \"2026-11-20\"\nsettled_after = \"1h\"\nlookback = 9\n[output]",
+            ),
+            edited(
+                "[output]",
+                "[notify]\nsns = \"arn:aws:sns:eu-west-1:123456789012:n\"\non = \"always\"\n[metrics]\nnamespace = \"n\"\n[output]",
             ),
             edited(
                 "[output]",
@@ -314,6 +449,7 @@ y = "events"
             edited("[\"/svc/a\"]", "[\"/svc/a\", \"/svc/b\"]"),
             edited("staging =", "log_stream_prefix = \"web/\"\nstaging ="),
             edited("[output]", "[window]\nsize = \"hour\"\n[output]"),
+            edited("staging =", "mask = true\nstaging ="),
             edited(
                 "use = \"hourly_count\"",
                 "use = \"hourly_count\"\nname = \"other\"",
@@ -331,9 +467,47 @@ y = "events"
                 "use = \"hourly_count\"\nfile_size = \"256MiB\"",
             ),
             format!("{PLAIN}[[query]]\nuse = \"hour_of_day\"\n"),
+            format!("{PLAIN}[archive]\n"),
+            format!("{PLAIN}[archive]\nmessage = false\n"),
+            format!("{PLAIN}[archive]\nfile_size = \"1MiB\"\n"),
+            format!("{PLAIN}[archive]\nbloom = [\"log_stream\"]\n"),
+            format!("{PLAIN}[archive]\npartition_by = [\"log_group\"]\n"),
+            format!("{PLAIN}[archive.columns]\nlevel = \"level(message)\"\n"),
+            format!("{PLAIN}[archive.columns]\nlevel = \"log_type(message)\"\n"),
             edited("kind = \"bar\"", "kind = \"line\""),
             edited("x = \"hour_local\"", "x = \"hour_utc\""),
             edited("y = \"events\"", "y = \"hour_of_day\""),
+            edited("use = ", "expect = \"no rows\"\nuse = "),
+            edited("use = ", "expect = \"rows\"\nuse = "),
+            with_expectation("column = \"events\"\nmin = 1"),
+            with_expectation("column = \"events\"\nmin = 2"),
+            with_expectation("column = \"events\"\nmax = 2"),
+            with_expectation("column = \"errors\"\nmax = 2"),
+            with_expectation("column = \"events\"\nof = \"total\"\nmax = 2"),
+            with_expectation("column = \"events\"\nprevious = \"7 days\"\nmax = \"200%\""),
+            with_expectation("column = \"events\"\nprevious = \"1 day\"\nmax = \"200%\""),
+            with_expectation("missing_hours = 2"),
+            with_table("name = \"a\"\npath = \"a.csv\""),
+            with_table("name = \"b\"\npath = \"a.csv\""),
+            with_table("name = \"a\"\npath = \"b.csv\""),
+            with_table("name = \"a\"\npath = \"a.csv\"\n[table.columns]\nx = \"text\""),
+            with_table("name = \"a\"\npath = \"a.csv\"\n[table.columns]\nx = \"date\""),
+            edited(
+                "use = \"hourly_count\"",
+                "use = \"hourly_count\"\nparams = { a = 1 }",
+            ),
+            edited(
+                "use = \"hourly_count\"",
+                "use = \"hourly_count\"\nparams = { a = 2 }",
+            ),
+            edited(
+                "use = \"hourly_count\"",
+                "use = \"hourly_count\"\nparams = { a = \"1\" }",
+            ),
+            edited(
+                "use = \"hourly_count\"",
+                "use = \"hourly_count\"\nparams = { b = 1 }",
+            ),
             with_chart_keys("name = \"other\""),
             with_chart_keys("errors = \"events\""),
             with_chart_keys("errors = false"),

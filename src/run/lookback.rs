@@ -197,7 +197,7 @@ pub(super) fn left_undone(job: &Job, windows: &[WindowSummary]) -> Option<String
         },
         job.window.lookback
     );
-    let commands = commands(windows, &job.file.display().to_string());
+    let commands = commands(windows, &job.file.to_string());
     if !commands.is_empty() {
         text += &format!(". To do them: {}", commands.join("; "));
     }

@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Serialize, Serializer};
 
-use super::fingerprint::{answers_fingerprint, source_fingerprint};
+use super::archive::{KeptExports, is_current};
+use super::fingerprint::{answers_fingerprint, archive_fingerprint, source_fingerprint};
 use super::history::{AT_ONCE, KnownWindows, read_receipt, readable_state};
 use super::lookback::{Backlog, Lookback, left_undone};
 use super::queries::{self, PlannedQuery};
 use super::settled::{is_at_rest, is_interrupted, is_provisional, needs_reexport};
-use super::{Environment, Output, exporter, schema, source_store};
+use super::{Environment, Lookups, Output, compare, expectations, exporter, schema, source_store};
 use crate::aws::logs::Origin;
 use crate::error::{Error, Result};
 use crate::export::{LogExporter, staging};
@@ -18,19 +19,28 @@ use crate::output::WindowKeys;
 use crate::receipt::{Receipt, WindowReport};
 use crate::state::WindowState;
 use crate::store::Store;
-use crate::window::{self, Range, Span, Unit, Window, is_last_ended};
+use crate::window::{self, Range, Span, TODAY, Unit, Window, is_last_ended};
 
 /// Which windows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
     /// The job's default.
     Default,
-    /// The one with this id, or `yesterday` or `last`: the last that ended.
+    /// The one with this id, or `yesterday` or `last`: the last that ended, or `today`: the one that has not.
     Id(String),
     /// From one id to another, both included.
     FromTo(String, String),
     /// Those in the span before now.
     Last(Span),
+}
+
+/// What is made of windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Everything that the job says.
+    Answers,
+    /// Archives of the exports that are kept, beside the answers that are there.
+    Archives,
 }
 
 /// What to do again although it is done.
@@ -67,6 +77,9 @@ pub struct Plan<'a> {
     pub log_groups: Vec<String>,
     /// The windows, in their order.
     pub windows: Vec<WindowPlan>,
+    /// What is expected of the answers, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<String>,
     /// Which earlier windows are not done by this run or an earlier one, and the commands that do them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_undone: Option<String>,
@@ -80,9 +93,15 @@ pub struct Plan<'a> {
     /// What to do again.
     #[serde(skip)]
     pub force: Force,
+    /// What is made of the windows.
+    #[serde(skip)]
+    pub(super) work: Work,
     /// The job's queries, in their order.
     #[serde(skip)]
     pub(super) queries: Vec<PlannedQuery<'a>>,
+    /// The lookup tables that the queries read.
+    #[serde(skip)]
+    pub(super) lookups: Lookups,
     /// Where the answers go.
     #[serde(skip)]
     pub(super) output: Output,
@@ -136,6 +155,9 @@ pub struct WindowPlan {
     pub is_at_rest: bool,
     /// True if nothing but the look back at earlier windows asks for it.
     pub is_looked_back_at: bool,
+    /// The events of the same window a week before, of the same source, if they are known and final.
+    #[serde(skip)]
+    pub week_before: Option<u64>,
 }
 
 /// What to do with a window.
@@ -159,7 +181,8 @@ pub async fn plan<'a>(
     let now = environment.clock.now();
     let mut windows = select(job, request, now)?;
     let representative = windows.first().map_or(Range::ALL, Window::range);
-    let queries = queries::plan_all(&environment.engine, job, representative).await?;
+    let lookups = Lookups::open(environment, job).await?;
+    let queries = queries::plan_all(&environment.engine, job, representative, &lookups).await?;
 
     let output = Output::open(environment, job).await?;
     let source = source_store(environment, job).await?;
@@ -200,21 +223,93 @@ pub async fn plan<'a>(
     }
     let to_tidy = planner.plan_all(backlog.to_tidy).await?;
     if plans.iter().any(|plan| plan.action != Action::Skip) {
-        let columns: Vec<_> = queries.iter().map(|query| query.columns.clone()).collect();
-        schema::refuse_changed(&output, job, &columns, request.force).await?;
+        schema::refuse_changed(&output, job, &queries, request.force).await?;
     }
     Ok(Plan {
+        work: Work::Answers,
         job,
         log_groups,
+        expectations: expectations::in_words(job),
         windows: plans,
         left_undone: left_undone(job, &backlog.others),
         to_tidy,
         source_sha256: source_fingerprint(job),
         force: request.force,
         queries,
+        lookups,
         exporter,
         origin,
         job_sha256,
+        output,
+        source,
+    })
+}
+
+/// Finds out which archives are to be made of exports that are kept. Reads, writes nothing.
+///
+/// # Errors
+/// As of [`plan`], and `Usage` for a job without an archive.
+pub async fn plan_archives<'a>(
+    environment: &Environment,
+    job: &'a Job,
+    request: &Request,
+) -> Result<Plan<'a>> {
+    if job.archive.is_none() {
+        return Err(Error::usage(format!(
+            "the job {} has no archive: expected a section [archive] in {}, such as [archive.columns] with level = \"level(message)\"",
+            job.name,
+            job.file.name()
+        )));
+    }
+    let now = environment.clock.now();
+    let windows = select(job, request, now)?;
+    let representative = windows.first().map_or(Range::ALL, Window::range);
+    let queries = queries::plan_archive_alone(&environment.engine, job, representative).await?;
+    let output = Output::open(environment, job).await?;
+    let source = source_store(environment, job).await?;
+    let known = KnownWindows::list(&output, job).await?;
+    let job_sha256 = archive_fingerprint(job);
+    let planner = WindowPlanner {
+        job,
+        force: request.force,
+        output: &output,
+        job_sha256: &job_sha256,
+        origin: None,
+        done: &known.receipts,
+        now,
+    };
+    let mut plans = planner.plan_all(windows).await?;
+    for plan in &mut plans {
+        let last = plan.last.as_ref();
+        let is_archived = last.is_some_and(|last| is_current(job, last));
+        plan.action = match request.force == Force::No && is_archived {
+            true => Action::Skip,
+            false => Action::Compute,
+        };
+        plan.reexports = last.map_or(0, |last| last.reexports);
+    }
+    if plans.iter().any(|plan| plan.action != Action::Skip) {
+        schema::refuse_changed(&output, job, &queries, request.force).await?;
+    }
+    let receipts = plans.iter().filter_map(|plan| {
+        let last = plan.last.clone()?;
+        Some((plan.report.id.clone(), last))
+    });
+    Ok(Plan {
+        exporter: Box::new(KeptExports::new(job, source.clone(), receipts.collect())),
+        work: Work::Archives,
+        log_groups: Vec::new(),
+        expectations: Vec::new(),
+        windows: plans,
+        left_undone: None,
+        to_tidy: Vec::new(),
+        source_sha256: source_fingerprint(job),
+        force: request.force,
+        queries,
+        lookups: Lookups::default(),
+        origin: None,
+        job_sha256,
+        job,
         output,
         source,
     })
@@ -265,6 +360,7 @@ impl WindowPlanner<'_> {
                 (Some(receipt), Some(state)) => is_at_rest(receipt, state, self.now),
                 _ => true,
             },
+            week_before: self.week_before(&window).await?,
             window,
             action,
             last,
@@ -280,6 +376,20 @@ impl WindowPlanner<'_> {
         }
         let state = readable_state(self.output, window);
         futures::future::try_join(read_receipt(self.output, window), state).await
+    }
+
+    async fn week_before(&self, window: &Window) -> Result<Option<u64>> {
+        let Some(earlier) = compare::week_before(window) else {
+            return Ok(None);
+        };
+        if !self.done.contains(&earlier.unit()) {
+            return Ok(None);
+        }
+        let receipt = read_receipt(self.output, &earlier).await?;
+        let comparable = receipt.filter(|receipt| {
+            !receipt.window.provisional && compare::other_events(receipt, self.job).is_none()
+        });
+        Ok(comparable.map(|receipt| receipt.read.events))
     }
 
     /// Whether the answers of a window are there, final unless late events come, and as this job has them.
@@ -316,6 +426,7 @@ pub fn select(job: &Job, request: &Request, now: DateTime<Utc>) -> Result<Vec<Wi
             DefaultWindow::Id(id) => vec![Window::parse(size, zone, id)?],
         },
         Selection::Id(id) if is_last_ended(id) => vec![Window::last_ended(size, zone, now)?],
+        Selection::Id(id) if id == TODAY => vec![Window::holding(size, zone, now)?],
         Selection::Id(id) => vec![Window::parse(size, zone, id)?],
         Selection::Last(span) => Window::last_of(size, zone, *span, now)?,
         Selection::FromTo(from, to) => {

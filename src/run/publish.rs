@@ -59,7 +59,7 @@ impl<'a> Publisher<'a> {
             );
         }
         let mut listed = HashSet::new();
-        for query in &job.queries {
+        for query in job.answers() {
             let answer = keys.of_answer(query.name.as_str(), &window.window);
             listed.extend(query.division.listed_parts(store, answer).await?);
         }
@@ -86,7 +86,11 @@ impl<'a> Publisher<'a> {
         let objects = answer.files.objects(keys, there.map(|(key, _)| key));
         let mut reports = Vec::with_capacity(objects.len());
         for object in objects {
-            reports.push(self.answer_object(held, query, object).await?);
+            let is_left_over = matches!(object.content, ObjectContent::LeftOver(_));
+            let report = self.answer_object(held, query, object).await?;
+            if !is_left_over {
+                reports.push(report);
+            }
         }
         Ok(reports)
     }
@@ -98,7 +102,7 @@ impl<'a> Publisher<'a> {
         object: AnswerObject<'_>,
     ) -> Result<OutputReport> {
         let (kind, body, content_type, rows) = match object.content {
-            ObjectContent::File(file) => (
+            ObjectContent::File(file) | ObjectContent::LeftOver(file) => (
                 OutputKind::Parquet,
                 Body::File(file.path.clone()),
                 "application/vnd.apache.parquet",
@@ -115,15 +119,15 @@ impl<'a> Publisher<'a> {
         Ok(OutputReport { rows, ..put.await? })
     }
 
-    /// Deletes the parts of earlier answers, except those of the last one, which readers may still read. A failure is a
-    /// warning: the next run tries again.
+    /// Deletes the parts of earlier answers, except those of the last one, which readers may still read, and the files
+    /// that only an earlier archive has. A failure is a warning: the next run tries again.
     pub(super) async fn delete_old_parts(&self, receipt: &Receipt) {
         let Output { store, keys } = &self.output;
         let put = receipt.outputs.iter().map(|output| output.key.as_str());
         let put: HashSet<&str> = put.collect();
         let is_in_use =
             |key: &Path| put.contains(keys.relative(key).as_str()) || self.listed.contains(key);
-        for query in &self.job.queries {
+        for query in self.job.answers() {
             let name = query.name.as_str();
             let answer = keys.of_answer(name, &self.window.window);
             let there = self.seen.keys();
@@ -145,8 +149,11 @@ impl<'a> Publisher<'a> {
         let key = keys.chart(&picture.query, &picture.chart, window, extension);
         let body = Body::Bytes(picture.bytes.clone());
         let (kind, content_type) = (OutputKind::Chart, picture.format.content_type());
-        self.put(held, kind, &picture.query, key, body, content_type)
-            .await
+        let put = self.put(held, kind, &picture.query, key, body, content_type);
+        Ok(OutputReport {
+            headline: Some(picture.headline.clone()),
+            ..put.await?
+        })
     }
 
     /// Copies the window's charts, which are put already, to the keys of the latest charts, unless a newer window has
@@ -255,6 +262,7 @@ impl<'a> Publisher<'a> {
             key: self.output.keys.relative(&written.key),
             etag: written.etag,
             rows: None,
+            headline: None,
             bytes: written.bytes,
         }
     }

@@ -1,16 +1,18 @@
 //! Checks the columns of each answer against those of its newest earlier one, before anything is exported: tables over
 //! the answers must be able to read both.
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::Schema;
 use bytes::Bytes;
+use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
 use object_store::path::Path;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use super::queries::PlannedQuery;
 use super::{Force, Output};
-use crate::error::{Error, Result};
-use crate::job::Job;
+use crate::error::{Class, Error, Result};
+use crate::job::{Division, Job};
 use crate::output::athena;
 use crate::output::division::{DividedBy, NewestAnswer};
 use crate::output::parquet::WINDOW;
@@ -28,10 +30,11 @@ const FOOTER_BYTES: u64 = 64 << 10;
 pub async fn refuse_changed(
     output: &Output,
     job: &Job,
-    schemas: &[SchemaRef],
+    answers: &[PlannedQuery<'_>],
     force: Force,
 ) -> Result<()> {
-    for (query, schema) in job.queries.iter().zip(schemas) {
+    for PlannedQuery { query, columns, .. } in answers {
+        let schema = columns;
         let name = query.name.as_str();
         let Output { store, keys } = output;
         let Some(newest) = NewestAnswer::find(store, keys, name).await? else {
@@ -55,7 +58,13 @@ pub async fn refuse_changed(
         if was_divided_by != is_divided_by {
             // Tables would read the files of both divisions together.
             return Err(Error::usage(format!(
-                "the answer of {name} in window {window} is {was_divided_by} and would be {is_divided_by}, and no table reads both. Give the query another name",
+                "the answer of {name} in window {window} is {was_divided_by} and would be {is_divided_by}, and no table reads both. {}",
+                match &query.division {
+                    Division::Numbered { .. } => {
+                        "Expected the partition_by of before in [archive], or another [output] location"
+                    }
+                    _ => "Give the query another name",
+                }
             )));
         }
         let columns_of_folders = query.division.columns();
@@ -78,8 +87,12 @@ pub async fn refuse_changed(
             continue;
         }
         return Err(Error::usage(format!(
-            "{}: the answers of {name} would have other columns than those of window {window}, on which tables over them rely: {differences}. Give the query another name, or go on with --force",
-            query.sql_origin
+            "{}: the answers of {name} would have other columns than those of window {window}, on which tables over them rely: {differences}. Give the {} another name, or go on with --force",
+            query.sql_origin,
+            match &query.division {
+                Division::Numbered { .. } => "column",
+                _ => "query",
+            }
         )));
     }
     Ok(())
@@ -110,6 +123,37 @@ async fn footer(store: &Store, key: &Path) -> Result<Option<Footer>> {
             Err(error) => {
                 tracing::warn!(answer = store.display(key), %error, "the earlier answer can't be read, so its columns are not compared");
                 return Ok(None);
+            }
+        }
+    }
+}
+
+/// The columns of a Parquet file, as the engine reads them. Errors: `Damaged` for what is no Parquet, `Source` for a file that
+/// is not there.
+pub(super) async fn columns_of(store: &Store, key: &Path) -> Result<Schema> {
+    let name = store.display(key);
+    let mut wanted = FOOTER_BYTES;
+    loop {
+        let Some((end, size)) = store.end_of(key, wanted).await? else {
+            let what = format!("{name} is not there any more");
+            return Err(Error::new(Class::Source, what));
+        };
+        let mut reader = ParquetMetaDataReader::new();
+        let read = reader
+            .try_parse_sized(&end, size)
+            .and_then(|()| reader.finish());
+        let columns = read.and_then(|read| {
+            let file = read.file_metadata();
+            parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
+        });
+        match columns {
+            Ok(columns) => return Ok(transform_schema_to_view(&columns)),
+            Err(ParquetError::NeedMoreData(more)) if more as u64 > wanted && wanted < size => {
+                wanted = more as u64;
+            }
+            Err(error) => {
+                let what = format!("can't read {name} as Parquet");
+                return Err(Error::damaged(what).caused_by(error));
             }
         }
     }
@@ -167,7 +211,8 @@ mod tests {
             sql_sha256: "0".into(),
         };
         let path = folder.path().join("a.parquet");
-        let spool = Spool::create(path, Arc::clone(&schema), &metadata).unwrap();
+        let engine = crate::query::Engine::new(64 << 20, folder.path()).unwrap();
+        let spool = Spool::create(path, Arc::clone(&schema), &metadata, engine.pool()).unwrap();
         spool.finish().await.unwrap();
 
         let aws = Arc::new(crate::aws::Aws::new(crate::job::AwsSettings::default()));

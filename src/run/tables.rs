@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 
-use super::{Environment, queries};
+use super::{Environment, Lookups, queries};
 use crate::aws::glue::{CatalogueColumn, CatalogueTable};
 use crate::error::{Error, Result};
-use crate::job::{Division, Job, Name};
+use crate::job::{DAY_ARCHIVE, Division, Job, Name};
 use crate::layout::Keys;
 use crate::output::athena::{self, AnswerFiles, Table, TableColumn};
-use crate::window::Window;
+use crate::window::{Size, Window};
 
 /// The table of each query, in their order. It plans the queries and makes no request to AWS. Errors (usage): `since`
 /// is in the future, or two tables would have the same name.
@@ -28,7 +28,8 @@ pub async fn tables(
         )));
     }
     let window = Window::last_ended(job.window.size, job.timezone, now)?;
-    let planned = queries::plan_all(&environment.engine, job, window.range()).await?;
+    let lookups = Lookups::open(environment, job).await?;
+    let planned = queries::plan_all(&environment.engine, job, window.range(), &lookups).await?;
     let keys = Keys::of(job)?;
     let tables = planned.into_iter().map(|planned| {
         let query = planned.query;
@@ -40,7 +41,8 @@ pub async fn tables(
         };
         let files = match &query.division {
             Division::Whole => AnswerFiles::Whole,
-            Division::ByValue(names) => {
+            Division::Numbered { by, .. } if by.is_empty() => AnswerFiles::Whole,
+            Division::ByValue(names) | Division::Numbered { by: names, .. } => {
                 AnswerFiles::ByValue(names.iter().filter_map(&mut take).collect())
             }
             Division::BySize(_) => AnswerFiles::Parts(keys.parts(query_name)),
@@ -57,7 +59,21 @@ pub async fn tables(
             since,
         }
     });
-    let tables: Vec<Table> = tables.collect();
+    let mut tables: Vec<Table> = tables.collect();
+    if let (Some(archive), Size::Hour) = (&job.archive, job.window.size) {
+        let name = format!("{}_{}", job.name, archive.query.name);
+        let of_days = tables
+            .iter()
+            .find(|table| table.name == name)
+            .map(|of_hours| Table {
+                name: format!("{}_{DAY_ARCHIVE}", job.name),
+                comment: Some("The events of the days that hours were compacted into.".to_owned()),
+                location: keys.answers(DAY_ARCHIVE),
+                size: Size::Day,
+                ..of_hours.clone()
+            });
+        tables.extend(of_days);
+    }
     refuse_same_names(&tables)?;
     Ok(tables)
 }
@@ -135,6 +151,16 @@ pub async fn apply(environment: &Environment, tables: &[Table]) -> Result<Vec<Ap
         });
     }
     Ok(applied)
+}
+
+/// Whether `ddl --apply` would change an existing table. An error (usage) where it would refuse to.
+#[cfg(feature = "glue")]
+pub fn would_change(table: &Table, there: &crate::aws::glue::ExistingTable) -> Result<bool> {
+    let name = format!("{}.{}", table.database, table.name);
+    refuse_other_kind(&name, there.kind.as_deref())?;
+    let wanted = catalogue_table(table);
+    let merged = merge(&name, &there.table, &wanted, table.since.is_none())?;
+    Ok(merged.table != there.table)
 }
 
 /// An error (usage), since this build has no client of the Glue catalogue.

@@ -106,7 +106,8 @@ impl Nights {
             service: Some(logs.clone()),
             counter: Some(Arc::new(FakeCount::default())),
             engine: Engine::new(256 << 20, scratch.path()).unwrap(),
-            scratch,
+            scratch: Some(scratch.into()),
+            columns: None,
         };
         Self {
             keys: Keys::of(&job).unwrap(),

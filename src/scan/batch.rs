@@ -1,5 +1,6 @@
 //! Arrow batches of events: only the projected columns, and only valid UTF-8.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,10 +12,12 @@ use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
+use super::columns::Events;
 use crate::layout::cloudwatch::LogObject;
+use crate::mask::masked;
 
-/// A batch with this many bytes of messages is full.
-const FULL_BYTES: usize = 4 << 20;
+/// A batch with this many bytes of messages for each of the rows that it can have is full: 4 MiB for 8192 rows.
+const FULL_BYTES_OF_ROW: usize = 512;
 
 /// Collects events, and copies only what the columns need.
 pub struct BatchBuilder {
@@ -23,8 +26,11 @@ pub struct BatchBuilder {
     columns: Vec<Column>,
     rows: usize,
     full_rows: usize,
+    full_bytes: usize,
     /// The bytes of messages that the next batch probably has.
     likely_bytes: usize,
+    /// Whether messages are without personal data and secrets.
+    masks: bool,
 }
 
 /// The message of an event, as it was exported.
@@ -34,6 +40,8 @@ pub enum Message<'a> {
     Text(&'a str),
     /// Not UTF-8: broken parts become replacement characters.
     Broken(&'a [u8]),
+    /// As rows have it: nothing is left to mask.
+    Shown(&'a str),
 }
 
 impl<'a> Message<'a> {
@@ -86,8 +94,16 @@ impl BatchBuilder {
             columns,
             rows: 0,
             full_rows,
+            full_bytes: full_rows * FULL_BYTES_OF_ROW,
             likely_bytes: 0,
+            masks: false,
         }
+    }
+
+    /// The same builder, whose messages are without personal data and secrets if `masks`.
+    pub fn masking(mut self, masks: bool) -> Self {
+        self.masks = masks;
+        self
     }
 
     /// Whether it has no events.
@@ -126,18 +142,71 @@ impl BatchBuilder {
                 Column::Timestamp(values) => values.push(timestamp_ms),
                 Column::Message { bytes, ends } => {
                     match message {
-                        Message::Text(text) => bytes.extend_from_slice(text.as_bytes()),
+                        Message::Text(text) if self.masks => {
+                            bytes.extend_from_slice(masked(text).as_bytes());
+                        }
+                        Message::Text(text) | Message::Shown(text) => {
+                            bytes.extend_from_slice(text.as_bytes());
+                        }
                         Message::Broken(message) => {
-                            bytes.extend_from_slice(String::from_utf8_lossy(message).as_bytes());
+                            let text = String::from_utf8_lossy(message);
+                            match self.masks {
+                                true => bytes.extend_from_slice(masked(&text).as_bytes()),
+                                false => bytes.extend_from_slice(text.as_bytes()),
+                            }
                         }
                     }
                     ends.push(bytes.len());
-                    full |= bytes.len() >= FULL_BYTES;
+                    full |= bytes.len() >= self.full_bytes;
                 }
                 Column::OfObject { .. } => {}
             }
         }
         full
+    }
+
+    /// Adds the events of these rows, as far as the batch has room, and at least one; how many. Their messages are as rows have
+    /// them, and they have what the columns need.
+    pub fn extend(&mut self, events: &Events, rows: Range<usize>) -> usize {
+        if self.rows == 0 {
+            self.make_room();
+        }
+        let room = self.full_rows.saturating_sub(self.rows).max(1);
+        let mut end = rows.end.min(rows.start + room);
+        let start_of = |row: usize| match row.checked_sub(1) {
+            Some(before) => events.ends[before] as usize,
+            None => 0,
+        };
+        for column in &mut self.columns {
+            if let Column::Message { bytes, ends } = column {
+                let start = start_of(rows.start);
+                let room = self.full_bytes.saturating_sub(bytes.len());
+                let fits = |end: &u32| *end as usize - start < room;
+                let whole = events.ends[rows.start..end].partition_point(fits);
+                // With the message that makes it full.
+                end = end.min(rows.start + whole + 1);
+                let before = bytes.len();
+                bytes.extend_from_slice(&events.text.as_bytes()[start..start_of(end)]);
+                let taken = events.ends[rows.start..end].iter();
+                ends.extend(taken.map(|end| before + *end as usize - start));
+            }
+        }
+        for column in &mut self.columns {
+            if let Column::Timestamp(values) = column {
+                values.extend_from_slice(&events.times[rows.start..end]);
+            }
+        }
+        self.rows += end - rows.start;
+        end - rows.start
+    }
+
+    /// Whether it is time to finish the batch.
+    pub fn is_full(&self) -> bool {
+        let is_full = |column: &Column| match column {
+            Column::Message { bytes, .. } => bytes.len() >= self.full_bytes,
+            Column::Timestamp(_) | Column::OfObject { .. } => false,
+        };
+        self.rows >= self.full_rows || self.columns.iter().any(is_full)
     }
 
     /// Room for a full batch, as far as it is known how much that is.
@@ -219,7 +288,7 @@ fn message_views(bytes: Vec<u8>, ends: &mut Vec<usize>) -> ArrayRef {
     let block = builder.append_block(Buffer::from_vec(bytes));
     let mut start = 0;
     for end in ends.drain(..) {
-        // SAFETY: the range is inside the block, which holds at most FULL_BYTES and one event, and it was checked to
+        // SAFETY: the range is inside the block, which holds at most the bytes of a full batch and one event, and it was checked to
         // be UTF-8, or made so, when it was copied there.
         unsafe { builder.append_view_unchecked(block, start as u32, (end - start) as u32) };
         start = end;
@@ -267,6 +336,21 @@ mod tests {
         let batch = builder.finish().unwrap();
         let messages: Vec<_> = batch.column(0).as_string_view().iter().flatten().collect();
         assert_eq!(messages, ["caf\u{fffd} latte", "\u{fffd}", "\u{fffd}"]);
+    }
+
+    #[test]
+    fn messages_are_masked_where_that_is_asked_for() {
+        let mut builder = builder(&[1]).masking(true);
+        for message in [
+            &b"call 010-1234-5678"[..],
+            b"caf\xe9 kim@example.com",
+            b"nothing",
+        ] {
+            builder.push(1, Message::of(message));
+        }
+        let batch = builder.finish().unwrap();
+        let messages: Vec<_> = batch.column(0).as_string_view().iter().flatten().collect();
+        assert_eq!(messages, ["call <phone>", "caf\u{fffd} <email>", "nothing"]);
     }
 
     #[test]
@@ -327,6 +411,6 @@ mod tests {
     #[test]
     fn long_messages_fill_a_batch_early() {
         let mut builder = builder(&[1]);
-        assert!(builder.push(1, Message::of(&vec![b'x'; FULL_BYTES])));
+        assert!(builder.push(1, Message::of(&vec![b'x'; 3 * FULL_BYTES_OF_ROW])));
     }
 }

@@ -160,6 +160,11 @@ impl Claim {
         })
     }
 
+    /// The most bytes of the budget.
+    pub(super) fn budget(&self) -> usize {
+        self.budget.most
+    }
+
     /// Reserves `bytes` for memory that is allocated elsewhere; `None` where the budget is full.
     pub(super) fn reserve(self: &Arc<Self>, bytes: usize) -> Option<Reservation> {
         let budget = Arc::clone(&self.budget);

@@ -11,6 +11,8 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use super::batch::BatchBuilder;
 use super::budget::Claim;
+use super::columns::reader::KeptReader;
+use super::columns::{Damaged, KeptObjects, Wanted};
 use super::fetch::ObjectFetcher;
 use super::object::{Counts, EventFilter, FillOutcome, ObjectName, ObjectReader, read_error};
 use crate::error::{Class, Error};
@@ -124,28 +126,60 @@ pub(super) struct Reading {
     pub(super) claim: Arc<Claim>,
     pub(super) fetcher: Arc<ObjectFetcher>,
     pub(super) counts: Counts,
+    /// The columns that the batches have.
+    pub(super) wanted: Wanted,
+    /// What is kept of the table's objects, where that may be used.
+    pub(super) kept: Option<Arc<KeptObjects>>,
+    /// Whether columns of the objects that are read are kept.
+    pub(super) keeps: bool,
+}
+
+/// An object that is open.
+enum OpenObject {
+    /// Its text.
+    Text(Box<ObjectReader>),
+    /// Its columns, as they were kept.
+    Kept(Box<KeptReader>),
 }
 
 impl Reading {
-    async fn open(&self, number: u32, object: &LogObject) -> Result<ObjectReader> {
+    /// Opens the object at `number` of the table's list.
+    async fn open(&self, number: u32, object: &LogObject) -> Result<OpenObject> {
         self.claim.open();
+        let filter = self.filter_of(object);
+        let needs = KeptReader::needs(&filter, self.wanted);
+        let kept = self.kept.as_ref();
+        if let Some(kept) = kept.and_then(|kept| kept.find(number as usize, object, needs)) {
+            let reader = KeptReader::new(
+                kept,
+                &self.name_of(object),
+                number as usize,
+                (filter, self.wanted),
+                object.size,
+                self.counts.clone(),
+            );
+            return Ok(OpenObject::Kept(Box::new(reader)));
+        }
+        let reader = self.open_text(number, object, 0).await?;
+        Ok(OpenObject::Text(Box::new(reader)))
+    }
+
+    /// Opens the object's text. Other readers have made rows of the first `done` events.
+    async fn open_text(&self, number: u32, object: &LogObject, done: u64) -> Result<ObjectReader> {
         let meta = object.meta();
-        let name = ObjectName {
-            place: Arc::clone(&self.place),
-            key: meta.location.clone(),
-        };
+        let name = self.name_of(object);
+        let filter = self.filter_of(object);
+        let kept = self.kept.as_ref().filter(|_| self.keeps);
+        let keeper = kept.and_then(|kept| {
+            let number = number as usize;
+            kept.keeper(number, object, filter.messages, &self.claim)
+        });
         let content = self
             .fetcher
             .fetch(&self.objects, number, &meta)
             .await
             .map_err(|error| read_error(&name, error))?;
-        let range = object.range.unwrap_or(Range::ALL);
-        let filter = EventFilter {
-            window: self.filter.window.intersect(range),
-            rows: self.filter.rows.intersect(range),
-            ..self.filter
-        };
-        Ok(ObjectReader::new(
+        let reader = ObjectReader::new(
             name,
             number as usize,
             filter,
@@ -153,7 +187,33 @@ impl Reading {
             content,
             &self.claim,
             self.counts.clone(),
-        ))
+        );
+        Ok(reader.keeping(keeper).behind(done))
+    }
+
+    fn name_of(&self, object: &LogObject) -> ObjectName {
+        ObjectName {
+            place: Arc::clone(&self.place),
+            key: object.key(),
+        }
+    }
+
+    fn filter_of(&self, object: &LogObject) -> EventFilter {
+        let range = object.range.unwrap_or(Range::ALL);
+        EventFilter {
+            window: self.filter.window.intersect(range),
+            rows: self.filter.rows.intersect(range),
+            requested: object.requested.as_deref().copied().unwrap_or(Range::ALL),
+            ..self.filter
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if let Some(kept) = &self.kept {
+            kept.publish();
+        }
     }
 }
 
@@ -163,7 +223,7 @@ pub(super) struct BundleReader {
     bundle: Bundle,
     /// The number of its objects that were opened.
     opened: usize,
-    current: Option<ObjectReader>,
+    current: Option<OpenObject>,
     batch: BatchBuilder,
 }
 
@@ -182,10 +242,11 @@ impl BundleReader {
     /// The next batch; `None` behind the last one.
     pub(super) async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            if let Some(reader) = &mut self.current {
-                match reader.fill(&mut self.batch).await? {
-                    FillOutcome::Batch => return Ok(Some(self.batch.finish()?)),
-                    FillOutcome::ObjectEnd => self.current = None,
+            if let Some(object) = self.current.take() {
+                let (outcome, object) = self.fill(object).await?;
+                if outcome == FillOutcome::Batch {
+                    self.current = Some(object);
+                    return Ok(Some(self.batch.finish()?));
                 }
             }
             let Some(number) = self.bundle.numbers.get(self.opened) else {
@@ -199,6 +260,25 @@ impl BundleReader {
             self.batch.begin(object);
             self.current = Some(self.reading.open(*number, object).await?);
         }
+    }
+
+    /// Adds events of an object to the batch. Where its kept columns are damaged, its text is read from there on.
+    async fn fill(&mut self, object: OpenObject) -> Result<(FillOutcome, OpenObject)> {
+        let mut text = match object {
+            OpenObject::Text(reader) => reader,
+            OpenObject::Kept(mut reader) => match reader.fill(&mut self.batch).await {
+                Ok(outcome) => return Ok((outcome, OpenObject::Kept(reader))),
+                Err(Damaged) => {
+                    let done = reader.done();
+                    reader.forget();
+                    let number = self.bundle.numbers[self.opened - 1];
+                    let object = &self.bundle.objects[number as usize];
+                    Box::new(self.reading.open_text(number, object, done).await?)
+                }
+            },
+        };
+        let outcome = text.fill(&mut self.batch).await?;
+        Ok((outcome, OpenObject::Text(text)))
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! An event begins at a line that begins with a timestamp of CloudWatch's own form, `2024-02-13T21:01:04.792Z `, and
 //! ends at the next such line: continuation lines of multi-line events have no prefix. A continuation line that begins
-//! with such a timestamp itself is read as an event.
+//! with such a timestamp itself is read as an event, unless its time is known to be none of the export.
 
 use std::ops::Range;
 
 use chrono::NaiveDate;
+
+use crate::window;
 
 /// CloudWatch's events have at most 1 MiB. A file with an event of sixteen times that is not an export.
 pub const LONGEST_EVENT: usize = 16 << 20;
@@ -16,12 +18,15 @@ pub const PREFIX: usize = 25;
 
 const DAY_MS: i64 = 86_400_000;
 
+/// Editors on Windows write it at the start of a file; it is no part of the text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// An event in a text: its instant, and the place of its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Milliseconds since 1970-01-01T00:00Z.
     pub timestamp_ms: i64,
-    /// The bytes of the message, without the newlines at its end.
+    /// The bytes of the message, without the line ends at its end: `\n`, and Windows' `\r\n`.
     pub message: Range<usize>,
 }
 
@@ -40,12 +45,15 @@ pub enum Split {
 ///
 /// The caller keeps the text from [`keep_from`](Self::keep_from) on, appends the next piece, reports with
 /// [`dropped`](Self::dropped) how much it dropped in front, and calls [`next`](Self::next) again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Splitter {
+    /// The times that events can have.
+    times: window::Range,
     current: Option<Start>,
     /// Where the search for the next newline begins.
     search: usize,
     begun: bool,
+    has_events: bool,
     timestamps: TimestampReader,
     /// Lines before the object's first timestamp.
     stray_lines: u64,
@@ -57,7 +65,32 @@ struct Start {
     timestamp_ms: i64,
 }
 
+impl Default for Splitter {
+    fn default() -> Self {
+        Self::new(window::Range::ALL)
+    }
+}
+
 impl Splitter {
+    /// A splitter of a text whose events all have these times, as an export task was asked for them. A line with another
+    /// time belongs to the event above it, if that one has such a time.
+    pub fn new(times: window::Range) -> Self {
+        Self {
+            times,
+            current: None,
+            search: 0,
+            begun: false,
+            has_events: false,
+            timestamps: TimestampReader::default(),
+            stray_lines: 0,
+        }
+    }
+
+    /// Whether any line so far begins an event.
+    pub fn has_events(&self) -> bool {
+        self.has_events
+    }
+
     /// Lines with text before the first timestamp, which belong to no event.
     pub fn stray_lines(&self) -> u64 {
         self.stray_lines
@@ -81,12 +114,18 @@ impl Splitter {
     pub fn next(&mut self, text: &[u8], last: bool) -> Split {
         if !self.begun {
             // The text itself begins a line.
-            match self.start_at(text, 0, last) {
+            let at = match text.starts_with(BYTE_ORDER_MARK) {
+                true => BYTE_ORDER_MARK.len(),
+                false => 0,
+            };
+            match self.start_at(text, at, last) {
                 LineStart::Short => return Split::NeedsText,
-                LineStart::Event(start) => self.current = Some(start),
+                LineStart::Event(start) => {
+                    self.current = Some(start);
+                    self.has_events = true;
+                }
                 LineStart::Other => {
-                    let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
-                    self.stray_lines += u64::from(end > 0);
+                    self.count_stray(text);
                 }
             }
             self.begun = true;
@@ -104,12 +143,12 @@ impl Splitter {
                     if let Some(start) = self.current.replace(next) {
                         return self.event(text, start, newline);
                     }
+                    self.has_events = true;
                 }
                 LineStart::Other => {
                     self.search = line;
                     if self.current.is_none() {
-                        let end = memchr::memchr(b'\n', &text[line..]).unwrap_or(text.len() - line);
-                        self.stray_lines += u64::from(end > 0);
+                        self.count_stray(&text[line..]);
                     }
                 }
                 LineStart::Short => {
@@ -142,7 +181,7 @@ impl Splitter {
         if end - start.at > LONGEST_EVENT {
             return Split::TooLong(start.at);
         }
-        while end > begin && text[end - 1] == b'\n' {
+        while end > begin && matches!(text[end - 1], b'\n' | b'\r') {
             end -= 1;
         }
         Split::Event(Event {
@@ -155,12 +194,36 @@ impl Splitter {
     fn start_at(&mut self, text: &[u8], at: usize, last: bool) -> LineStart {
         match text[at..].first_chunk::<PREFIX>() {
             Some(prefix) => match self.timestamps.read(prefix) {
-                Some(timestamp_ms) => LineStart::Event(Start { at, timestamp_ms }),
-                None => LineStart::Other,
+                Some(timestamp_ms) if self.can_begin(timestamp_ms) => {
+                    LineStart::Event(Start { at, timestamp_ms })
+                }
+                _ => LineStart::Other,
             },
             None if last => LineStart::Other,
             None => LineStart::Short,
         }
+    }
+}
+
+impl Splitter {
+    /// Counts the line that begins here, if it has text.
+    #[cold]
+    fn count_stray(&mut self, line: &[u8]) {
+        let has_text = !matches!(
+            line,
+            [] | [b'\n' | b'\r'] | [b'\n', ..] | [b'\r', b'\n', ..]
+        );
+        self.stray_lines += u64::from(has_text);
+    }
+
+    /// Whether a line with this time can begin an event: its time can be that of an event, or that of the event above it
+    /// can't either. So late events count as they do anywhere else, whichever times CloudWatch means.
+    #[inline]
+    fn can_begin(&self, timestamp_ms: i64) -> bool {
+        self.times.contains(timestamp_ms)
+            || !self
+                .current
+                .is_some_and(|start| self.times.contains(start.timestamp_ms))
     }
 }
 
@@ -262,206 +325,4 @@ fn date_ms(date: &[u8; 10]) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono::NaiveDateTime;
-    use proptest::prelude::*;
-
-    type Events = Vec<(i64, String)>;
-
-    fn split_at(text: &[u8], mut cuts: Vec<usize>) -> (Events, u64) {
-        cuts.push(text.len());
-        let mut splitter = Splitter::default();
-        let mut buffer: Vec<u8> = Vec::new();
-        let mut found = Vec::new();
-        let mut fed = 0;
-        for cut in cuts {
-            let cut = cut.clamp(fed, text.len());
-            buffer.extend_from_slice(&text[fed..cut]);
-            fed = cut;
-            let last = fed == text.len();
-            while let Split::Event(event) = splitter.next(&buffer, last) {
-                let message = String::from_utf8_lossy(&buffer[event.message]).into_owned();
-                found.push((event.timestamp_ms, message));
-            }
-            let keep = splitter.keep_from();
-            buffer.drain(..keep);
-            splitter.dropped(keep);
-            if last {
-                break;
-            }
-        }
-        (found, splitter.stray_lines())
-    }
-
-    fn split(text: &str) -> (Events, u64) {
-        split_at(text.as_bytes(), Vec::new())
-    }
-
-    fn messages(text: &str) -> Vec<String> {
-        split(text)
-            .0
-            .into_iter()
-            .map(|(_, message)| message)
-            .collect()
-    }
-
-    #[test]
-    fn an_event_goes_on_to_the_next_timestamp() {
-        let text = "2024-02-13T21:01:04.792Z START RequestId: 1\n\n\
-                    2024-02-13T21:01:04.936Z 2024-02-13T21:01:04.936Z\tid\tERROR\tboom\n    at x\n\n    at y\n\
-                    2024-02-13T21:01:05.000Z last";
-        assert_eq!(
-            split(text).0,
-            [
-                (1_707_858_064_792, "START RequestId: 1".to_owned()),
-                (
-                    1_707_858_064_936,
-                    "2024-02-13T21:01:04.936Z\tid\tERROR\tboom\n    at x\n\n    at y".to_owned()
-                ),
-                (1_707_858_065_000, "last".to_owned()),
-            ]
-        );
-    }
-
-    #[test]
-    fn what_only_looks_like_a_timestamp_continues_the_event() {
-        let first = "2024-02-13T21:01:04.792Z a";
-        for line in [
-            "2024-02-13T21:01:04Z b",
-            "2024-02-13T21:01:04.79Z b",
-            "2024-02-13 21:01:04.792Z b",
-            "2024-02-30T21:01:04.792Z b",
-            "2024-13-01T21:01:04.792Z b",
-            "2024-02-13T24:01:04.792Z b",
-            "2024-02-13T21:60:04.792Z b",
-            "2024-02-13T21:01:60.792Z b",
-            "2024-02-13T21:01:04.792Zb",
-            " 2024-02-13T21:01:04.792Z b",
-            "2024-02-13T2\u{0661}:01:04.792Z b",
-            "2024-02-13T21:01:04.792Z",
-            "\0\0\0\0\0\0\0\0\0\0T21:01:04.792Z b",
-        ] {
-            assert_eq!(
-                messages(&format!("{first}\n{line}\n")),
-                [format!("a\n{line}")],
-                "{line}"
-            );
-        }
-    }
-
-    #[test]
-    fn empty_messages_and_newlines_at_the_end() {
-        assert_eq!(
-            messages("2024-02-13T21:01:04.792Z \n\n2024-02-13T21:01:04.792Z x\n\n\n"),
-            ["", "x"]
-        );
-        assert_eq!(messages("2024-02-13T21:01:04.792Z "), [""]);
-        assert_eq!(messages(""), Vec::<String>::new());
-        assert_eq!(messages("\n\n"), Vec::<String>::new());
-    }
-
-    #[test]
-    fn text_before_the_first_timestamp_is_counted() {
-        let (found, stray) = split("lost\n\nlost too\n2024-02-13T21:01:04.792Z kept\n");
-        assert_eq!((found.len(), stray), (1, 2));
-        assert_eq!(split("never a timestamp").1, 1);
-        assert_eq!(split("2024-02-13T21:01:04.792Z kept\nmore").1, 0);
-        assert_eq!(
-            split("\0\0\0\0\0\0\0\0\0\0T00:00:00.000Z no event of 1970").0,
-            []
-        );
-    }
-
-    #[test]
-    fn an_event_without_end_is_too_long() {
-        let mut text = b"2024-02-13T21:01:04.792Z ".to_vec();
-        text.resize(LONGEST_EVENT + 1, b'x');
-        assert_eq!(Splitter::default().next(&text, false), Split::TooLong(0));
-        assert_eq!(Splitter::default().next(&text, true), Split::TooLong(0));
-        text.truncate(LONGEST_EVENT);
-        assert!(matches!(
-            Splitter::default().next(&text, true),
-            Split::Event(_)
-        ));
-    }
-
-    #[test]
-    fn every_byte_of_a_timestamp_counts() {
-        let good = b"2024-02-13T21:01:04.792Z ";
-        for at in 0..PREFIX {
-            for byte in 0..=u8::MAX {
-                let mut prefix = *good;
-                prefix[at] = byte;
-                let expected = std::str::from_utf8(&prefix)
-                    .ok()
-                    .and_then(|text| text.strip_suffix(' '))
-                    // chrono also takes signs and spaces.
-                    .filter(|text| text.starts_with(|c: char| c.is_ascii_digit()))
-                    .filter(|text| !text.contains([' ', '\t', '\n', '\x0b', '\x0c', '\r', '+']))
-                    .and_then(|text| {
-                        NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.3fZ").ok()
-                    })
-                    .map(|time| time.and_utc().timestamp_millis());
-                // As the first timestamp that is read, and as one like those before.
-                let mut reader = TimestampReader::default();
-                assert_eq!(reader.read(&prefix), expected, "{prefix:?}");
-                let known = reader.read(good);
-                assert_eq!(known, Some(1_707_858_064_792));
-                assert_eq!(reader.read(&prefix), expected, "{prefix:?}");
-            }
-        }
-    }
-
-    fn any_event() -> impl Strategy<Value = (i64, String)> {
-        // Any millisecond of the years 0 to 9999, mostly on few days; messages with lines, also almost timestamps.
-        let ms = prop_oneof![
-            1_700_000_000_000i64..1_700_200_000_000,
-            -62_167_219_200_000i64..253_402_300_800_000,
-        ];
-        let line = prop_oneof![
-            "[a-z0-9 \t{}\":가-힣]{0,30}",
-            Just("2024-02-13T21:01:04.792".to_owned()),
-            Just("2024-02-13T21:01:04.79".to_owned()),
-        ];
-        (
-            ms,
-            proptest::collection::vec(line, 1..4).prop_map(|lines| lines.join("\n")),
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn what_the_layout_writes_is_found_again_however_it_is_cut(
-            events in proptest::collection::vec(any_event(), 0..20),
-            mut cuts in proptest::collection::vec(0usize..2000, 0..20),
-        ) {
-            let mut text = Vec::new();
-            for (ms, message) in &events {
-                crate::layout::cloudwatch::write_line(&mut text, *ms, message).unwrap();
-            }
-            cuts.sort_unstable();
-            let (found, stray) = split_at(&text, cuts);
-            let expected: Events = events
-                .into_iter()
-                .map(|(ms, message)| (ms, message.trim_end_matches('\n').to_owned()))
-                .collect();
-            prop_assert_eq!(found, expected);
-            prop_assert_eq!(stray, 0);
-        }
-
-        #[test]
-        fn cutting_never_changes_what_is_found(
-            text in "(2024-02-13T21:01:04\\.792Z |[a-zZ0-9:. -]{0,12}|\n){0,30}",
-            mut cuts in proptest::collection::vec(0usize..400, 0..30),
-        ) {
-            cuts.sort_unstable();
-            prop_assert_eq!(split_at(text.as_bytes(), cuts), split_at(text.as_bytes(), Vec::new()));
-        }
-
-        #[test]
-        fn no_bytes_panic(text in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = split_at(&text, (0..text.len()).collect());
-        }
-    }
-}
+mod tests;

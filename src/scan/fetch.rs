@@ -24,8 +24,9 @@ use crate::store::local_etag;
 /// Larger objects are not read into memory whole.
 pub const LARGEST_WHOLE_OBJECT: u64 = 32 << 20;
 
-/// The most requests ahead of the decoding. S3 allows 5,500 a second for a prefix; a first byte takes 10 to 100 ms.
+/// The most requests ahead of the decoding, where the budget has so many mebibytes. S3 allows 5,500 a second for a prefix; a first byte takes 10 to 100 ms.
 const MOST_AHEAD: usize = 128;
+const LEAST_AHEAD: usize = 8;
 
 /// The most compressed bytes ahead of the decoding, requested or there. They are part of the budget, most of which is
 /// for text.
@@ -34,8 +35,11 @@ const MOST_BYTES_AHEAD: u64 = 32 << 20;
 /// A large file is read in pieces of this size.
 const FILE_PIECE: usize = 1 << 20;
 
-/// A large object is requested in ranges of this size, several at a time.
-const RANGE: u64 = 8 << 20;
+/// A large object is requested in ranges, several at a time. The largest range, the smallest, and which part of the budget
+/// it is: ranges are not counted in it, and the budget is small where memory is.
+const LARGEST_RANGE: u64 = 8 << 20;
+const SMALLEST_RANGE: u64 = 256 << 10;
+const RANGE_OF_BUDGET: u64 = 8;
 const RANGES_AHEAD: usize = 2;
 
 /// An object's content.
@@ -164,6 +168,7 @@ impl ObjectFetcher {
             None => Ok(Content::Pieces(pieces(
                 objects,
                 meta,
+                self.range(),
                 self.cache.as_deref(),
             ))),
         }
@@ -187,9 +192,15 @@ impl ObjectFetcher {
         requested
     }
 
+    /// The bytes of a range of a large object.
+    fn range(&self) -> u64 {
+        let part = self.claim.budget() as u64 / RANGE_OF_BUDGET;
+        part.clamp(SMALLEST_RANGE, LARGEST_RANGE)
+    }
+
     fn request_ahead(&self, ahead: &mut MutexGuard<'_, Ahead>, objects: &Arc<dyn ObjectStore>) {
         while let Some(object) = self.order.get(ahead.next)
-            && ahead.requests.len() < MOST_AHEAD
+            && ahead.requests.len() < MOST_AHEAD.min((self.claim.budget() >> 20).max(LEAST_AHEAD))
             && ahead.bytes + object.size <= MOST_BYTES_AHEAD
         {
             let meta = &object.meta();
@@ -330,9 +341,10 @@ async fn whole(
 fn pieces(
     objects: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
+    range: u64,
     cache: Option<&ObjectCache>,
 ) -> BoxStream<'static, Result<Bytes>> {
-    let stream = ranges(Arc::clone(objects), meta.clone());
+    let stream = ranges(Arc::clone(objects), meta.clone(), range);
     let Some(writer) = cache.and_then(|cache| cache.begin(meta)) else {
         return stream;
     };
@@ -353,13 +365,17 @@ fn pieces(
 
 /// An object in ranges. One request for all of it would not wait for the decoding: the client passes bytes on through
 /// an unbounded channel, so that the whole object would end up in memory.
-fn ranges(objects: Arc<dyn ObjectStore>, meta: ObjectMeta) -> BoxStream<'static, Result<Bytes>> {
-    let starts = (0..meta.size).step_by(RANGE as usize);
+fn ranges(
+    objects: Arc<dyn ObjectStore>,
+    meta: ObjectMeta,
+    range: u64,
+) -> BoxStream<'static, Result<Bytes>> {
+    let starts = (0..meta.size).step_by(usize::try_from(range).unwrap_or(usize::MAX));
     futures::stream::iter(starts)
         .map(move |start| {
             let (objects, meta) = (Arc::clone(&objects), meta.clone());
             async move {
-                let end = meta.size.min(start + RANGE);
+                let end = meta.size.min(start + range);
                 let options = GetOptions {
                     range: Some((start..end).into()),
                     ..as_listed(&meta)

@@ -14,7 +14,7 @@ pub enum Damage {
     #[error("it is not gzip data")]
     NotGzip,
     /// It ends within a member.
-    #[error("the gzip data is cut off after {0} bytes")]
+    #[error("{}", cut(*.0))]
     Cut(u64),
     /// It can't be inflated, or a checksum is wrong.
     #[error("the gzip data is corrupt at or before byte {0}")]
@@ -23,6 +23,17 @@ pub enum Damage {
     #[error("byte {0} begins neither a gzip member nor padding")]
     Garbage(u64),
 }
+
+fn cut(bytes: u64) -> String {
+    match bytes {
+        0 => "it is empty: expected gzip data, also of an export without events".to_owned(),
+        bytes => format!("the gzip data is cut off after {bytes} bytes"),
+    }
+}
+
+/// The flag of a member whose header has a checksum, in the byte at [`FLAGS`].
+const HEADER_CHECKSUM: u8 = 2;
+const FLAGS: usize = 3;
 
 /// Inflates objects that are in memory whole.
 #[derive(Default)]
@@ -37,7 +48,7 @@ pub enum Inflated {
     Whole,
     /// At a member whose text does not fit: it can continue there with more room.
     NoRoom,
-    /// At damaged data. A [`StreamInflater`] says what is wrong.
+    /// At data that is damaged, or that only a [`StreamInflater`] can check, which says what is wrong.
     Damaged,
 }
 
@@ -51,6 +62,13 @@ impl WholeInflater {
             return Inflated::Damaged;
         };
         loop {
+            // libdeflate does not check it, and zlib-rs does.
+            if rest
+                .get(FLAGS)
+                .is_some_and(|flags| flags & HEADER_CHECKSUM != 0)
+            {
+                return Inflated::Damaged;
+            }
             match decompressor.member(rest, text) {
                 Member::Whole(taken) => {
                     *rest = &rest[taken..];
@@ -277,6 +295,39 @@ mod tests {
         }
         for bad in [cut, &garbage, &after_zeros, b"plain text", &[]] {
             assert_eq!(whole(bad), None);
+        }
+    }
+
+    /// A member with a checksum of its header (RFC 1952, FHCRC), which is the lower half of its CRC-32.
+    fn with_header_checksum(text: &[u8], error: u8) -> Vec<u8> {
+        let plain = gzip(text);
+        let mut member = plain[..10].to_vec();
+        member[FLAGS] |= HEADER_CHECKSUM;
+        let mut crc = flate2::Crc::new();
+        crc.update(&member);
+        let [low, high, ..] = crc.sum().to_le_bytes();
+        member.extend([low ^ error, high]);
+        member.extend(&plain[10..]);
+        member
+    }
+
+    #[test]
+    fn a_wrong_checksum_of_a_header_is_damage_both_ways() {
+        for (text, first) in [(&b"some text\n"[..], true), (b"second\n", false)] {
+            let object = |error| {
+                let member = with_header_checksum(text, error);
+                match first {
+                    true => member,
+                    false => [gzip(b"first\n"), member].concat(),
+                }
+            };
+            let expected = [if first { &b""[..] } else { b"first\n" }, text].concat();
+            assert_eq!(streamed(&object(0), 7, 100).unwrap(), expected);
+            let wrong = streamed(&object(1), 7, 100);
+            assert!(matches!(wrong, Err(Damage::Corrupt(_))), "{wrong:?}");
+            // What is read whole goes on as a stream.
+            assert_eq!(whole(&object(0)), None);
+            assert_eq!(whole(&object(1)), None);
         }
     }
 

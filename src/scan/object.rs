@@ -1,5 +1,6 @@
 //! One object on its way from bytes to batches.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,13 +15,19 @@ use tokio::sync::mpsc;
 
 use super::batch::{BatchBuilder, Message};
 use super::budget::Claim;
+use super::columns::ObjectKeeper;
+use super::edges::{EdgeLog, Edges};
 use super::events::{LONGEST_EVENT, Split, Splitter};
 use super::fetch::Content;
+use super::foreign;
 use super::inflate::{Damage, StreamInflater};
 use super::report::{ObjectReport, ReadLog};
 use super::tally::{ObjectTally, Tally};
 use super::text::ObjectText;
 use crate::error::{Class, Error};
+use crate::layout;
+use crate::layout::lines::{MARK, unmarked};
+use crate::mask::masked;
 use crate::window::Range;
 
 /// A streamed object's text is inflated in blocks of this size, which stay in the processor's cache until they are
@@ -29,6 +36,10 @@ const BLOCK: usize = 512 << 10;
 
 /// The most blocks that are inflated and not read yet.
 const BLOCKS_AHEAD: usize = 2;
+
+/// CloudWatch takes no events that are older than this, so a program that logs as it runs has none that is so much older
+/// than the one before it.
+const OLDEST_EVENT_MS: i64 = 14 * 24 * 3_600_000;
 
 /// The names of the counters that a scan leaves in the plan's metrics.
 pub mod counters {
@@ -42,6 +53,8 @@ pub mod counters {
     pub const INVALID_UTF8: &str = "invalid_utf8_events";
     /// Lines before an object's first timestamp.
     pub const STRAY_LINES: &str = "lines_before_first_timestamp";
+    /// Events that are more than two weeks older than the one before them.
+    pub const BACKDATED: &str = "backdated_events";
 }
 
 /// The counters of a partition, and the record of which objects were read.
@@ -53,8 +66,11 @@ pub(super) struct Counts {
     events: Count,
     invalid_utf8: Count,
     stray_lines: Count,
+    backdated: Count,
     /// Where the events are tallied by hour, too.
     tally: Option<Arc<Tally>>,
+    /// Where the first and last events of the objects are noted, too.
+    edges: Option<EdgeLog>,
 }
 
 impl Counts {
@@ -64,6 +80,7 @@ impl Counts {
         partition: usize,
         read: ReadLog,
         tally: Option<Arc<Tally>>,
+        edges: Option<EdgeLog>,
     ) -> Self {
         let count = |name| MetricBuilder::new(metrics).counter(name, partition);
         Self {
@@ -73,34 +90,60 @@ impl Counts {
             events: count(counters::EVENTS),
             invalid_utf8: count(counters::INVALID_UTF8),
             stray_lines: count(counters::STRAY_LINES),
+            backdated: count(counters::BACKDATED),
             tally,
+            edges,
         }
     }
 
     /// Counts an object that was read to its end.
-    fn add(&self, number: usize, report: ObjectReport) {
+    pub(super) fn add(&self, number: usize, report: ObjectReport) {
         self.objects.add(1);
         self.bytes.add(report.bytes as usize);
         self.events.add(report.events as usize);
         self.invalid_utf8.add(report.invalid_utf8_events as usize);
         self.stray_lines
             .add(report.lines_before_first_timestamp as usize);
+        self.backdated.add(report.backdated_events as usize);
         self.read.add(number, report);
+    }
+
+    /// The tally of an object whose events of `own` are read, where it is still to be tallied.
+    pub(super) fn tally_of(&self, key: &Path, own: Range) -> Option<ObjectTally> {
+        self.tally.as_ref()?.of_object(key, own)
+    }
+
+    /// Adds the tally of an object that was read to its end.
+    pub(super) fn add_tally(&self, object: &ObjectTally) {
+        if let Some(tally) = &self.tally {
+            tally.add(object);
+        }
+    }
+
+    /// Notes the earliest and the latest times of the parts of an object that was read to its end.
+    pub(super) fn add_edges(&self, number: usize, parts: impl Iterator<Item = (i64, i64)>) {
+        if let Some(log) = &self.edges {
+            let mut edges = Edges::NONE;
+            for (first_ms, last_ms) in parts {
+                edges.add(first_ms);
+                edges.add(last_ms);
+            }
+            log.add(number, edges);
+        }
     }
 }
 
 /// The error of an object that could not be read.
 pub(super) fn read_error(name: &ObjectName, error: object_store::Error) -> DataFusionError {
-    let message = match &error {
-        object_store::Error::NotFound { .. } => {
-            format!("{name} is gone: it was there when the run began")
-        }
+    let changed = |how: &str| Error::new(Class::Source, format!("{name} {how}"));
+    let error = match error {
+        object_store::Error::NotFound { .. } => changed("is gone: it was there when the run began"),
         object_store::Error::Precondition { .. } => {
-            format!("{name} was replaced by another object after the run began")
+            changed("was replaced by another object after the run began")
         }
-        _ => format!("could not read {name}"),
+        error => Error::new(Class::Source, format!("could not read {name}")).caused_by(error),
     };
-    Error::new(Class::Source, message).caused_by(error).into()
+    error.into()
 }
 
 /// Which events of an object are read, and what of them.
@@ -112,6 +155,10 @@ pub(super) struct EventFilter {
     pub(super) rows: Range,
     /// Whether their messages are read.
     pub(super) messages: bool,
+    /// Whether the messages of rows are without personal data and secrets.
+    pub(super) masks: bool,
+    /// The times of every event of the object, as far as they are known.
+    pub(super) requested: Range,
 }
 
 /// One object on its way from bytes to batches.
@@ -126,6 +173,17 @@ pub(super) struct ObjectReader {
     report: ObjectReport,
     counts: Counts,
     tally: Option<ObjectTally>,
+    edges: Option<Edges>,
+    /// An event that is older than this is more than two weeks older than the one before it.
+    oldest_ms: i64,
+    /// Whether lines that begin like an event and are none have a mark.
+    is_marked: bool,
+    /// The beginning of a text that is read as a stream.
+    head: Vec<u8>,
+    /// Keeps the columns of its events.
+    keeper: Option<ObjectKeeper>,
+    /// The first events that are only counted, as another reader has made rows of them.
+    done: u64,
 }
 
 /// The name of an object in errors.
@@ -185,13 +243,18 @@ impl ObjectReader {
             }
             (None, Content::Pieces(pieces)) => Self::streamed(&name, pieces),
         };
-        let tally = counts.tally.as_ref();
-        let tally = tally.map(|tally| tally.of_object(&name.key, filter.window));
+        let tally = counts.tally_of(&name.key, filter.window);
         Self {
+            keeper: None,
+            done: 0,
+            is_marked: layout::is_written_here(&name.key),
+            edges: counts.edges.is_some().then_some(Edges::NONE),
+            oldest_ms: i64::MIN,
+            head: Vec::new(),
             name,
             number,
             filter,
-            splitter: Splitter::default(),
+            splitter: Splitter::new(filter.requested),
             text,
             input,
             report: ObjectReport {
@@ -201,6 +264,18 @@ impl ObjectReader {
             counts,
             tally,
         }
+    }
+
+    /// The same reader, which also keeps the columns of its events.
+    pub(super) fn keeping(mut self, keeper: Option<ObjectKeeper>) -> Self {
+        self.keeper = keeper;
+        self
+    }
+
+    /// The same reader, which makes no rows of the first `done` events.
+    pub(super) fn behind(mut self, done: u64) -> Self {
+        self.done = done;
+        self
     }
 
     /// Text in blocks, inflated by a task of its own while this one finds the events.
@@ -223,31 +298,82 @@ impl ObjectReader {
             window,
             rows,
             messages,
+            ..
         } = self.filter;
         loop {
             let last = matches!(self.input, Input::Done);
             match self.splitter.next(self.text.bytes(), last) {
                 Split::Event(event) => {
-                    if !window.contains(event.timestamp_ms) {
+                    if let Some(edges) = &mut self.edges {
+                        edges.add(event.timestamp_ms);
+                    }
+                    match event.timestamp_ms < self.oldest_ms {
+                        // Events of a folder have any order.
+                        true => self.report.backdated_events += u32::from(!self.is_marked),
+                        false => self.oldest_ms = event.timestamp_ms - OLDEST_EVENT_MS,
+                    }
+                    let is_done = self.done > 0;
+                    self.done -= u64::from(is_done);
+                    let in_window = window.contains(event.timestamp_ms);
+                    if !in_window && self.keeper.is_none() {
                         continue;
                     }
-                    self.report.events += 1;
-                    if let Some(tally) = &mut self.tally {
-                        tally.add(event.timestamp_ms);
-                    }
-                    let message = match messages {
+                    let message = match messages || self.keeps_messages() {
                         true => self.text.message(event.message),
                         false => Message::Text(""),
                     };
-                    self.report.invalid_utf8_events +=
-                        u32::from(matches!(message, Message::Broken(_)));
-                    if rows.contains(event.timestamp_ms) && batch.push(event.timestamp_ms, message)
+                    let without_marks;
+                    let message = match self.is_marked {
+                        true => {
+                            without_marks = unmarked_of(message);
+                            without_marks.as_deref().map_or(message, Message::of)
+                        }
+                        false => message,
+                    };
+                    let is_broken = matches!(message, Message::Broken(_));
+                    let shown;
+                    let message = match &mut self.keeper {
+                        None => message,
+                        Some(keeper) => {
+                            shown = match keeper.keeps_messages() {
+                                true => as_shown(message, self.filter.masks),
+                                false => Cow::Borrowed(""),
+                            };
+                            let message = match keeper.keeps_messages() {
+                                true => Message::Shown(&shown),
+                                false => message,
+                            };
+                            if !keeper.push(event.timestamp_ms, &shown, is_broken) {
+                                self.keeper = None;
+                            }
+                            message
+                        }
+                    };
+                    if !in_window {
+                        continue;
+                    }
+                    self.report.events += 1;
+                    self.report.invalid_utf8_events += u32::from(messages && is_broken);
+                    if let Some(tally) = &mut self.tally {
+                        tally.add(event.timestamp_ms);
+                    }
+                    if !is_done
+                        && rows.contains(event.timestamp_ms)
+                        && batch.push(event.timestamp_ms, message)
                     {
                         return Ok(FillOutcome::Batch);
                     }
                 }
                 Split::NeedsText if last => {
+                    self.refuse_foreign()?;
                     self.count();
+                    if let Some(keeper) = self.keeper.take() {
+                        let stray_lines = self.splitter.stray_lines();
+                        keeper.complete(
+                            u32::try_from(stray_lines).unwrap_or(u32::MAX),
+                            self.report.backdated_events,
+                        );
+                    }
                     return Ok(FillOutcome::ObjectEnd);
                 }
                 Split::NeedsText => self.read_block().await?,
@@ -263,6 +389,28 @@ impl ObjectReader {
         }
     }
 
+    /// An error (damaged) where the object has text and no event in it: it is no export.
+    fn refuse_foreign(&self) -> Result<()> {
+        if self.splitter.has_events() || self.splitter.stray_lines() == 0 {
+            return Ok(());
+        }
+        let head = match &self.head[..] {
+            [] => head_of(self.text.bytes()),
+            head => head,
+        };
+        let message = format!(
+            "{} is no object of an export: no line begins with a time as CloudWatch writes it, \"2024-02-13T21:01:04.792Z \". It looks like {}",
+            self.name,
+            foreign::inflated(head)
+        );
+        Err(Error::damaged(message).into())
+    }
+
+    fn keeps_messages(&self) -> bool {
+        let keeper = self.keeper.as_ref();
+        keeper.is_some_and(ObjectKeeper::keeps_messages)
+    }
+
     fn count(&self) {
         let stray_lines = self.splitter.stray_lines();
         let report = ObjectReport {
@@ -270,8 +418,11 @@ impl ObjectReader {
             ..self.report
         };
         self.counts.add(self.number, report);
-        if let (Some(tally), Some(object)) = (&self.counts.tally, &self.tally) {
-            tally.add(object);
+        if let Some(tally) = &self.tally {
+            self.counts.add_tally(tally);
+        }
+        if let (Some(log), Some(edges)) = (&self.counts.edges, self.edges) {
+            log.add(self.number, edges);
         }
     }
 
@@ -281,6 +432,9 @@ impl ObjectReader {
             return Ok(());
         };
         if let Some(block) = blocks.recv().await.transpose()? {
+            if self.head.is_empty() {
+                self.head = head_of(&block).to_vec();
+            }
             let done = self.splitter.keep_from();
             self.text.advance(done, &block);
             self.splitter.dropped(done);
@@ -295,6 +449,32 @@ impl ObjectReader {
         }
         Ok(())
     }
+}
+
+/// The message as rows have it.
+fn as_shown(message: Message<'_>, masks: bool) -> Cow<'_, str> {
+    let text = match message {
+        Message::Text(text) => Cow::Borrowed(text),
+        Message::Broken(bytes) => String::from_utf8_lossy(bytes),
+        Message::Shown(text) => return Cow::Borrowed(text),
+    };
+    match masks {
+        true => Cow::Owned(masked(&text).into_owned()),
+        false => text,
+    }
+}
+
+/// The message without its marks, if it may have some.
+fn unmarked_of(message: Message<'_>) -> Option<Vec<u8>> {
+    let bytes = match message {
+        Message::Text(text) | Message::Shown(text) => text.as_bytes(),
+        Message::Broken(bytes) => bytes,
+    };
+    memchr::memchr(MARK, bytes).map(|_| unmarked(bytes).into_owned())
+}
+
+fn head_of(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(foreign::HEAD)]
 }
 
 /// Inflates an object block by block, until the receiver is dropped.
@@ -323,8 +503,16 @@ async fn next_block(
     pieces: &mut BoxStream<'static, object_store::Result<Bytes>>,
     piece: &mut Bytes,
 ) -> Result<Vec<u8>> {
-    let damaged =
-        |damage: Damage| DataFusionError::from(Error::damaged(format!("{name}: {damage}")));
+    let damaged = |damage: Damage, piece: &[u8]| {
+        let looks_like = match damage {
+            Damage::NotGzip => foreign::not_inflated(head_of(piece)),
+            _ => None,
+        };
+        let hint = looks_like.map(|what| format!(". It looks like {what}"));
+        let message = format!("{name}: {damage}{}", hint.unwrap_or_default());
+        DataFusionError::from(Error::damaged(message))
+    };
+    let in_rest = |damage| damaged(damage, b"");
     let mut block = Vec::with_capacity(BLOCK);
     while block.len() < BLOCK {
         if piece.is_empty() {
@@ -332,231 +520,20 @@ async fn next_block(
             match next.map_err(|error| read_error(name, error))? {
                 Some(next) => *piece = next,
                 None => {
-                    while block.len() < BLOCK && inflater.drain(&mut block).map_err(damaged)? {}
+                    while block.len() < BLOCK && inflater.drain(&mut block).map_err(in_rest)? {}
                     if block.len() < BLOCK {
-                        inflater.finish().map_err(damaged)?;
+                        inflater.finish().map_err(in_rest)?;
                     }
                     break;
                 }
             }
         }
-        let taken = inflater.inflate(piece, &mut block).map_err(damaged)?;
+        let inflated = inflater.inflate(piece, &mut block);
+        let taken = inflated.map_err(|damage| damaged(damage, piece))?;
         *piece = piece.slice(taken..);
     }
     Ok(block)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scan::budget::Budget;
-    use crate::scan::source::file_schema;
-    use arrow::array::AsArray;
-    use arrow::datatypes::TimestampMillisecondType;
-    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, UnboundedMemoryPool};
-    use flate2::{Compression, write::GzEncoder};
-    use std::io::Write;
-
-    /// The times and messages of events.
-    type Events = Vec<(i64, String)>;
-
-    fn gzip(text: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(text).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    /// Lambda's blank lines, Hangul, a stack trace, events out of order, an empty message.
-    fn sample() -> (Vec<u8>, Events) {
-        let events: Events = (0..40)
-            .map(|n| {
-                let ms = 1_700_000_000_000 + (n * 7919) % 5000;
-                let message = match n % 5 {
-                    0 => format!("START RequestId: {n}\n"),
-                    1 => format!("{{\"level\":\"INFO\",\"message\":\"주문 {n}\"}}"),
-                    2 => {
-                        format!("Traceback {n}\n  File \"a.py\"\n\nValueError: 재고가 부족합니다\n")
-                    }
-                    3 => "\n".to_owned(),
-                    _ => "x".repeat(n as usize * 20),
-                };
-                (ms, message)
-            })
-            .collect();
-        let mut text = Vec::new();
-        for (ms, message) in &events {
-            crate::layout::cloudwatch::write_line(&mut text, *ms, message).unwrap();
-        }
-        let expected = events
-            .into_iter()
-            .map(|(ms, message)| (ms, message.trim_end_matches('\n').to_owned()))
-            .collect();
-        (text, expected)
-    }
-
-    fn unbounded() -> Arc<dyn MemoryPool> {
-        Arc::new(UnboundedMemoryPool::default())
-    }
-
-    /// The rows of an object, and what was counted.
-    fn read(
-        content: Content,
-        window: Range,
-        pool: &Arc<dyn MemoryPool>,
-    ) -> Result<(Events, Counts)> {
-        let name = ObjectName {
-            place: "s3://acme/".into(),
-            key: "a.gz".into(),
-        };
-        let filter = EventFilter {
-            window,
-            rows: window,
-            messages: true,
-        };
-        let metrics = ExecutionPlanMetricsSet::new();
-        let counts = Counts::new(&metrics, 0, ReadLog::default(), None);
-        let claim = Budget::claim(&Budget::new(pool), 1);
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        runtime.unwrap().block_on(async {
-            let mut reader = ObjectReader::new(name, 0, filter, 1, content, &claim, counts.clone());
-            let schema = Arc::new(file_schema(chrono_tz::UTC).project(&[0, 1])?);
-            let mut batch = BatchBuilder::new(schema, &[0, 1], 7);
-            let mut found = Vec::new();
-            loop {
-                let filled = reader.fill(&mut batch).await?;
-                let batch = batch.finish()?;
-                let timestamps = batch.column(0).as_primitive::<TimestampMillisecondType>();
-                let messages = batch.column(1).as_string_view();
-                for row in 0..batch.num_rows() {
-                    found.push((timestamps.value(row), messages.value(row).to_owned()));
-                }
-                if filled == FillOutcome::ObjectEnd {
-                    return Ok((found, counts));
-                }
-            }
-        })
-    }
-
-    fn in_pieces(compressed: &[u8], piece: usize) -> Content {
-        let pieces: Vec<_> = compressed
-            .chunks(piece)
-            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
-            .collect();
-        Content::Pieces(futures::stream::iter(pieces).boxed())
-    }
-
-    fn streamed(compressed: &[u8], piece: usize) -> Result<Events> {
-        let read = read(in_pieces(compressed, piece), Range::ALL, &unbounded());
-        read.map(|(found, _)| found)
-    }
-
-    fn whole(compressed: &[u8], pool: Arc<dyn MemoryPool>) -> Result<Events> {
-        let content = Content::Whole(Bytes::copy_from_slice(compressed));
-        read(content, Range::ALL, &pool).map(|(found, _)| found)
-    }
-
-    #[test]
-    fn every_piece_size_gives_the_same_events() {
-        let (text, expected) = sample();
-        let one = gzip(&text);
-        for piece in 1..200 {
-            assert_eq!(
-                streamed(&one, piece).unwrap(),
-                expected,
-                "pieces of {piece}"
-            );
-        }
-        assert_eq!(whole(&one, unbounded()).unwrap(), expected);
-    }
-
-    #[test]
-    fn members_may_end_anywhere_in_a_line_or_a_character() {
-        let (text, expected) = sample();
-        for cut in 1..text.len() {
-            let mut compressed = gzip(&text[..cut]);
-            compressed.extend(gzip(&text[cut..]));
-            assert_eq!(
-                streamed(&compressed, 1000).unwrap(),
-                expected,
-                "cut at {cut}"
-            );
-        }
-        let many: Vec<u8> = text.chunks(3).flat_map(gzip).collect();
-        assert_eq!(streamed(&many, 11).unwrap(), expected);
-        assert_eq!(whole(&many, unbounded()).unwrap(), expected);
-    }
-
-    #[test]
-    fn text_of_many_blocks_is_whole_however_they_cut_it() {
-        let (text, expected) = sample();
-        // Neither the lines nor the characters are aligned with the blocks.
-        let times = 3 * BLOCK / text.len();
-        let found = streamed(&gzip(&text.repeat(times)), 1 << 14).unwrap();
-        assert_eq!(found.len(), times * expected.len());
-        assert!(found.chunks(expected.len()).all(|part| part == expected));
-        // A text that ends with a block.
-        let line = format!("{}\n", "x".repeat(BLOCK - 26));
-        let text = format!("2026-11-21T00:00:00.000Z {line}");
-        assert_eq!(streamed(&gzip(text.as_bytes()), 100).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn without_memory_for_the_whole_text_it_is_read_as_a_stream() {
-        let (text, expected) = sample();
-        assert_eq!(
-            whole(&gzip(&text), Arc::new(GreedyMemoryPool::new(10))).unwrap(),
-            expected
-        );
-    }
-
-    #[test]
-    fn every_cut_is_damage_that_names_the_object() {
-        let (text, _) = sample();
-        let compressed = gzip(&text);
-        for end in 0..compressed.len() {
-            let error = streamed(&compressed[..end], 64).map(|_| ()).unwrap_err();
-            let error = Error::from_engine(error);
-            assert_eq!(error.class(), Class::Damaged, "cut at {end}");
-            assert!(error.to_string().starts_with("s3://acme/a.gz: "), "{error}");
-            assert!(whole(&compressed[..end], unbounded()).is_err());
-        }
-    }
-
-    #[test]
-    fn only_events_of_the_window_are_rows_and_odd_ones_are_counted() {
-        let mut text = b"lost\n".to_vec();
-        for (ms, message) in [
-            (999, "before"),
-            (1000, "first"),
-            (1999, "last"),
-            (2000, "after"),
-        ] {
-            crate::layout::cloudwatch::write_line(&mut text, ms, message).unwrap();
-        }
-        text.extend(b"1970-01-01T00:00:01.500Z caf\xe9\n1970-01-01T00:00:09.000Z caf\xe9\n");
-        let window = Range {
-            start_ms: 1000,
-            end_ms: 2000,
-        };
-        let (found, counts) = read(in_pieces(&gzip(&text), 100), window, &unbounded()).unwrap();
-        let messages: Vec<&str> = found.iter().map(|(_, message)| message.as_str()).collect();
-        assert_eq!(messages, ["first", "last", "caf\u{fffd}"]);
-        assert_eq!(counts.events.value(), 3);
-        assert_eq!(counts.invalid_utf8.value(), 1);
-        assert_eq!(counts.stray_lines.value(), 1);
-    }
-
-    #[test]
-    fn an_event_that_never_ends_is_damage() {
-        let mut text = b"2026-11-21T00:00:00.000Z ".to_vec();
-        text.resize(LONGEST_EVENT + 100, b'x');
-        let error = Error::from_engine(streamed(&gzip(&text), 1000).map(|_| ()).unwrap_err());
-        assert_eq!(error.class(), Class::Damaged);
-        assert!(
-            error
-                .to_string()
-                .contains("s3://acme/a.gz has an event of more than 16 MiB"),
-            "{error}"
-        );
-    }
-}
+mod tests;

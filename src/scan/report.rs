@@ -8,6 +8,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 
 use super::object::counters;
+use crate::numbers::counted;
 
 /// What a scan has read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,65 @@ pub struct ScanReport {
     pub invalid_utf8_events: u64,
     /// Lines before an object's first timestamp, which belong to no event.
     pub lines_before_first_timestamp: u64,
+    /// Events of any time that are more than two weeks older than the event before them in their object.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub backdated_events: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl ScanReport {
+    /// Warns once of what is odd, with the counts.
+    pub fn warn(&self, window: Option<&str>, oddities: &[String]) {
+        // A field without a value is left out.
+        let count = |number: u64| (number > 0).then_some(number);
+        if !oddities.is_empty() {
+            tracing::warn!(
+                window,
+                invalid_utf8_events = count(self.invalid_utf8_events),
+                lines_before_first_timestamp = count(self.lines_before_first_timestamp),
+                backdated_events = count(self.backdated_events),
+                "{}",
+                oddities.join("; ")
+            );
+        }
+    }
+
+    /// What is odd about it, each as a sentence without a stop.
+    pub fn oddities(&self) -> Vec<String> {
+        let mut odd = Vec::new();
+        if self.invalid_utf8_events > 0 {
+            odd.push(format!(
+                "{} not UTF-8, and shown with replacement characters",
+                match self.invalid_utf8_events {
+                    1 => "1 event is".to_owned(),
+                    events => format!("{} are", counted(events, "event")),
+                }
+            ));
+        }
+        if self.lines_before_first_timestamp > 0 {
+            odd.push(format!(
+                "{} before the first timestamp of an object, which belong to no event",
+                counted(self.lines_before_first_timestamp, "line")
+            ));
+        }
+        if self.backdated_events > 0 {
+            let which = match self.backdated_events {
+                1 => "1 event is more than two weeks older than the one before it".to_owned(),
+                events => format!(
+                    "{} are more than two weeks older than those before them",
+                    counted(events, "event")
+                ),
+            };
+            odd.push(format!(
+                "{which}: in the log of a program that logs the output of another one, lines that begin like an event"
+            ));
+        }
+        odd
+    }
 }
 
 impl AddAssign for ScanReport {
@@ -31,6 +91,7 @@ impl AddAssign for ScanReport {
         self.events += other.events;
         self.invalid_utf8_events += other.invalid_utf8_events;
         self.lines_before_first_timestamp += other.lines_before_first_timestamp;
+        self.backdated_events += other.backdated_events;
     }
 }
 
@@ -90,6 +151,7 @@ impl ScanReports {
                 events: count(counters::EVENTS),
                 invalid_utf8_events: count(counters::INVALID_UTF8),
                 lines_before_first_timestamp: count(counters::STRAY_LINES),
+                backdated_events: count(counters::BACKDATED),
             });
         }
         for child in plan.children() {
@@ -109,6 +171,21 @@ pub struct ObjectReport {
     pub invalid_utf8_events: u32,
     /// Lines before its first timestamp.
     pub lines_before_first_timestamp: u32,
+    /// Events that are more than two weeks older than the one before them.
+    pub backdated_events: u32,
+}
+
+impl From<ObjectReport> for ScanReport {
+    fn from(report: ObjectReport) -> Self {
+        Self {
+            objects: 1,
+            bytes: report.bytes,
+            events: report.events,
+            invalid_utf8_events: report.invalid_utf8_events.into(),
+            lines_before_first_timestamp: report.lines_before_first_timestamp.into(),
+            backdated_events: report.backdated_events.into(),
+        }
+    }
 }
 
 /// Which objects of a table were read to their end, each by its place in the table's list.
@@ -140,17 +217,17 @@ impl ReadObjects {
     /// What was read of all `objects` of the table; `None` where one of them was not read to its end.
     pub fn complete(&self, objects: usize) -> Option<ScanReport> {
         let read = self.0.get(..objects)?;
-        read.iter()
-            .map(|report| {
-                report.map(|report| ScanReport {
-                    objects: 1,
-                    bytes: report.bytes,
-                    events: report.events,
-                    invalid_utf8_events: report.invalid_utf8_events.into(),
-                    lines_before_first_timestamp: report.lines_before_first_timestamp.into(),
-                })
-            })
-            .sum()
+        read.iter().map(|report| report.map(ScanReport::from)).sum()
+    }
+
+    /// What was read of the objects that were read to their end.
+    pub fn total(&self) -> ScanReport {
+        self.0.iter().flatten().copied().map(ScanReport::from).sum()
+    }
+
+    /// Whether the object was read.
+    pub fn has(&self, number: usize) -> bool {
+        self.0.get(number).is_some_and(Option::is_some)
     }
 
     /// How many different objects were read.
@@ -195,6 +272,7 @@ mod tests {
             events,
             invalid_utf8_events: 1,
             lines_before_first_timestamp: 2,
+            backdated_events: 1,
         }
     }
 
@@ -224,6 +302,7 @@ mod tests {
             events,
             invalid_utf8_events: 1,
             lines_before_first_timestamp: 2,
+            backdated_events: 1,
         };
         let mut read = ReadObjects::default();
         for _ in 0..12 {
@@ -243,6 +322,7 @@ mod tests {
             events: 13,
             invalid_utf8_events: 3,
             lines_before_first_timestamp: 6,
+            backdated_events: 3,
         };
         assert_eq!(read.complete(3), Some(whole));
         assert_eq!(read.complete(4), None);

@@ -10,12 +10,13 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
     FileOpenFuture, FileOpener, FileScanConfig, FileSource,
 };
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_plan::DisplayFormatType;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 use datafusion_datasource::projection::{ProjectionOpener, SplitProjection};
 use futures::StreamExt;
 use object_store::ObjectStore;
@@ -23,14 +24,17 @@ use object_store::ObjectStore;
 use super::batch::BatchBuilder;
 use super::budget::Claim;
 use super::bundle::{Bundle, BundleReader, Reading};
+use super::columns::{KeptObjects, Wanted};
+use super::edges::EdgeLog;
 use super::fetch::ObjectFetcher;
 use super::object::{Counts, EventFilter};
 use super::report::ReadLog;
 use super::tally::Tally;
 use crate::window::Range;
 
-/// The index of `message` in [`file_schema`].
-const MESSAGE: usize = 1;
+/// The indices of columns in [`file_schema`].
+const TIMESTAMP: usize = 0;
+pub(super) const MESSAGE: usize = 1;
 
 /// The columns of the table, whose instants are shown in a zone. The first two are what the objects hold, the others what their keys say.
 ///
@@ -61,6 +65,9 @@ pub struct LogSource {
     fetcher: Arc<ObjectFetcher>,
     read: ReadLog,
     tally: Option<Arc<Tally>>,
+    edges: Option<EdgeLog>,
+    kept: Option<Arc<KeptObjects>>,
+    keeps: bool,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -84,6 +91,9 @@ impl LogSource {
             fetcher,
             read,
             tally: None,
+            edges: None,
+            kept: None,
+            keeps: false,
             batch_size: 8192,
             metrics: ExecutionPlanMetricsSet::new(),
         }
@@ -94,6 +104,31 @@ impl LogSource {
         self.tally = tally;
         self
     }
+
+    /// The same source, which reads kept columns in place of objects, and with `keeps` those of the others are kept.
+    pub(super) fn keeping(mut self, kept: Option<Arc<KeptObjects>>, keeps: bool) -> Self {
+        self.kept = kept;
+        self.keeps = keeps;
+        self
+    }
+
+    /// The same source, which also notes the first and last events of each object that was read to its end.
+    pub(super) fn with_edges(mut self, edges: Option<EdgeLog>) -> Self {
+        self.edges = edges;
+        self
+    }
+}
+
+/// The compressed bytes of the objects that a plan's scans of `logs` read.
+pub fn planned_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let scan = plan.downcast_ref::<DataSourceExec>();
+    let own = scan.and_then(|scan| scan.downcast_to_file_source::<LogSource>());
+    let own = own.map_or(0, |(config, _)| {
+        let files = config.file_groups.iter().flat_map(|group| group.files());
+        files.map(|file| file.object_meta.size).sum()
+    });
+    let children = plan.children().into_iter().map(planned_bytes);
+    own + children.sum::<u64>()
 }
 
 impl FileSource for LogSource {
@@ -119,7 +154,14 @@ impl FileSource for LogSource {
                 partition,
                 self.read.clone(),
                 self.tally.clone(),
+                self.edges.clone(),
             ),
+            wanted: Wanted {
+                times: indices.contains(&TIMESTAMP),
+                messages: indices.contains(&MESSAGE),
+            },
+            kept: self.kept.clone(),
+            keeps: self.keeps,
         };
         let opener = Arc::new(LogOpener {
             reading: Arc::new(reading),
@@ -199,7 +241,8 @@ struct LogOpener {
 
 impl FileOpener for LogOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
-        let batch = BatchBuilder::new(Arc::clone(&self.schema), &self.indices, self.batch_size);
+        let batch = BatchBuilder::new(Arc::clone(&self.schema), &self.indices, self.batch_size)
+            .masking(self.reading.filter.masks);
         let reader = BundleReader::new(Arc::clone(&self.reading), Bundle::of(&file)?, batch);
         let batches = futures::stream::try_unfold(reader, |mut reader| async move {
             let batch = reader.next_batch().await?;

@@ -1,6 +1,6 @@
 //! The table provider: which objects a question needs, which events of them, and how they are packed into partitions.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
 use arrow::datatypes::{Schema, SchemaRef};
@@ -25,10 +25,12 @@ use datafusion::physical_plan::filter::FilterExecBuilder;
 use super::budget::Budget;
 use super::bundle::{Bundle, bundles, single};
 use super::cache::ObjectCache;
+use super::columns::{Columns, Keep, KeptObjects, Needs};
+use super::edges::{EdgeLog, may_meet};
 use super::fetch::{ObjectFetcher, OpeningOrder};
 use super::object::EventFilter;
 use super::report::ReadLog;
-use super::source::{LogSource, file_schema};
+use super::source::{LogSource, MESSAGE, file_schema};
 use super::tally::Tally;
 use crate::layout::cloudwatch::LogObject;
 use crate::store::Store;
@@ -52,8 +54,23 @@ pub struct LogsTable {
     is_remote: bool,
     read: ReadLog,
     counts_odd_messages: bool,
+    masks: bool,
     tally: Option<Arc<Tally>>,
+    /// Where the objects are exports of other programs that may have events in common.
+    edges: Option<EdgeLog>,
     cache: Option<Arc<ObjectCache>>,
+    keeping: Option<Arc<Keeping>>,
+    /// Whether objects that were read to their end are left out.
+    skips_read: bool,
+}
+
+/// Where the columns of the objects are kept, and which.
+#[derive(Debug)]
+struct Keeping {
+    columns: Arc<Columns>,
+    keep: Keep,
+    /// What is kept, found out by the first scan.
+    kept: OnceLock<Arc<KeptObjects>>,
 }
 
 impl LogsTable {
@@ -67,7 +84,6 @@ impl LogsTable {
         objects.retain(|object| object.may_have(range));
         let root = object_store::path::Path::default();
         Self {
-            objects: Arc::new(objects),
             range,
             url: store.url().clone(),
             place: store.location().display_key(&root).into(),
@@ -76,9 +92,42 @@ impl LogsTable {
             is_remote: !store.location().is_local(),
             read: ReadLog::default(),
             counts_odd_messages: false,
+            masks: false,
+            edges: may_meet(&objects).then(EdgeLog::default),
+            objects: Arc::new(objects),
             tally: None,
             cache: None,
+            keeping: None,
+            skips_read: false,
         }
+    }
+
+    /// Keeps columns of the events while queries read the objects, and reads those that are kept in place of the objects.
+    pub fn keeping(mut self, columns: Arc<Columns>, keep: Keep) -> Self {
+        self.keeping = Some(Arc::new(Keeping {
+            columns,
+            keep,
+            kept: OnceLock::new(),
+        }));
+        self
+    }
+
+    /// The same table with those objects only that no query has read to their end yet.
+    pub fn unread(&self) -> Self {
+        Self {
+            skips_read: true,
+            ..self.clone()
+        }
+    }
+
+    fn kept(&self) -> Option<Arc<KeptObjects>> {
+        let keeping = self.keeping.as_ref()?;
+        let kept = keeping.kept.get_or_init(|| {
+            let objects = (&self.objects[..], &*self.place, self.masks);
+            let kept = KeptObjects::new(&keeping.columns, keeping.keep, objects, !self.is_remote);
+            Arc::new(kept)
+        });
+        Some(Arc::clone(kept))
     }
 
     /// Caches the objects of a remote store on disk, for the next query.
@@ -92,6 +141,12 @@ impl LogsTable {
     /// Checks the messages also where a query does not read them, to count those that are not UTF-8.
     pub fn counting_odd_messages(mut self) -> Self {
         self.counts_odd_messages = true;
+        self
+    }
+
+    /// Has the messages without personal data and secrets if `masks`: no filter, function or answer sees the text as it is.
+    pub fn masking(mut self, masks: bool) -> Self {
+        self.masks = masks;
         self
     }
 
@@ -123,6 +178,19 @@ impl LogsTable {
         &self.read
     }
 
+    /// What is odd about what was read so far, each as a sentence.
+    pub fn oddities(&self) -> Vec<String> {
+        let edges = self.edges.as_ref();
+        let note = edges.and_then(|edges| edges.note(&self.objects, self.range));
+        let read = self.read.read().total();
+        read.oddities().into_iter().chain(note).collect()
+    }
+
+    /// A note where exports of one stream have events in common, as far as they were read.
+    pub fn common_events(&self) -> Option<String> {
+        self.edges.as_ref()?.note(&self.objects, self.range)
+    }
+
     /// What a scan with these filters reads. Each filter is evaluated just once: as a range of time, for each object as a
     /// whole, or for each row.
     fn select(&self, state: &dyn Session, filters: &[Expr]) -> Result<Selection> {
@@ -141,6 +209,10 @@ impl LogsTable {
             .filter(|(_, object)| object.may_have(range))
             .map(|(number, _)| number)
             .collect();
+        if self.skips_read {
+            let read = self.read.read();
+            numbers.retain(|number| !read.has(*number as usize));
+        }
         for filter in about_objects {
             match self.decide(state, filter, &numbers) {
                 Ok(verdicts) => {
@@ -207,6 +279,18 @@ impl LogsTable {
     }
 }
 
+/// Which filters a scan evaluates. `scan` evaluates every filter that it gets, so that one which the optimizer rewrites behind
+/// this promise is kept too. What gains nothing by it stays with the engine.
+pub(crate) fn pushed_down(filters: &[&Expr]) -> Vec<TableProviderFilterPushDown> {
+    let pushed = filters.iter().map(|filter| {
+        match is_about_objects(filter) || time_range(filter).is_some() {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Unsupported,
+        }
+    });
+    pushed.collect()
+}
+
 /// What a scan reads.
 struct Selection {
     /// The places of the objects in the table's list.
@@ -231,17 +315,7 @@ impl TableProvider for LogsTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(filters
-            .iter()
-            .map(
-                // `scan` evaluates every filter that it gets, so that one which the optimizer rewrites behind this promise
-                // is kept too. What gains nothing by it stays with the engine.
-                |filter| match is_about_objects(filter) || time_range(filter).is_some() {
-                    true => TableProviderFilterPushDown::Exact,
-                    false => TableProviderFilterPushDown::Unsupported,
-                },
-            )
-            .collect())
+        Ok(pushed_down(filters))
     }
 
     async fn scan(
@@ -277,13 +351,26 @@ impl TableProvider for LogsTable {
             true => pack(single(&self.objects, &numbers), partitions),
             false => pack(bundles(&self.objects, &numbers, partitions), partitions),
         };
+        let kept = self.kept();
+        let needs = Needs {
+            messages: columns.contains(&MESSAGE),
+            checked: columns.contains(&MESSAGE) || self.counts_odd_messages,
+        };
+        let is_kept = |number: &u32| {
+            let kept = kept.as_ref();
+            kept.is_some_and(|kept| kept.has(*number as usize, needs))
+        };
         let fetcher = match self.is_remote {
             false => ObjectFetcher::local(Arc::clone(&claim)),
             true => {
                 let order = match few_rows {
                     // No object is requested ahead.
                     true => OpeningOrder::default(),
-                    false => OpeningOrder::new(&self.objects, opening_order(&groups)?),
+                    false => {
+                        let mut order = opening_order(&groups)?;
+                        order.retain(|number| !is_kept(number));
+                        OpeningOrder::new(&self.objects, order)
+                    }
                 };
                 ObjectFetcher::new(Arc::clone(&claim), order, self.cache.clone())
             }
@@ -292,6 +379,8 @@ impl TableProvider for LogsTable {
             window: self.range,
             rows: range,
             messages: self.counts_odd_messages,
+            masks: self.masks,
+            requested: Range::ALL,
         };
         let source = LogSource::new(
             self.table_schema.clone(),
@@ -301,7 +390,10 @@ impl TableProvider for LogsTable {
             Arc::new(fetcher),
             self.read.clone(),
         )
-        .tallied(self.tally.clone());
+        .tallied(self.tally.clone())
+        .with_edges(self.edges.clone())
+        // A few rows are found before an object's end, and only objects that were read to their end are kept.
+        .keeping(kept, !few_rows);
         let asked_for = projection.map_or(columns.len(), Vec::len);
         let config = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))
             .with_file_groups(groups)
@@ -374,7 +466,7 @@ fn is_about_objects(filter: &Expr) -> bool {
 }
 
 /// The half-open range that a comparison of the timestamp with a literal means; `None` for any other filter.
-fn time_range(filter: &Expr) -> Option<Range> {
+pub(crate) fn time_range(filter: &Expr) -> Option<Range> {
     let is_timestamp =
         |expr: &Expr| matches!(expr, Expr::Column(column) if column.name() == "timestamp");
     let literal = |expr: &Expr| match expr {

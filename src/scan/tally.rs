@@ -177,17 +177,21 @@ impl Tally {
         }
     }
 
-    /// The tally of an object whose events of `own` are read.
-    pub(super) fn of_object(&self, key: &Path, own: Range) -> ObjectTally {
-        let stream = stream_of(key).unwrap_or_default();
-        ObjectTally {
-            id: identity(key, own),
-            start_ms: self.window.start_ms,
-            stream: stream.bytes().fold(FNV_OFFSET, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
-            }),
-            hours: Hours::none(self.window),
-        }
+    /// The tally of an object whose events of `own` are read; `None` where it was read to its end before.
+    pub(super) fn of_object(&self, key: &Path, own: Range) -> Option<ObjectTally> {
+        let id = identity(key, own);
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.unread.contains_key(&id).then(|| {
+            let stream = stream_of(key).unwrap_or_default();
+            ObjectTally {
+                id,
+                start_ms: self.window.start_ms,
+                stream: stream.bytes().fold(FNV_OFFSET, |hash, byte| {
+                    (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
+                }),
+                hours: Hours::none(self.window),
+            }
+        })
     }
 
     /// Adds an object that was read to its end.
@@ -274,7 +278,7 @@ mod tests {
 
     fn tallied(key: &str, events: &[i64]) -> Hours {
         let tally = Tally::new(&[object(key, "g")], WINDOW);
-        let mut read = tally.of_object(&Path::parse(key).unwrap(), WINDOW);
+        let mut read = tally.of_object(&Path::parse(key).unwrap(), WINDOW).unwrap();
         events.iter().for_each(|at| read.add(*at));
         tally.add(&read);
         tally
@@ -321,14 +325,16 @@ mod tests {
         });
         let tally = Tally::new(&objects.collect::<Vec<_>>(), WINDOW);
         let key = Path::parse("t/a/0.gz").unwrap();
-        for _ in 0..2 {
-            let mut first = tally.of_object(&key, halves[0]);
+        // Two scans read it at the same time.
+        let both = [(); 2].map(|()| tally.of_object(&key, halves[0]).unwrap());
+        for mut first in both {
             first.add(WINDOW.start_ms);
             tally.add(&first);
         }
+        assert!(tally.of_object(&key, halves[0]).is_none());
         let error = tally.by_group().unwrap_err();
         assert!(error.to_string().starts_with("1 of"), "{error}");
-        tally.add(&tally.of_object(&key, halves[1]));
+        tally.add(&tally.of_object(&key, halves[1]).unwrap());
         let groups = tally.by_group().unwrap();
         assert_eq!(groups[&Some("g".to_owned())].events(), 1);
     }

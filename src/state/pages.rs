@@ -93,6 +93,7 @@ impl Pages {
             phase: state.phase,
             unfinished: state.unfinished.clone(),
             failure: state.failure.clone(),
+            reported: state.reported.clone(),
             pages: self.series.clone(),
             attempts: inline.cloned().collect(),
         }

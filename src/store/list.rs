@@ -14,7 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::job::Location;
 use crate::layout::Skipped;
-use crate::layout::cloudwatch::LogObject;
+use crate::layout::cloudwatch::{LogObject, holds_events};
 
 impl Store {
     /// Every object below `prefix`, by key. Those with keys that no path can hold are left out, with a warning.
@@ -51,21 +51,23 @@ impl Store {
     ) -> object_store::Result<(G, Skipped)> {
         let mut gathered = new();
         if let Location::Local(_) = self.location {
-            let listed = on_disk::list_files(prefix).map_err(|error| Error::Generic {
-                store: "disk",
-                source: error.into(),
-            });
-            let (objects, skipped) = listed?;
+            let (objects, skipped) = on_disk::list_files(prefix).map_err(on_disk_error)?;
             objects.into_iter().for_each(|object| gathered.add(object));
             return Ok((gathered, skipped));
         }
         let objects = self.objects.as_ref();
-        let listed = resumed_list(&SystemClock, objects, prefix, &mut gathered).await;
+        let mut of_engine = OfEngine {
+            gathered: &mut gathered,
+            may_have_folder: false,
+        };
+        let listed = resumed_list(&SystemClock, objects, prefix, &mut of_engine).await;
+        let may_have_folder = of_engine.may_have_folder;
         let Puts::InBucket(bucket) = &self.puts else {
             return listed.map(|()| (gathered, Skipped::default()));
         };
         let has_odd_keys = match &listed {
-            Err(Error::InvalidPath { .. }) => true,
+            Err(error) => has_unknown_keys(error),
+            Ok(()) if may_have_folder => true,
             // Of a key that begins with a slash, object_store gives the path of another key.
             Ok(()) if prefix.is_root() => bucket.begins_with_slash().await.map_err(in_s3)?,
             _ => false,
@@ -112,25 +114,27 @@ impl Store {
                 let names = listed.iter().filter_map(Path::filename);
                 names.map(str::to_owned).collect()
             }
-            Location::Local(_) => on_disk::folder_names(folder).map_err(|error| {
-                let source = error.into();
-                let error = Error::Generic {
-                    store: "disk",
-                    source,
-                };
-                self.failed("list", folder, error)
-            })?,
+            Location::Local(_) => on_disk::folder_names(folder)
+                .map_err(|error| self.failed("list", folder, on_disk_error(error)))?,
         };
         names.sort();
         Ok(names)
     }
 
     async fn list_folder(&self, folder: &Path) -> Result<ListResult> {
+        if self.location.is_local() {
+            let (objects, common_prefixes) = on_disk::list_level(folder)
+                .map_err(|error| self.failed("list", folder, on_disk_error(error)))?;
+            return Ok(ListResult {
+                common_prefixes,
+                objects,
+            });
+        }
         let listed = retry(&SystemClock, RETRIES.delays(), is_broken_off, || {
             self.objects.list_with_delimiter(Some(folder))
         });
         match (listed.await, &self.puts) {
-            (Err(Error::InvalidPath { .. }), Puts::InBucket(bucket)) => {
+            (Err(error), Puts::InBucket(bucket)) if has_unknown_keys(&error) => {
                 let listed = bucket.list(folder.as_ref(), true).await?;
                 Ok(ListResult {
                     objects: listed.objects,
@@ -170,6 +174,34 @@ pub trait Gather: Send {
 impl Gather for Vec<ObjectMeta> {
     fn add(&mut self, object: ObjectMeta) {
         self.push(object);
+    }
+}
+
+/// What the engine's client lists. It has no key with a slash at its end: `000000.gz/`, an empty object that a console made
+/// for a folder, comes as `000000.gz`.
+struct OfEngine<'a, G> {
+    gathered: &'a mut G,
+    may_have_folder: bool,
+}
+
+impl<G: Gather> Gather for OfEngine<'_, G> {
+    fn add(&mut self, object: ObjectMeta) {
+        self.may_have_folder |= object.size == 0 && holds_events(&object.location);
+        self.gathered.add(object);
+    }
+}
+
+/// Whether a listing has a key that no path can hold, or that is no text of XML 1.0.
+fn has_unknown_keys(error: &Error) -> bool {
+    let is_invalid =
+        |error: &dyn std::error::Error| error.to_string().contains("invalid list response");
+    matches!(error, Error::InvalidPath { .. }) || error.source().is_some_and(is_invalid)
+}
+
+fn on_disk_error(error: std::io::Error) -> Error {
+    Error::Generic {
+        store: "disk",
+        source: error.into(),
     }
 }
 

@@ -27,6 +27,24 @@ pub(super) fn path_of(key: &Path) -> PathBuf {
     PathBuf::from(format!("/{key}"))
 }
 
+/// The failure of the system inside an error of the library.
+pub(super) fn io_error(error: &object_store::Error) -> Option<&io::Error> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut found = None;
+    while let Some(error) = next {
+        found = error.downcast_ref().or(found);
+        next = error.source();
+    }
+    found
+}
+
+/// The file in a path where a folder should be, if there is one.
+pub(super) fn file_in_the_way(key: &Path) -> Option<Path> {
+    let path = path_of(key);
+    let file = path.ancestors().skip(1).find(|folder| folder.is_file())?;
+    Path::from_absolute_path(file).ok()
+}
+
 /// A folder and every folder in it, at any depth; empty where it does not exist.
 pub(super) fn folders_in(folder: &Path) -> Vec<PathBuf> {
     let entries = walkdir::WalkDir::new(path_of(folder)).into_iter().flatten();
@@ -108,22 +126,25 @@ fn list_folder(
     found: &mut Found,
     below: &mut Vec<PathBuf>,
 ) -> io::Result<()> {
-    let walk = walkdir::WalkDir::new(folder)
+    let mut walk = walkdir::WalkDir::new(folder)
         .follow_links(true)
-        .max_depth(depth);
-    for entry in walk {
+        .max_depth(depth)
+        .into_iter();
+    while let Some(entry) = walk.next() {
         let entry = match entry {
-            Err(error)
-                if error
-                    .io_error()
-                    .is_some_and(|error| error.kind() == io::ErrorKind::NotFound) =>
-            {
+            Ok(entry) => entry,
+            Err(error) if is_loop(&error) => {
+                found.1.add_loop(error.path().unwrap_or(folder));
                 continue;
             }
-            entry => entry?,
+            Err(error) if error.io_error().is_some_and(is_not_found) => continue,
+            Err(error) => return Err(error.into()),
         };
         if entry.file_type().is_dir() {
-            if entry.depth() == depth {
+            if entry.depth() > 0 && entry.path_is_symlink() && leads_back(entry.path()) {
+                found.1.add_loop(entry.path());
+                walk.skip_current_dir();
+            } else if entry.depth() == depth {
                 below.push(entry.into_path());
             }
             continue;
@@ -138,15 +159,53 @@ fn list_folder(
             found.1.add(&entry.path().to_string_lossy());
             continue;
         };
-        found.0.push(ObjectMeta {
-            location,
-            last_modified: meta.modified()?.into(),
-            size: meta.len(),
-            e_tag: Some(local_etag(&meta)),
-            version: None,
-        });
+        found.0.push(object_meta(location, &meta)?);
     }
     Ok(())
+}
+
+fn object_meta(location: Path, meta: &std::fs::Metadata) -> io::Result<ObjectMeta> {
+    Ok(ObjectMeta {
+        location,
+        last_modified: meta.modified()?.into(),
+        size: meta.len(),
+        e_tag: Some(local_etag(meta)),
+        version: None,
+    })
+}
+
+fn is_not_found(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
+
+/// Whether a link leads nowhere but back: to a folder above it, or through other links to itself.
+fn is_loop(error: &walkdir::Error) -> bool {
+    let is_circle = |link: &FilePath| {
+        use io::ErrorKind::{NotFound, PermissionDenied};
+        let resolved = link.canonicalize().map_err(|error| error.kind());
+        link.is_symlink() && !matches!(resolved, Ok(_) | Err(NotFound | PermissionDenied))
+    };
+    error.loop_ancestor().is_some() || error.path().is_some_and(is_circle)
+}
+
+/// Whether a link to a folder leads to one of the folders that it is in, so that what is below it is listed already.
+fn leads_back(link: &FilePath) -> bool {
+    let Ok(target) = link.canonicalize() else {
+        return false;
+    };
+    let mut above = link.ancestors().skip(1);
+    above.any(|folder| folder.canonicalize().is_ok_and(|folder| folder == target))
+}
+
+/// The files of a folder, and the folders in it; empty where it does not exist. What no key can name is left out.
+pub(super) fn list_level(folder: &Path) -> io::Result<(Vec<ObjectMeta>, Vec<Path>)> {
+    let mut found = Found::default();
+    let mut below = Vec::new();
+    list_folder(&path_of(folder), 1, &mut found, &mut below)?;
+    let folders = below
+        .iter()
+        .filter_map(|folder| Path::parse(folder.to_str()?).ok());
+    Ok((found.0, folders.collect()))
 }
 
 /// Removes every temporary file. Files are written and renamed under the lock of their folder, so under that lock no
@@ -237,4 +296,70 @@ pub fn local_etag(meta: &std::fs::Metadata) -> String {
         .unwrap_or_default()
         .as_micros();
     format!("{:x}-{modified:x}-{:x}", meta.ino(), meta.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
+    fn list(folder: &FilePath) -> (Vec<String>, Skipped) {
+        let key = Path::from_absolute_path(folder).unwrap();
+        let (objects, skipped) = list_files(&key).unwrap();
+        let keys = objects.iter().map(|object| object.location.as_ref());
+        let below = |key: &str| key[key.len().min(folder.as_os_str().len())..].to_owned();
+        let mut keys: Vec<String> = keys.map(below).collect();
+        keys.sort();
+        (keys, skipped)
+    }
+
+    #[test]
+    fn a_link_that_leads_back_is_told_and_nothing_is_listed_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for file in ["a/1.gz", "b/c/2.gz", "other/3.gz"] {
+            let file = root.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        }
+        assert_eq!(list(&root).1, Skipped::default());
+        symlink(&root, root.join("a/up")).unwrap();
+        symlink("/", root.join("b/c/top")).unwrap();
+        symlink(root.join("a"), root.join("b/aside")).unwrap();
+        symlink("one", root.join("two")).unwrap();
+        symlink("two", root.join("one")).unwrap();
+        symlink("nowhere", root.join("broken")).unwrap();
+        let (keys, skipped) = list(&root);
+        // A link aside is followed, also where it has a link back.
+        assert_eq!(keys, ["a/1.gz", "b/aside/1.gz", "b/c/2.gz", "other/3.gz"]);
+        let note = skipped.note("here").unwrap();
+        assert!(
+            note.starts_with("5 links below here are not followed"),
+            "{note}"
+        );
+        let (files, folders) = list_level(&Path::from_absolute_path(&root).unwrap()).unwrap();
+        assert_eq!((files.len(), folders.len()), (0, 3));
+    }
+
+    #[test]
+    fn names_that_no_key_can_have_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for name in [&b"1.gz"[..], b"a\nb.gz", b"caf\xe9.gz", b"\x01.gz"] {
+            std::fs::write(root.join(OsStr::from_bytes(name)), "x").unwrap();
+        }
+        std::fs::create_dir(root.join("folder\n")).unwrap();
+        std::fs::write(root.join("folder\n/2.gz"), "x").unwrap();
+        let (keys, skipped) = list(&root);
+        assert_eq!(keys, ["1.gz"]);
+        let note = skipped.note("here").unwrap();
+        assert!(
+            note.starts_with("4 objects below here are not read"),
+            "{note}"
+        );
+        let (files, folders) = list_level(&Path::from_absolute_path(&root).unwrap()).unwrap();
+        assert_eq!((files.len(), folders.len()), (1, 0));
+    }
 }

@@ -5,23 +5,24 @@ use std::sync::Arc;
 
 use datafusion::execution::object_store::ObjectStoreUrl;
 use object_store::ObjectStore;
-use object_store::client::SpawnedReqwestConnector;
 use object_store::local::LocalFileSystem;
 use tokio::sync::Mutex;
 
 use super::{Puts, Store};
 use crate::aws::io_runtime::IoRuntime;
 use crate::aws::s3::Bucket;
-use crate::aws::timeouts::Connector;
 use crate::aws::{Account, Aws};
 use crate::error::{Class, Error, Result};
 use crate::job::Location;
 
+/// The clients of the buckets that were opened, by the account that asks.
+type Buckets = HashMap<(Account, String), Arc<Remote>>;
+
 /// Opens locations. No request is sent before the first S3 location is opened, and each bucket is looked up once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stores {
     aws: Arc<Aws>,
-    buckets: Mutex<HashMap<(Account, String), Arc<Remote>>>,
+    buckets: Arc<Mutex<Buckets>>,
     runtime: Arc<IoRuntime>,
 }
 
@@ -39,14 +40,14 @@ impl Stores {
     pub fn new(aws: Arc<Aws>) -> Result<Self> {
         Ok(Self {
             aws,
-            buckets: Mutex::new(HashMap::new()),
+            buckets: Arc::default(),
             runtime: Arc::new(IoRuntime::new()?),
         })
     }
 
     /// Serves the bucket `name` from `objects` instead of S3.
     #[cfg(any(test, feature = "testing"))]
-    pub fn with_objects(mut self, name: &str, objects: Arc<dyn ObjectStore>) -> Result<Self> {
+    pub fn with_objects(self, name: &str, objects: Arc<dyn ObjectStore>) -> Result<Self> {
         let remote = Arc::new(Remote {
             bucket: None,
             objects,
@@ -54,7 +55,11 @@ impl Stores {
         });
         for account in [Account::Source, Account::Output] {
             let key = (account, name.to_owned());
-            self.buckets.get_mut().insert(key, Arc::clone(&remote));
+            let mut buckets = self
+                .buckets
+                .try_lock()
+                .map_err(|_| Error::new(Class::Unexpected, "a bucket is opened meanwhile"))?;
+            buckets.insert(key, Arc::clone(&remote));
         }
         Ok(self)
     }
@@ -62,6 +67,18 @@ impl Stores {
     /// The SDK's configuration that these stores use.
     pub fn aws(&self) -> &Aws {
         &self.aws
+    }
+
+    /// Loads what the location needs of AWS's settings. An error where there is no Region or there are no credentials.
+    pub async fn prepare(&self, location: &Location, account: Account) -> Result<()> {
+        let Location::S3 { bucket, .. } = location else {
+            return Ok(());
+        };
+        let key = (account, bucket.clone());
+        if self.buckets.lock().await.contains_key(&key) {
+            return Ok(());
+        }
+        self.aws.region(account).await.map(drop)
     }
 
     /// Opens a location. An error where its bucket does not exist (usage) or can't be reached.
@@ -110,9 +127,6 @@ impl Stores {
         let objects = bucket
             .engine_client(&self.aws, account)
             .await?
-            .with_http_connector(Connector(SpawnedReqwestConnector::new(
-                self.runtime.handle(),
-            )))
             .build()
             .map_err(|error| {
                 Error::usage(format!("can't set up a client for the bucket {name:?}"))

@@ -223,6 +223,37 @@ impl Buckets {
     }
 }
 
+/// The starts of the buckets that overlap `start_ms..end_ms`, in order; `None` where there are more than `most`.
+///
+/// The first bucket begins before `start_ms` if that is not the start of one. Instants more than 253,000 years from 1970 have
+/// no buckets.
+pub fn starts(
+    zone: impl Into<Zone>,
+    width: Width,
+    start_ms: i64,
+    end_ms: i64,
+    most: usize,
+) -> Option<Vec<i64>> {
+    let mut buckets = Buckets::new(zone, width);
+    let mut starts: Vec<i64> = Vec::new();
+    let mut instant = start_ms;
+    while instant < end_ms {
+        let Ok(start) = buckets.start(instant) else {
+            break;
+        };
+        instant = buckets.current.end;
+        // What is known of a bucket may end before it does.
+        if starts.last() == Some(&start) {
+            continue;
+        }
+        if starts.len() == most {
+            return None;
+        }
+        starts.push(start);
+    }
+    Some(starts)
+}
+
 /// An hour of a zone's wall clock. It is shorter than 60 minutes where the clocks change within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hour {
@@ -242,29 +273,19 @@ pub struct Hour {
 /// The first hour begins before `start_ms` if that is not the start of an hour. Instants more than 253,000 years from
 /// 1970 have no hours.
 pub fn hours(zone: Tz, start_ms: i64, end_ms: i64) -> Vec<Hour> {
-    let mut buckets = Buckets::new(zone, Width::HOUR);
-    let mut hours: Vec<Hour> = Vec::new();
-    let mut instant = start_ms;
-    while instant < end_ms {
-        let Ok(start_ms) = buckets.start(instant) else {
-            break;
-        };
-        instant = buckets.current.end;
-        let Ok(span) = buckets.clock.span(start_ms) else {
-            break;
-        };
-        if hours.last().is_some_and(|hour| hour.start_ms == start_ms) {
-            continue;
-        }
+    let mut clock = LocalClock::new(zone);
+    let starts = starts(zone, Width::HOUR, start_ms, end_ms, usize::MAX);
+    let hours = starts.into_iter().flatten().map_while(|start_ms| {
+        let span = clock.span(start_ms).ok()?;
         let local_ms = start_ms + span.offset_ms;
-        hours.push(Hour {
+        Some(Hour {
             start_ms,
             local_ms,
             utc_offset_seconds: (span.offset_ms / SECOND_MS) as i32,
             hour_of_day: hour_of_day(local_ms),
-        });
-    }
-    hours
+        })
+    });
+    hours.collect()
 }
 
 /// The hour of a local time, 0 to 23.

@@ -15,6 +15,11 @@ pub struct Span {
 }
 
 impl Span {
+    /// The calendar unit that it counts.
+    pub fn unit(self) -> Size {
+        self.unit
+    }
+
     /// `local` minus this span; `None` at the end of the calendar.
     pub fn before(self, local: NaiveDateTime) -> Option<NaiveDateTime> {
         let count = i64::from(self.count);
@@ -66,6 +71,11 @@ impl FromStr for Span {
             "d" | " day" | " days" => Size::Day,
             "w" | " week" | " weeks" => Size::Week,
             "mo" | " month" | " months" => Size::Month,
+            "" if !count.is_empty() => {
+                return Err(format!(
+                    "{text:?} has no unit: expected one such as {text}h, {text}d, {text}w or {text}mo"
+                ));
+            }
             _ => return Err(wrong()),
         };
         match count.parse() {

@@ -9,7 +9,7 @@ use super::zone::Zone;
 /// A text that is no time.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "{0:?} is no time: expected one such as '2026-11-21 05:35', '2026-11-21 05:35:00.250+09:00' or '2026-11-21'"
+    "\"{0}\" is no time: expected one such as '2026-11-21 05:35', '2026-11-21 05:35:00.250+09:00' or '2026-11-21'"
 )]
 pub struct NoTime(pub String);
 

@@ -64,6 +64,46 @@ fn planning_ends_with_a_signal() {
 }
 
 #[test]
+fn a_bug_in_any_thread_is_exit_code_1() {
+    let night = night("memory = \"1GiB\"");
+    // While the query is planned; in the command's own task; in a task of the engine.
+    for value in [
+        "panic('x')",
+        "panic(message)",
+        "count(DISTINCT panic(message))",
+    ] {
+        let sql = format!("SELECT {value} AS n FROM logs");
+        let asked = night.dir.logtally(["query", "exported", &sql]);
+        let asked = asked.env("LOGTALLY_TEST_PANIC", "1").run();
+        asked
+            .assert_code(1)
+            .stderr_contains("a bug in this program")
+            .stderr_contains("as asked for");
+        night.dir.write("bug.sql", &sql);
+        let job = night.dir.read_text(JOB).replace(
+            "use = \"hourly_count\"",
+            "name = \"bug\"\nsql = \"bug.sql\"",
+        );
+        night.dir.write("bug.toml", job);
+        let run = night
+            .dir
+            .logtally(["run", "bug.toml", "--window", DAY, "--json"]);
+        let run = run.env("LOGTALLY_TEST_PANIC", "1").run();
+        let document = run
+            .assert_code(1)
+            .stderr_contains("a bug in this program")
+            .stdout_json();
+        let text = document.to_string();
+        assert!(
+            text.contains("a bug in this program") && text.contains("as asked for"),
+            "{text}"
+        );
+    }
+    // The function is there only where it is asked for.
+    ask(&night, "SELECT panic(message) FROM logs".to_owned()).assert_code(6);
+}
+
+#[test]
 fn a_query_ends_within_its_limit() {
     let night = night("timeout = \"1ms\"");
     night
@@ -85,9 +125,29 @@ fn a_query_ends_within_its_limit() {
 fn a_function_makes_no_more_than_memory_allows() {
     let night = night("memory = \"256MiB\"");
     night.run(DAY).assert_success();
-    for function in ["repeat(message, 100000000)", "lpad(message, 100000000)"] {
-        let sql = format!("SELECT max(length({function})) AS n FROM logs");
-        let name = function.split('(').next().unwrap_or_default();
+    // Each doubles the text of the one before it.
+    let doubled: Vec<String> = (1..26)
+        .map(|n| format!("t{n} AS (SELECT m || m AS m FROM t{})", n - 1))
+        .collect();
+    let doubled = format!(
+        "WITH t0 AS (SELECT message AS m FROM logs), {} SELECT max(length(m)) FROM t25",
+        doubled.join(", ")
+    );
+    for (name, sql) in [
+        (
+            "repeat",
+            "SELECT max(length(repeat(message, 100000000))) FROM logs".to_owned(),
+        ),
+        (
+            "lpad",
+            "SELECT max(length(lpad(message, 100000000))) FROM logs".to_owned(),
+        ),
+        ("||", doubled),
+        (
+            "a constant",
+            "SELECT range(1, 4000000), message FROM logs".to_owned(),
+        ),
+    ] {
         night
             .dir
             .logtally(["query", JOB, "--window", DAY, &sql])

@@ -190,7 +190,7 @@ fn a_log_can_not_write_to_the_terminal_of_a_question() {
     let night = two_saturdays("", "");
     let run = query(&night.dir, ["SELECT 'a' || chr(27) || '[2Jb' AS text"]);
     let table = &run.assert_success().stdout;
-    assert!(table.contains("a\u{fffd}[2Jb"), "{table:?}");
+    assert!(table.contains("a\\u{1b}[2Jb"), "{table:?}");
     let bars = [
         "--chart",
         "bar",
@@ -245,9 +245,11 @@ fn a_question_is_drawn_in_the_terminal() {
     let night = two_saturdays("", "");
     let bars = query(&night.dir, ["--chart", "bar", BY_HOUR]);
     let lines: Vec<&str> = bars.assert_success().stdout.lines().collect();
-    assert_eq!(lines[0], "48 events");
-    assert_eq!(lines.len(), 25, "{}", bars.stdout);
-    assert!(lines[24].starts_with("  23  2  ████"), "{}", bars.stdout);
+    assert_eq!(lines[..2], ["exported · 2025-11-22 · UTC", "48 events"]);
+    assert_eq!(lines.len(), 27, "{}", bars.stdout);
+    assert!(lines[25].starts_with("  23  2  ████"), "{}", bars.stdout);
+    let source = "2025-11-22 00:00 UTC to 2025-11-23 00:00 UTC · exported · ";
+    assert!(lines[26].starts_with(source), "{}", bars.stdout);
 
     let heatmap = query(&night.dir, ["--chart", "heatmap", BY_HOUR]);
     assert!(
@@ -266,6 +268,48 @@ fn a_question_is_drawn_in_the_terminal() {
 }
 
 #[test]
+fn a_question_over_several_windows_says_all_of_them() {
+    let night = two_saturdays("", "");
+    let chart = ["query", "exported", "--chart", "heatmap", BY_HOUR];
+    let range = ["--from", "2025-11-15", "--to", "2025-11-22"];
+    let heatmap = night.dir.logtally(chart.into_iter().chain(range)).run();
+    let lines: Vec<&str> = heatmap.assert_success().stdout.lines().collect();
+    assert_eq!(lines[0], "exported · 2025-11-15 to 2025-11-22 · UTC");
+    let last = lines.last().expect("a line");
+    assert!(
+        last.starts_with("2025-11-15 00:00 UTC to 2025-11-23 00:00 UTC · exported · "),
+        "{}",
+        heatmap.stdout
+    );
+}
+
+#[test]
+fn a_question_without_rows_is_a_sentence() {
+    let night = two_saturdays("", "");
+    let none = "SELECT log_stream, count(*) AS n FROM logs WHERE false GROUP BY 1";
+    query(&night.dir, ["--chart", "bar", none])
+        .assert_success()
+        .stdout_is("The answer has no rows to draw.\n");
+}
+
+/// The hours of a window in which nothing happened are zeros, as the SQL counts events and drops no group.
+#[test]
+fn a_bucket_of_a_window_without_events_is_a_zero() {
+    let night = two_saturdays("", "");
+    let sparse = |having: &str| {
+        let sql = format!(
+            "SELECT time_bucket('1 hour', timestamp) AS t, count(*) AS n FROM logs
+             WHERE hour_of_day(timestamp) IN (0, 1, 5) GROUP BY 1 {having}"
+        );
+        let drawn = query(&night.dir, ["--chart", "line", &sql]);
+        drawn.assert_success().stdout.clone()
+    };
+    assert!(!sparse("").contains("no data"), "{}", sparse(""));
+    let dropped = sparse("HAVING count(*) < 9");
+    assert!(dropped.contains("no data"), "{dropped}");
+}
+
+#[test]
 fn a_question_is_drawn_into_a_picture() {
     let night = two_saturdays("", "");
     let by_message = "SELECT time_bucket('1 hour', timestamp) AS hour, message, count(*) AS events FROM logs GROUP BY 1, 2 ORDER BY 1, 2";
@@ -276,7 +320,7 @@ fn a_question_is_drawn_into_a_picture() {
     .assert_success();
     let (subtitle, texts) = texts(&night.dir.read_text("day.svg"));
     assert_eq!(subtitle, "48 events");
-    for expected in ["exported · 2025-11-22", "two", "three", "23"] {
+    for expected in ["exported · 2025-11-22 · UTC", "two", "three", "23"] {
         assert!(
             texts.contains(&expected.to_owned()),
             "{expected}: {texts:?}"

@@ -287,7 +287,7 @@ fn the_output_holds_what_was_promised_and_nothing_else() {
 fn json_is_the_receipt_and_nothing_else() {
     let dir = demo();
     let finished = run(&dir, ["--json"]).run();
-    let printed = finished.assert_success().stdout_json();
+    let printed = finished.assert_success().stdout_run();
     assert_eq!(
         printed,
         dir.read_json(format!("{ANSWERS}/runs/2026-11-21.json"))
@@ -305,19 +305,19 @@ fn a_second_run_finds_nothing_to_do() {
         .stdout_contains("done already")
         .stdout_contains("--force");
     let skipped = run(&dir, ["--json"]).run();
-    assert_eq!(skipped.assert_success().stdout_json()["status"], "skipped");
+    assert_eq!(skipped.assert_success().stdout_run()["status"], "skipped");
     assert_eq!(modified(&dir), before);
 }
 
 #[test]
 fn the_same_answer_is_the_same_bytes() {
     let dir = demo();
-    let first = run(&dir, ["--json"]).run().assert_success().stdout_json();
+    let first = run(&dir, ["--json"]).run().assert_success().stdout_run();
     let before = published(&dir);
     let staged = |receipt: &Value| receipt["exports"][0]["prefix"].clone();
 
     let finished = run(&dir, ["--force", "--json"]).run();
-    let forced = finished.assert_success().stdout_json();
+    let forced = finished.assert_success().stdout_run();
     assert_eq!(staged(&forced), staged(&first), "the kept export is used");
     finished
         .stderr_contains("using the export that was kept")
@@ -330,7 +330,7 @@ fn the_same_answer_is_the_same_bytes() {
     }
 
     let exported = run(&dir, ["--force=export", "--json"]).run();
-    let exported = exported.assert_success().stdout_json();
+    let exported = exported.assert_success().stdout_run();
     assert_ne!(staged(&exported), staged(&first), "a new export was made");
     assert_eq!(exported["exports"][0]["reused"], false);
     let after = published(&dir);
@@ -351,7 +351,7 @@ fn a_window_without_events_has_answers_too() {
         "SELECT timestamp, message, log_group, 1 AS n FROM logs",
     );
     let finished = run(&dir, ["--window", "2026-01-01", "--json"]).run();
-    let receipt = finished.assert_success().stdout_json();
+    let receipt = finished.assert_success().stdout_run();
     assert_eq!(receipt["read"]["events"], 0);
     assert_eq!(
         answer(&dir, "hourly_count", "2026-01-01").integers("events"),

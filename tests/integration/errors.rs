@@ -357,7 +357,7 @@ fn wrong_arguments_are_wrong() {
     let finished = dir
         .logtally(["run", "x.toml", "--last", "7", "--json"])
         .run();
-    let document = finished.assert_code(2).stdout_json();
+    let document = finished.assert_code(2).stdout_run();
     assert_eq!(document["exit_code"], 2, "{finished}");
     let line: serde_json::Value =
         serde_json::from_str(finished.stderr.trim()).expect("one line of JSON");
@@ -384,7 +384,9 @@ fn an_output_that_can_not_be_written_is_named() {
         night.dir.write(file, "in the way");
         let finished = night.run(DAY);
         assert_eq!(finished.code(), Some(code), "{file}{finished}");
-        finished.stderr_contains("out");
+        finished
+            .stderr_contains("is a file, expected a folder")
+            .stderr_lacks("Generic");
         let receipt = night.dir.join(format!("out/night/runs/{DAY}.json"));
         assert!(!receipt.exists(), "{file}");
         assert_eq!(night.dir.read_text(file), "in the way");
@@ -440,8 +442,32 @@ fn a_query_that_needs_too_much_memory_says_which_key_to_change() {
     night
         .run(DAY)
         .assert_code(6)
-        .stderr_contains("[run] memory");
+        .stderr_contains("[run] memory")
+        .stderr_lacks("reservation");
     assert_eq!(night.outputs(), Vec::<String>::new());
+}
+
+#[test]
+fn an_error_that_only_rows_show_has_its_place_in_the_log_and_in_the_document() {
+    let night = night();
+    night.dir.write(
+        "errors.sql",
+        "SELECT log_stream AS hour,\n  sum(message::int) AS errors\nFROM logs GROUP BY 1\n",
+    );
+    let finished = night
+        .dir
+        .logtally(["run", JOB, "--window", DAY, "--json"])
+        .run();
+    let document = finished.assert_code(6).stdout_run();
+    assert_eq!(
+        document["error"],
+        "errors.sql:2:16: invalid input syntax for type integer: \"x\" (hint: TRY_CAST(x AS integer) gives NULL for texts that are none)"
+    );
+    let excerpt = "sum(message::int) AS errors\n             ^";
+    assert_eq!(document["excerpt"], excerpt);
+    finished
+        .stderr_contains("errors.sql:2:16: invalid input syntax")
+        .stderr_contains(&format!("\"excerpt\":{}", serde_json::json!(excerpt)));
 }
 
 #[test]
@@ -453,9 +479,12 @@ fn mistakes_in_the_sql_are_told_before_the_exports_are_read() {
         ("count(*) / 0", "errors.sql:1:37: division by zero"),
         (
             "count(*) FILTER (WHERE message ~ '(')",
-            "errors.sql:1:61: regex parse error",
+            "errors.sql:1:61: invalid regular expression",
         ),
-        ("percentile_cont(length(message), 1.5)", "1.5 is invalid"),
+        (
+            "percentile_cont(length(message), 1.5)",
+            "1.5 is not between 0 and 1",
+        ),
         ("max(date_trunc('fortnight', timestamp))", "fortnight"),
     ] {
         let sql = format!("SELECT log_stream AS hour, {sql} AS errors FROM logs GROUP BY 1");

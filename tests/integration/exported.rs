@@ -47,7 +47,7 @@ fn the_log_group_is_what_the_job_says_or_null() {
         .logtally(["run", "named.toml", "--window", DAY, "--json"])
         .run()
         .assert_success()
-        .stdout_json();
+        .stdout_run();
     let export = &receipt["exports"][0];
     assert_eq!(export["log_group"], "/ecs/web");
     assert_eq!(export["task_id"], json!(null));
@@ -313,7 +313,7 @@ fn keys_that_can_not_be_read_are_told_and_the_others_are_read() {
     }
     let run = exported.program("odd", "", WINDOW).envs(moto.environment());
     let run = run.run();
-    let receipt = run.assert_success().stdout_json();
+    let receipt = run.assert_success().stdout_run();
     assert_eq!(receipt["read"]["events"], 120);
     let note = "2 objects below s3://odd-keys/exported are not read: their keys, such as \"exported//note.txt\", have an empty part";
     let notes = receipt["notes"].as_array().unwrap();

@@ -33,7 +33,7 @@ fn a_fifth_of_all_requests_to_s3_fails_and_the_answers_are_the_same() {
     let calm = exported
         .start("calm", EVERYTHING, moto.environment())
         .wait();
-    let calm = calm.assert_success().stdout_json();
+    let calm = calm.assert_success().stdout_run();
     let everything = &calm["outputs"].as_array().expect("a list")[2];
     assert!(
         everything["bytes"].as_u64() > Some(20 << 20),
@@ -63,7 +63,7 @@ fn a_fifth_of_all_requests_to_s3_fails_and_the_answers_are_the_same() {
     let stormy = exported
         .start("stormy", EVERYTHING, faults.environment())
         .wait();
-    let stormy = stormy.assert_success().stdout_json();
+    let stormy = stormy.assert_success().stdout_run();
     let did = faults.did();
     for way in ways {
         assert!(did.failed_by(way) > 0, "{way} never happened: {did:?}");
@@ -110,7 +110,7 @@ fn cloudwatch_logs_fails_in_every_way_and_each_group_is_exported_once() {
         }),
     );
     let stormy = cloud.program(["--json"]).envs(faults.environment()).run();
-    let stormy = stormy.assert_success().stdout_json();
+    let stormy = stormy.assert_success().stdout_run();
     let did = faults.did();
     assert_eq!(did.failed["logs.CreateExportTask lost"], 1, "{did:?}");
     assert_eq!(did.failed_by("throttled"), 3, "{did:?}");
@@ -176,14 +176,14 @@ fn connections_that_go_quiet_are_given_up() {
     let mut first = None;
     for (name, faults, running) in running {
         let receipt = running.wait();
-        let receipt = receipt.assert_success().stdout_json();
+        let receipt = receipt.assert_success().stdout_run();
         let did = faults.did();
         assert!(did.failures() > 0, "{name}: {did:?}");
         let first = first.get_or_insert_with(|| receipt["read"].clone());
         assert_eq!(receipt["read"], *first, "{name}");
     }
     let receipt = exporting.wait();
-    assert_eq!(receipt.assert_success().stdout_json()["read"]["events"], 98);
+    assert_eq!(receipt.assert_success().stdout_run()["read"]["events"], 98);
     assert_eq!(cloud.tasks().len(), 2);
     assert!(faults.did().failures() > 0);
     exported.assert_no_unfinished_uploads();
@@ -205,10 +205,7 @@ fn s3_may_fail_altogether_for_a_while() {
     });
     faults.plan(plan(0.0));
     let receipt = running.wait();
-    assert_eq!(
-        receipt.assert_success().stdout_json()["read"]["events"],
-        120
-    );
+    assert_eq!(receipt.assert_success().stdout_run()["read"]["events"], 120);
 }
 
 #[test]
@@ -237,7 +234,7 @@ fn the_endpoint_of_s3_alone_is_that_of_s3_alone() {
         .collect();
     let finished = exported.start("alone", "", environment).wait();
     assert_eq!(
-        finished.assert_success().stdout_json()["read"]["events"],
+        finished.assert_success().stdout_run()["read"]["events"],
         120
     );
 }

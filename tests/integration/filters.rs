@@ -19,7 +19,7 @@ use crate::support::export::{Export, Object};
 use crate::support::python;
 
 /// How many filters are tried, and how many ways of using one there are.
-const FILTERS: u64 = 1000;
+const FILTERS: u64 = 3000;
 const USES: u64 = 10;
 
 const GROUPS: [Option<&str>; 3] = [Some("/ecs/web"), Some("/ecs/api"), None];
@@ -106,7 +106,7 @@ impl Random {
             .collect();
         let literal = &literals[0];
         let not = self.one_of(&["", "NOT "]);
-        let comparison = match self.below(8) {
+        let comparison = match self.below(10) {
             0 => format!("{of} {not}IN ({})", literals.join(", ")),
             1 => format!("NOT ({of} {not}IN ({}, NULL))", literals.join(", ")),
             2 => format!("{of} {not}BETWEEN {literal} AND {}", self.literal(column)),
@@ -122,6 +122,20 @@ impl Random {
                 "{literal} {} {of}",
                 self.one_of(&["=", "<>", "<", "<=", ">", ">="])
             ),
+            7 => format!(
+                "CASE {of} WHEN {literal} THEN {} ELSE {} END = {}",
+                self.below(2),
+                self.below(2),
+                self.below(2)
+            ),
+            8 if column != "timestamp" => {
+                // A list with the column itself in it.
+                let list = literals.join(", ");
+                format!(
+                    "({of}) {not}IN ({list}, {alias}.{column}) IS NOT {}",
+                    self.one_of(&["TRUE", "FALSE", "NULL"])
+                )
+            }
             _ => format!(
                 "{of} {} {literal}",
                 self.one_of(&["=", "<>", "<", "<=", ">", ">="])

@@ -67,9 +67,12 @@ async fn run(dir: &Dir, job: &str, window: &str, now: &str) {
         service: None,
         counter: None,
         engine: Engine::new(1 << 30, scratch.path()).expect("an engine"),
-        scratch,
+        scratch: Some(scratch.into()),
+        columns: None,
     };
-    let job = job::load(&dir.join(format!("docs/gallery/{job}.toml"))).expect("a job");
+    let file = dir.join(format!("docs/gallery/{job}.toml"));
+    let text = std::fs::read_to_string(&file).expect("a job file");
+    let job = job::parse(&file, &text).expect("a job");
     let request = Request {
         selection: Selection::Id(window.to_owned()),
         force: Force::No,

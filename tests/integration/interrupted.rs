@@ -73,7 +73,7 @@ fn a_run_waits_until_its_export_is_complete() {
     let moto = Moto::start_with([("EXPORT_TASK_LOOKS", "1")]);
     let cloud = Cloud::new(&moto, "waiting");
     let finished = cloud.run(["--json"]);
-    let receipt = finished.assert_success().stdout_json();
+    let receipt = finished.assert_success().stdout_run();
     assert_eq!(receipt["read"]["events"], 98);
     for state in ["PENDING", "RUNNING"] {
         finished.stderr_contains(state);
@@ -105,7 +105,7 @@ fn stopped_while(running: Running, exported: &Exported, name: &str, signal: &str
     running.signal(signal);
     let finished = running.wait();
     finished.assert_code(code);
-    assert_eq!(finished.stdout_json()["exit_code"], code);
+    assert_eq!(finished.stdout_run()["exit_code"], code);
     assert_eq!(exported.state(name)["lease"], Value::Null, "{finished}");
     let receipts = exported
         .moto
@@ -142,7 +142,7 @@ fn any_step_on_a_slow_s3_can_be_stopped() {
     }
     // The run that was stopped during an upload left parts, which the next run aborts.
     let rerun = start("uploading", EVERYTHING, moto.environment()).wait();
-    assert_eq!(rerun.assert_success().stdout_json()["status"], "done");
+    assert_eq!(rerun.assert_success().stdout_run()["status"], "done");
     exported.assert_no_unfinished_uploads();
 }
 
@@ -221,9 +221,9 @@ fn a_run_goes_on_when_nobody_reads_its_log_any_more() {
         night.dir.logtally(arguments).unread_stderr().run()
     };
     let done = run("2025-03-03");
-    assert_eq!(done.assert_success().stdout_json()["status"], "done");
+    assert_eq!(done.assert_success().stdout_run()["status"], "done");
     let failed = run("2025-W10");
-    assert_eq!(failed.assert_code(2).stdout_json()["status"], "failed");
+    assert_eq!(failed.assert_code(2).stdout_run()["status"], "failed");
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn a_large_object_on_s3_is_never_in_memory_whole() {
         running.stderr().contains("run ends")
     });
     let receipt = running.wait();
-    let read = &receipt.assert_success().stdout_json()["read"];
+    let read = &receipt.assert_success().stdout_run()["read"];
     assert!(
         read["bytes"].as_u64() > Some(SIZE as u64 * 9 / 10),
         "{read}"

@@ -133,7 +133,7 @@ fn a_killed_run_over_a_folder_is_ended_by_the_next() {
 
     let quiet = place();
     let (finished, length) = time(|| program(&quiet).run());
-    let expected_read = finished.assert_success().stdout_json()["read"].clone();
+    let expected_read = finished.assert_success().stdout_run()["read"].clone();
     assert_eq!(
         Parquet::read(quiet.join(&answer)).integers("events"),
         expected
@@ -256,10 +256,7 @@ fn killed_over_cloudwatch(cloud: &Cloud, job: &str, kind: &Kind) {
     let events: Vec<i64> = kind.windows.iter().map(|(_, events)| *events).collect();
     let counted = |finished: &Finished| -> Vec<i64> {
         let printed = finished.stdout_json();
-        let runs = match printed["runs"].as_array() {
-            Some(runs) => runs.clone(),
-            None => vec![printed],
-        };
+        let runs = printed["runs"].as_array().expect("a list");
         let counts = runs.iter().map(|run| run["read"]["events"].as_i64());
         counts.map(|count| count.expect("a count")).collect()
     };
@@ -345,7 +342,7 @@ fn a_run_killed_behind_its_receipt_is_tidied_up_behind() {
         let program = exported.program("jobs", lease, WINDOW);
         program.envs(moto.environment())
     });
-    assert_eq!(next.assert_success().stdout_json()["status"], "skipped");
+    assert_eq!(next.assert_success().stdout_run()["status"], "skipped");
     assert_at_rest(&exported.state("jobs"), 0, "skipped");
     assert_eq!(exported.answers("jobs"), answers);
 }
@@ -356,7 +353,7 @@ fn a_forced_run_killed_while_it_published_is_done_again() {
     let exported = Exported::new(&moto, "forced");
     let lease = "[run]\nlease = \"1s\"\n";
     let first = exported.start("jobs", lease, moto.environment()).wait();
-    let first = first.assert_success().stdout_json();
+    let first = first.assert_success().stdout_run();
 
     // An additional event changes the answers.
     let late = Object::new(&[(at("2025-03-03T05:00:00Z"), "late")]).gzip();
@@ -384,7 +381,7 @@ fn a_forced_run_killed_while_it_published_is_done_again() {
         let program = exported.program("jobs", lease, WINDOW);
         program.envs(moto.environment())
     });
-    let next = next.assert_success().stdout_json();
+    let next = next.assert_success().stdout_run();
     assert_eq!(next["status"], "done");
     assert_eq!(next["read"]["events"], 121);
     for output in next["outputs"].as_array().expect("a list") {
@@ -430,9 +427,6 @@ fn uploads_of_a_killed_export_are_aborted() {
     assert_eq!(unfinished(), 1);
 
     let next = run(moto.environment()).wait();
-    assert_eq!(
-        next.assert_success().stdout_json()["read"]["events"],
-        14_000
-    );
+    assert_eq!(next.assert_success().stdout_run()["read"]["events"], 14_000);
     assert_eq!(unfinished(), 0);
 }

@@ -7,33 +7,65 @@
     reason = "cargo shows what a failed test printed"
 )]
 
+mod answers;
+mod archive;
 mod at_once;
+mod bombs;
 mod bounds;
 mod charts;
 mod cloudwatch;
+mod completions;
+mod containers;
 mod damaged;
 mod demo;
+mod doctor;
 mod errors;
 mod events;
+mod expectations;
 mod exported;
 mod faults;
 mod filters;
 mod gallery;
+mod hostile;
+mod image;
 mod interrupted;
+mod jobs_on_s3;
+mod kept;
 mod killed;
+#[cfg(feature = "lambda")]
+mod lambda;
+mod library;
+mod masked;
+mod network;
+mod notify;
+mod observed;
+mod odd;
 mod old_script;
+#[cfg(target_os = "linux")]
+mod only_reads;
 mod parts;
 mod plan_init;
+mod printed;
 mod progress;
+mod prompt;
 mod query;
+mod questions;
+mod recipes;
+mod refused;
 mod requests;
 mod schema;
+#[cfg(all(feature = "serve", target_os = "linux"))]
+mod serve;
 mod sql;
+mod stack;
 mod staging;
 mod support;
 mod tables;
+mod uploads;
 mod verify;
 mod windows;
+mod wrong_inputs;
+mod wrong_sql;
 mod zones;
 
 use std::io::Read;

@@ -54,7 +54,7 @@ fn query(dir: &Dir, of: &[&str], sql: &str) -> Vec<Value> {
 fn every_event_that_the_old_script_loses_is_accounted_for() {
     let dir = demo();
     let run = dir.logtally(["run", "jobs/demo.toml", "--json"]).run();
-    let receipt = run.assert_success().stdout_json();
+    let receipt = run.assert_success().stdout_run();
     let ours = receipt["read"]["events"].as_u64().expect("a count");
 
     let window = &receipt["window"];

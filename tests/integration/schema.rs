@@ -34,6 +34,16 @@ y = ["p50", "p95"]
 size = [1600, 900]
 scale = 1
 formats = ["png", "svg"]
+[[expect]]
+query = "hourly_count"
+column = "events"
+min = 1
+[notify]
+sns = "arn:aws:sns:eu-west-1:123456789012:nightly"
+on = "change"
+change = "20%"
+[metrics]
+namespace = "acme/logtally"
 [run]
 memory = "2GiB"
 lease = "30s"
@@ -126,7 +136,26 @@ fn the_schema_takes_what_the_program_takes() {
             "/ecs/{web,api}-?[!a]\", \"/a#b\"",
         )]),
         edited(&[("file_size = \"256MiB\"", "partition_by = [\"log_group\"]")]),
+        edited(&[
+            ("pad = ", "requester_pays = true\npad = "),
+            (
+                "[output]\n",
+                "[output]\nsse = \"aws:kms\"\nsse_kms_key = \"alias/logs\"\n",
+            ),
+        ]),
+        edited(&[("[output]\n", "[output]\nsse = \"AES256\"\n")]),
         edited(&[("kind = \"line\"", "kind = \"band\"")]),
+        edited(&[("use = ", "expect = \"one row\"\nuse = ")]),
+        edited(&[("min = 1", "of = \"total\"\nmin = -1.5\nmax = 10")]),
+        edited(&[("column = \"events\"\nmin = 1", "missing_hours = 2")]),
+        edited(&[
+            ("file_size = \"256MiB\"\n", ""),
+            (
+                "min = 1",
+                "previous = \"7 days\"\nmin = \"50%\"\nmax = \"200.5 %\"",
+            ),
+        ]),
+        edited(&[("\"change\"", "\"always\"\nlink_lifetime = \"7d\"")]),
         edited(&[
             ("kind = \"line\"", "kind = \"bar\"\nerrors = false"),
             ("[\"p50\", \"p95\"]", "\"events\""),
@@ -195,6 +224,17 @@ fn the_schema_refuses_wrong_keys_and_values_as_the_program_does() {
             edited(&[("staging = ", "path = \"x\"\nstaging = ")]),
         ),
         ("$.source", edited(&[("\"cloudwatch\"", "\"exported\"")])),
+        (
+            "$.output.sse",
+            edited(&[("[output]\n", "[output]\nsse = \"kms\"\n")]),
+        ),
+        (
+            "$.output",
+            edited(&[(
+                "[output]\n",
+                "[output]\nsse = \"AES256\"\nsse_kms_key = \"alias/logs\"\n",
+            )]),
+        ),
         (
             "$.source.kind",
             edited(&[("\"cloudwatch\"", "\"cloudwatchlogs\"")]),
@@ -274,6 +314,33 @@ fn the_schema_refuses_wrong_keys_and_values_as_the_program_does() {
         (
             "$.query[0].chart[0].formats[1]",
             edited(&[("\"svg\"", "\"pdf\"")]),
+        ),
+        (
+            "$.query[0].expect",
+            edited(&[("use = ", "expect = \"some rows\"\nuse = ")]),
+        ),
+        ("$.expect[0].min", edited(&[("min = 1", "min = \"half\"")])),
+        ("$.expect[0]", edited(&[("min = 1", "least = 1")])),
+        (
+            "$.expect[0].of",
+            edited(&[("min = 1", "min = 1\nof = \"sum\"")]),
+        ),
+        (
+            "$.notify",
+            edited(&[("sns = \"arn:aws:sns:eu-west-1:123456789012:nightly\"\n", "")]),
+        ),
+        (
+            "$.notify.webhook",
+            edited(&[(
+                "sns = \"arn:aws:sns:eu-west-1:123456789012:nightly\"",
+                "webhook = \"https://hooks.example/x\"",
+            )]),
+        ),
+        ("$.notify.on", edited(&[("\"change\"", "\"success\"")])),
+        ("$.notify.change", edited(&[("20%", "a fifth")])),
+        (
+            "$.metrics.namespace",
+            edited(&[("acme/logtally", "acme logtally")]),
         ),
         ("$.run.memory", edited(&[("\"2GiB\"", "\"2 gigabytes\"")])),
         ("$.run", edited(&[("lease", "least")])),

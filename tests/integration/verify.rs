@@ -213,7 +213,7 @@ fn a_run_that_may_not_ask_the_metric_is_done_and_not_verified() {
     let user = moto.create_user("runner", &["s3:*", "logs:*"]);
     moto.enforce_policies();
     let finished = cloud.program(["--json"]).envs(user.clone()).run();
-    let receipt = finished.assert_success().stdout_json();
+    let receipt = finished.assert_success().stdout_run();
     assert_eq!(receipt["verification"]["agrees"], Value::Null, "{receipt}");
     let note = receipt["verification"]["note"].as_str().expect("a text");
     assert!(note.contains("GetMetricData (AccessDenied)"), "{note}");

@@ -246,7 +246,7 @@ fn weeks_and_months_are_whole() {
         .logtally(["run", "month.toml", "--window", "2025-11", "--json"])
         .run()
         .assert_success()
-        .stdout_json();
+        .stdout_run();
     assert_eq!(receipt["read"]["events"], 2);
     assert_eq!(receipt["window"]["start"], "2025-11-01T04:00:00Z");
     assert_eq!(receipt["window"]["end"], "2025-12-01T05:00:00Z");

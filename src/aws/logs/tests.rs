@@ -75,6 +75,7 @@ fn client(endpoint: String, credentials: impl ProvideCredentials + 'static) -> L
         .build();
     LogsClient {
         client: Client::from_conf(config),
+        peer: Peer::of(&endpoint),
         endpoint,
     }
 }
@@ -135,7 +136,8 @@ async fn a_task_is_asked_for_with_one_request_whatever_the_answer() {
     // The same client does send questions again.
     let (endpoint, requests) = serve(503, "{}");
     let client_of_somebody = client(endpoint, somebody());
-    client_of_somebody.log_groups("", None).await.unwrap_err();
+    let listed = client_of_somebody.log_streams("/ecs/web", None).await;
+    listed.unwrap_err();
     assert_eq!(requests.load(Ordering::SeqCst), 3);
 
     // Nothing is in doubt where nothing could be sent.

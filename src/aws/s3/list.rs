@@ -6,7 +6,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use percent_encoding::percent_decode_str;
 
-use super::Bucket;
+use super::{Bucket, LIST};
 use crate::error::Result;
 use crate::layout::{self, Skipped};
 
@@ -30,9 +30,10 @@ impl Bucket {
             .bucket(&self.name)
             .prefix("/")
             .max_keys(1)
+            .set_request_payer(self.request_payer())
             .send();
         let first = self.runtime.run(first).await;
-        let first = first.map_err(|error| self.failed("list", "/", &error))?;
+        let first = first.map_err(|error| self.failed(LIST, "", &error))?;
         Ok(first.contents.is_some_and(|contents| !contents.is_empty()))
     }
 
@@ -54,9 +55,10 @@ impl Bucket {
                 // XML can't hold every character that a key can.
                 .encoding_type(EncodingType::Url)
                 .set_continuation_token(next)
+                .set_request_payer(self.request_payer())
                 .send();
             let page = self.runtime.run(page).await;
-            let page = page.map_err(|error| self.failed("list", folder, &error))?;
+            let page = page.map_err(|error| self.failed(LIST, folder, &error))?;
             let is_encoded = page.encoding_type == Some(EncodingType::Url);
             for object in page.contents.unwrap_or_default() {
                 let key = decoded(object.key.unwrap_or_default(), is_encoded);

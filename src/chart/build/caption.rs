@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
 use super::language;
 use crate::chart::model::Sources;
+use crate::expect::ExpectationReport;
 use crate::job::{Language, Verify};
 use crate::verify::Verification;
-use crate::window::Window;
+use crate::window::{Range, Window};
 
 /// A figure names up to this many log groups, and says how many more there are.
 const MOST_NAMED_GROUPS: usize = 3;
+
+/// A figure tells up to this many broken expectations, and says how many more there are.
+const MOST_BROKEN: usize = 2;
 
 /// What an independent count of the events says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,6 +63,62 @@ impl Verified {
     }
 }
 
+/// What the figure of an ad-hoc answer says of what was queried.
+#[derive(Debug, Clone, Copy)]
+pub struct AdHocCaption<'a> {
+    /// The name of the job or location.
+    pub subject: &'a str,
+    /// The job file or location, as it was written.
+    pub source: &'a str,
+    /// The first and the last of the windows that were asked for, the same for one; `None` if all events were.
+    pub windows: Option<(&'a str, &'a str)>,
+    /// The time that the answer covers.
+    pub range: Option<Range>,
+    /// The zone of local times.
+    pub zone: Tz,
+}
+
+impl AdHocCaption<'_> {
+    /// `shop · 2026-11-22 to 2026-11-28 · Asia/Seoul`
+    pub(super) fn title(&self, language: Language) -> String {
+        let mut parts = vec![self.subject.to_owned()];
+        parts.extend(self.windows.map(|(first, last)| match first == last {
+            true => first.to_owned(),
+            false => language::from_to(language, first, last),
+        }));
+        parts.push(self.zone.name().to_owned());
+        parts.join(" · ")
+    }
+
+    /// The time that is covered, and where the events are from.
+    pub(super) fn footer(&self, language: Language) -> String {
+        let mut parts = Vec::new();
+        if let Some(range) = self.range {
+            let local = |ms: i64| {
+                let at = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+                local_time(at, self.zone)
+            };
+            parts.push(language::from_to(
+                language,
+                &local(range.start_ms),
+                &local(range.end_ms),
+            ));
+        }
+        parts.push(self.source.to_owned());
+        parts.push(PROGRAM.to_owned());
+        parts.join(" · ")
+    }
+}
+
+/// The program and its version.
+const PROGRAM: &str = concat!("logtally ", env!("CARGO_PKG_VERSION"));
+
+fn local_time(at: DateTime<Utc>, zone: Tz) -> String {
+    at.with_timezone(&zone)
+        .format("%Y-%m-%d %H:%M %Z")
+        .to_string()
+}
+
 /// What the figures of a window say of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Caption<'a> {
@@ -75,17 +136,28 @@ pub struct Caption<'a> {
     pub settled_after: Duration,
     /// The independent count of the events.
     pub verified: &'a Verified,
+    /// How the window's answers compare with what is expected of them.
+    pub expectations: &'a [ExpectationReport],
 }
 
 impl Caption<'_> {
-    /// The warnings: late events may come, an independent count differs.
-    pub(super) fn badge(&self, language: Language) -> String {
+    /// What of a query's answer is not as expected.
+    fn broken<'a>(&'a self, query: &'a str) -> impl Iterator<Item = &'a ExpectationReport> {
+        let all = self.expectations.iter();
+        all.filter(move |one| one.query == query && one.is_broken())
+    }
+
+    /// The warnings: late events may come, an independent count differs, the query's answer is not as expected.
+    pub(super) fn badge(&self, language: Language, query: &str) -> String {
         let mut parts = Vec::new();
         if self.provisional {
             parts.push(language::provisional(language));
         }
         if let Verified::Differs { .. } = self.verified {
             parts.push(language::differs_badge(language));
+        }
+        if self.broken(query).next().is_some() {
+            parts.push(language::not_as_expected(language));
         }
         parts.join(" · ")
     }
@@ -99,16 +171,29 @@ impl Caption<'_> {
         }
     }
 
-    /// The window's times, until when its events are known, how certain they are, and how many of all events have no
-    /// level where that is to be told.
-    pub(super) fn footer(&self, language: Language, without_level: Option<(f64, f64)>) -> String {
-        let mut parts = Vec::new();
+    /// What is not as expected; the window's times, until when its events are known, how certain they are, and how many of
+    /// all events have no level where that is to be told.
+    pub(super) fn footer(
+        &self,
+        language: Language,
+        query: &str,
+        without_level: Option<(f64, f64)>,
+    ) -> String {
+        let broken = self.broken(query).count();
+        let mut parts: Vec<String> = self
+            .broken(query)
+            .take(MOST_BROKEN)
+            .map(|one| one.difference(language))
+            .collect();
+        if broken > MOST_BROKEN {
+            parts.push(
+                language::more(language, broken - MOST_BROKEN)
+                    .trim()
+                    .to_owned(),
+            );
+        }
         let zone = self.window.zone();
-        let local = |at: DateTime<Utc>| {
-            at.with_timezone(&zone)
-                .format("%Y-%m-%d %H:%M %Z")
-                .to_string()
-        };
+        let local = |at: DateTime<Utc>| local_time(at, zone);
         let (start, end) = (self.window.start(), self.window.end());
         parts.push(language::from_to(language, &local(start), &local(end)));
         if let Some(as_of) = self.as_of {
@@ -130,7 +215,7 @@ impl Caption<'_> {
         if let Some((none, all)) = without_level {
             parts.push(language::without_level(language, none, all));
         }
-        parts.push(concat!("logtally ", env!("CARGO_PKG_VERSION")).to_owned());
+        parts.push(PROGRAM.to_owned());
         parts.join(" · ")
     }
 }

@@ -89,6 +89,14 @@ pub fn is_time(data_type: &DataType) -> bool {
     )
 }
 
+/// Whether values of this type are texts.
+pub fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_text(values),
+        other => other.is_string(),
+    }
+}
+
 /// The points of a chart, gathered from an answer batch by batch.
 #[derive(Debug)]
 pub struct ChartData {
@@ -98,6 +106,8 @@ pub struct ChartData {
     /// Whether the times of `x` are instants, rather than times of a wall clock.
     pub(super) x_is_instant: bool,
     pub(super) x_is_date: bool,
+    /// Whether the values of `x` are texts.
+    pub(super) x_is_text: bool,
     /// For each column of y, a value for each row.
     pub(super) y: Vec<Values>,
     /// The series of each row, where the chart has a column of series.
@@ -109,6 +119,8 @@ pub struct ChartData {
     whole_numbers: bool,
     /// Whether whole numbers without a unit are counts.
     may_count: bool,
+    /// Whether a time without a row has no events, as far as the SQL says.
+    pub(super) absent_is_zero: bool,
     /// The row of each x and series, where the chart has series: rows that differ only in other columns are combined.
     row_of: HashMap<(XValue, Option<String>), usize>,
     /// Whether the answer has more than [`MOST_POINTS`]; its rows are then dropped.
@@ -141,6 +153,8 @@ impl ChartData {
             x: Vec::new(),
             x_is_instant: false,
             x_is_date: false,
+            x_is_text: false,
+            absent_is_zero: false,
             row_of: HashMap::new(),
             too_many: false,
             y: vec![Vec::new(); chart.y.len()],
@@ -157,6 +171,14 @@ impl ChartData {
     /// Whether whole numbers may be counts, as far as the SQL says. They may by default.
     pub fn may_count(self, may_count: bool) -> Self {
         Self { may_count, ..self }
+    }
+
+    /// Whether a time without a row has no events: the answer counts each group of what it reads. It may not by default.
+    pub fn absent_is_zero(self, absent_is_zero: bool) -> Self {
+        Self {
+            absent_is_zero,
+            ..self
+        }
     }
 
     /// The chart as the job asks for it.
@@ -201,6 +223,7 @@ impl ChartData {
             _ => false,
         };
         self.x_is_date |= matches!(x.data_type(), DataType::Date32 | DataType::Date64);
+        self.x_is_text |= is_text(x.data_type());
         self.whole_numbers &= y.iter().all(|column| column.data_type().is_integer());
         if let Some(counts) = without_level(batch)? {
             let (none, all) = self.without_level.unwrap_or_default();
@@ -258,6 +281,11 @@ impl ChartData {
             too_many: true,
             ..Self::new(&self.chart, &self.query)
         };
+    }
+
+    /// Whether the answer has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.x.is_empty()
     }
 
     /// An error (usage) if the answer has more points than a chart can show.
@@ -337,7 +365,9 @@ impl ChartData {
         provisional: bool,
         answer: &[RecordBatch],
     ) -> Result<()> {
-        let mut data = ChartData::new(&self.chart, &self.query).may_count(self.may_count);
+        let mut data = ChartData::new(&self.chart, &self.query)
+            .may_count(self.may_count)
+            .absent_is_zero(self.absent_is_zero);
         // The file of an answer does not say that its times are instants.
         data.x_is_instant = self.x_is_instant;
         for batch in answer {

@@ -43,6 +43,7 @@ impl EarlierData {
                 dates: self.data.x_is_date,
                 known_until: None,
                 settled_until: None,
+                absent_is_zero: self.data.absent_is_zero,
                 language: later.chart.language,
             },
             self.data.names.is_some(),

@@ -23,19 +23,66 @@ pub fn words(language: Language, name: &str) -> String {
         "calls" => "호출",
         "timeouts" => "시간 초과",
         "cold_starts" => "콜드 스타트",
-        "level" => "레벨",
+        "level" | "levels" => "레벨",
+        "latency" => "응답 시간",
         "no_level" => "레벨 없음",
         "log_group" => "로그 그룹",
         "hour" | "hour_local" => "시각",
         "day" | "date" => "날짜",
         "month" => "월",
         "week" => "주",
+        "requests" => "요청",
+        "count" => "건수",
+        "service" => "서비스",
+        "path" => "경로",
+        "method" => "메서드",
+        "status" => "상태",
+        "message" => "메시지",
+        // The built-in queries, whose names are titles.
+        "hourly_count" => "시간별 이벤트 수",
+        "hour_of_day" => "시각별 이벤트 수",
+        "hourly_errors" => "시간별 오류",
+        "hourly_levels" => "시간별 레벨",
+        "hourly_latency" => "시간별 응답 시간",
         _ => "",
     };
     match language {
         Language::Korean if !korean.is_empty() => korean.to_owned(),
         _ => name.replace('_', " "),
     }
+}
+
+/// Whether a column's name says what it has: not a letter such as `n`, and not an expression such as `count(*)`.
+pub fn is_name(column: &str) -> bool {
+    column.chars().nth(1).is_some() && !column.contains(['(', ')'])
+}
+
+/// The title of an axis of times.
+pub fn time(language: Language) -> &'static str {
+    either(language, "Time", "시각")
+}
+
+/// The title of an axis of counts.
+pub fn number(language: Language) -> &'static str {
+    either(language, "number", "건수")
+}
+
+/// The title of a logarithmic axis: what its values are, and how they are spaced.
+pub fn log_scale(language: Language, title: &str) -> String {
+    let scale = either(language, "log scale", "로그 스케일");
+    match title {
+        "" => scale.to_owned(),
+        title => format!("{title} · {scale}"),
+    }
+}
+
+/// An answer without rows.
+pub fn no_rows(language: Language) -> &'static str {
+    either(
+        language,
+        "The answer has no rows to draw.",
+        "답에 그릴 행이 없습니다.",
+    )
 }
 
 /// The text with a capital first letter.
@@ -52,6 +99,8 @@ pub fn counted(language: Language, count: f64, column: &str, label: Option<&str>
     let figures = format_number(count, 0);
     match (label, language) {
         (Some(label), _) => format!("{figures} {label}"),
+        (None, Language::Korean) if !is_name(column) => format!("합계 {figures}"),
+        (None, Language::English) if !is_name(column) => format!("{figures} in total"),
         (None, Language::Korean) => format!("{} {figures}건", words(language, column)),
         (None, Language::English) => {
             let words = words(language, column);
@@ -222,6 +271,11 @@ pub fn differs_badge(language: Language) -> &'static str {
     either(language, "NOT VERIFIED", "대조 불일치")
 }
 
+/// An answer is not as the job expects it, in a few words.
+pub fn not_as_expected(language: Language) -> &'static str {
+    either(language, "NOT AS EXPECTED", "기대와 다름")
+}
+
 /// The independent count failed.
 pub fn unverified(language: Language) -> &'static str {
     either(language, "could not be verified", "대조하지 못함")
@@ -364,6 +418,8 @@ mod tests {
             "2,643 cold starts"
         );
         assert_eq!(counted(Korean, 2643.0, "events", None), "이벤트 2,643건");
+        assert_eq!(counted(English, 7.0, "n", None), "7 in total");
+        assert_eq!(counted(Korean, 7.0, "count(*)", None), "합계 7");
         assert_eq!(counted(Korean, 64.0, "errors", Some("건")), "64 건");
         assert_eq!(
             (share(64.0, 2643.0), share(1.0, 4.0)),

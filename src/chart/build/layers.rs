@@ -72,8 +72,24 @@ impl ChartData {
     fn noun(&self) -> String {
         match &self.chart.y_label {
             Some(label) => label.clone(),
-            None => language::words(self.chart.language, &self.chart.y[0]),
+            None => self.noun_of(&self.chart.y[0]),
         }
+    }
+
+    /// What the values of a column are. A short alias such as `n` says nothing, and the unit stands elsewhere.
+    pub(super) fn noun_of(&self, column: &str) -> String {
+        let language = self.chart.language;
+        if !language::is_name(column) {
+            return match self.is_count() {
+                true => language::number(language).to_owned(),
+                false => String::new(),
+            };
+        }
+        let words = language::words(language, column);
+        let unit = self.chart.unit.as_deref().map(str::to_lowercase);
+        let without_unit =
+            unit.and_then(|unit| words.strip_suffix(&format!(" {unit}")).map(str::to_owned));
+        without_unit.unwrap_or(words)
     }
 
     /// Errors at the bottom, where bars are compared best, and the rest on top of them.
@@ -176,6 +192,7 @@ impl ChartData {
             }];
         }
         if self.adds_up() {
+            // Also where no series has a row, but all are known to be zero.
             for (series, has_row) in all.iter_mut().zip(&has_row) {
                 for (category, value) in series.values.iter_mut().enumerate() {
                     let state = axis.categories[category].state;

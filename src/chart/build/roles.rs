@@ -8,7 +8,7 @@ const LEVELS: [&str; 8] = [
 ];
 
 /// Names with a fixed colour, the one that readers expect.
-const FIXED: [(&str, Role); 13] = [
+const FIXED: [(&str, Role); 14] = [
     ("error", Role::Errors),
     ("errors", Role::Errors),
     ("failed", Role::Errors),
@@ -20,9 +20,10 @@ const FIXED: [(&str, Role); 13] = [
     ("warning", Role::Series(1)),
     ("debug", Role::Series(2)),
     ("trace", Role::Series(3)),
-    // Events without a level.
-    ("", Role::Series(4)),
-    ("(none)", Role::Series(4)),
+    // Events without a level: the least interesting, and often the most.
+    ("", Role::Unnamed),
+    ("(none)", Role::Unnamed),
+    ("(없음)", Role::Unnamed),
 ];
 
 /// The place of a log level among all, the worst first; anything else comes last.
@@ -91,6 +92,8 @@ mod tests {
             ]
         );
         assert_eq!(roles_of(&["fatal", "error"]), [Role::Fatal, Role::Errors]);
+        let unnamed = roles([Some("INFO"), None].into_iter());
+        assert_eq!(unnamed, [Role::Series(0), Role::Unnamed]);
         assert_eq!(
             roles_of(&["FATAL"]),
             [Role::Fatal],

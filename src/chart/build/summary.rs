@@ -58,7 +58,7 @@ impl ChartData {
             // The label is behind the number, as its unit.
             (Some(_), 1) if self.chart.unit.is_none() => String::new(),
             (Some(label), 1) => label.clone(),
-            _ => language::words(language, column),
+            _ => self.noun_of(column),
         };
         Some(language::up_to(language, &name, &value))
     }

@@ -13,6 +13,7 @@ use super::*;
 use crate::chart::model::{Cell, Layer, Role};
 use crate::job::{self, Compare, ErrorsColumn, Language, Name};
 use crate::window::{Size, Span, Window};
+use chrono_tz::Tz;
 
 const VERSION: &str = concat!("logtally ", env!("CARGO_PKG_VERSION"));
 
@@ -63,6 +64,7 @@ fn caption<'a>(window: &'a Window, groups: &'a [String]) -> Caption<'a> {
         provisional: false,
         settled_after: Duration::from_secs(12 * 3600),
         verified: &Verified::NotAsked,
+        expectations: &[],
     }
 }
 
@@ -314,7 +316,7 @@ fn series_keep_their_colours_and_the_rest_is_other() {
         [
             ("ERROR", Role::Errors, &[1.0, 0.0, 0.0][..]),
             ("INFO", Role::Series(0), &[5.0, 7.0, 0.0]),
-            ("(none)", Role::Series(4), &[2.0, 0.0, 0.0]),
+            ("(none)", Role::Unnamed, &[2.0, 0.0, 0.0]),
         ]
     );
     assert_eq!(figure.subtitle, "15 events");
@@ -542,13 +544,16 @@ fn a_column_named_errors_is_taken_by_itself_only_where_it_is_a_part() {
         (figure.marks.layers().len(), figure.subtitle)
     };
     let bar = spec(ChartKind::Bar, "hour_local", &["y"]);
-    let two = (2, "30 y · 5 errors (17%)".to_owned());
+    let two = (2, "30 in total · 5 errors (17%)".to_owned());
     let one = |subtitle: &str| (1, subtitle.to_owned());
     assert_eq!(drawn(&bar, integers(&[10, 20]), &[0, 5]), two);
     // More errors than events.
-    assert_eq!(drawn(&bar, integers(&[10, 20]), &[0, 25]), one("30 y"));
+    assert_eq!(
+        drawn(&bar, integers(&[10, 20]), &[0, 25]),
+        one("30 in total")
+    );
     let times: ArrayRef = Arc::new(Float64Array::from(vec![12.5, 20.0]));
-    assert_eq!(drawn(&bar, times, &[0, 5]), one("y up to 20"));
+    assert_eq!(drawn(&bar, times, &[0, 5]), one("up to 20"));
     let ms = job::Chart {
         unit: Some("ms".to_owned()),
         ..bar.clone()
@@ -558,7 +563,10 @@ fn a_column_named_errors_is_taken_by_itself_only_where_it_is_a_part() {
         errors: ErrorsColumn::Not,
         ..bar.clone()
     };
-    assert_eq!(drawn(&off, integers(&[10, 20]), &[0, 5]), one("30 y"));
+    assert_eq!(
+        drawn(&off, integers(&[10, 20]), &[0, 5]),
+        one("30 in total")
+    );
     let named = job::Chart {
         errors: ErrorsColumn::Named("errors".to_owned()),
         ..ms
@@ -567,7 +575,7 @@ fn a_column_named_errors_is_taken_by_itself_only_where_it_is_a_part() {
     // A line does not stack them; the subtitle has them.
     let line = spec(ChartKind::Line, "hour_local", &["y"]);
     let said = drawn(&line, integers(&[10, 20]), &[0, 5]);
-    assert_eq!(said, one("30 y · 5 errors (17%)"));
+    assert_eq!(said, one("30 in total · 5 errors (17%)"));
 }
 
 #[test]
@@ -751,4 +759,128 @@ fn a_series_without_a_row_is_the_same_in_a_line_and_in_a_heatmap() {
             assert_eq!(drawn, others, "{kind:?} {unit:?}");
         }
     }
+}
+
+fn texts_column(values: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from(values.to_vec()))
+}
+
+/// Local times of a day in Seoul, in minutes from midnight.
+fn minutes(day: &str, minutes: &[i64]) -> ArrayRef {
+    let midnight = hours(day, [0]);
+    let midnight = midnight
+        .as_any()
+        .downcast_ref::<TimestampMillisecondArray>()
+        .unwrap()
+        .value(0);
+    let times = minutes.iter().map(|minute| midnight + minute * 60_000);
+    Arc::new(TimestampMillisecondArray::from_iter_values(times))
+}
+
+#[test]
+fn a_bucket_without_events_is_zero_where_the_sql_says_so() {
+    let window = seoul("2026-11-21");
+    let chart = spec(ChartKind::Bar, "bucket", &["events"]);
+    let buckets = || {
+        vec![
+            ("bucket", minutes("2026-11-21", &[0, 5, 60])),
+            ("events", integers(&[3, 4, 5])),
+        ]
+    };
+    let figure = |is_zero: bool, caption: &Caption<'_>| {
+        data(&chart, buckets())
+            .absent_is_zero(is_zero)
+            .figure(caption)
+    };
+    let known = figure(true, &caption(&window, &[]));
+    assert_eq!(known.categories.len(), 288);
+    assert!((0..288).all(|category| !known.is_missing(category)));
+    let values = &known.marks.layers()[0].values;
+    assert_eq!(values[..3], [Some(3.0), Some(4.0), Some(0.0)]);
+    assert_eq!(values[12], Some(5.0));
+    let unknown = figure(false, &caption(&window, &[]));
+    assert!(unknown.is_missing(2));
+    // What is still to come is not zero.
+    let so_far = Caption {
+        as_of: Some("2026-11-21T01:00:00Z".parse().unwrap()),
+        provisional: true,
+        ..caption(&window, &[])
+    };
+    let so_far = figure(true, &so_far);
+    assert!(!so_far.is_missing(11 * 10) && so_far.is_zero(11 * 10 - 5));
+    assert!(so_far.is_missing(12 * 10), "10:00 in Seoul and later");
+}
+
+#[test]
+fn an_ad_hoc_chart_says_its_time_its_zone_and_its_source() {
+    let zone: Tz = "Asia/Seoul".parse().unwrap();
+    let (first, last) = (seoul("2026-11-20"), seoul("2026-11-21"));
+    let caption = AdHocCaption {
+        subject: "shop",
+        source: "jobs/shop.toml",
+        windows: Some(("2026-11-20", "2026-11-21")),
+        range: Some(crate::window::Range {
+            start_ms: first.range().start_ms,
+            end_ms: last.range().end_ms,
+        }),
+        zone,
+    };
+    let day = vec![
+        ("t", hours("2026-11-20", 0..48)),
+        ("n", integers(&[50; 48])),
+    ];
+    let mut chart = spec(ChartKind::Heatmap, "t", &["n"]);
+    chart.language = Language::Korean;
+    let figure = data(&chart, day).ad_hoc_figure(&caption);
+    assert_eq!(figure.title, "shop · 2026-11-20 ~ 2026-11-21 · Asia/Seoul");
+    assert_eq!(
+        figure.footer,
+        format!("2026-11-20 00:00 KST ~ 2026-11-22 00:00 KST · jobs/shop.toml · {VERSION}")
+    );
+    let Marks::Cells(rows) = &figure.marks else {
+        panic!("{:?}", figure.marks)
+    };
+    assert_eq!(rows[0].label, "11-20 (금)");
+}
+
+#[test]
+fn a_letter_is_no_title() {
+    let window = seoul("2026-11-21");
+    let figure = |x: &'static str, y: &'static str, unit: Option<&str>| {
+        let chart = job::Chart {
+            unit: unit.map(str::to_owned),
+            ..spec(ChartKind::Bar, x, &[y])
+        };
+        let columns = vec![(x, texts_column(&["a", "b"])), (y, integers(&[1, 2]))];
+        data(&chart, columns).figure(&caption(&window, &[]))
+    };
+    let short = figure("p", "n", None);
+    assert_eq!(
+        (short.x_label.as_str(), short.y_label.as_str()),
+        ("", "Number")
+    );
+    assert_eq!(short.subtitle, "3 in total");
+    assert!(short.are_names);
+    let named = figure("path", "p95_ms", Some("ms"));
+    assert_eq!(
+        (named.x_label.as_str(), named.y_label.as_str()),
+        ("Path", "P95")
+    );
+    assert_eq!(named.subtitle, "p95 up to 2 ms");
+}
+
+#[test]
+fn the_title_of_a_built_in_query_is_in_the_language() {
+    let window = seoul("2026-11-21");
+    let mut chart = spec(ChartKind::Bar, "hour_local", &["events"]);
+    chart.language = Language::Korean;
+    let day = vec![
+        ("hour_local", hours("2026-11-21", 0..24)),
+        ("events", integers(&[50; 24])),
+    ];
+    let figure = data(&chart, day).figure(&caption(&window, &[]));
+    assert_eq!(
+        figure.title,
+        "checkout · 시간별 이벤트 수 · 2026-11-21 (토) · KST"
+    );
 }

@@ -42,6 +42,8 @@ pub struct TimeFrame {
     pub known_until: Option<DateTime<Utc>>,
     /// Later values may still change; `None` if all are final.
     pub settled_until: Option<DateTime<Utc>>,
+    /// Whether times without a row are known to be zero.
+    pub absent_is_zero: bool,
     /// The language of dates.
     pub language: Language,
 }
@@ -74,6 +76,8 @@ pub struct XAxis {
     pub category_of_row: Vec<usize>,
     /// The x value of each category.
     pub values: Vec<XValue>,
+    /// The categories that have no row and are known to be zero.
+    pub known_zeros: Vec<usize>,
     /// The end of each category in milliseconds since 1970, if its time is known.
     pub ends: Vec<Option<i64>>,
     /// The title of an axis of days, months or hours of UTC.
@@ -101,6 +105,7 @@ impl XAxis {
             categories: Vec::new(),
             category_of_row: vec![0; values.len()],
             values: Vec::new(),
+            known_zeros: Vec::new(),
             ends: Vec::new(),
             title: None,
         };
@@ -138,6 +143,9 @@ impl XAxis {
         let mut values = vec![None; self.categories.len()];
         for (row, &category) in rows.iter().zip(&self.category_of_row) {
             values[category] = combine(values[category], *row);
+        }
+        for &category in &self.known_zeros {
+            values[category] = Some(0.0);
         }
         values
     }
@@ -263,7 +271,7 @@ impl<'a> EvenTimes<'a> {
         let categories = starts.iter().enumerate().map(|(place, start)| Category {
             label: self.label(start, starts.len()),
             group: self.group(start),
-            state: match has_row[place] {
+            state: match has_row[place] || self.frame.absent_is_zero {
                 true => self.frame.state(start.ms, ends[place]),
                 false => DataState::Missing,
             },
@@ -271,7 +279,10 @@ impl<'a> EvenTimes<'a> {
         });
         let mut categories: Vec<Category> = categories.collect();
         let group = take_common_group(&mut categories);
+        let is_known_zero =
+            |&place: &usize| !has_row[place] && categories[place].state != DataState::Missing;
         Some(XAxis {
+            known_zeros: (0..categories.len()).filter(is_known_zero).collect(),
             title: self.title(column, &starts, group),
             values: starts
                 .iter()
@@ -307,7 +318,7 @@ impl<'a> EvenTimes<'a> {
     /// The starts of the categories: those in the whole interval that was asked for if the rows lie on its grid, or
     /// else those from the first row to the last. `None` if most of them would be empty.
     fn starts(&self, rows: usize) -> Option<Vec<Start>> {
-        let zone = self.frame.zone;
+        let (zone, frame) = (self.frame.zone, *self.frame);
         let distinct = distinct(&self.instants);
         let (&first, &last) = (distinct.first()?, distinct.last()?);
         let of_rows = Range {
@@ -318,7 +329,7 @@ impl<'a> EvenTimes<'a> {
             .into_iter()
             .flatten()
             .find_map(|range| {
-                let grid = self.spacing.grid(zone, range, first, rows)?;
+                let grid = self.spacing.grid(&frame, range, first, rows)?;
                 let is_on_grid = |instant: &i64| grid.binary_search(instant).is_ok();
                 distinct.iter().all(is_on_grid).then_some(grid)
             });

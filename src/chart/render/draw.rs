@@ -10,12 +10,14 @@ use super::heatmap;
 use super::legend::Legend;
 use super::line_names::LineNames;
 use super::marks::{Plot, heights};
+use super::sideways;
 use super::style::*;
 use super::svg::Area;
 use super::value_axis::{MOST_INTERVALS, ValueAxis, y_title};
 use super::x_axis::{CategoryScale, XAxisLabels};
 use crate::chart::model::{Figure, Marks, Sources, ranges};
 use crate::chart::text::normalize;
+use crate::chart::value_range::ValueRange;
 use crate::numbers::with_unit;
 
 /// Draws the figure over the whole area.
@@ -26,6 +28,9 @@ pub fn draw(figure: &Figure, style: &Style, area: &Area) -> Drawn {
     let bottom = canvas.footer(figure)?;
     match &figure.marks {
         Marks::Cells(rows) => heatmap::draw(&canvas, figure, rows, top..bottom),
+        Marks::Bars(layers) if sideways::is_better(&canvas, figure) => {
+            sideways::draw(&canvas, figure, layers, top..bottom)
+        }
         _ => canvas.plot(figure, top..bottom),
     }
 }
@@ -120,7 +125,7 @@ impl Canvas<'_> {
         }
         let style = self.style;
         let values: Vec<f64> = lows.iter().chain(&highs).copied().collect();
-        let mut axis = ValueAxis::new(&values);
+        let mut axis = ValueAxis::new(&values, figure.y_scale);
         let names = LineNames::new(figure, style);
         let margin = style.px(MARGIN_X);
         let left = margin + self.value_labels_width(&axis, &figure.unit);
@@ -136,13 +141,13 @@ impl Canvas<'_> {
         let bottom = bottom.max(top + 1);
         let fitting = (bottom - top) / (style.tick().size * 3 / 2);
         if fitting < MOST_INTERVALS {
-            axis = ValueAxis::with_intervals(&values, fitting);
+            axis = ValueAxis::with_intervals(&values, figure.y_scale, fitting);
         }
         let peak = highs.iter().copied().fold(0.0, f64::max);
         let plot = Plot {
             x: CategoryScale::new(x, figure.categories.len()),
             y: top..bottom,
-            values: (axis.low(), self.with_headroom(&axis, peak, bottom - top)),
+            values: self.with_headroom(&axis, peak, bottom - top),
         };
 
         self.value_axis(&axis, &plot, &figure.unit)?;
@@ -154,7 +159,7 @@ impl Canvas<'_> {
     }
 
     /// The plot of a figure without any value.
-    fn empty_plot(&self, figure: &Figure, y: Range<i32>) -> Drawn {
+    pub fn empty_plot(&self, figure: &Figure, y: Range<i32>) -> Drawn {
         let style = self.style;
         let margin = style.px(MARGIN_X);
         let x = margin..style.width - margin;
@@ -214,7 +219,7 @@ impl Canvas<'_> {
     }
 
     /// The width of the numbers to the left of the y axis.
-    fn value_labels_width(&self, axis: &ValueAxis, unit: &str) -> i32 {
+    pub fn value_labels_width(&self, axis: &ValueAxis, unit: &str) -> i32 {
         let labels = axis.ticks.iter().map(|&tick| tick_label(axis, tick, unit));
         labels
             .map(|label| self.style.tick().width(&label) + self.style.px(GAP))
@@ -222,12 +227,12 @@ impl Canvas<'_> {
             .unwrap_or(0)
     }
 
-    /// The value at the top of the plot: the highest tick, or more if the label above the peak needs space.
-    fn with_headroom(&self, axis: &ValueAxis, peak: f64, height: i32) -> f64 {
+    /// The values of the plot: up to the highest tick, or further if the label above the peak needs space.
+    fn with_headroom(&self, axis: &ValueAxis, peak: f64, height: i32) -> ValueRange {
         // The share of the plot's height that the label takes.
         let room = self.style.px(PEAK_GAP) + self.style.peak().size;
         let label = (f64::from(room) / f64::from(height)).min(0.5);
-        axis.high().max((peak - axis.low() * label) / (1.0 - label))
+        axis.range().with_headroom(peak, label)
     }
 
     fn notes_height(&self, figure: &Figure) -> i32 {
@@ -275,7 +280,7 @@ fn sources(sources: &Sources, font: Font, room: i32) -> String {
     cut(&(names.join(BETWEEN) + more.trim_end()), font, room)
 }
 
-fn tick_label(axis: &ValueAxis, tick: f64, unit: &str) -> String {
+pub fn tick_label(axis: &ValueAxis, tick: f64, unit: &str) -> String {
     let number = axis.tick_label(tick);
     match unit {
         "%" => with_unit(&number, unit),

@@ -1,11 +1,7 @@
 //! Texts fitted into the space that they have: shrunk, wrapped, cut.
 
-use std::collections::HashSet;
-
 use super::style::Font;
-
-/// Stands for what was cut.
-const ELLIPSIS: &str = "…";
+use crate::chart::names::{Cutter, ELLIPSIS};
 
 /// Between the parts of a title or footer.
 const SEPARATOR: &str = " · ";
@@ -60,48 +56,13 @@ pub fn cut(text: &str, font: Font, room: i32) -> String {
     format!("{}{ELLIPSIS}", kept.trim_end())
 }
 
-/// The text, its middle replaced by an ellipsis if it is wider than `room`: names differ most at their beginnings and
-/// ends.
-pub fn cut_middle(text: &str, font: Font, room: i32) -> String {
-    if font.width(text) <= room {
-        return text.to_owned();
-    }
-    let room = room - font.width(ELLIPSIS);
-    let head = text[..longest_prefix(text, font, room * 2 / 5)].trim_end();
-    let room = room - font.width(head);
-    let tails = text.char_indices().rev().map(|(start, _)| &text[start..]);
-    let tail = tails.take_while(|tail| font.width(tail) <= room).last();
-    format!("{head}{ELLIPSIS}{}", tail.unwrap_or_default().trim_start())
-}
-
-/// Names cut to at most `longest` pixels. Where cutting makes two of them equal, the beginning that all share is left
-/// out first.
+/// Names cut to at most `longest` pixels, in their middles, so that different ones stay different.
 pub fn cut_names(names: &[String], font: Font, longest: i32) -> Vec<String> {
-    let cut = |names: &[String]| -> Vec<String> {
-        let names = names.iter();
-        names.map(|name| cut_middle(name, font, longest)).collect()
+    let cutter = Cutter {
+        room: longest,
+        width: |text: &str| font.width(text),
     };
-    let distinct = |names: &[String]| names.iter().collect::<HashSet<_>>().len();
-    let whole = cut(names);
-    if distinct(&whole) == distinct(names) {
-        return whole;
-    }
-    let shared = names
-        .iter()
-        .map(|name| common_prefix(name, &names[0]))
-        .min()
-        .unwrap_or_default();
-    let rest = names
-        .iter()
-        .map(|name| format!("{ELLIPSIS}{}", &name[shared..]));
-    cut(&rest.collect::<Vec<_>>())
-}
-
-/// The length in bytes of the common beginning of two texts.
-fn common_prefix(a: &str, b: &str) -> usize {
-    let pairs = a.chars().zip(b.chars());
-    let same = pairs.take_while(|(a, b)| a == b);
-    same.map(|(c, _)| c.len_utf8()).sum()
+    cutter.cut_all(names)
 }
 
 /// Names that fit into a line of this width together: the widest are cut, all to the same width.
@@ -195,10 +156,9 @@ mod tests {
     fn names_are_told_apart_by_what_is_left_of_them() {
         let room = FOOTER.width("/aws/lambda/checkout…-prod");
         let name = "/aws/lambda/checkout-of-the-whole-company-prod";
-        let cut = cut_middle(name, FOOTER, room);
+        let cut = &cut_names(&[name.to_owned()], FOOTER, room)[0];
         assert!(cut.starts_with("/aws/") && cut.ends_with("-prod"), "{cut}");
-        assert!(FOOTER.width(&cut) <= room);
-        assert_eq!(cut_middle("/short", FOOTER, room), "/short");
+        assert!(FOOTER.width(cut) <= room);
 
         let alike = ["a", "b"].map(|end| format!("{}{end}{}", "x".repeat(60), "y".repeat(60)));
         let cut = cut_names(&alike, FOOTER, room);

@@ -7,7 +7,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{Canvas, Drawn};
 use super::fit::cut_names;
-use super::marks::{Plot, band_color};
+use super::marks::Plot;
 use super::style::*;
 use crate::chart::model::{Figure, Marks};
 use crate::chart::text::normalize;
@@ -40,7 +40,7 @@ impl LineNames {
                     .find_map(|category| Some((category, layer.value(category)?)))?;
                 let color = style.palette.layer(layer.role);
                 let color = match figure.marks {
-                    Marks::Bands(_) => band_color(style, layer, place),
+                    Marks::Bands(_) => style.palette.band(place),
                     _ => color,
                 };
                 Some((name, color, last))

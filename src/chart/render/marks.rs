@@ -11,6 +11,7 @@ use super::value_axis::ValueAxis;
 use super::x_axis::CategoryScale;
 use crate::chart::model::{DataState, Figure, Layer, Marks, drawable, ranges};
 use crate::chart::stack::part_heights;
+use crate::chart::value_range::ValueRange;
 use crate::numbers::with_unit;
 
 /// Where the plot is, and how categories and values map into it.
@@ -18,15 +19,14 @@ pub struct Plot {
     pub x: CategoryScale,
     pub y: Range<i32>,
     /// The values at the bottom and the top.
-    pub values: (f64, f64),
+    pub values: ValueRange,
 }
 
 impl Plot {
     /// The y coordinate of a value.
     pub fn y_of(&self, value: f64) -> i32 {
-        let (low, high) = self.values;
-        let share = (value - low) / (high - low);
-        self.y.end - (f64::from(self.y.end - self.y.start) * share).round() as i32
+        let height = f64::from(self.y.end - self.y.start);
+        self.y.end - (height * self.values.share(value)).round() as i32
     }
 }
 
@@ -57,6 +57,15 @@ pub fn heights(figure: &Figure) -> (Vec<f64>, Vec<f64>) {
         values.retain(|&value| drawable(Some(value)).is_some());
     }
     (lows, highs)
+}
+
+/// The direction in which a bar grows from its axis.
+#[derive(Clone, Copy)]
+pub enum Way {
+    Up,
+    Down,
+    Left,
+    Right,
 }
 
 impl Canvas<'_> {
@@ -98,57 +107,67 @@ impl Canvas<'_> {
         for category in
             (0..figure.categories.len()).filter(|&category| !figure.is_missing(category))
         {
-            let parts = |sign: f64| -> Vec<(RGBColor, f64)> {
-                let values = layers.iter().filter_map(|layer| {
-                    Some((self.style.palette.layer(layer.role), layer.value(category)?))
-                });
-                values.filter(|&(_, value)| value * sign > 0.0).collect()
-            };
             let provisional = figure.categories[category].state == DataState::Provisional;
             let x = self.bar_width(plot, category);
-            self.stack(&parts(1.0), x.clone(), zero, plot, provisional)?;
-            self.stack(&parts(-1.0), x, zero, plot, provisional)?;
+            for (sign, way) in [(1.0, Way::Up), (-1.0, Way::Down)] {
+                let parts = self.parts(layers, category, sign);
+                let total: f64 = parts.iter().map(|(_, value)| value).sum();
+                let end = plot.y_of(total).clamp(plot.y.start, plot.y.end);
+                let length = (end - zero).abs();
+                self.stack(&parts, &x, zero, length, way, provisional)?;
+            }
         }
         Ok(())
     }
 
-    /// Parts of one sign, stacked from the axis on.
-    fn stack(
+    /// The parts of a bar that have this sign, with their colours.
+    pub fn parts(&self, layers: &[Layer], category: usize, sign: f64) -> Vec<(RGBColor, f64)> {
+        let values = layers.iter().filter_map(|layer| {
+            Some((self.style.palette.layer(layer.role), layer.value(category)?))
+        });
+        values.filter(|&(_, value)| value * sign > 0.0).collect()
+    }
+
+    /// Parts of one sign, stacked from the axis at `zero` on; `across` is where the bar lies on the other axis.
+    pub fn stack(
         &self,
         parts: &[(RGBColor, f64)],
-        x: Range<i32>,
+        across: &Range<i32>,
         zero: i32,
-        plot: &Plot,
+        length: i32,
+        way: Way,
         provisional: bool,
     ) -> Drawn {
         let style = self.style;
-        let total: f64 = parts.iter().map(|(_, value)| value).sum();
-        if total == 0.0 {
+        if parts.is_empty() {
             return Ok(());
         }
-        let upwards = total > 0.0;
-        let end = plot.y_of(total).clamp(plot.y.start, plot.y.end);
-        let height = (end - zero).abs().max(style.px(SMALLEST_HEIGHT));
+        let length = length.max(style.px(SMALLEST_HEIGHT));
         let values: Vec<f64> = parts.iter().map(|(_, value)| value.abs()).collect();
-        let heights = part_heights(&values, height, style.px(SMALLEST_PART));
+        let lengths = part_heights(&values, length, style.px(SMALLEST_PART));
+        let is_backwards = matches!(way, Way::Up | Way::Left);
         // A line of background between the parts, except where a part is hardly higher than the line.
         let gap = style.px(PART_GAP);
         let mut from = zero;
-        for (place, (&(color, _), height)) in parts.iter().zip(heights).enumerate() {
-            let (start, end) = match upwards {
-                true => (from - height, from),
-                false => (from, from + height),
+        for (place, (&(color, _), length)) in parts.iter().zip(lengths).enumerate() {
+            let (start, end) = match is_backwards {
+                true => (from - length, from),
+                false => (from, from + length),
             };
-            from = if upwards { start } else { end };
-            let y = match place > 0 && height > 3 * gap {
-                true if upwards => start..end - gap,
+            from = if is_backwards { start } else { end };
+            let along = match place > 0 && length > 3 * gap {
+                true if is_backwards => start..end - gap,
                 true => start + gap..end,
                 false => start..end,
             };
+            let (x, y) = match way {
+                Way::Up | Way::Down => (across.clone(), along),
+                Way::Left | Way::Right => (along, across.clone()),
+            };
             match provisional {
-                _ if y.is_empty() => {}
-                true => self.hatch_provisional(x.clone(), y, color)?,
-                false => self.solid(x.clone(), y, color)?,
+                _ if x.is_empty() || y.is_empty() => {}
+                true => self.hatch_provisional(x, y, color)?,
+                false => self.solid(x, y, color)?,
             }
         }
         Ok(())
@@ -202,7 +221,7 @@ impl Canvas<'_> {
             let (low, high) = (&pair[0], &pair[1]);
             let both =
                 |category: usize| low.value(category).is_some() && high.value(category).is_some();
-            let color = self.style.palette.layer(low.role);
+            let color = self.style.palette.band(0);
             let fill = self.style.palette.tint(color, 0.34 / (place + 1) as f64);
             for run in ranges(plot.x.count, both) {
                 let at = |layer: &Layer, category| {
@@ -217,13 +236,8 @@ impl Canvas<'_> {
             }
         }
         for (place, layer) in layers.iter().enumerate().rev() {
-            let width = if place == 0 {
-                LINE_WIDTH
-            } else {
-                EARLIER_WIDTH
-            };
-            let color = band_color(self.style, layer, place);
-            self.line_layer(layer, plot, color, self.style.px(width), false)?;
+            let color = self.style.palette.band(place);
+            self.line_layer(layer, plot, color, self.style.px(THIN_LINE_WIDTH), false)?;
         }
         Ok(())
     }
@@ -345,10 +359,4 @@ fn line_runs(layer: &Layer, plot: &Plot) -> Vec<Vec<(i32, i32)>> {
         .into_iter()
         .map(points)
         .collect()
-}
-
-/// The colour of a line of a band, paler to the outside.
-pub fn band_color(style: &Style, layer: &Layer, place: usize) -> RGBColor {
-    let color = style.palette.layer(layer.role);
-    style.palette.tint(color, 1.0 - 0.18 * place as f64)
 }

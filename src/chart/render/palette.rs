@@ -6,7 +6,7 @@
 use plotters::style::RGBColor;
 
 use crate::chart::model::{MOST_SERIES, Role};
-use crate::job::Theme;
+use crate::job::{MAX_BANDS, Theme};
 
 /// The contrast that graphics need for readers with low vision (WCAG 2.2, 1.4.11).
 const LEAST_CONTRAST: f64 = 3.0;
@@ -27,7 +27,11 @@ pub struct Palette {
     main: RGBColor,
     errors: RGBColor,
     fatal: RGBColor,
+    /// Of what has no name: paler than all else, so that it does not draw the eye.
+    unnamed: RGBColor,
     other: RGBColor,
+    /// The lines of a band, which also differ in lightness: on a small picture hues alone are not told apart.
+    bands: [RGBColor; MAX_BANDS],
     series: [RGBColor; MOST_SERIES],
     /// The colours of a heatmap, from zero to the highest value.
     heat: [RGBColor; 5],
@@ -50,20 +54,28 @@ const LIGHT: Palette = Palette {
     main: rgb(0x2f6db5),
     errors: rgb(0xd1441f),
     fatal: rgb(0x600000),
+    unnamed: rgb(0xdce1e8),
     other: rgb(0xa3a9b4),
+    bands: [
+        rgb(0x2f6db5),
+        rgb(0xd97706),
+        rgb(0x1f2937),
+        rgb(0x6e4845),
+        rgb(0x2513b8),
+    ],
     series: [
         rgb(0x2f6db5),
         rgb(0xeda61f),
         rgb(0x64bd7a),
-        rgb(0x4c2b42),
-        rgb(0xdbb5f8),
-        rgb(0x74370c),
-        rgb(0x538ef1),
-        rgb(0xa57785),
-        rgb(0x243294),
-        rgb(0xe7792f),
-        rgb(0x50e7a3),
-        rgb(0x755068),
+        rgb(0x3a0755),
+        rgb(0x94e761),
+        rgb(0x6f7e55),
+        rgb(0x8c387d),
+        rgb(0x52d6fd),
+        rgb(0x0e5933),
+        rgb(0xca70c8),
+        rgb(0x4a1ea4),
+        rgb(0x6c8cfd),
     ],
     heat: [
         rgb(0xeef2f7),
@@ -87,7 +99,15 @@ const DARK: Palette = Palette {
     main: rgb(0x5b9bea),
     errors: rgb(0xff6b4a),
     fatal: rgb(0xcf2850),
+    unnamed: rgb(0x353d4d),
     other: rgb(0x8a93a3),
+    bands: [
+        rgb(0x5b9bea),
+        rgb(0xf2b134),
+        rgb(0xf3f5f8),
+        rgb(0x086d91),
+        rgb(0xd40418),
+    ],
     series: [
         rgb(0x5b9bea),
         rgb(0xf2b134),
@@ -125,9 +145,15 @@ impl Palette {
             Role::Main => self.main,
             Role::Errors => self.errors,
             Role::Fatal => self.fatal,
+            Role::Unnamed => self.unnamed,
             Role::Other => self.other,
             Role::Series(place) => self.series[place % MOST_SERIES],
         }
+    }
+
+    /// The colour of a line of a band, the lowest first.
+    pub fn band(&self, place: usize) -> RGBColor {
+        self.bands[place % self.bands.len()]
     }
 
     /// The outline of a colour that is too pale for the background. Twelve colours that need none could not all be told
@@ -255,12 +281,31 @@ mod tests {
     fn series_can_be_told_apart_without_one_kind_of_cone() {
         for palette in [&LIGHT, &DARK] {
             let mut colors = palette.series.to_vec();
-            colors.extend([palette.errors, palette.fatal, palette.other]);
+            colors.extend([
+                palette.errors,
+                palette.fatal,
+                palette.other,
+                palette.unnamed,
+            ]);
             for sight in &SIGHTS {
                 for (place, &one) in colors.iter().enumerate() {
                     for &other in &colors[..place] {
                         let distance = distance(seen(one, sight), seen(other, sight));
                         assert!(distance > 7.0, "{one:?} and {other:?}: {distance}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_lines_of_a_band_can_be_told_apart() {
+        for palette in [&LIGHT, &DARK] {
+            for sight in &SIGHTS {
+                for (place, &one) in palette.bands.iter().enumerate() {
+                    for &other in &palette.bands[..place] {
+                        let distance = distance(seen(one, sight), seen(other, sight));
+                        assert!(distance > 10.0, "{one:?} and {other:?}: {distance}");
                     }
                 }
             }

@@ -22,6 +22,13 @@ pub const TITLE_SIZES: [i32; 3] = [48, 42, 36];
 /// Tick labels have the first size at which there is room for all of them.
 pub const TICK_SIZES: [i32; 3] = [28, 25, 22];
 
+/// The names of rows have the first size at which there is room for all rows.
+pub const ROW_NAME_SIZES: [i32; 6] = [28, 25, 22, 19, 16, 14];
+/// Smaller names, in pixels, can't be read.
+pub const LEAST_ROW_NAME: i32 = 10;
+/// Few rows do not fill the plot.
+pub const TALLEST_ROW: i32 = 90;
+
 pub const GRID_LINE: i32 = 1;
 pub const AXIS_LINE: i32 = 2;
 pub const TICK_LENGTH: i32 = 8;
@@ -171,6 +178,15 @@ impl Style {
 
     pub fn tick(&self) -> Font {
         self.regular(TICK_SIZES[0], self.palette.ink_soft)
+    }
+
+    /// Beside rows that have numbers of their own.
+    pub fn small_tick(&self) -> Font {
+        self.regular(TICK_SIZES[2], self.palette.ink_soft)
+    }
+
+    pub fn row_names(&self) -> [Font; 6] {
+        ROW_NAME_SIZES.map(|size| self.regular(size, self.palette.ink_soft))
     }
 
     pub fn group(&self) -> Font {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::chart::model::*;
-use crate::job::Theme;
+use crate::job::{Theme, ValueScale};
 
 fn category(label: &str) -> Category {
     Category {
@@ -52,6 +52,8 @@ fn chart(marks: Marks) -> Figure {
             .collect(),
         marks,
         earlier: None,
+        are_names: false,
+        y_scale: ValueScale::Linear,
         state_labels: StateLabels {
             no_data: "no data".to_owned(),
             provisional: "provisional".to_owned(),
@@ -624,5 +626,98 @@ proptest! {
             prop_assert!(top >= 0 && top + rect_height <= i64::from(height), "{:?}", rect);
         }
         chart.to_png().expect("drawing in memory");
+    }
+}
+
+/// Bars of names, as elastic-charts#1925 and langfuse#14670 have them.
+fn bars_of_names(names: &[String], size: (u32, u32)) -> Figure {
+    let values = (0..names.len()).map(|place| Some(1_000.0 - place as f64));
+    let mut figure = bars(values);
+    (figure.appearance.width, figure.appearance.height) = size;
+    figure.categories = names.iter().map(|name| category(name)).collect();
+    figure.are_names = true;
+    figure
+}
+
+fn long_names(count: usize) -> Vec<String> {
+    let names =
+        (0..count).map(|n| format!("/aws/lambda/acme-prod-checkout-service-{n:02}-handler"));
+    names.collect()
+}
+
+#[test]
+fn every_bar_of_a_name_has_its_name_and_its_number() {
+    for (count, size) in [
+        (6, (600, 338)),
+        (8, (1600, 900)),
+        (20, (1600, 900)),
+        (30, (1600, 900)),
+    ] {
+        let texts = texts(&bars_of_names(&long_names(count), size));
+        for place in 0..count {
+            let end = format!("{place:02}-handler");
+            let named = texts.iter().filter(|text| text.ends_with(&end)).count();
+            assert_eq!(named, 1, "{size:?}: {end} in {texts:?}");
+            let number = crate::numbers::format_number(1_000.0 - place as f64, 0);
+            assert!(texts.contains(&number), "{size:?}: {number} in {texts:?}");
+        }
+    }
+    let few: Vec<String> = ["GET", "POST", "PUT"].map(str::to_owned).into();
+    let upright = texts(&bars_of_names(&few, (1600, 900)));
+    assert!(
+        !upright.contains(&"999".to_owned()),
+        "upright bars have only the peak's number: {upright:?}"
+    );
+    // More than there is room for: the rest is counted.
+    let many = texts(&bars_of_names(&long_names(100), (1600, 900)));
+    assert!(many.iter().any(|text| text.starts_with("… +")), "{many:?}");
+}
+
+#[test]
+fn sideways_bars_of_any_kind_are_drawn() {
+    let mut figure = bars_of_names(&long_names(9), (1600, 900));
+    let values = [-5.0, 12.0, 0.0, 3.0, 1.0, 2.0, 3.0, 4.0, 5.0];
+    let mut one = layer(Role::Errors, values.map(Some));
+    one.values[3] = None;
+    let mut other = layer(Role::Main, values.map(Some));
+    other.values[3] = None;
+    figure.marks = Marks::Bars(vec![one, other]);
+    figure.earlier = Some(layer(Role::Other, [Some(7.0); 9]));
+    figure.categories[1].state = DataState::Provisional;
+    let texts = texts(&figure);
+    for expected in ["−10", "24", "0", "no data", "provisional"] {
+        assert!(
+            texts.contains(&expected.to_owned()),
+            "{expected}: {texts:?}"
+        );
+    }
+}
+
+#[test]
+fn a_logarithmic_axis_keeps_small_values_off_the_ground() {
+    let values = (0..24).map(|hour| {
+        Some(if hour == 9 {
+            10_373.0
+        } else {
+            40.0 + f64::from(hour)
+        })
+    });
+    let mut figure = line(values.collect::<Vec<_>>());
+    let highest_of = |figure: &Figure| {
+        let style = style::Style::new(&figure.appearance);
+        let axis = value_axis::ValueAxis::new(&[40.0, 63.0, 10_373.0], figure.y_scale);
+        let plot = marks::Plot {
+            x: x_axis::CategoryScale::new(0..style.width, 24),
+            y: 0..100,
+            values: axis.range(),
+        };
+        100 - plot.y_of(63.0)
+    };
+    assert!(highest_of(&figure) <= 1, "on a linear axis");
+    figure.y_scale = ValueScale::Log;
+    assert!(highest_of(&figure) > 5, "on a logarithmic one");
+    let texts = texts(&figure);
+    for tick in ["100", "1,000", "10,000"] {
+        assert!(texts.contains(&tick.to_owned()), "{tick}: {texts:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{Canvas, Drawn, centered, middle};
-use super::fit::cut;
+use super::fit::{cut, cut_names};
 use super::style::*;
 use crate::chart::model::Category;
 use crate::chart::text::normalize;
@@ -48,6 +48,8 @@ impl CategoryScale {
 pub struct XAxisLabels {
     labels: Vec<String>,
     font: Font,
+    /// Whether each category has its whole label.
+    pub is_complete: bool,
     /// About every `step`-th label is shown.
     step: usize,
     /// The categories whose labels are shown, as far as they do not overlap.
@@ -62,10 +64,12 @@ impl XAxisLabels {
         let gap = style.px(TICK_LABEL_GAP);
         let width = room / categories.len().max(1) as i32;
         let longest = style.px(LONGEST_TICK_LABEL).max(width - gap);
-        let labels: Vec<String> = categories
+        let whole: Vec<String> = categories
             .iter()
-            .map(|category| cut(&normalize(&category.label), style.tick(), longest))
+            .map(|category| normalize(&category.label))
             .collect();
+        let labels = cut_names(&whole, style.tick(), longest);
+        let is_whole = labels == whole;
         let step = |font: Font| {
             let widest = labels
                 .iter()
@@ -95,6 +99,7 @@ impl XAxisLabels {
         }
         Self {
             shown: shown(&labels, step),
+            is_complete: is_whole && step == 1,
             labels,
             font,
             step,

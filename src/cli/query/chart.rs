@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::Schema;
+use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
-use super::QueryResult;
-use crate::chart::build::{self, ChartData};
+use crate::chart::build::{self, AdHocCaption, ChartData};
 use crate::chart::model::Figure;
 use crate::chart::terminal;
 use crate::chart::text::normalize;
 use crate::error::{Error, Result};
-use crate::job::{self, ChartKind, ImageFormat, Name};
+use crate::job::{self, ChartKind, ImageFormat, Language, Name, ValueScale};
 use crate::output::columns::sql_type;
-use crate::query::Session;
+use crate::query::Statement;
 
 /// Columns of the table `hours` that repeat its first in other forms.
 const SAME_AS_THE_HOUR: [&str; 4] = ["hour_local", "utc_offset", "hour_utc", "hour_of_day"];
@@ -29,13 +29,22 @@ pub enum Drawing {
     Heatmap,
 }
 
+/// How the values of a line chart are spaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scale {
+    /// Evenly
+    Linear,
+    /// By their orders of magnitude, so that small values stay readable beside a very large one
+    Log,
+}
+
 /// The format of the image to write. An error (usage) if the file's name is that of an image without `--chart`, or the
 /// other way round.
-pub fn image_format(chart: Option<Drawing>, output: Option<&Path>) -> Result<Option<ImageFormat>> {
-    let Some(output) = output else {
+pub fn image_format(chart: Option<Drawing>, output: Option<&str>) -> Result<Option<ImageFormat>> {
+    let Some(output) = output.filter(|output| *output != "-") else {
         return Ok(None);
     };
-    let extension = output
+    let extension = Path::new(output)
         .extension()
         .map(|extension| extension.to_ascii_lowercase());
     let image = [ImageFormat::Png, ImageFormat::Svg]
@@ -47,37 +56,56 @@ pub fn image_format(chart: Option<Drawing>, output: Option<&Path>) -> Result<Opt
         });
     match (chart, image) {
         (None, Some(_)) => Err(Error::usage(format!(
-            "--output {} is a picture: expected --chart bar, line or heatmap with it",
-            output.display()
+            "--output {output} is a picture: expected --chart bar, line or heatmap with it"
         ))),
         (Some(_), None) => Err(Error::usage(format!(
-            "--output {} is no picture: expected a name that ends with .png or .svg",
-            output.display()
+            "--output {output} is no picture: expected a name that ends with .png or .svg"
         ))),
         (_, image) => Ok(image),
     }
 }
 
-/// The chart of an answer.
+/// How an answer is to be drawn.
+pub struct Look {
+    pub drawing: Drawing,
+    pub scale: Option<Scale>,
+    pub language: Language,
+}
+
+/// The chart of an answer; `None` if that has no rows.
 pub async fn of(
-    mut result: QueryResult,
-    drawing: Drawing,
-    session: &Session,
-    title: &str,
-) -> Result<Figure> {
-    let schema = result.statement.schema();
-    let chart = columns(&schema, drawing)?;
+    statement: &Statement,
+    mut batches: SendableRecordBatchStream,
+    look: &Look,
+    caption: &AdHocCaption<'_>,
+) -> Result<Option<Figure>> {
+    let schema = statement.schema();
+    let chart = job::Chart {
+        language: look.language,
+        y_scale: match look.scale {
+            Some(Scale::Log) => ValueScale::Log,
+            Some(Scale::Linear) | None => ValueScale::Linear,
+        },
+        ..columns(&schema, look.drawing)?
+    };
     build::check(&chart, "the question", &schema)?;
     // Only values that surely add up get a total.
-    let adds_up = result.statement.adds_up(&chart.y) == Some(true);
-    let mut data = ChartData::new(&chart, "the question").may_count(adds_up);
-    while let Some(batch) = result.batches.next().await {
+    let adds_up = statement.adds_up(&chart.y) == Some(true);
+    let mut data = ChartData::new(&chart, "the question")
+        .may_count(adds_up)
+        .absent_is_zero(adds_up && statement.has_every_group());
+    while let Some(batch) = batches.next().await {
         data.add(&batch.map_err(Error::from_engine)?)?;
     }
     data.fits().map_err(|_| {
         Error::usage("the answer has too many points to draw: expected one that is grouped further")
     })?;
-    Ok(data.ad_hoc_figure(session.timezone(), session.range(), title))
+    Ok((!data.is_empty()).then(|| data.ad_hoc_figure(caption)))
+}
+
+/// The sentence in place of a chart of no rows.
+pub fn no_rows(language: Language) -> &'static str {
+    build::no_rows(language)
 }
 
 /// The columns to draw: the first along the x axis, those of numbers upwards, a text beside them as series.
@@ -94,7 +122,7 @@ fn columns(schema: &Schema, drawing: Drawing) -> Result<job::Chart> {
         .filter(|field| field.data_type().is_numeric())
         .map(|field| field.name().clone())
         .collect();
-    let series = rest().find(|field| is_text(field.data_type()));
+    let series = rest().find(|field| build::is_text(field.data_type()));
     if y.is_empty() {
         let names: Vec<&str> = schema
             .fields()
@@ -130,24 +158,20 @@ fn columns(schema: &Schema, drawing: Drawing) -> Result<job::Chart> {
     })
 }
 
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, values) => is_text(values),
-        other => other.is_string(),
-    }
-}
-
 /// The image's bytes.
 pub fn image(figure: &Figure, format: ImageFormat) -> Result<Vec<u8>> {
     figure.warn_of_missing_glyphs();
     figure.encode(format)
 }
 
-/// The figure in blocks, below its totals.
+/// The figure in blocks, below its title and totals, and with its source at the end.
 pub fn in_terminal(figure: &Figure) -> String {
-    let drawn = terminal::draw(figure, terminal::width());
-    match normalize(&figure.subtitle).as_str() {
-        "" => drawn,
-        subtitle => format!("{subtitle}\n{drawn}"),
+    let heading = [&figure.title, &figure.subtitle].map(|text| normalize(text));
+    let mut out = String::new();
+    for line in heading.iter().filter(|line| !line.is_empty()) {
+        out += line;
+        out.push('\n');
     }
+    out += &terminal::draw(figure, terminal::width());
+    out + &normalize(&figure.footer) + "\n"
 }

@@ -116,7 +116,7 @@ impl Streams {
         let name = layout::cloudwatch::exported_stream(&event.log_stream);
         let stream = self.by_name.entry(name).or_default();
         let before = stream.text.len();
-        layout::cloudwatch::write_line(&mut stream.text, event.timestamp_ms, &event.message)
+        layout::lines::write_event(&mut stream.text, event.timestamp_ms, &event.message)
             .map_err(|error| error.during(format!("an event of {}", event.log_stream)))?;
         self.text += stream.text.len() - before;
         Ok(())

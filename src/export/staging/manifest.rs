@@ -1,5 +1,7 @@
 //! The list of what a complete attempt wrote.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use object_store::ObjectMeta;
@@ -27,6 +29,9 @@ pub struct Manifest {
     pub window_range: Range,
     /// The requested times, with the padding.
     pub range: Range,
+    /// The times that the export task was asked for, both ends included, if one wrote the objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_range: Option<Range>,
     /// The account and Region of the log group, if they were known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
@@ -93,6 +98,7 @@ impl Manifest {
             window: window.id(),
             window_range: window.range(),
             range,
+            task_range: None,
             origin: None,
             task_id: task_id.to_owned(),
             as_of,
@@ -146,7 +152,24 @@ impl Manifest {
             &self.task_id,
             listed,
         );
+        self.note_requested(&mut objects);
         Some(objects)
+    }
+
+    /// Notes in the objects of the export task which times their events can have.
+    pub(super) fn note_requested(&self, objects: &mut [LogObject]) {
+        let Some(Range { start_ms, end_ms }) = self.task_range else {
+            return;
+        };
+        let requested = Arc::new(Range {
+            start_ms,
+            end_ms: end_ms.saturating_add(1),
+        });
+        for object in objects {
+            if !layout::is_written_here(&object.key()) {
+                object.requested = Some(Arc::clone(&requested));
+            }
+        }
     }
 }
 

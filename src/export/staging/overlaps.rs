@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use object_store::path::Path;
+
 use super::{CompleteAttempt, Manifest};
 use crate::aws::logs::Origin;
 use crate::error::{Error, Result};
@@ -19,12 +21,12 @@ struct Taken {
     range: Range,
 }
 
-/// The objects of each attempt, cut to its own window and to the times that no newer attempt has of the same stream. An
+/// The prefix and the objects of each attempt, cut to its own window and to the times that no newer attempt has of the same stream. An
 /// error (damaged) where objects are missing.
 pub(super) fn without_overlaps(
     store: &Store,
     mut attempts: Vec<CompleteAttempt>,
-) -> Result<Vec<(Manifest, Vec<LogObject>)>> {
+) -> Result<Vec<(Manifest, Path, Vec<LogObject>)>> {
     attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.manifest.as_of));
     let mut taken_of: HashMap<String, Vec<Taken>> = HashMap::new();
     let mut cut = Vec::with_capacity(attempts.len());
@@ -67,7 +69,7 @@ pub(super) fn without_overlaps(
             }
         }
         taken.push(own);
-        cut.push((manifest, parts));
+        cut.push((manifest, prefix, parts));
     }
     Ok(cut)
 }
@@ -137,7 +139,7 @@ mod tests {
         let account = crate::aws::Account::Source;
         let store = stores.unwrap().open(&here, account).await.unwrap();
         let cut = without_overlaps(&store, attempts).unwrap().into_iter();
-        let objects = cut.flat_map(|(_, objects)| objects);
+        let objects = cut.flat_map(|(_, _, objects)| objects);
         let mut keys: Vec<String> = objects
             .map(|object| {
                 let job = object.key().as_ref().split('/').next().unwrap().to_owned();

@@ -9,6 +9,7 @@ use super::overlaps::without_overlaps;
 use crate::error::{Error, Result};
 use crate::layout::cloudwatch::LogObject;
 use crate::layout::{self, StagingKeys};
+use crate::numbers::counted;
 use crate::store::{Gather, Store};
 use crate::window::Range;
 
@@ -18,8 +19,9 @@ pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<Exp
     let attempts = newest_attempts(store, &listed, |_, _| true).await?;
     Ok(without_overlaps(store, attempts)?
         .into_iter()
-        .map(|(manifest, objects)| ExportedWindow {
+        .map(|(manifest, prefix, objects)| ExportedWindow {
             window_range: manifest.window_range,
+            prefix,
             objects,
         })
         .collect())
@@ -30,6 +32,8 @@ pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<Exp
 pub struct ExportedWindow {
     /// The window's own interval.
     pub window_range: Range,
+    /// The prefix of the attempt.
+    pub prefix: Path,
     /// The objects.
     pub objects: Vec<LogObject>,
 }
@@ -41,36 +45,67 @@ pub struct ObjectsThere {
     pub objects: Vec<LogObject>,
     /// A note on those that can't be read.
     pub note: Option<String>,
+    /// Objects beside them that hold no events.
+    others: Others,
+}
+
+/// Objects that hold no events.
+#[derive(Debug, Clone, Default)]
+struct Others {
+    count: u64,
+    first: String,
+}
+
+impl Others {
+    /// `: there are 12 other objects, such as "hosts"`
+    fn described(&self, root: &Path) -> String {
+        let first = layout::relative(root, &layout::join(&Path::default(), &self.first));
+        match self.count {
+            0 => String::new(),
+            1 => format!("; the one object there is {first:?}"),
+            count => format!(
+                "; there are {}, such as {first:?}",
+                counted(count, "other object")
+            ),
+        }
+    }
+}
+
+impl ObjectsThere {
+    /// These, if there are any. An error (usage) where there is none in the store.
+    pub fn ensure_any(self, store: &Store) -> Result<Self> {
+        if self.objects.is_empty() {
+            let error = no_objects(store, &self.others);
+            return Err(match self.note {
+                None => error,
+                Some(note) => Error::usage(format!("{error}; {note}")),
+            });
+        }
+        Ok(self)
+    }
 }
 
 /// Every exported object in a store. An error (usage) where the store has none.
 pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<ObjectsThere> {
     let there = objects_below(store, store.root(), log_group).await?;
-    if there.objects.is_empty() {
-        let error = no_objects(store);
-        return Err(match there.note {
-            None => error,
-            Some(note) => Error::usage(format!("{error}; {note}")),
-        });
-    }
-    Ok(there)
+    there.ensure_any(store)
 }
 
-/// An error (usage) where there is no exported object in a store. Only few folders are listed.
+/// An error (usage) where there is no exported object in a store. Only few folders are listed where there is one.
 pub async fn ensure_any_object(store: &Store) -> Result<()> {
     let root = store.root();
-    let is_object = layout::cloudwatch::holds_events(root) && store.head(root).await?.is_some();
     let holds_events = layout::cloudwatch::holds_events;
-    match is_object || store.last(root, holds_events).await?.is_some() {
-        true => Ok(()),
-        false => Err(no_objects(store)),
+    match store.last(root, holds_events).await? {
+        Some(_) => Ok(()),
+        None => every_object(store, None).await.map(drop),
     }
 }
 
-fn no_objects(store: &Store) -> Error {
+fn no_objects(store: &Store, others: &Others) -> Error {
     Error::usage(format!(
-        "{} holds no exported objects: expected <prefix>/<task id>/<stream>/000000.gz below it",
-        store.location()
+        "{} holds no exported objects: expected <prefix>/<task id>/<stream>/000000.gz below it{}",
+        store.location(),
+        others.described(store.root())
     ))
 }
 
@@ -81,10 +116,24 @@ pub async fn objects_below(
     prefix: &Path,
     log_group: Option<&str>,
 ) -> Result<ObjectsThere> {
+    let listed = objects_and_others(store, prefix, log_group, |_| false).await;
+    listed.map(|(objects, _)| objects)
+}
+
+/// The same, and of the objects beside them, in one listing, those with a key that is `wanted`, in no order.
+pub async fn objects_and_others(
+    store: &Store,
+    prefix: &Path,
+    log_group: Option<&str>,
+    wanted: fn(&Path) -> bool,
+) -> Result<(ObjectsThere, Vec<ObjectMeta>)> {
     let new = || Below {
         log_group,
+        wanted,
+        kept: Vec::new(),
         objects: Vec::new(),
         of_attempts: Vec::new(),
+        others: Others::default(),
     };
     let (mut below, skipped) = store.gather(prefix, new).await?;
     let is_empty = below.objects.is_empty() && below.of_attempts.is_empty();
@@ -101,22 +150,32 @@ pub async fn objects_below(
     let Below {
         mut objects,
         mut of_attempts,
+        others,
+        kept,
         ..
     } = below;
     of_attempts.sort_by(|a, b| a.location.cmp(&b.location));
     let attempts = newest_attempts(store, &of_attempts, |_, _| true).await?;
-    for (_, own) in without_overlaps(store, attempts)? {
+    for (_, _, own) in without_overlaps(store, attempts)? {
         objects.extend(own);
     }
     objects.sort_by(LogObject::cmp_key);
-    Ok(ObjectsThere { objects, note })
+    let there = ObjectsThere {
+        objects,
+        note,
+        others,
+    };
+    Ok((there, kept))
 }
 
-/// A listing in two parts: objects outside of attempts, and everything in attempts.
+/// A listing in parts: objects outside of attempts, everything in attempts, and what is wanted of the rest.
 struct Below<'a> {
     log_group: Option<&'a str>,
+    wanted: fn(&Path) -> bool,
+    kept: Vec<ObjectMeta>,
     objects: Vec<LogObject>,
     of_attempts: Vec<ObjectMeta>,
+    others: Others,
 }
 
 impl Gather for Below<'_> {
@@ -125,8 +184,18 @@ impl Gather for Below<'_> {
             true => self.of_attempts.push(object),
             false => {
                 let before = self.objects.last();
-                let object = LogObject::behind(before, &object, self.log_group);
-                self.objects.extend(object);
+                match LogObject::behind(before, &object, self.log_group) {
+                    Some(object) => self.objects.push(object),
+                    None => {
+                        if self.others.count == 0 {
+                            self.others.first = object.location.to_string();
+                        }
+                        self.others.count += 1;
+                        if (self.wanted)(&object.location) {
+                            self.kept.push(object);
+                        }
+                    }
+                }
             }
         }
     }

@@ -2,7 +2,9 @@ use super::*;
 use crate::clock::{Clock, TestClock};
 use crate::export::deadline::Patience;
 use crate::export::fake::{Call, FakeLogs, FakeTask, Fate};
-use crate::export::service::{EventPage, EventService, GroupClass, LogStream, Page, PageRequest};
+use crate::export::service::{
+    EventPage, EventService, GroupClass, LogStream, Page, PageRequest, ServiceError,
+};
 use crate::state::MemoryJournal;
 use async_trait::async_trait;
 use object_store::memory::InMemory;

@@ -35,7 +35,9 @@ fn shown(objects: &[AnswerObject<'_>]) -> Vec<String> {
     let objects = objects.iter().map(|object| {
         let key = object.key.as_ref().rsplit("dt=2026-11-21/").next().unwrap();
         match &object.content {
-            ObjectContent::File(file) => format!("{key} = {}", file.path.display()),
+            ObjectContent::File(file) | ObjectContent::LeftOver(file) => {
+                format!("{key} = {}", file.path.display())
+            }
             ObjectContent::PartsList(text) => format!("{key} lists {}", text.lines().count()),
         }
     });

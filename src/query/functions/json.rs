@@ -135,6 +135,12 @@ impl<'a> Members<'a> {
         self.state == State::Closed && self.position == self.source.len()
     }
 
+    /// The object from its opening to its closing brace, if all of it is well formed.
+    pub(super) fn whole(mut self) -> Option<&'a str> {
+        while self.next().is_some() {}
+        (self.state == State::Closed).then(|| &self.source[..self.position])
+    }
+
     #[inline]
     fn member(&mut self) -> Option<(Text<'a>, Value<'a>)> {
         self.skip_white_space();

@@ -14,10 +14,10 @@
 use super::ids::trace_root;
 use super::json::{Members, Value};
 use super::message::beginning;
+use super::number_column::NumberColumn;
 use super::text_column::TextColumn;
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, PrimitiveArray,
-    StringViewArray, StructArray,
+    Array, ArrayRef, BooleanArray, BooleanBufferBuilder, StringViewArray, StructArray,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Field, Fields, Float64Type, Int64Type};
@@ -87,6 +87,13 @@ pub struct Report<'a> {
     pub error_type: Option<Cow<'a, str>>,
     /// Only where X-Ray traces the function.
     pub trace_id: Option<Cow<'a, str>>,
+}
+
+impl Report<'static> {
+    /// The names of its members in SQL.
+    pub fn members() -> Vec<&'static str> {
+        FIELDS.iter().map(|field| field.name().as_str()).collect()
+    }
 }
 
 impl<'a> Report<'a> {
@@ -332,38 +339,6 @@ pub(super) fn are_reports(messages: &StringViewArray) -> ArrayRef {
         messages.is_valid(row) && Report::is_report(messages.value(row))
     });
     Arc::new(BooleanArray::new(are, messages.logical_nulls()))
-}
-
-/// A column of numbers, NULL but for the rows that are set.
-///
-/// Arrow's builders append row after row; as one message in ten is a report, touching only the rows that have a value
-/// is cheaper.
-struct NumberColumn<T: ArrowPrimitiveType> {
-    values: Vec<T::Native>,
-    validity: BooleanBufferBuilder,
-}
-
-impl<T: ArrowPrimitiveType> NumberColumn<T> {
-    fn new(rows: usize) -> Self {
-        let mut validity = BooleanBufferBuilder::new(rows);
-        validity.append_n(rows, false);
-        NumberColumn {
-            values: vec![T::Native::default(); rows],
-            validity,
-        }
-    }
-
-    fn set(&mut self, row: usize, value: Option<T::Native>) {
-        if let Some(value) = value {
-            self.values[row] = value;
-            self.validity.set_bit(row, true);
-        }
-    }
-
-    fn finish(mut self) -> PrimitiveArray<T> {
-        let nulls = NullBuffer::new(self.validity.finish());
-        PrimitiveArray::new(self.values.into(), Some(nulls))
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod head;
 mod names;
 mod object;
 mod place;
-mod platform;
+pub(super) mod platform;
 mod shapes;
 mod times;
 mod words;

@@ -1,21 +1,26 @@
-//! What messages say, in SQL: `level`, `log_type`, `request_id`, `trace_id`, `lambda_report`.
+//! What messages say, in SQL: `level`, `log_type`, `request_id`, `trace_id`, `exception_class`, `lambda_report`,
+//! `lambda_event`.
 //!
 //! Text of any type is taken, as Utf8View: Arrow casts to that without copying, and the parts of a message that these
 //! functions return are views into the same buffers.
 
+use super::described;
+use super::exception::exception_class;
 use super::ids::{request_id, trace_id};
+use super::invocation;
 use super::lambda;
 use super::level::Level;
 use super::message::LogType;
-use super::over_array;
 use super::text_column::TextColumn;
+use super::{one_text, over_array};
 use arrow::array::{ArrayRef, AsArray, StringViewArray, UInt8Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -27,8 +32,10 @@ enum Question {
     LogType,
     RequestId,
     TraceId,
+    ExceptionClass,
     LambdaReport,
     IsLambdaReport,
+    LambdaEvent,
 }
 
 /// `level(message)`, `log_type(message)`, `request_id(message)`, `trace_id(message)` as Utf8View, and
@@ -44,13 +51,15 @@ pub(super) struct OfMessage {
 }
 
 impl OfMessage {
-    pub(super) fn all() -> [Self; 5] {
+    pub(super) fn all() -> [Self; 7] {
         [
             Question::Level,
             Question::LogType,
             Question::RequestId,
             Question::TraceId,
+            Question::ExceptionClass,
             Question::LambdaReport,
+            Question::LambdaEvent,
         ]
         .map(Self::new)
     }
@@ -80,6 +89,8 @@ impl ScalarUDFImpl for OfMessage {
             Question::TraceId => "trace_id",
             Question::LambdaReport => "lambda_report",
             Question::IsLambdaReport => "is_lambda_report",
+            Question::LambdaEvent => "lambda_event",
+            Question::ExceptionClass => "exception_class",
         }
     }
 
@@ -92,29 +103,20 @@ impl ScalarUDFImpl for OfMessage {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        match types {
-            [DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null] => {
-                Ok(vec![DataType::Utf8View])
-            }
-            [DataType::Dictionary(_, values)] => self.coerce_types(&[values.as_ref().clone()]),
-            [other] => plan_err!(
-                "{} of type {other}: expected a text such as message",
-                self.name()
-            ),
-            _ => plan_err!(
-                "{} has {} arguments: expected one text, such as message",
-                self.name(),
-                types.len()
-            ),
-        }
+        one_text(self.name(), types)
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match self.question {
             Question::LambdaReport => lambda::report_type(),
             Question::IsLambdaReport => DataType::Boolean,
+            Question::LambdaEvent => invocation::event_type(),
             _ => DataType::Utf8View,
         })
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        described::of(self.name())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -130,6 +132,8 @@ impl ScalarUDFImpl for OfMessage {
                 Question::TraceId => parts(messages, trace_id),
                 Question::LambdaReport => lambda::reports(messages),
                 Question::IsLambdaReport => Ok(lambda::are_reports(messages)),
+                Question::LambdaEvent => invocation::events(messages),
+                Question::ExceptionClass => parts(messages, exception_class),
             };
             Ok(answers?)
         })

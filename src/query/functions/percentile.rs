@@ -1,23 +1,37 @@
-//! `percentile_cont`, exact. The engine's cuts the weight between two values to a millionth, so that the 95th percentile of
+//! `percentile_cont` and `p50`, `p90`, `p95`, `p99`, exact. The engine's cuts the weight between two values to a millionth, so that the 95th percentile of
 //! 1, 2, 4 and 10 is 9.09999 there. How values are gathered, merged and spilled stays the engine's.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Float64Type, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Schema};
+use datafusion::common::types::NativeType;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::functions_aggregate::percentile_cont::PercentileCont;
 use datafusion::logical_expr::function::{
     AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs,
 };
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Coercion, DocSection, Documentation, EmitTo,
+    GroupsAccumulator, Signature, TypeSignatureClass, Volatility,
 };
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Literal;
+
+/// `percentile_cont`, and a function for each percentile that is often used.
+pub fn percentiles() -> Vec<AggregateUDF> {
+    let shares = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
+    let fixed = shares.map(|(name, share)| FixedPercentile::new(name, share).into());
+    [AggregateUDF::from(ExactPercentile::default())]
+        .into_iter()
+        .chain(fixed)
+        .collect()
+}
 
 /// The engine's function with another end.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
-pub struct ExactPercentile(PercentileCont);
+struct ExactPercentile(PercentileCont);
 
 impl AggregateUDFImpl for ExactPercentile {
     fn name(&self) -> &str {
@@ -75,6 +89,116 @@ impl AggregateUDFImpl for ExactPercentile {
 
     fn documentation(&self) -> Option<&Documentation> {
         self.0.documentation()
+    }
+}
+
+/// `p95(x)`: `percentile_cont(x, 0.95)`.
+#[derive(Debug)]
+struct FixedPercentile {
+    name: &'static str,
+    share: f64,
+    exact: ExactPercentile,
+    signature: Signature,
+    documentation: Documentation,
+}
+
+impl PartialEq for FixedPercentile {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for FixedPercentile {}
+
+impl std::hash::Hash for FixedPercentile {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl FixedPercentile {
+    fn new(name: &'static str, share: f64) -> Self {
+        let value = Coercion::new_implicit(
+            TypeSignatureClass::Float,
+            vec![TypeSignatureClass::Numeric],
+            NativeType::Float64,
+        );
+        let percent = (share * 100.0).round();
+        let documentation = Documentation::builder(
+            DocSection {
+                include: true,
+                label: "General Functions",
+                description: None,
+            },
+            format!(
+                "The value that {percent} % of the values lie below, exactly, between the two nearest in proportion: percentile_cont(x, {share})."
+            ),
+            format!("{name}(x)"),
+        )
+        .with_sql_example(format!(
+            "SELECT {name}(n) FROM unnest(generate_series(0, 100)) AS t(n)\n-- {percent}.0"
+        ));
+        Self {
+            name,
+            share,
+            exact: ExactPercentile::default(),
+            signature: Signature::coercible(vec![value], Volatility::Immutable),
+            documentation: documentation.build(),
+        }
+    }
+
+    /// Calls `work` with the arguments of `percentile_cont`.
+    fn with_share<T>(
+        &self,
+        args: AccumulatorArgs<'_>,
+        work: impl FnOnce(AccumulatorArgs<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let share: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(self.share.into()));
+        let field: FieldRef = Arc::new(Field::new("share", DataType::Float64, false));
+        let exprs = [Arc::clone(&args.exprs[0]), share];
+        let expr_fields = [Arc::clone(&args.expr_fields[0]), field];
+        work(AccumulatorArgs {
+            exprs: &exprs,
+            expr_fields: &expr_fields,
+            ..args
+        })
+    }
+}
+
+impl AggregateUDFImpl for FixedPercentile {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        self.exact.return_type(arguments)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        self.exact.state_fields(args)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        self.with_share(args, |args| self.exact.accumulator(args))
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        self.exact.groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs<'_>,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        self.with_share(args, |args| self.exact.create_groups_accumulator(args))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
     }
 }
 
@@ -289,6 +413,21 @@ mod tests {
                 "SELECT percentile_cont(n, 0.5) OVER (ORDER BY n ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WHERE k = 1 ORDER BY n",
                 &[Some(1.0), Some(1.5), Some(3.0), Some(7.0)],
             ),
+            ("SELECT p95(n) FROM t WHERE k = 1", &[Some(9.1)]),
+            ("SELECT p50(DISTINCT n) FROM t WHERE k = 1", &[Some(3.0)]),
+            (
+                "SELECT p50(n) FROM t GROUP BY k ORDER BY k",
+                &[Some(3.0), Some(5.0), None],
+            ),
+            (
+                "SELECT p90(n::double precision) FILTER (WHERE n < 5) FROM t WHERE k = 1",
+                &[Some(3.6)],
+            ),
+            (
+                "SELECT p50(n) OVER (ORDER BY n) FROM t WHERE k = 1 ORDER BY n",
+                &[Some(1.0), Some(1.5), Some(2.0), Some(3.0)],
+            ),
+            ("SELECT p99(n) FROM t WHERE k = 3", &[None]),
             (
                 "SELECT percentile_cont(n, 0) FROM t WHERE k = 1",
                 &[Some(1.0)],

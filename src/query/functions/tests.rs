@@ -96,6 +96,52 @@ fn fields(report: &Report<'_>, expected: &serde_json::Value) -> serde_json::Valu
 }
 
 #[tokio::test]
+async fn the_example_of_a_function_has_the_answer_beside_it() {
+    let session = session(None);
+    for function in all(Tz::UTC) {
+        let examples = function
+            .documentation()
+            .and_then(|documentation| documentation.sql_example.clone());
+        let Some((sql, answer)) = examples
+            .as_deref()
+            .and_then(|example| example.split_once("\n-- "))
+        else {
+            continue;
+        };
+        assert_eq!(rows(&session, sql).await.unwrap(), [answer], "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn patterns_in_sql() {
+    let session = session(None);
+    let lines =
+        "(VALUES ('order 7 handled'), ('order 8476a536 handled'), ('order lost')) AS v(message)";
+    let sql = format!(
+        "SELECT pattern(message) AS kind, pattern_id(message) AS id, count(*) FROM {lines} GROUP BY kind, id ORDER BY 3 DESC"
+    );
+    let kinds = rows(&session, &sql).await.unwrap();
+    assert_eq!(
+        kinds,
+        [
+            "order <*> handled|90a91af6fbee|2",
+            "order lost|6ccb6e128f5e|1"
+        ]
+    );
+    let sql = format!(
+        "SELECT count(*) FROM {lines} WHERE pattern_id(message) = left(encode(sha256(pattern(message)), 'hex'), 12)"
+    );
+    assert_eq!(rows(&session, &sql).await.unwrap(), ["3"]);
+    let nulls = "SELECT pattern(NULL), pattern_id(NULL), mask(NULL)";
+    assert_eq!(rows(&session, nulls).await.unwrap(), ["||"]);
+    let message = error(&session, "SELECT pattern(1)").await;
+    assert!(
+        message.contains("pattern of type Int64: expected a text such as message"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
 async fn a_filter_for_reports_does_not_read_them() {
     let session = session(None);
     session.add_optimizer_rule(Arc::new(ReportFilter));

@@ -30,7 +30,7 @@ impl<'a> TextColumn<'a> {
         }
     }
 
-    /// Sets a row to a text. A borrowed text must be a part of the row's message.
+    /// Sets a row to a text. A part of the row's message is not copied.
     pub(super) fn set(&mut self, row: usize, text: Cow<'a, str>) {
         if self.views.is_empty() {
             // A column without a value in the whole batch costs nothing.
@@ -41,7 +41,10 @@ impl<'a> TextColumn<'a> {
             short if short.len() <= MAX_INLINE_VIEW_LEN as usize => {
                 Some(make_view(short.as_bytes(), 0, 0))
             }
-            Cow::Borrowed(text) => self.view_of_part(row, text),
+            Cow::Borrowed(text) => match self.place_of_part(row, text) {
+                Some(place) => self.view_of_part(row, place, text),
+                None => self.view_of_decoded(text),
+            },
             Cow::Owned(text) => self.view_of_decoded(&text),
         };
         if let Some(view) = view {
@@ -50,10 +53,15 @@ impl<'a> TextColumn<'a> {
         }
     }
 
-    /// `None` if the offset does not fit a view: the buffer is larger than 4 GiB.
-    fn view_of_part(&mut self, row: usize, text: &str) -> Option<u128> {
+    /// Where a text begins in the row's message; `None` if it is no part of it.
+    fn place_of_part(&self, row: usize, text: &str) -> Option<usize> {
         let message = self.messages.value(row);
-        let within = text.as_ptr().addr() - message.as_ptr().addr();
+        let place = text.as_ptr().addr().checked_sub(message.as_ptr().addr())?;
+        (place + text.len() <= message.len()).then_some(place)
+    }
+
+    /// `None` if the offset does not fit a view: the buffer is larger than 4 GiB.
+    fn view_of_part(&mut self, row: usize, within: usize, text: &str) -> Option<u128> {
         let whole = ByteView::from(self.messages.views()[row]);
         let offset = whole.offset.checked_add(u32::try_from(within).ok()?)?;
         self.shares = true;

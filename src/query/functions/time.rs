@@ -13,9 +13,11 @@ mod from_unixtime;
 mod interval;
 mod now;
 mod parts;
+mod series;
 mod template;
 mod to_char;
 mod wall_clock;
+mod window_buckets;
 
 pub use bucket::TimeBucket;
 pub use by_template::ByTemplate;
@@ -25,9 +27,11 @@ pub use from_unixtime::FromUnixtime;
 pub use interval::AddInterval;
 pub use now::Now;
 pub use parts::DatePart;
-pub use template::Template;
+pub use series::register_series;
+pub use template::{Field, Piece, Template};
 pub use to_char::{ToChar, bad_template};
 pub use wall_clock::WallClock;
+pub use window_buckets::WindowBuckets;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -148,7 +152,7 @@ fn map_instants<T: Default>(
 }
 
 /// Calls `work` with this thread's clock of a zone.
-fn with_clock<T>(
+pub fn with_clock<T>(
     zone: impl Into<Zone>,
     work: impl FnOnce(&mut LocalClock) -> Result<T>,
 ) -> Result<T> {

@@ -175,6 +175,28 @@ async fn nine_o_clock_is_nine_in_the_jobs_zone_however_it_is_written() {
             45,
         ),
         (
+            "coalesce(nullif(timestamp, timestamp), '2026-11-21 09:00') = '2026-11-21T00:00:00Z'",
+            72,
+        ),
+        (
+            "coalesce('2026-11-21 09:00', timestamp) = '2026-11-21T00:00:00Z'",
+            72,
+        ),
+        (
+            "timestamp = ANY (ARRAY['2026-11-21 09:00', '2026-11-21T00:20:00Z'])",
+            2,
+        ),
+        ("timestamp = ANY ('{2026-11-21 09:00}')", 1),
+        ("timestamp <> ALL (ARRAY['2026-11-21 09:00'])", 71),
+        (
+            "timestamp > ANY (ARRAY['2026-11-21 09:00', '2026-11-21 08:00'])",
+            47,
+        ),
+        (
+            "timestamp = ANY (ARRAY['2026-11-21 09:00']::timestamptz[])",
+            1,
+        ),
+        (
             "greatest(timestamp, '2026-11-21 09:00') = '2026-11-21 09:00'",
             28,
         ),

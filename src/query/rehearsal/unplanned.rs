@@ -5,8 +5,8 @@ use datafusion::common::{Diagnostic, Span};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
-use super::place::word;
 use crate::error::{Class, Error};
+use crate::query::errors::place::{column, word};
 
 /// A part of a plan that can't be carried out.
 pub struct Unplanned {
@@ -19,6 +19,11 @@ impl Unplanned {
     /// The error, with its place in the SQL.
     pub fn error(self, sql: &str) -> DataFusionError {
         let span = self.span.or_else(|| word(self.keyword, sql));
+        let span = span.or_else(|| column(&self.what, sql));
+        // What `= ANY (SELECT …)` is written as.
+        let span = span
+            .or_else(|| word("ANY", sql))
+            .or_else(|| word("ALL", sql));
         let diagnostic = Diagnostic::new_error(self.what.clone(), span);
         DataFusionError::from(Error::new(Class::Sql, self.what)).with_diagnostic(diagnostic)
     }
@@ -43,7 +48,7 @@ pub fn unplanned(node: &LogicalPlan, expression: &Expr) -> Option<Unplanned> {
                 subquery.outer_ref_columns.first().map(of_outer_query)
             }
             Expr::OuterReferenceColumn(..) => Some(of_outer_query(part)),
-            Expr::WindowFunction(_) if matches!(node, LogicalPlan::Filter(_)) => Some(Unplanned {
+            Expr::WindowFunction(_) if matches!(node, LogicalPlan::Filter(_) | LogicalPlan::TableScan(_)) => Some(Unplanned {
                 what: "a window function can't be a condition of WHERE: expected it in a sub-select, whose column the condition names".to_owned(),
                 span: None,
                 keyword: "OVER",

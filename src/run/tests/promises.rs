@@ -136,7 +136,7 @@ impl Progress for Steps {
 #[tokio::test]
 async fn nothing_is_put_before_every_chart_is_drawn() {
     let (mut nights, _) = nights_beside_others().await;
-    let folder = nights.environment.scratch.path().join("night.toml");
+    let folder = nights.environment.scratch().join("night.toml");
     let text = r#"
         name = "night"
         [source]

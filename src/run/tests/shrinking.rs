@@ -68,10 +68,10 @@ impl Nights {
         let windows = self.windows(window, window);
         let request = CatalogRequest {
             windows: Windows::One(window.to_owned()),
-            timezone: None,
+            ..CatalogRequest::default()
         };
         let subject = Subject::Job(Box::new(self.job.clone()));
-        let opened = catalog::open(&self.environment, &subject, &request).await;
+        let opened = catalog::open(&self.environment, [subject], &request).await;
         let session = opened.unwrap().session;
         let statement = session.statement("SELECT count(*) FROM logs", "test").await;
         let batches = session.run(&statement.unwrap()).await.unwrap().batches;

@@ -127,7 +127,7 @@ use = "hourly_count"
     /// The receipt that `logtally run --json` prints, which must succeed.
     pub fn receipt<'b>(&self, arguments: impl IntoIterator<Item = &'b str>) -> Value {
         let finished = self.run(["--json"].into_iter().chain(arguments));
-        finished.assert_success().stdout_json()
+        finished.assert_success().stdout_run()
     }
 
     /// The export tasks of this test's log groups.

@@ -65,7 +65,7 @@ use = "hourly_count"
     /// The receipt of `logtally run --json` for one window, which must succeed.
     pub fn receipt(&self, window: &str) -> Value {
         let finished = self.run_with(["--window", window, "--json"]);
-        finished.assert_success().stdout_json()
+        finished.assert_success().stdout_run()
     }
 
     /// The rows of `logtally query --format json` over the exported objects.

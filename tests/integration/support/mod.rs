@@ -6,10 +6,16 @@ pub mod engines;
 pub mod events;
 pub mod export;
 pub mod faults;
+pub mod gate;
 pub mod job;
 pub mod moto;
 pub mod on_s3;
 pub mod parquet;
 pub mod program;
 pub mod python;
+#[cfg(feature = "lambda")]
+pub mod runtime_api;
 pub mod server;
+#[cfg(target_os = "linux")]
+pub mod watch;
+pub mod webhook;

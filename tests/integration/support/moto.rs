@@ -1,5 +1,6 @@
 //! A server with AWS's interfaces (moto), on a free port of this machine.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -119,6 +120,38 @@ impl Moto {
             ("AWS_ACCESS_KEY_ID", key("AccessKeyId")),
             ("AWS_SECRET_ACCESS_KEY", key("SecretAccessKey")),
         ]
+    }
+
+    /// Creates users with these names and policies; returns the access key and the secret of each.
+    pub fn users_with(
+        &self,
+        users: &[(String, &Value)],
+    ) -> BTreeMap<String, [(&'static str, String); 2]> {
+        let call = |operation: &str, arguments: Value| json!({"service": "iam", "operation": operation, "arguments": arguments});
+        let calls = users.iter().flat_map(|(name, policy)| {
+            let policy = policy.to_string();
+            [
+                call("create_user", json!({"UserName": name})),
+                call(
+                    "put_user_policy",
+                    json!({"UserName": name, "PolicyName": "all", "PolicyDocument": policy}),
+                ),
+                call("create_access_key", json!({"UserName": name})),
+            ]
+        });
+        let answers = self.calls(calls.collect());
+        let keys = answers.chunks(3).map(|answers| {
+            let part = |part: &str| {
+                let text = answers[2]["AccessKey"][part].as_str();
+                text.expect("a key has two parts").to_owned()
+            };
+            [
+                ("AWS_ACCESS_KEY_ID", part("AccessKeyId")),
+                ("AWS_SECRET_ACCESS_KEY", part("SecretAccessKey")),
+            ]
+        });
+        let names = users.iter().map(|(name, _)| name.clone());
+        names.zip(keys).collect()
     }
 
     /// The export tasks of log groups whose names contain a text, as the service describes them.

@@ -42,12 +42,22 @@ pub fn run_behind_a_dead_run(program: impl Fn() -> Program) -> Finished {
 /// A folder for one test. Dropping it deletes it.
 pub struct Dir {
     root: TempDir,
+    /// The cache of a machine of its own.
+    cache: TempDir,
 }
 
 impl Dir {
     pub fn new() -> Self {
-        let root = TempDir::new().expect("a temporary folder");
-        Self { root }
+        let folder = || TempDir::new().expect("a temporary folder");
+        Self {
+            root: folder(),
+            cache: folder(),
+        }
+    }
+
+    /// The folder of the user's caches.
+    pub fn cache(&self) -> &Path {
+        self.cache.path()
     }
 
     pub fn path(&self) -> &Path {
@@ -111,6 +121,7 @@ impl Dir {
             command.env_remove(variable);
         }
         command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
+        command.env("XDG_CACHE_HOME", self.cache());
         Program {
             command,
             input: Vec::new(),
@@ -314,6 +325,11 @@ impl Running {
             "kill -{name} of {}: {sent}",
             self.command_line
         );
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Whether it is still running.
@@ -526,6 +542,19 @@ impl Finished {
             "stderr contains {text:?}\n{self}"
         );
         self
+    }
+
+    /// The only window in the document of a `run --json`.
+    #[track_caller]
+    pub fn stdout_run(&self) -> Value {
+        let mut document = self.stdout_json();
+        match document["runs"]
+            .as_array_mut()
+            .map(|runs| (runs.pop(), runs.len()))
+        {
+            Some((Some(run), 0)) => run,
+            _ => panic!("stdout is not the document of one window\n{self}"),
+        }
     }
 
     /// Its stdout as one JSON document.

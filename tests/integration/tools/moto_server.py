@@ -6,6 +6,9 @@ error.
 Beyond moto, it serves CloudWatch's metrics in the protocol of the AWS SDK for Rust (Smithy RPC v2 in CBOR; moto has JSON
 only), and answers Insights queries that count events by hour (moto returns the events).
 
+Where it enforces policies, it compares the resources of requests to CloudWatch Logs and Glue too, which moto takes for "*",
+names the actions as AWS does, and leaves statements for a service, such as a bucket's for CloudWatch Logs, to that service.
+
 Variables of the environment add behaviour of CloudWatch Logs that moto lacks:
 
 GROUP_AGE_DAYS       the age of a new log group in days, 30 by default. Tests put events of earlier days, and a real group
@@ -18,6 +21,7 @@ EXPORT_TASK_LOOKS    how often an export task is described as PENDING, and then 
 
 import collections
 import datetime as dt
+import html
 import io
 import json
 import os
@@ -27,9 +31,12 @@ import sys
 import time
 
 from botocore.parsers import BaseCBORParser
-from moto.iam.access_control import IAMRequestBase
+from moto.glue.responses import GlueResponse
+from moto.iam.access_control import IAMPolicyStatement, IAMRequestBase
 from moto.logs import models as logs
+from moto.logs.responses import LogsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+from moto.s3.responses import ACTION_MAP, S3Response
 from moto.server import ThreadedMotoServer
 
 GROUP_AGE = dt.timedelta(days=float(os.environ.get("GROUP_AGE_DAYS", "30")))
@@ -44,6 +51,9 @@ describe = logs.LogsBackend.describe_export_tasks
 execute_query = logs.execute_query
 serve = DomainDispatcherApplication.__call__
 check_signature = IAMRequestBase.check_signature
+check_permission = IAMRequestBase.check_action_permitted
+is_unknown_principal = IAMPolicyStatement.is_unknown_principal
+authorize_s3 = S3Response._authenticate_and_authorize_s3_action
 
 # The header of a request that was converted from CBOR to JSON.
 HANDED_ON = "X-Handed-On"
@@ -154,6 +164,49 @@ def check_signature_of_original(request):
         check_signature(request)
 
 
+def check_permission_of_action(request, resource):
+    """CloudWatch's actions do not begin with the name that its requests are signed for."""
+    request._action = request._action.replace("monitoring:", "cloudwatch:")
+    check_permission(request, resource)
+
+
+def is_for_others(statement, principal):
+    """Statements for a service say nothing about a user's request."""
+    return isinstance(principal, dict) and set(principal) == {"Service"} or is_unknown_principal(statement, principal)
+
+
+def check_each_key(response, bucket_name=None, key_name=None):
+    """A request that deletes several objects is one for each of them."""
+    keys = [key_name]
+    if response.data.get("Action") == "DeleteObject" and not key_name:
+        body = response.body if isinstance(response.body, str) else response.body.decode()
+        keys = [html.unescape(key) for key in re.findall("<Key>(.*?)</Key>", body)]
+    for key in keys:
+        authorize_s3(response, bucket_name=bucket_name, key_name=key)
+
+
+def log_group_of(response):
+    """The resource of a request to CloudWatch Logs, as AWS's own refusals name it."""
+    name = response._get_param("logGroupName") or (response._get_param("logGroupNames") or [None])[0]
+    if response._get_action() == "GetQueryResults":
+        query = response.logs_backend.queries.get(response._get_param("queryId"))
+        name = query and query.log_group_names[0]
+    if not name:
+        return "*"
+    return f"arn:aws:logs:{response.region}:{response.current_account}:log-group:{name}:log-stream:"
+
+
+def table_of(response):
+    """The resource of a request to Glue: the table, or else the database."""
+    database = response.parameters.get("DatabaseName")
+    table = response.parameters.get("Name") or response.parameters.get("TableInput", {}).get("Name")
+    if not database:
+        database = table or response.parameters.get("DatabaseInput", {}).get("Name")
+        table = None
+    resource = f"table/{database}/{table}" if table else f"database/{database}"
+    return f"arn:aws:glue:{response.region}:{response.current_account}:{resource}"
+
+
 def cbor(value, is_time=False):
     def head(kind, number):
         return struct.pack(">BQ", kind << 5 | 27, number)
@@ -173,6 +226,14 @@ def cbor(value, is_time=False):
 def main():
     DomainDispatcherApplication.__call__ = serve_cbor_too
     IAMRequestBase.check_signature = check_signature_of_original
+    IAMRequestBase.check_action_permitted = check_permission_of_action
+    IAMPolicyStatement.is_unknown_principal = is_for_others
+    # What AWS asks for.
+    ACTION_MAP["BUCKET"]["HEAD"]["DEFAULT"] = "ListBucket"
+    S3Response._authenticate_and_authorize_s3_action = check_each_key
+    LogsResponse._determine_resource = log_group_of
+    LogsResponse.stop_query = lambda response: json.dumps({"success": True})
+    GlueResponse._determine_resource = table_of
     logs.LogGroup.__init__ = make_aged_group
     logs.execute_query = count_by_hour
     if EXPORT_TASK_SECONDS or EXPORT_TASK_LOOKS:

@@ -19,6 +19,9 @@ const MOST_FILLED_HOURS: usize = 31 * 24 + 1;
 /// or this many for each row, if that is more.
 const MOST_FILLED_PER_ROW: usize = 6;
 
+/// Categories that are known to be zero may be most of the chart: up to the minutes of a day.
+const MOST_KNOWN: usize = 24 * 60;
+
 /// The distance between the starts of neighbouring categories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spacing {
@@ -87,8 +90,17 @@ impl Spacing {
 
     /// The starts of the categories in a range, `first` being one of them for `rows` rows. `None` if there are too
     /// many.
-    pub fn grid(self, zone: Tz, range: Range, first: i64, rows: usize) -> Option<Vec<i64>> {
+    pub fn grid(
+        self,
+        frame: &TimeFrame,
+        range: Range,
+        first: i64,
+        rows: usize,
+    ) -> Option<Vec<i64>> {
+        let zone = frame.zone;
         let most = match self {
+            // All of them are known.
+            _ if frame.absent_is_zero => MOST_KNOWN,
             Spacing::Elapsed(ms) if ms < HOUR_MS => MOST_FILLED,
             _ => MOST_FILLED_HOURS,
         };

@@ -12,6 +12,7 @@ fn frame(zone: Tz, size: Size, id: &str) -> TimeFrame {
         dates: false,
         known_until: None,
         settled_until: None,
+        absent_is_zero: false,
         language: Language::English,
     }
 }

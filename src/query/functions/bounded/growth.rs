@@ -1,13 +1,19 @@
 //! The most bytes that a function's result can have, from the sizes of its arguments.
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::ColumnarValue;
 
-/// What a value other than a text or a list takes, as text or as a list's element.
-const PLAIN_VALUE: i64 = 64;
+/// What a value other than a text or a list takes, and the least that an element of a list does.
+const ELEMENT: u64 = 8;
+
+/// The most bytes that a letter of a template for times makes: `TMMonth`, `Q`, `US`.
+const OF_TEMPLATE: u64 = 4;
+
+/// What the parts of a text take for each of its bytes.
+const OF_PART: u64 = 12;
 
 /// How large a function's result can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,19 +26,27 @@ pub(super) enum Growth {
     Replaced,
     /// The same for a regular expression; the new text can have the found one in it.
     ReplacedByPattern,
-    /// All arguments: `concat`.
+    /// All arguments: `concat`, `||`, lists.
     Joined,
     /// The same, with the first between each two of the others: `concat_ws`.
     Separated,
     /// A list of a length: `array_resize`.
     Resized,
+    /// A list with another value for some of its elements: `array_replace_all`.
+    ReplacedElements,
+    /// A time by a template: `to_char`.
+    Templated,
+    /// A list as text, with a separator: `array_to_string`.
+    Listed,
+    /// A text in parts: `string_to_array`.
+    Split,
     /// The numbers of an interval: `range`, `generate_series`.
     Series,
 }
 
 impl Growth {
     /// The functions, by the engine's name.
-    pub(super) const ALL: [(&str, Self); 11] = [
+    pub(super) const ALL: [(&str, Self); 23] = [
         ("repeat", Self::Times),
         ("lpad", Self::Padded),
         ("rpad", Self::Padded),
@@ -40,28 +54,45 @@ impl Growth {
         ("regexp_replace", Self::ReplacedByPattern),
         ("concat", Self::Joined),
         ("concat_ws", Self::Separated),
+        ("overlay", Self::Joined),
+        ("to_char", Self::Templated),
         ("array_repeat", Self::Times),
         ("array_resize", Self::Resized),
+        ("array_append", Self::Joined),
+        ("array_prepend", Self::Joined),
+        ("array_concat", Self::Joined),
+        ("array_union", Self::Joined),
+        ("make_array", Self::Joined),
+        ("array_replace", Self::Joined),
+        ("array_replace_n", Self::ReplacedElements),
+        ("array_replace_all", Self::ReplacedElements),
+        ("array_to_string", Self::Listed),
+        ("string_to_array", Self::Split),
         ("range", Self::Series),
         ("generate_series", Self::Series),
     ];
 
     /// Whether a result can be far smaller than the most that the arguments allow.
     pub(super) fn is_rarely_reached(self) -> bool {
-        matches!(self, Self::Replaced | Self::ReplacedByPattern)
+        matches!(
+            self,
+            Self::Replaced | Self::ReplacedByPattern | Self::ReplacedElements | Self::Split
+        )
     }
 
     /// The most bytes of a row's result.
     pub(super) fn most_bytes(self, sizes: &[Sizes], row: usize) -> u64 {
-        let signed = |index: usize| sizes.get(index).map(|sizes| sizes.of_row(row));
-        let size = |index: usize| signed(index).unwrap_or(0).max(0).unsigned_abs();
+        let number = |index: usize| sizes.get(index).map(|sizes| sizes.number(row));
+        let count = |index: usize| number(index).unwrap_or(0).max(0).unsigned_abs();
+        let size = |index: usize| sizes.get(index).map_or(0, |sizes| sizes.bytes(row));
         let product = u64::saturating_mul;
+        let all = || (0..sizes.len()).fold(0_u64, |sum, index| sum.saturating_add(size(index)));
         match self {
-            Self::Times => product(size(0).max(1), size(1)),
+            Self::Times => product(size(0).max(1), count(1)),
             Self::Padded => {
                 // Without a third argument the fill is a blank.
                 let of_character = size(2).clamp(1, 4);
-                product(size(1), of_character).saturating_add(size(0))
+                product(count(1), of_character).saturating_add(size(0))
             }
             Self::Replaced => {
                 // The empty text is not replaced.
@@ -76,87 +107,142 @@ impl Growth {
                 let plain = product(occurrences, size(2)).saturating_add(size(0));
                 plain.saturating_add(found)
             }
-            Self::Joined | Self::Separated => {
-                let all =
-                    (0..sizes.len()).fold(0_u64, |sum, index| sum.saturating_add(size(index)));
-                let separators = match self {
-                    Self::Separated => sizes.len().saturating_sub(2) as u64,
-                    _ => 0,
-                };
-                all.saturating_add(product(size(0), separators))
+            Self::ReplacedElements => {
+                let elements = size(0) / ELEMENT;
+                product(elements, size(2)).saturating_add(size(0))
             }
-            Self::Resized => product(size(1), size(2).max(16)).saturating_add(size(0)),
+            Self::Joined => all(),
+            Self::Separated => {
+                let separators = sizes.len().saturating_sub(2) as u64;
+                all().saturating_add(product(size(0), separators))
+            }
+            Self::Templated => product(size(1), OF_TEMPLATE),
+            Self::Resized => product(count(1), size(2).max(ELEMENT)).saturating_add(size(0)),
+            Self::Listed => {
+                let elements = size(0) / ELEMENT;
+                product(elements, size(1).max(size(2))).saturating_add(product(size(0), 3))
+            }
+            Self::Split => product(size(0), OF_PART).saturating_add(size(0)),
             Self::Series => {
                 let (start, stop) = match sizes.len() {
-                    1 => (0, signed(0).unwrap_or(0)),
-                    _ => (signed(0).unwrap_or(0), signed(1).unwrap_or(0)),
+                    1 => (0, number(0).unwrap_or(0)),
+                    _ => (number(0).unwrap_or(0), number(1).unwrap_or(0)),
                 };
-                let step = signed(2).unwrap_or(1).unsigned_abs().max(1);
-                product(start.abs_diff(stop) / step, 8)
+                let step = number(2).unwrap_or(1).unsigned_abs().max(1);
+                product(start.abs_diff(stop) / step, ELEMENT)
             }
         }
     }
 }
 
-/// For each row, the value of a number, or the bytes of any other value; NULL is 0.
-pub(super) enum Sizes {
-    Same(i64),
-    Each(Vec<i64>),
+/// For each row, the bytes of an argument, and its value if it is a number; those of NULL are 0.
+pub(super) struct Sizes {
+    /// One for all rows where the argument is the same for all.
+    bytes: Vec<u64>,
+    numbers: Vec<i64>,
 }
 
 impl Sizes {
     pub(super) fn of(arg: &ColumnarValue) -> Result<Self> {
-        Ok(match arg {
-            ColumnarValue::Array(array) => Self::Each(each(array.as_ref())?),
-            ColumnarValue::Scalar(value) => {
-                let array = value.to_array()?;
-                Self::Same(each(array.as_ref())?.first().copied().unwrap_or(0))
-            }
+        match arg {
+            ColumnarValue::Array(array) => Self::of_array(array),
+            ColumnarValue::Scalar(value) => Self::of_array(&value.to_array()?),
+        }
+    }
+
+    fn of_array(array: &ArrayRef) -> Result<Self> {
+        Ok(Self {
+            bytes: bytes(array)?,
+            numbers: match array.data_type() {
+                kind if kind.is_integer() => {
+                    let numbers = cast(array, &DataType::Int64)?;
+                    let numbers = numbers.as_primitive::<Int64Type>();
+                    let value = |row: usize| match numbers.is_null(row) {
+                        true => 0,
+                        false => numbers.value(row),
+                    };
+                    (0..array.len()).map(value).collect()
+                }
+                _ => Vec::new(),
+            },
         })
     }
 
-    fn of_row(&self, row: usize) -> i64 {
-        match self {
-            Self::Same(size) => *size,
-            Self::Each(sizes) => sizes.get(row).copied().unwrap_or(0),
-        }
+    /// The argument of all rows is the first where there is one.
+    fn at<T: Copy + Default>(values: &[T], row: usize) -> T {
+        let value = values.get(row).or(match values {
+            [one] => Some(one),
+            _ => None,
+        });
+        value.copied().unwrap_or_default()
+    }
+
+    fn bytes(&self, row: usize) -> u64 {
+        Self::at(&self.bytes, row)
+    }
+
+    fn number(&self, row: usize) -> i64 {
+        Self::at(&self.numbers, row)
     }
 }
 
-fn each(array: &dyn Array) -> Result<Vec<i64>> {
-    let rows = 0..array.len();
-    let of_row = |size: &dyn Fn(usize) -> i64| {
-        let rows = rows.clone();
-        rows.map(|row| if array.is_null(row) { 0 } else { size(row) })
-            .collect()
+/// The bytes of each row's value.
+fn bytes(array: &ArrayRef) -> Result<Vec<u64>> {
+    let of_row = |size: &dyn Fn(usize) -> u64| -> Vec<u64> {
+        let size = |row| if array.is_null(row) { 0 } else { size(row) };
+        (0..array.len()).map(size).collect()
     };
-    let bytes = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
     Ok(match array.data_type() {
         DataType::Utf8 => {
             let texts = array.as_string::<i32>();
-            of_row(&|row| i64::from(texts.value_length(row)))
+            of_row(&|row| u64::from(texts.value_length(row).unsigned_abs()))
         }
         DataType::LargeUtf8 => {
             let texts = array.as_string::<i64>();
-            of_row(&|row| texts.value_length(row))
+            of_row(&|row| texts.value_length(row).unsigned_abs())
         }
         DataType::Utf8View => {
             // The lower half of a view's first eight bytes is the length.
             let views = array.as_string_view().views();
-            of_row(&|row| i64::from(views[row] as u32))
+            of_row(&|row| u64::from(views[row] as u32))
         }
-        DataType::Dictionary(_, values) => each(cast(array, values)?.as_ref())?,
-        kind if kind.is_integer() => {
-            let numbers = cast(array, &DataType::Int64)?;
-            let numbers = numbers.as_primitive::<Int64Type>();
-            of_row(&|row| numbers.value(row))
-        }
+        DataType::Dictionary(_, values) => bytes(&cast(array, values)?)?,
         DataType::List(_) => {
             let lists = array.as_list::<i32>();
-            of_row(&|row| bytes(lists.value(row).len() * 16))
+            let ends = ends_of_elements(lists.values())?;
+            let offsets = lists.value_offsets();
+            let end = |row: usize| ends[offsets[row].unsigned_abs() as usize];
+            of_row(&|row| end(row + 1) - end(row))
         }
-        _ => of_row(&|_| PLAIN_VALUE),
+        DataType::LargeList(_) => {
+            let lists = array.as_list::<i64>();
+            let ends = ends_of_elements(lists.values())?;
+            let offsets = lists.value_offsets();
+            let end = |row: usize| ends[usize::try_from(offsets[row]).unwrap_or(0)];
+            of_row(&|row| end(row + 1) - end(row))
+        }
+        DataType::Struct(_) => {
+            let mut sum = vec![0; array.len()];
+            for field in array.as_struct().columns() {
+                for (sum, bytes) in sum.iter_mut().zip(bytes(field)?) {
+                    *sum += bytes;
+                }
+            }
+            of_row(&|row| sum[row])
+        }
+        _ => of_row(&|_| ELEMENT),
     })
+}
+
+/// The bytes of all elements before each place.
+fn ends_of_elements(elements: &ArrayRef) -> Result<Vec<u64>> {
+    let mut end = 0_u64;
+    let mut ends = vec![0];
+    for bytes in bytes(elements)? {
+        end += bytes.max(ELEMENT);
+        ends.push(end);
+    }
+    Ok(ends)
 }
 
 #[cfg(test)]
@@ -166,7 +252,11 @@ mod tests {
     #[test]
     fn no_result_is_larger_than_its_bound() {
         let bound = |growth: Growth, sizes: &[i64]| {
-            let sizes: Vec<_> = sizes.iter().map(|size| Sizes::Same(*size)).collect();
+            let same = |size: &i64| Sizes {
+                bytes: vec![size.unsigned_abs()],
+                numbers: vec![*size],
+            };
+            let sizes: Vec<_> = sizes.iter().map(same).collect();
             growth.most_bytes(&sizes, 0)
         };
         assert_eq!(bound(Growth::Times, &[3, 5]), 15);

@@ -42,7 +42,7 @@ pub(super) fn of_event(event: LogType, object: &str) -> Option<Level> {
 }
 
 /// `RequestId: … Error: Runtime exited with error: signal: killed`, `RequestId: … Process exited before completing request`.
-pub(super) fn is_end_of_process(message: &str) -> bool {
+pub(in super::super) fn is_end_of_process(message: &str) -> bool {
     let Some(rest) = message.strip_prefix("RequestId: ") else {
         return false;
     };
@@ -51,7 +51,7 @@ pub(super) fn is_end_of_process(message: &str) -> bool {
 }
 
 /// What follows time and request id: `Task timed out after 3.00 seconds`, `Process exited before completing request`.
-pub(super) fn is_end_of_task(text: &[u8]) -> bool {
+pub(in super::super) fn is_end_of_task(text: &[u8]) -> bool {
     text.starts_with(b"Task timed out after ")
         || text.starts_with(b"Process exited before completing")
 }

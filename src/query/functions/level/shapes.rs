@@ -91,7 +91,8 @@ pub(super) fn of_first_letter(line: &[u8]) -> Option<Level> {
     let states = match rest.first()? {
         b'0'..=b'9' => {
             let date = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            matches!(date, 4 | 6 | 8) && rest[date] == b' ' && is_precise_clock(&rest[date + 1..])
+            let clock = rest[date..].strip_prefix(b" ");
+            matches!(date, 4 | 6 | 8) && clock.is_some_and(is_precise_clock)
         }
         b',' => rest.starts_with(b", [") && is_digit(3),
         b' ' => rest.starts_with(b" [") && rest.get(4) == Some(&b'/') && is_digit(2),

@@ -8,10 +8,11 @@ use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
-use super::super::over_array;
+use super::super::{described, over_array};
 use super::{instant_type, map_instants, milliseconds, zone_of};
 use crate::window::buckets::{Buckets, Width};
 
@@ -91,6 +92,10 @@ impl ScalarUDFImpl for TimeBucket {
         Ok(Arc::new(Field::new(self.name(), data_type, true)))
     }
 
+    fn documentation(&self) -> Option<&Documentation> {
+        described::of(self.name())
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [ColumnarValue::Scalar(width), timestamps] = args.args.as_slice() else {
             return exec_err!(
@@ -126,7 +131,7 @@ impl ScalarUDFImpl for TimeBucket {
     }
 }
 
-fn width_of(value: &ScalarValue) -> Result<Width> {
+pub(super) fn width_of(value: &ScalarValue) -> Result<Width> {
     let width = match value {
         ScalarValue::IntervalMonthDayNano(Some(interval)) => {
             Width::of_interval(interval.months, interval.days, interval.nanoseconds)

@@ -17,7 +17,6 @@ use datafusion::logical_expr::{
 
 use super::super::over_array;
 use super::{map_instants, milliseconds, out_of_range, with_clock, zone_of};
-use crate::error::{Class, Error};
 use crate::window::local_clock::{DAY_MS, LocalClock, OutOfRange, SECOND_MS};
 use crate::window::written_time::{NoTime, WrittenTime};
 use crate::window::zone::Zone;
@@ -153,7 +152,7 @@ impl ScalarUDFImpl for Convert {
 
 /// The error for a text in the data that is no time.
 fn no_time(error: &NoTime) -> DataFusionError {
-    Error::new(Class::Sql, error.to_string()).into()
+    DataFusionError::External(Box::new(error.clone()))
 }
 
 /// A time as a number of a unit since 1970.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature,
-    Volatility,
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
+    TypeSignature, Volatility,
 };
+
+use super::super::described;
 
 /// `from_unixtime(seconds)` and `from_unixtime(seconds, zone)`: the instant so many seconds after 1970-01-01T00:00Z.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -57,6 +59,10 @@ impl ScalarUDFImpl for FromUnixtime {
         };
         let instant = DataType::Timestamp(TimeUnit::Second, Some(zone));
         Ok(Arc::new(Field::new(self.name(), instant, true)))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        described::of(self.name())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -82,14 +82,14 @@ impl ScalarUDFImpl for AddInterval {
 
 /// What is added to an instant.
 #[derive(Debug, Clone, Copy)]
-struct Step {
+pub(super) struct Step {
     months: i64,
     days: i64,
     ms: i64,
 }
 
 impl Step {
-    fn of(interval: IntervalMonthDayNano, minus: bool) -> Self {
+    pub(super) fn of(interval: IntervalMonthDayNano, minus: bool) -> Self {
         let sign = if minus { -1 } else { 1 };
         Self {
             months: sign * i64::from(interval.months),
@@ -103,7 +103,7 @@ impl Step {
         self.months == 0 && self.days == 0
     }
 
-    fn from(self, instant_ms: i64, clock: &mut LocalClock) -> Result<i64, OutOfRange> {
+    pub(super) fn from(self, instant_ms: i64, clock: &mut LocalClock) -> Result<i64, OutOfRange> {
         let date = match self.is_time() {
             true => instant_ms,
             false => {

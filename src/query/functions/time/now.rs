@@ -6,9 +6,10 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::super::described;
 use super::instants_in;
 
 /// `now()` and `current_timestamp`: the start of the query, in milliseconds like the column `timestamp`. The engine's own
@@ -55,6 +56,10 @@ impl ScalarUDFImpl for Now {
         let zone = Some(Arc::clone(&self.session_zone));
         let now = ScalarValue::TimestampMillisecond(Some(began.timestamp_millis()), zone);
         Ok(ExprSimplifyResult::Simplified(Expr::Literal(now, None)))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        described::of(self.name())
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {

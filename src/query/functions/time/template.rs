@@ -9,7 +9,8 @@ use chrono::{DateTime, FixedOffset, NaiveDateTime};
 use chrono_tz::Tz;
 use thiserror::Error;
 
-use fields::{Case, FIELDS, Field, in_case};
+pub use fields::Field;
+use fields::{Case, FIELDS, in_case};
 
 /// A template that is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

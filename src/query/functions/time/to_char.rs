@@ -8,9 +8,10 @@ use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
 use chrono::{DateTime, TimeDelta, TimeZone};
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::super::described;
 use super::template::{BadTemplate, Shown, Template};
 use super::{instant_type, milliseconds, out_of_range, zone_of};
 use crate::window::local_clock::OutOfRange;
@@ -71,6 +72,10 @@ impl ScalarUDFImpl for ToChar {
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(DataType::Utf8)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        described::of(self.name())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

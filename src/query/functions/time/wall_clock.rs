@@ -7,10 +7,10 @@ use arrow::array::{Array, ArrayRef, Int32Array, StringBuilder, TimestampMillisec
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::super::over_array;
+use super::super::{described, over_array};
 use super::{instant_type, map_instants, milliseconds, out_of_range, with_clock, zone_of};
 use crate::window::buckets::hour_of_day;
 use crate::window::local_clock::{DAY_MS, HOUR_MS, LocalClock, MINUTE_MS, SECOND_MS};
@@ -97,6 +97,10 @@ impl ScalarUDFImpl for WallClock {
             ClockPart::HourOfDay => DataType::Int32,
             ClockPart::UtcOffset => DataType::Utf8,
         })
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        described::of(self.name())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -1,0 +1,96 @@
+//! Exports of earlier runs, taken as they are kept: nothing is exported.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+
+use crate::error::{Class, Error, Result};
+use crate::export::existing::ExistingExport;
+use crate::export::staging::{self, Manifest};
+use crate::export::{ExportRequest, Exported, LogExporter};
+use crate::job::{Job, Source};
+use crate::progress::Progress;
+use crate::receipt::Receipt;
+use crate::store::Store;
+
+/// The kept exports of a job's windows.
+pub(in crate::run) struct KeptExports {
+    job: Job,
+    store: Store,
+    /// The receipts of windows, by their ids.
+    receipts: HashMap<String, Receipt>,
+}
+
+impl KeptExports {
+    /// Those in the job's staging location; with a receipt, those that it lists.
+    pub(in crate::run) fn new(job: &Job, store: Store, receipts: HashMap<String, Receipt>) -> Self {
+        Self {
+            job: job.clone(),
+            store,
+            receipts,
+        }
+    }
+
+    /// Whether an export has the events that the job reads.
+    fn is_of_job(&self, manifest: &Manifest) -> bool {
+        match &self.job.source {
+            Source::CloudWatch(source) => {
+                manifest.log_stream_prefix == source.log_stream_prefix
+                    && source
+                        .log_groups
+                        .iter()
+                        .any(|pattern| pattern.matches(&manifest.log_group))
+            }
+            Source::Directory { .. } | Source::Exported { .. } => true,
+        }
+    }
+}
+
+#[async_trait]
+impl LogExporter for KeptExports {
+    async fn groups(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    async fn export(
+        &self,
+        request: &ExportRequest<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Exported> {
+        if let Source::Exported { log_group, .. } = &self.job.source {
+            let existing = ExistingExport::new(self.store.clone(), log_group.clone());
+            return existing.export(request, progress).await;
+        }
+        let id = request.window.id();
+        let gone = || {
+            Error::new(
+                Class::Source,
+                format!(
+                    "window {id} has no kept export, so that no archive can be made of it: `logtally run` with the window and --force exports again what the source still has"
+                ),
+            )
+        };
+        let groups = match self.receipts.get(&id) {
+            Some(receipt) => {
+                let is_listed = |prefix: &str| receipt.exports.iter().any(|of| of.is_at(prefix));
+                let found = staging::exports_at(&self.store, request.keys, &id, is_listed).await?;
+                if found.len() < receipt.exports.len() {
+                    return Err(gone());
+                }
+                found
+            }
+            None => {
+                let is_of_job = |manifest: &Manifest| self.is_of_job(manifest);
+                let found = staging::newest_exports(&self.store, request, is_of_job).await?;
+                found.into_values().collect()
+            }
+        };
+        if groups.is_empty() {
+            return Err(gone());
+        }
+        Ok(Exported {
+            groups,
+            ..Exported::default()
+        })
+    }
+}
