@@ -1,7 +1,7 @@
 //! PostgreSQL's catalogue over the tables of a session: what clients ask for the lists of tables, columns, types and functions.
 //!
 //! A query that names the catalogue is planned as every other, by the same checks, in a session that has the
-//! [tables](tables) and [functions](functions) of the catalogue beside its own. What such queries write that the engine does not
+//! [tables] and [functions] of the catalogue beside its own. What such queries write that the engine does not
 //! read is put into its terms [before](rewrite).
 
 mod functions;
