@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
 
+use super::errors::Refusal;
 use crate::error::{Error, Result};
 use crate::query::Session;
 use crate::run::Environment;
@@ -42,19 +43,37 @@ pub struct Tables {
 impl Tables {
     /// An error of planning or running a query; where windows have no export, with the command that helps.
     pub fn in_words(&self, error: Error) -> Error {
-        let Some(missing) = self.catalog.missing_of(&error) else {
-            return error;
-        };
-        let job = missing.job();
-        let hint = match missing {
-            Missing::Deleted { .. } => {
-                format!("export it again on the server: logtally run {job}.toml --force")
-            }
-            _ => format!(
-                "export it on the server with logtally run {job}.toml, or choose other windows: SET logtally.window = 'all'"
-            ),
-        };
-        Error::usage(missing.to_string()).with_hint(hint)
+        match self.catalog.missing_of(&error) {
+            Some(missing) => Error::usage(missing.to_string()).with_hint(help(&missing)),
+            None => error,
+        }
+    }
+
+    /// What is odd about the events that queries over these tables have read so far: events that an answer lacks or may have
+    /// twice, lines that belong to no event.
+    pub fn warnings(&self) -> Vec<Refusal> {
+        let warning = |text: String| Refusal::new("01000", text);
+        let deleted = self.catalog.deleted().iter().map(|missing| {
+            warning(format!("answers cover only the rest: {missing}")).with_hint(help(missing))
+        });
+        let notes = self.catalog.notes().iter().cloned();
+        let others = notes
+            .chain(self.catalog.provisional())
+            .chain(self.catalog.oddities());
+        deleted.chain(others.map(warning)).collect()
+    }
+}
+
+/// What to do where events are missing.
+fn help(missing: &Missing) -> String {
+    let job = missing.job();
+    match missing {
+        Missing::Deleted { .. } => {
+            format!("export it again on the server: logtally run {job}.toml --force")
+        }
+        _ => format!(
+            "export it on the server with logtally run {job}.toml, or choose other windows: SET logtally.window = 'all'"
+        ),
     }
 }
 

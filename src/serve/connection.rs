@@ -1,11 +1,12 @@
 //! A connection: reads its messages, and answers each in turn.
 //!
-//! [`extended`] has the messages of prepared statements, this file the loop, queries in one message and the commands around
-//! queries. Source: <https://www.postgresql.org/docs/15/protocol-flow.html>.
+//! [`extended`] has the messages of prepared statements, [`kept`] what a client may leave behind, this file the loop, queries
+//! in one message and the commands around queries. Source: <https://www.postgresql.org/docs/15/protocol-flow.html>.
 
 mod extended;
+mod kept;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ use super::wire::Wire;
 use super::{Shared, startup};
 use crate::query::{Bound, Session, statements};
 use extended::{Portal, Prepared};
+use kept::Kept;
 
 /// How long the last message may take to be sent.
 const LAST_WORD: Duration = Duration::from_secs(5);
@@ -50,9 +52,11 @@ pub struct Connection {
     user: String,
     number: i32,
     transaction: Transaction,
-    statements: HashMap<String, Arc<Prepared>>,
-    portals: HashMap<String, Portal>,
-    cursors: HashMap<String, Rows>,
+    statements: Kept<Arc<Prepared>>,
+    portals: Kept<Portal>,
+    cursors: Kept<Rows>,
+    /// The warnings that the client has been sent, so that each is sent once.
+    warned: HashSet<String>,
     /// Whether messages are skipped up to the next `Sync`, as one before failed.
     is_skipping: bool,
 }
@@ -109,9 +113,10 @@ impl Connection {
                     catalogue: None,
                     number,
                     transaction: Transaction::default(),
-                    statements: HashMap::new(),
-                    portals: HashMap::new(),
-                    cursors: HashMap::new(),
+                    statements: Kept::of("prepared statements"),
+                    portals: Kept::of("portals"),
+                    cursors: Kept::of("cursors"),
+                    warned: HashSet::new(),
                     is_skipping: false,
                 })
             }
@@ -223,7 +228,13 @@ impl Connection {
         self.bounds.sending(limit, self.wire.flush()).await
     }
 
+    /// Says that the next query can come, behind the warnings of those before.
     fn ready(&mut self) -> Result<(), End> {
+        for warning in self.tables.warnings() {
+            if self.warned.insert(warning.message.clone()) {
+                self.wire.put(warning.notice())?;
+            }
+        }
         let status = match self.transaction.status {
             Status::Idle => TransactionStatus::Idle,
             Status::Open => TransactionStatus::Transaction,
@@ -423,8 +434,9 @@ impl Connection {
                         Refusal::new("42P03", format!("cursor \"{name}\" already exists")).into(),
                     );
                 }
+                self.cursors.ensure_room(name, query.len())?;
                 if let Some((rows, _)) = self.query(query, bound).await? {
-                    self.cursors.insert(name.clone(), rows);
+                    self.cursors.insert(name.clone(), rows, query.len());
                     self.catalogue = None;
                 }
                 self.complete("DECLARE CURSOR".to_owned())?;
@@ -518,9 +530,7 @@ impl Connection {
         forms: &[i16],
     ) -> Result<(), End> {
         let limit = self.limit();
-        let Some(mut rows) = self.cursors.remove(name) else {
-            return Err(no_cursor(name).into());
-        };
+        let (mut rows, bytes) = self.cursors.take(name).ok_or_else(|| no_cursor(name))?;
         rows.set_forms(forms)?;
         let sent = async {
             match is_move {
@@ -529,7 +539,7 @@ impl Connection {
             }
         };
         let sent = self.bounds.within(limit, sent).await?;
-        self.cursors.insert(name.to_owned(), rows);
+        self.cursors.insert(name.to_owned(), rows, bytes);
         let tag = if is_move { "MOVE" } else { "FETCH" };
         self.complete(format!("{tag} {}", sent.rows))
     }

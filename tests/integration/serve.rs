@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use crate::support::events::{HOUR, at};
+use crate::support::export::Object;
 use crate::support::job::{JOB, Night};
 use crate::support::program::{Finished, Running};
 
@@ -244,6 +245,23 @@ fn windows_and_zones_are_settings() {
         "{}",
         folder.stderr
     );
+}
+
+#[test]
+fn what_is_odd_is_a_warning_once() {
+    let night = Night::in_zone("Asia/Seoul");
+    let events = [(at("2025-03-02T15:00:00Z"), "first")];
+    let object = Object::new(&events).preceded_by("the end of an event\n");
+    night.export().object("web/app/1", 0, &object);
+    night.run(DAY).assert_success();
+    let server = Serving::start(&night, []);
+    let asked = server.psql(["-Atc", "SELECT 1"]);
+    assert_eq!(asked.stderr, "");
+    let count = "SELECT count(*) FROM logs";
+    let asked = server.psql(["-At", "-c", count, "-c", count]);
+    assert_eq!(asked.stdout, "1\n1\n");
+    let warning = "WARNING:  1 line before the first timestamp of an object";
+    assert_eq!(asked.stderr.matches(warning).count(), 1, "{}", asked.stderr);
 }
 
 #[test]

@@ -101,12 +101,13 @@ impl Connection {
             .unwrap_or_default();
         let prepared = Prepared::new(&sql, Vec::new())?;
         self.ensure_not_failed(&prepared.command)?;
+        self.statements.ensure_room(&name, sql.len())?;
         let parameters = self.parameters_of(&prepared, &parse.type_oids).await?;
         let prepared = Prepared {
             parameters,
             ..prepared
         };
-        self.statements.insert(name, Arc::new(prepared));
+        self.statements.insert(name, Arc::new(prepared), sql.len());
         let complete = ParseComplete::new();
         Ok(self
             .wire
@@ -184,13 +185,16 @@ impl Connection {
             Ok((kind.to_bound(), value))
         });
         let values: Result<Vec<(BoundType, BoundValue)>, Refusal> = values.collect();
+        let given = bind.parameters.iter().flatten();
+        let bytes = given.map(|value| value.len()).sum();
+        self.portals.ensure_room(&portal, bytes)?;
         let portal_of = Portal {
             prepared: Arc::clone(prepared),
             bound: Bound(values?),
             forms: bind.result_column_format_codes.clone(),
             answer: Answer::NotBegun,
         };
-        self.portals.insert(portal, portal_of);
+        self.portals.insert(portal, portal_of, bytes);
         let complete = BindComplete::new();
         Ok(self
             .wire
@@ -222,7 +226,7 @@ impl Connection {
             let columns = rows.columns.clone();
             return self.put_description(Some(&columns), &[]);
         }
-        let portal = self.portals.remove(&name).ok_or_else(|| no_portal(&name))?;
+        let (portal, bytes) = self.portals.take(&name).ok_or_else(|| no_portal(&name))?;
         let columns = match &portal.answer {
             Answer::Rows(rows, _) => Some(rows.columns.clone()),
             _ => {
@@ -231,7 +235,7 @@ impl Connection {
             }
         };
         self.put_description(columns.as_deref(), &portal.forms)?;
-        self.portals.insert(name, portal);
+        self.portals.insert(name, portal, bytes);
         Ok(())
     }
 
@@ -291,7 +295,7 @@ impl Connection {
     /// Sends the answer of a portal, or as many of its rows as the client wants.
     pub(super) async fn execute(&mut self, execute: &Execute) -> Result<(), End> {
         let name = execute.name.clone().unwrap_or_default();
-        let mut portal = self.portals.remove(&name).ok_or_else(|| no_portal(&name))?;
+        let (mut portal, bytes) = self.portals.take(&name).ok_or_else(|| no_portal(&name))?;
         let prepared = Arc::clone(&portal.prepared);
         self.ensure_not_failed(&prepared.command)?;
         if prepared.is_empty {
@@ -317,7 +321,7 @@ impl Connection {
                 }
                 None => {
                     portal.answer = Answer::Ended;
-                    self.portals.insert(name, portal);
+                    self.portals.insert(name, portal, bytes);
                     return Ok(());
                 }
             }
@@ -343,7 +347,7 @@ impl Connection {
                     .put(PgWireBackendMessage::PortalSuspended(suspended))?;
             }
         }
-        self.portals.insert(name, portal);
+        self.portals.insert(name, portal, bytes);
         Ok(())
     }
 

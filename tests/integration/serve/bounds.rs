@@ -283,6 +283,43 @@ fn connections_are_limited_and_answers_are_not_mixed_up() {
 }
 
 #[test]
+fn statements_that_are_kept_are_limited() {
+    let night = night();
+    let server = Serving::start(&night, []);
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    stream
+        .write_all(b"\0\0\0\x13\0\x03\0\0user\0anna\0\0")
+        .unwrap();
+    let message = |kind: u8, body: &[u8]| {
+        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+        [&[kind][..], &length, body].concat()
+    };
+    let statements = (0..=1000).flat_map(|number| {
+        let body = format!("s{number}\0SELECT 1\0\0\0");
+        message(b'P', body.as_bytes())
+    });
+    let sync = message(b'S', b"");
+    let close = message(b'C', b"Ss0\0");
+    let query = message(b'Q', b"SELECT 'still here'\0");
+    let leave = message(b'X', b"");
+    let all = statements
+        .chain(sync)
+        .chain(close)
+        .chain(query)
+        .chain(leave);
+    stream.write_all(&all.collect::<Vec<u8>>()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.contains("C53400"), "{answer}");
+    assert!(
+        answer.contains("a connection keeps at most 1000 prepared statements"),
+        "{answer}"
+    );
+    assert!(answer.contains("still here"), "{answer}");
+}
+
+#[test]
 fn a_reader_that_is_slow_gets_every_row() {
     let night = night();
     let server = Serving::start(&night, []);
