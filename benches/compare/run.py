@@ -8,6 +8,7 @@
     start     the time of `logtally --version` and of a query over one small object
     memory    logtally's peak memory: as it is, with ten times the data, with one large object
     clock     CPU time of what people write about times, against logtally's own functions, in Asia/Seoul
+    beside    the hourly count and inflating alone, each alone on the machine and beside a process that reads memory
     again     five queries of a job against each alone; a second query over the same objects against the first
     s3        many small objects from a local S3 server: requests and waiting; jobs of one and of five queries
     archive   the archive of a job: writing it, its size, reading it, with DuckDB over the same files
@@ -18,6 +19,7 @@ for s3 rustc. The exit code is 1 if an answer is wrong. See README.md beside thi
 """
 
 import argparse
+import contextlib
 import datetime
 import hashlib
 import json
@@ -36,11 +38,19 @@ from measure import Failed, Quiet, available_memory, machine, markdown, measure,
 
 HERE = Path(__file__).resolve().parent
 SEED = 11
-EXPERIMENTS = ["compare", "access", "small", "large", "start", "memory", "clock", "again", "s3", "archive"]
+EXPERIMENTS = ["compare", "access", "small", "large", "start", "memory", "clock", "beside", "again", "s3", "archive"]
 ALL_TOOLS = ["logtally", "inflate", *tools.PEERS]
 
 # The memory of the script, which keeps every message as a dict and as a row of a DataFrame.
 SCRIPT_BYTES_OF_EVENT = 1_400
+
+# Reads a GiB of memory again and again, as fast as the memory gives it.
+READ_MEMORY = """
+block = bytearray(b"x") * (1 << 30)
+print("ready", flush=True)
+while True:
+    block.find(b"y")
+"""
 
 # The keys on a page of a listing, as on S3.
 KEYS_OF_PAGE = 1000
@@ -245,6 +255,43 @@ def print_task(task, measured):
             )
         print("\n" + " ".join(sentences))
     print(flush=True)
+
+
+def beside(bench):
+    data, truth = bench.events()
+    heading("Beside a process that reads memory", data_in_words(truth))
+    warm(data)
+    measured = {}
+    for _ in range(bench.options.runs):
+        for neighbour in ["alone", "beside it"]:
+            with MemoryReader() if neighbour == "beside it" else contextlib.nullcontext():
+                for tool in [tools.Logtally(bench.binary), tools.Inflate()]:
+                    run = bench.run_and_check(tool, "hourly", data, truth)
+                    measured.setdefault((neighbour, tool.name), []).append(run)
+    rows, sentences = [], []
+    for (neighbour, name), runs in measured.items():
+        if None not in runs:
+            least = min(run.wall for run in runs)
+            rows.append([name, neighbour, f"{median(runs, 'wall'):.2f}", f"{least:.2f}", f"{median(runs, 'cpu'):.2f}"])
+    print(markdown(["tool", "machine", "wall s, median", "least", "CPU s"], rows))
+    for neighbour in ["alone", "beside it"]:
+        own, inflate = (runs for (where, _), runs in measured.items() if where == neighbour)
+        if None not in [*own, *inflate]:
+            median_ratio, best_ratio = ratios(own, inflate)
+            sentences.append(f"{neighbour}: {median_ratio} (best runs: {best_ratio})")
+    print(f"\nlogtally's time ÷ that of inflating alone: {'; '.join(sentences)}.\n", flush=True)
+
+
+class MemoryReader:
+    """A process that reads memory while the `with` block runs."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen([sys.executable, "-c", READ_MEMORY], stdout=subprocess.PIPE)
+        self.process.stdout.readline()
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
 
 
 def ratios(some, others):
@@ -609,7 +656,7 @@ def comma_separated(text):
 def main():
     bench = Bench(arguments())
     describe(bench)
-    experiments = {"compare": compare, "access": access, "small": small, "large": large, "start": start, "memory": memory, "clock": clock, "again": again, "s3": s3, "archive": archive}
+    experiments = {"compare": compare, "access": access, "small": small, "large": large, "start": start, "memory": memory, "clock": clock, "beside": beside, "again": again, "s3": s3, "archive": archive}
     for name in bench.options.experiments or ["compare"]:
         quiet = Quiet()
         experiments[name](bench)
