@@ -78,7 +78,7 @@ fn image() -> &'static Image {
         let container = buildah(&["from", "--pull-never", name]);
         let mounted = buildah(&["mount", container.trim()]);
         let root = folder.join("root");
-        // As it is, also its owners and modes, and in a folder that every user may enter.
+        // As it is, also its owners and modes.
         python::output(Command::new("cp").arg("-a").arg(mounted.trim()).arg(&root));
         buildah(&["rm", container.trim()]);
         let _ = fs::remove_dir_all(folder.join("storage"));
@@ -88,6 +88,10 @@ fn image() -> &'static Image {
         }
     })
 }
+
+/// Shows the image's root at `/mnt` to the commands that follow, and to them alone: the target folder may lie where another
+/// user may not go.
+const REACHABLE: &str = r#"mount --bind "$0" /mnt && exec "$@""#;
 
 /// How a container differs from the usual one.
 #[derive(Default)]
@@ -113,7 +117,14 @@ impl Container<'_> {
     /// The entry point of the image with arguments, not started.
     fn program(&self, dir: &Dir, arguments: &[&str]) -> Program {
         let image = image();
-        let ids = [
+        let root = image.root.display().to_string();
+        let as_user = [
+            "--mount",
+            "sh",
+            "-c",
+            REACHABLE,
+            &root,
+            "setpriv",
             "--reuid",
             "65532",
             "--regid",
@@ -121,7 +132,7 @@ impl Container<'_> {
             "--clear-groups",
             "--inh-caps=-all",
         ];
-        let mut words: Vec<String> = ids.map(str::to_owned).into();
+        let mut words: Vec<String> = as_user.map(str::to_owned).into();
         let mut add = |more: &[&str]| words.extend(more.iter().map(|word| (*word).to_owned()));
         add(&[
             "bwrap",
@@ -135,10 +146,9 @@ impl Container<'_> {
         }
         add(&["--tmpfs", "/"]);
         for entry in fs::read_dir(&image.root).expect("the root of the image") {
-            let path = entry.expect("an entry").path();
-            let inside = format!("/{}", path.file_name().expect("a name").display());
+            let inside = format!("/{}", entry.expect("an entry").file_name().display());
             if inside != "/tmp" {
-                add(&["--ro-bind", &path.display().to_string(), &inside]);
+                add(&["--ro-bind", &format!("/mnt{inside}"), &inside]);
             }
         }
         add(&["--proc", "/proc", "--dev", "/dev"]);
@@ -164,7 +174,7 @@ impl Container<'_> {
             .expect("an entry point");
         add(&["--", entry]);
         add(arguments);
-        dir.program("setpriv", words)
+        dir.program("unshare", words)
     }
 
     fn run(&self, arguments: &[&str]) -> Finished {
