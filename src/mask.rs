@@ -1,6 +1,6 @@
 //! Personal data and secrets in a text, replaced by marks.
 //!
-//! One pass over the bytes finds what has a form of its own: telephone numbers, e-mail addresses, the numbers of cards and
+//! A pass over the bytes finds what has a form of its own: telephone numbers, e-mail addresses, the numbers of cards and
 //! of Korean residents, tokens, AWS access keys, and the values of keys such as `password`. Each is replaced whole, since
 //! the last four digits of a number are personal data too. `docs/sql.md` has the forms, and what has none.
 
@@ -37,8 +37,25 @@ impl Found {
     }
 }
 
+/// How often a text is gone over: a number that a hyphen joined to a key stands alone once the key is a mark.
+const MOST_PASSES: usize = 8;
+
 /// The text with a mark in place of each personal datum and each secret; the text itself if it has none.
 pub fn masked(text: &str) -> Cow<'_, str> {
+    let Some(mut masked) = masked_once(text) else {
+        return Cow::Borrowed(text);
+    };
+    for _ in 1..MOST_PASSES {
+        match masked_once(&masked) {
+            Some(more) => masked = more,
+            None => break,
+        }
+    }
+    Cow::Owned(masked)
+}
+
+/// The text with marks; `None` if it has nothing to mask.
+fn masked_once(text: &str) -> Option<String> {
     let mut masking = Masking {
         text: text.as_bytes(),
         out: Vec::new(),
@@ -46,14 +63,14 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     };
     masking.run();
     if masking.copied == 0 {
-        return Cow::Borrowed(text);
+        return None;
     }
     let Masking {
         mut out, copied, ..
     } = masking;
     out.extend_from_slice(&text.as_bytes()[copied..]);
     // Marks stand between ASCII characters, so no character is cut.
-    Cow::Owned(match String::from_utf8(out) {
+    Some(match String::from_utf8(out) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     })
@@ -99,7 +116,7 @@ impl Masking<'_> {
     }
 
     fn digits(&mut self, start: usize) -> usize {
-        match numbers::number(self.text, start) {
+        match numbers::number(self.text, self.copied, start) {
             Some((found, end)) => {
                 let quote = self.quote_of_json(start);
                 self.replace_quoted(found, start, end, &quote)
@@ -109,7 +126,7 @@ impl Masking<'_> {
     }
 
     fn phone(&mut self, start: usize) -> usize {
-        match numbers::phone(self.text, start) {
+        match numbers::phone(self.text, self.copied, start) {
             Some(end) => self.replace(Found::Phone, start, end),
             None => start + 1,
         }
@@ -134,7 +151,7 @@ impl Masking<'_> {
 
     fn word(&mut self, start: usize) -> usize {
         let length = word(&self.text[start..]);
-        if start > 0 && is_word(self.text[start - 1]) {
+        if start > self.copied && is_word(self.text[start - 1]) {
             return start + length;
         }
         match secrets::token(self.text, start, length) {

@@ -62,9 +62,9 @@ impl Groups {
     }
 }
 
-/// What the number is that begins at `start`, and where it ends.
-pub(super) fn number(text: &[u8], start: usize) -> Option<(Found, usize)> {
-    if !begins(text, start) {
+/// What the number is that begins at `start`, and where it ends. A mark ends at `from`.
+pub(super) fn number(text: &[u8], from: usize, start: usize) -> Option<(Found, usize)> {
+    if !begins(&text[from..], start - from) {
         return None;
     }
     let groups = Groups::at(text, start);
@@ -234,11 +234,10 @@ fn national_phone(text: &[u8], groups: &Groups) -> Option<usize> {
     is_phone.then(|| groups.end(3))
 }
 
-/// Where a number ends that begins with `+` or `(` at `start`: `+82 10-1234-5678`, `(02) 123-4567`.
-pub(super) fn phone(text: &[u8], start: usize) -> Option<usize> {
-    let follows_word = start
-        .checked_sub(1)
-        .is_some_and(|before| is_word(text[before]) || text[before] == b'+');
+/// Where a number ends that begins with `+` or `(` at `start`: `+82 10-1234-5678`, `(02) 123-4567`. A mark ends at `from`.
+pub(super) fn phone(text: &[u8], from: usize, start: usize) -> Option<usize> {
+    let before = text[from..start].last();
+    let follows_word = before.is_some_and(|byte| is_word(*byte) || *byte == b'+');
     match text[start] {
         b'(' => with_area_in_brackets(text, start),
         _ if follows_word => None,

@@ -260,6 +260,17 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
+#[test]
+fn what_a_mark_leaves_alone_is_masked_too() {
+    for (text, expected) in [
+        ("010-1234-5678+1000000000<", "<phone><phone><"),
+        ("010-1234-5678-AKIAIOSFODNN7EXAMPLE", "<phone>-<aws_key>"),
+        ("010-1234-5678010-1234-5678", "010-1234-5678010-1234-5678"),
+    ] {
+        assert_eq!(masked(text), expected);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
