@@ -114,6 +114,17 @@ enum Command {
     Man(man::ManArgs),
 }
 
+impl Command {
+    /// Whether other programs connect to this one while it works.
+    fn has_clients(&self) -> bool {
+        #[cfg(feature = "serve")]
+        if let Command::Serve(_) = self {
+            return true;
+        }
+        false
+    }
+}
+
 /// Which windows.
 #[derive(Debug, Args)]
 struct SpanArgs {
@@ -192,11 +203,13 @@ pub fn main() -> ExitCode {
     let show = logging::start(cli.verbosity.quiet, cli.verbosity.verbose);
     panics::note_places();
     let heeds_interrupts = matches!(&cli.command, Command::Query(args) if args.are_of_prompt());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(WORKER_STACK)
-        .build();
-    let started = runtime.and_then(|runtime| {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().thread_stack_size(WORKER_STACK);
+    if cli.command.has_clients() {
+        // By default up to 60 batches of running statements come before a client that connects or cancels.
+        runtime.event_interval(1);
+    }
+    let started = runtime.build().and_then(|runtime| {
         let ended = on_own_thread(&runtime, cli.command, show)?;
         Ok((runtime, ended))
     });
