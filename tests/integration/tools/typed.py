@@ -21,6 +21,9 @@ def main():
     script = json.loads(sys.argv[2])
     process, terminal = pty.fork()
     if process == 0:
+        # As a shell at a terminal has them: `nohup` and jobs in the background leave some ignored.
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         os.execvp(sys.argv[3], sys.argv[3:])
     shown = b""
