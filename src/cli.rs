@@ -34,7 +34,7 @@ use crate::error::{Class, Error, Result};
 use crate::job::{AwsSettings, Job};
 use crate::logging;
 use crate::panics;
-use crate::query::planning::{STACK, WORKER_STACK};
+use crate::query::planning::{STACK, runtime};
 use crate::run::{Environment, Force, Request, Selection, UNCERTAIN, job_file};
 use crate::state::lease;
 use crate::window::Span;
@@ -112,17 +112,6 @@ enum Command {
     Completions(completions::CompletionsArgs),
     /// Print the manual page of a command for `man -l -`, or write all pages into a folder
     Man(man::ManArgs),
-}
-
-impl Command {
-    /// Whether other programs connect to this one while it works.
-    fn has_clients(&self) -> bool {
-        #[cfg(feature = "serve")]
-        if let Command::Serve(_) = self {
-            return true;
-        }
-        false
-    }
 }
 
 /// Which windows.
@@ -203,13 +192,7 @@ pub fn main() -> ExitCode {
     let show = logging::start(cli.verbosity.quiet, cli.verbosity.verbose);
     panics::note_places();
     let heeds_interrupts = matches!(&cli.command, Command::Query(args) if args.are_of_prompt());
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.enable_all().thread_stack_size(WORKER_STACK);
-    if cli.command.has_clients() {
-        // By default up to 60 batches of running statements come before a client that connects or cancels.
-        runtime.event_interval(1);
-    }
-    let started = runtime.build().and_then(|runtime| {
+    let started = runtime().and_then(|runtime| {
         let ended = on_own_thread(&runtime, cli.command, show)?;
         Ok((runtime, ended))
     });

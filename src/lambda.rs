@@ -19,7 +19,7 @@ use crate::cli::progress;
 use crate::error::{Class, Error, Result};
 use crate::logging::{self, Show};
 use crate::panics;
-use crate::query::planning::{STACK, WORKER_STACK};
+use crate::query::planning::{STACK, runtime};
 use crate::run::document::{self, RunDocuments};
 use crate::run::log_lines::RunLog;
 use crate::run::{Environment, Scratch, job_file};
@@ -167,11 +167,7 @@ where
 {
     let (sender, ended) = oneshot::channel();
     let carry_out = move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .thread_stack_size(WORKER_STACK)
-            .build();
-        let ended = runtime.map_err(can_not_start).and_then(|runtime| {
+        let ended = runtime().map_err(can_not_start).and_then(|runtime| {
             let ended = runtime.block_on(panics::caught(work()));
             runtime.shutdown_timeout(STOP_WITHIN);
             lease::wait_for_releases();

@@ -1,9 +1,9 @@
-//! Planning on threads of its own. The engine walks a plan recursively, so that long SQL needs a large stack; and a plan
+//! The runtime of queries, and planning on threads of its own. The engine walks a plan recursively, so that long SQL needs a large stack; and a plan
 //! that takes long must not delay the command's end, which its own thread waits for.
 
-use std::thread;
+use std::{io, thread};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::error::{Class, Error, Result};
@@ -14,16 +14,30 @@ use crate::panics;
 pub const STACK: usize = 256 << 20;
 
 /// The stack of the threads that queries run on: each level of a long expression takes a part of it.
-pub const WORKER_STACK: usize = 64 << 20;
+const WORKER_STACK: usize = 64 << 20;
+
+/// The runtime that commands and their queries run on: a thread for each core.
+///
+/// # Errors
+/// The system's, where threads can't be had.
+pub fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(WORKER_STACK)
+        // A task of a query computes up to a second before it rests. Signals, timers and sockets are looked at behind each
+        // such task; by default, if no thread is idle, behind sixty.
+        .event_interval(1)
+        .build()
+}
 
 /// Carries out work that plans. If the caller stops waiting, the thread goes on until its work is done or the process ends.
 pub(super) async fn on_own_thread<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    let runtime = Handle::current();
+    let handle = Handle::current();
     let (sender, planned) = oneshot::channel();
     let plan = move || {
-        let planned = runtime.block_on(panics::caught(work)).flatten();
+        let planned = handle.block_on(panics::caught(work)).flatten();
         // A caller that has stopped waiting needs no plan.
         let _ = sender.send(planned);
     };
@@ -63,11 +77,7 @@ mod tests {
 
     /// Carries work out as the program does, on threads with large stacks.
     fn as_the_program<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-        let carry_out = move || {
-            let mut runtime = tokio::runtime::Builder::new_multi_thread();
-            let runtime = runtime.enable_all().thread_stack_size(STACK / 4).build();
-            runtime.unwrap().block_on(work)
-        };
+        let carry_out = move || runtime().unwrap().block_on(work);
         let thread = thread::Builder::new().stack_size(STACK).spawn(carry_out);
         thread.unwrap().join().unwrap()
     }
