@@ -24,9 +24,6 @@ pub fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(WORKER_STACK)
-        // A task of a query computes up to a second before it rests. Signals, timers and sockets are looked at behind each
-        // such task; by default, if no thread is idle, behind sixty.
-        .event_interval(1)
         .build()
 }
 
