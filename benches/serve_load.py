@@ -6,8 +6,8 @@
     python3 benches/serve_load.py --minutes 60
 
 Fifty clients ask at once. Most compare each answer with the right one. Some read a large answer slowly, some vanish in the
-middle of one, and some cancel their statements. At the end, the server must have no statement that runs: a query gets its
-turn at once. The exit code is 1 if an answer was wrong or the memory kept growing.
+middle of one, and some cancel their statements. At the end it prints how long a query takes then. The exit code is 1 if an
+answer was wrong, a client lost its connection, or the memory kept growing.
 """
 
 import argparse
@@ -33,7 +33,7 @@ GROWTH = 1.25
 
 
 def write_objects(folder):
-    """An object of rows that are numbered; how many of them have each last digit."""
+    """An object of numbered rows: each last digit has a tenth of them."""
     stream = folder / "0001" / "web-1"
     stream.mkdir(parents=True)
     with gzip.open(stream / "000000.gz", "wt", compresslevel=1) as out:

@@ -247,7 +247,7 @@ impl Store {
         })
     }
 
-    /// A link to an object that anybody can follow for `lifetime`; `None` where the store is a folder. It is a secret.
+    /// A link to an object that works without credentials for `lifetime`; `None` where the store is a folder. It is a secret.
     pub async fn link(&self, key: &Path, lifetime: Duration) -> Result<Option<String>> {
         match &self.puts {
             Puts::InBucket(bucket) => bucket.link(key.as_ref(), lifetime).await.map(Some),

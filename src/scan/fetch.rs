@@ -24,7 +24,7 @@ use crate::store::local_etag;
 /// Larger objects are not read into memory whole.
 pub const LARGEST_WHOLE_OBJECT: u64 = 32 << 20;
 
-/// The most requests ahead of the decoding, where the budget has so many mebibytes. S3 allows 5,500 a second for a prefix; a first byte takes 10 to 100 ms.
+/// The most requests ahead of the decoding, by the mebibytes of the budget. S3 allows 5,500 a second for a prefix; a first byte takes 10 to 100 ms.
 const MOST_AHEAD: usize = 128;
 const LEAST_AHEAD: usize = 8;
 

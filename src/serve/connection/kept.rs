@@ -30,7 +30,7 @@ impl<T> Kept<T> {
         }
     }
 
-    /// Whether there is room for a value of so many bytes under a name, in place of the one that has it.
+    /// Ensures that a value of `bytes` has room under a name, in place of the one that has it.
     ///
     /// # Errors
     /// `configuration_limit_exceeded`, with the bound.
@@ -53,7 +53,7 @@ impl<T> Kept<T> {
         Err(Refusal::new("53400", what).with_hint("close those that are no longer needed"))
     }
 
-    /// Keeps a value for which the client has sent so many bytes.
+    /// Keeps a value for which the client has sent `bytes`.
     pub fn insert(&mut self, name: String, value: T, bytes: usize) {
         self.bytes += bytes;
         if let Some((_, replaced)) = self.all.insert(name, (value, bytes)) {
