@@ -3,7 +3,6 @@
 pub mod glue;
 pub mod http;
 pub mod identity;
-pub mod io_runtime;
 pub mod logs;
 pub mod metrics;
 pub mod policy;

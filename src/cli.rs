@@ -34,8 +34,8 @@ use crate::error::{Class, Error, Result};
 use crate::job::{AwsSettings, Job};
 use crate::logging;
 use crate::panics;
-use crate::query::planning::{STACK, runtime};
 use crate::run::{Environment, Force, Request, Selection, UNCERTAIN, job_file};
+use crate::runtimes::{STACK, of_queries, of_signals};
 use crate::state::lease;
 use crate::window::Span;
 
@@ -192,18 +192,18 @@ pub fn main() -> ExitCode {
     let show = logging::start(cli.verbosity.quiet, cli.verbosity.verbose);
     panics::note_places();
     let heeds_interrupts = matches!(&cli.command, Command::Query(args) if args.are_of_prompt());
-    let started = runtime().and_then(|runtime| {
+    let started = of_queries().and_then(|runtime| {
         let ended = on_own_thread(&runtime, cli.command, show)?;
-        Ok((runtime, ended))
+        Ok((runtime, of_signals()?, ended))
     });
-    let (runtime, ended) = match started {
+    let (runtime, signals, ended) = match started {
         Ok(started) => started,
         Err(error) => {
             logging::say(&format!("error: can't start: {error}"));
             return ExitCode::from(Class::Unexpected.exit_code());
         }
     };
-    let ended = runtime.block_on(async {
+    let ended = signals.block_on(async {
         tokio::select! {
             ended = ended => ended.unwrap_or_else(|gone| {
                 Err(Error::new(Class::Unexpected, "the command ended without a result").caused_by(gone))

@@ -19,10 +19,10 @@ use crate::cli::progress;
 use crate::error::{Class, Error, Result};
 use crate::logging::{self, Show};
 use crate::panics;
-use crate::query::planning::{STACK, runtime};
 use crate::run::document::{self, RunDocuments};
 use crate::run::log_lines::RunLog;
 use crate::run::{Environment, Scratch, job_file};
+use crate::runtimes::{STACK, of_queries};
 use crate::state::lease;
 
 use event::{Asked, JOB_VARIABLE};
@@ -167,7 +167,7 @@ where
 {
     let (sender, ended) = oneshot::channel();
     let carry_out = move || {
-        let ended = runtime().map_err(can_not_start).and_then(|runtime| {
+        let ended = of_queries().map_err(can_not_start).and_then(|runtime| {
             let ended = runtime.block_on(panics::caught(work()));
             runtime.shutdown_timeout(STOP_WITHIN);
             lease::wait_for_releases();

@@ -40,6 +40,7 @@ pub mod progress;
 pub mod query;
 pub mod receipt;
 pub mod run;
+pub mod runtimes;
 pub mod scan;
 #[cfg(feature = "serve")]
 pub mod serve;

@@ -21,7 +21,7 @@ mod numbers;
 mod order;
 pub mod parameters;
 pub mod parquet_table;
-pub mod planning;
+mod planning;
 mod pool;
 mod postgres;
 mod prepared;

@@ -6,6 +6,9 @@
 //! what clients ask of PostgreSQL's own tables. What a client can do to the server is bounded: by [`access`] before it may
 //! connect, by `wire` in what it sends, by `bounds` and `Turns` in what its statements take.
 //!
+//! Connections and their sockets have a runtime of their own: planning and computing keep the threads of queries busy, and a
+//! client that connects or cancels meanwhile is answered all the same.
+//!
 //! The protocol's messages, TLS and SCRAM are those of the crate `pgwire`. `datafusion-postgres` has all of a server, but takes
 //! the engine with all of its features, and so two more compressors in C and functions that `query` does not have.
 
@@ -28,12 +31,14 @@ mod types;
 mod wire;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
 use pgwire::api::{ClientInfo, PidSecretKeyGenerator, RandomPidSecretKeyGenerator};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -49,6 +54,7 @@ use self::wire::Wire;
 use crate::error::{Class, Error, Result};
 use crate::run::Environment;
 use crate::run::catalog::{CatalogRequest, Subject};
+use crate::runtimes::{IoRuntime, Running, run_on};
 
 /// How long a client may take to authenticate.
 const STARTUP: Duration = Duration::from_secs(10);
@@ -87,6 +93,8 @@ pub struct Options {
 
 /// What connections share.
 struct Shared {
+    /// The runtime that queries run on. Connections are on another one, so that a client is heard while queries compute.
+    engine: Handle,
     catalogs: Catalogs,
     turns: Turns,
     access: Access,
@@ -101,15 +109,26 @@ struct Shared {
     window: String,
 }
 
+impl Shared {
+    /// Carries out what plans or reads tables, on the runtime of queries. It is aborted where the returned future is dropped.
+    fn on_engine<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Running<T> {
+        run_on(&self.engine, work)
+    }
+}
+
 /// A server that listens.
 pub struct Server {
+    network: IoRuntime,
     listener: TcpListener,
     shared: Arc<Shared>,
     grace: Duration,
 }
 
 impl Server {
-    /// Opens the tables once, so that what is wrong with them is said now, and listens.
+    /// Opens the tables once, so that what is wrong with them is said now, and listens. Queries run on the present runtime.
     ///
     /// # Errors
     /// Those of [`catalog::open`](crate::run::catalog::open); `Usage` for an address that can't be had.
@@ -128,16 +147,21 @@ impl Server {
         );
         let zone = catalogs.tables(&window, None).await?.session.timezone();
         let address = access.address;
-        let listener = TcpListener::bind(address).await.map_err(|error| {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let network = IoRuntime::new("network", cores)?;
+        let bound = network.run(TcpListener::bind(address)).await;
+        let listener = bound.map_err(|error| {
             Error::usage(format!(
                 "can't listen on {address}: expected a free address of this machine"
             ))
             .caused_by(error)
         })?;
         Ok(Self {
+            network,
             listener,
             grace: options.grace,
             shared: Arc::new(Shared {
+                engine: Handle::current(),
                 catalogs,
                 turns: Turns::new(options.at_once, options.memory),
                 access,
@@ -166,41 +190,50 @@ impl Server {
 
     /// Answers clients until `stop` returns. Statements that run then may go on for a while; connections without one end at
     /// once.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
-        let (sender, receiver) = watch::channel(Stop::No);
-        let mut connections = JoinSet::new();
-        tokio::pin!(stop);
-        loop {
-            tokio::select! {
-                () = &mut stop => break,
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, address)) => {
-                        tracing::debug!(%address, "a client connects");
-                        let shared = Arc::clone(&self.shared);
-                        connections.spawn(attend(shared, stream, receiver.clone()));
-                    }
-                    Err(error) => {
-                        tracing::warn!("can't accept a connection: {error}");
-                        // Such as too many open files, which end with connections.
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
-                },
-                Some(ended) = connections.join_next() => note(ended),
-            }
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
+        let answering = answer(self.listener, self.shared, self.grace, stop);
+        self.network.run(answering).await;
+    }
+}
+
+async fn answer(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    grace: Duration,
+    stop: impl Future<Output = ()>,
+) {
+    let (sender, receiver) = watch::channel(Stop::No);
+    let mut connections = JoinSet::new();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => {
+                    tracing::debug!(%address, "a client connects");
+                    connections.spawn(attend(Arc::clone(&shared), stream, receiver.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!("can't accept a connection: {error}");
+                    // Such as too many open files, which end with connections.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(ended) = connections.join_next() => note(ended),
         }
-        drop(self.listener);
-        sender.send_replace(Stop::Soon);
-        let all = async {
-            while let Some(ended) = connections.join_next().await {
-                note(ended);
-            }
-        };
-        if tokio::time::timeout(self.grace, all).await.is_err() {
-            sender.send_replace(Stop::Now);
-            let rest = async { while connections.join_next().await.is_some() {} };
-            // What does not heed it is dropped with the set.
-            let _ = tokio::time::timeout(STARTUP, rest).await;
+    }
+    drop(listener);
+    sender.send_replace(Stop::Soon);
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            note(ended);
         }
+    };
+    if tokio::time::timeout(grace, all).await.is_err() {
+        sender.send_replace(Stop::Now);
+        let rest = async { while connections.join_next().await.is_some() {} };
+        // What does not heed it is dropped with the set.
+        let _ = tokio::time::timeout(STARTUP, rest).await;
     }
 }
 

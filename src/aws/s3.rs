@@ -27,13 +27,13 @@ use super::config::AccountConfig;
 use super::credentials::EngineCredentials;
 use super::engine::Connector;
 use super::failure::{self, Refusal};
-use super::io_runtime::IoRuntime;
 use super::network::Peer;
 use super::{Account, Aws, endpoints, timeouts};
 use crate::backoff::retry;
 use crate::clock::SystemClock;
 use crate::error::{Class, Error, Result};
 use crate::job::Encryption;
+use crate::runtimes::IoRuntime;
 
 pub use self::upload::PART_BYTES;
 

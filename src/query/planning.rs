@@ -1,31 +1,14 @@
-//! The runtime of queries, and planning on threads of its own. The engine walks a plan recursively, so that long SQL needs a large stack; and a plan
-//! that takes long must not delay the command's end, which its own thread waits for.
+//! Planning on threads of its own. The engine walks a plan recursively, so that long SQL needs a large stack; and a plan that
+//! takes long must not delay the command's end, which its own thread waits for.
 
-use std::{io, thread};
+use std::thread;
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::error::{Class, Error, Result};
 use crate::panics;
-
-/// The stack of a thread that plans, or that carries a command out. Only what is used of it takes memory. Measured without
-/// optimisation, the longest SQL that is allowed takes less than half of it.
-pub const STACK: usize = 256 << 20;
-
-/// The stack of the threads that queries run on: each level of a long expression takes a part of it.
-const WORKER_STACK: usize = 64 << 20;
-
-/// The runtime that commands and their queries run on: a thread for each core.
-///
-/// # Errors
-/// The system's, where threads can't be had.
-pub fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(WORKER_STACK)
-        .build()
-}
+use crate::runtimes::STACK;
 
 /// Carries out work that plans. If the caller stops waiting, the thread goes on until its work is done or the process ends.
 pub(super) async fn on_own_thread<T: Send + 'static>(
@@ -60,6 +43,7 @@ mod tests {
 
     use super::*;
     use crate::query::{Engine, in_time};
+    use crate::runtimes::of_queries;
 
     async fn rows(sql: &str) -> Result<usize> {
         let session = Engine::new(64 << 20, &std::env::temp_dir())?.session(chrono_tz::UTC)?;
@@ -74,7 +58,7 @@ mod tests {
 
     /// Carries work out as the program does, on threads with large stacks.
     fn as_the_program<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-        let carry_out = move || runtime().unwrap().block_on(work);
+        let carry_out = move || of_queries().unwrap().block_on(work);
         let thread = thread::Builder::new().stack_size(STACK).spawn(carry_out);
         thread.unwrap().join().unwrap()
     }

@@ -168,30 +168,47 @@ impl Columns {
         match &self.home {
             Home::Cache(cache) if writer.length() >= cache.pack_bytes() => {
                 drop(state);
-                cache.finish(writer);
+                self.finish(cache, writer);
             }
             _ => state.idle.push(writer),
         }
     }
 
-    /// Takes `bytes` of the room; false where there is none.
-    fn reserve(&self, bytes: u64) -> bool {
+    /// Takes room for `bytes` more bytes of a pack, of whose present object `object_bytes` were written; false where there is none.
+    fn reserve(&self, writer: &PackWriter, object_bytes: u64, bytes: u64) -> io::Result<bool> {
         let mut state = self.state();
         if let Home::Cache(cache) = &self.home
             && state.room < bytes
         {
-            state.room += cache.make_room(bytes);
+            state.room += cache.make_room(state.room, bytes);
         }
-        let left = state.room.checked_sub(bytes);
-        state.room = left.unwrap_or(state.room);
-        left.is_some()
+        let Some(left) = state.room.checked_sub(bytes) else {
+            return Ok(false);
+        };
+        if let Home::Cache(_) = self.home {
+            // Other processes see at each moment what was taken of the room: it is in the length of a file.
+            writer.extend(object_bytes, bytes)?;
+        }
+        state.room = left;
+        Ok(true)
     }
 
     /// Lets other processes have what was kept so far.
     fn publish(&self) {
         if let Home::Cache(cache) = &self.home {
             let idle = std::mem::take(&mut self.state().idle);
-            idle.into_iter().for_each(|writer| cache.finish(writer));
+            idle.into_iter()
+                .for_each(|writer| self.finish(cache, writer));
+        }
+    }
+
+    /// Lets other processes have a pack, if there is room for the list of its objects too.
+    fn finish(&self, cache: &Cache, mut writer: PackWriter) {
+        let closed = writer.close();
+        match closed.and_then(|bytes| self.reserve(&writer, 0, bytes)) {
+            Ok(true) => cache.finish(writer),
+            Ok(false) => tracing::debug!("the cache has no room for a pack's list"),
+            Err(error) => tracing::debug!("a pack can't be ended: {error}"),
         }
     }
 

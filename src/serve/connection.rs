@@ -45,7 +45,7 @@ pub struct Connection {
     wire: Wire,
     bounds: Bounds,
     settings: Settings,
-    tables: Tables,
+    tables: Arc<Tables>,
     /// The session with the catalogue, made when a query first names it.
     catalogue: Option<Session>,
     database: String,
@@ -109,7 +109,7 @@ impl Connection {
                     wire,
                     bounds,
                     settings,
-                    tables,
+                    tables: Arc::new(tables),
                     catalogue: None,
                     number,
                     transaction: Transaction::default(),
@@ -297,8 +297,9 @@ impl Connection {
         if self.transaction.status != Status::Idle || !self.cursors.is_empty() {
             return Ok(());
         }
-        let renewed = self.shared.catalogs.renewed(&self.tables).await;
-        match renewed {
+        let (shared, tables) = (Arc::clone(&self.shared), Arc::clone(&self.tables));
+        let renewed = async move { shared.catalogs.renewed(&tables).await };
+        match self.shared.on_engine(renewed).await {
             Ok(None) => {}
             Ok(Some(tables)) => self.use_tables(tables),
             // What was there before is answered all the same.
@@ -308,7 +309,7 @@ impl Connection {
     }
 
     fn use_tables(&mut self, tables: Tables) {
-        self.tables = tables;
+        self.tables = Arc::new(tables);
         self.catalogue = None;
     }
 
@@ -502,16 +503,17 @@ impl Connection {
         bound: Bound,
     ) -> Result<Option<(Rows, &'static str)>, End> {
         let catalogue = self.catalogue_for(sql).await?;
-        let (tables, turns) = (&self.tables, &self.shared.turns);
-        let work = async {
-            match question::plan(tables, catalogue.as_ref(), sql, bound).await? {
+        let (tables, turns) = (Arc::clone(&self.tables), self.shared.turns.clone());
+        let sql = sql.to_owned();
+        let work = self.shared.on_engine(async move {
+            match question::plan(&tables, catalogue.as_ref(), &sql, bound).await? {
                 Planned::ViewCreated => Ok(None),
                 Planned::Question(question) => {
-                    let rows = question.run(tables, turns, sql).await?;
+                    let rows = question.run(&tables, &turns, &sql).await?;
                     Ok(Some((rows, question.tag())))
                 }
             }
-        };
+        });
         let limit = self.limit();
         let found = self.bounds.within(limit, work).await?;
         if found.is_none() {
@@ -571,7 +573,6 @@ impl Connection {
             columns.collect(),
             Box::pin(batches),
             chrono_tz::UTC,
-            None,
         ))
     }
 
@@ -596,8 +597,9 @@ impl Connection {
         if change == Change::Tables {
             match tables_of(&self.shared, &self.settings).await {
                 Ok(tables) => {
-                    let taken = tables.session.take_views_of(&self.tables.session).await;
-                    if let Err(error) = taken {
+                    let (session, present) = (tables.session.clone(), Arc::clone(&self.tables));
+                    let taken = async move { session.take_views_of(&present.session).await };
+                    if let Err(error) = self.shared.on_engine(taken).await {
                         let what = format!(
                             "views of the other windows are gone, create them again: {error}"
                         );
@@ -673,7 +675,7 @@ impl Connection {
 
 /// The settings that a client asks for at its start, and its tables.
 async fn prepare(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     wire: &mut Wire,
     asked: &BTreeMap<String, String>,
 ) -> Result<(Settings, Tables), End> {
@@ -721,10 +723,11 @@ async fn prepare(
     Ok((settings, tables))
 }
 
-async fn tables_of(shared: &Shared, settings: &Settings) -> Result<Tables, End> {
-    let window = settings.get(WINDOW)?;
-    let opened = shared.catalogs.tables(window, settings.zone()).await;
-    opened.map_err(|error| Refusal::of(&error, "").into())
+async fn tables_of(shared: &Arc<Shared>, settings: &Settings) -> Result<Tables, End> {
+    let window = settings.get(WINDOW)?.to_owned();
+    let (zone, of) = (settings.zone(), Arc::clone(shared));
+    let opened = shared.on_engine(async move { of.catalogs.tables(&window, zone).await });
+    opened.await.map_err(|error| Refusal::of(&error, "").into())
 }
 
 /// Sends the error with which a connection ends.

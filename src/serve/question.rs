@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::catalogs::Tables;
@@ -116,7 +119,7 @@ impl Question {
         }
     }
 
-    /// Starts it when its turn comes.
+    /// Starts it when its turn comes. Its rows are computed on the present runtime, wherever they are sent from.
     pub async fn run(&self, tables: &Tables, turns: &Turns, sql: &str) -> Result<Rows, Refusal> {
         let turn = match self.is_small {
             true => None,
@@ -131,8 +134,30 @@ impl Question {
         let running = session.run(&self.statement).await;
         let execution = running.map_err(|error| Refusal::of(&in_words_of(tables, error), sql))?;
         let zone = session.timezone();
-        Ok(Rows::new(self.columns.clone(), execution.batches, zone, turn).of(sql))
+        let batches = computed_here(execution.batches, turn);
+        Ok(Rows::new(self.columns.clone(), batches, zone).of(sql))
     }
+}
+
+/// Computes batches in a task of the present runtime, one ahead of the reader; it is aborted where the stream is dropped. The turn
+/// ends with the task, when nothing computes any more.
+fn computed_here(
+    mut batches: SendableRecordBatchStream,
+    turn: Option<OwnedSemaphorePermit>,
+) -> SendableRecordBatchStream {
+    let mut builder = RecordBatchReceiverStream::builder(batches.schema(), 1);
+    let sender = builder.tx();
+    builder.spawn(async move {
+        let _turn = turn;
+        while let Some(batch) = batches.next().await {
+            let is_last = batch.is_err();
+            if sender.send(batch).await.is_err() || is_last {
+                break;
+            }
+        }
+        Ok(())
+    });
+    builder.build()
 }
 
 fn in_words_of(tables: &Tables, error: Error) -> Error {

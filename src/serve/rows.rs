@@ -10,7 +10,6 @@ use futures::StreamExt;
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::copy::{CopyDone, CopyOutResponse};
 use pgwire::messages::data::{FieldDescription, RowDescription};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::copy::CopyForm;
 use super::encode::{Form, Values};
@@ -79,8 +78,6 @@ pub struct Rows {
     present: Option<Batch>,
     /// The query, for the places of errors.
     sql: String,
-    /// The right to run, which the next statement gets when the answer is dropped.
-    _turn: Option<OwnedSemaphorePermit>,
 }
 
 /// A batch whose rows are sent up to one of them.
@@ -102,12 +99,7 @@ pub struct Sent {
 
 impl Rows {
     /// The rows of a stream.
-    pub fn new(
-        columns: Vec<Column>,
-        batches: SendableRecordBatchStream,
-        zone: Tz,
-        turn: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    pub fn new(columns: Vec<Column>, batches: SendableRecordBatchStream, zone: Tz) -> Self {
         Self {
             columns,
             batches,
@@ -115,7 +107,6 @@ impl Rows {
             forms: Vec::new(),
             present: None,
             sql: String::new(),
-            _turn: turn,
         }
     }
 

@@ -9,11 +9,11 @@ use object_store::local::LocalFileSystem;
 use tokio::sync::Mutex;
 
 use super::{Puts, Store};
-use crate::aws::io_runtime::IoRuntime;
 use crate::aws::s3::Bucket;
 use crate::aws::{Account, Aws};
 use crate::error::{Class, Error, Result};
 use crate::job::Location;
+use crate::runtimes::IoRuntime;
 
 /// The clients of the buckets that were opened, by the account that asks.
 type Buckets = HashMap<(Account, String), Arc<Remote>>;
@@ -41,7 +41,7 @@ impl Stores {
         Ok(Self {
             aws,
             buckets: Arc::default(),
-            runtime: Arc::new(IoRuntime::new()?),
+            runtime: Arc::new(IoRuntime::new("io", 1)?),
         })
     }
 

@@ -468,7 +468,9 @@ fn processes_share_a_cache_and_may_be_killed() {
     let parts = || {
         let entries = fs::read_dir(night.dir.cache().join("logtally")).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.ends_with(".part")).count()
+        names
+            .filter(|name| name.ends_with(".part") || name.ends_with(".room"))
+            .count()
     };
     // A later query removes what was left by those that were killed.
     poll("no part is left", || {

@@ -1,15 +1,21 @@
 //! The cache of this machine: a folder of packs that processes share, of which the least recently used go first.
 //!
 //! A pack appears whole, by being renamed, and is never changed, so that a reader needs no lock: one whose pack is removed
-//! reads on from the open file. While room is made, a file in the folder is locked. A pack that is written is locked by its
-//! writer, and one without a lock, of a process that was killed, is removed.
+//! reads on from the open file. A pack that is written is locked by its writer, and one without a lock, of a process that was
+//! killed, is removed.
+//!
+//! The limit holds for all processes together: each takes room before it writes, while a file in the folder is locked, and the
+//! length of a file of its own says how much of it is left.
 
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+use tempfile::NamedTempFile;
 
 use super::block::Coding;
 use super::key::ObjectKey;
@@ -19,6 +25,9 @@ use crate::disk::free_bytes;
 /// The ends of the names of whole packs, and of those that are written.
 const WHOLE: &str = ".columns";
 const PART: &str = ".part";
+
+/// The end of the names of files that have the length of the room of a process, and no bytes.
+const ROOM: &str = ".room";
 
 const LOCK: &str = "lock";
 
@@ -47,6 +56,8 @@ pub struct Cache {
     /// The most bytes.
     limit: u64,
     opened: SystemTime,
+    /// The file that has the length of this process's room, once it took some.
+    room: Mutex<Option<NamedTempFile>>,
 }
 
 /// What a cache has.
@@ -92,6 +103,7 @@ impl Cache {
             limit: 0,
             opened,
             folder,
+            room: Mutex::default(),
         };
         let limit = limit.unwrap_or_else(|| {
             let free = free_bytes(&cache.folder).unwrap_or_default();
@@ -164,7 +176,7 @@ impl Cache {
         PackWriter::new(&self.folder, Some(("", PART)), Coding::Zstd)
     }
 
-    /// Ends a pack, which other processes find from now on.
+    /// Gives a [closed](PackWriter::close) pack its name, by which other processes find it from now on.
     pub(super) fn finish(&self, writer: PackWriter) {
         // Version 7 begins with the time, so that a name is never used twice.
         let name = format!("{}{WHOLE}", uuid::Uuid::now_v7().simple());
@@ -178,10 +190,14 @@ impl Cache {
         let _ = fs::remove_file(path);
     }
 
-    /// Makes room for at least `bytes` bytes, for which packs go that were not used [of late](STAYS); how many there is room for, 0
-    /// where there is too little.
-    pub(super) fn make_room(&self, bytes: u64) -> u64 {
+    /// Makes room for at least `bytes` bytes beside the `left` ones that this process has still, for which packs go that were not
+    /// used [of late](STAYS); how many more there is room for, 0 where there is too little.
+    pub(super) fn make_room(&self, left: u64, bytes: u64) -> u64 {
         let Ok(_lock) = lock(&self.folder) else {
+            return 0;
+        };
+        let mut own = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(own) = self.own_room(&mut own) else {
             return 0;
         };
         self.remove_abandoned();
@@ -189,7 +205,9 @@ impl Cache {
         let stays = self.opened.max(SystemTime::now() - STAYS);
         packs.retain(|pack| pack.used < stays);
         packs.sort_by_key(|pack| std::cmp::Reverse(pack.used));
-        let (mut files, mut taken) = (self.packs().len(), self.bytes());
+        let rooms = self.files(ROOM).filter(|path| path != own.path());
+        let mut taken = left + self.bytes() + rooms.map(length).sum::<u64>();
+        let mut files = self.packs().len();
         let step = ROOM_AT_ONCE.min(self.limit / PACKS_OF_LIMIT).max(bytes);
         while (taken + step > self.limit || files >= MOST_PACKS)
             && let Some(oldest) = packs.pop()
@@ -198,16 +216,34 @@ impl Cache {
             taken = taken.saturating_sub(oldest.bytes);
             files -= 1;
         }
-        let left = self.limit.saturating_sub(taken);
-        match left >= bytes && files < MOST_PACKS {
-            true => left.min(step),
+        let free = self.limit.saturating_sub(taken);
+        let more = match free >= bytes && files < MOST_PACKS {
+            true => free.min(step),
             false => 0,
+        };
+        match own.as_file().set_len(left + more) {
+            Ok(()) => more,
+            Err(_) => 0,
         }
     }
 
-    /// Removes the packs of writers that were killed.
+    fn own_room<'a>(&self, own: &'a mut Option<NamedTempFile>) -> io::Result<&'a NamedTempFile> {
+        let file = match own.take() {
+            Some(file) => file,
+            None => {
+                let mut named = tempfile::Builder::new();
+                let file = named.prefix("").suffix(ROOM).tempfile_in(&self.folder)?;
+                // As long as this process has room.
+                file.as_file().lock()?;
+                file
+            }
+        };
+        Ok(own.insert(file))
+    }
+
+    /// Removes the packs and the room of processes that were killed.
     fn remove_abandoned(&self) {
-        for path in self.files(PART) {
+        for path in self.files(PART).chain(self.files(ROOM)) {
             if let Ok(file) = File::open(&path)
                 && file.try_lock().is_ok()
             {
@@ -230,8 +266,8 @@ impl Cache {
 
     /// The bytes of all packs, also of those that are written.
     fn bytes(&self) -> u64 {
-        let bytes = |path: PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
-        self.files(WHOLE).chain(self.files(PART)).map(bytes).sum()
+        let files = self.files(WHOLE).chain(self.files(PART));
+        files.map(length).sum()
     }
 
     fn files(&self, end: &'static str) -> impl Iterator<Item = PathBuf> {
@@ -245,6 +281,11 @@ impl Cache {
             })
             .map(|entry| entry.path())
     }
+}
+
+/// A file's length in bytes; 0 where it is gone.
+fn length(path: PathBuf) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// Locks the folder, until the file is dropped.
@@ -281,6 +322,7 @@ mod tests {
             stamp: 0,
         };
         writer.add(ObjectKey::named(name), summary, blocks);
+        writer.close().unwrap();
         cache.finish(writer);
     }
 
@@ -321,16 +363,38 @@ mod tests {
             std::thread::sleep(Duration::from_millis(20));
         }
         // This process uses all of them.
-        assert_eq!(cache.make_room(50_000), 0);
+        assert_eq!(cache.make_room(0, 50_000), 0);
         let cache = open();
         let (_, first) = cache
             .entries(|key| *key == ObjectKey::named("first"))
             .remove(0);
         first.pack().note_use();
-        assert!(cache.make_room(30_000) >= 30_000);
+        assert!(cache.make_room(0, 30_000) >= 30_000);
         assert_eq!(names(&cache), named(&["first", "third"]));
-        assert_eq!(cache.make_room(100_001), 0);
+        assert_eq!(cache.make_room(0, 100_001), 0);
         assert_eq!(names(&cache), named(&["first"]));
+    }
+
+    #[test]
+    fn the_limit_holds_for_all_processes_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Cache::open(folder.path(), Some(100_000)).unwrap();
+        // Before the packs are, so that none of them goes.
+        let (one, other, third) = (open(), open(), open());
+        assert_eq!(one.make_room(0, 60_000), 60_000);
+        // What the one has not written yet is no room for the other.
+        assert_eq!(other.make_room(0, 50_000), 0);
+        assert_eq!(other.make_room(0, 30_000), 30_000);
+        // Of its room the one has written all but 10 bytes, which it may go on to write.
+        add(&one, "first", 50_000);
+        let written = one.bytes();
+        assert_eq!(one.make_room(10, 70_000 - written), 0);
+        assert_eq!(one.make_room(10, 69_990 - written), 69_990 - written);
+        drop(other);
+        assert_eq!(third.make_room(0, 30_001), 0);
+        assert_eq!(third.make_room(0, 30_000), 30_000);
+        drop((one, third));
+        assert_eq!(open().files(ROOM).count(), 0);
     }
 
     #[test]
@@ -340,11 +404,13 @@ mod tests {
         add(&cache, "whole", 100);
         std::fs::write(folder.path().join("cut.columns"), "no pack").unwrap();
         std::fs::write(folder.path().join("killed.part"), "a beginning").unwrap();
+        std::fs::write(folder.path().join("killed.room"), "its room").unwrap();
         let written = cache.begin().unwrap();
         assert_eq!(names(&cache), named(&["whole"]));
         assert!(!folder.path().join("cut.columns").exists());
-        assert!(cache.make_room(1) > 0);
+        assert!(cache.make_room(0, 1) > 0);
         assert_eq!(cache.files(PART).count(), 1, "the one that is written");
+        assert_eq!(cache.files(ROOM).count(), 1, "that of this process");
         let contents = cache.contents();
         assert_eq!((contents.files, contents.objects), (1, 1));
         assert!(cache.clear().unwrap() > 100);

@@ -82,7 +82,7 @@ impl ObjectKeeper {
         };
         let blocks = writer.encode(self.bytes)?;
         let bytes = blocks.iter().map(Block::bytes).sum();
-        if !self.columns.reserve(bytes) {
+        if !self.columns.reserve(writer, self.bytes, bytes)? {
             return Ok(false);
         }
         writer.write(&blocks)?;

@@ -250,21 +250,36 @@ impl PackWriter {
         }
     }
 
-    /// Writes the list and gives the pack its name, `path`. A pack without objects gets none.
+    /// Makes the file as long as it is with `bytes` more bytes of the present object or of the list, of which `object_bytes` were
+    /// written, so that its length has what is written next.
+    pub(super) fn extend(&self, object_bytes: u64, bytes: u64) -> io::Result<()> {
+        self.file.set_len(self.length + object_bytes + bytes)
+    }
+
+    /// Ends the list of its objects; the bytes that it takes, 0 where there are no objects.
+    pub(super) fn close(&mut self) -> io::Result<u64> {
+        self.bytes.clear();
+        if self.named.is_none() || self.listed.is_empty() {
+            return Ok(0);
+        }
+        let list = serde_json::to_vec(&self.listed)?;
+        let mut compressor = zstd::bulk::Compressor::new(1)?;
+        compressor.include_checksum(true)?;
+        self.bytes = compressor.compress(&list)?;
+        let list_bytes = self.bytes.len() as u64;
+        self.bytes.extend(list_bytes.to_le_bytes());
+        self.bytes.extend(MAGIC);
+        Ok(self.bytes.len() as u64)
+    }
+
+    /// Writes the list and gives the pack, which was [closed](Self::close), its name, `path`. A pack without objects gets none.
     pub(super) fn finish(mut self, path: &Path) -> io::Result<()> {
         let Some(named) = self.named.take().filter(|_| !self.listed.is_empty()) else {
             return Ok(());
         };
-        let list = serde_json::to_vec(&self.listed)?;
-        let mut compressor = zstd::bulk::Compressor::new(1)?;
-        compressor.include_checksum(true)?;
-        let mut end = compressor.compress(&list)?;
-        let list_bytes = end.len() as u64;
-        end.extend(list_bytes.to_le_bytes());
-        end.extend(MAGIC);
         // Behind the last whole object may be the beginning of another one.
         self.file.set_len(self.length)?;
-        self.file.write_all_at(&end, self.length)?;
+        self.file.write_all_at(&self.bytes, self.length)?;
         named.persist(path).map_err(|error| error.error)?;
         let mut own = self
             .pack
@@ -329,6 +344,7 @@ mod tests {
         assert_eq!(text(&first).unwrap(), "onetwo");
 
         let path = folder.path().join("whole.columns");
+        writer.close().unwrap();
         writer.finish(&path).unwrap();
         assert_eq!(first.pack().path(), Some(path.clone()));
         let listed = Pack::open(&path).unwrap();
@@ -347,6 +363,7 @@ mod tests {
         add(&mut writer, "a", &["one", "two"]);
         let blocks = usize::try_from(writer.length()).unwrap();
         let path = folder.path().join("whole.columns");
+        writer.close().unwrap();
         writer.finish(&path).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {

@@ -123,8 +123,10 @@ impl Connection {
         let wanted = match prepared.query() {
             Some(query) if query.contains('$') && !prepared.creates_view() => {
                 let catalogue = self.catalogue_for(query).await?;
-                let session = catalogue.as_ref().unwrap_or(&self.tables.session);
-                let types = session.parameter_types(query, ORIGIN).await;
+                let session = catalogue.unwrap_or_else(|| self.tables.session.clone());
+                let sql = query.to_owned();
+                let types = async move { session.parameter_types(&sql, ORIGIN).await };
+                let types = self.shared.on_engine(types).await;
                 types.map_err(|error| Refusal::of(&error, query))?
             }
             _ => Vec::new(),
@@ -260,24 +262,20 @@ impl Connection {
             Command::Query if prepared.is_empty || prepared.creates_view() => None,
             Command::Query => {
                 let catalogue = self.catalogue_for(&prepared.sql).await?;
-                let (tables, sql) = (&self.tables, &prepared.sql);
-                let work = async {
-                    let columns = match bound {
-                        Some(bound) => {
-                            match question::plan(tables, catalogue.as_ref(), sql, bound.clone())
-                                .await?
-                            {
-                                question::Planned::Question(question) => question.columns,
-                                question::Planned::ViewCreated => Vec::new(),
-                            }
-                        }
-                        None => {
-                            question::describe(tables, catalogue.as_ref(), sql, &prepared.types())
-                                .await?
-                        }
+                let tables = Arc::clone(&self.tables);
+                let (sql, types) = (prepared.sql.clone(), prepared.types());
+                let bound = bound.cloned();
+                let work = self.shared.on_engine(async move {
+                    let catalogue = catalogue.as_ref();
+                    let Some(bound) = bound else {
+                        return Ok(question::describe(&tables, catalogue, &sql, &types).await?);
                     };
-                    Ok(columns)
-                };
+                    let planned = question::plan(&tables, catalogue, &sql, bound).await?;
+                    Ok(match planned {
+                        question::Planned::Question(question) => question.columns,
+                        question::Planned::ViewCreated => Vec::new(),
+                    })
+                });
                 let limit = self.limit();
                 Some(self.bounds.within(limit, work).await?)
             }
