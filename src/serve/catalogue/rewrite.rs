@@ -373,15 +373,18 @@ impl VisitorMut for &Rewrite {
 }
 
 fn rename(database: &str, relation: &mut ObjectName) {
+    let first = relation.0.first().and_then(ObjectNamePart::as_ident);
+    let is_own = first.is_some_and(|first| first.value.eq_ignore_ascii_case(database));
+    match relation.0.len() {
+        0..=2 => {}
+        3 if is_own => drop(relation.0.remove(0)),
+        // Of another database: there is no table of this whole name.
+        _ => return,
+    }
     match table_of(relation) {
         Some((tables::STANDARD, name)) => *relation = name_of(&[STANDARD, name]),
         Some((schema, name)) => *relation = name_of(&[schema, name]),
-        None => {
-            let first = relation.0.first().and_then(ObjectNamePart::as_ident);
-            if relation.0.len() == 3 && first.is_some_and(|first| first.value == database) {
-                relation.0.remove(0);
-            }
-        }
+        None => {}
     }
 }
 
