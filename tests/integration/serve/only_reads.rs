@@ -42,12 +42,7 @@ fn attempts_to_write_or_to_read_elsewhere_are_refused() {
         "CREATE TEMP",
     ];
     // What the catalogue answers: settings of this connection, a role without a password.
-    let of_catalogue = [
-        "UNLISTEN",
-        "current_setting(",
-        "set_config(",
-        "pg_authid",
-    ];
+    let of_catalogue = ["UNLISTEN", "current_setting(", "set_config(", "pg_authid"];
     let is_own = |sql: &String| {
         of_catalogue.iter().any(|part| sql.contains(part))
             || own
