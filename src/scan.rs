@@ -4,7 +4,7 @@
 //! finds the events in it, [`batch`] makes Arrow batches of the projected columns, [`object`] does so
 //! for one object and [`bundle`] for many small ones, [`columns`] keeps what they find, [`source`] for the engine, and [`table`] decides which objects.
 //! [`report`] says what was read, [`tally`] how many events each hour has, [`edges`] which exports have events in common,
-//! [`foreign`] what an object looks like that is no export, and [`deferred`] lists the objects only when a query reads them.
+//! [`foreign`] what an object looks like that is no export, `wire` sends a scan to another process, and [`deferred`] lists the objects only when a query reads them.
 
 pub mod batch;
 pub mod budget;
@@ -23,10 +23,12 @@ pub mod source;
 pub mod table;
 pub mod tally;
 pub mod text;
+#[cfg(feature = "cluster")]
+pub mod wire;
 
 mod libdeflate;
 
 pub use report::{ReadLog, ScanReport, ScanReports};
 pub use source::planned_bytes;
-pub use table::LogsTable;
+pub use table::{LogsTable, Processes};
 pub use tally::{Hours, Tally};
