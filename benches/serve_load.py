@@ -142,7 +142,7 @@ async def load(server, port, minutes):
     await connection.close()
     print(f"a query after the load: {time.monotonic() - asked:.3f} s")
     cancels = sorted(load.cancels)
-    for name, part in [("half", 0.5), ("99 %", 0.99), ("all", 1)]:
+    for name, part in [("half", 0.5), ("99 %", 0.99), ("all", 1)] if cancels else []:
         print(f"{name} of {len(cancels):,} cancelled statements ended within {cancels[int(part * len(cancels)) - 1]:.3f} s")
     early = memories[: max(1, len(memories) // 4)]
     grown = memories[-1] > GROWTH * max(early)

@@ -14,7 +14,8 @@ use crate::error::{Class, Error, Result};
 /// optimisation, the longest SQL that is allowed takes less than half of it.
 pub const STACK: usize = 256 << 20;
 
-/// The stack of the threads that queries run on: each level of a long expression takes a part of it.
+/// The stack of the threads that run queries, and of those that read SQL from clients: each level of a long expression takes a part
+/// of it.
 const WORKER_STACK: usize = 64 << 20;
 
 /// The runtime that commands and their queries run on: a thread for each core.

@@ -139,8 +139,8 @@ impl Question {
     }
 }
 
-/// Computes batches in a task of the present runtime, one ahead of the reader; it is aborted where the stream is dropped. The turn
-/// ends with the task, when nothing computes any more.
+/// Computes batches in a task of the present runtime, up to two ahead of the reader: one that waits for it, and one in the task's
+/// hands. The task is aborted where the stream is dropped. The turn ends with the task, when nothing computes any more.
 fn computed_here(
     mut batches: SendableRecordBatchStream,
     turn: Option<OwnedSemaphorePermit>,

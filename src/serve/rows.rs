@@ -1,5 +1,5 @@
 //! The rows of an answer on their way to a client: a batch at a time, each row appended to what is sent, and no further batch
-//! asked for until the client has read.
+//! taken until the client has read.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
