@@ -200,9 +200,23 @@ impl<'a> Deadline<'a> {
     pub async fn wait(&self, backoff: Backoff, failures: u32, waiting_for: &str) -> Result<()> {
         self.check(waiting_for)?;
         let delay = backoff.delay(failures, fastrand::f64());
-        let left = self.left().max(Duration::from_millis(1));
-        self.clock.sleep(delay.min(left)).await;
+        let left = self.left().min(self.left_to_be_reached());
+        self.clock
+            .sleep(delay.min(left.max(Duration::from_millis(1))))
+            .await;
         Ok(())
+    }
+
+    /// The time until a service without any response is given up: a long pause must not end far behind it.
+    fn left_to_be_reached(&self) -> Duration {
+        if self.endpoint.is_none() || self.is_reached.load(Ordering::Relaxed) {
+            return Duration::MAX;
+        }
+        UNREACHABLE_AFTER.saturating_sub(self.tried_for())
+    }
+
+    fn tried_for(&self) -> Duration {
+        self.elapsed().saturating_sub(self.began)
     }
 
     /// Sends a request until it has an answer that another attempt would not change. For requests that only read: one
@@ -236,21 +250,16 @@ impl<'a> Deadline<'a> {
         if error.kind != ServiceErrorKind::NoAnswer {
             self.is_reached.store(true, Ordering::Relaxed);
         }
-        let tried_for = self.elapsed().saturating_sub(self.began);
         match self.endpoint {
-            Some(endpoint)
-                if !self.is_reached.load(Ordering::Relaxed) && tried_for >= UNREACHABLE_AFTER =>
-            {
-                Err(Error::new(
-                    Class::Source,
-                    format!(
-                        "CloudWatch Logs could not be reached at {endpoint} in {} seconds: {}. Is the Region right, and is \
+            Some(endpoint) if self.left_to_be_reached().is_zero() => Err(Error::new(
+                Class::Source,
+                format!(
+                    "CloudWatch Logs could not be reached at {endpoint} in {} seconds: {}. Is the Region right, and is \
                          there a route to it (a VPC endpoint, a proxy)?",
-                        UNREACHABLE_AFTER.as_secs(),
-                        error.message
-                    ),
-                ))
-            }
+                    UNREACHABLE_AFTER.as_secs(),
+                    error.message
+                ),
+            )),
             _ => Ok(()),
         }
     }
