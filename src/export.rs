@@ -1,7 +1,7 @@
 //! From a window to the objects that hold its events.
 //!
-//! [`cloudwatch`] has CloudWatch Logs export them, [`directory`] exports a folder of events in the same layout, and
-//! [`existing`] takes objects that were exported by other means. Later steps do not depend on which.
+//! [`cloudwatch`] has CloudWatch Logs export them, [`directory`] exports a folder of events in the same layout, [`existing`] takes
+//! objects that were exported by other means, and [`subscription`] those that a subscription was delivered to. Later steps do not depend on which.
 
 pub mod cloudwatch;
 pub mod deadline;
@@ -12,6 +12,7 @@ pub mod kept;
 mod refused;
 pub mod service;
 pub mod staging;
+pub mod subscription;
 pub mod task;
 pub mod turns;
 

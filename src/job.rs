@@ -11,6 +11,7 @@ mod expectations;
 mod files;
 mod formats;
 mod job_text;
+mod key_pattern;
 mod library;
 mod location;
 mod lookup;
@@ -35,6 +36,7 @@ pub use division::Division;
 pub use expectations::{Expectation, Subject, percent};
 pub use files::{is_sql, read_local};
 pub use formats::{Format, FormatKind};
+pub use key_pattern::KeyPattern;
 pub use library::{BuiltIn, Described, Header, Parameter, built_in, hashed_text, library};
 pub use location::{Location, ensure_path};
 pub use lookup::{ColumnType, LookupTable, ParameterValue};
@@ -96,6 +98,8 @@ pub enum Source {
         /// The value of the column `log_group`; NULL where unset.
         log_group: Option<String>,
     },
+    /// Objects that the events of a subscription were delivered to, read as they are.
+    Subscription(Subscription),
     /// A folder of events, exported in CloudWatch's own layout first.
     Directory {
         /// The folder. It has a folder for each log group, with an `.ndjson` file for each stream.
@@ -105,6 +109,49 @@ pub enum Source {
         /// How much to export beyond both ends of the window.
         pad: Duration,
     },
+}
+
+/// What the events of a subscription were delivered to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subscription {
+    /// The folder or bucket, up to the prefix of Firehose.
+    pub path: Location,
+    /// The prefix of the keys, relative to it, with the zone of the times in keys.
+    pub prefix: KeyPattern,
+    /// What the objects hold.
+    pub content: SubscriptionContent,
+    /// How long before the window its events may have arrived: events of the future.
+    pub pad: Duration,
+    /// How long behind the end of the window its events may have arrived.
+    pub pad_after: Duration,
+}
+
+/// What the objects of a subscription hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubscriptionContent {
+    /// Its records.
+    Records,
+    /// The messages alone, one on each line: what Firehose's message extraction leaves.
+    Messages {
+        /// The value of the column `log_group`; NULL where unset.
+        log_group: Option<String>,
+    },
+}
+
+/// The columns of `logs`, beside those that it always has, that say where an event comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OriginColumns {
+    /// `account`, the account of the log group.
+    pub account: bool,
+}
+
+impl OriginColumns {
+    /// The columns of both.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            account: self.account || other.account,
+        }
+    }
 }
 
 /// How to export from CloudWatch Logs.
@@ -388,7 +435,25 @@ impl Source {
         match self {
             Self::CloudWatch(cloudwatch) => &cloudwatch.staging,
             Self::Exported { path, .. } => path,
+            Self::Subscription(subscription) => &subscription.path,
             Self::Directory { staging, .. } => staging,
+        }
+    }
+
+    /// Whether its objects are read where other programs put them: this program exports nothing.
+    pub fn is_read_in_place(&self) -> bool {
+        match self {
+            Self::Exported { .. } | Self::Subscription(_) => true,
+            Self::CloudWatch(_) | Self::Directory { .. } => false,
+        }
+    }
+
+    /// Which columns of `logs` say where an event comes from.
+    pub fn origins(&self) -> OriginColumns {
+        let has_records = matches!(self, Self::Subscription(subscription)
+            if subscription.content == SubscriptionContent::Records);
+        OriginColumns {
+            account: has_records,
         }
     }
 }
@@ -405,7 +470,7 @@ impl Job {
         match &self.source {
             Source::CloudWatch(cloudwatch) => Some(&cloudwatch.staging),
             Source::Directory { staging, .. } => Some(staging),
-            Source::Exported { .. } => None,
+            Source::Exported { .. } | Source::Subscription(_) => None,
         }
     }
 }

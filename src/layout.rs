@@ -19,6 +19,7 @@
 
 pub mod cloudwatch;
 pub mod lines;
+pub mod subscription;
 
 mod answer_keys;
 mod keys;

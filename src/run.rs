@@ -50,6 +50,7 @@ use crate::export::cloudwatch::CloudWatchExporter;
 use crate::export::directory::DirectoryExporter;
 use crate::export::existing::ExistingExport;
 use crate::export::service::ExportService;
+use crate::export::subscription::SubscriptionSource;
 use crate::job::{AwsSettings, Job, Location, Source, Verify, Via};
 use crate::layout::Keys;
 use crate::progress::Progress;
@@ -177,6 +178,9 @@ async fn exporter(
         Source::Exported { log_group, .. } => {
             Box::new(ExistingExport::new(store, log_group.clone()))
         }
+        Source::Subscription(settings) => {
+            Box::new(SubscriptionSource::new(store, settings.clone()))
+        }
         Source::Directory { path, pad, .. } => {
             let scratch = environment.scratch();
             Box::new(DirectoryExporter::new(
@@ -218,7 +222,7 @@ async fn verifier(environment: &Environment, job: &Job) -> Result<Option<Verifie
 async fn source_store(environment: &Environment, job: &Job) -> Result<Store> {
     let key = match &job.source {
         Source::CloudWatch(_) | Source::Directory { .. } => "[source] staging",
-        Source::Exported { .. } => "[source] path",
+        Source::Exported { .. } | Source::Subscription(_) => "[source] path",
     };
     open(environment, job.source.location(), Account::Source, key).await
 }

@@ -2,7 +2,8 @@
 //!
 //! [`fetch`] gets the objects' bytes, [`inflate`] turns them into [`text`] within a [`budget`] of memory, [`events`]
 //! finds the events in it, [`batch`] makes Arrow batches of the projected columns, [`object`] does so
-//! for one object and [`bundle`] for many small ones, [`columns`] keeps what they find, [`source`] for the engine, and [`table`] decides which objects.
+//! for one object and [`bundle`] for many small ones. [`layers`] unpacks the objects of a subscription, [`records`] finds the
+//! events in them, [`event_ids`] which of them came twice, and [`record_object`] makes batches of them. [`columns`] keeps what they find, [`source`] for the engine, and [`table`] decides which objects.
 //! [`report`] says what was read, [`tally`] how many events each hour has, [`edges`] which exports have events in common,
 //! [`foreign`] what an object looks like that is no export, and [`deferred`] lists the objects only when a query reads them.
 
@@ -13,11 +14,15 @@ pub mod cache;
 pub mod columns;
 pub mod deferred;
 pub mod edges;
+pub mod event_ids;
 pub mod events;
 pub mod fetch;
 pub mod foreign;
 pub mod inflate;
+pub mod layers;
 pub mod object;
+pub mod record_object;
+pub mod records;
 pub mod report;
 pub mod source;
 pub mod table;

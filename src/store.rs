@@ -226,6 +226,18 @@ impl Store {
         }
     }
 
+    /// The first `bytes` of an object, or all of a smaller one; none of one that is not there, or is empty.
+    pub async fn beginning_of(&self, key: &Path, bytes: u64) -> Result<Bytes> {
+        if bytes == 0 {
+            return Ok(Bytes::new());
+        }
+        match self.objects.get_range(key, 0..bytes).await {
+            Ok(beginning) => Ok(beginning),
+            Err(object_store::Error::NotFound { .. }) => Ok(Bytes::new()),
+            Err(error) => Err(self.failed("read", key, error)),
+        }
+    }
+
     fn no_etag(&self, key: &Path) -> Error {
         Error::new(
             self.class,

@@ -5,6 +5,10 @@
     OUT/exportedlogs/<task id>/<stream>/000000.gz …
     OUT/truth.json                                    the counts of any correct reader, written last
 
+With --layout, it writes the same events as objects of a subscription instead, as Firehose names and packs them, below
+OUT/firehose: `members` has a gzip member for each record, `twice` the same compressed once more, `json` records that
+Firehose has decompressed, and compressed as one.
+
 By default it writes a few large streams of one day. The events are those of a Lambda function: JSON messages, START, END
 and REPORT lines, and tracebacks of several lines. Lambda's own lines end in a newline, so a blank line follows them, as in
 real exports. The same arguments give the same bytes for any number of processes, since each stream has a random generator
@@ -19,6 +23,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import uuid
 import zlib
 
@@ -50,6 +55,10 @@ AGENTS = [
 # The average size of an event of this mix. Only sizes depend on it, not counts.
 TEXT_BYTES_OF_EVENT = 235
 GZIP_BYTES_OF_EVENT = 44
+
+# How records of a subscription are packed, and how many events they have.
+LAYOUTS = ["members", "twice", "json"]
+RECORD_EVENTS = 1_000
 
 SMALL_OBJECT_BYTES = (1_000, 20_000)
 PIECE_EVENTS = 280_000
@@ -212,10 +221,54 @@ def stream_name(rng, options):
     return f"{options.day}-[$LATEST]{rng.getrandbits(128):032x}"
 
 
-def write_object(folder, number, raw, tally):
-    os.makedirs(folder, exist_ok=True)
+def gzipped(raw):
     deflate = zlib.compressobj(6, zlib.DEFLATED, 31)
-    gz = deflate.compress(raw) + deflate.flush()
+    return deflate.compress(raw) + deflate.flush()
+
+
+def records_of(folder, number, raw):
+    """The events of an object in records of a subscription, with ids of their own."""
+    stream = os.path.basename(folder)
+    name = f"{stream[:10].replace('-', '/')}/{stream[11:]}"
+    events = re.split(rb"(?m)^(?=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z )", raw)[1:]
+    first = zlib.crc32(stream.encode()) << 24 | number
+    for start in range(0, len(events), RECORD_EVENTS):
+        log_events = []
+        for place, event in enumerate(events[start:start + RECORD_EVENTS], start):
+            time, message = event[:24].decode(), event[25:-1].decode()
+            ms = int(datetime.datetime.fromisoformat(time).timestamp() * 1000)
+            log_events.append({"id": f"{ms:020d}{first:018d}{place:018d}".replace("0", "3", 1), "timestamp": ms, "message": message})
+        record = {
+            "messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "/aws/lambda/checkout", "logStream": name,
+            "subscriptionFilters": ["all"], "logEvents": log_events,
+        }
+        yield json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def write_subscription(folder, number, raw, tally, layout):
+    records = list(records_of(folder, number, raw))
+    stream = os.path.basename(folder)
+    root = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(folder))), "firehose")
+    name = f"bench-1-{stream[:10]}-00-00-00-{uuid.uuid5(uuid.NAMESPACE_URL, f'{stream}/{number}')}"
+    if layout == "json":
+        packed = gzipped(b"".join(records))
+    else:
+        packed = b"".join(map(gzipped, records))
+        packed = gzipped(packed) if layout == "twice" else packed
+    folder = os.path.join(root, stream[:10].replace("-", "/"), "00")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name + ("" if layout == "members" else ".gz")), "wb") as file:
+        file.write(packed)
+    tally.raw_bytes += sum(map(len, records))
+    tally.gz_bytes += len(packed)
+    tally.objects += 1
+
+
+def write_object(folder, number, raw, tally, layout="export"):
+    if layout != "export":
+        return write_subscription(folder, number, raw, tally, layout)
+    os.makedirs(folder, exist_ok=True)
+    gz = gzipped(raw)
     with open(os.path.join(folder, f"{number:06d}.gz"), "wb") as file:
         file.write(gz)
     tally.raw_bytes += len(raw)
@@ -237,10 +290,10 @@ def write_stream(job):
         for start in events_of_hour[::4096]:
             write_events(lines, rng, options, hour, events_of_hour[start:start + 4096], count, tally)
             if len(lines) * TEXT_BYTES_OF_EVENT >= options.chunk_mib << 20:
-                write_object(folder, number, "".join(lines).encode(), tally)
+                write_object(folder, number, "".join(lines).encode(), tally, options.layout)
                 number, lines = number + 1, []
     if lines:
-        write_object(folder, number, "".join(lines).encode(), tally)
+        write_object(folder, number, "".join(lines).encode(), tally, options.layout)
     tally.by_stream[name] = events
     return tally
 
@@ -309,8 +362,11 @@ def main():
     parser.add_argument("--small-objects", type=int, metavar="N", help="instead: N objects of 1 to 20 KB")
     parser.add_argument("--single-object-gib", type=int, metavar="N", help="instead: one object of N GiB of text or a little more")
     parser.add_argument("--access", action="store_true", help="lines of an access log instead of a Lambda function's events")
+    parser.add_argument("--layout", choices=["export", *LAYOUTS], default="export", help="of --events; default: export")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one for each core")
     options = parser.parse_args()
+    if options.layout != "export" and (options.small_objects or options.single_object_gib):
+        parser.error("--layout goes with --events only")
     datetime.date.fromisoformat(options.day)
 
     root = os.path.join(options.out, "exportedlogs")

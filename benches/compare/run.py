@@ -7,6 +7,7 @@
     large     the hourly count over one large object
     start     the time of `logtally --version` and of a query over one small object
     memory    logtally's peak memory: as it is, with ten times the data, with one large object
+    layouts   the same events as an export and as objects of a subscription, packed in each way
     clock     CPU time of what people write about times, against logtally's own functions, in Asia/Seoul
     beside    the hourly count and inflating alone, each alone on the machine and beside a process that reads memory
     again     five queries of a job against each alone; a second query over the same objects against the first
@@ -38,7 +39,7 @@ from measure import Failed, Quiet, available_memory, machine, markdown, measure,
 
 HERE = Path(__file__).resolve().parent
 SEED = 11
-EXPERIMENTS = ["compare", "access", "small", "large", "start", "memory", "clock", "beside", "again", "s3", "archive"]
+EXPERIMENTS = ["compare", "access", "small", "large", "start", "memory", "layouts", "clock", "beside", "again", "s3", "archive"]
 ALL_TOOLS = ["logtally", "inflate", *tools.PEERS]
 
 # The memory of the script, which keeps every message as a dict and as a row of a DataFrame.
@@ -355,6 +356,39 @@ def memory(bench):
     print(markdown(["task and data", "MB gzip", "wall s", "peak MiB", "peak ÷ as it is"], rows) + "\n", flush=True)
 
 
+def layouts(bench):
+    """The time of each layout, against that of the export. The goal is 1.5 times."""
+    events = bench.options.events
+    shapes = {"export": bench.events()}
+    for layout in ("members", "twice", "json"):
+        shapes[layout] = bench.data(f"{layout}-{events}", "--events", events, "--layout", layout)
+    heading("Layouts", "The same events as an export and as objects of a subscription, in turn; CPU time of the whole process.")
+    logtally = tools.Logtally(bench.binary)
+    rows = []
+    for task in ("hourly", "levels"):
+        runs = {shape: [] for shape in shapes}
+        for data, _ in shapes.values():
+            warm(data)
+        for _ in range(bench.options.runs):
+            for shape, (data, truth) in shapes.items():
+                runs[shape].append(bench.run_and_check(logtally, task, data, truth))
+        runs = {shape: of for shape, of in runs.items() if None not in of}
+        for shape, of in runs.items():
+            ratio = ratios(of, runs["export"])[0] if "export" in runs else ""
+            truth = shapes[shape][1]
+            rows.append([
+                f"`{task}`, {shape}",
+                f"{truth['gz_bytes'] / 1e6:,.0f}",
+                f"{truth['raw_bytes'] / 1e6:,.0f}",
+                f"{median(of, 'wall'):.2f}",
+                f"{median(of, 'cpu'):.2f}",
+                f"{max(run.peak_mib for run in of):.0f}",
+                ratio,
+            ])
+    header = ["task and layout", "MB packed", "MB text", "wall s", "CPU s", "peak MiB", "wall ÷ export's"]
+    print(markdown(header, rows) + "\n", flush=True)
+
+
 # What people write, and the function of logtally's own that does the same work.
 SPELLINGS = {
     "extract(hour FROM timestamp)": "hour_of_day(timestamp)",
@@ -656,7 +690,7 @@ def comma_separated(text):
 def main():
     bench = Bench(arguments())
     describe(bench)
-    experiments = {"compare": compare, "access": access, "small": small, "large": large, "start": start, "memory": memory, "clock": clock, "beside": beside, "again": again, "s3": s3, "archive": archive}
+    experiments = {"compare": compare, "access": access, "small": small, "large": large, "start": start, "memory": memory, "layouts": layouts, "clock": clock, "beside": beside, "again": again, "s3": s3, "archive": archive}
     for name in bench.options.experiments or ["compare"]:
         quiet = Quiet()
         experiments[name](bench)

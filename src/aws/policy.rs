@@ -332,7 +332,8 @@ impl<'a> Policies<'a> {
             let acts = ["kms:GenerateDataKey", "kms:Decrypt"];
             statements.push(Statement::new("Keys", &acts, keys));
         }
-        if let Source::Exported { path, .. } = &self.job.source
+        if self.job.source.is_read_in_place()
+            && let path = self.job.source.location()
             && let (Some(bucket), Some(exported)) = (bucket_of(path), objects_below(path))
             && sides.source
         {

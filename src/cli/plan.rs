@@ -61,6 +61,12 @@ fn source(source: &Source) -> String {
             format!("source   CloudWatch Logs, exported to {}\n", source.staging)
         }
         Source::Exported { path, .. } => format!("source   exported objects in {path}\n"),
+        Source::Subscription(source) => format!(
+            "source   a subscription, delivered to {} as {} ({})\n",
+            source.path,
+            source.prefix.as_str(),
+            source.prefix.zone()
+        ),
         Source::Directory { path, staging, .. } => format!(
             "source   events in {}, exported to {staging}\n",
             path.display()
@@ -76,7 +82,7 @@ fn describe_window(source: &Source, window: &WindowPlan) -> String {
     };
     let action = match (source, window.action) {
         (_, Action::Skip) => "nothing: it is done (--force does it again)",
-        (Source::Exported { .. }, _) => "compute",
+        (Source::Exported { .. } | Source::Subscription(_), _) => "compute",
         (_, Action::Compute) => "export, unless an export from after it settled was kept; compute",
         (_, Action::ExportAndCompute) => "export, compute",
     };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::free_bytes;
 use crate::error::Class;
-use crate::job::{Location, Source};
+use crate::job::{Location, Source, Subscription};
 
 use super::examination::Examination;
 use super::finding::{Area, Finding, Outcome};
@@ -22,7 +22,11 @@ impl Examination<'_> {
                 path: Location::Local(path),
                 ..
             } => self.readable(path.clone()),
-            Source::Exported { .. } | Source::CloudWatch(_) => {}
+            Source::Subscription(Subscription {
+                path: Location::Local(path),
+                ..
+            }) => self.readable(path.clone()),
+            Source::Exported { .. } | Source::Subscription(_) | Source::CloudWatch(_) => {}
         }
         if let Some(Location::Local(staging)) = self.job.staging() {
             self.writable(staging.clone(), "exports", Class::Source);

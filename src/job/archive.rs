@@ -7,7 +7,7 @@ use super::checked::{ByteSize, Name};
 use super::division::SMALLEST_FILE;
 use super::job_text::Wrong;
 use super::spec::ArchiveSpec;
-use super::{Division, Query};
+use super::{Division, OriginColumns, Query};
 
 /// The column with the place of an event among those of its window, in the order in which its export is read. It decides
 /// the order of events whose log stream and time are equal.
@@ -23,11 +23,12 @@ pub const DAY_ARCHIVE: &str = "events_by_day";
 const FILE_SIZE: u64 = 256 << 20;
 
 /// The columns that every archive has, and those of the folders of windows.
-const TAKEN: [&str; 7] = [
+const TAKEN: [&str; 8] = [
     "timestamp",
     "message",
     "log_group",
     "log_stream",
+    "account",
     POSITION,
     "dt",
     "hh",
@@ -73,7 +74,11 @@ impl ArchiveColumn {
 }
 
 /// The archive that a section says. `queries` are the names of the job's queries.
-pub(super) fn resolve(spec: ArchiveSpec, queries: &[Query]) -> Result<Archive, Wrong> {
+pub(super) fn resolve(
+    spec: ArchiveSpec,
+    queries: &[Query],
+    origins: OriginColumns,
+) -> Result<Archive, Wrong> {
     let is_taken = |query: &&Query| [ARCHIVE, DAY_ARCHIVE].contains(&query.name.as_str());
     if let Some(query) = queries.iter().find(is_taken) {
         let message = format!(
@@ -87,6 +92,7 @@ pub(super) fn resolve(spec: ArchiveSpec, queries: &[Query]) -> Result<Archive, W
     let own = columns.iter().map(|column| column.name.as_str());
     let text = ["log_group", "log_stream"].into_iter();
     let known: Vec<&str> = text
+        .chain(origins.account.then_some("account"))
         .chain(message.then_some("message"))
         .chain(own)
         .collect();
@@ -115,7 +121,7 @@ pub(super) fn resolve(spec: ArchiveSpec, queries: &[Query]) -> Result<Archive, W
     }
     let query = Query {
         name: Name::new(ARCHIVE)?,
-        sql: sql(&columns, message),
+        sql: sql(&columns, message, origins),
         sql_origin: "[archive]".to_owned(),
         params: BTreeMap::new(),
         division: Division::Numbered {
@@ -159,11 +165,13 @@ fn columns(spec: BTreeMap<Name, super::checked::Text>) -> Result<Vec<ArchiveColu
 }
 
 /// The query of all events, in the order in which they are read.
-fn sql(columns: &[ArchiveColumn], message: bool) -> String {
+fn sql(columns: &[ArchiveColumn], message: bool, origins: OriginColumns) -> String {
     let of_logs = ["log_group", "log_stream", "timestamp"].map(str::to_owned);
     let message = message.then(|| "message".to_owned());
     let own = columns.iter().map(ArchiveColumn::selected);
-    let selected: Vec<String> = of_logs.into_iter().chain(message).chain(own).collect();
+    let account = origins.account.then(|| "account".to_owned());
+    let of_logs = of_logs.into_iter().chain(account);
+    let selected: Vec<String> = of_logs.chain(message).chain(own).collect();
     // The comments of the columns of tables.
     let comments = columns.iter().map(|column| {
         let words: Vec<&str> = column.sql.split_whitespace().collect();

@@ -17,8 +17,8 @@ use super::spec::{
 };
 use super::{
     AwsSettings, BucketEncryption, Chart, CloudWatch, DefaultWindow, Division, Encryption, Format,
-    Job, Language, Limits, LookupTable, Query, Source, TextFile, WindowRule, archive, charts,
-    expectations, formats, notify,
+    Job, KeyPattern, Language, Limits, LookupTable, Query, Source, Subscription,
+    SubscriptionContent, TextFile, WindowRule, archive, charts, expectations, formats, notify,
 };
 use crate::error::Result;
 use crate::window::{Size, Window, is_last_ended};
@@ -177,7 +177,9 @@ impl Resolver<'_> {
             .map(|query| query.expect)
             .collect::<Vec<_>>();
         let queries = self.queries(spec.query, size, language)?;
-        let archive = spec.archive.map(|spec| archive::resolve(spec, &queries));
+        let archive = spec
+            .archive
+            .map(|spec| archive::resolve(spec, &queries, source.origins()));
         let archive = archive.transpose()?;
         let archived = archive.as_ref().map(|archive| &archive.query);
         let tables = self.tables(spec.table, queries.iter().chain(archived))?;
@@ -249,6 +251,9 @@ impl Resolver<'_> {
                 SourceKind::Directory => {
                     "[source] path is missing: expected a folder that has a folder of events for each log group, such as path = \"events\""
                 }
+                SourceKind::Subscription => {
+                    "[source] path is missing: expected the location that the subscription is delivered to, a folder or s3://bucket, such as path = \"s3://acme-logs\""
+                }
                 _ => "[source] path is missing: expected the location of the exported objects, a folder or s3://bucket/prefix, such as path = \"exports\"",
             }))?;
             self.location("source", "path", text)
@@ -302,6 +307,33 @@ impl Resolver<'_> {
                 path: path()?,
                 log_group: spec.log_group.map(|text| text.0),
             }),
+            SourceKind::Subscription => {
+                let zone = spec.prefix_timezone.map_or(Tz::UTC, |zone| zone.0);
+                let prefix = spec.prefix.as_ref().map(|text| text.0.as_str());
+                let prefix = KeyPattern::parse(prefix, zone).map_err(|message| {
+                    Wrong::at("source.prefix", format!("[source] prefix: {message}"))
+                })?;
+                let log_group = spec.log_group.as_ref().map(|text| text.0.clone());
+                let content = match (spec.messages_only.unwrap_or(false), log_group) {
+                    (true, log_group) => SubscriptionContent::Messages { log_group },
+                    (false, None) => SubscriptionContent::Records,
+                    (false, Some(_)) => {
+                        return Err(Wrong::at(
+                            "source.log_group",
+                            "[source] log_group goes with messages_only = true: expected it only there, since records name their log groups",
+                        ));
+                    }
+                };
+                Ok(Source::Subscription(Subscription {
+                    path: path()?,
+                    prefix,
+                    content,
+                    pad,
+                    pad_after: spec
+                        .pad_after
+                        .map_or_else(|| pad_after(size), |length| length.0),
+                }))
+            }
             SourceKind::Directory => {
                 let folder = match path()? {
                     Location::Local(folder) => folder,
@@ -601,6 +633,9 @@ fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), Wrong> {
         ("verify", spec.verify.is_some()),
         ("path", spec.path.is_some()),
         ("log_group", spec.log_group.is_some()),
+        ("prefix", spec.prefix.is_some()),
+        ("prefix_timezone", spec.prefix_timezone.is_some()),
+        ("messages_only", spec.messages_only.is_some()),
         ("requester_pays", spec.requester_pays.is_some()),
     ];
     for (key, present) in keys {

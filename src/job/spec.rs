@@ -74,11 +74,18 @@ pub enum SourceKind {
     Exported,
     /// A folder of events on this machine.
     Directory,
+    /// Objects that the events of a subscription were delivered to.
+    Subscription,
 }
 
 impl SourceKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::CloudWatch, Self::Exported, Self::Directory];
+    pub const ALL: [Self; 4] = [
+        Self::CloudWatch,
+        Self::Exported,
+        Self::Directory,
+        Self::Subscription,
+    ];
 
     /// How a job file names this kind.
     pub fn as_str(self) -> &'static str {
@@ -86,19 +93,24 @@ impl SourceKind {
             Self::CloudWatch => "cloudwatch",
             Self::Exported => "exported",
             Self::Directory => "directory",
+            Self::Subscription => "subscription",
         }
     }
 
     /// The kinds that take a key of `[source]`.
     pub fn that_take(key: &str) -> &'static [Self] {
-        use SourceKind::{CloudWatch, Directory, Exported};
+        use SourceKind::{CloudWatch, Directory, Exported, Subscription};
         match key {
-            "log_groups" | "log_stream_prefix" | "via" | "give_up_after" | "verify"
-            | "pad_after" => &[CloudWatch],
-            "staging" | "pad" | "keep" => &[CloudWatch, Directory],
-            "path" => &[Exported, Directory],
-            "log_group" => &[Exported],
-            "requester_pays" => &[CloudWatch, Exported],
+            "log_groups" | "log_stream_prefix" | "via" | "give_up_after" | "verify" => {
+                &[CloudWatch]
+            }
+            "pad_after" => &[CloudWatch, Subscription],
+            "pad" => &[CloudWatch, Directory, Subscription],
+            "staging" | "keep" => &[CloudWatch, Directory],
+            "path" => &[Exported, Directory, Subscription],
+            "log_group" => &[Exported, Subscription],
+            "prefix" | "prefix_timezone" | "messages_only" => &[Subscription],
+            "requester_pays" => &[CloudWatch, Exported, Subscription],
             _ => &Self::ALL,
         }
     }
@@ -107,7 +119,7 @@ impl SourceKind {
     pub fn required_keys(self) -> &'static [&'static str] {
         match self {
             Self::CloudWatch => &["log_groups", "staging"],
-            Self::Exported | Self::Directory => &["path"],
+            Self::Exported | Self::Directory | Self::Subscription => &["path"],
         }
     }
 }
@@ -135,11 +147,13 @@ pub struct SourceSpec {
     /// cloudwatch: the same as `give_up_after` of `[run]`, for job files that have it here.
     pub give_up_after: Option<Length>,
     /// cloudwatch, directory: how much to export beyond both ends of the window. Events outside the window are filtered out
-    /// again. Where unset: 1 hour, and behind the end what `pad_after` says.
+    /// again. subscription: how long before the window its events may arrive, as clocks differ. Where unset: 1 hour, and
+    /// behind the end what `pad_after` says.
     pub pad: Option<Length>,
     /// cloudwatch: how much to export behind the end of the window, if not `pad`. If CloudWatch reads the times of an
-    /// export as times of arrival, events that arrive later than this are missed. Where neither is set: 12 hours, and 3
-    /// hours for windows of an hour.
+    /// export as times of arrival, events that arrive later than this are missed. subscription: how long behind the end of
+    /// the window its events may arrive; later ones are missed. Where neither is set: 12 hours, and 3 hours for windows of
+    /// an hour.
     pub pad_after: Option<Length>,
     /// cloudwatch, directory: how long exports of settled windows are kept, such as `"7d"`; forever where unset.
     pub keep: Option<Length>,
@@ -153,17 +167,29 @@ pub struct SourceSpec {
     /// The ARN of a role to assume for the logs and their staging bucket, such as
     /// `"arn:aws:iam::123456789012:role/logs"`; none where unset.
     pub role_arn: Option<Text>,
-    /// cloudwatch, exported: whether the caller pays for requests to the bucket of the logs, where its owner has set it up so
+    /// cloudwatch, exported, subscription: whether the caller pays for requests to the bucket of the logs, where its owner has set it up so
     /// (S3's "Requester Pays"); false where unset.
     pub requester_pays: Option<bool>,
     /// Whether queries see the messages without personal data and secrets, as the function `mask` returns them; false where
     /// unset. Exports stay as they are.
     pub mask: Option<bool>,
     /// exported: the location of the objects, a folder or `s3://bucket/prefix`. directory: the folder of events.
+    /// subscription: the location below which the objects are, up to `prefix`.
     #[schemars(with = "Option<schema::Place>")]
     pub path: Option<Text>,
-    /// exported: the value of the column `log_group`; NULL where unset.
+    /// exported: the value of the column `log_group`; NULL where unset. subscription: the same with `messages_only`.
     pub log_group: Option<Text>,
+    /// subscription: the prefix of keys as Firehose's configuration has it, relative to `path`, such as
+    /// `"logs/!{timestamp:yyyy/MM/dd}/"`; `"*"` for objects with other keys. As Firehose does, `!{timestamp:yyyy/MM/dd/HH}/`
+    /// is put behind a prefix without a time.
+    #[schemars(extend("default" = "!{timestamp:yyyy/MM/dd/HH}/"))]
+    pub prefix: Option<Text>,
+    /// subscription: the IANA time zone of the times in keys, if Firehose has a custom one.
+    #[schemars(extend("default" = "UTC"))]
+    pub prefix_timezone: Option<Zone>,
+    /// subscription: whether the objects have the messages alone, one on each line, as Firehose's message extraction leaves
+    /// them. Each event then has the time at which its object began to arrive, and copies of events count. False where unset.
+    pub messages_only: Option<bool>,
 }
 
 /// How events are exported from CloudWatch Logs.

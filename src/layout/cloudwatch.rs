@@ -16,6 +16,21 @@ use crate::window::Range;
 /// The object that CloudWatch writes to test its permission. It has no log data and is not gzip.
 pub const WRITE_TEST: &str = "aws-logs-write-test";
 
+/// What an object holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ObjectFormat {
+    /// Lines as CloudWatch exports them.
+    #[default]
+    Export,
+    /// Records of a subscription, which name their own log groups and streams.
+    Records,
+    /// A message on each line, without its time: that of its arrival stands for it.
+    Messages {
+        /// Milliseconds since 1970-01-01T00:00Z.
+        arrived_ms: i64,
+    },
+}
+
 /// An exported object and what its key says about its events.
 ///
 /// A window may have a million of them, so what neighbours in a listing have in common is in memory once, and a clone
@@ -38,6 +53,8 @@ pub struct LogObject {
     pub range: Option<Range>,
     /// The times that were asked of its export task, where they are known: no event has another one.
     pub requested: Option<Arc<Range>>,
+    /// What it holds.
+    pub format: ObjectFormat,
 }
 
 impl LogObject {
@@ -52,9 +69,17 @@ impl LogObject {
         meta: &ObjectMeta,
         log_group: Option<&str>,
     ) -> Option<Self> {
-        if !holds_events(&meta.location) {
-            return None;
-        }
+        holds_events(&meta.location)
+            .then(|| Self::in_format(ObjectFormat::Export, before, meta, log_group))
+    }
+
+    /// The same for an object of any name that holds something else than an export.
+    pub fn in_format(
+        format: ObjectFormat,
+        before: Option<&Self>,
+        meta: &ObjectMeta,
+        log_group: Option<&str>,
+    ) -> Self {
         let key = meta.location.as_ref();
         let place = key
             .rmatch_indices('/')
@@ -66,7 +91,7 @@ impl LogObject {
             _ => Arc::from(text),
         };
         let known_group = before.and_then(|before| before.log_group.as_ref());
-        Some(Self {
+        Self {
             place: shared(place, before.map(|before| &before.place)),
             name: name.into(),
             size: meta.size,
@@ -75,7 +100,8 @@ impl LogObject {
             log_group: log_group.map(|group| shared(group, known_group)),
             range: None,
             requested: None,
-        })
+            format,
+        }
     }
 
     /// Its key.
@@ -118,8 +144,11 @@ impl LogObject {
         }
     }
 
-    /// The log stream: see [`stream_of`].
+    /// The log stream: see [`stream_of`]. Empty where the key does not say it.
     pub fn log_stream(&self) -> String {
+        if self.format != ObjectFormat::Export {
+            return String::new();
+        }
         let folder = self.name.rsplit_once('/').map(|(folder, _)| folder);
         folder.map(stream_of_folder).unwrap_or_default()
     }

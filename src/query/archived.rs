@@ -29,6 +29,7 @@ use super::Session;
 use super::parquet_table::ParquetTable;
 use super::planning::on_own_thread;
 use crate::error::{Class, Error, Result};
+use crate::job::OriginColumns;
 use crate::scan::LogsTable;
 use crate::scan::table::pushed_down;
 use crate::window::Range;
@@ -294,27 +295,35 @@ pub struct ArchivedLogs {
     /// The columns of `logs`, and in a plan that reads archived columns, all of these behind them.
     schema: SchemaRef,
     zone: Tz,
+    origins: OriginColumns,
+    /// The number of columns of `logs`.
+    of_logs: usize,
     columns: Arc<[ArchivedColumn]>,
     events: Arc<dyn OpenEvents>,
 }
 
-/// The number of columns of `logs`.
-const OF_LOGS: usize = 4;
-
 impl ArchivedLogs {
     /// The events that `events` finds, with their instants in a zone. `columns` stand for expressions in that zone.
-    pub fn new(zone: Tz, columns: Vec<ArchivedColumn>, events: Arc<dyn OpenEvents>) -> Self {
+    pub fn new(
+        zone: Tz,
+        origins: OriginColumns,
+        columns: Vec<ArchivedColumn>,
+        events: Arc<dyn OpenEvents>,
+    ) -> Self {
+        let schema = Self::columns(zone, origins);
         Self {
-            schema: Self::columns(zone),
+            of_logs: schema.fields().len(),
+            schema,
             zone,
+            origins,
             columns: columns.into(),
             events,
         }
     }
 
     /// The columns of every such table in a zone. Files of Parquet promise no value.
-    pub fn columns(zone: Tz) -> SchemaRef {
-        let fields = LogsTable::columns(zone);
+    pub fn columns(zone: Tz, origins: OriginColumns) -> SchemaRef {
+        let fields = LogsTable::columns(zone, origins);
         let fields = fields.fields().iter();
         let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
@@ -322,7 +331,7 @@ impl ArchivedLogs {
 
     /// The same with the archived columns behind those of `logs`.
     fn widened(&self) -> Self {
-        let of_logs = self.schema.fields().iter().take(OF_LOGS).cloned();
+        let of_logs = self.schema.fields().iter().take(self.of_logs).cloned();
         let own = self.columns.iter().map(|column| {
             let data_type = column.expression.data_type.clone();
             Arc::new(Field::new(column.in_plans(), data_type, true))
@@ -383,7 +392,7 @@ impl TableProvider for ArchivedLogs {
             message: wide.contains(&1),
             columns: wide
                 .iter()
-                .filter_map(|place| place.checked_sub(OF_LOGS))
+                .filter_map(|place| place.checked_sub(self.of_logs))
                 .collect(),
             in_order: state.config().target_partitions() == 1,
         };

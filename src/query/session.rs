@@ -38,7 +38,7 @@ use super::temporary_views::Views;
 use super::{functions, views};
 use crate::disk::free_bytes;
 use crate::error::{Class, Error, Result};
-use crate::job::Format;
+use crate::job::{Format, OriginColumns};
 use crate::scan::LogsTable;
 use crate::scan::deferred::DeferredLogs;
 use crate::store::Store;
@@ -360,13 +360,18 @@ impl Session {
 
     /// Makes `logs` a table that queries can be [prepared](Self::prepare) over, and not run.
     pub fn expect_logs(self) -> Result<Self> {
-        self.expect_table("logs", LogsTable::columns(self.timezone))?;
+        self.expect_logs_with(OriginColumns::default())
+    }
+
+    /// The same for `logs` with further columns that say where an event comes from.
+    pub fn expect_logs_with(self, origins: OriginColumns) -> Result<Self> {
+        self.expect_table("logs", LogsTable::columns(self.timezone, origins))?;
         Ok(self.with_views_of_logs())
     }
 
     /// The same for `logs` that may be read from archives, whose files promise no value.
-    pub fn expect_archived_logs(self) -> Result<Self> {
-        self.expect_table("logs", ArchivedLogs::columns(self.timezone))?;
+    pub fn expect_archived_logs(self, origins: OriginColumns) -> Result<Self> {
+        self.expect_table("logs", ArchivedLogs::columns(self.timezone, origins))?;
         Ok(self.with_views_of_logs())
     }
 

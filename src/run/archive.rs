@@ -16,7 +16,7 @@ use super::history::{AT_ONCE, KnownWindows, read_receipt};
 use super::{Action, Force, Output, Plan, WindowPlan, answer_files};
 use crate::error::Result;
 use crate::export::staging;
-use crate::job::{Job, Name, POSITION, Source};
+use crate::job::{Job, Name, POSITION};
 use crate::layout::StagingKeys;
 use crate::layout::cloudwatch::LogObject;
 use crate::output::columns::athena_schema;
@@ -193,6 +193,7 @@ impl ArchivedWindow {
             Field::new("timestamp", time, true),
         ];
         let mut fields = of_logs.to_vec();
+        fields.extend(job.source.origins().account.then(|| text("account")));
         fields.extend(self.report.message.then(|| text("message")));
         let own = columns.iter().zip(&self.has).filter(|(_, has)| **has);
         fields.extend(own.map(|(column, _)| column.field()));
@@ -224,7 +225,9 @@ pub(super) async fn columns_of(engine: &Engine, job: &Job) -> Result<Vec<Archive
         return Ok(Vec::new());
     };
     let session = engine.session(job.timezone)?;
-    let session = session.with_formats(&job.formats).expect_archived_logs()?;
+    let session = session
+        .with_formats(&job.formats)
+        .expect_archived_logs(job.source.origins())?;
     let mut columns = Vec::with_capacity(archive.columns.len());
     for column in &archive.columns {
         let (query, origin) = (column.query(), column.origin());
@@ -276,7 +279,7 @@ pub(super) async fn to_compute_of(
         let is_whole = last.archive.as_ref().is_some_and(|archive| archive.message);
         is_whole && !last.window.provisional && plan.force != Force::Export
     };
-    let has_kept_exports = !matches!(job.source, Source::Exported { .. });
+    let has_kept_exports = !job.source.is_read_in_place();
     let may_be = has_kept_exports && window.action == Action::Compute && window.reexports == 0;
     if !may_be || !window.last.as_ref().is_some_and(is_usable) {
         return Ok(None);

@@ -31,7 +31,7 @@ use super::Environment;
 use super::archive::columns_of;
 use super::lookups::{DeferredLookup, OF_JOB};
 use crate::error::{Error, Result};
-use crate::job::{Format, Job, LookupTable, Name};
+use crate::job::{Format, Job, LookupTable, Name, OriginColumns};
 use crate::query::archived::ArchivedLogs;
 use crate::query::{DeferredTable, Session, SessionTable, TableKind};
 use crate::scan::ScanReport;
@@ -105,15 +105,17 @@ pub async fn open(
         missing: Mutex::default(),
     });
     let session = session.with_parameters(request.parameters.clone());
+    let of_subjects = scope.exports.iter().map(Exports::origins);
+    let origins = of_subjects.fold(OriginColumns::default(), OriginColumns::or);
     let session = match scope.exports.is_empty() {
         true => session,
         false if has_archive => {
             let columns = logs.columns.clone();
-            let table = ArchivedLogs::new(timezone, columns, Arc::clone(&logs) as _);
+            let table = ArchivedLogs::new(timezone, origins, columns, Arc::clone(&logs) as _);
             session.with_archived_logs(table)
         }
         false => {
-            let table = DeferredLogs::new(timezone, Arc::clone(&logs) as _);
+            let table = DeferredLogs::new(timezone, origins, Arc::clone(&logs) as _);
             session.with_deferred_logs(table)
         }
     };

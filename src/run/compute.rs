@@ -318,6 +318,7 @@ impl WindowRun<'_> {
         };
         LogObject::sort_by_stream(&mut objects);
         let logs = LogsTable::new(source, objects, range, engine.pool())
+            .with_origins(job.source.origins())
             .counting_odd_messages()
             .masking(job.mask);
         let (logs, tally) = logs.tallied();
@@ -347,7 +348,12 @@ impl WindowRun<'_> {
                 engine.add_store(&self.plan.output.store);
                 let columns = archive::columns_of(engine, job).await?;
                 let archived = archive::OneWindow::new(job, archived, &columns);
-                let archived = ArchivedLogs::new(job.timezone, columns, Arc::new(archived));
+                let archived = ArchivedLogs::new(
+                    job.timezone,
+                    job.source.origins(),
+                    columns,
+                    Arc::new(archived),
+                );
                 session.with_archived_logs(archived)
             }
         };

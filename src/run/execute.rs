@@ -92,9 +92,13 @@ pub async fn export_fresh(
     job: &Job,
     selection: Selection,
 ) -> Result<()> {
-    if let Source::Exported { .. } = &job.source {
+    if job.source.is_read_in_place() {
+        let kind = match &job.source {
+            Source::Subscription(_) => "subscription",
+            _ => "exported",
+        };
         return Err(Error::usage(format!(
-            "[source] kind of the job {} is \"exported\": its objects are exported by another program, so nothing can be exported first",
+            "[source] kind of the job {} is {kind:?}: its objects are written by another program, so nothing can be exported first",
             job.name
         )));
     }

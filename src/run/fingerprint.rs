@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::job::{
     Archive, Chart, ChartKind, CloudWatch, Division, ErrorsColumn, Expectation, Job, Language,
-    Location, LookupTable, Query, Source, Subject, Theme, ValueScale, hashed_text,
+    Location, LookupTable, Query, Source, Subject, Subscription, SubscriptionContent, Theme,
+    ValueScale, hashed_text,
 };
 
 /// The version of [`answers_fingerprint`]. A change of it has every done window computed again.
@@ -61,6 +62,24 @@ pub(super) fn source_fingerprint(job: &Job) -> String {
         Source::Exported { path, log_group } => {
             hash.add(&path.to_string());
             hash.add(log_group.as_deref().unwrap_or_default());
+        }
+        Source::Subscription(Subscription {
+            path,
+            prefix,
+            content,
+            pad: _,
+            pad_after: _,
+        }) => {
+            hash.add(&path.to_string());
+            hash.add(prefix.as_str());
+            hash.add(prefix.zone().name());
+            match content {
+                SubscriptionContent::Records => hash.add("records"),
+                SubscriptionContent::Messages { log_group } => {
+                    hash.add("messages");
+                    hash.add(log_group.as_deref().unwrap_or_default());
+                }
+            }
         }
         Source::Directory {
             path,

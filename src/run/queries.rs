@@ -46,9 +46,10 @@ pub async fn plan_all<'a>(
 ) -> Result<Vec<PlannedQuery<'a>>> {
     let earlier = Arc::new(ExpectedAnswers::new(job.window.size));
     let session = engine.session(job.timezone)?.with_formats(&job.formats);
+    let origins = job.source.origins();
     let session = match &job.archive {
-        Some(_) => session.expect_archived_logs()?,
-        None => session.expect_logs()?,
+        Some(_) => session.expect_archived_logs(origins)?,
+        None => session.expect_logs_with(origins)?,
     };
     let session = session
         .expect_window(range)?
@@ -84,7 +85,7 @@ pub async fn plan_archive_alone<'a>(
     let session = engine
         .session(job.timezone)?
         .with_formats(&job.formats)
-        .expect_logs()?
+        .expect_logs_with(job.source.origins())?
         .expect_window(range)?;
     match &job.archive {
         None => Ok(Vec::new()),

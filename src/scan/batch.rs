@@ -61,11 +61,30 @@ enum Column {
         bytes: Vec<u8>,
         ends: Vec<usize>,
     },
-    /// What is the same for all events of an object.
+    /// What is the same for all events of an object, or of a record in it.
     OfObject {
-        value: fn(&LogObject) -> Option<String>,
+        what: OriginColumn,
         runs: Vec<Run>,
     },
+}
+
+/// What a column says of where an event comes from.
+#[derive(Clone, Copy)]
+enum OriginColumn {
+    LogGroup,
+    LogStream,
+    Account,
+}
+
+/// Where events come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The account of the log group, if known.
+    pub account: Option<&'a str>,
+    /// The log group, if known.
+    pub log_group: Option<&'a str>,
+    /// The log stream.
+    pub log_stream: &'a str,
 }
 
 /// A value from a row on, up to the next run.
@@ -75,7 +94,8 @@ struct Run {
 }
 
 impl BatchBuilder {
-    /// A builder of batches of `schema`, whose columns are at `indices` of (timestamp, message, log_group, log_stream).
+    /// A builder of batches of `schema`, whose columns are at `indices` of (timestamp, message, log_group, log_stream,
+    /// account).
     pub fn new(schema: SchemaRef, indices: &[usize], full_rows: usize) -> Self {
         let columns = indices
             .iter()
@@ -85,8 +105,9 @@ impl BatchBuilder {
                     bytes: Vec::new(),
                     ends: Vec::new(),
                 },
-                2 => Column::of_object(|object| object.log_group.as_deref().map(str::to_owned)),
-                _ => Column::of_object(|object| Some(object.log_stream())),
+                2 => Column::of_object(OriginColumn::LogGroup),
+                3 => Column::of_object(OriginColumn::LogStream),
+                _ => Column::of_object(OriginColumn::Account),
             })
             .collect();
         Self {
@@ -114,17 +135,31 @@ impl BatchBuilder {
     /// Begins an object: the next events are its.
     pub fn begin(&mut self, object: &LogObject) {
         for column in &mut self.columns {
-            if let Column::OfObject { value, runs } = column {
-                let value = value(object);
-                match runs.last_mut() {
-                    Some(last) if last.value == value => {}
-                    // The object before had no events.
-                    Some(last) if last.from == self.rows => last.value = value,
-                    _ => runs.push(Run {
-                        from: self.rows,
-                        value,
-                    }),
-                }
+            if let Column::OfObject { what, runs } = column {
+                let stream;
+                let value = match what {
+                    OriginColumn::LogGroup => object.log_group.as_deref(),
+                    OriginColumn::LogStream => {
+                        stream = object.log_stream();
+                        Some(&*stream)
+                    }
+                    OriginColumn::Account => None,
+                };
+                begin_run(runs, self.rows, value);
+            }
+        }
+    }
+
+    /// The same where an object has events of several origins: the next events are of this one.
+    pub fn begin_origin(&mut self, origin: Origin<'_>) {
+        for column in &mut self.columns {
+            if let Column::OfObject { what, runs } = column {
+                let value = match what {
+                    OriginColumn::LogGroup => origin.log_group,
+                    OriginColumn::LogStream => Some(origin.log_stream),
+                    OriginColumn::Account => origin.account,
+                };
+                begin_run(runs, self.rows, value);
             }
         }
     }
@@ -250,11 +285,25 @@ impl BatchBuilder {
 }
 
 impl Column {
-    fn of_object(value: fn(&LogObject) -> Option<String>) -> Self {
+    fn of_object(what: OriginColumn) -> Self {
         Self::OfObject {
-            value,
+            what,
             runs: Vec::new(),
         }
+    }
+}
+
+/// Begins a run of a value at row `from`, if it is another one than before.
+fn begin_run(runs: &mut Vec<Run>, from: usize, value: Option<&str>) {
+    let owned = || value.map(str::to_owned);
+    match runs.last_mut() {
+        Some(last) if last.value.as_deref() == value => {}
+        // The object or the record before had no events.
+        Some(last) if last.from == from => last.value = owned(),
+        _ => runs.push(Run {
+            from,
+            value: owned(),
+        }),
     }
 }
 
@@ -303,7 +352,11 @@ mod tests {
     use arrow::array::AsArray;
 
     fn builder(indices: &[usize]) -> BatchBuilder {
-        let schema = Arc::new(file_schema(chrono_tz::UTC).project(indices).unwrap());
+        let schema = Arc::new(
+            file_schema(chrono_tz::UTC, Default::default())
+                .project(indices)
+                .unwrap(),
+        );
         BatchBuilder::new(schema, indices, 3)
     }
 
@@ -355,7 +408,11 @@ mod tests {
 
     #[test]
     fn a_small_batch_holds_little_memory() {
-        let schema = Arc::new(file_schema(chrono_tz::UTC).project(&[0, 1]).unwrap());
+        let schema = Arc::new(
+            file_schema(chrono_tz::UTC, Default::default())
+                .project(&[0, 1])
+                .unwrap(),
+        );
         let mut builder = BatchBuilder::new(schema, &[0, 1], 8192);
         for _ in 0..2 {
             for n in 0..10 {

@@ -15,8 +15,9 @@ use super::columns::reader::KeptReader;
 use super::columns::{Damaged, KeptObjects, Wanted};
 use super::fetch::ObjectFetcher;
 use super::object::{Counts, EventFilter, FillOutcome, ObjectName, ObjectReader, read_error};
+use super::record_object::{Deduplication, RecordReader};
 use crate::error::{Class, Error};
-use crate::layout::cloudwatch::LogObject;
+use crate::layout::cloudwatch::{LogObject, ObjectFormat};
 use crate::window::Range;
 
 /// The most compressed bytes of a bundle. A larger object is a bundle of its own.
@@ -132,6 +133,8 @@ pub(super) struct Reading {
     pub(super) kept: Option<Arc<KeptObjects>>,
     /// Whether columns of the objects that are read are kept.
     pub(super) keeps: bool,
+    /// Which events of subscriptions came twice, where the table has such objects.
+    pub(super) duplicates: Option<Deduplication>,
 }
 
 /// An object that is open.
@@ -140,12 +143,18 @@ enum OpenObject {
     Text(Box<ObjectReader>),
     /// Its columns, as they were kept.
     Kept(Box<KeptReader>),
+    /// The records of a subscription.
+    Records(Box<RecordReader>),
 }
 
 impl Reading {
     /// Opens the object at `number` of the table's list.
     async fn open(&self, number: u32, object: &LogObject) -> Result<OpenObject> {
         self.claim.open();
+        if object.format != ObjectFormat::Export {
+            let reader = self.open_records(number, object).await?;
+            return Ok(OpenObject::Records(Box::new(reader)));
+        }
         let filter = self.filter_of(object);
         let needs = KeptReader::needs(&filter, self.wanted);
         let kept = self.kept.as_ref();
@@ -189,6 +198,30 @@ impl Reading {
             self.counts.clone(),
         );
         Ok(reader.keeping(keeper).behind(done))
+    }
+
+    /// Opens an object of a subscription.
+    async fn open_records(&self, number: u32, object: &LogObject) -> Result<RecordReader> {
+        let meta = object.meta();
+        let name = self.name_of(object);
+        let duplicates = self.duplicates.clone().ok_or_else(|| {
+            let message = format!("the scan of {name} has no ids of events");
+            Error::new(Class::Unexpected, message)
+        })?;
+        let content = self
+            .fetcher
+            .fetch(&self.objects, number, &meta)
+            .await
+            .map_err(|error| read_error(&name, error))?;
+        Ok(RecordReader::new(
+            (name, number),
+            self.filter_of(object),
+            (meta.size, content),
+            object.format,
+            &self.claim,
+            self.counts.clone(),
+            duplicates,
+        ))
     }
 
     fn name_of(&self, object: &LogObject) -> ObjectName {
@@ -265,6 +298,10 @@ impl BundleReader {
     /// Adds events of an object to the batch. Where its kept columns are damaged, its text is read from there on.
     async fn fill(&mut self, object: OpenObject) -> Result<(FillOutcome, OpenObject)> {
         let mut text = match object {
+            OpenObject::Records(mut reader) => {
+                let outcome = reader.fill(&mut self.batch).await?;
+                return Ok((outcome, OpenObject::Records(reader)));
+            }
             OpenObject::Text(reader) => reader,
             OpenObject::Kept(mut reader) => match reader.fill(&mut self.batch).await {
                 Ok(outcome) => return Ok((outcome, OpenObject::Kept(reader))),

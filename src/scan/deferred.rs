@@ -15,6 +15,7 @@ use datafusion::physical_plan::union::UnionExec;
 
 use super::LogsTable;
 use crate::error::Result;
+use crate::job::OriginColumns;
 
 /// Lists the objects of `logs`.
 #[async_trait]
@@ -28,15 +29,17 @@ pub trait OpenLogs: fmt::Debug + Send + Sync {
 pub struct DeferredLogs {
     schema: SchemaRef,
     zone: Tz,
+    origins: OriginColumns,
     logs: Arc<dyn OpenLogs>,
 }
 
 impl DeferredLogs {
     /// The events that `logs` finds, with their instants in a zone.
-    pub fn new(zone: Tz, logs: Arc<dyn OpenLogs>) -> Self {
+    pub fn new(zone: Tz, origins: OriginColumns, logs: Arc<dyn OpenLogs>) -> Self {
         Self {
-            schema: LogsTable::columns(zone),
+            schema: LogsTable::columns(zone, origins),
             zone,
+            origins,
             logs,
         }
     }
@@ -68,7 +71,8 @@ impl TableProvider for DeferredLogs {
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
         let mut plans = Vec::new();
         for table in self.logs.open().await?.iter() {
-            let table = table.clone().in_zone(self.zone);
+            let table = table.clone().with_origins(self.origins);
+            let table = table.in_zone(self.zone);
             plans.push(table.scan(state, projection, filters, limit).await?);
         }
         UnionExec::try_new(plans)

@@ -32,10 +32,10 @@ use crate::window::Range;
 
 /// A streamed object's text is inflated in blocks of this size, which stay in the processor's cache until they are
 /// read.
-const BLOCK: usize = 512 << 10;
+pub(super) const BLOCK: usize = 512 << 10;
 
 /// The most blocks that are inflated and not read yet.
-const BLOCKS_AHEAD: usize = 2;
+pub(super) const BLOCKS_AHEAD: usize = 2;
 
 /// CloudWatch takes no events that are older than this, so a program that logs as it runs has none that is so much older
 /// than the one before it.
@@ -55,6 +55,8 @@ pub mod counters {
     pub const STRAY_LINES: &str = "lines_before_first_timestamp";
     /// Events that are more than two weeks older than the one before them.
     pub const BACKDATED: &str = "backdated_events";
+    /// Further copies of events, which a subscription delivered more than once.
+    pub const DUPLICATES: &str = "duplicate_events";
 }
 
 /// The counters of a partition, and the record of which objects were read.
@@ -67,6 +69,7 @@ pub(super) struct Counts {
     invalid_utf8: Count,
     stray_lines: Count,
     backdated: Count,
+    duplicates: Count,
     /// Where the events are tallied by hour, too.
     tally: Option<Arc<Tally>>,
     /// Where the first and last events of the objects are noted, too.
@@ -91,6 +94,7 @@ impl Counts {
             invalid_utf8: count(counters::INVALID_UTF8),
             stray_lines: count(counters::STRAY_LINES),
             backdated: count(counters::BACKDATED),
+            duplicates: count(counters::DUPLICATES),
             tally,
             edges,
         }
@@ -105,6 +109,7 @@ impl Counts {
         self.stray_lines
             .add(report.lines_before_first_timestamp as usize);
         self.backdated.add(report.backdated_events as usize);
+        self.duplicates.add(report.duplicate_events as usize);
         self.read.add(number, report);
     }
 
@@ -473,7 +478,7 @@ fn unmarked_of(message: Message<'_>) -> Option<Vec<u8>> {
     memchr::memchr(MARK, bytes).map(|_| unmarked(bytes).into_owned())
 }
 
-fn head_of(bytes: &[u8]) -> &[u8] {
+pub(super) fn head_of(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(foreign::HEAD)]
 }
 

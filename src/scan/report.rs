@@ -26,6 +26,9 @@ pub struct ScanReport {
     /// Events of any time that are more than two weeks older than the event before them in their object.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub backdated_events: u64,
+    /// Further copies of events of the window, which a subscription delivered more than once. They are not in `events`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub duplicate_events: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -92,6 +95,7 @@ impl AddAssign for ScanReport {
         self.invalid_utf8_events += other.invalid_utf8_events;
         self.lines_before_first_timestamp += other.lines_before_first_timestamp;
         self.backdated_events += other.backdated_events;
+        self.duplicate_events += other.duplicate_events;
     }
 }
 
@@ -152,6 +156,7 @@ impl ScanReports {
                 invalid_utf8_events: count(counters::INVALID_UTF8),
                 lines_before_first_timestamp: count(counters::STRAY_LINES),
                 backdated_events: count(counters::BACKDATED),
+                duplicate_events: count(counters::DUPLICATES),
             });
         }
         for child in plan.children() {
@@ -173,6 +178,9 @@ pub struct ObjectReport {
     pub lines_before_first_timestamp: u32,
     /// Events that are more than two weeks older than the one before them.
     pub backdated_events: u32,
+    /// Further copies of events of the window.
+    #[serde(default)]
+    pub duplicate_events: u32,
 }
 
 impl From<ObjectReport> for ScanReport {
@@ -184,6 +192,7 @@ impl From<ObjectReport> for ScanReport {
             invalid_utf8_events: report.invalid_utf8_events.into(),
             lines_before_first_timestamp: report.lines_before_first_timestamp.into(),
             backdated_events: report.backdated_events.into(),
+            duplicate_events: report.duplicate_events.into(),
         }
     }
 }
@@ -273,6 +282,7 @@ mod tests {
             invalid_utf8_events: 1,
             lines_before_first_timestamp: 2,
             backdated_events: 1,
+            duplicate_events: 1,
         }
     }
 
@@ -303,6 +313,7 @@ mod tests {
             invalid_utf8_events: 1,
             lines_before_first_timestamp: 2,
             backdated_events: 1,
+            duplicate_events: 1,
         };
         let mut read = ReadObjects::default();
         for _ in 0..12 {
@@ -323,6 +334,7 @@ mod tests {
             invalid_utf8_events: 3,
             lines_before_first_timestamp: 6,
             backdated_events: 3,
+            duplicate_events: 3,
         };
         assert_eq!(read.complete(3), Some(whole));
         assert_eq!(read.complete(4), None);

@@ -28,8 +28,10 @@ use super::columns::{KeptObjects, Wanted};
 use super::edges::EdgeLog;
 use super::fetch::ObjectFetcher;
 use super::object::{Counts, EventFilter};
+use super::record_object::Deduplication;
 use super::report::ReadLog;
 use super::tally::Tally;
+use crate::job::OriginColumns;
 use crate::window::Range;
 
 /// The indices of columns in [`file_schema`].
@@ -40,17 +42,20 @@ pub(super) const MESSAGE: usize = 1;
 ///
 /// The log group and the log stream are columns of the file, and no partition columns of the engine: those have one value
 /// for a file, so that each stream of a few events would be a file and a batch of its own.
-pub fn file_schema(zone: Tz) -> SchemaRef {
-    Arc::new(Schema::new(vec![
+pub fn file_schema(zone: Tz, origins: OriginColumns) -> SchemaRef {
+    let text = |name: &str| Field::new(name, DataType::Utf8View, true);
+    let mut fields = vec![
         Field::new(
             "timestamp",
             DataType::Timestamp(TimeUnit::Millisecond, Some(zone.name().into())),
             false,
         ),
         Field::new("message", DataType::Utf8View, false),
-        Field::new("log_group", DataType::Utf8View, true),
+        text("log_group"),
         Field::new("log_stream", DataType::Utf8View, false),
-    ]))
+    ];
+    fields.extend(origins.account.then(|| text("account")));
+    Arc::new(Schema::new(fields))
 }
 
 /// How exported objects are read.
@@ -68,6 +73,7 @@ pub struct LogSource {
     edges: Option<EdgeLog>,
     kept: Option<Arc<KeptObjects>>,
     keeps: bool,
+    duplicates: Option<Deduplication>,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -94,6 +100,7 @@ impl LogSource {
             edges: None,
             kept: None,
             keeps: false,
+            duplicates: None,
             batch_size: 8192,
             metrics: ExecutionPlanMetricsSet::new(),
         }
@@ -109,6 +116,12 @@ impl LogSource {
     pub(super) fn keeping(mut self, kept: Option<Arc<KeptObjects>>, keeps: bool) -> Self {
         self.kept = kept;
         self.keeps = keeps;
+        self
+    }
+
+    /// The same source of objects of subscriptions, whose events count once.
+    pub(super) fn without_duplicates(mut self, duplicates: Option<Deduplication>) -> Self {
+        self.duplicates = duplicates;
         self
     }
 
@@ -162,6 +175,7 @@ impl FileSource for LogSource {
             },
             kept: self.kept.clone(),
             keeps: self.keeps,
+            duplicates: self.duplicates.clone(),
         };
         let opener = Arc::new(LogOpener {
             reading: Arc::new(reading),

@@ -27,12 +27,15 @@ use super::bundle::{Bundle, bundles, single};
 use super::cache::ObjectCache;
 use super::columns::{Columns, Keep, KeptObjects, Needs};
 use super::edges::{EdgeLog, may_meet};
+use super::event_ids::EventIds;
 use super::fetch::{ObjectFetcher, OpeningOrder};
 use super::object::EventFilter;
+use super::record_object::Deduplication;
 use super::report::ReadLog;
 use super::source::{LogSource, MESSAGE, file_schema};
 use super::tally::Tally;
-use crate::layout::cloudwatch::LogObject;
+use crate::job::OriginColumns;
+use crate::layout::cloudwatch::{LogObject, ObjectFormat};
 use crate::store::Store;
 use crate::window::Range;
 
@@ -49,6 +52,8 @@ pub struct LogsTable {
     range: Range,
     url: ObjectStoreUrl,
     place: Arc<str>,
+    zone: Tz,
+    origins: OriginColumns,
     table_schema: TableSchema,
     budget: Arc<Budget>,
     is_remote: bool,
@@ -62,6 +67,8 @@ pub struct LogsTable {
     keeping: Option<Arc<Keeping>>,
     /// Whether objects that were read to their end are left out.
     skips_read: bool,
+    /// The ids of its events, where some objects are of subscriptions, which deliver an event once or more.
+    ids: Option<Arc<EventIds>>,
 }
 
 /// Where the columns of the objects are kept, and which.
@@ -83,17 +90,23 @@ impl LogsTable {
     ) -> Self {
         objects.retain(|object| object.may_have(range));
         let root = object_store::path::Path::default();
+        let is_subscribed = |object: &LogObject| object.format != ObjectFormat::Export;
+        let ids = objects.iter().any(is_subscribed);
+        let edges = !ids && may_meet(&objects);
         Self {
+            ids: ids.then(|| Arc::new(EventIds::new(pool))),
+            zone: Tz::UTC,
+            origins: OriginColumns::default(),
             range,
             url: store.url().clone(),
             place: store.location().display_key(&root).into(),
-            table_schema: file_schema(Tz::UTC).into(),
+            table_schema: file_schema(Tz::UTC, OriginColumns::default()).into(),
             budget: Budget::new(pool),
             is_remote: !store.location().is_local(),
             read: ReadLog::default(),
             counts_odd_messages: false,
             masks: false,
-            edges: may_meet(&objects).then(EdgeLog::default),
+            edges: edges.then(EdgeLog::default),
             objects: Arc::new(objects),
             tally: None,
             cache: None,
@@ -159,13 +172,21 @@ impl LogsTable {
 
     /// The table with its instants shown in a zone.
     pub fn in_zone(mut self, zone: Tz) -> Self {
-        self.table_schema = file_schema(zone).into();
+        self.zone = zone;
+        self.table_schema = file_schema(zone, self.origins).into();
         self
     }
 
+    /// The table with further columns that say where events come from: NULL where an object does not say it.
+    pub fn with_origins(mut self, origins: OriginColumns) -> Self {
+        self.origins = origins;
+        let zone = self.zone;
+        self.in_zone(zone)
+    }
+
     /// The columns of every such table in a zone.
-    pub fn columns(zone: Tz) -> SchemaRef {
-        file_schema(zone)
+    pub fn columns(zone: Tz, origins: OriginColumns) -> SchemaRef {
+        file_schema(zone, origins)
     }
 
     /// Its objects.
@@ -200,7 +221,10 @@ impl LogsTable {
         for filter in filters {
             match time_range(filter) {
                 Some(times) => range = range.intersect(times),
-                None if is_about_objects(filter) => about_objects.push(filter),
+                // An object of a subscription has events of several log groups.
+                None if self.ids.is_none() && is_about_objects(filter) => {
+                    about_objects.push(filter);
+                }
                 None => about_rows.push(filter.clone()),
             }
         }
@@ -235,7 +259,7 @@ impl LogsTable {
 
     /// Whether each of these objects passes the filter. A verdict that is NULL lets no row pass.
     fn decide(&self, state: &dyn Session, filter: &Expr, numbers: &[u32]) -> Result<Vec<bool>> {
-        let schema = Arc::new(Schema::new(self.schema().fields()[2..].to_vec()));
+        let schema = Arc::new(Schema::new(self.schema().fields()[2..4].to_vec()));
         let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
         let filter = state.create_physical_expr(filter.clone(), &df_schema)?;
         let mut verdicts = Vec::with_capacity(numbers.len());
@@ -351,7 +375,11 @@ impl TableProvider for LogsTable {
             true => pack(single(&self.objects, &numbers), partitions),
             false => pack(bundles(&self.objects, &numbers, partitions), partitions),
         };
-        let kept = self.kept();
+        // Kept columns have no ids.
+        let kept = match self.ids {
+            Some(_) => None,
+            None => self.kept(),
+        };
         let needs = Needs {
             messages: columns.contains(&MESSAGE),
             checked: columns.contains(&MESSAGE) || self.counts_odd_messages,
@@ -392,6 +420,10 @@ impl TableProvider for LogsTable {
         )
         .tallied(self.tally.clone())
         .with_edges(self.edges.clone())
+        .without_duplicates(self.ids.as_ref().map(|ids| Deduplication {
+            ids: Arc::clone(ids),
+            disk: Arc::clone(&state.runtime_env().disk_manager),
+        }))
         // A few rows are found before an object's end, and only objects that were read to their end are kept.
         .keeping(kept, !few_rows);
         let asked_for = projection.map_or(columns.len(), Vec::len);

@@ -186,9 +186,7 @@ impl Tally {
             ObjectTally {
                 id,
                 start_ms: self.window.start_ms,
-                stream: stream.bytes().fold(FNV_OFFSET, |hash, byte| {
-                    (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
-                }),
+                stream: hash_of_name(stream.bytes()),
                 hours: Hours::none(self.window),
             }
         })
@@ -230,6 +228,12 @@ pub(super) struct ObjectTally {
 }
 
 impl ObjectTally {
+    /// The next events are of this log stream, in an object that has events of several: the names of its log group and its own.
+    pub(super) fn begin_stream(&mut self, names: [&str; 2]) {
+        let bytes = names.iter().flat_map(|name| name.bytes().chain([0]));
+        self.stream = hash_of_name(bytes);
+    }
+
     /// Adds an event of the window.
     #[inline]
     pub(super) fn add(&mut self, timestamp_ms: i64) {
@@ -250,6 +254,12 @@ const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 /// An odd number whose bits are mixed; receipts hold what it makes, so it stays.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn hash_of_name(name: impl Iterator<Item = u8>) -> u64 {
+    name.fold(FNV_OFFSET, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
+    })
+}
 
 /// An object, or the part of it with the times `own`, as a number.
 fn identity(key: &Path, own: Range) -> u64 {

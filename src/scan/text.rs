@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::batch::Message;
 use super::budget::{Buffer, Claim};
 use super::inflate::{Inflated, WholeInflater, likely_text_bytes};
@@ -24,12 +26,19 @@ enum Memory {
     Budgeted(Buffer),
     /// For a little text at a time.
     Own(Vec<u8>),
+    /// The object itself, which is text and all there.
+    Shared(Bytes),
 }
 
 impl ObjectText {
     /// An empty text with room for pieces.
     pub fn with_capacity(capacity: usize) -> Self {
         Self::new(Memory::Own(Vec::with_capacity(capacity)))
+    }
+
+    /// The text of an object that is not compressed.
+    pub(super) fn shared(object: Bytes) -> Self {
+        Self::new(Memory::Shared(object))
     }
 
     fn new(memory: Memory) -> Self {
@@ -64,15 +73,20 @@ impl ObjectText {
         match &self.memory {
             Memory::Budgeted(buffer) => &buffer.bytes,
             Memory::Own(bytes) => bytes,
+            Memory::Shared(bytes) => bytes,
         }
     }
 
     /// Drops `done` bytes in front and appends `more`.
     pub fn advance(&mut self, done: usize, more: &[u8]) {
         self.checked = 0..0;
+        if let Memory::Shared(object) = &self.memory {
+            self.memory = Memory::Own(object.to_vec());
+        }
         let bytes = match &mut self.memory {
             Memory::Budgeted(buffer) => &mut buffer.bytes,
             Memory::Own(bytes) => bytes,
+            Memory::Shared(_) => return,
         };
         bytes.drain(..done);
         bytes.extend_from_slice(more);

@@ -59,6 +59,7 @@ mod serve;
 mod sql;
 mod stack;
 mod staging;
+mod subscription;
 mod support;
 mod tables;
 mod uploads;

@@ -7,7 +7,7 @@ use crate::output::columns::sql_type;
 use crate::query::{SessionTable, TableKind, is_like};
 
 /// What the columns of `logs` and `hours` are.
-const COLUMNS: [(TableKind, &str, &str); 10] = [
+const COLUMNS: [(TableKind, &str, &str); 11] = [
     (
         TableKind::Logs,
         "timestamp",
@@ -27,6 +27,11 @@ const COLUMNS: [(TableKind, &str, &str); 10] = [
         TableKind::Logs,
         "log_stream",
         "the log stream in the log group, as the export names it",
+    ),
+    (
+        TableKind::Logs,
+        "account",
+        "the account of the log group, as a subscription says it",
     ),
     (
         TableKind::Hours,

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-use super::{ArchivedLogs, OF_LOGS, unqualified};
+use super::{ArchivedLogs, unqualified};
 
 /// Replaces expressions by the columns of archives that stand for them.
 #[derive(Debug)]
@@ -196,7 +196,7 @@ fn provide(
                 .as_ref()
                 .is_none_or(|of| *of == scan.table_name);
             let are_of_logs = names.iter().all(|name| {
-                let of_logs = logs.schema.fields().iter().take(OF_LOGS);
+                let of_logs = logs.schema.fields().iter().take(logs.of_logs);
                 of_logs.into_iter().any(|field| field.name() == name)
             });
             if !is_here || !are_of_logs || logs_of(scan).is_none() {
@@ -354,7 +354,7 @@ fn widened(
     logs: &ArchivedLogs,
     place: Option<usize>,
 ) -> Result<(TableScan, Column)> {
-    let is_wide = scan.source.schema().fields().len() > OF_LOGS;
+    let is_wide = scan.source.schema().fields().len() > logs.of_logs;
     let source = match is_wide {
         true => Arc::clone(&scan.source),
         false => provider_as_source(Arc::new(logs.widened())),
@@ -364,7 +364,7 @@ fn widened(
     let mut name = String::new();
     if let Some(place) = place {
         name = logs.columns[place].in_plans();
-        let place = OF_LOGS + place;
+        let place = logs.of_logs + place;
         if !projection.contains(&place) {
             projection.push(place);
         }

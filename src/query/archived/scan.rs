@@ -21,7 +21,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::{cast, ident, lit};
 
-use super::{ArchivedEvents, ArchivedLogs, Events, OF_LOGS, unexpected, wants_few};
+use super::{ArchivedEvents, ArchivedLogs, Events, unexpected, wants_few};
 use crate::job::POSITION;
 use crate::query::order::in_turn;
 use crate::scan::LogsTable;
@@ -106,7 +106,7 @@ impl ArchivedLogs {
             }
         };
         for place in projected {
-            match place.checked_sub(OF_LOGS) {
+            match place.checked_sub(self.of_logs) {
                 None => add(*place),
                 Some(column) if has(column) => {}
                 Some(column) => {
@@ -141,7 +141,7 @@ impl ArchivedLogs {
             let expression: Arc<dyn PhysicalExpr> = match there.index_of(field.name()) {
                 Ok(_) => col(field.name(), &there)?,
                 Err(_) => {
-                    let computed = self.expression(place.saturating_sub(OF_LOGS))?.clone();
+                    let computed = self.expression(place.saturating_sub(self.of_logs))?.clone();
                     state.create_physical_expr(computed, &columns)?
                 }
             };
@@ -158,8 +158,8 @@ impl ArchivedLogs {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let logs = logs.in_zone(self.zone);
-        let is_of_logs = projected.iter().all(|place| *place < OF_LOGS);
+        let logs = logs.with_origins(self.origins).in_zone(self.zone);
+        let is_of_logs = projected.iter().all(|place| *place < self.of_logs);
         if is_of_logs {
             let projected = projected.to_vec();
             return logs.scan(state, Some(&projected), filters, limit).await;
@@ -216,7 +216,7 @@ impl ArchivedLogs {
         }
         let own: Vec<usize> = projected
             .iter()
-            .filter_map(|place| place.checked_sub(OF_LOGS))
+            .filter_map(|place| place.checked_sub(self.of_logs))
             .filter(|column| has(*column))
             .collect();
         for column in &own {

@@ -18,7 +18,7 @@ fn session(events: &[(i64, &str, String)]) -> Session {
     let zone: Tz = "Asia/Seoul".parse().unwrap();
     let engine = Engine::new(64 << 20, &std::env::temp_dir()).unwrap();
     let session = engine.session(zone).unwrap().expect_logs().unwrap();
-    let schema = LogsTable::columns(zone);
+    let schema = LogsTable::columns(zone, Default::default());
     let batches = events.chunks(2).map(|events| {
         let columns = schema
             .fields()

@@ -216,7 +216,12 @@ impl Compactor<'_> {
             archived,
             columns: self.columns.clone(),
         };
-        let logs = ArchivedLogs::new(job.timezone, self.columns.clone(), Arc::new(hours));
+        let logs = ArchivedLogs::new(
+            job.timezone,
+            job.source.origins(),
+            self.columns.clone(),
+            Arc::new(hours),
+        );
         let session = engine.session(job.timezone)?.with_formats(&job.formats);
         let session = session.with_archived_logs(logs);
         let query = &self.archive.query;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::error::{Class, Error, Result};
 use crate::export::existing::ExistingExport;
 use crate::export::staging::{self, Manifest};
+use crate::export::subscription::SubscriptionSource;
 use crate::export::{ExportRequest, Exported, LogExporter};
 use crate::job::{Job, Source};
 use crate::progress::Progress;
@@ -41,7 +42,7 @@ impl KeptExports {
                         .iter()
                         .any(|pattern| pattern.matches(&manifest.log_group))
             }
-            Source::Directory { .. } | Source::Exported { .. } => true,
+            Source::Directory { .. } | Source::Exported { .. } | Source::Subscription(_) => true,
         }
     }
 }
@@ -60,6 +61,10 @@ impl LogExporter for KeptExports {
         if let Source::Exported { log_group, .. } = &self.job.source {
             let existing = ExistingExport::new(self.store.clone(), log_group.clone());
             return existing.export(request, progress).await;
+        }
+        if let Source::Subscription(settings) = &self.job.source {
+            let source = SubscriptionSource::new(self.store.clone(), settings.clone());
+            return source.export(request, progress).await;
         }
         let id = request.window.id();
         let gone = || {

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
-use super::{Missing, Scope, Subject};
+use super::{Missing, Scope, Subject, contents};
 use crate::aws::Account;
 use crate::error::Result;
 use crate::export::existing::{may_be_of, streams_in_several_exports};
 use crate::export::staging::{self, ExportedWindow};
+use crate::export::subscription::SubscriptionSource;
 use crate::job::{Job, Source};
 use crate::layout::StagingKeys;
 use crate::layout::cloudwatch::LogObject;
@@ -110,7 +111,8 @@ impl Logs {
                         None => {
                             let stores = &self.scope.environment.stores;
                             let store = stores.open(location, Account::Source).await?;
-                            let there = staging::every_object(&store, None).await?;
+                            let there = contents::listed(&store).await?.objects;
+                            let there = there.ensure_any(&store)?;
                             (store, there)
                         }
                     };
@@ -191,16 +193,34 @@ impl Logs {
         let wanted = self.scope.range.unwrap_or(Range::ALL);
         let masks = self.scope.request.mask || job.mask;
         let archives = self.archives(job, wanted, masks).await;
-        if let Source::Exported { log_group, .. } = &job.source {
-            let there = staging::every_object(&store, log_group.as_deref()).await?;
-            let mut objects = there.objects;
-            note_several(&store, &objects, notes);
-            let parts = archives.into_iter().filter(|archive| {
-                archive.is_of(
-                    &store,
-                    [(store.root(), &of_window(&store, &objects, archive)[..])],
-                )
-            });
+        if job.source.is_read_in_place() {
+            let (mut objects, of_windows) = match &job.source {
+                Source::Subscription(settings) => {
+                    let source = SubscriptionSource::new(store.clone(), settings.clone());
+                    let arrived = wanted.padded(settings.pad, settings.pad_after);
+                    let objects = source.objects(arrived).await?;
+                    let of_window = |archive: &ArchivedWindow| {
+                        source.of_window(&objects, archive.window.range())
+                    };
+                    let of_windows: Vec<_> = archives.iter().map(of_window).collect();
+                    (objects, of_windows)
+                }
+                source => {
+                    let log_group = match source {
+                        Source::Exported { log_group, .. } => log_group.as_deref(),
+                        _ => None,
+                    };
+                    let objects = staging::every_object(&store, log_group).await?.objects;
+                    note_several(&store, &objects, notes);
+                    let of_window = |archive| of_window(&store, &objects, archive);
+                    let of_windows = archives.iter().map(of_window).collect();
+                    (objects, of_windows)
+                }
+            };
+            let parts = archives.into_iter().zip(of_windows);
+            let parts = parts
+                .filter(|(archive, objects)| archive.is_of(&store, [(store.root(), &objects[..])]));
+            let parts = parts.map(|(archive, _)| archive);
             let parts = parts.map(|archive| Part {
                 range: archive.window.range(),
                 exported: None,

@@ -67,7 +67,7 @@ fn read(content: Content, window: Range, pool: &Arc<dyn MemoryPool>) -> Result<(
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(async {
         let mut reader = ObjectReader::new(name, 0, filter, 1, content, &claim, counts.clone());
-        let schema = Arc::new(file_schema(chrono_tz::UTC).project(&[0, 1])?);
+        let schema = Arc::new(file_schema(chrono_tz::UTC, Default::default()).project(&[0, 1])?);
         let mut batch = BatchBuilder::new(schema, &[0, 1], 7);
         let mut found = Vec::new();
         loop {

@@ -1,0 +1,553 @@
+//! One object of a subscription on its way from bytes to batches.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::DiskManager;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
+
+use super::batch::{BatchBuilder, Message, Origin};
+use super::budget::Claim;
+use super::event_ids::{Candidate, EventId, EventIds};
+use super::fetch::Content;
+use super::foreign;
+use super::layers::{GZIP, send_text, unpacked};
+use super::object::{BLOCK, BLOCKS_AHEAD, Counts, EventFilter, FillOutcome, ObjectName, head_of};
+use super::records::{Found, JsonText, LONGEST_RECORD, Record, Records, unescape};
+use super::report::ObjectReport;
+use super::tally::ObjectTally;
+use super::text::ObjectText;
+use crate::error::Error;
+use crate::layout::cloudwatch::ObjectFormat;
+
+/// The ids of a table's events, and where they go if memory is short.
+#[derive(Debug, Clone)]
+pub(super) struct Deduplication {
+    pub(super) ids: Arc<EventIds>,
+    pub(super) disk: Arc<DiskManager>,
+}
+
+/// A reader of an object of a subscription.
+pub(super) struct RecordReader {
+    name: ObjectName,
+    /// Its place in the table's list.
+    number: u32,
+    filter: EventFilter,
+    content: Parser,
+    text: ObjectText,
+    input: Input,
+    /// How much of the text was dropped.
+    dropped: u64,
+    head: Vec<u8>,
+    report: ObjectReport,
+    counts: Counts,
+    tally: Option<ObjectTally>,
+    duplicates: Deduplication,
+}
+
+/// How the text has its events.
+enum Parser {
+    Records(Box<RecordParser>),
+    Lines { at: usize, arrived_ms: i64 },
+}
+
+/// The record that is being read.
+#[derive(Default)]
+struct RecordParser {
+    records: Records,
+    /// Its first event that is no row yet; behind the last one where another record is next.
+    next: usize,
+    /// For each event of it, whether it is the copy that counts.
+    counts: Vec<bool>,
+    /// The number of events in the records before it, and with it.
+    place: u32,
+    end: u32,
+    /// Whether the batch that is being made has the record's origin.
+    has_begun: bool,
+    candidates: Vec<Candidate>,
+    claimed: Vec<bool>,
+    decoded: String,
+    /// The records that the last one has in base64, and their text.
+    inner: Option<Records>,
+    inner_text: Vec<u8>,
+}
+
+enum Input {
+    /// All text is there.
+    Done,
+    /// More text follows.
+    Stream {
+        blocks: mpsc::Receiver<Result<Bytes>>,
+        unpacking: SpawnedTask<()>,
+    },
+}
+
+impl RecordReader {
+    /// A reader of the object at `number` of the table's list, which has `bytes`.
+    pub(super) fn new(
+        (name, number): (ObjectName, u32),
+        filter: EventFilter,
+        (bytes, content): (u64, Content),
+        format: ObjectFormat,
+        claim: &Arc<Claim>,
+        counts: Counts,
+        duplicates: Deduplication,
+    ) -> Self {
+        let whole = match &content {
+            Content::Whole(bytes) => whole_text(bytes, claim),
+            Content::Pieces(_) => None,
+        };
+        let (text, input) = match (whole, content) {
+            (Some(text), _) => (text, Input::Done),
+            // Too large for the budget, or damaged: reading it as a stream shows where.
+            (None, Content::Whole(bytes)) => {
+                let once = futures::stream::once(async { Ok(bytes) });
+                Self::streamed(&name, once.boxed())
+            }
+            (None, Content::Pieces(pieces)) => Self::streamed(&name, pieces),
+        };
+        Self {
+            tally: counts.tally_of(&name.key, filter.window),
+            content: match format {
+                ObjectFormat::Messages { arrived_ms } => Parser::Lines { at: 0, arrived_ms },
+                ObjectFormat::Export | ObjectFormat::Records => Parser::Records(Box::default()),
+            },
+            head: head_of(text.bytes()).to_vec(),
+            name,
+            number,
+            filter,
+            text,
+            input,
+            dropped: 0,
+            report: ObjectReport {
+                bytes,
+                ..ObjectReport::default()
+            },
+            counts,
+            duplicates,
+        }
+    }
+
+    /// Text in blocks, unpacked by a task of its own while this one finds the events.
+    fn streamed(
+        name: &ObjectName,
+        pieces: BoxStream<'static, object_store::Result<Bytes>>,
+    ) -> (ObjectText, Input) {
+        let (unpacked, blocks) = mpsc::channel(BLOCKS_AHEAD);
+        let unpacking = send_text(name.clone(), pieces.fuse().boxed(), unpacked);
+        let input = Input::Stream {
+            blocks,
+            unpacking: SpawnedTask::spawn(unpacking),
+        };
+        (ObjectText::with_capacity(2 * BLOCK), input)
+    }
+
+    /// Adds events to a batch, until it is full or the object ends.
+    pub(super) async fn fill(&mut self, batch: &mut BatchBuilder) -> Result<FillOutcome> {
+        if let Parser::Records(parser) = &mut self.content {
+            // Events of other objects may be in the batch since.
+            parser.has_begun = false;
+        }
+        loop {
+            if self.fill_from_text(batch)? {
+                return Ok(FillOutcome::Batch);
+            }
+            let is_last = matches!(self.input, Input::Done);
+            if is_last && self.is_at_end()? {
+                self.counts.add(self.number as usize, self.report);
+                if let Some(tally) = &self.tally {
+                    self.counts.add_tally(tally);
+                }
+                return Ok(FillOutcome::ObjectEnd);
+            }
+            if !is_last {
+                self.read_block().await?;
+            }
+        }
+    }
+
+    /// Adds the events of the text that is there. True where the batch is full.
+    fn fill_from_text(&mut self, batch: &mut BatchBuilder) -> Result<bool> {
+        let last = matches!(self.input, Input::Done);
+        match &mut self.content {
+            Parser::Lines { at, arrived_ms } => {
+                let bytes = self.text.bytes();
+                while *at < bytes.len() {
+                    let rest = &bytes[*at..];
+                    let (line, taken) = match memchr::memchr(b'\n', rest) {
+                        Some(end) => (&rest[..end], end + 1),
+                        None if last => (rest, rest.len()),
+                        None => break,
+                    };
+                    *at += taken;
+                    let line = without_line_ends(line);
+                    if line.is_empty() || !self.filter.window.contains(*arrived_ms) {
+                        continue;
+                    }
+                    let message = Message::of(line);
+                    let is_broken = matches!(message, Message::Broken(_));
+                    self.report.events += 1;
+                    self.report.invalid_utf8_events += u32::from(self.filter.messages && is_broken);
+                    if let Some(tally) = &mut self.tally {
+                        tally.add(*arrived_ms);
+                    }
+                    if self.filter.rows.contains(*arrived_ms) && batch.push(*arrived_ms, message) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Parser::Records(parser) => {
+                let bytes = self.text.bytes();
+                let place = |at: usize| self.dropped + at as u64;
+                loop {
+                    if parser.next >= parser.record().events.len() {
+                        let found = match parser.next_inner() {
+                            Some(found) => found,
+                            None => parser.records.next(bytes, last),
+                        };
+                        match found {
+                            Found::Record if !parser.record().encoded.is_empty() => {
+                                parser.unpack(bytes).map_err(|(at, wrong)| {
+                                    let (name, at) = (&self.name, place(at));
+                                    damaged(format!(
+                                        "{name}: the base64 at byte {at} of its text: {wrong}"
+                                    ))
+                                })?;
+                            }
+                            Found::Record => parser.begin_record(
+                                bytes,
+                                self.number,
+                                self.filter,
+                                &self.duplicates,
+                            )?,
+                            Found::NeedsText if parser.inner.is_some() => parser.end_inner(),
+                            Found::NeedsText => return Ok(false),
+                            Found::Wrong { at, expected } => {
+                                let at = match parser.inner {
+                                    Some(_) => place(parser.records.record().at.start),
+                                    None => place(at),
+                                };
+                                let records = parser.records.count();
+                                let known = (records, &self.head[..]);
+                                return Err(wrong_record(&self.name, known, at, expected));
+                            }
+                        }
+                        continue;
+                    }
+                    let tally = self.tally.as_mut();
+                    if parser.push(bytes, batch, self.filter, &mut self.report, tally) {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether nothing is left of a text to which no more comes. An error (damaged) where it ends within a record.
+    fn is_at_end(&self) -> Result<bool> {
+        let Parser::Records(parser) = &self.content else {
+            return Ok(true);
+        };
+        let there = self.text.bytes().len();
+        if parser.records.keep_from() < there {
+            let at = self.dropped + parser.records.keep_from() as u64;
+            let end = self.dropped + there as u64;
+            return Err(damaged(format!(
+                "{} is cut off: the record at byte {at} of its text does not end before the text ends, at byte {end}",
+                self.name
+            )));
+        }
+        Ok(true)
+    }
+
+    /// Drops the text that is no longer needed and appends the next block.
+    async fn read_block(&mut self) -> Result<()> {
+        let Input::Stream { blocks, .. } = &mut self.input else {
+            return Ok(());
+        };
+        if let Some(block) = blocks.recv().await.transpose()? {
+            if self.head.len() < foreign::HEAD && self.dropped == 0 {
+                let wanted = foreign::HEAD - self.head.len();
+                self.head
+                    .extend_from_slice(&block[..block.len().min(wanted)]);
+            }
+            let done = match &mut self.content {
+                Parser::Lines { at, .. } => std::mem::take(at),
+                Parser::Records(parser) => {
+                    let done = parser.records.keep_from();
+                    parser.records.dropped(done);
+                    done
+                }
+            };
+            self.text.advance(done, &block);
+            self.dropped += done as u64;
+            if self.text.bytes().len() > LONGEST_RECORD {
+                return Err(damaged(format!(
+                    "{} has a record of more than {} MiB at byte {} of its text, which no subscription sends",
+                    self.name,
+                    LONGEST_RECORD >> 20,
+                    self.dropped
+                )));
+            }
+        } else if let Input::Stream { unpacking, .. } =
+            std::mem::replace(&mut self.input, Input::Done)
+        {
+            // A task that panicked has not sent all text.
+            unpacking
+                .join_unwind()
+                .await
+                .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
+        }
+        Ok(())
+    }
+}
+
+impl RecordParser {
+    /// The record that was found last.
+    fn record(&self) -> &Record {
+        self.inner.as_ref().unwrap_or(&self.records).record()
+    }
+
+    /// What follows in the text of a record's base64; `None` where there is none.
+    fn next_inner(&mut self) -> Option<Found> {
+        let inner = self.inner.as_mut()?;
+        let found = inner.next(&self.inner_text, true);
+        let is_cut = found == Found::NeedsText && inner.keep_from() < self.inner_text.len();
+        Some(match is_cut {
+            false => found,
+            true => Found::Wrong {
+                at: inner.keep_from(),
+                expected: "a whole record in the base64 of a consumer",
+            },
+        })
+    }
+
+    /// Begins the text of the record's base64. An error, with the place, where it can't be unpacked.
+    fn unpack(&mut self, bytes: &[u8]) -> Result<(), (usize, String)> {
+        self.inner_text.clear();
+        for at in &self.records.record().encoded {
+            let unpacked = unpacked(&bytes[at.clone()], &mut self.inner_text);
+            unpacked.map_err(|wrong| (at.start, wrong))?;
+        }
+        self.inner = Some(Records::default());
+        self.next = 0;
+        Ok(())
+    }
+
+    fn end_inner(&mut self) {
+        self.inner = None;
+        self.inner_text.clear();
+        // The record around it has no events of its own.
+        self.next = 0;
+    }
+
+    /// Begins the record that was found: finds out which of its events are rows.
+    fn begin_record(
+        &mut self,
+        bytes: &[u8],
+        object: u32,
+        filter: EventFilter,
+        duplicates: &Deduplication,
+    ) -> Result<()> {
+        let (records, bytes) = match &self.inner {
+            Some(inner) => (inner, &self.inner_text[..]),
+            None => (&self.records, bytes),
+        };
+        let record = records.record();
+        self.place = self.end;
+        self.end += record.events.len() as u32;
+        self.next = 0;
+        self.has_begun = false;
+        claim(
+            record,
+            bytes,
+            (object, self.place),
+            filter,
+            duplicates,
+            (&mut self.candidates, &mut self.claimed),
+            &mut self.counts,
+        )
+    }
+
+    /// Adds the events of the record. True where the batch is full.
+    fn push(
+        &mut self,
+        bytes: &[u8],
+        batch: &mut BatchBuilder,
+        filter: EventFilter,
+        report: &mut ObjectReport,
+        mut tally: Option<&mut ObjectTally>,
+    ) -> bool {
+        let (records, bytes) = match &self.inner {
+            Some(inner) => (inner, &self.inner_text[..]),
+            None => (&self.records, bytes),
+        };
+        let record = records.record();
+        // Places are counted from the start of the record.
+        let start = record.at.start;
+        let raw = &bytes[record.at.clone()];
+        let whole = match filter.messages {
+            true => simdutf8::basic::from_utf8(raw).ok(),
+            false => None,
+        };
+        if !self.has_begun {
+            self.has_begun = true;
+            let text = |text: &Option<JsonText>| text.as_ref().map(|text| decoded(text, bytes));
+            let (account, group) = (text(&record.owner), text(&record.log_group));
+            let stream = text(&record.log_stream).unwrap_or_default();
+            batch.begin_origin(Origin {
+                account: account.as_deref(),
+                log_group: group.as_deref(),
+                log_stream: &stream,
+            });
+            if let Some(tally) = &mut tally {
+                tally.begin_stream([group.as_deref().unwrap_or_default(), &*stream]);
+            }
+        }
+        let mut is_full = false;
+        while let Some(event) = record.events.get(self.next) {
+            let counts = self.counts.get(self.next).copied().unwrap_or(false);
+            self.next += 1;
+            if !counts {
+                let is_copy = filter.window.contains(event.timestamp_ms);
+                report.duplicate_events += u32::from(is_copy);
+                continue;
+            }
+            let at = event.message.at.start - start..event.message.at.end - start;
+            let message = match whole.and_then(|whole| whole.get(at.clone())) {
+                _ if !filter.messages => Message::Text(""),
+                Some(text) => Message::Text(text),
+                // Another message of the record is not UTF-8, or this one.
+                None => Message::of(&raw[at]),
+            };
+            report.events += 1;
+            report.invalid_utf8_events += u32::from(matches!(message, Message::Broken(_)));
+            let message = match message {
+                Message::Text(text) | Message::Shown(text) if event.message.escaped => {
+                    Message::Text(unescaped(text, &mut self.decoded))
+                }
+                Message::Broken(bytes) if event.message.escaped => {
+                    let text = String::from_utf8_lossy(bytes);
+                    Message::Text(unescaped(&text, &mut self.decoded))
+                }
+                Message::Text(text) | Message::Shown(text) => {
+                    Message::Text(text.trim_end_matches(['\n', '\r']))
+                }
+                Message::Broken(bytes) => Message::Broken(without_line_ends(bytes)),
+            };
+            if let Some(tally) = &mut tally {
+                tally.add(event.timestamp_ms);
+            }
+            if filter.rows.contains(event.timestamp_ms) && batch.push(event.timestamp_ms, message) {
+                is_full = true;
+                break;
+            }
+        }
+        is_full
+    }
+}
+
+/// Finds out which events of a record are rows of the table: those of its times, of each the copy that counts.
+fn claim(
+    record: &Record,
+    bytes: &[u8],
+    (object, place): (u32, u32),
+    filter: EventFilter,
+    duplicates: &Deduplication,
+    (candidates, claimed): (&mut Vec<Candidate>, &mut Vec<bool>),
+    counts: &mut Vec<bool>,
+) -> Result<()> {
+    counts.clear();
+    candidates.clear();
+    for (event, number) in record.events.iter().zip(place..) {
+        let is_in_window = filter.window.contains(event.timestamp_ms);
+        counts.push(is_in_window);
+        if let (true, Some(id)) = (is_in_window, &event.id) {
+            candidates.push(Candidate {
+                id: EventId::of(&bytes[id.at.clone()]),
+                timestamp_ms: event.timestamp_ms,
+                place: number,
+            });
+        }
+    }
+    duplicates
+        .ids
+        .claim(&duplicates.disk, object, candidates, claimed)?;
+    for (candidate, is_own) in candidates.iter().zip(&*claimed) {
+        counts[(candidate.place - place) as usize] = *is_own;
+    }
+    Ok(())
+}
+
+fn decoded<'t>(text: &JsonText, bytes: &'t [u8]) -> Cow<'t, str> {
+    let raw = String::from_utf8_lossy(&bytes[text.at.clone()]);
+    if !text.escaped {
+        return raw;
+    }
+    let mut decoded = String::with_capacity(raw.len());
+    unescape(&raw, &mut decoded);
+    Cow::Owned(decoded)
+}
+
+/// A message without its escapes and the line ends at its end, as exports have it.
+fn unescaped<'o>(text: &str, out: &'o mut String) -> &'o str {
+    out.clear();
+    unescape(text, out);
+    out.trim_end_matches(['\n', '\r'])
+}
+
+fn without_line_ends(line: &[u8]) -> &[u8] {
+    let end = line
+        .iter()
+        .rposition(|byte| !matches!(byte, b'\n' | b'\r'))
+        .map_or(0, |last| last + 1);
+    &line[..end]
+}
+
+/// The whole text of an object that is in memory; `None` where the budget has no memory for it, where it is damaged, or
+/// where a stream is as good.
+fn whole_text(bytes: &Bytes, claim: &Arc<Claim>) -> Option<ObjectText> {
+    if !bytes.starts_with(GZIP) {
+        let is_plain = bytes.starts_with(b"{");
+        return is_plain.then(|| ObjectText::shared(bytes.clone()));
+    }
+    let text = ObjectText::inflated(bytes, claim)?;
+    match text.bytes() {
+        packed if packed.starts_with(GZIP) => {
+            let text = ObjectText::inflated(packed, claim)?;
+            text.bytes().starts_with(b"{").then_some(text)
+        }
+        plain => plain.starts_with(b"{").then_some(text),
+    }
+}
+
+fn damaged(message: String) -> DataFusionError {
+    Error::damaged(message).into()
+}
+
+/// The error of a text that is no record at a place.
+fn wrong_record(
+    name: &ObjectName,
+    (records, head): (u64, &[u8]),
+    at: u64,
+    expected: &str,
+) -> DataFusionError {
+    if records > 0 {
+        return damaged(format!(
+            "{name}: byte {at} of its text is no part of a record: expected {expected}"
+        ));
+    }
+    damaged(format!(
+        "{name} is no object of a subscription: byte {at} of its text is no part of a record: expected {expected}. It looks like {}. A job reads messages alone, as Firehose's message extraction leaves them, with messages_only = true in [source]",
+        foreign::inflated(head)
+    ))
+}
+
+#[cfg(test)]
+mod tests;
