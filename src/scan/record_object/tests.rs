@@ -110,6 +110,12 @@ impl Table {
             let origins = crate::job::OriginColumns { account: true };
             let schema = file_schema(chrono_tz::UTC, origins);
             let mut batch = BatchBuilder::new(schema, &[0, 1, 2, 3, 4], 3);
+            // As for each object of a bundle.
+            batch.begin_origin(Origin {
+                account: None,
+                log_group: None,
+                log_stream: "",
+            });
             let mut found = Vec::new();
             loop {
                 let filled = reader.fill(&mut batch).await?;
