@@ -146,7 +146,7 @@ fn a_day_has_each_event_once_by_its_own_time_and_its_late_ones() {
     job(&dir, "logs", "", "");
     let receipt = run(&dir, &["--json"]).assert_success().stdout_run();
     assert_eq!(receipt["read"]["events"], 5);
-    assert_eq!(receipt["read"]["duplicate_events"], 4);
+    assert_eq!(receipt["read"]["duplicate_events"], 5);
     let answer = Parquet::read(dir.join(format!(
         "out/night/hourly_count/dt={DAY}/hourly_count.parquet"
     )));
@@ -190,7 +190,7 @@ fn a_location_of_a_subscription_is_recognised() {
         all,
         json!([{"account": "111111111111", "events": 4}, {"account": "222222222222", "events": 3}])
     );
-    // Objects of a consumer of Kinesis, with names of its own and records in base64.
+    // An object of a consumer of Kinesis, with a name of its own, compressed twice.
     let one = &gzip(&record("1", "/a", &[(1, "2025-03-03T00:00:00Z", "x")]));
     dir.write("own/part-0001.gz", gzip(one));
     assert_eq!(
@@ -306,13 +306,13 @@ fn messages_alone_count_at_the_time_of_their_object() {
     );
     run(&dir, &[]).assert_success();
     let arguments = ["query", "night.toml", "--window", DAY, "--format", "json"];
-    let sql = "SELECT log_group, message, timestamp::text AS at FROM logs ORDER BY message";
+    let sql = "SELECT log_group, message, extract(epoch FROM timestamp)::bigint AS at FROM logs ORDER BY message";
     let rows = dir.logtally(arguments.iter().chain(&[sql])).run();
     assert_eq!(
         rows.assert_success().stdout_json(),
         json!([
-            {"log_group": "/ecs/web", "message": "ERROR two", "at": "2025-03-03 05:00:00+00"},
-            {"log_group": "/ecs/web", "message": "INFO one", "at": "2025-03-03 05:00:00+00"},
+            {"log_group": "/ecs/web", "message": "ERROR two", "at": 1_740_978_000},
+            {"log_group": "/ecs/web", "message": "INFO one", "at": 1_740_978_000},
         ])
     );
 }
