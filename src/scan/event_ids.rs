@@ -4,8 +4,8 @@
 //! counts is decided once for a table: the copy that is read first. Every later scan of the table finds the same.
 //!
 //! Ids are kept exactly, by the time of their events in slices: copies of an event have one time, and events that are
-//! read together are of about the same time. Where memory is short, the slice that was not used for the longest time
-//! is written to a temporary file, and read again when an event of its time comes.
+//! read together are of about the same time. Where memory is short, the slices that were not used for the longest time
+//! are written to a temporary file, and each is read again when an event of its time comes.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -34,8 +34,14 @@ const ENTRY: usize = 32;
 /// The bytes of a bucket of a map: an entry, and a byte of control.
 const BUCKET: usize = ENTRY + 1;
 
-/// Parts of the file that are used no more, above which it is written again.
+/// Parts of the file that are used no more, in bytes, above which it is written again.
 const MOST_GARBAGE: u64 = 256 << 20;
+
+/// Of the slices in memory, the part that is written to the file at once.
+const SPILLED_AT_ONCE: usize = 4;
+
+/// The bytes of a slice beside its ids, of which a growing map has twice as many as there are slices.
+const SLICE: usize = 2 * size_of::<(i64, Slice)>();
 
 /// The longest id of decimal digits that three numbers of 19 digits hold. CloudWatch's have 56.
 const MOST_DIGITS: usize = 57;
@@ -125,6 +131,7 @@ pub struct Candidate {
 /// The ids of a table's events, each with the copy of the event that counts.
 pub struct EventIds {
     most: usize,
+    pool: Arc<dyn MemoryPool>,
     state: Mutex<State>,
 }
 
@@ -142,6 +149,7 @@ struct State {
     /// Counts uses of slices.
     clock: u64,
     file: Option<Spilled>,
+    most_garbage: u64,
 }
 
 #[derive(Default)]
@@ -171,16 +179,22 @@ impl EventIds {
         };
         Self {
             most,
+            pool: Arc::clone(pool),
             state: Mutex::new(State {
                 slices: HashMap::new(),
-                reservation: MemoryConsumer::new("event ids")
-                    .with_can_spill(true)
-                    .register(pool),
+                // Not as one that spills: those share what sorts and groups may have.
+                reservation: MemoryConsumer::new("event ids").register(pool),
                 bytes: 0,
                 clock: 0,
                 file: None,
+                most_garbage: MOST_GARBAGE,
             }),
         }
+    }
+
+    /// No memory yet of the pool that has the ids, for something else.
+    pub fn memory_of(&self, name: &str) -> MemoryReservation {
+        MemoryConsumer::new(name).register(&self.pool)
     }
 
     /// Finds out which of an object's events are rows: for each, in turn, whether it is the copy that counts. `object` is
@@ -205,7 +219,13 @@ impl EventIds {
                 .take_while(|event| event.timestamp_ms >> SLICE_BITS == number)
                 .count();
             let (events, others) = rest.split_at(together);
-            let slice = state.slice(number, together, self.most, disk)?;
+            let mut slice = state.slice(number, 0, self.most, disk)?;
+            if slice.owners.capacity() - slice.owners.len() < together {
+                // Those of an earlier scan need no room.
+                let is_new = |event: &&Candidate| !slice.owners.contains_key(&event.id);
+                let new = events.iter().filter(is_new).count();
+                slice = state.slice(number, new, self.most, disk)?;
+            }
             for event in events {
                 let own = u64::from(object) << 32 | u64::from(event.place);
                 let owner = slice.owners.entry(event.id).or_insert_with(|| {
@@ -230,11 +250,21 @@ impl State {
         disk: &DiskManager,
     ) -> Result<&mut Slice> {
         self.clock += 1;
-        let mut slice = self.slices.remove(&number).unwrap_or_default();
-        let ready = self.prepare(&mut slice, more, most, disk);
+        let mut slice = match self.slices.remove(&number) {
+            Some(slice) => slice,
+            None => {
+                self.reservation.try_grow(SLICE)?;
+                Slice::default()
+            }
+        };
+        let mut ready = self.prepare(&mut slice, more, most, disk);
         slice.used = self.clock;
-        let slice = self.slices.entry(number).or_insert(slice);
-        ready.map(|()| slice)
+        self.slices.insert(number, slice);
+        if ready.is_ok() {
+            // Where all slices are at hand.
+            ready = self.collect_garbage(disk);
+        }
+        ready.map(|()| self.slices.entry(number).or_default())
     }
 
     /// Brings a slice into memory, with room for `more` entries. The slice is not among the others meanwhile.
@@ -260,7 +290,8 @@ impl State {
         let after = bytes_of(wanted);
         while !self.reserve(after, most) {
             if !self.spill_oldest(disk)? {
-                self.reservation.try_grow(after)?;
+                // One slice is needed whatever it takes.
+                self.reservation.grow(after);
                 self.bytes += after;
                 break;
             }
@@ -268,13 +299,17 @@ impl State {
         match slice.is_in_memory {
             true => slice.owners.reserve(wanted - there),
             false => {
-                slice.owners =
+                let mut owners =
                     Owners::with_capacity_and_hasher(wanted, BuildHasherDefault::default());
-                slice.is_in_memory = true;
-                if let (Some((at, entries)), Some(file)) = (slice.stored, &mut self.file) {
-                    file.read(at, entries, &mut slice.owners)
-                        .map_err(file_error)?;
+                if let (Some((at, entries)), Some(file)) = (slice.stored, &mut self.file)
+                    && let Err(error) = file.read(at, entries, &mut owners)
+                {
+                    self.reservation.shrink(after);
+                    self.bytes -= after;
+                    return Err(file_error(error));
                 }
+                slice.owners = owners;
+                slice.is_in_memory = true;
             }
         }
         let really = bytes_of(slice.owners.capacity());
@@ -298,21 +333,36 @@ impl State {
         fits
     }
 
-    /// Writes the slice that was not used for the longest time to the file. False where none is in memory.
+    /// Writes a part of the slices to the file, those that were not used for the longest time. False where none is in memory.
     fn spill_oldest(&mut self, disk: &DiskManager) -> Result<bool> {
-        let in_memory = self.slices.values_mut().filter(|slice| slice.is_in_memory);
-        let Some(slice) = in_memory.min_by_key(|slice| slice.used) else {
+        let in_memory = self.slices.iter().filter(|(_, slice)| slice.is_in_memory);
+        let mut oldest: Vec<(u64, i64)> = in_memory
+            .map(|(number, slice)| (slice.used, *number))
+            .collect();
+        if oldest.is_empty() {
             return Ok(false);
+        }
+        let part = oldest.len().div_ceil(SPILLED_AT_ONCE);
+        oldest.select_nth_unstable(part - 1);
+        for (_, number) in &oldest[..part] {
+            self.spill(*number, disk)?;
+        }
+        Ok(true)
+    }
+
+    fn spill(&mut self, number: i64, disk: &DiskManager) -> Result<()> {
+        let Some(slice) = self.slices.get_mut(&number) else {
+            return Ok(());
         };
         if slice.is_changed || slice.stored.is_none() {
             let file = match &mut self.file {
                 Some(file) => file,
                 none => none.insert(Spilled::new(disk)?),
             };
+            let at = file.write(&slice.owners).map_err(file_error)?;
             if let Some((_, entries)) = slice.stored {
                 file.garbage += (entries * ENTRY) as u64;
             }
-            let at = file.write(&slice.owners).map_err(file_error)?;
             slice.stored = Some((at, slice.owners.len()));
             slice.is_changed = false;
         }
@@ -321,23 +371,28 @@ impl State {
         slice.is_in_memory = false;
         self.reservation.shrink(freed);
         self.bytes -= freed;
-        self.collect_garbage(disk)?;
-        Ok(true)
+        Ok(())
     }
 
-    /// Writes the file again without what is used no more, if that is most of it.
+    /// Writes the file again without what is used no more, if that is most of it. Where that fails, all is as it was.
     fn collect_garbage(&mut self, disk: &DiskManager) -> Result<()> {
         let Some(old) = &mut self.file else {
             return Ok(());
         };
-        if old.garbage < MOST_GARBAGE || old.garbage < old.end / 2 {
+        if old.garbage <= self.most_garbage || old.garbage < old.end / 2 {
             return Ok(());
         }
         let mut new = Spilled::new(disk)?;
-        for slice in self.slices.values_mut() {
+        let mut moved = Vec::with_capacity(self.slices.len());
+        for (number, slice) in &self.slices {
             if let Some((at, entries)) = slice.stored {
-                let moved = old.moved(at, entries, &mut new).map_err(file_error)?;
-                slice.stored = Some((moved, entries));
+                let at = old.moved(at, entries, &mut new).map_err(file_error)?;
+                moved.push((*number, (at, entries)));
+            }
+        }
+        for (number, stored) in moved {
+            if let Some(slice) = self.slices.get_mut(&number) {
+                slice.stored = Some(stored);
             }
         }
         self.file = Some(new);
@@ -514,6 +569,7 @@ mod tests {
                 for ((number, events), expected) in (0..).zip(&objects).zip(&expected) {
                     prop_assert_eq!(&claim(&ids, number, events), expected);
                     prop_assert!(pool.reserved() <= limit);
+                    ids.state.lock().unwrap().most_garbage = 0;
                 }
             }
         }
@@ -556,5 +612,45 @@ mod tests {
             );
         }
         assert!(pool.reserved() <= 2 << 20);
+    }
+
+    #[test]
+    fn a_second_scan_takes_no_more_memory() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let ids = EventIds::new(&pool);
+        let events: Vec<Candidate> = (0..1000)
+            .map(|place| candidate(u64::from(place), 5, place))
+            .collect();
+        let first = claim(&ids, 0, &events);
+        let reserved = pool.reserved();
+        assert_eq!(claim(&ids, 0, &events), first);
+        assert_eq!(pool.reserved(), reserved);
+    }
+
+    #[test]
+    fn threads_share_the_ids() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1 << 20));
+        let ids = EventIds::new(&pool);
+        ids.state.lock().unwrap().most_garbage = 0;
+        // Two objects have the same events, each 20,000 in 20 slices.
+        let events = |slice: i64| -> Vec<Candidate> {
+            let event = |place: u32| {
+                candidate(u64::from(place), slice << SLICE_BITS, place)
+            };
+            (0..1000).map(event).map(|event| Candidate {
+                id: EventId::of(format!("{slice}-{}", event.place).as_bytes()),
+                ..event
+            }).collect()
+        };
+        let counts = |object: u32| -> usize {
+            (0..20).map(|slice| claim(&ids, object, &events(slice)).into_iter().filter(|own| *own).count()).sum()
+        };
+        let (first, second) = std::thread::scope(|scope| {
+            let first = scope.spawn(|| counts(0));
+            let second = scope.spawn(|| counts(1));
+            (first.join().unwrap(), second.join().unwrap())
+        });
+        assert_eq!(first + second, 20_000);
+        assert_eq!((counts(0), counts(1)), (first, second));
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::DiskManager;
+use datafusion::execution::memory_pool::MemoryReservation;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
@@ -18,12 +19,23 @@ use super::fetch::Content;
 use super::foreign;
 use super::layers::{GZIP, send_text, unpacked};
 use super::object::{BLOCK, BLOCKS_AHEAD, Counts, EventFilter, FillOutcome, ObjectName, head_of};
-use super::records::{Found, JsonText, LONGEST_RECORD, Record, Records, unescape};
+use super::records::{
+    Found, GZIP_IN_BASE64, JsonText, LONGEST_RECORD, Record, Records, unescape,
+};
 use super::report::ObjectReport;
 use super::tally::ObjectTally;
 use super::text::ObjectText;
 use crate::error::Error;
 use crate::layout::cloudwatch::ObjectFormat;
+
+/// The events of a record whose messages are checked for UTF-8 together.
+const PIECE_EVENTS: usize = 1024;
+
+/// A record that grows beyond this many bytes of text reserves memory: most are smaller by far.
+const LONG_RECORD: usize = 4 * BLOCK;
+
+/// The bytes of a record with its events and their ids for each byte of its text.
+const BYTES_OF_RECORD: usize = 5;
 
 /// The ids of a table's events, and where they go if memory is short.
 #[derive(Debug, Clone)]
@@ -47,6 +59,8 @@ pub(super) struct RecordReader {
     report: ObjectReport,
     counts: Counts,
     tally: Option<ObjectTally>,
+    /// The memory of a record that is long.
+    reserved: MemoryReservation,
     duplicates: Deduplication,
 }
 
@@ -129,6 +143,7 @@ impl RecordReader {
                 ..ObjectReport::default()
             },
             counts,
+            reserved: duplicates.ids.memory_of("a record"),
             duplicates,
         }
     }
@@ -213,6 +228,13 @@ impl RecordReader {
                         };
                         match found {
                             Found::Record if !parser.record().encoded.is_empty() => {
+                                if parser.inner.is_some() {
+                                    let (name, at) =
+                                        (&self.name, place(parser.records.record().at.start));
+                                    return Err(damaged(format!(
+                                        "{name}: the base64 of the record at byte {at} of its text has base64 in place of events again"
+                                    )));
+                                }
                                 parser.unpack(bytes).map_err(|(at, wrong)| {
                                     let (name, at) = (&self.name, place(at));
                                     damaged(format!(
@@ -287,7 +309,11 @@ impl RecordReader {
             };
             self.text.advance(done, &block);
             self.dropped += done as u64;
-            if self.text.bytes().len() > LONGEST_RECORD {
+            let there = self.text.bytes().len();
+            if there > LONG_RECORD {
+                self.reserved.try_resize(BYTES_OF_RECORD * there)?;
+            }
+            if there > LONGEST_RECORD {
                 return Err(damaged(format!(
                     "{} has a record of more than {} MiB at byte {} of its text, which no subscription sends",
                     self.name,
@@ -331,9 +357,11 @@ impl RecordParser {
     /// Begins the text of the record's base64. An error, with the place, where it can't be unpacked.
     fn unpack(&mut self, bytes: &[u8]) -> Result<(), (usize, String)> {
         self.inner_text.clear();
-        for at in &self.records.record().encoded {
-            let unpacked = unpacked(&bytes[at.clone()], &mut self.inner_text);
-            unpacked.map_err(|wrong| (at.start, wrong))?;
+        for text in &self.records.record().encoded {
+            // Some programs write `=` and `/` as escapes.
+            let encoded = decoded(text, bytes);
+            let unpacked = unpacked(encoded.as_bytes(), &mut self.inner_text);
+            unpacked.map_err(|wrong| (text.at.start, wrong))?;
         }
         self.inner = Some(Records::default());
         self.next = 0;
@@ -389,9 +417,12 @@ impl RecordParser {
             None => (&self.records, bytes),
         };
         let record = records.record();
-        // Places are counted from the start of the record.
-        let start = record.at.start;
-        let raw = &bytes[record.at.clone()];
+        // Places are counted from the first message that is no row yet, to about as many as a batch has.
+        let rest = record.events.get(self.next..).unwrap_or_default();
+        let start = rest.first().map_or(record.at.end, |event| event.message.at.start);
+        let last = rest.get(..PIECE_EVENTS).unwrap_or(rest).last();
+        let end = last.map_or(record.at.end, |event| event.message.at.end);
+        let raw = &bytes[start..end.max(start)];
         let whole = match filter.messages {
             true => simdutf8::basic::from_utf8(raw).ok(),
             false => None,
@@ -411,7 +442,7 @@ impl RecordParser {
             }
         }
         let mut is_full = false;
-        while let Some(event) = record.events.get(self.next) {
+        for event in &rest[..rest.len().min(PIECE_EVENTS)] {
             let counts = self.counts.get(self.next).copied().unwrap_or(false);
             self.next += 1;
             if !counts {
@@ -428,6 +459,12 @@ impl RecordParser {
             };
             report.events += 1;
             report.invalid_utf8_events += u32::from(matches!(message, Message::Broken(_)));
+            if let Some(tally) = &mut tally {
+                tally.add(event.timestamp_ms);
+            }
+            if !filter.rows.contains(event.timestamp_ms) {
+                continue;
+            }
             let message = match message {
                 Message::Text(text) | Message::Shown(text) if event.message.escaped => {
                     Message::Text(unescaped(text, &mut self.decoded))
@@ -441,10 +478,7 @@ impl RecordParser {
                 }
                 Message::Broken(bytes) => Message::Broken(without_line_ends(bytes)),
             };
-            if let Some(tally) = &mut tally {
-                tally.add(event.timestamp_ms);
-            }
-            if filter.rows.contains(event.timestamp_ms) && batch.push(event.timestamp_ms, message) {
+            if batch.push(event.timestamp_ms, message) {
                 is_full = true;
                 break;
             }
@@ -468,7 +502,9 @@ fn claim(
     for (event, number) in record.events.iter().zip(place..) {
         let is_in_window = filter.window.contains(event.timestamp_ms);
         counts.push(is_in_window);
-        if let (true, Some(id)) = (is_in_window, &event.id) {
+        // A program that has no id for an event may write an empty one.
+        let id = event.id.as_ref().filter(|id| !id.at.is_empty());
+        if let (true, Some(id)) = (is_in_window, id) {
             candidates.push(Candidate {
                 id: EventId::of(&bytes[id.at.clone()]),
                 timestamp_ms: event.timestamp_ms,
@@ -513,18 +549,15 @@ fn without_line_ends(line: &[u8]) -> &[u8] {
 /// The whole text of an object that is in memory; `None` where the budget has no memory for it, where it is damaged, or
 /// where a stream is as good.
 fn whole_text(bytes: &Bytes, claim: &Arc<Claim>) -> Option<ObjectText> {
+    let is_innermost = |text: &[u8]| !text.starts_with(GZIP) && !text.starts_with(GZIP_IN_BASE64);
     if !bytes.starts_with(GZIP) {
-        let is_plain = bytes.starts_with(b"{");
-        return is_plain.then(|| ObjectText::shared(bytes.clone()));
+        return is_innermost(bytes).then(|| ObjectText::shared(bytes.clone()));
     }
-    let text = ObjectText::inflated(bytes, claim)?;
-    match text.bytes() {
-        packed if packed.starts_with(GZIP) => {
-            let text = ObjectText::inflated(packed, claim)?;
-            text.bytes().starts_with(b"{").then_some(text)
-        }
-        plain => plain.starts_with(b"{").then_some(text),
+    let mut text = ObjectText::inflated(bytes, claim)?;
+    if text.bytes().starts_with(GZIP) {
+        text = ObjectText::inflated(text.bytes(), claim)?;
     }
+    is_innermost(text.bytes()).then_some(text)
 }
 
 fn damaged(message: String) -> DataFusionError {

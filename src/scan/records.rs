@@ -10,8 +10,15 @@
 
 use std::ops::Range;
 
-/// CloudWatch sends records of at most a mebibyte, compressed. A text with a longer one is no subscription.
-pub const LONGEST_RECORD: usize = 256 << 20;
+/// CloudWatch sends records of at most a mebibyte, compressed, and logs are not compressed to less than a 64th. A text with a longer
+/// one is no subscription.
+pub const LONGEST_RECORD: usize = 64 << 20;
+
+/// The times of events, in milliseconds: from 2000 to 9999. A number outside is of another unit, such as seconds.
+const TIMES: Range<i64> = 946_684_800_000..253_402_300_800_000;
+
+/// A longer record may be read in pieces of this length in bytes.
+const BLOCK: usize = super::object::BLOCK;
 
 /// Values in values. Deeper ones are no part of a record, and reading them must not end the stack.
 const DEEPEST: usize = 64;
@@ -50,7 +57,7 @@ pub struct Record {
     /// Its events; none of a control message, by which CloudWatch tests the destination.
     pub events: Vec<RecordEvent>,
     /// Where it has gzip data in base64 in place of events.
-    pub encoded: Vec<Range<usize>>,
+    pub encoded: Vec<JsonText>,
 }
 
 /// How gzip data begins in base64.
@@ -112,7 +119,8 @@ impl Records {
     pub fn next(&mut self, text: &[u8], last: bool) -> Found {
         // A record that comes in many pieces is read again only when there is twice as much of it.
         let grown = text.len() - self.at;
-        if !last && self.seen > 0 && grown < 2 * (self.seen - self.at) {
+        let wanted = (2 * self.seen.saturating_sub(self.at)).min(LONGEST_RECORD - BLOCK);
+        if !last && self.seen > 0 && grown < wanted {
             return Found::NeedsText;
         }
         let mut cursor = Cursor {
@@ -165,7 +173,7 @@ struct Cursor<'t> {
     at: usize,
     last: bool,
     /// The texts that were passed over and begin as gzip data in base64.
-    encoded: Vec<Range<usize>>,
+    encoded: Vec<JsonText>,
 }
 
 impl Cursor<'_> {
@@ -253,6 +261,7 @@ impl Cursor<'_> {
             value = next.ok_or(Stop::Wrong(EXPECTED))?;
             self.at += 1;
         }
+        let has_digits = self.at > start + sign;
         match self.text.get(self.at) {
             None => return Err(Stop::Short),
             Some(b'.' | b'e' | b'E') => return Err(Stop::Wrong(EXPECTED)),
@@ -260,7 +269,7 @@ impl Cursor<'_> {
             Some(_) if quoted => return Err(Stop::Wrong(EXPECTED)),
             Some(_) => {}
         }
-        match self.at > start + sign {
+        match has_digits {
             true if sign == 1 => Ok(-value),
             true => Ok(value),
             false => Err(Stop::Wrong(EXPECTED)),
@@ -276,7 +285,7 @@ impl Cursor<'_> {
             b'"' => {
                 let text = self.string()?;
                 if self.text[text.at.clone()].starts_with(GZIP_IN_BASE64) {
-                    self.encoded.push(text.at);
+                    self.encoded.push(text);
                 }
                 Ok(())
             }
@@ -431,6 +440,12 @@ impl Cursor<'_> {
             Ok(())
         })?;
         match (timestamp, message) {
+            (Some(timestamp_ms), Some(_)) if !TIMES.contains(&timestamp_ms) => {
+                self.at = start;
+                Err(Stop::Wrong(
+                    "an event whose timestamp is milliseconds since 1970, in the years 2000 to 9999",
+                ))
+            }
             (Some(timestamp_ms), Some(message)) => Ok(RecordEvent {
                 id,
                 timestamp_ms,
