@@ -95,6 +95,25 @@ impl Reuse {
     }
 }
 
+/// How much of a window is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct There {
+    /// The objects.
+    pub objects: usize,
+    /// Their compressed bytes.
+    pub bytes: u64,
+}
+
+impl There {
+    /// Of these objects.
+    pub fn of(objects: &[LogObject]) -> Self {
+        Self {
+            objects: objects.len(),
+            bytes: objects.iter().map(|object| object.size).sum(),
+        }
+    }
+}
+
 /// The objects of a window.
 #[derive(Debug, Clone, Default)]
 pub struct Exported {
@@ -163,6 +182,11 @@ pub trait LogExporter: Send + Sync {
 
     /// The instant before which all of these log groups have deleted their events by now; `None` if some keep all of them.
     async fn deleted_until(&self) -> Result<Option<DateTime<Utc>>> {
+        Ok(None)
+    }
+
+    /// The objects of a window that are there now, where another program writes them at any time.
+    async fn there(&self, _window: &Window) -> Result<Option<There>> {
         Ok(None)
     }
 

@@ -76,6 +76,13 @@ impl Receipt {
         exports.any(|export| export.is_at(&attempt.prefix))
     }
 
+    /// Whether there are more objects, or more bytes of them, than those that the answers are of.
+    pub fn lacks(&self, objects: usize, bytes: u64) -> bool {
+        let exports = || self.exports.iter();
+        objects > exports().map(|export| export.objects).sum::<usize>()
+            || bytes > exports().map(|export| export.bytes).sum::<u64>()
+    }
+
     /// The expectations that are broken.
     pub fn broken(&self) -> impl Iterator<Item = &ExpectationReport> {
         let all = self.expectations.iter();

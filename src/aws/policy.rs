@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::job::{
     CloudWatch, DAY_ARCHIVE, Division, Encryption, Job, Location, Source, Verify, Via,
 };
+use crate::layout;
 use crate::window::Size;
 
 /// The policy that must hold a statement.
@@ -333,7 +334,7 @@ impl<'a> Policies<'a> {
             statements.push(Statement::new("Keys", &acts, keys));
         }
         if self.job.source.is_read_in_place()
-            && let path = self.job.source.location()
+            && let path = &folder_of_objects(&self.job.source)
             && let (Some(bucket), Some(exported)) = (bucket_of(path), objects_below(path))
             && sides.source
         {
@@ -540,6 +541,18 @@ fn bucket_of(location: &Location) -> Option<&str> {
 }
 
 /// The pattern of the objects in a location, with their bucket; `None` for a folder of this machine.
+/// The folder below which all objects are that a job reads in place.
+fn folder_of_objects(source: &Source) -> Location {
+    let location = source.location();
+    match (source, location) {
+        (Source::Subscription(settings), Location::S3 { bucket, prefix }) => Location::S3 {
+            bucket: bucket.clone(),
+            prefix: layout::join(prefix, settings.prefix.folder_of_all()),
+        },
+        _ => location.clone(),
+    }
+}
+
 fn objects_below(location: &Location) -> Option<String> {
     let Location::S3 { bucket, prefix } = location else {
         return None;

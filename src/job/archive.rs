@@ -23,12 +23,11 @@ pub const DAY_ARCHIVE: &str = "events_by_day";
 const FILE_SIZE: u64 = 256 << 20;
 
 /// The columns that every archive has, and those of the folders of windows.
-const TAKEN: [&str; 8] = [
+const TAKEN: [&str; 7] = [
     "timestamp",
     "message",
     "log_group",
     "log_stream",
-    "account",
     POSITION,
     "dt",
     "hh",
@@ -87,7 +86,7 @@ pub(super) fn resolve(
         );
         return Err(Wrong::at("archive", message));
     }
-    let columns = columns(spec.columns)?;
+    let columns = columns(spec.columns, origins)?;
     let message = spec.message.unwrap_or(true);
     let own = columns.iter().map(|column| column.name.as_str());
     let text = ["log_group", "log_stream"].into_iter();
@@ -138,10 +137,14 @@ pub(super) fn resolve(
     })
 }
 
-fn columns(spec: BTreeMap<Name, super::checked::Text>) -> Result<Vec<ArchiveColumn>, Wrong> {
+fn columns(
+    spec: BTreeMap<Name, super::checked::Text>,
+    origins: OriginColumns,
+) -> Result<Vec<ArchiveColumn>, Wrong> {
     let columns = spec.into_iter().map(|(name, sql)| {
         let at = format!("archive.columns.{name}");
-        if TAKEN.contains(&name.as_str()) {
+        let is_origin = origins.account && name.as_str() == "account";
+        if is_origin || TAKEN.contains(&name.as_str()) {
             let message = format!(
                 "[archive.columns] can't have {:?}: that name is taken by a column that every archive has",
                 name.as_str()

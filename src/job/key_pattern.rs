@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
-use globset::{GlobBuilder, GlobMatcher};
+use regex::Regex;
 
 use crate::window::Range;
 
-/// What Firehose puts behind a prefix that has no time.
+/// What Firehose puts behind a prefix that has no expression.
 const DEFAULT: &str = "!{timestamp:yyyy/MM/dd/HH}/";
 
 /// The pattern of keys in any order.
@@ -26,7 +26,8 @@ pub struct KeyPattern {
     text: String,
     zone: Tz,
     parts: Vec<Part>,
-    glob: GlobMatcher,
+    /// Of keys, with the first of each part of the time as a group.
+    keys: Regex,
 }
 
 impl PartialEq for KeyPattern {
@@ -61,24 +62,28 @@ impl KeyPattern {
     /// What is wrong with it, in words.
     pub fn parse(text: Option<&str>, zone: Tz) -> Result<Self, String> {
         let given = text.unwrap_or_default();
-        let full = match given {
-            ANY => given.to_owned(),
-            _ if given.contains("!{timestamp:") => given.to_owned(),
-            _ => format!("{given}{DEFAULT}"),
-        };
-        let parts = match given {
+        if given.starts_with('/') || given.contains("//") {
+            return Err(format!(
+                "{given:?} has an empty folder, whose objects can't be read: expected no slash at its start and no two together"
+            ));
+        }
+        let mut of_prefix = match given {
             ANY => vec![Part::Any],
-            _ => parts(&full)?,
+            _ => parts(given)?,
         };
-        let glob = GlobBuilder::new(&glob_of(&parts))
-            .backslash_escape(true)
-            .build()
+        let mut text = given.to_owned();
+        if given != ANY && !given.contains("!{") {
+            text += DEFAULT;
+            times("yyyy/MM/dd/HH", &mut of_prefix)?;
+            push_text(&mut of_prefix, "/");
+        }
+        let keys = Regex::new(&regex_of(&of_prefix))
             .map_err(|error| format!("{given:?} is no prefix: {error}"))?;
         Ok(Self {
-            text: full,
+            text,
             zone,
-            parts,
-            glob: glob.compile_matcher(),
+            parts: of_prefix,
+            keys,
         })
     }
 
@@ -94,7 +99,70 @@ impl KeyPattern {
 
     /// Whether a key, relative to the location of the pattern, may be one that Firehose made.
     pub fn matches(&self, key: &str) -> bool {
-        self.glob.is_match(key)
+        self.keys.is_match(key)
+    }
+
+    /// Whether keys below a folder, which ends with a slash and is relative to the location of the pattern, may match.
+    pub fn may_be_below(&self, folder: &str) -> bool {
+        let mut rest = folder;
+        for part in &self.parts {
+            let digits = match part {
+                _ if rest.is_empty() => return true,
+                Part::Any => return true,
+                Part::Text(text) => match rest.strip_prefix(text.as_str()) {
+                    Some(behind) => {
+                        rest = behind;
+                        continue;
+                    }
+                    None => return text.starts_with(rest),
+                },
+                Part::Time(Field::Year(digits)) => *digits,
+                Part::Time(_) => 2,
+            };
+            match rest.split_at_checked(digits) {
+                Some((number, behind)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    rest = behind;
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// The hour or the day in which the first record of an object arrived, as its key says it; `None` where the prefix has no
+    /// whole date.
+    pub fn arrival(&self, key: &str) -> Option<Range> {
+        let found = self.keys.captures(key)?;
+        let number = |of: &str| found.name(of)?.as_str().parse::<u32>().ok();
+        let year = i32::try_from(number("year")?).ok()?;
+        let year = if year < 100 { 2000 + year } else { year };
+        let day = NaiveDate::from_ymd_opt(year, number("month")?, number("day")?)?;
+        let hour = number("hour");
+        let start = day.and_hms_opt(hour.unwrap_or(0), 0, 0)?;
+        let end = start + TimeDelta::hours(if hour.is_some() { 1 } else { 24 });
+        Some(Range {
+            start_ms: self.instants(start)?.0,
+            end_ms: self.instants(end)?.1,
+        })
+    }
+
+    /// The first and the last instant that a local time is, in milliseconds; of one that the clock skips, those behind it.
+    fn instants(&self, local: NaiveDateTime) -> Option<(i64, i64)> {
+        let shown = |hours: i64| {
+            let instants = (local + TimeDelta::hours(hours)).and_local_timezone(self.zone);
+            let ms = |at: DateTime<Tz>| at.timestamp_millis();
+            instants.earliest().map(ms).zip(instants.latest().map(ms))
+        };
+        (0..=3).find_map(shown)
+    }
+
+    /// The folder below which all keys are, as far as no part of it changes; empty, or without a slash at its end.
+    pub fn folder_of_all(&self) -> &str {
+        let text = match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        };
+        text.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
     /// The folders, relative to the location of the pattern, below which every object is whose records began to arrive in
@@ -192,6 +260,10 @@ fn times(format: &str, parts: &mut Vec<Part>) -> Result<(), String> {
             };
             push_text(parts, if end == 0 { "'" } else { &quoted[..end] });
             rest = &quoted[end + 1..];
+            if end > 0 && rest.starts_with('\'') {
+                // Two quotes within a quoted text are one.
+                push_text(parts, "'");
+            }
             continue;
         }
         let length = rest.chars().take_while(|other| *other == first).count();
@@ -210,19 +282,33 @@ fn times(format: &str, parts: &mut Vec<Part>) -> Result<(), String> {
     Ok(())
 }
 
-/// The pattern as a glob: of whole keys, whose names follow the prefix.
-fn glob_of(parts: &[Part]) -> String {
-    let mut glob = String::new();
+/// The pattern as a regular expression of the beginnings of keys, whose names follow the prefix.
+fn regex_of(parts: &[Part]) -> String {
+    let mut regex = "(?s)^".to_owned();
+    let mut named = BTreeSet::new();
     for part in parts {
-        match part {
-            Part::Text(text) => glob += &globset::escape(text),
-            Part::Time(Field::Year(digits)) => glob += &"[0-9]".repeat(*digits),
-            Part::Time(_) => glob += "[0-9][0-9]",
-            Part::Any => glob.push('*'),
-        }
+        let (name, digits) = match part {
+            Part::Text(text) => {
+                regex += &regex::escape(text);
+                continue;
+            }
+            Part::Any => {
+                regex += ".*";
+                continue;
+            }
+            Part::Time(Field::Year(digits)) => ("year", *digits),
+            Part::Time(Field::Month) => ("month", 2),
+            Part::Time(Field::Day) => ("day", 2),
+            Part::Time(Field::Hour) => ("hour", 2),
+            Part::Time(Field::Fine) => ("", 2),
+        };
+        let is_first = !name.is_empty() && named.insert(name);
+        regex += &match is_first {
+            true => format!("(?<{name}>[0-9]{{{digits}}})"),
+            false => format!("[0-9]{{{digits}}}"),
+        };
     }
-    glob.push('*');
-    glob
+    regex
 }
 
 #[cfg(test)]
@@ -328,9 +414,82 @@ mod tests {
                 false,
             ),
             (Some("*"), "anything", true),
+            // With an expression, Firehose puts no time behind the prefix.
+            (
+                Some("team=!{partitionKeyFromQuery:team}/"),
+                "team=blue/s-1",
+                true,
+            ),
+            (
+                Some("team=!{partitionKeyFromQuery:team}/"),
+                "team=blue/2026/11/21/22/s-1",
+                true,
+            ),
+            (Some("!{timestamp:'it''s/'yyyy}/"), "it's/2026/x", true),
         ] {
             let pattern = KeyPattern::parse(prefix, Tz::UTC).unwrap();
             assert_eq!(pattern.matches(key), expected, "{prefix:?} {key}");
+        }
+    }
+
+    #[test]
+    fn a_key_says_when_its_records_arrived() {
+        for (prefix, zone, key, expected) in [
+            (
+                None,
+                Tz::UTC,
+                "2026/11/21/22/part-1",
+                Some(range("2026-11-21T22:00:00Z", "2026-11-21T23:00:00Z")),
+            ),
+            (
+                Some("!{timestamp:yy-MM-dd}/"),
+                Tz::Asia__Seoul,
+                "26-11-22/x",
+                Some(range("2026-11-21T15:00:00Z", "2026-11-22T15:00:00Z")),
+            ),
+            // The hour that the clock repeats.
+            (
+                None,
+                Tz::America__New_York,
+                "2026/11/01/01/x",
+                Some(range("2026-11-01T05:00:00Z", "2026-11-01T07:00:00Z")),
+            ),
+            // The hour that it skips.
+            (
+                None,
+                Tz::America__New_York,
+                "2026/03/08/02/x",
+                Some(range("2026-03-08T07:00:00Z", "2026-03-08T07:00:00Z")),
+            ),
+            (Some("!{timestamp:yyyy-MM}/"), Tz::UTC, "2026-11/x", None),
+            (Some("*"), Tz::UTC, "2026/11/21/22/x", None),
+        ] {
+            let pattern = KeyPattern::parse(prefix, zone).unwrap();
+            assert_eq!(pattern.arrival(key), expected, "{prefix:?} {key}");
+        }
+    }
+
+    #[test]
+    fn folders_without_own_keys_are_not_looked_into() {
+        for (prefix, folder, expected) in [
+            (None, "2026/", true),
+            (None, "2026/11/", true),
+            (None, "2026/11/21/22/", true),
+            (None, "2026/11/21/22/deeper/", true),
+            (None, "AWSLogs/", false),
+            (None, "2026/aa/", false),
+            (Some("app/"), "app/", true),
+            (Some("app/"), "apps/", false),
+            (Some("app/logs/"), "app/", true),
+            (Some("!{firehose:random-string}/"), "xyz/", true),
+            (Some("*"), "anything/", true),
+        ] {
+            let pattern = KeyPattern::parse(prefix, Tz::UTC).unwrap();
+            assert_eq!(
+                pattern.may_be_below(folder),
+                expected,
+                "{prefix:?} {folder}"
+            );
         }
     }
 
@@ -340,6 +499,8 @@ mod tests {
             ("!{timestamp:yyyy", "without its end"),
             ("!{date:yyyy}/", "the expression \"date:yyyy\""),
             ("!{timestamp:'year=}/", "a quote without its end"),
+            ("/logs/", "an empty folder"),
+            ("a//b", "an empty folder"),
         ] {
             let error = KeyPattern::parse(Some(prefix), Tz::UTC).unwrap_err();
             assert!(error.contains(expected), "{error}");

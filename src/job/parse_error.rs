@@ -25,7 +25,7 @@ const REQUIRED: [(&str, &str, &str); 7] = [
     (
         "[source]",
         "kind",
-        "kind = \"cloudwatch\", \"exported\" or \"directory\"",
+        "kind = \"cloudwatch\", \"exported\", \"directory\" or \"subscription\"",
     ),
     (
         "[output]",

@@ -328,7 +328,10 @@ impl Resolver<'_> {
                     path: path()?,
                     prefix,
                     content,
-                    pad,
+                    // Events may be two hours ahead of the clock.
+                    pad: spec
+                        .pad
+                        .map_or(Duration::from_secs(2 * 3600), |length| length.0),
                     pad_after: spec
                         .pad_after
                         .map_or_else(|| pad_after(size), |length| length.0),
@@ -554,6 +557,11 @@ fn settled_after(source: &Source) -> Duration {
     match source {
         Source::CloudWatch(settings) if settings.via != Via::Events => {
             Duration::from_secs(24 * 3600)
+        }
+        // An object appears up to a quarter of an hour after its first record.
+        Source::Subscription(settings) => {
+            let delivered = settings.pad_after.saturating_add(Duration::from_secs(3600));
+            delivered.max(Duration::from_secs(12 * 3600))
         }
         _ => Duration::from_secs(12 * 3600),
     }

@@ -147,13 +147,13 @@ pub struct SourceSpec {
     /// cloudwatch: the same as `give_up_after` of `[run]`, for job files that have it here.
     pub give_up_after: Option<Length>,
     /// cloudwatch, directory: how much to export beyond both ends of the window. Events outside the window are filtered out
-    /// again. subscription: how long before the window its events may arrive, as clocks differ. Where unset: 1 hour, and
-    /// behind the end what `pad_after` says.
+    /// again. subscription: how long before the window its events may arrive, as clocks differ. Where unset: 1 hour, for a
+    /// subscription 2, and behind the end what `pad_after` says.
     pub pad: Option<Length>,
     /// cloudwatch: how much to export behind the end of the window, if not `pad`. If CloudWatch reads the times of an
     /// export as times of arrival, events that arrive later than this are missed. subscription: how long behind the end of
-    /// the window its events may arrive; later ones are missed. Where neither is set: 12 hours, and 3 hours for windows of
-    /// an hour.
+    /// the window its events may arrive; later ones are missed. Where unset (for an export, where `pad` is unset too): 12
+    /// hours, and 3 hours for windows of an hour.
     pub pad_after: Option<Length>,
     /// cloudwatch, directory: how long exports of settled windows are kept, such as `"7d"`; forever where unset.
     pub keep: Option<Length>,
@@ -181,7 +181,7 @@ pub struct SourceSpec {
     pub log_group: Option<Text>,
     /// subscription: the prefix of keys as Firehose's configuration has it, relative to `path`, such as
     /// `"logs/!{timestamp:yyyy/MM/dd}/"`; `"*"` for objects with other keys. As Firehose does, `!{timestamp:yyyy/MM/dd/HH}/`
-    /// is put behind a prefix without a time.
+    /// is put behind a prefix without an expression.
     #[schemars(extend("default" = "!{timestamp:yyyy/MM/dd/HH}/"))]
     pub prefix: Option<Text>,
     /// subscription: the IANA time zone of the times in keys, if Firehose has a custom one.

@@ -383,7 +383,10 @@ impl NewestAnswer {
                 || keys.columns_of_parts_list(query, key).is_some()
                 || keys.columns_of_numbered(query, key).is_some()
         };
-        let Some(key) = store.last(&keys.answers_folder(query), is_answer).await? else {
+        let Some(key) = store
+            .last(&keys.answers_folder(query), |_| true, is_answer)
+            .await?
+        else {
             return Ok(None);
         };
         let of_file = keys.columns_of_answer(query, &key);

@@ -15,7 +15,7 @@ use super::fingerprint::{archive_fingerprint, formats_fingerprint, source_finger
 use super::history::{AT_ONCE, KnownWindows, read_receipt};
 use super::{Action, Force, Output, Plan, WindowPlan, answer_files};
 use crate::error::Result;
-use crate::export::staging;
+use crate::export::{There, staging};
 use crate::job::{Job, Name, POSITION};
 use crate::layout::StagingKeys;
 use crate::layout::cloudwatch::LogObject;
@@ -170,6 +170,14 @@ impl ArchivedWindow {
             };
             self.exports.iter().any(is_listed)
         })
+    }
+
+    /// Whether there are more objects, or more bytes of them, than those that the archive is of.
+    pub(super) fn lacks(&self, objects: &[LogObject]) -> bool {
+        let there = There::of(objects);
+        let exports = || self.exports.iter();
+        there.objects > exports().map(|export| export.objects).sum::<usize>()
+            || there.bytes > exports().map(|export| export.bytes).sum::<u64>()
     }
 
     /// Whether a query can read it that reads messages, or some columns of the job's archive.

@@ -9,8 +9,10 @@ use super::commands::commands;
 use super::history::{
     AT_ONCE, KnownWindows, WindowStatus, WindowSummary, read_receipt, readable_state, summarise,
 };
+use super::plan::lacks_objects;
 use super::settled::{is_at_rest, is_interrupted, is_provisional, needs_reexport};
 use crate::error::Result;
+use crate::export::LogExporter;
 use crate::job::{DefaultWindow, Job};
 use crate::numbers::counted;
 use crate::receipt::Receipt;
@@ -42,6 +44,7 @@ pub(super) struct Lookback<'a> {
     pub(super) known: &'a KnownWindows,
     /// Events from before this instant are deleted: nothing can be done about a window that is missing there.
     pub(super) deleted_until: Option<DateTime<Utc>>,
+    pub(super) exporter: &'a dyn LogExporter,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -146,6 +149,7 @@ impl Lookback<'_> {
         };
         if let (Some(receipt), Some(state)) = (&receipt, &state)
             && !self.is_due(receipt, state)
+            && !(is_recent && lacks_objects(self.exporter, window, receipt).await?)
         {
             let is_at_rest = is_at_rest(receipt, state, self.now);
             return Ok(Verdict::Done { is_at_rest });

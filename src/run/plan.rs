@@ -203,6 +203,7 @@ pub async fn plan<'a>(
         output: &output,
         job_sha256: &job_sha256,
         origin: origin.as_ref(),
+        exporter: Some(&*exporter),
         done: &known.receipts,
         now,
     };
@@ -214,6 +215,7 @@ pub async fn plan<'a>(
                 job_sha256: &job_sha256,
                 known: &known,
                 deleted_until: exporter.deleted_until().await?,
+                exporter: &*exporter,
                 now,
             };
             lookback.backlog(first).await?
@@ -280,6 +282,7 @@ pub async fn plan_archives<'a>(
         output: &output,
         job_sha256: &job_sha256,
         origin: None,
+        exporter: None,
         done: &known.receipts,
         now,
     };
@@ -327,6 +330,8 @@ struct WindowPlanner<'a> {
     output: &'a Output,
     job_sha256: &'a str,
     origin: Option<&'a Origin>,
+    /// What exports the windows; `None` where exports that are kept are read again.
+    exporter: Option<&'a dyn LogExporter>,
     /// The windows that have a receipt, in order.
     done: &'a [Unit],
     now: DateTime<Utc>,
@@ -348,9 +353,15 @@ impl WindowPlanner<'_> {
             .as_ref()
             .is_some_and(|last| needs_reexport(self.job, last));
         let is_done = self.is_done(last.as_ref(), state.as_ref());
+        let lacks_objects = match (&last, self.exporter) {
+            (Some(last), Some(exporter)) if is_done && !provisional => {
+                lacks_objects(exporter, &window, last).await?
+            }
+            _ => false,
+        };
         let action = match self.force {
             Force::Export => Action::ExportAndCompute,
-            Force::No if is_done && !provisional && !reexport => Action::Skip,
+            Force::No if is_done && !provisional && !reexport && !lacks_objects => Action::Skip,
             _ if provisional || reexport => Action::ExportAndCompute,
             _ => Action::Compute,
         };
@@ -419,6 +430,16 @@ impl WindowPlanner<'_> {
             .map(|key| output.store.display(key))
             .collect()
     }
+}
+
+/// Whether there are objects of a window that its answers lack, where another program writes them at any time.
+pub(super) async fn lacks_objects(
+    exporter: &dyn LogExporter,
+    window: &Window,
+    receipt: &Receipt,
+) -> Result<bool> {
+    let there = exporter.there(window).await?;
+    Ok(there.is_some_and(|there| receipt.lacks(there.objects, there.bytes)))
 }
 
 /// The windows of a request. Errors (usage): a wrong id, a window that has not ended.

@@ -634,16 +634,24 @@ mod tests {
         ids.state.lock().unwrap().most_garbage = 0;
         // Two objects have the same events, each 20,000 in 20 slices.
         let events = |slice: i64| -> Vec<Candidate> {
-            let event = |place: u32| {
-                candidate(u64::from(place), slice << SLICE_BITS, place)
-            };
-            (0..1000).map(event).map(|event| Candidate {
-                id: EventId::of(format!("{slice}-{}", event.place).as_bytes()),
-                ..event
-            }).collect()
+            let event = |place: u32| candidate(u64::from(place), slice << SLICE_BITS, place);
+            (0..1000)
+                .map(event)
+                .map(|event| Candidate {
+                    id: EventId::of(format!("{slice}-{}", event.place).as_bytes()),
+                    ..event
+                })
+                .collect()
         };
         let counts = |object: u32| -> usize {
-            (0..20).map(|slice| claim(&ids, object, &events(slice)).into_iter().filter(|own| *own).count()).sum()
+            (0..20)
+                .map(|slice| {
+                    claim(&ids, object, &events(slice))
+                        .into_iter()
+                        .filter(|own| *own)
+                        .count()
+                })
+                .sum()
         };
         let (first, second) = std::thread::scope(|scope| {
             let first = scope.spawn(|| counts(0));

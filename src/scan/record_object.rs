@@ -19,9 +19,7 @@ use super::fetch::Content;
 use super::foreign;
 use super::layers::{GZIP, send_text, unpacked};
 use super::object::{BLOCK, BLOCKS_AHEAD, Counts, EventFilter, FillOutcome, ObjectName, head_of};
-use super::records::{
-    Found, GZIP_IN_BASE64, JsonText, LONGEST_RECORD, Record, Records, unescape,
-};
+use super::records::{Found, GZIP_IN_BASE64, JsonText, LONGEST_RECORD, Record, Records, unescape};
 use super::report::ObjectReport;
 use super::tally::ObjectTally;
 use super::text::ObjectText;
@@ -419,7 +417,9 @@ impl RecordParser {
         let record = records.record();
         // Places are counted from the first message that is no row yet, to about as many as a batch has.
         let rest = record.events.get(self.next..).unwrap_or_default();
-        let start = rest.first().map_or(record.at.end, |event| event.message.at.start);
+        let start = rest
+            .first()
+            .map_or(record.at.end, |event| event.message.at.start);
         let last = rest.get(..PIECE_EVENTS).unwrap_or(rest).last();
         let end = last.map_or(record.at.end, |event| event.message.at.end);
         let raw = &bytes[start..end.max(start)];

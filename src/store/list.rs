@@ -86,11 +86,12 @@ impl Store {
         }
     }
 
-    /// The last object below `prefix` that is `wanted`, in the order of folder names. Only few folders are listed,
-    /// however many there are.
+    /// The last object below `prefix` that is `wanted`, in the order of folder names, of the folders that are looked into. Only few
+    /// folders are listed, however many there are.
     pub async fn last(
         &self,
         prefix: &Path,
+        is_looked_into: impl Fn(&Path) -> bool,
         wanted: impl Fn(&Path) -> bool,
     ) -> Result<Option<Path>> {
         let mut folders = vec![prefix.clone()];
@@ -100,6 +101,7 @@ impl Store {
             if let Some(last) = keys.filter(|key| wanted(key)).max() {
                 return Ok(Some(last));
             }
+            listed.common_prefixes.retain(&is_looked_into);
             listed.common_prefixes.sort();
             folders.append(&mut listed.common_prefixes);
         }

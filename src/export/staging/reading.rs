@@ -95,7 +95,7 @@ pub async fn every_object(store: &Store, log_group: Option<&str>) -> Result<Obje
 pub async fn ensure_any_object(store: &Store) -> Result<()> {
     let root = store.root();
     let holds_events = layout::cloudwatch::holds_events;
-    match store.last(root, holds_events).await? {
+    match store.last(root, |_| true, holds_events).await? {
         Some(_) => Ok(()),
         None => every_object(store, None).await.map(drop),
     }

@@ -202,7 +202,13 @@ impl ArchivedLogs {
             .filter_map(|filter| self.in_files(filter, &has));
         let pruned: Vec<Expr> = filters.iter().cloned().chain(pruned).collect();
 
-        let of_logs = self.needed(projected, has)?;
+        // The archive of a job whose source does not say the account, beside one whose source does.
+        let is_absent = |column: &usize| {
+            let name = self.schema.field(*column).name();
+            name == "account" && in_files.index_of(name).is_err()
+        };
+        let needed = self.needed(projected, has)?;
+        let (absent, of_logs): (Vec<usize>, Vec<usize>) = needed.into_iter().partition(is_absent);
         let mut read: Vec<usize> = Vec::new();
         let mut add = |name: &str| -> EngineResult<()> {
             let place = place(name)?;
@@ -264,6 +270,14 @@ impl ArchivedLogs {
             let there = rows.schema().field_with_name(&name)?.data_type().clone();
             let expression = as_type(ident(&name), &there, wanted);
             as_logs.push((state.create_physical_expr(expression, &columns)?, in_plans));
+        }
+        for column in absent {
+            let field = self.schema.field(column);
+            let null = lit(ScalarValue::try_from(field.data_type())?);
+            as_logs.push((
+                state.create_physical_expr(null, &columns)?,
+                field.name().clone(),
+            ));
         }
         let rows = Arc::new(ProjectionExec::try_new(as_logs, rows)?);
         self.project(state, rows, projected)

@@ -140,7 +140,8 @@ pub(super) async fn listed(store: &Store) -> Result<Listed> {
 
 /// Whether Firehose has named the object.
 fn is_of_firehose(key: &Path) -> bool {
-    subscription::arrival(key, Tz::UTC).is_some() && subscription::may_have_records(key)
+    let name = key.filename().unwrap_or_default();
+    subscription::arrival(key, Tz::UTC).is_some() && subscription::may_have_records(name)
 }
 
 /// As much of an object is read to find out whether it is of a subscription.
@@ -160,19 +161,26 @@ async fn with_records(
     let unnamed = exported.iter().filter(|object| !is_export(object));
     let unnamed = unnamed.map(LogObject::meta).chain(of_firehose);
     let mut candidates: Vec<ObjectMeta> = unnamed
-        .filter(|meta| meta.size > 0 && subscription::may_have_records(&meta.location))
+        .filter(|meta| {
+            let key = layout::relative(store.root(), &meta.location);
+            let is_root = key.is_empty();
+            meta.size > 0 && (is_root || subscription::may_have_records(&key))
+        })
         .collect();
     candidates.sort_by(|a, b| a.location.cmp(&b.location));
     let ends = [candidates.last(), candidates.first()];
     let mut has_records = false;
     for meta in ends.into_iter().flatten() {
+        if has_records {
+            break;
+        }
         let head = store
             .beginning_of(&meta.location, HEAD.min(meta.size))
             .await;
         // A query that reads the object says what is wrong.
         let head = head.inspect_err(|error| tracing::debug!("{error}"));
         let head = head.unwrap_or_default();
-        has_records = has_records || begins_with_record(&head_of_text(&head));
+        has_records = begins_with_record(&head_of_text(&head));
     }
     if !has_records {
         return Ok(None);

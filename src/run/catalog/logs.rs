@@ -197,13 +197,18 @@ impl Logs {
             let (mut objects, of_windows) = match &job.source {
                 Source::Subscription(settings) => {
                     let source = SubscriptionSource::new(store.clone(), settings.clone());
-                    let arrived = wanted.padded(settings.pad, settings.pad_after);
-                    let objects = source.objects(arrived).await?;
-                    let of_window = |archive: &ArchivedWindow| {
-                        source.of_window(&objects, archive.window.range())
-                    };
-                    let of_windows: Vec<_> = archives.iter().map(of_window).collect();
-                    (objects, of_windows)
+                    let (pad, pad_after) = source.pads();
+                    let delivered = source.delivered(wanted.padded(pad, pad_after)).await?;
+                    if delivered.objects.is_empty() && archives.is_empty() {
+                        source.ensure_any().await?;
+                    }
+                    notes.extend(delivered.note);
+                    let windows: Vec<Range> = archives
+                        .iter()
+                        .map(|archive| archive.window.range())
+                        .collect();
+                    let of_windows = source.of_windows(&delivered.objects, &windows);
+                    (delivered.objects, of_windows)
                 }
                 source => {
                     let log_group = match source {
@@ -217,9 +222,13 @@ impl Logs {
                     (objects, of_windows)
                 }
             };
+            // Objects of a subscription expire, and an archive of all that are left and of more is the better one.
+            let may_expire = matches!(job.source, Source::Subscription(_));
             let parts = archives.into_iter().zip(of_windows);
-            let parts = parts
-                .filter(|(archive, objects)| archive.is_of(&store, [(store.root(), &objects[..])]));
+            let parts = parts.filter(|(archive, objects)| {
+                archive.is_of(&store, [(store.root(), &objects[..])])
+                    || may_expire && !archive.lacks(objects)
+            });
             let parts = parts.map(|(archive, _)| archive);
             let parts = parts.map(|archive| Part {
                 range: archive.window.range(),
