@@ -6,7 +6,7 @@ use crate::layout::lines::has_form_of_event;
 pub const HEAD: usize = 512;
 
 /// The beginnings of binary files.
-const BINARY: [(&[u8], &str); 9] = [
+const BINARY: [(&[u8], &str); 10] = [
     (b"\x1f\x8b", "gzip data"),
     (b"PK\x03\x04", "a zip archive"),
     (b"PAR1", "a Parquet file"),
@@ -16,6 +16,7 @@ const BINARY: [(&[u8], &str); 9] = [
     (b"Obj\x01", "an Avro file"),
     (b"ORC", "an ORC file"),
     (b"\x04\x22\x4d\x18", "lz4 data"),
+    (b"\xff\x06\x00\x00sNaPpY", "Snappy data"),
 ];
 
 /// Where a tar archive has its signature.

@@ -96,6 +96,8 @@ pub struct StreamInflater {
     state: Decompress,
     place: Place,
     taken: u64,
+    /// Whether line ends may stand between members.
+    has_lines: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,11 +118,20 @@ impl Default for StreamInflater {
             state: Decompress::new_gzip(15),
             place: Place::Start,
             taken: 0,
+            has_lines: false,
         }
     }
 }
 
 impl StreamInflater {
+    /// The same where line ends may stand between members, as Firehose puts them behind records.
+    pub fn of_lines() -> Self {
+        Self {
+            has_lines: true,
+            ..Self::default()
+        }
+    }
+
     /// Inflates from the start of `input` until its end, or until the capacity of `text` is full. Returns how many
     /// bytes of the input were taken.
     pub fn inflate(&mut self, input: &[u8], text: &mut Vec<u8>) -> Result<usize, Damage> {
@@ -134,6 +145,10 @@ impl StreamInflater {
                     self.place = Place::Member;
                 }
                 Place::Start => return Err(Damage::NotGzip),
+                Place::Between if self.has_lines && rest[0] == b'\n' => {
+                    self.taken += 1;
+                    taken += 1;
+                }
                 Place::Between | Place::Padding => {
                     let zeros = rest.iter().take_while(|byte| **byte == 0).count();
                     if zeros < rest.len() {

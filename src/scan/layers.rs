@@ -69,7 +69,7 @@ impl Layer {
             layer = if head.starts_with(GZIP) {
                 Self::Gzip {
                     name: name.clone(),
-                    inflater: Box::default(),
+                    inflater: Box::new(StreamInflater::of_lines()),
                     piece: Bytes::new(),
                     below: Some(Box::new(layer)),
                 }
@@ -342,6 +342,25 @@ impl Base64 {
     }
 }
 
+/// Base64 of some bytes.
+#[cfg(test)]
+pub(super) fn base64(bytes: &[u8]) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = Vec::new();
+    for group in bytes.chunks(3) {
+        let mut whole = [0; 3];
+        whole[..group.len()].copy_from_slice(group);
+        let bits = u32::from_be_bytes([0, whole[0], whole[1], whole[2]]);
+        for place in 0..4 {
+            out.push(match place <= group.len() {
+                true => ALPHABET[(bits >> (18 - 6 * place) & 63) as usize],
+                false => b'=',
+            });
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,23 +373,6 @@ mod tests {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(text).unwrap();
         encoder.finish().unwrap()
-    }
-
-    fn base64(bytes: &[u8]) -> Vec<u8> {
-        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut out = Vec::new();
-        for group in bytes.chunks(3) {
-            let mut whole = [0; 3];
-            whole[..group.len()].copy_from_slice(group);
-            let bits = u32::from_be_bytes([0, whole[0], whole[1], whole[2]]);
-            for place in 0..4 {
-                out.push(match place <= group.len() {
-                    true => ALPHABET[(bits >> (18 - 6 * place) & 63) as usize],
-                    false => b'=',
-                });
-            }
-        }
-        out
     }
 
     async fn text_of(object: &[u8], piece: usize) -> Result<Vec<u8>, String> {
@@ -412,6 +414,7 @@ mod tests {
             gzip(&in_lines),
             joined,
             base64(&members),
+            [&gzip(one)[..], b"\n", &gzip(two), b"\n"].concat(),
         ] {
             for piece in [1, 5, 1000] {
                 assert_eq!(text_of(&packed, piece).await.unwrap(), both);

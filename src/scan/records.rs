@@ -411,7 +411,9 @@ impl Cursor<'_> {
                 record.encoded = std::mem::take(&mut self.encoded);
             }
             Some(b"CONTROL_MESSAGE") => record.events.clear(),
-            Some(b"DATA_MESSAGE") | None if has_events && log_group.is_some() => {}
+            // A program that wrote the record again may have left out members.
+            Some(b"DATA_MESSAGE") if has_events => {}
+            None if has_events && log_group.is_some() => {}
             _ => {
                 self.at = start;
                 return Err(Stop::Wrong(EXPECTED));

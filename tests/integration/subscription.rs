@@ -262,9 +262,9 @@ fn a_prefix_that_no_object_has_is_an_error_and_no_day_without_events() {
         "prefix = \"app/!{timestamp:yyyy/MM/dd}/\"",
         "",
     );
-    run(&dir, &[])
-        .assert_code(2)
-        .stderr_contains("holds no object whose key begins with \"app/!{timestamp:yyyy/MM/dd}/\"");
+    run(&dir, &[]).assert_code(2).stderr_contains(
+        "holds no object whose key begins with \\\"app/!{timestamp:yyyy/MM/dd}/\\\"",
+    );
     job(&dir, "logs", "", "");
     let quiet = dir.logtally(["run", "night.toml", "--window", "2025-02-03", "--json"]);
     assert_eq!(

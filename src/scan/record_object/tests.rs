@@ -21,6 +21,10 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn base64(bytes: &[u8]) -> String {
+    String::from_utf8(crate::scan::layers::base64(bytes)).unwrap()
+}
+
 /// A row: time, message, log group, log stream, account.
 type Row = (i64, String, Option<String>, String, Option<String>);
 
@@ -256,6 +260,59 @@ fn records_in_the_base64_of_a_consumers_events_are_read() {
         error.contains("the base64 at byte 20 of its text: the gzip data is cut off"),
         "{error}"
     );
+}
+
+#[test]
+fn base64_may_have_escapes_and_no_base64_in_it() {
+    let rows = rows_of("/a", 0, &["a/b", "c"]);
+    let plain = record("/a", 0, &["a/b", "c"]).to_string();
+    let data = base64(&gzip(plain.as_bytes()));
+    let escaped = data.replace('/', "\\/").replace('=', "\\u003d");
+    let of_lambda = |data: &str| format!(r#"{{"awslogs":{{"data":"{data}"}}}}"#);
+    let object = of_lambda(&escaped);
+    assert_eq!(
+        Table::unbounded().records(0, object.as_bytes()).unwrap(),
+        rows
+    );
+
+    let nested = of_lambda(&base64(&gzip(of_lambda(&data).as_bytes())));
+    let error = Table::unbounded()
+        .records(0, nested.as_bytes())
+        .unwrap_err();
+    assert!(
+        error.contains("has base64 in place of events again"),
+        "{error}"
+    );
+}
+
+#[test]
+fn events_without_an_id_all_count() {
+    let mut without = record("/a", 0, &["a", "a", "a"]);
+    for (event, id) in without["logEvents"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .zip([json!(""), json!(null), json!("")])
+    {
+        event["id"] = id;
+    }
+    let found = Table::unbounded().records(0, without.to_string().as_bytes());
+    assert_eq!(found.unwrap(), rows_of("/a", 0, &["a", "a", "a"]));
+}
+
+#[test]
+fn a_record_of_more_events_than_a_piece_has_all_of_them() {
+    let messages: Vec<String> = (0..3 * PIECE_EVENTS)
+        .map(|n| match n % 3 {
+            0 => format!("한글 {n}"),
+            1 => format!("a \"{n}\""),
+            _ => n.to_string(),
+        })
+        .collect();
+    let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
+    let object = record("/a", 0, &messages).to_string();
+    let found = Table::unbounded().records(0, object.as_bytes());
+    assert_eq!(found.unwrap(), rows_of("/a", 0, &messages));
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn records_follow_one_another_with_anything_between_them() {
 
 #[test]
 fn members_have_any_order_and_others_are_passed_over() {
-    let text = r#"{"logEvents":[{"message":"a","extractedFields":{"x":[1,-2.5e3,true,null,{"y":"}"}]},"timestamp":"7"}],
+    let text = r#"{"logEvents":[{"message":"a","extractedFields":{"x":[1,-2.5e3,true,null,{"y":"}"}]},"timestamp":"1432826855000"}],
         "policyLevel":"ACCOUNT_LEVEL_POLICY","logGroup":"/a","more":{"deep":[[[]],{}]}}"#;
     for piece in [1, 13, usize::MAX] {
         let found = records(text.as_bytes(), piece).unwrap();
@@ -134,7 +134,7 @@ fn members_have_any_order_and_others_are_passed_over() {
             found,
             [json!({
                 "owner": null, "logGroup": "/a", "logStream": null,
-                "logEvents": [{"id": null, "timestamp": 7, "message": "a"}],
+                "logEvents": [{"id": null, "timestamp": 1_432_826_855_000_i64, "message": "a"}],
             })]
         );
     }
@@ -169,6 +169,27 @@ fn what_is_no_record_is_wrong_at_its_place() {
             r#"{"logEvents":[{"timestamp":"soon","message":""}]}"#,
             28,
             "milliseconds",
+        ),
+        (
+            r#"{"logEvents":[{"timestamp":"","message":""}]}"#,
+            29,
+            "milliseconds",
+        ),
+        (
+            r#"{"logEvents":[{"timestamp":"-","message":""}]}"#,
+            30,
+            "milliseconds",
+        ),
+        // Of another unit.
+        (
+            r#"{"logEvents":[{"timestamp":1432826855,"message":""}]}"#,
+            14,
+            "an event whose timestamp is milliseconds",
+        ),
+        (
+            r#"{"logEvents":[{"timestamp":1432826855000000,"message":""}]}"#,
+            14,
+            "an event whose timestamp is milliseconds",
         ),
     ] {
         let text = format!("{good}{behind}");
@@ -215,7 +236,11 @@ fn a_beginning_shows_whether_it_is_a_subscription() {
 }
 
 fn any_record() -> impl Strategy<Value = Value> {
-    let event = ("[0-9]{56}", 0_i64..2_000_000_000_000, any::<String>());
+    let event = (
+        "[0-9]{56}",
+        946_684_800_000_i64..2_000_000_000_000,
+        any::<String>(),
+    );
     (
         any::<String>(),
         "[0-9]{12}",
