@@ -44,7 +44,8 @@ pub(super) struct Lookback<'a> {
     pub(super) known: &'a KnownWindows,
     /// Events from before this instant are deleted: nothing can be done about a window that is missing there.
     pub(super) deleted_until: Option<DateTime<Utc>>,
-    pub(super) exporter: &'a dyn LogExporter,
+    /// What exports the windows; `None` where none is done again for what came later.
+    pub(super) exporter: Option<&'a dyn LogExporter>,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -149,7 +150,7 @@ impl Lookback<'_> {
         };
         if let (Some(receipt), Some(state)) = (&receipt, &state)
             && !self.is_due(receipt, state)
-            && !(is_recent && lacks_objects(self.exporter, window, receipt).await?)
+            && !(is_recent && self.lacks_objects(window, receipt).await?)
         {
             let is_at_rest = is_at_rest(receipt, state, self.now);
             return Ok(Verdict::Done { is_at_rest });
@@ -172,6 +173,13 @@ impl Lookback<'_> {
             due: true,
             ..summary
         }))
+    }
+
+    async fn lacks_objects(&self, window: &Window, receipt: &Receipt) -> Result<bool> {
+        match self.exporter {
+            Some(exporter) => lacks_objects(exporter, window, receipt).await,
+            None => Ok(false),
+        }
     }
 
     /// Whether a settled window with answers is to be done again.

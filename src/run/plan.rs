@@ -215,7 +215,7 @@ pub async fn plan<'a>(
                 job_sha256: &job_sha256,
                 known: &known,
                 deleted_until: exporter.deleted_until().await?,
-                exporter: &*exporter,
+                exporter: Some(&*exporter),
                 now,
             };
             lookback.backlog(first).await?
