@@ -37,6 +37,7 @@ use crate::panics;
 use crate::run::{Environment, Force, Request, Selection, UNCERTAIN, job_file};
 use crate::runtimes::{STACK, of_queries, of_signals};
 use crate::state::lease;
+use crate::temporary;
 use crate::window::Span;
 
 /// How long running work may take to notice that it is to stop.
@@ -211,9 +212,11 @@ pub fn main() -> ExitCode {
             stop = unheeded_stop(heeds_interrupts) => Err(stop.error("")),
         }
     });
-    // Decoding that is under way ends at its next batch; nothing half-written is left, as puts are whole.
+    // Decoding that is under way ends at its next batch; nothing half-written is left, as puts are
+    // whole. A computation that holds its thread drops nothing.
     runtime.shutdown_timeout(STOP_WITHIN);
     lease::wait_for_releases();
+    temporary::remove_all();
     match ended {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -46,6 +46,7 @@ pub mod scan;
 pub mod serve;
 pub mod state;
 pub mod store;
+pub mod temporary;
 pub mod values;
 pub mod verify;
 pub mod window;

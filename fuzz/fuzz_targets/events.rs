@@ -29,7 +29,9 @@ fn inflated(object: &[u8]) -> Option<Vec<u8>> {
         assert_eq!(Some(&whole), streamed.as_ref().ok(), "whole and streamed");
     }
     let mut other = Vec::new();
-    let read = MultiGzDecoder::new(object).take(MOST_TEXT as u64 + 1).read_to_end(&mut other);
+    let read = MultiGzDecoder::new(object)
+        .take(MOST_TEXT as u64 + 1)
+        .read_to_end(&mut other);
     match streamed {
         Ok(text) => {
             // Zeros behind the last member are padding here, and an error there.

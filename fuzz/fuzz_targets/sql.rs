@@ -26,7 +26,12 @@ fuzz_target!(|text: &str| {
     for statement in statements(text) {
         let planned = RUNTIME.block_on(SESSION.statement(&statement.sql, "SQL"));
         if let Err(error) = planned {
-            assert_ne!(error.class(), Class::Unexpected, "{}: {error}", statement.sql);
+            assert_ne!(
+                error.class(),
+                Class::Unexpected,
+                "{}: {error}",
+                statement.sql
+            );
         }
     }
 });

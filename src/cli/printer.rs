@@ -344,7 +344,7 @@ impl Printer {
         }
         // Its end is written from what is in it, so that it goes to a pipe when it is whole.
         let failed = |error| target::write_error("a temporary file", error);
-        let whole = target::temporary(&self.scratch).map_err(failed)?;
+        let whole = target::new_file(&self.scratch).map_err(failed)?;
         parquet::write(rows, whole.path(), pool).await?;
         let mut out = Out::begin(&self.target, &self.scratch, None, line)?;
         let mut file = whole.reopen().map_err(failed)?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::error::{Class, Error, Result};
+use crate::temporary::{self, Temporary};
 
 /// The prefix of these folders' names.
 const PREFIX: &str = "logtally-scratch-";
@@ -20,6 +21,7 @@ pub struct Scratch {
     folder: TempDir,
     /// It is held as long as the folder is there, and is gone when the process was killed.
     _lock: Option<File>,
+    _noted: Option<Temporary>,
 }
 
 impl Scratch {
@@ -46,8 +48,11 @@ impl Scratch {
 
 impl From<TempDir> for Scratch {
     fn from(folder: TempDir) -> Self {
-        let _lock = None;
-        Self { folder, _lock }
+        Self {
+            folder,
+            _lock: None,
+            _noted: None,
+        }
     }
 }
 
@@ -57,8 +62,11 @@ fn make(parent: &Path) -> io::Result<Scratch> {
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
         match use_folder(folder.path()) {
             Ok(lock) => {
-                let _lock = Some(lock);
-                return Ok(Scratch { folder, _lock });
+                return Ok(Scratch {
+                    _lock: Some(lock),
+                    _noted: Some(temporary::note(folder.path())),
+                    folder,
+                });
             }
             // Another run swept it before it was locked.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

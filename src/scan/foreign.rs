@@ -80,7 +80,9 @@ fn text(head: &[u8]) -> String {
             if has("\"messageType\":\"DATA_MESSAGE\"")
                 || has("\"messageType\":\"CONTROL_MESSAGE\"") =>
         {
-            "records of a subscription, as Firehose or a Lambda function stores them".to_owned()
+            "records of a subscription, as Firehose or a Lambda function stores them: [source] kind = \"subscription\" \
+             reads them"
+                .to_owned()
         }
         Some('{') if has("{\"Records\":[") || has("\"eventVersion\":") => {
             "records of CloudTrail".to_owned()

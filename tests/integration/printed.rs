@@ -385,13 +385,23 @@ fn ctrl_c_ends_a_pager_too_and_leaves_no_file() {
         let shown = at_terminal(&night, "80x24", &script, [long]);
         shown.env("LOGTALLY_PAGER", pager).run().assert_code(130);
     }
+    // The second one holds its threads: the process does not wait for it.
+    let unheeding = "SELECT count(*) FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y) WHERE x * y % 7 = 3";
+    let temporary = night.dir.path().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
     let before = night.dir.files();
-    let arguments = ["query", "exported", "--output", "answer.csv", ENDLESS];
-    let mut running = night.dir.logtally(arguments).spawn();
-    running.wait_until("it listens to signals", Running::listens_to_signals);
-    running.signal("INT");
-    running.wait().assert_code(130);
-    assert_eq!(night.dir.files(), before);
+    for sql in [ENDLESS, unheeding] {
+        let arguments = ["query", "exported", "--output", "answer.csv", sql];
+        let running = night.dir.logtally(arguments).env("TMPDIR", &temporary);
+        let mut running = running.spawn();
+        running.wait_until("it listens to signals", Running::listens_to_signals);
+        let is_draft = |file: &String| file.starts_with(".tmp");
+        running.wait_until("it writes", |_| night.dir.files().iter().any(is_draft));
+        running.signal("INT");
+        running.wait().assert_code(130);
+        assert_eq!(night.dir.files(), before);
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::aws::Account;
 use crate::error::{Class, Error, Result};
 use crate::job::{Location, ensure_path};
 use crate::store::{Body, Store, Stores};
+use crate::temporary::{self, Temporary};
 
 /// What `--output` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,8 +121,9 @@ impl Target {
             Self::File(file) => folder(file),
             Self::Object(_) => scratch,
         };
-        let file = temporary(folder).map_err(|error| write_error(&self.name(), error))?;
+        let file = new_file(folder).map_err(|error| write_error(&self.name(), error))?;
         Ok(Some(Draft {
+            _noted: temporary::note(file.path()),
             file,
             target: self.clone(),
         }))
@@ -147,6 +149,7 @@ impl Target {
 /// A file that is being written. If it is dropped, it is removed.
 pub struct Draft {
     file: NamedTempFile,
+    _noted: Temporary,
     target: Target,
 }
 
@@ -187,7 +190,7 @@ async fn put(store: &Store, body: Body, content_type: &str) -> Result<()> {
 }
 
 /// A temporary file that others may read as any new file.
-pub fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
+pub fn new_file(folder: &Path) -> std::io::Result<NamedTempFile> {
     tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(folder)
