@@ -6,6 +6,7 @@ pub mod spec;
 mod archive;
 mod charts;
 mod checked;
+mod delivered;
 mod division;
 mod expectations;
 mod files;
@@ -23,6 +24,7 @@ mod text_file;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -32,6 +34,7 @@ use crate::window::{Size, Span};
 pub use archive::{ARCHIVE, Archive, ArchiveColumn, DAY_ARCHIVE, POSITION};
 pub use charts::MAX_BANDS;
 pub use checked::{ByteSize, GroupPattern, Name, Secret, nearest, parse_length, parse_zone};
+pub use delivered::{DeliveredLogs, RecordShape};
 pub use division::Division;
 pub use expectations::{Expectation, Subject, percent};
 pub use files::{is_sql, read_local};
@@ -100,6 +103,8 @@ pub enum Source {
     },
     /// Objects that the events of a subscription were delivered to, read as they are.
     Subscription(Subscription),
+    /// Objects that vended logs were delivered to, read as they are.
+    Delivered(DeliveredLogs),
     /// A folder of events, exported in CloudWatch's own layout first.
     Directory {
         /// The folder. It has a folder for each log group, with an `.ndjson` file for each stream.
@@ -436,6 +441,7 @@ impl Source {
             Self::CloudWatch(cloudwatch) => &cloudwatch.staging,
             Self::Exported { path, .. } => path,
             Self::Subscription(subscription) => &subscription.path,
+            Self::Delivered(delivered) => &delivered.path,
             Self::Directory { staging, .. } => staging,
         }
     }
@@ -443,7 +449,7 @@ impl Source {
     /// Whether its objects are read where other programs put them: this program exports nothing.
     pub fn is_read_in_place(&self) -> bool {
         match self {
-            Self::Exported { .. } | Self::Subscription(_) => true,
+            Self::Exported { .. } | Self::Subscription(_) | Self::Delivered(_) => true,
             Self::CloudWatch(_) | Self::Directory { .. } => false,
         }
     }
@@ -453,7 +459,15 @@ impl Source {
         let has_records = matches!(self, Self::Subscription(subscription)
             if subscription.content == SubscriptionContent::Records);
         OriginColumns {
-            account: has_records,
+            account: has_records || matches!(self, Self::Delivered(_)),
+        }
+    }
+
+    /// How its objects have their events, where they are delivered logs.
+    pub fn record_shape(&self) -> Arc<RecordShape> {
+        match self {
+            Self::Delivered(delivered) => Arc::clone(&delivered.shape),
+            _ => Arc::default(),
         }
     }
 }
@@ -470,7 +484,7 @@ impl Job {
         match &self.source {
             Source::CloudWatch(cloudwatch) => Some(&cloudwatch.staging),
             Source::Directory { staging, .. } => Some(staging),
-            Source::Exported { .. } | Source::Subscription(_) => None,
+            Source::Exported { .. } | Source::Subscription(_) | Source::Delivered(_) => None,
         }
     }
 }

@@ -47,6 +47,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::export::LogExporter;
 use crate::export::cloudwatch::CloudWatchExporter;
+use crate::export::delivered::DeliveredSource;
 use crate::export::directory::DirectoryExporter;
 use crate::export::existing::ExistingExport;
 use crate::export::service::ExportService;
@@ -181,6 +182,7 @@ async fn exporter(
         Source::Subscription(settings) => {
             Box::new(SubscriptionSource::new(store, settings.clone()))
         }
+        Source::Delivered(settings) => Box::new(DeliveredSource::new(store, settings.clone())),
         Source::Directory { path, pad, .. } => {
             let scratch = environment.scratch();
             Box::new(DirectoryExporter::new(
@@ -222,7 +224,7 @@ async fn verifier(environment: &Environment, job: &Job) -> Result<Option<Verifie
 async fn source_store(environment: &Environment, job: &Job) -> Result<Store> {
     let key = match &job.source {
         Source::CloudWatch(_) | Source::Directory { .. } => "[source] staging",
-        Source::Exported { .. } | Source::Subscription(_) => "[source] path",
+        Source::Exported { .. } | Source::Subscription(_) | Source::Delivered(_) => "[source] path",
     };
     open(environment, job.source.location(), Account::Source, key).await
 }

@@ -67,6 +67,7 @@ fn source(source: &Source) -> String {
             source.prefix.as_str(),
             source.prefix.zone()
         ),
+        Source::Delivered(source) => format!("source   delivered logs in {}\n", source.path),
         Source::Directory { path, staging, .. } => format!(
             "source   events in {}, exported to {staging}\n",
             path.display()
@@ -82,7 +83,7 @@ fn describe_window(source: &Source, window: &WindowPlan) -> String {
     };
     let action = match (source, window.action) {
         (_, Action::Skip) => "nothing: it is done (--force does it again)",
-        (Source::Exported { .. } | Source::Subscription(_), _) => "compute",
+        (source, _) if source.is_read_in_place() => "compute",
         (_, Action::Compute) => "export, unless an export from after it settled was kept; compute",
         (_, Action::ExportAndCompute) => "export, compute",
     };

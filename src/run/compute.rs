@@ -319,6 +319,7 @@ impl WindowRun<'_> {
         LogObject::sort_by_stream(&mut objects);
         let logs = LogsTable::new(source, objects, range, engine.pool())
             .with_origins(job.source.origins())
+            .of_shape(job.source.record_shape())
             .counting_odd_messages()
             .masking(job.mask);
         let (logs, tally) = logs.tallied();

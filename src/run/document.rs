@@ -13,9 +13,10 @@ pub fn remains(job: &Job) -> &'static str {
         Source::CloudWatch(_) => {
             "; what was published is whole, and an export task that was begun goes on in AWS, for the next run to adopt"
         }
-        Source::Exported { .. } | Source::Subscription(_) | Source::Directory { .. } => {
-            "; what was published is whole"
-        }
+        Source::Exported { .. }
+        | Source::Subscription(_)
+        | Source::Delivered(_)
+        | Source::Directory { .. } => "; what was published is whole",
     }
 }
 

@@ -95,6 +95,7 @@ pub async fn export_fresh(
     if job.source.is_read_in_place() {
         let kind = match &job.source {
             Source::Subscription(_) => "subscription",
+            Source::Delivered(_) => "delivered",
             _ => "exported",
         };
         return Err(Error::usage(format!(

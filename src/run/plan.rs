@@ -13,7 +13,7 @@ use super::settled::{is_at_rest, is_interrupted, is_provisional, needs_reexport}
 use super::{Environment, Lookups, Output, compare, expectations, exporter, schema, source_store};
 use crate::aws::logs::Origin;
 use crate::error::{Error, Result};
-use crate::export::subscription::SubscriptionSource;
+use crate::export::arriving::arriving;
 use crate::export::{LogExporter, staging};
 use crate::job::{DefaultWindow, Job, Source};
 use crate::output::WindowKeys;
@@ -127,11 +127,10 @@ impl Plan<'_> {
     pub async fn ensure_exported(&self) -> Result<()> {
         match &self.job.source {
             Source::Exported { .. } => staging::ensure_any_object(&self.source).await,
-            Source::Subscription(settings) => {
-                let source = SubscriptionSource::new(self.source.clone(), settings.clone());
-                source.ensure_any().await
-            }
-            Source::CloudWatch(_) | Source::Directory { .. } => Ok(()),
+            source => match arriving(source, &self.source) {
+                Some(source) => source.ensure_any().await,
+                None => Ok(()),
+            },
         }
     }
 }

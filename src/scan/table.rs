@@ -34,7 +34,7 @@ use super::record_object::Deduplication;
 use super::report::ReadLog;
 use super::source::{LogSource, MESSAGE, file_schema};
 use super::tally::Tally;
-use crate::job::OriginColumns;
+use crate::job::{OriginColumns, RecordShape};
 use crate::layout::cloudwatch::{LogObject, ObjectFormat};
 use crate::store::Store;
 use crate::window::Range;
@@ -69,6 +69,8 @@ pub struct LogsTable {
     skips_read: bool,
     /// The ids of its events, where some objects are of subscriptions, which deliver an event once or more.
     ids: Option<Arc<EventIds>>,
+    /// How objects of delivered logs have their events.
+    shape: Arc<RecordShape>,
 }
 
 /// Where the columns of the objects are kept, and which.
@@ -112,7 +114,14 @@ impl LogsTable {
             cache: None,
             keeping: None,
             skips_read: false,
+            shape: Arc::default(),
         }
+    }
+
+    /// The same table, whose objects of delivered logs have their events in this way.
+    pub fn of_shape(mut self, shape: Arc<RecordShape>) -> Self {
+        self.shape = shape;
+        self
     }
 
     /// Keeps columns of the events while queries read the objects, and reads those that are kept in place of the objects.
@@ -396,7 +405,12 @@ impl TableProvider for LogsTable {
                     true => OpeningOrder::default(),
                     false => {
                         let mut order = opening_order(&groups)?;
-                        order.retain(|number| !is_kept(number));
+                        // Rows of Parquet are requested when it is known which.
+                        let is_rows = |number: &u32| {
+                            let object = &self.objects[*number as usize];
+                            object.format == ObjectFormat::DeliveredRows
+                        };
+                        order.retain(|number| !is_kept(number) && !is_rows(number));
                         OpeningOrder::new(&self.objects, order)
                     }
                 };
@@ -420,6 +434,7 @@ impl TableProvider for LogsTable {
         )
         .tallied(self.tally.clone())
         .with_edges(self.edges.clone())
+        .of_shape(Arc::clone(&self.shape))
         .without_duplicates(self.ids.as_ref().map(|ids| Deduplication {
             ids: Arc::clone(ids),
             disk: Arc::clone(&state.runtime_env().disk_manager),

@@ -31,7 +31,7 @@ const COLUMNS: [(TableKind, &str, &str); 11] = [
     (
         TableKind::Logs,
         "account",
-        "the account of the log group, as a subscription says it",
+        "the account of the log group, as the record or the key of its object says it",
     ),
     (
         TableKind::Hours,

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 
 use crate::error::{Class, Error, Result};
+use crate::export::arriving::arriving;
 use crate::export::existing::ExistingExport;
 use crate::export::staging::{self, Manifest};
-use crate::export::subscription::SubscriptionSource;
 use crate::export::{ExportRequest, Exported, LogExporter};
 use crate::job::{Job, Source};
 use crate::progress::Progress;
@@ -42,7 +42,10 @@ impl KeptExports {
                         .iter()
                         .any(|pattern| pattern.matches(&manifest.log_group))
             }
-            Source::Directory { .. } | Source::Exported { .. } | Source::Subscription(_) => true,
+            Source::Directory { .. }
+            | Source::Exported { .. }
+            | Source::Subscription(_)
+            | Source::Delivered(_) => true,
         }
     }
 }
@@ -62,8 +65,7 @@ impl LogExporter for KeptExports {
             let existing = ExistingExport::new(self.store.clone(), log_group.clone());
             return existing.export(request, progress).await;
         }
-        if let Source::Subscription(settings) = &self.job.source {
-            let source = SubscriptionSource::new(self.store.clone(), settings.clone());
+        if let Some(source) = arriving(&self.job.source, &self.store) {
             return source.export(request, progress).await;
         }
         let id = request.window.id();

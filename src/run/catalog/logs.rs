@@ -9,10 +9,10 @@ use tokio::sync::OnceCell;
 use super::{Missing, Scope, Subject, contents};
 use crate::aws::Account;
 use crate::error::Result;
+use crate::export::arriving::arriving;
 use crate::export::existing::{may_be_of, streams_in_several_exports};
 use crate::export::staging::{self, ExportedWindow};
-use crate::export::subscription::SubscriptionSource;
-use crate::job::{Job, Source};
+use crate::job::{Job, RecordShape, Source};
 use crate::layout::StagingKeys;
 use crate::layout::cloudwatch::LogObject;
 use crate::query::archived::{ArchivedColumn, Events, Needs, OpenEvents};
@@ -124,7 +124,7 @@ impl Logs {
                     EventsOfSubject {
                         job: None,
                         parts: Vec::new(),
-                        exported: Some(self.table(&store, objects, range, masks)),
+                        exported: Some(self.table(&store, objects, range, masks, Arc::default())),
                         deleted: None,
                     }
                 }
@@ -153,10 +153,13 @@ impl Logs {
         objects: Vec<LogObject>,
         range: Range,
         masks: bool,
+        shape: Arc<RecordShape>,
     ) -> LogsTable {
         let environment = &self.scope.environment;
         let pool = environment.engine.pool();
-        let logs = LogsTable::new(store, objects, range, pool).masking(masks);
+        let logs = LogsTable::new(store, objects, range, pool)
+            .of_shape(shape)
+            .masking(masks);
         match &environment.columns {
             Some(columns) => logs.keeping(Arc::clone(columns), Keep::AsRead),
             None => logs,
@@ -194,11 +197,13 @@ impl Logs {
         let masks = self.scope.request.mask || job.mask;
         let archives = self.archives(job, wanted, masks).await;
         if job.source.is_read_in_place() {
-            let (mut objects, of_windows) = match &job.source {
-                Source::Subscription(settings) => {
-                    let source = SubscriptionSource::new(store.clone(), settings.clone());
+            let arriving = arriving(&job.source, &store);
+            // Objects that arrive expire too, and an archive of all that are left and of more is the better one.
+            let may_expire = arriving.is_some();
+            let (mut objects, of_windows) = match &arriving {
+                Some(source) => {
                     let (pad, pad_after) = source.pads();
-                    let delivered = source.delivered(wanted.padded(pad, pad_after)).await?;
+                    let delivered = source.arrived(wanted.padded(pad, pad_after)).await?;
                     if delivered.objects.is_empty() && archives.is_empty() {
                         source.ensure_any().await?;
                     }
@@ -210,8 +215,8 @@ impl Logs {
                     let of_windows = source.of_windows(&delivered.objects, &windows);
                     (delivered.objects, of_windows)
                 }
-                source => {
-                    let log_group = match source {
+                None => {
+                    let log_group = match &job.source {
                         Source::Exported { log_group, .. } => log_group.as_deref(),
                         _ => None,
                     };
@@ -222,8 +227,6 @@ impl Logs {
                     (objects, of_windows)
                 }
             };
-            // Objects of a subscription expire, and an archive of all that are left and of more is the better one.
-            let may_expire = matches!(job.source, Source::Subscription(_));
             let parts = archives.into_iter().zip(of_windows);
             let parts = parts.filter(|(archive, objects)| {
                 archive.is_of(&store, [(store.root(), &objects[..])])
@@ -240,7 +243,13 @@ impl Logs {
             return Ok(EventsOfSubject {
                 job: Some(job.clone()),
                 parts,
-                exported: Some(self.table(&store, objects, wanted, masks)),
+                exported: Some(self.table(
+                    &store,
+                    objects,
+                    wanted,
+                    masks,
+                    job.source.record_shape(),
+                )),
                 deleted: None,
             });
         }
@@ -272,7 +281,13 @@ impl Logs {
             all_objects.extend(objects.iter().cloned());
             parts.push(Part {
                 range,
-                exported: Some(self.table(&store, objects, wanted, masks)),
+                exported: Some(self.table(
+                    &store,
+                    objects,
+                    wanted,
+                    masks,
+                    job.source.record_shape(),
+                )),
                 archived: archived.cloned(),
             });
         }
@@ -329,7 +344,7 @@ impl Logs {
             true => None,
             false => {
                 parts.clear();
-                Some(self.table(&store, all_objects, wanted, masks))
+                Some(self.table(&store, all_objects, wanted, masks, Arc::default()))
             }
         };
         Ok(EventsOfSubject {
