@@ -115,7 +115,7 @@ pub(super) struct Listed {
 /// The exported objects and the Parquet files of a location, which may be one file.
 pub(super) async fn listed(store: &Store) -> Result<Listed> {
     let root = store.root();
-    let wanted = |key: &Path| is_parquet(key) || is_of_firehose(key) || is_zstd(key);
+    let wanted = |key: &Path| is_parquet(key) || is_of_firehose(key) || is_of_lambda(key);
     let listed = staging::objects_and_others(store, root, None, wanted).await?;
     let (mut objects, mut others) = listed;
     if objects.objects.is_empty()
@@ -147,8 +147,9 @@ fn is_of_firehose(key: &Path) -> bool {
 }
 
 /// Whether an object is one of Lambda's logs of the class Delivery, by its name.
-fn is_zstd(key: &Path) -> bool {
-    key.as_ref().ends_with(".log.zst")
+fn is_of_lambda(key: &Path) -> bool {
+    let name = key.filename().unwrap_or_default();
+    name.ends_with(".log.zst") || name.starts_with('_') && name.ends_with(".log.gz")
 }
 
 /// As much of an object is read to find out what it holds.
@@ -180,7 +181,7 @@ async fn with_arrived(
         .filter(|meta| {
             let key = layout::relative(store.root(), &meta.location);
             let is_root = key.is_empty();
-            let may_have = subscription::may_have_records(&key) || is_zstd(&meta.location);
+            let may_have = subscription::may_have_records(&key) || is_of_lambda(&meta.location);
             meta.size > 0 && (is_root || may_have)
         })
         .collect();

@@ -4,7 +4,7 @@
 //! the rows need are read. A message is the row as JSON, so that it is the same as in the output format `json`, but for the names that
 //! Parquet's columns have.
 
-use std::ops::Range as Bytes;
+use std::ops::Range as Bounds;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
@@ -23,7 +23,9 @@ use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt, TryStreamExt};
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
+use object_store::{
+    GetOptions, GetRange, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, coalesce_ranges,
+};
 
 use super::line::{DATE, TIME_NAMES};
 use super::time::{Unit, day_of, of_count, of_date_and_time, of_text};
@@ -37,6 +39,9 @@ use crate::scan::report::ObjectReport;
 use crate::scan::tally::ObjectTally;
 use crate::window::Range;
 
+/// As much of the end of a file is requested for its footer.
+const FOOTER: usize = 64 << 10;
+
 /// The rows that are decoded at a time.
 const BATCH_ROWS: usize = 4096;
 
@@ -47,7 +52,7 @@ struct ListedObject {
 }
 
 impl ListedObject {
-    async fn range(&self, range: Bytes<u64>) -> ParquetResult<bytes::Bytes> {
+    async fn range(&self, range: Bounds<u64>) -> ParquetResult<bytes::Bytes> {
         let options = GetOptions {
             if_match: self.meta.e_tag.clone(),
             range: Some(GetRange::Bounded(range)),
@@ -60,8 +65,20 @@ impl ListedObject {
 }
 
 impl AsyncFileReader for ListedObject {
-    fn get_bytes(&mut self, range: Bytes<u64>) -> BoxFuture<'_, ParquetResult<bytes::Bytes>> {
+    fn get_bytes(&mut self, range: Bounds<u64>) -> BoxFuture<'_, ParquetResult<bytes::Bytes>> {
         async move { self.range(range).await }.boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Bounds<u64>>,
+    ) -> BoxFuture<'_, ParquetResult<Vec<bytes::Bytes>>> {
+        let object = &*self;
+        async move {
+            let read = |range| object.range(range);
+            coalesce_ranges(&ranges, read, OBJECT_STORE_COALESCE_DEFAULT).await
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(
@@ -71,6 +88,7 @@ impl AsyncFileReader for ListedObject {
         let size = self.meta.size;
         async move {
             let metadata = ParquetMetaDataReader::new()
+                .with_prefetch_hint(Some(FOOTER))
                 .load_and_finish(self, size)
                 .await?;
             Ok(Arc::new(metadata))
@@ -290,7 +308,7 @@ impl RowReader {
             .collect();
         let counted = times.iter().zip(&is_counted).filter(|(_, is)| **is);
         self.times = counted.map(|(ms, _)| *ms).collect();
-        self.report.events += self.times.len() as u32;
+        self.report.events += self.times.len() as u64;
         if let Some(tally) = &mut self.tally {
             self.times.iter().for_each(|ms| tally.add(*ms));
         }
@@ -421,7 +439,7 @@ fn milliseconds(instants: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     cast(&instants, &DataType::Int64)
 }
 
-/// The time of each row. An error in words with the number of a row that has none, counted from the first of the object.
+/// The time of each row. An error in words with the number of a row that has none, counted from the first that was read.
 fn times_of(rows: &RecordBatch, time: &TimeColumns, before: u64) -> Result<Vec<i64>, String> {
     let column = |name: &str| {
         let column = rows.column_by_name(name).cloned();
@@ -430,7 +448,7 @@ fn times_of(rows: &RecordBatch, time: &TimeColumns, before: u64) -> Result<Vec<i
     let unreadable = |row: usize, name: &str, value: &str| {
         let row = before + row as u64 + 1;
         format!(
-            "row {row} has {name} = {value:?}: expected a time, such as 1795298709123, 1795298709 or 2026-11-21T22:05:09.123Z"
+            "row {row} of those that were read has {name} = {value:?}: expected a time, such as 1795298709123, 1795298709 or 2026-11-21T22:05:09.123Z"
         )
     };
     match time {
