@@ -719,6 +719,10 @@ fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), Wrong> {
         ("prefix", spec.prefix.is_some()),
         ("prefix_timezone", spec.prefix_timezone.is_some()),
         ("messages_only", spec.messages_only.is_some()),
+        ("time", spec.time.is_some()),
+        ("message", spec.message.is_some()),
+        ("fields", spec.fields.is_some()),
+        ("delimiter", spec.delimiter.is_some()),
         ("requester_pays", spec.requester_pays.is_some()),
     ];
     for (key, present) in keys {
