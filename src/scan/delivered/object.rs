@@ -158,7 +158,7 @@ impl DeliveredReader {
                 Ok(None) => {}
                 Err(wrong) => {
                     let is_first = self.place == 0 && self.found.is_empty();
-                    let looks_like = is_first.then(|| foreign::inflated(&self.head));
+                    let looks_like = is_first.then(|| foreign::no_log(&self.head)).flatten();
                     let at = self.dropped + self.at as u64;
                     return Err(wrong_line(&self.name, at, &wrong, looks_like));
                 }

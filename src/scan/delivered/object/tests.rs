@@ -6,7 +6,7 @@ use crate::scan::event_ids::EventIds;
 use crate::scan::report::ReadLog;
 use crate::scan::source::file_schema;
 use crate::scan::tally::Tally;
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::TimestampMillisecondType;
 use bytes::Bytes;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
@@ -144,8 +144,6 @@ impl Table {
     }
 }
 
-use arrow::array::Array;
-
 fn in_pieces(object: &[u8], piece: usize) -> Content {
     let pieces: Vec<_> = object
         .chunks(piece)
@@ -254,10 +252,7 @@ fn only_events_of_the_window_count() {
 fn broken_utf8_is_counted_and_shown() {
     let table = Table::unbounded();
     let mut text = lambda(1, "caf_ \\\"x").into_bytes();
-    let broken = text.iter().position(|byte| *byte == b'_').unwrap();
-    // The first underscore is in no name of a member here.
     let at = text.windows(4).position(|four| four == b"caf_").unwrap() + 3;
-    assert!(broken <= at);
     text[at] = 0xe9;
     let rows = table.whole(0, &text).unwrap();
     assert_eq!(rows[0].1, "caf\u{fffd} \\\"x");
