@@ -378,10 +378,15 @@ fn groups_with(
         StatisticsConverter::try_new(name, builder.schema(), builder.parquet_schema())?;
     let least = statistics.row_group_mins(groups)?;
     let most = statistics.row_group_maxes(groups)?;
+    let without_time = statistics.row_group_null_counts(groups)?;
     let is_date = matches!(columns.time, TimeColumns::DateAndTime(..));
     let may_have = |group: &usize| {
+        // A row without a time is damage, whatever the others have.
+        let has_all = without_time.is_valid(*group) && without_time.value(*group) == 0;
         let known = times_between(&least, &most, *group, is_date);
-        known.is_none_or(|known| !known.intersect(range).is_empty())
+        known
+            .filter(|_| has_all)
+            .is_none_or(|known| !known.intersect(range).is_empty())
     };
     Ok((0..groups.len()).filter(may_have).collect())
 }

@@ -262,6 +262,20 @@ fn damage_is_an_error_with_the_object_and_the_row() {
         let told = Table::new().read(file).unwrap_err();
         assert!(told.contains(expected) && told.contains(KEY), "{told}");
     }
+    // Also where its row group would not be read.
+    let times: Vec<_> = [Some(1_795_298_709_000), None].into();
+    let mut table = Table::new();
+    table.window = Range {
+        start_ms: 0,
+        end_ms: 1,
+    };
+    table.rows = table.window;
+    let file = parquet(vec![(
+        "event_timestamp",
+        Arc::new(Int64Array::from(times)) as ArrayRef,
+    )]);
+    let told = table.read(file).unwrap_err();
+    assert!(told.contains("row 2 of those that were read"), "{told}");
     let mut table = Table::new();
     table.shape.time = Some("at".to_owned());
     let told = table.read(counted(1_795_298_709_000)).unwrap_err();
