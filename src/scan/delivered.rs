@@ -5,8 +5,8 @@
 
 pub mod line;
 pub mod members;
-pub(super) mod object;
-pub(super) mod parquet;
+pub mod object;
+pub mod parquet;
 pub mod time;
 
 use crate::job::RecordShape;
