@@ -15,7 +15,8 @@ use line::Lines;
 /// Whether the beginning of a text has delivered events in a form that is documented; `head` may end within a line.
 pub fn begins_with_event(head: &[u8]) -> bool {
     let mut lines = Lines::new(&RecordShape::default());
-    let whole = memchr::memrchr(b'\n', head).map_or(0, |end| end + 1);
+    // A text of one line may be all there is; one that is cut is no JSON.
+    let whole = memchr::memrchr(b'\n', head).map_or(head.len(), |end| end + 1);
     let mut found = None;
     for line in head[..whole].split(|byte| *byte == b'\n') {
         if found.is_none() && !line.is_empty() {

@@ -248,6 +248,7 @@ fn objects_that_say_what_they_are_need_no_job() {
         (b"1795298709 x\n", false),
         (b"{\"level\":\"INFO\"}\n", false),
         (b"{\"event_timestamp\":1774485082772", false),
+        (b"{\"event_timestamp\":1774485082772}", true),
         (b"", false),
     ] {
         assert_eq!(
