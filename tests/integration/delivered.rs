@@ -139,7 +139,8 @@ fn run(dir: &Dir, more: &[&str]) -> Finished {
 
 fn ask(dir: &Dir, subject: &[&str], sql: &str) -> Value {
     let arguments = ["query"].iter().chain(subject);
-    let arguments = arguments.chain(&["--format", "json", sql]);
+    let as_json = ["--format", "json", sql];
+    let arguments = arguments.chain(&as_json);
     dir.logtally(arguments).run().assert_success().stdout_json()
 }
 
