@@ -437,6 +437,10 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        zstd::bulk::compress(text, 3).unwrap()
+    }
+
     async fn text_of(object: &[u8], piece: usize) -> Result<Vec<u8>, String> {
         let name = ObjectName {
             place: "s3://b/".into(),
@@ -476,12 +480,23 @@ mod tests {
             gzip(&in_lines),
             joined,
             base64(&members),
-            [&gzip(one)[..], b"\n", &gzip(two), b"\n"].concat(),
         ] {
             for piece in [1, 5, 1000] {
                 assert_eq!(text_of(&packed, piece).await.unwrap(), both);
             }
             assert_eq!(head_of_text(&packed)[..10], both[..10]);
+        }
+        // Line ends between members divide the lines of a text.
+        let lines = [one, b"\n", two, b"\n"].concat();
+        let with_line_ends = [&gzip(one)[..], b"\n", &gzip(two), b"\n"].concat();
+        for packed in [
+            with_line_ends.clone(),
+            gzip(&with_line_ends),
+            [&zstd(one)[..], b"\n", &zstd(two), b"\n"].concat(),
+        ] {
+            for piece in [1, 5, 1000] {
+                assert_eq!(text_of(&packed, piece).await.unwrap(), lines);
+            }
         }
         assert_eq!(text_of(b"", 1).await.unwrap(), b"");
     }

@@ -1,4 +1,6 @@
 //! zstd data → text, as a stream of any number of frames. Lambda's logs of the class Delivery have this form.
+//!
+//! Line ends between frames are text, as they are between members of gzip data.
 
 use thiserror::Error;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
@@ -6,8 +8,9 @@ use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 /// The first bytes of a frame.
 pub const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 
-/// The largest window that a frame may ask for, 2^27 bytes: the decoder keeps as much text.
-const WINDOW_BITS: u32 = 27;
+/// The largest window that a frame may ask for, 2^25 bytes: the decoder keeps as much text, beside the memory of the engine. Encoders
+/// keep to 2^23 (RFC 8878, 3.1.1.1.2), unless a person asks for more.
+const WINDOW_BITS: u32 = 25;
 
 /// What is wrong with zstd data.
 #[derive(Debug, PartialEq, Eq, Error)]
@@ -61,20 +64,26 @@ impl Unzstd {
 
     /// Appends text until the end of the input, or until the capacity of `text` is full. How many bytes of the input were taken.
     pub fn decompress(&mut self, input: &[u8], text: &mut Vec<u8>) -> Result<usize, DamagedZstd> {
-        let mut from = InBuffer::around(input);
-        let end = text.len();
-        let mut to = OutBuffer::around_pos(text, end);
-        while (from.pos() < input.len() || self.has_more) && to.pos() < to.capacity() {
+        let mut taken = 0;
+        while (taken < input.len() || self.has_more) && text.len() < text.capacity() {
+            if !self.is_within && input.get(taken) == Some(&b'\n') {
+                text.push(b'\n');
+                taken += 1;
+                continue;
+            }
+            let mut from = InBuffer::around(&input[taken..]);
+            let end = text.len();
+            let mut to = OutBuffer::around_pos(&mut *text, end);
             let left = self.decoder.run(&mut from, &mut to);
+            taken += from.pos();
             let left = left.map_err(|error| DamagedZstd::At {
-                at: self.taken + from.pos() as u64,
+                at: self.taken + taken as u64,
                 what: error.to_string(),
             })?;
             // Zero behind a frame whose text was given out to the end.
             self.is_within = left > 0;
             self.has_more = self.is_within && to.pos() == to.capacity();
         }
-        let taken = from.pos();
         self.taken += taken as u64;
         Ok(taken)
     }
@@ -134,5 +143,22 @@ mod tests {
         let wrong = text_of(&behind, behind.len(), 10_000).unwrap_err();
         assert!(matches!(wrong, DamagedZstd::At { .. }), "{wrong}");
         assert_eq!(text_of(b"", 1, 1), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn line_ends_between_frames_are_text() {
+        let data = [&zstd(b"one")[..], b"\n\n", &zstd(b"two\n"), b"\n"].concat();
+        for (piece, block) in [(1, 1), (2, 100), (100, 2), (100, 100)] {
+            let text = text_of(&data, piece, block).unwrap();
+            assert_eq!(text, b"one\n\ntwo\n\n");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_a_larger_window_is_refused() {
+        // The magic number, and a header without a length, of a window of 2^26 bytes.
+        let data = [ZSTD, &[0, 16 << 3, 0, 0, 0]].concat();
+        let wrong = text_of(&data, data.len(), 100).unwrap_err();
+        assert!(wrong.to_string().contains("memory"), "{wrong}");
     }
 }

@@ -129,8 +129,7 @@ impl Lines {
         if line.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let is_directive = line.starts_with(b"#");
-        if self.kind.is_none() || is_directive {
+        if self.kind.is_none() || is_directive(line) {
             match self.begin(line)? {
                 true => {}
                 false => return Ok(None),
@@ -145,7 +144,7 @@ impl Lines {
 
     /// Finds out what the lines are. Whether this one may have an event.
     fn begin(&mut self, line: &[u8]) -> Result<bool, String> {
-        if line.starts_with(b"#") {
+        if is_directive(line) {
             let may_have_header = match self.kind {
                 None => true,
                 Some(Kind::Fields { has_header, .. }) => has_header,
@@ -412,6 +411,17 @@ impl Found {
             self.time = Some((rank, value));
         }
     }
+}
+
+/// Whether a line says something of those behind it, as `#Version: 1.0` of the W3C extended log file format does. Other lines that
+/// begin with `#` are events, or damage.
+fn is_directive(line: &[u8]) -> bool {
+    let Some(rest) = line.strip_prefix(b"#") else {
+        return false;
+    };
+    let is_of_name = |byte: &&u8| byte.is_ascii_alphabetic() || **byte == b'-';
+    let name = rest.iter().take_while(is_of_name).count();
+    name > 0 && rest.get(name) == Some(&b':')
 }
 
 /// The time of a field, with the day from another where it is only a time of day.

@@ -30,6 +30,9 @@ const PIECE_EVENTS: usize = 1024;
 /// A line that grows beyond this many bytes reserves memory: most are smaller by far.
 const LONG_LINE: usize = 4 * BLOCK;
 
+/// The bytes of a line for each byte of it: its text, which grows by doubling, its message without escapes, and the row.
+const BYTES_OF_LINE: usize = 4;
+
 /// A reader of a delivered object of lines.
 pub(in crate::scan) struct DeliveredReader {
     name: ObjectName,
@@ -152,6 +155,13 @@ impl DeliveredReader {
                 None if is_last => (rest, rest.len()),
                 None => break,
             };
+            // Of a text that is all there, too.
+            if line.len() > LONGEST_RECORD {
+                return Err(too_long(&self.name, self.dropped + self.at as u64));
+            }
+            if line.len() > LONG_LINE && self.reserved.size() < BYTES_OF_LINE * line.len() {
+                self.reserved.try_resize(BYTES_OF_LINE * line.len())?;
+            }
             let event = self.lines.event(without_line_ends(line));
             match event {
                 Ok(Some(event)) => self.found.push((self.at, event)),
@@ -247,17 +257,11 @@ impl DeliveredReader {
             self.text.advance(done, &block);
             self.dropped += done as u64;
             let there = self.text.bytes().len();
-            if there > LONG_LINE {
-                self.reserved.try_resize(2 * there)?;
-            }
             if there > LONGEST_RECORD {
-                return Err(Error::damaged(format!(
-                    "{} has a line of more than {} MiB at byte {} of its text, which no service delivers",
-                    self.name,
-                    LONGEST_RECORD >> 20,
-                    self.dropped
-                ))
-                .into());
+                return Err(too_long(&self.name, self.dropped));
+            }
+            if there > LONG_LINE {
+                self.reserved.try_resize(BYTES_OF_LINE * there)?;
             }
         } else if let Input::Stream { unpacking, .. } =
             std::mem::replace(&mut self.input, Input::Done)
@@ -334,6 +338,15 @@ fn shown<'m>(message: Message<'m>, text: &JsonText, buffer: &'m mut String) -> M
         }
         Message::Broken(message) => Message::Broken(without_line_ends(message)),
     }
+}
+
+/// The error of a line that is longer than any event.
+fn too_long(name: &ObjectName, at: u64) -> DataFusionError {
+    Error::damaged(format!(
+        "{name} has a line of more than {} MiB at byte {at} of its text: expected an event on each line, and none is as long",
+        LONGEST_RECORD >> 20
+    ))
+    .into()
 }
 
 /// The error of a line without an event that can be read.

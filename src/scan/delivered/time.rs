@@ -1,7 +1,7 @@
 //! The time of a delivered event, in the forms that AWS writes: a count since 1970, or a date and a time of day. Pure.
 //!
 //! The documentation of one service has counts of seconds and of milliseconds (AWS PCS, "Example scheduler log records"), so the
-//! unit of a count is told by its size.
+//! unit of a count is taken from its size.
 
 use std::ops::Range;
 
@@ -87,7 +87,7 @@ fn leading_digits(text: &[u8]) -> usize {
     text.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
-/// A whole number of at most 18 digits.
+/// A whole number of at most 19 digits.
 fn number(digits: &[u8]) -> Option<i64> {
     if digits.is_empty() || digits.len() > 19 || leading_digits(digits) < digits.len() {
         return None;

@@ -170,6 +170,12 @@ fn fields_of_the_job_and_their_delimiter_stand_for_a_header() {
         times(&of(&["date", "time", "text"], None), with_names).unwrap(),
         [ms(second)]
     );
+    // One that begins with `#` is left out only where it is a directive.
+    let with_hash = "#Version: 1.0\n#1,1795298709\n";
+    assert_eq!(
+        times(&of(&["a", "timestamp"], Some(",")), with_hash).unwrap(),
+        [ms(second)]
+    );
     let wrong = read(&of(&["a", "timestamp"], Some(",")), "x").unwrap_err();
     assert!(
         wrong.contains("has fewer fields than the time needs"),

@@ -323,11 +323,30 @@ fn a_long_line_takes_memory_of_the_engine_and_is_no_event_beyond_a_bound() {
     let little = Table::new(Arc::new(GreedyMemoryPool::new(1 << 20)));
     assert!(little.read(0, in_pieces(&packed, 1000)).is_err());
     let endless = gzip(&b"x".repeat(LONGEST_RECORD + (4 << 20)));
-    let told = Table::unbounded()
-        .read(0, in_pieces(&endless, 10_000))
-        .unwrap_err();
-    assert!(
-        told.contains("has a line of more than 64 MiB at byte 0"),
-        "{told}"
-    );
+    for content in [
+        in_pieces(&endless, 10_000),
+        Content::Whole(Bytes::from(endless.clone())),
+    ] {
+        let told = Table::unbounded().read(0, content).unwrap_err();
+        assert!(
+            told.contains("has a line of more than 64 MiB at byte 0"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn line_ends_between_members_divide_the_lines() {
+    let packed = |pack: fn(&[u8]) -> Vec<u8>| {
+        let [first, second] = [1, 2].map(|id| pack(lambda(id, "x").as_bytes()));
+        [&first[..], b"\n", &second, b"\n"].concat()
+    };
+    let text = "#Fields: timestamp x\n1795298709 a";
+    let fields = [&gzip(text.as_bytes())[..], b"\n", &gzip(b"1795298710 b")].concat();
+    for object in [packed(gzip), packed(zstd), fields] {
+        let whole = Table::unbounded().whole(0, &object).unwrap();
+        assert_eq!(whole.len(), 2);
+        let streamed = Table::unbounded().read(0, in_pieces(&object, 3)).unwrap();
+        assert_eq!(streamed, whole);
+    }
 }
