@@ -6,9 +6,10 @@
 
 use std::ops::Range as Bounds;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
-use arrow::compute::{cast, filter_record_batch};
+use arrow::compute::{can_cast_types, cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
@@ -20,7 +21,9 @@ use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use datafusion::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream};
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
-use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use datafusion::parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt, TryStreamExt};
 use object_store::{
@@ -39,11 +42,21 @@ use crate::scan::report::ObjectReport;
 use crate::scan::tally::ObjectTally;
 use crate::window::Range;
 
+/// More than any zone is apart from UTC.
+const ONE_DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// As much of the end of a file is requested for its footer.
 const FOOTER: usize = 64 << 10;
 
-/// The rows that are decoded at a time.
+/// The rows that are decoded at a time, of fewer bytes than [`BATCH_BYTES`].
 const BATCH_ROWS: usize = 4096;
+
+/// The bytes of the rows that are decoded at a time, as far as the footer shows them.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// The bytes of decoded rows for each byte of them: their columns, those of the window, and their messages as JSON, which is built
+/// in one text and copied.
+const COPIES_OF_ROWS: usize = 4;
 
 /// Reads the object that was listed, in ranges: one that replaced it has other events.
 struct ListedObject {
@@ -149,6 +162,15 @@ impl Columns {
             ));
         };
         let message = shape.message.as_deref().and_then(find);
+        if let Some(name) = &message
+            && let Ok(field) = schema.field_with_name(name)
+            && !can_cast_types(field.data_type(), &DataType::Utf8)
+        {
+            return Err(format!(
+                "has a column {name} of the type {}, which is no message: expected in [source] message a column of texts or numbers, or no such key for the whole row",
+                field.data_type()
+            ));
+        }
         Ok(Self { time, message })
     }
 
@@ -227,20 +249,17 @@ impl RowReader {
                 ProjectionMask::columns(builder.parquet_schema(), projected)
             }
         };
-        let largest = wanted.iter().map(|group| {
-            let group = builder.metadata().row_group(*group);
-            let read = group.columns().iter().enumerate();
-            let read = read.filter(|(leaf, _)| mask.leaf_included(*leaf));
-            read.map(|(_, column)| column.compressed_size())
-                .sum::<i64>()
-        });
+        let sizes = wanted
+            .iter()
+            .map(|group| GroupSize::of(builder.metadata().row_group(*group), &mask));
+        let largest = sizes.fold(GroupSize::default(), GroupSize::max);
+        let batch_rows = largest.batch_rows();
         let reserved = ids.memory_of("a row group");
-        let largest = largest.max().unwrap_or_default();
-        reserved.try_resize(usize::try_from(largest).unwrap_or_default())?;
+        reserved.try_resize(largest.memory(batch_rows))?;
         let rows = builder
             .with_row_groups(wanted.clone())
             .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(batch_rows)
             .build()
             .map_err(|error| failed(&name, error))?;
         let mut tally = counts.tally_of(&name.key, filter.window);
@@ -349,6 +368,58 @@ impl RowReader {
     }
 }
 
+/// What the columns of a row group that are read take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct GroupSize {
+    /// As they are in the object: all of them are read at once.
+    compressed: usize,
+    /// Of each row, as it is decoded. A text that a dictionary has once for all rows counts less.
+    of_row: usize,
+    rows: usize,
+}
+
+impl GroupSize {
+    fn of(group: &RowGroupMetaData, mask: &ProjectionMask) -> Self {
+        let bytes = |size: i64| usize::try_from(size).unwrap_or_default();
+        let read = group.columns().iter().enumerate();
+        let read = read.filter(|(leaf, _)| mask.leaf_included(*leaf));
+        let (compressed, decoded) =
+            read.fold((0_usize, 0_usize), |(compressed, decoded), (_, column)| {
+                (
+                    bytes(column.compressed_size()).saturating_add(compressed),
+                    bytes(column.uncompressed_size()).saturating_add(decoded),
+                )
+            });
+        let rows = bytes(group.num_rows());
+        Self {
+            compressed,
+            of_row: decoded.div_ceil(rows.max(1)),
+            rows,
+        }
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self {
+            compressed: self.compressed.max(other.compressed),
+            of_row: self.of_row.max(other.of_row),
+            rows: self.rows.max(other.rows),
+        }
+    }
+
+    /// The rows that are decoded at a time.
+    fn batch_rows(self) -> usize {
+        (BATCH_BYTES / self.of_row.max(1)).clamp(1, BATCH_ROWS)
+    }
+
+    /// The memory of a row group, and of the rows that are decoded at a time.
+    fn memory(self, batch_rows: usize) -> usize {
+        let of_batch = self.of_row.saturating_mul(batch_rows.min(self.rows));
+        of_batch
+            .saturating_mul(COPIES_OF_ROWS)
+            .saturating_add(self.compressed)
+    }
+}
+
 /// The error of an object that can't be read: one that is no Parquet is damaged, one that can't be reached is not.
 fn failed(name: &ObjectName, error: ParquetError) -> DataFusionError {
     match error {
@@ -404,10 +475,12 @@ fn times_between(least: &ArrayRef, most: &ArrayRef, group: usize, is_date: bool)
                 let text = cast(value, &DataType::Utf8).ok()?;
                 day_of(text.as_string::<i32>().value(0).as_bytes())
             };
-            Some(Range {
+            let days = Range {
                 start_ms: day(&least)?.start_ms,
                 end_ms: day(&most)?.end_ms,
-            })
+            };
+            // The time of day may have a zone.
+            Some(days.padded(ONE_DAY, ONE_DAY))
         }
         DataType::Timestamp(..) => Some(Range {
             start_ms: milliseconds(&least)
@@ -506,7 +579,14 @@ fn times_of(rows: &RecordBatch, time: &TimeColumns, before: u64) -> Result<Vec<i
 }
 
 fn texts(values: &ArrayRef) -> Result<StringArray, ArrowError> {
-    // Some writers have texts without saying that they are.
+    // Some writers have texts without saying that they are. What is no UTF-8 in them would be NULL by a cast.
+    if let DataType::Binary | DataType::LargeBinary | DataType::BinaryView = values.data_type() {
+        let values = cast(values, &DataType::LargeBinary)?;
+        let texts = values.as_binary::<i64>().iter();
+        return Ok(texts
+            .map(|text| text.map(String::from_utf8_lossy))
+            .collect());
+    }
     let values = cast(values, &DataType::Utf8)?;
     Ok(values.as_string::<i32>().clone())
 }
@@ -520,11 +600,8 @@ fn text_of(texts: &StringArray, row: usize) -> &str {
 
 /// The message of each row: a column, or the row as JSON, without what is NULL in it.
 fn messages_of(rows: &RecordBatch, column: Option<&str>) -> Result<StringArray, ArrowError> {
-    let column = column.and_then(|name| rows.column_by_name(name));
-    if let Some(column) = column
-        && let Ok(texts) = texts(column)
-    {
-        return Ok(texts);
+    if let Some(column) = column.and_then(|name| rows.column_by_name(name)) {
+        return texts(column);
     }
     let mut lines = Vec::new();
     let mut writer = LineDelimitedWriter::new(&mut lines);

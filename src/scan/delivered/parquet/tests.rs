@@ -3,8 +3,10 @@
 use super::*;
 use crate::scan::report::ReadLog;
 use crate::scan::source::file_schema;
-use arrow::array::{Int64Array, TimestampMicrosecondArray, TimestampMillisecondArray};
-use arrow::datatypes::TimestampMillisecondType;
+use arrow::array::{
+    BinaryArray, Int64Array, StructArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+};
+use arrow::datatypes::{Field, TimestampMillisecondType};
 use chrono::DateTime;
 use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::parquet::arrow::ArrowWriter;
@@ -213,6 +215,55 @@ fn row_groups_without_wanted_times_are_left_out_and_the_others_are_counted_exact
 }
 
 #[test]
+fn rows_that_are_large_are_decoded_a_few_at_a_time() {
+    let size = |of_row| GroupSize {
+        compressed: 1000,
+        of_row,
+        rows: 2000,
+    };
+    for (of_row, rows) in [
+        (0, BATCH_ROWS),
+        (100, BATCH_ROWS),
+        (BATCH_BYTES / 10, 10),
+        (BATCH_BYTES + 1, 1),
+    ] {
+        let size = size(of_row);
+        assert_eq!(size.batch_rows(), rows);
+        let memory = 1000 + COPIES_OF_ROWS * rows.min(2000) * of_row;
+        assert_eq!(size.memory(rows), memory);
+    }
+    // As many as there are, however they are decoded.
+    let message = "x".repeat(3 << 20);
+    let from = ms("2026-11-21T22:05:09Z");
+    let times: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + 6));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(
+        (0..6).map(|n| format!("{n}{message}")),
+    ));
+    let file = parquet(vec![("event_timestamp", times), ("text", texts)]);
+    let rows = Table::new().read(file).unwrap();
+    let firsts: String = rows
+        .iter()
+        .map(|(_, row)| row.split("\"text\":\"").nth(1).unwrap_or_default())
+        .map(|text| &text[..1])
+        .collect();
+    assert_eq!(firsts, "012345");
+}
+
+#[test]
+fn a_date_may_be_that_of_another_zone() {
+    let dates = texts(["2026-11-22", "2026-11-22"]);
+    let times = texts(["07:05:09+09:00", "08:05:09+09:00"]);
+    let mut table = Table::new();
+    table.window = Range {
+        start_ms: ms("2026-11-21T22:00:00Z"),
+        end_ms: ms("2026-11-21T23:00:00Z"),
+    };
+    table.rows = table.window;
+    let rows = table.read(parquet(vec![("date", dates), ("time", times)]));
+    assert_eq!(rows.unwrap().len(), 1);
+}
+
+#[test]
 fn statistics_say_nothing_where_they_are_not_in_the_order_of_time() {
     // Seconds and milliseconds in one row group, and zones in texts.
     let mixed: ArrayRef = Arc::new(Int64Array::from(vec![1_795_298_709, 1_795_298_709_123]));
@@ -240,6 +291,23 @@ fn statistics_say_nothing_where_they_are_not_in_the_order_of_time() {
 }
 
 #[test]
+fn texts_that_do_not_say_that_they_are_keep_what_is_no_utf8() {
+    let times = texts(["1795298709123", "1795298709124"]);
+    let bytes: Vec<&[u8]> = vec![b"caf\xe9", b"plain"];
+    let bytes: ArrayRef = Arc::new(BinaryArray::from(bytes));
+    let mut table = Table::new();
+    table.shape.message = Some("text".to_owned());
+    let rows = table.read(parquet(vec![("event_timestamp", times), ("text", bytes)]));
+    let messages: Vec<String> = rows.unwrap().into_iter().map(|row| row.1).collect();
+    assert_eq!(messages, ["caf\u{fffd}", "plain"]);
+}
+
+fn nested() -> ArrayRef {
+    let member = Arc::new(Field::new("a", DataType::Utf8, true));
+    Arc::new(StructArray::from(vec![(member, texts(["x"]))]))
+}
+
+#[test]
 fn damage_is_an_error_with_the_object_and_the_row() {
     for (file, expected) in [
         (
@@ -258,8 +326,17 @@ fn damage_is_an_error_with_the_object_and_the_row() {
             "row 1 of those that were read has event_timestamp = \"\"",
         ),
         (b"no parquet".to_vec(), "as Parquet"),
+        (
+            parquet(vec![
+                ("event_timestamp", texts(["1795298709123"])),
+                ("nested", nested()),
+            ]),
+            "has a column nested of the type Struct",
+        ),
     ] {
-        let told = Table::new().read(file).unwrap_err();
+        let mut table = Table::new();
+        table.shape.message = Some("nested".to_owned());
+        let told = table.read(file).unwrap_err();
         assert!(told.contains(expected) && told.contains(KEY), "{told}");
     }
     // Also where its row group would not be read.
