@@ -92,14 +92,17 @@ impl DeliveredSource {
     /// Of some objects, those that are read for each window.
     pub fn of_windows(&self, objects: &[LogObject], windows: &[Range]) -> Vec<Vec<LogObject>> {
         let (pad, pad_after) = self.pads();
+        let times: Vec<Range> = objects
+            .iter()
+            .map(|object| self.time_of(&object.meta()))
+            .collect();
         let of_window = |window: &Range| {
             let begun = window
                 .padded(pad, pad_after)
                 .padded(GATHERED_WITHIN, Duration::ZERO);
-            let taken = objects
-                .iter()
-                .filter(|object| self.may_be_of(&object.meta(), begun));
-            taken.cloned().collect()
+            let objects = objects.iter().zip(&times);
+            let taken = objects.filter(|(_, time)| !time.intersect(begun).is_empty());
+            taken.map(|(object, _)| object.clone()).collect()
         };
         windows.iter().map(of_window).collect()
     }
@@ -190,22 +193,25 @@ impl DeliveredSource {
         may_have_events(key.as_ref())
     }
 
-    /// Whether an object may have events of a range of time: as its key says it, or S3's time of the object.
+    /// Whether an object may have events of a range of time.
     fn may_be_of(&self, object: &ObjectMeta, begun: Range) -> bool {
-        if object.size == 0 {
-            return false;
-        }
+        object.size > 0 && !self.time_of(object).intersect(begun).is_empty()
+    }
+
+    /// When the events of an object may be: as its key says it, or S3's time of the object.
+    fn time_of(&self, object: &ObjectMeta) -> Range {
         let key = layout::relative(self.store.root(), &object.location);
-        let range = match time_of_key(&key) {
-            Some(range) => range,
-            // On disk the time of a file shows nothing, since a copy is as new as the copying.
-            None if self.store.location().is_local() => return true,
-            None => Range {
-                start_ms: (object.last_modified - DELIVERED_WITHIN).timestamp_millis(),
-                end_ms: object.last_modified.timestamp_millis() + 1,
-            },
-        };
-        !range.intersect(begun).is_empty()
+        if let Some(range) = time_of_key(&key) {
+            return range;
+        }
+        // On disk the time of a file shows nothing, since a copy is as new as the copying.
+        if self.store.location().is_local() {
+            return Range::ALL;
+        }
+        Range {
+            start_ms: (object.last_modified - DELIVERED_WITHIN).timestamp_millis(),
+            end_ms: object.last_modified.timestamp_millis() + 1,
+        }
     }
 
     fn log_group(&self) -> Option<&str> {

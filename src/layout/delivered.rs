@@ -5,12 +5,16 @@
 //! So the time is looked for, first in the folders, then in the name. It is in UTC.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use regex::{Captures, Regex};
 
 use super::cloudwatch::WRITE_TEST;
 use crate::window::Range;
+
+/// The time in a name is at most so far from that in its folders: one may be of the first event, and the other of the last.
+const ONE_DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What load balancers and CloudWatch write to test their permission.
 const WRITE_TESTS: [&str; 2] = [WRITE_TEST, "ELBAccessLogTestFile"];
@@ -64,14 +68,18 @@ pub fn time_of_folders(folders: &str) -> Option<FolderTime> {
 }
 
 /// The time of the events of an object, as its key says it: that of its folders to the hour, else that of its name, else that of
-/// its folders.
+/// its folders. A name with a time that is far from that of its folders was given by another program, and means something else.
 pub fn time_of_key(key: &str) -> Option<Range> {
     let (folders, name) = key.split_at(key.rfind('/').map_or(0, |slash| slash + 1));
-    let of_folders = time_of_folders(folders);
-    match of_folders {
-        Some(hour) if hour.is_hour => Some(hour.range),
-        other => time_of_name(name).or(other.map(|unit| unit.range)),
+    let Some(FolderTime { range, is_hour }) = time_of_folders(folders) else {
+        return time_of_name(name);
+    };
+    if is_hour {
+        return Some(range);
     }
+    let near = range.padded(ONE_DAY, ONE_DAY);
+    let of_name = time_of_name(name).filter(|time| !time.intersect(near).is_empty());
+    Some(of_name.unwrap_or(range))
 }
 
 fn time_of_name(name: &str) -> Option<Range> {
@@ -184,6 +192,18 @@ mod tests {
             ("dt=2026-11-21/22/a", "2026-11-21T22:00:00Z", 1),
             ("2026/11/21/a", "2026-11-21T00:00:00Z", 24),
             ("2026/02/a", "2026-02-01T00:00:00Z", 28 * 24),
+            // The name's time is that of the last event.
+            (
+                "2026/11/21/E1.2026-11-22-00.a.gz",
+                "2026-11-22T00:00:00Z",
+                1,
+            ),
+            // Another program has named the object.
+            (
+                "2026/11/21/copy_2020-01-01-00_x.log",
+                "2026-11-21T00:00:00Z",
+                24,
+            ),
         ] {
             assert_eq!(time_of_key(key), Some(range(start, hours)), "{key}");
         }

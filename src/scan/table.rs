@@ -67,7 +67,7 @@ pub struct LogsTable {
     keeping: Option<Arc<Keeping>>,
     /// Whether objects that were read to their end are left out.
     skips_read: bool,
-    /// The ids of its events, where some objects are of subscriptions, which deliver an event once or more.
+    /// The ids of its events, where some objects are of subscriptions or of delivered logs, which have an event once or more.
     ids: Option<Arc<EventIds>>,
     /// How objects of delivered logs have their events.
     shape: Arc<RecordShape>,
@@ -230,7 +230,7 @@ impl LogsTable {
         for filter in filters {
             match time_range(filter) {
                 Some(times) => range = range.intersect(times),
-                // An object of a subscription has events of several log groups.
+                // An object of a subscription has events of several log groups, and one of delivered logs may have.
                 None if self.ids.is_none() && is_about_objects(filter) => {
                     about_objects.push(filter);
                 }
