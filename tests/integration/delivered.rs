@@ -230,7 +230,7 @@ fn a_line_without_a_time_is_damage_and_nothing_is_published() {
 }
 
 #[test]
-fn later_objects_are_counted_when_the_window_is_done_again() {
+fn later_objects_of_a_settled_window_are_counted_by_the_next_run() {
     let dir = folder();
     job(&dir, "logs", "", "");
     let late = format!("logs/{}", pcs_key("2025-03-04T09"));
@@ -239,9 +239,7 @@ fn later_objects_are_counted_when_the_window_is_done_again() {
     let receipt = run(&dir, &["--json"]).assert_success().stdout_run();
     assert_eq!(receipt["read"]["events"], 5);
     dir.write(&late, bytes);
-    let receipt = run(&dir, &["--json", "--force"])
-        .assert_success()
-        .stdout_run();
+    let receipt = run(&dir, &["--json"]).assert_success().stdout_run();
     assert_eq!(receipt["read"]["events"], 6);
     assert_eq!(receipt["change"]["events"], 1);
 }
@@ -333,5 +331,11 @@ fn an_archive_has_the_account_and_answers_as_the_objects_do() {
         {"account": "222222222222", "events": 2},
         {"account": "333333333333", "events": 2},
     ]);
+    assert_eq!(ask(&dir, &["night.toml", "--window", DAY], sql), expected);
+    // Also when objects have expired, and when all have.
+    let late = dir.join(format!("logs/{}", pcs_key("2025-03-04T09")));
+    std::fs::remove_file(late).expect("it is there");
+    assert_eq!(ask(&dir, &["night.toml", "--window", DAY], sql), expected);
+    std::fs::remove_dir_all(dir.join("logs/AWSLogs")).expect("it is there");
     assert_eq!(ask(&dir, &["night.toml", "--window", DAY], sql), expected);
 }
