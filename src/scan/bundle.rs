@@ -266,11 +266,16 @@ impl Reading {
     async fn open_rows(&self, number: u32, object: &LogObject) -> Result<RowReader> {
         let name = self.name_of(object);
         let duplicates = self.duplicates(&name)?;
+        let filter = EventFilter {
+            // Texts are UTF-8 by their type, so that none is read only to count those that are not.
+            messages: self.wanted.messages,
+            ..self.filter_of(object)
+        };
         RowReader::open(
             &self.objects,
             object.meta(),
             (name, number),
-            self.filter_of(object),
+            filter,
             (&self.shape, object.log_group.clone()),
             self.counts.clone(),
             &duplicates.ids,

@@ -337,7 +337,10 @@ impl RowReader {
                 let rows = filter_record_batch(rows, &BooleanArray::from(is_counted))?;
                 Some(
                     messages_of(&rows, self.columns.message.as_deref()).map_err(|error| {
-                        Error::damaged(format!("{}: its rows are no JSON: {error}", self.name))
+                        Error::damaged(format!(
+                            "{}: no messages can be made of its rows: {error}",
+                            self.name
+                        ))
                     })?,
                 )
             }

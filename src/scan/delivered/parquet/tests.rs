@@ -293,7 +293,7 @@ fn statistics_say_nothing_where_they_are_not_in_the_order_of_time() {
 #[test]
 fn texts_that_do_not_say_that_they_are_keep_what_is_no_utf8() {
     let times = texts(["1795298709123", "1795298709124"]);
-    let bytes: Vec<&[u8]> = vec![b"caf\xe9", b"plain"];
+    let bytes = vec![&b"caf\xe9"[..], b"plain"];
     let bytes: ArrayRef = Arc::new(BinaryArray::from(bytes));
     let mut table = Table::new();
     table.shape.message = Some("text".to_owned());
