@@ -576,6 +576,11 @@ fn record_shape(spec: &SourceSpec) -> Result<RecordShape, Wrong> {
             "is an empty list: expected the names of the fields in their order, such as fields = [\"date\", \"time\", \"sc-status\"]".to_owned(),
         ));
     }
+    if fields.iter().any(String::is_empty) {
+        return Err(wrong_fields(
+            "has an empty name: expected the name of each field, in their order".to_owned(),
+        ));
+    }
     let mut seen = HashSet::new();
     if let Some(twice) = fields.iter().find(|field| !seen.insert(field.as_str())) {
         return Err(wrong_fields(format!(
