@@ -1,10 +1,13 @@
 //! From a window to the objects that hold its events.
 //!
 //! [`cloudwatch`] has CloudWatch Logs export them, [`directory`] exports a folder of events in the same layout, [`existing`] takes
-//! objects that were exported by other means, and [`subscription`] those that a subscription was delivered to. Later steps do not depend on which.
+//! objects that were exported by other means, [`subscription`] those that a subscription was delivered to, and [`delivered`] vended logs.
+//! Later steps do not depend on which.
 
+pub mod arriving;
 pub mod cloudwatch;
 pub mod deadline;
+pub mod delivered;
 pub mod directory;
 pub mod existing;
 pub mod filter_events;

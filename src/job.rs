@@ -6,6 +6,7 @@ pub mod spec;
 mod archive;
 mod charts;
 mod checked;
+mod delivered;
 mod division;
 mod expectations;
 mod files;
@@ -24,6 +25,7 @@ mod text_file;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -35,6 +37,7 @@ pub use charts::MAX_BANDS;
 pub use checked::{
     ByteSize, GroupPattern, Name, Secret, nearest, parse_length, parse_zone, split_group_arn,
 };
+pub use delivered::{DeliveredLogs, RecordShape};
 pub use division::Division;
 pub use expectations::{Expectation, Subject, percent};
 pub use files::{is_sql, read_local};
@@ -102,6 +105,8 @@ pub enum Source {
     },
     /// Objects that the events of a subscription were delivered to, read as they are.
     Subscription(Subscription),
+    /// Objects that vended logs were delivered to, read as they are.
+    Delivered(DeliveredLogs),
     /// A folder of events, exported in CloudWatch's own layout first.
     Directory {
         /// The folder. It has a folder for each log group, with an `.ndjson` file for each stream.
@@ -477,6 +482,7 @@ impl Source {
             Self::CloudWatch(cloudwatch) => &cloudwatch.staging,
             Self::Exported { path, .. } => path,
             Self::Subscription(subscription) => &subscription.path,
+            Self::Delivered(delivered) => &delivered.path,
             Self::Directory { staging, .. } => staging,
         }
     }
@@ -484,7 +490,7 @@ impl Source {
     /// Whether its objects are read where other programs put them: this program exports nothing.
     pub fn is_read_in_place(&self) -> bool {
         match self {
-            Self::Exported { .. } | Self::Subscription(_) => true,
+            Self::Exported { .. } | Self::Subscription(_) | Self::Delivered(_) => true,
             Self::CloudWatch(_) | Self::Directory { .. } => false,
         }
     }
@@ -493,13 +499,22 @@ impl Source {
     pub fn origins(&self) -> OriginColumns {
         let has_records = matches!(self, Self::Subscription(subscription)
             if subscription.content == SubscriptionContent::Records);
+        let is_delivered = matches!(self, Self::Delivered(_));
         match self {
             // Accounts that are linked for observability.
             Self::CloudWatch(settings) if settings.has_linked_accounts() => OriginColumns::ALL,
             _ => OriginColumns {
-                account: has_records,
+                account: has_records || is_delivered,
                 region: false,
             },
+        }
+    }
+
+    /// How its objects have their events, where they are delivered logs.
+    pub fn record_shape(&self) -> Arc<RecordShape> {
+        match self {
+            Self::Delivered(delivered) => Arc::clone(&delivered.shape),
+            _ => Arc::default(),
         }
     }
 
@@ -508,7 +523,7 @@ impl Source {
         match self {
             Self::CloudWatch(cloudwatch) => Some(&cloudwatch.staging),
             Self::Directory { staging, .. } => Some(staging),
-            Self::Exported { .. } | Self::Subscription(_) => None,
+            Self::Exported { .. } | Self::Subscription(_) | Self::Delivered(_) => None,
         }
     }
 }

@@ -18,6 +18,7 @@
 //! [`StagingKeys`] makes the keys of exports, [`Keys`] all others.
 
 pub mod cloudwatch;
+pub mod delivered;
 pub mod lines;
 pub mod subscription;
 

@@ -3,7 +3,8 @@
 //! [`fetch`] gets the objects' bytes, [`inflate`] turns them into [`text`] within a [`budget`] of memory, [`events`]
 //! finds the events in it, [`batch`] makes Arrow batches of the projected columns, [`object`] does so
 //! for one object and [`bundle`] for many small ones. [`layers`] unpacks the objects of a subscription, [`records`] finds the
-//! events in them, [`event_ids`] which of them came twice, and [`record_object`] makes batches of them. [`columns`] keeps what they find, [`source`] for the engine, and [`table`] decides which objects.
+//! events in them, [`event_ids`] which of them came twice, and [`record_object`] makes batches of them. [`delivered`] does the same for vended logs, an event on each line or in each row, and [`unzstd`]
+//! for what is compressed with zstd. [`columns`] keeps what they find, [`source`] for the engine, and [`table`] decides which objects.
 //! [`report`] says what was read, [`tally`] how many events each hour has, [`edges`] which exports have events in common,
 //! [`foreign`] what an object looks like that is no export, and [`deferred`] lists the objects only when a query reads them.
 
@@ -13,6 +14,7 @@ pub mod bundle;
 pub mod cache;
 pub mod columns;
 pub mod deferred;
+pub mod delivered;
 pub mod edges;
 pub mod event_ids;
 pub mod events;
@@ -29,6 +31,7 @@ pub mod table;
 pub mod tables;
 pub mod tally;
 pub mod text;
+pub mod unzstd;
 
 mod libdeflate;
 

@@ -5,8 +5,8 @@
     OUT/exportedlogs/<task id>/<stream>/000000.gz …
     OUT/truth.json                                    the counts of any correct reader, written last
 
-With --layout, it writes the same events as objects of a subscription instead, as Firehose names and packs them, below
-OUT/firehose: `members` has a gzip member for each record, `twice` the same compressed once more, `json` records that
+With --layout, it writes the same events otherwise. `lines` are those of Lambda's logs of the class Delivery, a JSON object on each
+line, below OUT/delivered. The others are objects of a subscription, as Firehose names and packs them, below OUT/firehose: `members` has a gzip member for each record, `twice` the same compressed once more, `json` records that
 Firehose has decompressed, and compressed as one.
 
 By default it writes a few large streams of one day. The events are those of a Lambda function: JSON messages, START, END
@@ -56,8 +56,8 @@ AGENTS = [
 TEXT_BYTES_OF_EVENT = 235
 GZIP_BYTES_OF_EVENT = 44
 
-# How records of a subscription are packed, and how many events they have.
-LAYOUTS = ["members", "twice", "json"]
+# How records of a subscription are packed, and how many events they have; and an event on each line.
+LAYOUTS = ["members", "twice", "json", "lines"]
 RECORD_EVENTS = 1_000
 
 SMALL_OBJECT_BYTES = (1_000, 20_000)
@@ -264,7 +264,29 @@ def write_subscription(folder, number, raw, tally, layout):
     tally.objects += 1
 
 
+def write_lines(folder, number, raw, tally):
+    lines = []
+    for record in records_of(folder, number, raw):
+        record = json.loads(record)
+        for event in record["logEvents"]:
+            line = {"accountId": record["owner"], "logGroup": record["logGroup"], "logStream": record["logStream"], **event}
+            lines.append(json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode())
+    text = b"\n".join(lines) + b"\n"
+    packed = gzipped(text)
+    stream = os.path.basename(folder)
+    root = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(folder))), "delivered")
+    folder = os.path.join(root, "AWSLogs/123456789012/us-east-1/_aws_lambda_checkout", stream[:10].replace("-", "/"))
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, f"_{uuid.uuid5(uuid.NAMESPACE_URL, f'{stream}/{number}')}.log.gz"), "wb") as file:
+        file.write(packed)
+    tally.raw_bytes += len(text)
+    tally.gz_bytes += len(packed)
+    tally.objects += 1
+
+
 def write_object(folder, number, raw, tally, layout="export"):
+    if layout == "lines":
+        return write_lines(folder, number, raw, tally)
     if layout != "export":
         return write_subscription(folder, number, raw, tally, layout)
     os.makedirs(folder, exist_ok=True)

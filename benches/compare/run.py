@@ -7,7 +7,7 @@
     large     the hourly count over one large object
     start     the time of `logtally --version` and of a query over one small object
     memory    logtally's peak memory: as it is, with ten times the data, with one large object
-    layouts   the same events as an export and as objects of a subscription, packed in each way
+    layouts   the same events as an export, as objects of a subscription, packed in each way, and as delivered lines
     clock     CPU time of what people write about times, against logtally's own functions, in Asia/Seoul
     beside    the hourly count and inflating alone, each alone on the machine and beside a process that reads memory
     again     five queries of a job against each alone; a second query over the same objects against the first
@@ -360,9 +360,9 @@ def layouts(bench):
     """The time of each layout, against that of the export. The goal is 1.5 times."""
     events = bench.options.events
     shapes = {"export": bench.events()}
-    for layout in ("members", "twice", "json"):
+    for layout in ("members", "twice", "json", "lines"):
         shapes[layout] = bench.data(f"{layout}-{events}", "--events", events, "--layout", layout)
-    heading("Layouts", "The same events as an export and as objects of a subscription, in turn; CPU time of the whole process.")
+    heading("Layouts", "The same events as an export, as objects of a subscription and as delivered lines, in turn; CPU time of the whole process.")
     logtally = tools.Logtally(bench.binary)
     rows = []
     for task in ("hourly", "levels"):

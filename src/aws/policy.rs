@@ -618,7 +618,6 @@ fn bucket_of(location: &Location) -> Option<&str> {
     }
 }
 
-/// The pattern of the objects in a location, with their bucket; `None` for a folder of this machine.
 /// The folder below which all objects are that a job reads in place.
 fn folder_of_objects(source: &Source) -> Location {
     let location = source.location();
@@ -631,6 +630,7 @@ fn folder_of_objects(source: &Source) -> Location {
     }
 }
 
+/// The pattern of the objects in a location, with their bucket; `None` for a folder of this machine.
 fn objects_below(location: &Location) -> Option<String> {
     let Location::S3 { bucket, prefix } = location else {
         return None;

@@ -85,6 +85,7 @@ fn source(source: &Source) -> String {
             source.prefix.as_str(),
             source.prefix.zone()
         ),
+        Source::Delivered(source) => format!("source   delivered logs in {}\n", source.path),
         Source::Directory { path, staging, .. } => format!(
             "source   events in {}, exported to {staging}\n",
             path.display()

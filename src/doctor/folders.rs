@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::free_bytes;
 use crate::error::Class;
-use crate::job::{Location, Source, Subscription};
+use crate::job::{DeliveredLogs, Location, Source, Subscription};
 
 use super::examination::Examination;
 use super::finding::{Area, Finding, Outcome};
@@ -25,8 +25,15 @@ impl Examination<'_> {
             Source::Subscription(Subscription {
                 path: Location::Local(path),
                 ..
+            })
+            | Source::Delivered(DeliveredLogs {
+                path: Location::Local(path),
+                ..
             }) => self.readable(path.clone()),
-            Source::Exported { .. } | Source::Subscription(_) | Source::CloudWatch(_) => {}
+            Source::Exported { .. }
+            | Source::Subscription(_)
+            | Source::Delivered(_)
+            | Source::CloudWatch(_) => {}
         }
         if let Some(Location::Local(staging)) = self.source().logs.staging() {
             self.writable(staging.clone(), "exports", Class::Source);

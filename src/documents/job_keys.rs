@@ -183,9 +183,10 @@ fn the_page_of_charts_lists_the_keys_and_their_defaults() {
 fn job_with(kind: SourceKind, table: &str, line: &str) -> String {
     let source = match kind {
         SourceKind::CloudWatch => "log_groups = [\"/a\"]\nstaging = \"s3://acme-logs/exports\"",
-        SourceKind::Exported | SourceKind::Directory | SourceKind::Subscription => {
-            "path = \"logs\""
-        }
+        SourceKind::Exported
+        | SourceKind::Directory
+        | SourceKind::Subscription
+        | SourceKind::Delivered => "path = \"logs\"",
     };
     let tables = [
         ("", "name = \"night\"".to_owned()),

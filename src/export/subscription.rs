@@ -27,7 +27,7 @@ const DELIVERED_WITHIN: TimeDelta = TimeDelta::hours(25);
 /// Folders that are listed at a time.
 const AT_ONCE: usize = 16;
 
-/// Objects of a subscription.
+/// Objects of a subscription, or of delivered logs.
 #[derive(Debug)]
 pub struct Delivered {
     /// By key.

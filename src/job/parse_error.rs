@@ -26,7 +26,7 @@ const REQUIRED: [(&str, &str, &str); 7] = [
     (
         "[source]",
         "kind",
-        "kind = \"cloudwatch\", \"exported\", \"directory\" or \"subscription\"",
+        "kind = \"cloudwatch\", \"exported\", \"directory\", \"subscription\" or \"delivered\"",
     ),
     (
         "[output]",

@@ -4,6 +4,7 @@ mod several;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -18,10 +19,10 @@ use super::spec::{
     JobSpec, OutputSpec, QuerySpec, SourceKind, SourceSpec, Sse, TableSpec, Via, WindowSpec,
 };
 use super::{
-    AwsSettings, BucketEncryption, Chart, CloudWatch, DefaultWindow, Division, Encryption, Format,
-    Job, JobSource, KeyPattern, Language, Limits, LookupTable, OriginColumns, Query, Source,
-    Subscription, SubscriptionContent, TextFile, WindowRule, archive, charts, expectations,
-    formats, notify,
+    AwsSettings, BucketEncryption, Chart, CloudWatch, DefaultWindow, DeliveredLogs, Division,
+    Encryption, Format, Job, JobSource, KeyPattern, Language, Limits, LookupTable, OriginColumns,
+    Query, RecordShape, Source, Subscription, SubscriptionContent, TextFile, WindowRule, archive,
+    charts, expectations, formats, notify,
 };
 use crate::error::Result;
 use crate::window::{Size, Window, is_last_ended};
@@ -246,6 +247,9 @@ impl Resolver<'_> {
                 SourceKind::Directory => {
                     "[source] path is missing: expected a folder that has a folder of events for each log group, such as path = \"events\""
                 }
+                SourceKind::Delivered => {
+                    "[source] path is missing: expected the location that logs are delivered to, a folder or s3://bucket/prefix, such as path = \"s3://acme-logs/AWSLogs/123456789012/CloudFront\""
+                }
                 SourceKind::Subscription => {
                     "[source] path is missing: expected the location that the subscription is delivered to, a folder or s3://bucket, such as path = \"s3://acme-logs\""
                 }
@@ -343,6 +347,17 @@ impl Resolver<'_> {
                         .map_or_else(|| pad_after(size), |length| length.0),
                 }))
             }
+            SourceKind::Delivered => Ok(Source::Delivered(DeliveredLogs {
+                path: path()?,
+                shape: Arc::new(record_shape(&spec)?),
+                // Events may be two hours ahead of the clock.
+                pad: spec
+                    .pad
+                    .map_or(Duration::from_secs(2 * 3600), |length| length.0),
+                pad_after: spec
+                    .pad_after
+                    .map_or_else(|| pad_after(size), |length| length.0),
+            })),
             SourceKind::Directory => {
                 let folder = match path()? {
                     Location::Local(folder) => folder,
@@ -548,6 +563,69 @@ impl Resolver<'_> {
     }
 }
 
+/// How delivered objects have their events. None of the names is empty, and no two fields have one name.
+fn record_shape(spec: &SourceSpec) -> Result<RecordShape, Wrong> {
+    let named = |key: &str, text: &Option<Text>| match text {
+        Some(text) if text.0.is_empty() => Err(Wrong::at(
+            format!("source.{key}"),
+            format!("[source] {key} is empty: expected the name of a member, field or column"),
+        )),
+        text => Ok(text.as_ref().map(|text| text.0.clone())),
+    };
+    let fields = spec.fields.iter().flatten();
+    let fields: Vec<String> = fields.map(|field| field.0.clone()).collect();
+    let wrong_fields =
+        |message: String| Wrong::at("source.fields", format!("[source] fields {message}"));
+    if spec.fields.is_some() && fields.is_empty() {
+        return Err(wrong_fields(
+            "is an empty list: expected the names of the fields in their order, such as fields = [\"date\", \"time\", \"sc-status\"]".to_owned(),
+        ));
+    }
+    if fields.iter().any(String::is_empty) {
+        return Err(wrong_fields(
+            "has an empty name: expected the name of each field, in their order".to_owned(),
+        ));
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = fields.iter().find(|field| !seen.insert(field.as_str())) {
+        return Err(wrong_fields(format!(
+            "has {twice:?} twice: expected each name once"
+        )));
+    }
+    let (time, message) = (named("time", &spec.time)?, named("message", &spec.message)?);
+    for (key, name) in [("time", &time), ("message", &message)] {
+        if let Some(name) = name
+            && !fields.is_empty()
+            && !fields.contains(name)
+        {
+            return Err(Wrong::at(
+                format!("source.{key}"),
+                format!(
+                    "[source] {key} is {name:?}, which is none of fields: expected one of {}",
+                    fields.join(", ")
+                ),
+            ));
+        }
+    }
+    let delimiter = spec.delimiter.as_ref().map(|text| text.0.clone());
+    if delimiter
+        .as_ref()
+        .is_some_and(|text| text.is_empty() || text.contains('\n'))
+    {
+        return Err(Wrong::at(
+            "source.delimiter",
+            "[source] delimiter is empty or has a line end: expected what stands between two fields, such as delimiter = \"\\t\"",
+        ));
+    }
+    Ok(RecordShape {
+        time,
+        message,
+        fields,
+        delimiter,
+        log_group: spec.log_group.as_ref().map(|text| text.0.clone()),
+    })
+}
+
 /// How much to export behind the end of a window by default: for late events, if the times of an export mean arrival. An
 /// hour has less, as each hour of a day would be exported thirteen times.
 fn pad_after(size: Size) -> Duration {
@@ -565,8 +643,9 @@ fn settled_after(source: &Source) -> Duration {
             Duration::from_secs(24 * 3600)
         }
         // An object appears up to a quarter of an hour after its first record.
-        Source::Subscription(settings) => {
-            let delivered = settings.pad_after.saturating_add(Duration::from_secs(3600));
+        Source::Subscription(Subscription { pad_after, .. })
+        | Source::Delivered(DeliveredLogs { pad_after, .. }) => {
+            let delivered = pad_after.saturating_add(Duration::from_secs(3600));
             delivered.max(Duration::from_secs(12 * 3600))
         }
         _ => Duration::from_secs(12 * 3600),
@@ -654,6 +733,10 @@ fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), Wrong> {
         ("prefix", spec.prefix.is_some()),
         ("prefix_timezone", spec.prefix_timezone.is_some()),
         ("messages_only", spec.messages_only.is_some()),
+        ("time", spec.time.is_some()),
+        ("message", spec.message.is_some()),
+        ("fields", spec.fields.is_some()),
+        ("delimiter", spec.delimiter.is_some()),
         ("requester_pays", spec.requester_pays.is_some()),
     ];
     for (key, present) in keys {

@@ -79,15 +79,18 @@ pub enum SourceKind {
     Directory,
     /// Objects that the events of a subscription were delivered to.
     Subscription,
+    /// Objects that CloudWatch Logs delivered vended logs to, and Lambda's logs of the class Delivery.
+    Delivered,
 }
 
 impl SourceKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::CloudWatch,
         Self::Exported,
         Self::Directory,
         Self::Subscription,
+        Self::Delivered,
     ];
 
     /// How a job file names this kind.
@@ -97,23 +100,25 @@ impl SourceKind {
             Self::Exported => "exported",
             Self::Directory => "directory",
             Self::Subscription => "subscription",
+            Self::Delivered => "delivered",
         }
     }
 
     /// The kinds that take a key of `[source]`.
     pub fn that_take(key: &str) -> &'static [Self] {
-        use SourceKind::{CloudWatch, Directory, Exported, Subscription};
+        use SourceKind::{CloudWatch, Delivered, Directory, Exported, Subscription};
         match key {
             "log_groups" | "log_stream_prefix" | "via" | "give_up_after" | "verify" => {
                 &[CloudWatch]
             }
-            "pad_after" => &[CloudWatch, Subscription],
-            "pad" => &[CloudWatch, Directory, Subscription],
+            "pad_after" => &[CloudWatch, Subscription, Delivered],
+            "pad" => &[CloudWatch, Directory, Subscription, Delivered],
             "staging" | "keep" => &[CloudWatch, Directory],
-            "path" => &[Exported, Directory, Subscription],
-            "log_group" => &[Exported, Subscription],
+            "path" => &[Exported, Directory, Subscription, Delivered],
+            "log_group" => &[Exported, Subscription, Delivered],
             "prefix" | "prefix_timezone" | "messages_only" => &[Subscription],
-            "requester_pays" => &[CloudWatch, Exported, Subscription],
+            "time" | "message" | "fields" | "delimiter" => &[Delivered],
+            "requester_pays" => &[CloudWatch, Exported, Subscription, Delivered],
             _ => &Self::ALL,
         }
     }
@@ -122,7 +127,7 @@ impl SourceKind {
     pub fn required_keys(self) -> &'static [&'static str] {
         match self {
             Self::CloudWatch => &["log_groups", "staging"],
-            Self::Exported | Self::Directory | Self::Subscription => &["path"],
+            Self::Exported | Self::Directory | Self::Subscription | Self::Delivered => &["path"],
         }
     }
 }
@@ -187,11 +192,11 @@ pub struct SourceSpec {
     /// cloudwatch: the same as `give_up_after` of `[run]`, for job files that have it here.
     pub give_up_after: Option<Length>,
     /// cloudwatch, directory: how much to export beyond both ends of the window. Events outside the window are filtered out
-    /// again. subscription: how long before the window its events may arrive, as clocks differ. Where unset: 1 hour, for a
-    /// subscription 2, and behind the end what `pad_after` says.
+    /// again. subscription, delivered: how long before the window its events may arrive, as clocks differ. Where unset: 1 hour, for
+    /// these two 2, and behind the end what `pad_after` says.
     pub pad: Option<Length>,
     /// cloudwatch: how much to export behind the end of the window, if not `pad`. If CloudWatch reads the times of an
-    /// export as times of arrival, events that arrive later than this are missed. subscription: how long behind the end of
+    /// export as times of arrival, events that arrive later than this are missed. subscription, delivered: how long behind the end of
     /// the window its events may arrive; later ones are missed. Where unset (for an export, where `pad` is unset too): 12
     /// hours, and 3 hours for windows of an hour.
     pub pad_after: Option<Length>,
@@ -207,17 +212,19 @@ pub struct SourceSpec {
     /// The ARN of a role to assume for the logs and their staging bucket, such as
     /// `"arn:aws:iam::123456789012:role/logs"`; none where unset.
     pub role_arn: Option<Text>,
-    /// cloudwatch, exported, subscription: whether the caller pays for requests to the bucket of the logs, where its owner has set it up so
+    /// All but directory: whether the caller pays for requests to the bucket of the logs, where its owner has set it up so
     /// (S3's "Requester Pays"); false where unset.
     pub requester_pays: Option<bool>,
     /// Whether queries see the messages without personal data and secrets, as the function `mask` returns them; false where
     /// unset. Exports stay as they are.
     pub mask: Option<bool>,
     /// exported: the location of the objects, a folder or `s3://bucket/prefix`. directory: the folder of events.
-    /// subscription: the location below which the objects are, up to `prefix`.
+    /// subscription: the location below which the objects are, up to `prefix`. delivered: the location that logs are delivered to, as
+    /// far as all objects have it, such as `"s3://acme-logs/AWSLogs/123456789012/CloudFront"`.
     #[schemars(with = "Option<schema::Place>")]
     pub path: Option<Text>,
-    /// exported: the value of the column `log_group`; NULL where unset. subscription: the same with `messages_only`.
+    /// exported: the value of the column `log_group`; NULL where unset. subscription: the same with `messages_only`. delivered: the same
+    /// where records do not name their log group.
     pub log_group: Option<Text>,
     /// subscription: the prefix of keys as Firehose's configuration has it, relative to `path`, such as
     /// `"logs/!{timestamp:yyyy/MM/dd}/"`; `"*"` for objects with other keys. As Firehose does, `!{timestamp:yyyy/MM/dd/HH}/`
@@ -230,6 +237,19 @@ pub struct SourceSpec {
     /// subscription: whether the objects have the messages alone, one on each line, as Firehose's message extraction leaves
     /// them. Each event then has the time at which its object began to arrive, and copies of events count. False where unset.
     pub messages_only: Option<bool>,
+    /// delivered: the member, field or column with the time of an event; where unset, the first of these names that a record has:
+    /// `event_timestamp`, `timestamp(ms)`, `message_timestamp_ms`, `query_timestamp`, `timestamp`, `time` (with `date` beside it),
+    /// `@timestamp`.
+    pub time: Option<Text>,
+    /// delivered: the member, field or column that is the message; where unset, the whole record, and of a record with a log group
+    /// and a log stream its `message`.
+    pub message: Option<Text>,
+    /// delivered: the names of the fields in their order, as `recordFields` of the delivery has them, where objects of plain text
+    /// have no header.
+    #[schemars(length(min = 1))]
+    pub fields: Option<Vec<Text>>,
+    /// delivered: what stands between fields, as `fieldDelimiter` of the delivery has it; a tab, or else spaces, where unset.
+    pub delimiter: Option<Text>,
 }
 
 /// How events are exported from CloudWatch Logs.

@@ -30,6 +30,10 @@ pub enum ObjectFormat {
         /// Milliseconds since 1970-01-01T00:00Z.
         arrived_ms: i64,
     },
+    /// An event of vended logs on each line.
+    Delivered,
+    /// The same as rows of Parquet.
+    DeliveredRows,
 }
 
 /// An exported object and what its key says about its events.

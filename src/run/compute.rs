@@ -362,7 +362,7 @@ impl WindowRun<'_> {
                 Events::Archived(_) => None,
             };
             let objects = exported.map(Exported::objects).unwrap_or_default();
-            let logs = self.table(&source.store, objects);
+            let logs = self.table(source, objects);
             let logs = match kept {
                 Some(keep) => {
                     let coding = coding(logs.objects());
@@ -384,11 +384,12 @@ impl WindowRun<'_> {
         tables.unzip()
     }
 
-    fn table(&self, store: &Store, mut objects: Vec<LogObject>) -> LogsTable {
+    fn table(&self, source: &OpenSource<'_>, mut objects: Vec<LogObject>) -> LogsTable {
         let (job, pool) = (self.plan.job, self.environment.engine.pool());
         LogObject::sort_by_stream(&mut objects);
-        LogsTable::new(store, objects, self.window.window.range(), pool)
+        LogsTable::new(&source.store, objects, self.window.window.range(), pool)
             .with_origins(job.origins())
+            .of_shape(source.source.logs.record_shape())
             .counting_odd_messages()
             .masking(job.mask)
     }

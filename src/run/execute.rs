@@ -99,6 +99,7 @@ pub async fn export_fresh(
     if job.is_read_in_place() {
         let kind = match job.sources.iter().map(|source| &source.logs).next() {
             Some(Source::Subscription(_)) => "subscription",
+            Some(Source::Delivered(_)) => "delivered",
             _ => "exported",
         };
         return Err(Error::usage(format!(

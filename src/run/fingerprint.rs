@@ -6,9 +6,9 @@
 use sha2::{Digest, Sha256};
 
 use crate::job::{
-    Archive, Chart, ChartKind, CloudWatch, Division, ErrorsColumn, Expectation, Job, Language,
-    Location, LookupTable, Query, Source, Subject, Subscription, SubscriptionContent, Theme,
-    ValueScale, hashed_text,
+    Archive, Chart, ChartKind, CloudWatch, DeliveredLogs, Division, ErrorsColumn, Expectation, Job,
+    Language, Location, LookupTable, Query, RecordShape, Source, Subject, Subscription,
+    SubscriptionContent, Theme, ValueScale, hashed_text,
 };
 
 /// The version of [`answers_fingerprint`]. A change of it has every done window computed again.
@@ -91,6 +91,35 @@ fn add_source(hash: &mut Fingerprint, source: &Source) {
                     hash.add("messages");
                     hash.add(log_group.as_deref().unwrap_or_default());
                 }
+            }
+        }
+        Source::Delivered(DeliveredLogs {
+            path,
+            shape,
+            pad: _,
+            pad_after: _,
+        }) => {
+            let RecordShape {
+                time,
+                message,
+                fields,
+                delimiter,
+                log_group,
+            } = &**shape;
+            hash.add("delivered");
+            hash.add(&path.to_string());
+            for (name, value) in [
+                ("time", time),
+                ("message", message),
+                ("delimiter", delimiter),
+                ("log_group", log_group),
+            ] {
+                if let Some(value) = value {
+                    hash.field(name, value);
+                }
+            }
+            for field in fields {
+                hash.field("field", field);
             }
         }
         Source::Directory {

@@ -16,8 +16,8 @@ use super::sources::{Sources, about};
 use super::{Environment, Lookups, Output, compare, expectations, schema};
 use crate::aws::logs::Origin;
 use crate::error::{Error, Result};
+use crate::export::arriving::arriving;
 use crate::export::staging;
-use crate::export::subscription::SubscriptionSource;
 use crate::job::{DefaultWindow, Job, JobSource, Source};
 use crate::output::WindowKeys;
 use crate::receipt::{Receipt, WindowReport};
@@ -125,11 +125,10 @@ impl Plan<'_> {
         for source in self.sources.iter() {
             let ensured = match &source.source.logs {
                 Source::Exported { .. } => staging::ensure_any_object(&source.store).await,
-                Source::Subscription(settings) => {
-                    let of_source = SubscriptionSource::new(source.store.clone(), settings.clone());
-                    of_source.ensure_any().await
-                }
-                Source::CloudWatch(_) | Source::Directory { .. } => Ok(()),
+                logs => match arriving(logs, &source.store) {
+                    Some(arriving) => arriving.ensure_any().await,
+                    None => Ok(()),
+                },
             };
             ensured.map_err(|error| about(source.source, error))?;
         }

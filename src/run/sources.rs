@@ -13,6 +13,7 @@ use crate::aws::Account;
 use crate::aws::logs::{LogsClient, Origin};
 use crate::error::{Class, Error, Result};
 use crate::export::cloudwatch::CloudWatchExporter;
+use crate::export::delivered::DeliveredSource;
 use crate::export::directory::DirectoryExporter;
 use crate::export::existing::ExistingExport;
 use crate::export::service::ExportService;
@@ -55,7 +56,7 @@ pub(super) struct Sources<'a> {
 pub(super) async fn source_store(environment: &Environment, source: &JobSource) -> Result<Store> {
     let key = match &source.logs {
         Source::CloudWatch(_) | Source::Directory { .. } => "[source] staging",
-        Source::Exported { .. } | Source::Subscription(_) => "[source] path",
+        Source::Exported { .. } | Source::Subscription(_) | Source::Delivered(_) => "[source] path",
     };
     let location = source.logs.location();
     let opened = open(environment, location, Account::of(source), key).await;
@@ -536,6 +537,7 @@ async fn exporter(
         Source::Subscription(settings) => {
             Box::new(SubscriptionSource::new(store, settings.clone()))
         }
+        Source::Delivered(settings) => Box::new(DeliveredSource::new(store, settings.clone())),
         Source::Directory { path, pad, .. } => {
             let scratch = environment.scratch();
             Box::new(DirectoryExporter::new(

@@ -13,10 +13,13 @@ use super::batch::BatchBuilder;
 use super::budget::Claim;
 use super::columns::reader::KeptReader;
 use super::columns::{Damaged, KeptObjects, Wanted};
+use super::delivered::object::DeliveredReader;
+use super::delivered::parquet::RowReader;
 use super::fetch::ObjectFetcher;
 use super::object::{Counts, EventFilter, FillOutcome, ObjectName, ObjectReader, read_error};
 use super::record_object::{Deduplication, RecordReader};
 use crate::error::{Class, Error};
+use crate::job::RecordShape;
 use crate::layout::cloudwatch::{LogObject, ObjectFormat};
 use crate::window::Range;
 
@@ -135,6 +138,8 @@ pub(super) struct Reading {
     pub(super) keeps: bool,
     /// Which events of subscriptions came twice, where the table has such objects.
     pub(super) duplicates: Option<Deduplication>,
+    /// How delivered objects have their events.
+    pub(super) shape: Arc<RecordShape>,
 }
 
 /// An object that is open.
@@ -145,15 +150,30 @@ enum OpenObject {
     Kept(Box<KeptReader>),
     /// The records of a subscription.
     Records(Box<RecordReader>),
+    /// The lines of delivered logs.
+    Lines(Box<DeliveredReader>),
+    /// The rows of delivered logs.
+    Rows(Box<RowReader>),
 }
 
 impl Reading {
     /// Opens the object at `number` of the table's list.
     async fn open(&self, number: u32, object: &LogObject) -> Result<OpenObject> {
         self.claim.open();
-        if object.format != ObjectFormat::Export {
-            let reader = self.open_records(number, object).await?;
-            return Ok(OpenObject::Records(Box::new(reader)));
+        match object.format {
+            ObjectFormat::Export => {}
+            ObjectFormat::Records | ObjectFormat::Messages { .. } => {
+                let reader = self.open_records(number, object).await?;
+                return Ok(OpenObject::Records(Box::new(reader)));
+            }
+            ObjectFormat::Delivered => {
+                let reader = self.open_lines(number, object).await?;
+                return Ok(OpenObject::Lines(Box::new(reader)));
+            }
+            ObjectFormat::DeliveredRows => {
+                let reader = self.open_rows(number, object).await?;
+                return Ok(OpenObject::Rows(Box::new(reader)));
+            }
         }
         let filter = self.filter_of(object);
         let needs = KeptReader::needs(&filter, self.wanted);
@@ -204,10 +224,7 @@ impl Reading {
     async fn open_records(&self, number: u32, object: &LogObject) -> Result<RecordReader> {
         let meta = object.meta();
         let name = self.name_of(object);
-        let duplicates = self.duplicates.clone().ok_or_else(|| {
-            let message = format!("the scan of {name} has no ids of events");
-            Error::new(Class::Unexpected, message)
-        })?;
+        let duplicates = self.duplicates(&name)?;
         let content = self
             .fetcher
             .fetch(&self.objects, number, &meta)
@@ -222,6 +239,56 @@ impl Reading {
             self.counts.clone(),
             duplicates,
         ))
+    }
+
+    /// Opens an object of delivered logs.
+    async fn open_lines(&self, number: u32, object: &LogObject) -> Result<DeliveredReader> {
+        let meta = object.meta();
+        let name = self.name_of(object);
+        let duplicates = self.duplicates(&name)?;
+        let content = self
+            .fetcher
+            .fetch(&self.objects, number, &meta)
+            .await
+            .map_err(|error| read_error(&name, error))?;
+        Ok(DeliveredReader::new(
+            (name, number),
+            self.filter_of(object),
+            (meta.size, content),
+            (&self.shape, object.log_group.clone()),
+            &self.claim,
+            self.counts.clone(),
+            duplicates,
+        ))
+    }
+
+    /// Opens an object of delivered logs that is a Parquet file.
+    async fn open_rows(&self, number: u32, object: &LogObject) -> Result<RowReader> {
+        let name = self.name_of(object);
+        let duplicates = self.duplicates(&name)?;
+        let filter = EventFilter {
+            // Texts are UTF-8 by their type, so that none is read only to count those that are not.
+            messages: self.wanted.messages,
+            ..self.filter_of(object)
+        };
+        RowReader::open(
+            &self.objects,
+            object.meta(),
+            (name, number),
+            filter,
+            (&self.shape, object.log_group.clone()),
+            self.counts.clone(),
+            &duplicates.ids,
+        )
+        .await
+    }
+
+    fn duplicates(&self, name: &ObjectName) -> Result<Deduplication> {
+        let duplicates = self.duplicates.clone().ok_or_else(|| {
+            let message = format!("the scan of {name} has no ids of events");
+            Error::new(Class::Unexpected, message)
+        })?;
+        Ok(duplicates)
     }
 
     fn name_of(&self, object: &LogObject) -> ObjectName {
@@ -301,6 +368,14 @@ impl BundleReader {
             OpenObject::Records(mut reader) => {
                 let outcome = reader.fill(&mut self.batch).await?;
                 return Ok((outcome, OpenObject::Records(reader)));
+            }
+            OpenObject::Lines(mut reader) => {
+                let outcome = reader.fill(&mut self.batch).await?;
+                return Ok((outcome, OpenObject::Lines(reader)));
+            }
+            OpenObject::Rows(mut reader) => {
+                let outcome = reader.fill(&mut self.batch).await?;
+                return Ok((outcome, OpenObject::Rows(reader)));
             }
             OpenObject::Text(reader) => reader,
             OpenObject::Kept(mut reader) => match reader.fill(&mut self.batch).await {

@@ -31,6 +31,14 @@ pub fn inflated(head: &[u8]) -> String {
     }
 }
 
+/// What a text looks like that is no log at all, from its beginning, whatever it was packed in; `None` where it may be one.
+pub fn no_log(head: &[u8]) -> Option<String> {
+    const LOGS: [&str; 3] = ["JSON", "lines whose times", "plain text"];
+    let found = binary(head).map_or_else(|| text(head), str::to_owned);
+    let is_log = LOGS.iter().any(|log| found.starts_with(log));
+    (!is_log).then_some(found)
+}
+
 /// What data looks like that is not gzip, from its beginning; `None` for no data.
 pub fn not_inflated(head: &[u8]) -> Option<String> {
     if head.is_empty() {
@@ -200,6 +208,19 @@ mod tests {
                 "{found} for {:?}",
                 String::from_utf8_lossy(head)
             );
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_log_is_not_named() {
+        for (head, expected) in [
+            (&b"{\"level\": \"INFO\"}\n{}"[..], None),
+            (b"2024-02-13T21:01:04Z x\n", None),
+            (b"hello\nworld\n", None),
+            (b"PAR1\x15\x04", Some("a Parquet file")),
+            (b"<?xml version=\"1.0\"?>", Some("XML or HTML")),
+        ] {
+            assert_eq!(no_log(head).as_deref(), expected);
         }
     }
 

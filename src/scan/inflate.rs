@@ -124,7 +124,8 @@ impl Default for StreamInflater {
 }
 
 impl StreamInflater {
-    /// The same where line ends may stand between members, as Firehose puts them behind records.
+    /// The same where line ends may stand between members, as Firehose puts them behind records. They are text: without them the last
+    /// line of a member and the first of the next would be one.
     pub fn of_lines() -> Self {
         Self {
             has_lines: true,
@@ -146,6 +147,10 @@ impl StreamInflater {
                 }
                 Place::Start => return Err(Damage::NotGzip),
                 Place::Between if self.has_lines && rest[0] == b'\n' => {
+                    if text.len() == text.capacity() {
+                        break;
+                    }
+                    text.push(b'\n');
                     self.taken += 1;
                     taken += 1;
                 }

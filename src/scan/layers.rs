@@ -2,7 +2,8 @@
 //!
 //! CloudWatch compresses each record with gzip. Firehose joins them, so that an object has a gzip member for each, or
 //! decompresses them; and it may compress the whole again. A consumer of Kinesis may leave the records in base64, as
-//! the API has them. So the bytes are looked at: gzip is inflated and base64 is decoded, until neither is left.
+//! the API has them. Lambda's logs of the class Delivery are compressed with zstd. So the bytes are looked at: gzip and zstd are
+//! decompressed and base64 is decoded, until none of them is left.
 
 use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
@@ -15,6 +16,7 @@ use tokio::task::coop::consume_budget;
 use super::inflate::{Damage, StreamInflater};
 use super::object::{BLOCK, ObjectName, read_error};
 use super::records::{GZIP_IN_BASE64, LONGEST_RECORD};
+use super::unzstd::{Unzstd, ZSTD};
 use crate::error::Error;
 
 /// More layers than any program writes. Each may be a thousand times as long as the one below it.
@@ -45,6 +47,13 @@ pub(super) enum Layer {
         piece: Bytes,
         below: Option<Box<Layer>>,
     },
+    /// Decompressed zstd data of the layer below.
+    Zstd {
+        name: ObjectName,
+        decoder: Box<Unzstd>,
+        piece: Bytes,
+        below: Option<Box<Layer>>,
+    },
     /// Decoded base64 of the layer below.
     Base64 {
         name: ObjectName,
@@ -70,6 +79,14 @@ impl Layer {
                 Self::Gzip {
                     name: name.clone(),
                     inflater: Box::new(StreamInflater::of_lines()),
+                    piece: Bytes::new(),
+                    below: Some(Box::new(layer)),
+                }
+            } else if head.starts_with(ZSTD) {
+                let decoder = Unzstd::new().map_err(|wrong| damaged(name, &wrong.to_string()))?;
+                Self::Zstd {
+                    name: name.clone(),
+                    decoder: Box::new(decoder),
                     piece: Bytes::new(),
                     below: Some(Box::new(layer)),
                 }
@@ -126,6 +143,15 @@ impl Layer {
                     below,
                 } => {
                     let block = inflated(name, inflater, piece, below).await?;
+                    Ok((!block.is_empty()).then(|| block.into()))
+                }
+                Self::Zstd {
+                    name,
+                    decoder,
+                    piece,
+                    below,
+                } => {
+                    let block = decompressed(name, decoder, piece, below).await?;
                     Ok((!block.is_empty()).then(|| block.into()))
                 }
                 Self::Base64 {
@@ -189,6 +215,36 @@ async fn inflated(
     Ok(block)
 }
 
+/// The next block of text, full unless it is the last one.
+async fn decompressed(
+    name: &ObjectName,
+    decoder: &mut Unzstd,
+    piece: &mut Bytes,
+    below: &mut Option<Box<Layer>>,
+) -> Result<Vec<u8>> {
+    let mut block = Vec::with_capacity(BLOCK);
+    while block.len() < BLOCK {
+        // A layer that yields nothing for long ends with its query all the same.
+        consume_budget().await;
+        if piece.is_empty() && !decoder.has_more() {
+            let Some(layer) = below else {
+                break;
+            };
+            let Some(next) = layer.next().await? else {
+                *below = None;
+                let ended = decoder.finish();
+                ended.map_err(|wrong| damaged(name, &wrong.to_string()))?;
+                break;
+            };
+            *piece = next;
+        }
+        let taken = decoder.decompress(piece, &mut block);
+        let taken = taken.map_err(|wrong| damaged(name, &wrong.to_string()))?;
+        *piece = piece.slice(taken..);
+    }
+    Ok(block)
+}
+
 fn damaged(name: &ObjectName, what: &str) -> DataFusionError {
     Error::damaged(format!("{name}: {what}")).into()
 }
@@ -227,6 +283,12 @@ pub fn head_of_text(bytes: &[u8]) -> Vec<u8> {
             // It is cut, so that an error at its end shows nothing.
             let mut inflater = StreamInflater::default();
             let _cut = inflater.inflate(&head, &mut text);
+            head = text;
+        } else if head.starts_with(ZSTD) {
+            let mut text = Vec::with_capacity(BLOCK);
+            if let Ok(mut decoder) = Unzstd::new() {
+                let _cut = decoder.decompress(&head, &mut text);
+            }
             head = text;
         } else if head.starts_with(GZIP_IN_BASE64) {
             let mut decoded = Vec::new();
@@ -375,6 +437,10 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        zstd::bulk::compress(text, 3).unwrap()
+    }
+
     async fn text_of(object: &[u8], piece: usize) -> Result<Vec<u8>, String> {
         let name = ObjectName {
             place: "s3://b/".into(),
@@ -414,12 +480,23 @@ mod tests {
             gzip(&in_lines),
             joined,
             base64(&members),
-            [&gzip(one)[..], b"\n", &gzip(two), b"\n"].concat(),
         ] {
             for piece in [1, 5, 1000] {
                 assert_eq!(text_of(&packed, piece).await.unwrap(), both);
             }
             assert_eq!(head_of_text(&packed)[..10], both[..10]);
+        }
+        // Line ends between members divide the lines of a text.
+        let lines = [one, b"\n", two, b"\n"].concat();
+        let with_line_ends = [&gzip(one)[..], b"\n", &gzip(two), b"\n"].concat();
+        for packed in [
+            with_line_ends.clone(),
+            gzip(&with_line_ends),
+            [&zstd(one)[..], b"\n", &zstd(two), b"\n"].concat(),
+        ] {
+            for piece in [1, 5, 1000] {
+                assert_eq!(text_of(&packed, piece).await.unwrap(), lines);
+            }
         }
         assert_eq!(text_of(b"", 1).await.unwrap(), b"");
     }

@@ -23,6 +23,7 @@ use super::records::{Found, GZIP_IN_BASE64, JsonText, LONGEST_RECORD, Record, Re
 use super::report::ObjectReport;
 use super::tally::ObjectTally;
 use super::text::ObjectText;
+use super::unzstd::ZSTD;
 use crate::error::Error;
 use crate::layout::cloudwatch::ObjectFormat;
 
@@ -89,7 +90,7 @@ struct RecordParser {
     inner_text: Vec<u8>,
 }
 
-enum Input {
+pub(super) enum Input {
     /// All text is there.
     Done,
     /// More text follows.
@@ -110,24 +111,12 @@ impl RecordReader {
         counts: Counts,
         duplicates: Deduplication,
     ) -> Self {
-        let whole = match &content {
-            Content::Whole(bytes) => whole_text(bytes, claim),
-            Content::Pieces(_) => None,
-        };
-        let (text, input) = match (whole, content) {
-            (Some(text), _) => (text, Input::Done),
-            // Too large for the budget, or damaged: reading it as a stream shows where.
-            (None, Content::Whole(bytes)) => {
-                let once = futures::stream::once(async { Ok(bytes) });
-                Self::streamed(&name, once.boxed())
-            }
-            (None, Content::Pieces(pieces)) => Self::streamed(&name, pieces),
-        };
+        let (text, input) = opened(&name, content, claim);
         Self {
             tally: counts.tally_of(&name.key, filter.window),
             content: match format {
                 ObjectFormat::Messages { arrived_ms } => Parser::Lines { at: 0, arrived_ms },
-                ObjectFormat::Export | ObjectFormat::Records => Parser::Records(Box::default()),
+                _ => Parser::Records(Box::default()),
             },
             head: head_of(text.bytes()).to_vec(),
             name,
@@ -144,20 +133,6 @@ impl RecordReader {
             reserved: duplicates.ids.memory_of("a record"),
             duplicates,
         }
-    }
-
-    /// Text in blocks, unpacked by a task of its own while this one finds the events.
-    fn streamed(
-        name: &ObjectName,
-        pieces: BoxStream<'static, object_store::Result<Bytes>>,
-    ) -> (ObjectText, Input) {
-        let (unpacked, blocks) = mpsc::channel(BLOCKS_AHEAD);
-        let unpacking = send_text(name.clone(), pieces.fuse().boxed(), unpacked);
-        let input = Input::Stream {
-            blocks,
-            unpacking: SpawnedTask::spawn(unpacking),
-        };
-        (ObjectText::with_capacity(2 * BLOCK), input)
     }
 
     /// Adds events to a batch, until it is full or the object ends.
@@ -521,7 +496,7 @@ fn claim(
     Ok(())
 }
 
-fn decoded<'t>(text: &JsonText, bytes: &'t [u8]) -> Cow<'t, str> {
+pub(super) fn decoded<'t>(text: &JsonText, bytes: &'t [u8]) -> Cow<'t, str> {
     let raw = String::from_utf8_lossy(&bytes[text.at.clone()]);
     if !text.escaped {
         return raw;
@@ -532,13 +507,13 @@ fn decoded<'t>(text: &JsonText, bytes: &'t [u8]) -> Cow<'t, str> {
 }
 
 /// A message without its escapes and the line ends at its end, as exports have it.
-fn unescaped<'o>(text: &str, out: &'o mut String) -> &'o str {
+pub(super) fn unescaped<'o>(text: &str, out: &'o mut String) -> &'o str {
     out.clear();
     unescape(text, out);
     out.trim_end_matches(['\n', '\r'])
 }
 
-fn without_line_ends(line: &[u8]) -> &[u8] {
+pub(super) fn without_line_ends(line: &[u8]) -> &[u8] {
     let end = line
         .iter()
         .rposition(|byte| !matches!(byte, b'\n' | b'\r'))
@@ -546,10 +521,46 @@ fn without_line_ends(line: &[u8]) -> &[u8] {
     &line[..end]
 }
 
+/// The text of an object, as far as it is there: all of it, or what is unpacked while events are found in it.
+pub(super) fn opened(
+    name: &ObjectName,
+    content: Content,
+    claim: &Arc<Claim>,
+) -> (ObjectText, Input) {
+    let whole = match &content {
+        Content::Whole(bytes) => whole_text(bytes, claim),
+        Content::Pieces(_) => None,
+    };
+    match (whole, content) {
+        (Some(text), _) => (text, Input::Done),
+        // Too large for the budget, or damaged: reading it as a stream shows where.
+        (None, Content::Whole(bytes)) => {
+            let once = futures::stream::once(async { Ok(bytes) });
+            streamed(name, once.boxed())
+        }
+        (None, Content::Pieces(pieces)) => streamed(name, pieces),
+    }
+}
+
+/// Text in blocks, unpacked by a task of its own.
+fn streamed(
+    name: &ObjectName,
+    pieces: BoxStream<'static, object_store::Result<Bytes>>,
+) -> (ObjectText, Input) {
+    let (unpacked, blocks) = mpsc::channel(BLOCKS_AHEAD);
+    let unpacking = send_text(name.clone(), pieces.fuse().boxed(), unpacked);
+    let input = Input::Stream {
+        blocks,
+        unpacking: SpawnedTask::spawn(unpacking),
+    };
+    (ObjectText::with_capacity(2 * BLOCK), input)
+}
+
 /// The whole text of an object that is in memory; `None` where the budget has no memory for it, where it is damaged, or
 /// where a stream is as good.
 fn whole_text(bytes: &Bytes, claim: &Arc<Claim>) -> Option<ObjectText> {
-    let is_innermost = |text: &[u8]| !text.starts_with(GZIP) && !text.starts_with(GZIP_IN_BASE64);
+    let packed = [GZIP, GZIP_IN_BASE64, ZSTD];
+    let is_innermost = |text: &[u8]| !packed.iter().any(|begin| text.starts_with(begin));
     if !bytes.starts_with(GZIP) {
         return is_innermost(bytes).then(|| ObjectText::shared(bytes.clone()));
     }

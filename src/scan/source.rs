@@ -31,7 +31,7 @@ use super::object::{Counts, EventFilter};
 use super::record_object::Deduplication;
 use super::report::ReadLog;
 use super::tally::Tally;
-use crate::job::OriginColumns;
+use crate::job::{OriginColumns, RecordShape};
 use crate::window::Range;
 
 /// The indices of columns in [`file_schema`].
@@ -74,6 +74,7 @@ pub struct LogSource {
     kept: Option<Arc<KeptObjects>>,
     keeps: bool,
     duplicates: Option<Deduplication>,
+    shape: Arc<RecordShape>,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -101,6 +102,7 @@ impl LogSource {
             kept: None,
             keeps: false,
             duplicates: None,
+            shape: Arc::default(),
             batch_size: 8192,
             metrics: ExecutionPlanMetricsSet::new(),
         }
@@ -122,6 +124,12 @@ impl LogSource {
     /// The same source of objects of subscriptions, whose events count once.
     pub(super) fn without_duplicates(mut self, duplicates: Option<Deduplication>) -> Self {
         self.duplicates = duplicates;
+        self
+    }
+
+    /// The same source, whose delivered objects have their events in this way.
+    pub(super) fn of_shape(mut self, shape: Arc<RecordShape>) -> Self {
+        self.shape = shape;
         self
     }
 
@@ -176,6 +184,7 @@ impl FileSource for LogSource {
             kept: self.kept.clone(),
             keeps: self.keeps,
             duplicates: self.duplicates.clone(),
+            shape: Arc::clone(&self.shape),
         };
         let opener = Arc::new(LogOpener {
             reading: Arc::new(reading),

@@ -34,7 +34,7 @@ use super::record_object::Deduplication;
 use super::report::ReadLog;
 use super::source::{LogSource, MESSAGE, file_schema};
 use super::tally::Tally;
-use crate::job::OriginColumns;
+use crate::job::{OriginColumns, RecordShape};
 use crate::layout::cloudwatch::{LogObject, ObjectFormat};
 use crate::store::Store;
 use crate::window::Range;
@@ -69,8 +69,10 @@ pub struct LogsTable {
     skips_read: bool,
     /// Its bytes, and those of all tables that are read with it: they share the memory and the partitions of one.
     share: (u64, u64),
-    /// The ids of its events, where some objects are of subscriptions, which deliver an event once or more.
+    /// The ids of its events, where some objects are of subscriptions or of delivered logs, which have an event once or more.
     ids: Option<Arc<EventIds>>,
+    /// How objects of delivered logs have their events.
+    shape: Arc<RecordShape>,
 }
 
 /// Where the columns of the objects are kept, and which.
@@ -115,7 +117,14 @@ impl LogsTable {
             keeping: None,
             skips_read: false,
             share: (1, 1),
+            shape: Arc::default(),
         }
+    }
+
+    /// The same table, whose objects of delivered logs have their events in this way.
+    pub fn of_shape(mut self, shape: Arc<RecordShape>) -> Self {
+        self.shape = shape;
+        self
     }
 
     /// The same table, which shares the memory of another, and has a share of the partitions.
@@ -231,7 +240,7 @@ impl LogsTable {
         for filter in filters {
             match time_range(filter) {
                 Some(times) => range = range.intersect(times),
-                // An object of a subscription has events of several log groups.
+                // An object of a subscription has events of several log groups, and one of delivered logs may have.
                 None if self.ids.is_none() && is_about_objects(filter) => {
                     about_objects.push(filter);
                 }
@@ -421,7 +430,12 @@ impl TableProvider for LogsTable {
                     true => OpeningOrder::default(),
                     false => {
                         let mut order = opening_order(&groups)?;
-                        order.retain(|number| !is_kept(number));
+                        // Rows of Parquet are requested when it is known which.
+                        let is_rows = |number: &u32| {
+                            let object = &self.objects[*number as usize];
+                            object.format == ObjectFormat::DeliveredRows
+                        };
+                        order.retain(|number| !is_kept(number) && !is_rows(number));
                         OpeningOrder::new(&self.objects, order)
                     }
                 };
@@ -445,6 +459,7 @@ impl TableProvider for LogsTable {
         )
         .tallied(self.tally.clone())
         .with_edges(self.edges.clone())
+        .of_shape(Arc::clone(&self.shape))
         .without_duplicates(self.ids.as_ref().map(|ids| Deduplication {
             ids: Arc::clone(ids),
             disk: Arc::clone(&state.runtime_env().disk_manager),

@@ -123,14 +123,16 @@ impl Store {
         Ok(names)
     }
 
-    async fn list_folder(&self, folder: &Path) -> Result<ListResult> {
+    /// The objects and the folders in a folder, and what was left out.
+    pub async fn level(&self, folder: &Path) -> Result<(ListResult, Skipped)> {
         if self.location.is_local() {
             let (objects, common_prefixes) = on_disk::list_level(folder)
                 .map_err(|error| self.failed("list", folder, on_disk_error(error)))?;
-            return Ok(ListResult {
+            let listed = ListResult {
                 common_prefixes,
                 objects,
-            });
+            };
+            return Ok((listed, Skipped::default()));
         }
         let listed = retry(&SystemClock, RETRIES.delays(), is_broken_off, || {
             self.objects.list_with_delimiter(Some(folder))
@@ -138,13 +140,21 @@ impl Store {
         match (listed.await, &self.puts) {
             (Err(error), Puts::InBucket(bucket)) if has_unknown_keys(&error) => {
                 let listed = bucket.list(folder.as_ref(), true).await?;
-                Ok(ListResult {
+                let level = ListResult {
                     objects: listed.objects,
                     common_prefixes: listed.folders,
-                })
+                };
+                Ok((level, listed.skipped))
             }
-            (listed, _) => listed.map_err(|error| self.failed("list", folder, error)),
+            (listed, _) => match listed {
+                Ok(listed) => Ok((listed, Skipped::default())),
+                Err(error) => Err(self.failed("list", folder, error)),
+            },
         }
+    }
+
+    async fn list_folder(&self, folder: &Path) -> Result<ListResult> {
+        Ok(self.level(folder).await?.0)
     }
 
     /// Every exported object below `prefix`, by key, without the objects beside them that hold no events.

@@ -18,6 +18,7 @@ mod cloudwatch;
 mod completions;
 mod containers;
 mod damaged;
+mod delivered;
 mod demo;
 mod doctor;
 mod errors;

@@ -143,20 +143,22 @@ fn a_role_is_allowed_the_logs_and_the_identity_the_answers() {
 
 #[test]
 fn exported_objects_are_only_read() {
-    let source = "kind = \"exported\"\npath = \"s3://theirs/logs\"";
-    let exported = job(source, "/answers", "");
-    let policies = Policies::new(&exported, "eu-west-1", ACCOUNT);
-    assert_eq!(
-        actions(policies.document(Holder::Identity)),
-        [
-            ("s3:ListBucket".to_owned(), json!("arn:aws:s3:::theirs")),
-            (
-                "s3:GetObject".to_owned(),
-                json!("arn:aws:s3:::theirs/logs/*")
-            ),
-        ]
-    );
-    assert_eq!(policies.document(Holder::Bucket), None);
+    for kind in ["exported", "delivered"] {
+        let source = format!("kind = \"{kind}\"\npath = \"s3://theirs/logs\"");
+        let exported = job(&source, "/answers", "");
+        let policies = Policies::new(&exported, "eu-west-1", ACCOUNT);
+        assert_eq!(
+            actions(policies.document(Holder::Identity)),
+            [
+                ("s3:ListBucket".to_owned(), json!("arn:aws:s3:::theirs")),
+                (
+                    "s3:GetObject".to_owned(),
+                    json!("arn:aws:s3:::theirs/logs/*")
+                ),
+            ]
+        );
+        assert_eq!(policies.document(Holder::Bucket), None);
+    }
     let local = job("kind = \"exported\"\npath = \"logs\"", "/answers", "");
     let policies = Policies::new(&local, "eu-west-1", ACCOUNT);
     for holder in Holder::ALL {

@@ -31,7 +31,7 @@ const COLUMNS: [(TableKind, &str, &str); 12] = [
     (
         TableKind::Logs,
         "account",
-        "the account of the log group, where its source says it",
+        "the account of the log group, where its source, its record or the key of its object says it",
     ),
     (
         TableKind::Logs,

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 
 use crate::error::{Class, Error, Result};
+use crate::export::arriving::arriving;
 use crate::export::existing::ExistingExport;
 use crate::export::staging::{self, Manifest};
-use crate::export::subscription::SubscriptionSource;
 use crate::export::{ExportRequest, Exported, LogExporter};
 use crate::job::{JobSource, Source};
 use crate::progress::Progress;
@@ -46,7 +46,10 @@ impl KeptExports {
                         .iter()
                         .any(|pattern| pattern.matches(&manifest.log_group))
             }
-            Source::Directory { .. } | Source::Exported { .. } | Source::Subscription(_) => true,
+            Source::Directory { .. }
+            | Source::Exported { .. }
+            | Source::Subscription(_)
+            | Source::Delivered(_) => true,
         }
     }
 }
@@ -66,8 +69,7 @@ impl LogExporter for KeptExports {
             let existing = ExistingExport::new(self.store.clone(), log_group.clone());
             return existing.export(request, progress).await;
         }
-        if let Source::Subscription(settings) = &self.source.logs {
-            let source = SubscriptionSource::new(self.store.clone(), settings.clone());
+        if let Some(source) = arriving(&self.source.logs, &self.store) {
             return source.export(request, progress).await;
         }
         let id = request.window.id();

@@ -12,6 +12,7 @@ use object_store::path::Path;
 use super::Subject;
 use crate::aws::Account;
 use crate::error::{Error, Result};
+use crate::export::delivered;
 use crate::export::staging::{self, ObjectsThere};
 use crate::job::OriginColumns;
 use crate::layout;
@@ -20,6 +21,7 @@ use crate::layout::subscription;
 use crate::query::DeferredTable;
 use crate::run::Environment;
 use crate::run::parquet_files::{FilesOfTable, is_parquet};
+use crate::scan::delivered::begins_with_event;
 use crate::scan::layers::head_of_text;
 use crate::scan::records::begins_with_record;
 use crate::store::Store;
@@ -104,7 +106,7 @@ pub(super) async fn of(environment: &Environment, subjects: &[Subject]) -> Resul
 
 /// What is in a location.
 pub(super) struct Listed {
-    /// The exported objects, and those of subscriptions.
+    /// The exported objects, and those of subscriptions and of delivered logs.
     pub(super) objects: ObjectsThere,
     parquet: Vec<ObjectMeta>,
     origins: OriginColumns,
@@ -113,7 +115,7 @@ pub(super) struct Listed {
 /// The exported objects and the Parquet files of a location, which may be one file.
 pub(super) async fn listed(store: &Store) -> Result<Listed> {
     let root = store.root();
-    let wanted = |key: &Path| is_parquet(key) || is_of_firehose(key);
+    let wanted = |key: &Path| is_parquet(key) || is_of_firehose(key) || is_of_lambda(key);
     let listed = staging::objects_and_others(store, root, None, wanted).await?;
     let (mut objects, mut others) = listed;
     if objects.objects.is_empty()
@@ -123,11 +125,11 @@ pub(super) async fn listed(store: &Store) -> Result<Listed> {
     {
         others.push(file);
     }
-    let (parquet, of_firehose) = others
+    let (parquet, arrived): (Vec<_>, Vec<_>) = others
         .into_iter()
         .partition(|meta| is_parquet(&meta.location));
     let mut origins = OriginColumns::default();
-    if let Some(all) = with_records(store, &objects.objects, of_firehose).await? {
+    if let Some(all) = with_arrived(store, &objects.objects, arrived).await? {
         objects.objects = all;
         origins.account = true;
     }
@@ -144,34 +146,50 @@ fn is_of_firehose(key: &Path) -> bool {
     subscription::arrival(key, Tz::UTC).is_some() && subscription::may_have_records(name)
 }
 
-/// As much of an object is read to find out whether it is of a subscription.
+/// Whether an object is one of Lambda's logs of the class Delivery, by its name.
+fn is_of_lambda(key: &Path) -> bool {
+    let name = key.filename().unwrap_or_default();
+    name.ends_with(".log.zst") || name.starts_with('_') && name.ends_with(".log.gz")
+}
+
+/// As much of an object is read to find out what it holds.
 const HEAD: u64 = 64 << 10;
 
-/// The objects, with those of a subscription as such: all that no export task has named, if the last of them, or the
-/// first, has records. `None` where there is no subscription.
-async fn with_records(
+/// What objects hold that no export task has named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arrived {
+    /// Records of a subscription.
+    Records,
+    /// Delivered logs.
+    Delivered,
+}
+
+/// The objects, with those of a subscription or of delivered logs as such: all that no export task has named, if the last of them, or
+/// the first, has records or events. `None` where there are none.
+async fn with_arrived(
     store: &Store,
     exported: &[LogObject],
-    of_firehose: Vec<ObjectMeta>,
+    arrived: Vec<ObjectMeta>,
 ) -> Result<Option<Vec<LogObject>>> {
     let is_export = |object: &&LogObject| {
         object.parts_of_task().is_some() || layout::is_in_attempt(&object.key())
     };
     let exports: Vec<&LogObject> = exported.iter().filter(is_export).collect();
     let unnamed = exported.iter().filter(|object| !is_export(object));
-    let unnamed = unnamed.map(LogObject::meta).chain(of_firehose);
+    let unnamed = unnamed.map(LogObject::meta).chain(arrived);
     let mut candidates: Vec<ObjectMeta> = unnamed
         .filter(|meta| {
             let key = layout::relative(store.root(), &meta.location);
             let is_root = key.is_empty();
-            meta.size > 0 && (is_root || subscription::may_have_records(&key))
+            let may_have = subscription::may_have_records(&key) || is_of_lambda(&meta.location);
+            meta.size > 0 && (is_root || may_have)
         })
         .collect();
     candidates.sort_by(|a, b| a.location.cmp(&b.location));
     let ends = [candidates.last(), candidates.first()];
-    let mut has_records = false;
+    let mut found = None;
     for meta in ends.into_iter().flatten() {
-        if has_records {
+        if found.is_some() {
             break;
         }
         let head = store
@@ -180,15 +198,25 @@ async fn with_records(
         // A query that reads the object says what is wrong.
         let head = head.inspect_err(|error| tracing::debug!("{error}"));
         let head = head.unwrap_or_default();
-        has_records = begins_with_record(&head_of_text(&head));
+        let text = head_of_text(&head);
+        found = if begins_with_record(&text) {
+            Some(Arrived::Records)
+        } else if begins_with_event(&text) {
+            Some(Arrived::Delivered)
+        } else {
+            None
+        };
     }
-    if !has_records {
+    let Some(found) = found else {
         return Ok(None);
-    }
+    };
     let mut objects: Vec<LogObject> = exports.into_iter().cloned().collect();
     for meta in &candidates {
         let before = objects.last();
-        let object = LogObject::in_format(ObjectFormat::Records, before, meta, None);
+        let object = match found {
+            Arrived::Records => LogObject::in_format(ObjectFormat::Records, before, meta, None),
+            Arrived::Delivered => delivered::object(before, meta, None),
+        };
         objects.push(object);
     }
     objects.sort_by(LogObject::cmp_key);

@@ -9,10 +9,10 @@ use tokio::sync::OnceCell;
 use super::{Missing, Scope, Subject, contents};
 use crate::aws::Account;
 use crate::error::Result;
+use crate::export::arriving::arriving;
 use crate::export::existing::{may_be_of, streams_in_several_exports};
 use crate::export::staging::{self, ExportedWindow};
-use crate::export::subscription::SubscriptionSource;
-use crate::job::{Job, JobSource, Source};
+use crate::job::{Job, JobSource, RecordShape, Source};
 use crate::layout::StagingKeys;
 use crate::layout::cloudwatch::LogObject;
 use crate::numbers::counted;
@@ -97,6 +97,8 @@ struct Place {
 struct InPlace<'p> {
     store: &'p Store,
     objects: Vec<LogObject>,
+    /// How they have their events, where they are delivered logs.
+    shape: Arc<RecordShape>,
     /// Of each archive, whether it is of these objects.
     is_current: Vec<bool>,
 }
@@ -210,7 +212,13 @@ impl Logs {
                     EventsOfSubject {
                         job: None,
                         parts: Vec::new(),
-                        exported: Some(vec![self.table(&store, objects, range, masks)]),
+                        exported: Some(vec![self.table(
+                            &store,
+                            objects,
+                            range,
+                            masks,
+                            Arc::default(),
+                        )]),
                         deleted: None,
                     }
                 }
@@ -236,10 +244,13 @@ impl Logs {
         objects: Vec<LogObject>,
         range: Range,
         masks: bool,
+        shape: Arc<RecordShape>,
     ) -> LogsTable {
         let environment = &self.scope.environment;
         let pool = environment.engine.pool();
-        let logs = LogsTable::new(store, objects, range, pool).masking(masks);
+        let logs = LogsTable::new(store, objects, range, pool)
+            .of_shape(shape)
+            .masking(masks);
         match &environment.columns {
             Some(columns) => logs.keeping(Arc::clone(columns), Keep::AsRead),
             None => logs,
@@ -306,7 +317,7 @@ impl Logs {
             for (all, own) in is_current.iter_mut().zip(part.is_current) {
                 *all &= own;
             }
-            tables.push(self.table(part.store, part.objects, wanted, masks));
+            tables.push(self.table(part.store, part.objects, wanted, masks, part.shape));
         }
         let mut missing = None;
         for staged in &staged {
@@ -314,7 +325,8 @@ impl Logs {
             for (current, archive) in is_current.iter_mut().zip(&archives) {
                 *current &= staged.is_archived_in(archive);
             }
-            tables.push(self.table(staged.store, staged.objects(), wanted, masks));
+            let objects = staged.objects();
+            tables.push(self.table(staged.store, objects, wanted, masks, Arc::default()));
         }
         let current = archives.into_iter().zip(is_current);
         let parts = current.filter(|(_, is_current)| *is_current);
@@ -348,24 +360,26 @@ impl Logs {
         notes: &mut Vec<String>,
     ) -> Result<InPlace<'p>> {
         let Place { source, store } = place;
-        let (mut objects, of_windows) = match &source.logs {
-            Source::Subscription(settings) => {
-                let of_source = SubscriptionSource::new(store.clone(), settings.clone());
-                let (pad, pad_after) = of_source.pads();
-                let delivered = of_source.delivered(wanted.padded(pad, pad_after)).await?;
+        let arriving = arriving(&source.logs, store);
+        // Objects that arrive expire too, and an archive of all that are left and of more is the better one.
+        let may_expire = arriving.is_some();
+        let (mut objects, of_windows) = match &arriving {
+            Some(arriving) => {
+                let (pad, pad_after) = arriving.pads();
+                let delivered = arriving.arrived(wanted.padded(pad, pad_after)).await?;
                 if delivered.objects.is_empty() && archives.is_empty() {
-                    of_source.ensure_any().await?;
+                    arriving.ensure_any().await?;
                 }
                 notes.extend(delivered.note);
                 let windows: Vec<Range> = archives
                     .iter()
                     .map(|archive| archive.window.range())
                     .collect();
-                let of_windows = of_source.of_windows(&delivered.objects, &windows);
+                let of_windows = arriving.of_windows(&delivered.objects, &windows);
                 (delivered.objects, of_windows)
             }
-            other => {
-                let log_group = match other {
+            None => {
+                let log_group = match &source.logs {
                     Source::Exported { log_group, .. } => log_group.as_deref(),
                     _ => None,
                 };
@@ -376,8 +390,6 @@ impl Logs {
                 (objects, of_windows)
             }
         };
-        // Objects of a subscription expire, and an archive of all that are left and of more is the better one.
-        let may_expire = matches!(source.logs, Source::Subscription(_));
         let is_current = archives.iter().zip(of_windows).map(|(archive, objects)| {
             archive.is_of(store, [(store.root(), &objects[..])])
                 || may_expire && !archive.lacks(source, &objects)
@@ -387,6 +399,7 @@ impl Logs {
         Ok(InPlace {
             store,
             objects,
+            shape: source.logs.record_shape(),
             is_current,
         })
     }
@@ -424,7 +437,8 @@ impl Logs {
                     let there = staged.iter().filter(|staged| staged.has(range));
                     there
                         .map(|staged| {
-                            self.table(staged.store, staged.objects_of(range), wanted, masks)
+                            let objects = staged.objects_of(range);
+                            self.table(staged.store, objects, wanted, masks, Arc::default())
                         })
                         .collect()
                 }
@@ -481,9 +495,15 @@ impl Logs {
             true => None,
             false => {
                 parts.clear();
-                let tables = staged
-                    .iter()
-                    .map(|staged| self.table(staged.store, staged.objects(), wanted, masks));
+                let tables = staged.iter().map(|staged| {
+                    self.table(
+                        staged.store,
+                        staged.objects(),
+                        wanted,
+                        masks,
+                        Arc::default(),
+                    )
+                });
                 Some(tables.collect())
             }
         };

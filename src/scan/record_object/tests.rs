@@ -425,6 +425,10 @@ fn messages_alone_have_the_time_of_their_object() {
             rows.unwrap(),
             [row("one"), row("two 한글"), row("{\"a\":1}")]
         );
+        // A line end between gzip members divides their lines.
+        let members = [&gzip(b"one")[..], b"\n", &gzip(b"two"), b"\n"].concat();
+        let rows = Table::unbounded().read(0, in_pieces(&members, piece), format);
+        assert_eq!(rows.unwrap(), [row("one"), row("two")]);
     }
 }
 
