@@ -15,6 +15,7 @@ use crate::chart::build::{Caption, ChartData};
 use crate::error::{Class, Error, Result};
 use crate::job::{ImageFormat, Query};
 use crate::layout::AnswerKeys;
+use crate::layout::cloudwatch::LogObject;
 use crate::output::archive::{ArchiveSpool, Numbered};
 use crate::output::division::Divided;
 use crate::output::parquet::Metadata;
@@ -22,6 +23,7 @@ use crate::progress::{Progress, Step};
 use crate::query::{Session, Statement, TableKind};
 use crate::scan::{LogsTable, ReadLog, ScanReport, ScanReports};
 use crate::verify::HourCount;
+use crate::window::Range;
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -47,6 +49,11 @@ impl Objects {
     /// A note where several exports have the same events, as far as they were read.
     pub(super) fn common_events(&self) -> Option<String> {
         self.logs.common_events()
+    }
+
+    /// The objects that were read to their end, with the times of their events, if they were noted.
+    pub(super) fn times(&self) -> Vec<(LogObject, Range)> {
+        self.logs.times()
     }
 
     /// The objects that were not read to their end yet.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use object_store::path::Path;
 
 use super::history::read_receipt;
@@ -10,6 +11,7 @@ use super::settled::settled_at;
 use super::{Environment, Output};
 use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
+use crate::export::staging::stretches::{self, Released};
 use crate::job::Job;
 use crate::layout::{self, StagingKeys};
 use crate::output::WindowKeys;
@@ -43,11 +45,11 @@ pub(super) async fn unwritten_state(output: &Output, window: &Window) -> Result<
 /// more. An export that can't be deleted stays in it for the next run; so does one whose task may still write objects.
 pub(super) async fn superseded(
     state: &WindowState,
-    staging: &Store,
+    (staging, zone): (&Store, Tz),
     receipt: &Receipt,
     now: DateTime<Utc>,
 ) -> HashSet<String> {
-    let mut deleted = delete(staging, unneeded(state, receipt, now)).await;
+    let mut deleted = delete((staging, zone), unneeded(state, receipt, now), now).await;
     let attempts = state.attempts.iter();
     for attempt in attempts.filter(|attempt| may_write_later(attempt, now)) {
         deleted.remove(&attempt.prefix);
@@ -116,6 +118,9 @@ pub(super) async fn expired(
         }
         Err(error) => warn("all", error),
     }
+    if let Err(error) = retention.delete_unused_stretches(staging_keys).await {
+        warn("all", error);
+    }
 }
 
 /// Deletes exports that are older than a job keeps them.
@@ -132,6 +137,33 @@ impl Retention<'_> {
         since
             .checked_add_signed(self.keep)
             .is_some_and(|until| until <= self.now)
+    }
+
+    /// Deletes the exports of several windows that were requested long ago, and of which no window is exported: a run was
+    /// killed before its first window used them.
+    async fn delete_unused_stretches(&self, keys: &StagingKeys) -> Result<()> {
+        let (staging, job) = (self.staging, keys.of_job());
+        let folders: HashSet<String> = staging.folders_in(&job).await?.into_iter().collect();
+        for id in folders
+            .iter()
+            .filter(|id| layout::parse_stretch_id(id).is_some())
+        {
+            let windows = stretches::windows_of(self.job.timezone, id);
+            if windows.iter().any(|window| folders.contains(&window.id())) {
+                continue;
+            }
+            let folder = layout::join(&job, id);
+            let written = staging.list(&folder).await?;
+            let last = written.iter().map(|object| object.last_modified).max();
+            let is_over = |last: DateTime<Utc>| {
+                self.is_over(last) && self.now - last >= stretches::USED_WITHIN
+            };
+            if last.is_none_or(is_over) {
+                staging.delete_below(&folder).await?;
+                tracing::info!(windows = id, "deleted exports that no window uses");
+            }
+        }
+        Ok(())
     }
 
     async fn delete_expired(&self, window: &Window) -> Result<()> {
@@ -152,7 +184,8 @@ impl Retention<'_> {
         // A lease in the state may be of a run that was killed here, so it is taken over rather than skipped.
         let held = HeldWindow::take(&output.store, &key, job.limits.lease, |_| {}, &|_| {}).await?;
         let state = held.state();
-        let deleted = delete(self.staging, state.attempts.iter().filter(is_old)).await;
+        let place = (self.staging, job.timezone);
+        let deleted = delete(place, state.attempts.iter().filter(is_old), self.now).await;
         tracing::info!(
             window = window.id(),
             exports = deleted.len(),
@@ -176,6 +209,8 @@ async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Res
     for id in staging.folders_in(&folder).await? {
         match Window::of_any_size(job.timezone, &id) {
             Some(window) => windows.push(window),
+            // They go with their windows.
+            None if layout::parse_stretch_id(&id).is_some() => {}
             None => strange.push(id),
         }
     }
@@ -189,9 +224,11 @@ async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Res
     Ok(windows)
 }
 
+/// Deletes exports, and those of several windows that no window uses any more. The prefixes of those that are done with.
 async fn delete<'a>(
-    staging: &Store,
+    (staging, zone): (&Store, Tz),
     attempts: impl Iterator<Item = &'a Attempt>,
+    now: DateTime<Utc>,
 ) -> HashSet<String> {
     let mut deleted = HashSet::new();
     for attempt in attempts {
@@ -201,8 +238,14 @@ async fn delete<'a>(
             tracing::warn!(prefix, "a state names this as an export, which it is not");
             continue;
         }
-        match staging.delete_below(&prefix).await {
-            Ok(()) => _ = deleted.insert(attempt.prefix.clone()),
+        let released = match staging.delete_below(&prefix).await {
+            Ok(()) => stretches::release(staging, zone, attempt, now).await,
+            Err(error) => Err(error),
+        };
+        match released {
+            // A later run looks again.
+            Ok(Released::TooYoung) => {}
+            Ok(Released::Shared | Released::Deleted) => _ = deleted.insert(attempt.prefix.clone()),
             Err(error) => tracing::warn!(
                 log_group = attempt.log_group,
                 %error,

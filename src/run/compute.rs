@@ -6,6 +6,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use object_store::path::Path;
 use tempfile::TempDir;
 
 use super::answer::{Answer, Objects, Picture, QueryRun, count_all, count_by_hour, draw};
@@ -17,14 +18,15 @@ use super::previous::EarlierAnswers;
 use super::publish::Publisher;
 use super::queries::{kept_for_later, reads_again};
 use super::stopwatch::Stopwatch;
-use super::{Environment, Plan, WindowPlan, archive, compare};
+use super::{Environment, Force, Plan, WindowPlan, archive, compare, shared};
 use crate::chart::build::{Caption, ChartData, Verified};
 use crate::disk::free_bytes;
 use crate::error::{Class, Error, Result};
 use crate::expect::ExpectationReport;
-use crate::export::Exported;
+use crate::export::{ExportRequest, Exported, Reuse};
 use crate::job::{Source, Verify};
 use crate::layout::cloudwatch::LogObject;
+use crate::layout::{self, StagingKeys};
 use crate::numbers::counted;
 use crate::progress::Step;
 use crate::query::archived::ArchivedLogs;
@@ -112,6 +114,8 @@ impl WindowRun<'_> {
                 Comparison::Lost(error) => return self.keep_previous(last, error).await,
             }
         }
+        self.check_without_events(&mut exported, &computed.tallies)
+            .await?;
         let Computed {
             session,
             answers,
@@ -313,7 +317,7 @@ impl WindowRun<'_> {
         let (engine, job, source) = (&self.environment.engine, self.plan.job, &self.plan.source);
         let range = self.window.window.range();
         let mut objects = match events {
-            Events::Exported(exported) => exported.objects(),
+            Events::Exported(exported) => shared::objects_of(source, exported).await?,
             Events::Archived(_) => Vec::new(),
         };
         LogObject::sort_by_stream(&mut objects);
@@ -321,6 +325,10 @@ impl WindowRun<'_> {
             .with_origins(job.source.origins())
             .counting_odd_messages()
             .masking(job.mask);
+        let logs = match events {
+            Events::Exported(exported) if shared::is_part(exported) => logs.noting_times(),
+            _ => logs,
+        };
         let (logs, tally) = logs.tallied();
         let free = free_bytes(folder).unwrap_or(u64::MAX);
         let logs = match kept_for_later(job, &self.plan.queries) {
@@ -420,6 +428,9 @@ impl WindowRun<'_> {
             compare::compare_with_earlier(output, job, window, answer.query, series).await?;
         }
         read.warn(Some(&self.window.report.id), &read.oddities());
+        if let Events::Exported(exported) = events {
+            shared::note_times(&self.plan.source, exported, &objects).await;
+        }
         Ok(Computed {
             common_events: objects.common_events(),
             tallies: tally.by_group()?,
@@ -429,6 +440,35 @@ impl WindowRun<'_> {
             read,
             folder,
         })
+    }
+
+    /// Checks the exports of several windows that turned out to have no events of this one.
+    async fn check_without_events(
+        &self,
+        exported: &mut Exported,
+        tallies: &BTreeMap<Option<String>, Hours>,
+    ) -> Result<()> {
+        let keys = StagingKeys::of(self.plan.job)?;
+        let request = ExportRequest {
+            keys: &keys,
+            window: &self.window.window,
+            reuse: Reuse::Nothing,
+            takes_empty: self.plan.force == Force::Export,
+            journal: self.held,
+            ahead: &[],
+        };
+        let mut notes = Vec::new();
+        for group in &exported.groups {
+            let events = tallies.get(&group.log_group).map_or(0, Hours::events);
+            if events == 0 && group.stretch.is_some() {
+                let exporter = &self.plan.exporter;
+                notes.extend(exporter.check_without_events(&request, group).await?);
+            }
+        }
+        for note in notes {
+            exported.note(note);
+        }
+        Ok(())
     }
 
     /// Compares the count with an independent one, where there is one. Exports that outlive their source may have more
@@ -568,6 +608,12 @@ fn as_of(exported: &Exported) -> Option<DateTime<Utc>> {
     exported.groups.iter().filter_map(|group| group.as_of).min()
 }
 
+/// The windows of an export of several, by the folder that it is in.
+fn windows_of_stretch(prefix: &Path) -> Option<String> {
+    let folder = layout::parent(&layout::parent(prefix));
+    folder.filename().map(str::to_owned)
+}
+
 fn export_reports(
     exported: &Exported,
     store: &Store,
@@ -584,6 +630,7 @@ fn export_reports(
             prefix: store.display(&group.prefix),
             as_of: group.as_of,
             reused: group.reused,
+            windows: group.stretch.as_ref().and_then(windows_of_stretch),
             objects: group.objects.len(),
             bytes: group.objects.iter().map(|object| object.size).sum(),
             hours: Some(hours(&group.log_group).unwrap_or_else(|| Hours::none(window))),

@@ -27,7 +27,11 @@ pub(super) fn without_overlaps(
     store: &Store,
     mut attempts: Vec<CompleteAttempt>,
 ) -> Result<Vec<(Manifest, Path, Vec<LogObject>)>> {
-    attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.manifest.as_of));
+    // An export of several windows has what no window has: which of its events count is for the windows to say.
+    attempts.sort_by_key(|attempt| {
+        let as_of = std::cmp::Reverse(attempt.manifest.as_of);
+        (attempt.manifest.is_of_stretch(), as_of)
+    });
     let mut taken_of: HashMap<String, Vec<Taken>> = HashMap::new();
     let mut cut = Vec::with_capacity(attempts.len());
     for attempt in attempts {
@@ -59,7 +63,7 @@ pub(super) fn without_overlaps(
                 .copied()
                 .collect();
             for range in without(left.clone(), &of_stream) {
-                if object.may_have(range) {
+                if object.counts_in(range) {
                     let part = object.range.map_or(range, |part| part.intersect(range));
                     parts.push(LogObject {
                         range: Some(part),

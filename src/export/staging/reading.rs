@@ -4,8 +4,8 @@
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use super::newest_attempts;
 use super::overlaps::without_overlaps;
+use super::{Manifest, newest_attempts};
 use crate::error::{Error, Result};
 use crate::layout::cloudwatch::LogObject;
 use crate::layout::{self, StagingKeys};
@@ -16,7 +16,9 @@ use crate::window::Range;
 /// The exports of a job: for each window and log group the newest complete attempt.
 pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<ExportedWindow>> {
     let listed = store.list(&keys.of_job()).await?;
-    let attempts = newest_attempts(store, &listed, |_, _| true).await?;
+    // Of several windows, each that uses the export has a manifest of its own.
+    let is_of_window = |manifest: &Manifest, _: &Path| !manifest.is_of_stretch();
+    let attempts = newest_attempts(store, &listed, is_of_window).await?;
     Ok(without_overlaps(store, attempts)?
         .into_iter()
         .map(|(manifest, prefix, objects)| ExportedWindow {
@@ -156,8 +158,14 @@ pub async fn objects_and_others(
     } = below;
     of_attempts.sort_by(|a, b| a.location.cmp(&b.location));
     let attempts = newest_attempts(store, &of_attempts, |_, _| true).await?;
+    let has_stretches = attempts
+        .iter()
+        .any(|attempt| attempt.manifest.is_of_stretch() || attempt.manifest.stretch.is_some());
     for (_, _, own) in without_overlaps(store, attempts)? {
         objects.extend(own);
+    }
+    if has_stretches {
+        objects = LogObject::joined(objects);
     }
     objects.sort_by(LogObject::cmp_key);
     let there = ObjectsThere {

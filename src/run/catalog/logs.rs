@@ -276,6 +276,8 @@ impl Logs {
                 archived: archived.cloned(),
             });
         }
+        // Several windows may have their events in one object.
+        let all_objects = LogObject::joined(all_objects);
         note_several(&store, &all_objects, notes);
         let exported: Vec<Range> = parts.iter().map(|part| part.range).collect();
         for archive in archives {
