@@ -144,12 +144,10 @@ impl Retention<'_> {
     async fn delete_unused_stretches(&self, keys: &StagingKeys) -> Result<()> {
         let (staging, job) = (self.staging, keys.of_job());
         let folders: HashSet<String> = staging.folders_in(&job).await?.into_iter().collect();
-        for id in folders
-            .iter()
-            .filter(|id| layout::parse_stretch_id(id).is_some())
-        {
+        for id in &folders {
             let windows = stretches::windows_of(self.job.timezone, id);
-            if windows.iter().any(|window| folders.contains(&window.id())) {
+            // No windows: a folder of one window, or of another program.
+            if windows.is_empty() || windows.iter().any(|window| folders.contains(&window.id())) {
                 continue;
             }
             let folder = layout::join(&job, id);
@@ -210,7 +208,7 @@ async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Res
         match Window::of_any_size(job.timezone, &id) {
             Some(window) => windows.push(window),
             // They go with their windows.
-            None if layout::parse_stretch_id(&id).is_some() => {}
+            None if !stretches::windows_of(job.timezone, &id).is_empty() => {}
             None => strange.push(id),
         }
     }

@@ -20,7 +20,7 @@ use super::{
 use crate::chart::build::ChartData;
 use crate::error::{Class, Error, Result};
 use crate::export::{Ahead, ExportRequest, Exported, LONGEST_STRETCH, Reuse};
-use crate::job::{Job, Source};
+use crate::job::{Job, Source, Via};
 use crate::layout::StagingKeys;
 use crate::progress::Step;
 use crate::receipt::Receipt;
@@ -196,7 +196,7 @@ impl<'a> Runner<'a> {
         let may_share =
             |window: &WindowPlan| window.action != Action::Skip && !window.report.provisional;
         let mut behind = first + 1;
-        if !windows.get(first).is_some_and(may_share) {
+        if !self.takes_tasks() || !windows.get(first).is_some_and(may_share) {
             return behind;
         }
         let start = windows[first].window.start();
@@ -209,6 +209,16 @@ impl<'a> Runner<'a> {
             behind += 1;
         }
         behind
+    }
+
+    /// Whether windows are exported by tasks. Other exports are of one window each, so no states are read for them.
+    fn takes_tasks(&self) -> bool {
+        match &self.plan.job.source {
+            Source::CloudWatch(source) => {
+                source.via != Via::Events && self.plan.work == Work::Answers
+            }
+            Source::Exported { .. } | Source::Directory { .. } | Source::Subscription(_) => false,
+        }
     }
 
     /// Whether no other run holds a window, and none that ended early has begun to export it.

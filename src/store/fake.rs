@@ -37,7 +37,7 @@ pub struct FakeStore {
     meanwhile: Mutex<Vec<Meanwhile>>,
 }
 
-/// Where a program is killed: the change behind so many others never ends.
+/// Where a program is killed: the change behind this number of others never ends.
 #[derive(Debug)]
 struct Stop {
     left: AtomicUsize,

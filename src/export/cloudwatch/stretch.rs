@@ -39,14 +39,15 @@ const MOST_BYTES: f64 = 200e9;
 /// unseen.
 const BEFORE_RETENTION: TimeDelta = TimeDelta::days(1);
 
-/// What a run knows of exports of several windows.
+/// What a run has found out about exports of several windows.
 #[derive(Default)]
 pub(super) struct Stretches {
     /// The stretches in the staging location when the run began, by their ids.
     found: OnceCell<Vec<String>>,
     /// For windows ahead, the log groups that have a usable export.
     exported_ahead: Mutex<HashMap<String, Arc<HashSet<String>>>>,
-    /// The exports of this run, by log group.
+    /// The exports that this run requested, by log group. They are newer than every window's end and settling time, so that
+    /// each window takes them. One of an earlier run that was continued is judged for each window.
     made: Mutex<HashMap<String, Vec<Made>>>,
     /// The log groups of which a task for several windows failed: their windows are exported one by one.
     failed: Mutex<HashSet<String>>,
@@ -106,6 +107,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether CloudWatch takes the prefix of an attempt at the stretch, which is longer than that of a window.
+fn fits(group: &LogGroup, request: &ExportRequest<'_>, stretch: &Stretch) -> bool {
+    let id = staging::new_attempt_id();
+    let attempt = request.keys.attempt(&stretch.id, &group.name, &id);
+    attempt.as_ref().len() <= LONGEST_PREFIX
+}
+
 fn has(windows: Range, window: &Window) -> bool {
     let own = window.range();
     windows.start_ms <= own.start_ms && own.end_ms <= windows.end_ms
@@ -135,6 +143,9 @@ impl CloudWatchExporter {
             None if open.is_empty() => return Ok(None),
             None => Stretch::of(request.window, request.window),
         };
+        if !fits(group, request, &stretch) {
+            return Ok(None);
+        }
         let of_run = match request.reuse {
             Reuse::OfRun(run) => Some(run),
             Reuse::Nothing | Reuse::Since(_) => None,
@@ -165,13 +176,18 @@ impl CloudWatchExporter {
             }
             Err(error) => return Err(error),
         };
+        // The time for the slot has been another one.
+        deadline.progress();
         let windows = journal.windows_of(&attempt);
+        let is_own = journal.is_own(&attempt);
         let export = self
             .complete_stretch(group, request, attempt, windows, deadline)
             .await?;
-        let prefix = export.prefix.clone();
-        let made = Made { windows, prefix };
-        self.stretches.remember(&group.name, made, request.window);
+        if is_own {
+            let prefix = export.prefix.clone();
+            let made = Made { windows, prefix };
+            self.stretches.remember(&group.name, made, request.window);
+        }
         let part = self.take_part(group, request, &export, false, deadline);
         part.await.map(Some)
     }
@@ -235,8 +251,16 @@ impl CloudWatchExporter {
         exported: &ExportedGroup,
     ) -> Result<Option<String>> {
         let name = exported.log_group.as_deref().unwrap_or_default();
+        let Some(stretch) = &exported.stretch else {
+            return Ok(None);
+        };
         // An export without any object was checked when it was made.
-        if exported.stretch.is_none() || exported.objects.is_empty() || exported.outlives {
+        if exported.objects.is_empty() || exported.outlives {
+            return Ok(None);
+        }
+        // Its events may be in the objects whose keys can't be read, of which the receipt has a note.
+        let export = StretchExport::load(&self.staging, stretch).await?;
+        if export.is_some_and(|export| export.manifest.note.is_some()) {
             return Ok(None);
         }
         let report = |state: &str| tracing::warn!("checking an export without events: {state}");
@@ -275,13 +299,9 @@ impl CloudWatchExporter {
         for ahead in request.ahead {
             let stretch = Stretch::of(first, &ahead.window);
             let bytes = estimated_bytes(group, stretch.windows, self.clock.now());
-            let attempt =
-                request
-                    .keys
-                    .attempt(&stretch.id, &group.name, &staging::new_attempt_id());
             if !self.may_share(group, &ahead.window)
                 || bytes > MOST_BYTES
-                || attempt.as_ref().len() > LONGEST_PREFIX
+                || !fits(group, request, &stretch)
                 || self.is_exported(group, request, ahead).await?
                 || self.is_in_stretch(group, request, ahead).await?
             {

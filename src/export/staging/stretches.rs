@@ -238,6 +238,13 @@ impl<'a> StretchJournal<'a> {
         known.map_or(self.windows, |known| known.windows)
     }
 
+    /// Whether an attempt is of this run, and not one of another run that it continues.
+    pub fn is_own(&self, attempt: &Attempt) -> bool {
+        let records = self.records();
+        let mut of_others = records[..self.of_others].iter();
+        !of_others.any(|other| other.attempt.prefix == attempt.prefix)
+    }
+
     fn records(&self) -> MutexGuard<'_, Vec<StretchRecord>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -285,9 +292,7 @@ impl Journal for StretchJournal<'_> {
     /// An attempt of this run that was given up becomes one of the window's, whose run deletes what it wrote. Another run
     /// that lives may be at work on one of its own.
     fn note(&self, attempt: Attempt) {
-        let is_of_other = |other: &StretchRecord| other.attempt.prefix == attempt.prefix;
-        let is_own = !self.records()[..self.of_others].iter().any(is_of_other);
-        if attempt.stage == AttemptStage::Abandoned && is_own {
+        if attempt.stage == AttemptStage::Abandoned && self.is_own(&attempt) {
             self.of_window.note(attempt.clone());
         }
         self.upsert(attempt);
@@ -387,6 +392,12 @@ pub async fn release(
     };
     let prefix = layout::join(store.root(), &attempt.prefix);
     let job = layout::job_of_attempt(&prefix);
+    let shared = layout::join(&job, stretch);
+    if !layout::is_in_attempt(&shared) {
+        let shared = store.display(&shared);
+        tracing::warn!(shared, "a state names this as an export, which it is not");
+        return Ok(Released::Shared);
+    }
     let mut parts = stretch.splitn(3, '/');
     let (Some(id), Some(group)) = (parts.next(), parts.next()) else {
         return Ok(Released::Shared);
@@ -405,7 +416,9 @@ pub async fn release(
     if now - attempt.asked_at < USED_WITHIN {
         return Ok(Released::TooYoung);
     }
-    store.delete_below(&layout::join(&job, stretch)).await?;
+    // A query of the location reads the objects that a manifest lists, so it goes first: this may be killed half-way.
+    store.delete(&layout::manifest(&shared)).await?;
+    store.delete_below(&shared).await?;
     Ok(Released::Deleted)
 }
 

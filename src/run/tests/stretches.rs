@@ -429,6 +429,59 @@ async fn an_export_of_several_windows_goes_with_the_last_of_them() {
 }
 
 #[tokio::test]
+async fn an_export_that_is_continued_is_of_the_windows_that_had_settled_when_it_was_requested() {
+    let mut nights = days(19).await;
+    let killed = Arc::new(Killed {
+        logs: nights.logs.clone(),
+        left: AtomicUsize::new(1),
+        is_carried_out: false,
+        died: Notify::new(),
+    });
+    nights.environment.service = Some(killed.clone());
+    // Killed when the first group has its task.
+    tokio::select! {
+        _ = nights.run(from_to(17, 18)) => panic!("it ended"),
+        () = killed.died.notified() => {}
+    }
+    lease::wait_for_releases();
+    assert_eq!(nights.logs.own_tasks().len(), 1);
+    nights.environment.service = Some(nights.logs.clone());
+    // By the job as it is now, the 18th settled three hours after that request, and an hour ago.
+    nights.job.window.settled_after = 30 * HOUR;
+    nights.clock.sleep(4 * HOUR).await;
+    let outcomes = nights.run(from_to(17, 18)).await;
+    assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()));
+    let tasks = nights.logs.own_tasks();
+    let of = |group: &str| -> Vec<String> {
+        let tasks = tasks.iter().map(|task| &task.request);
+        let of_group = tasks.filter(|request| request.log_group == group);
+        of_group.map(|request| request.name.clone()).collect()
+    };
+    let both = "logtally night 2026-11-17--2026-11-18";
+    let a = [
+        format!("{both} /svc/a"),
+        "logtally night 2026-11-18 /svc/a".to_owned(),
+    ];
+    assert_eq!(of("/svc/a"), a);
+    assert_eq!(of("/svc/b"), [format!("{both} /svc/b")]);
+    for window in nights.windows("2026-11-17", "2026-11-18") {
+        assert_eq!(nights.answer(&window).await, (6, 6), "{window}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_only_named_like_one_of_several_windows_is_left_alone() {
+    let nights = days_with(1, "keep = \"2d\"").await;
+    nights.put_foreign("night/old--new/list.txt").await;
+    nights.run(from_to(1, 1)).await;
+    // The objects have the machine's time.
+    nights.clock.sleep(HOUR * 24 * 3650).await;
+    nights.run(from_to(1, 1)).await;
+    assert_eq!(nights.staged("2026-11-01").await, Vec::<String>::new());
+    assert_eq!(nights.staged("old--new").await.len(), 1);
+}
+
+#[tokio::test]
 async fn windows_near_their_retention_are_exported_alone() {
     let nights = days(19).await;
     for group in GROUPS {
