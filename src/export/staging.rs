@@ -172,6 +172,8 @@ struct CompleteAttempt {
     prefix: Path,
     /// Its objects as they are listed now; `None` where some are missing.
     objects: Option<Vec<LogObject>>,
+    /// Whether nothing is there of the export of several windows that has its objects.
+    lacks_stretch: bool,
 }
 
 /// Among the listed objects, for each window and log group the newest complete attempt that is wanted.

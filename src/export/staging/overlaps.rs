@@ -39,12 +39,18 @@ pub(super) fn without_overlaps(
             manifest,
             prefix,
             objects,
+            lacks_stretch,
         } = attempt;
         let objects = objects.ok_or_else(|| {
-            Error::damaged(format!(
-                "{} lacks objects that its manifest lists, or has them in another size",
-                store.display(&prefix)
-            ))
+            let place = store.display(&prefix);
+            Error::damaged(match &manifest.stretch {
+                Some(stretch) if lacks_stretch => {
+                    format!("{place} has its objects in {stretch} of the same job, which is gone")
+                }
+                _ => format!(
+                    "{place} lacks objects that its manifest lists, or has them in another size"
+                ),
+            })
         })?;
         let own = Taken::by(&manifest);
         let taken = taken_of.entry(manifest.log_group.clone()).or_default();
@@ -132,6 +138,7 @@ mod tests {
             },
             objects: Some(objects.collect()),
             prefix: folder,
+            lacks_stretch: false,
         }
     }
 

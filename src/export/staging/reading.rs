@@ -1,6 +1,8 @@
 //! Every exported object in a store: of this program's own attempts each event once, and the objects
 //! of other programs as they are.
 
+use std::collections::HashSet;
+
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
@@ -18,7 +20,12 @@ pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<Exp
     let listed = store.list(&keys.of_job()).await?;
     // Of several windows, each that uses the export has a manifest of its own.
     let is_of_window = |manifest: &Manifest, _: &Path| !manifest.is_of_stretch();
-    let attempts = newest_attempts(store, &listed, is_of_window).await?;
+    let mut attempts = newest_attempts(store, &listed, is_of_window).await?;
+    // A lifecycle rule deletes an export of several windows before the manifests of those that took it later. Such a window
+    // is exported no more, and not with its other log groups alone.
+    let gone = attempts.iter().filter(|attempt| attempt.lacks_stretch);
+    let gone: HashSet<Range> = gone.map(|attempt| attempt.manifest.window_range).collect();
+    attempts.retain(|attempt| !gone.contains(&attempt.manifest.window_range));
     Ok(without_overlaps(store, attempts)?
         .into_iter()
         .map(|(manifest, prefix, objects)| ExportedWindow {

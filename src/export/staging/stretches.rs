@@ -65,28 +65,27 @@ impl StretchExport {
     /// The export at this prefix; `None` where it is not complete, or some of its objects are missing.
     pub async fn load(store: &Store, prefix: &Path) -> Result<Option<Self>> {
         let listed = store.list(prefix).await?;
-        Self::in_listing(store, prefix, &listed).await
+        Ok(match Self::in_listing(store, prefix, &listed).await? {
+            Named::Whole(export) => Some(Arc::unwrap_or_clone(export)),
+            Named::LacksObjects | Named::Gone => None,
+        })
     }
 
-    async fn in_listing(
-        store: &Store,
-        prefix: &Path,
-        listed: &[ObjectMeta],
-    ) -> Result<Option<Self>> {
+    async fn in_listing(store: &Store, prefix: &Path, listed: &[ObjectMeta]) -> Result<Named> {
         let Some(manifest) = manifest::read(store, &layout::manifest(prefix)).await? else {
-            return Ok(None);
+            return Ok(Named::Gone);
         };
         let Some(mut objects) = manifest.listed_objects(prefix, listed) else {
-            return Ok(None);
+            return Ok(Named::LacksObjects);
         };
         EventTimes::read(store, prefix)
             .await?
             .apply(prefix, &mut objects);
-        Ok(Some(Self {
+        Ok(Named::Whole(Arc::new(Self {
             prefix: prefix.clone(),
             manifest,
             objects,
-        }))
+        })))
     }
 
     /// Completes an attempt: writes its manifest, unless another run has done so.
@@ -111,11 +110,22 @@ impl StretchExport {
     }
 }
 
+/// What is there of a stretch that a manifest names.
+#[derive(Debug, Clone)]
+enum Named {
+    /// All of it.
+    Whole(Arc<StretchExport>),
+    /// Its manifest, and not all objects that are listed in it.
+    LacksObjects,
+    /// Not even its manifest.
+    Gone,
+}
+
 /// Stretches that the manifests of a listing name, each looked up once.
 pub(super) struct NamedStretches<'a> {
     store: &'a Store,
     listed: &'a [ObjectMeta],
-    loaded: HashMap<Path, Option<Arc<StretchExport>>>,
+    loaded: HashMap<Path, Named>,
 }
 
 impl<'a> NamedStretches<'a> {
@@ -135,26 +145,31 @@ impl<'a> NamedStretches<'a> {
         prefix: Path,
     ) -> Result<CompleteAttempt> {
         let mut objects = manifest.listed_objects(&prefix, self.listed);
+        let mut lacks_stretch = false;
         if let Some(stretch) = &manifest.stretch {
             let stretch = layout::join(&layout::job_of_attempt(&prefix), stretch);
             let shared = self.load(&stretch).await?;
             objects = match (objects, shared) {
-                (Some(mut own), Some(shared)) => {
+                (Some(mut own), Named::Whole(shared)) => {
                     own.extend(shared.objects.iter().cloned());
                     own.sort_by(LogObject::cmp_key);
                     Some(own)
                 }
-                _ => None,
+                (_, shared) => {
+                    lacks_stretch = matches!(shared, Named::Gone);
+                    None
+                }
             };
         }
         Ok(CompleteAttempt {
             manifest,
             prefix,
             objects,
+            lacks_stretch,
         })
     }
 
-    async fn load(&mut self, prefix: &Path) -> Result<Option<Arc<StretchExport>>> {
+    async fn load(&mut self, prefix: &Path) -> Result<Named> {
         if let Some(known) = self.loaded.get(prefix) {
             return Ok(known.clone());
         }
@@ -164,10 +179,12 @@ impl<'a> NamedStretches<'a> {
         let rest = self.listed.get(first..).unwrap_or_default();
         let count = rest.partition_point(|meta| meta.location.as_ref().starts_with(&below));
         let found = match count {
-            0 => StretchExport::load(self.store, prefix).await?,
+            0 => {
+                let listed = self.store.list(prefix).await?;
+                StretchExport::in_listing(self.store, prefix, &listed).await?
+            }
             count => StretchExport::in_listing(self.store, prefix, &rest[..count]).await?,
         };
-        let found = found.map(Arc::new);
         self.loaded.insert(prefix.clone(), found.clone());
         Ok(found)
     }

@@ -482,6 +482,30 @@ async fn a_folder_that_is_only_named_like_one_of_several_windows_is_left_alone()
 }
 
 #[tokio::test]
+async fn windows_are_exported_no_more_when_a_lifecycle_rule_has_deleted_their_common_export() {
+    let nights = days(4).await;
+    nights.run(from_to(1, 3)).await;
+    nights.run(from_to(4, 4)).await;
+    nights.check_days(4, "all are there").await;
+    let store = nights.staging().await;
+    let manifest = nights.manifests("2026-11-01--2026-11-03").await.remove(0);
+    let stretch = layout::parent(&layout::join(store.root(), &manifest));
+    store.delete_below(&stretch).await.unwrap();
+    // The other log group has all of its events, and a day has both.
+    assert_eq!(nights.queried().await, 6);
+    // A run that needs the events exports those of the one group again, and a query has all days.
+    let tasks = nights.logs.own_tasks().len();
+    for day in 1..=3 {
+        let receipt = nights.keys.receipt(&format!("2026-11-{day:02}"));
+        nights.output.delete(&receipt).await.unwrap();
+    }
+    let outcomes = nights.run(from_to(1, 3)).await;
+    assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()));
+    assert_eq!(nights.logs.own_tasks().len(), tasks + 1);
+    nights.check_days(4, "one group was exported again").await;
+}
+
+#[tokio::test]
 async fn windows_near_their_retention_are_exported_alone() {
     let nights = days(19).await;
     for group in GROUPS {
