@@ -23,7 +23,7 @@ pub mod turns;
 pub mod fake;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use object_store::path::Path;
 
 use crate::aws::logs::Origin;
@@ -47,7 +47,22 @@ pub struct ExportRequest<'a> {
     pub takes_empty: bool,
     /// The record of attempts: each is recorded before anything is requested or written.
     pub journal: &'a dyn Journal,
+    /// The windows right behind this one that the run exports next, in order: one export may be of all of them.
+    pub ahead: &'a [Ahead],
 }
+
+/// A window that a run exports later.
+#[derive(Debug, Clone)]
+pub struct Ahead {
+    /// The window.
+    pub window: Window,
+    /// Which earlier exports of it are used again.
+    pub reuse: Reuse,
+}
+
+/// The most time that one export is of. A task that fails, or runs into CloudWatch's limit of a day, is then not the end
+/// of a backfill. A week in which the clocks are set back is longer by an hour or two.
+pub const LONGEST_STRETCH: TimeDelta = TimeDelta::hours(7 * 24 + 2);
 
 impl ExportRequest<'_> {
     /// Whether the export of an earlier run is used again.
@@ -167,7 +182,9 @@ pub struct ExportedGroup {
     pub as_of: Option<DateTime<Utc>>,
     /// Notes for the receipt.
     pub notes: Vec<String>,
-    /// The objects.
+    /// The prefix of the export of several windows that has the objects, if there is one.
+    pub stretch: Option<Path>,
+    /// The objects; of several windows, all of them.
     pub objects: Vec<LogObject>,
 }
 
@@ -190,6 +207,16 @@ pub trait LogExporter: Send + Sync {
 
     /// The objects of a window that are there now, where another program writes them at any time.
     async fn there(&self, _window: &Window) -> Result<Option<There>> {
+        Ok(None)
+    }
+
+    /// Checks an export of several windows that turned out to have no events of this one, as an export of the window alone
+    /// is checked when it is made. A note for the receipt; an error (source) where there surely were events.
+    async fn check_without_events(
+        &self,
+        _request: &ExportRequest<'_>,
+        _group: &ExportedGroup,
+    ) -> Result<Option<String>> {
         Ok(None)
     }
 

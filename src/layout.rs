@@ -3,6 +3,8 @@
 //! ```text
 //! <staging>/<job>/<window>/<group>/attempt=<id>/<task-id>/<stream>/000000.gz
 //! <staging>/<job>/<window>/<group>/attempt=<id>/manifest.json
+//! <staging>/<job>/<first>--<last>/<group>/attempt=<id>/…                         (one task for several windows)
+//! <staging>/<job>/<first>--<last>/<group>/attempt=<id>/attempt.json              (what was asked for; times.json: its events)
 //! <staging>/<job>/<window>/<group>/attempt=<id>/events-<from>-<id>/piece.json    (without an export task)
 //! <staging>/<job>/<window>/<group>/attempt=<id>/kept-<id>/<stream>/000000.gz     (what an earlier export had)
 //! <location>/<job>/<query>/dt=2026-11-21/<query>.parquet        (hour windows: dt=…/hh=05)
@@ -42,8 +44,9 @@ pub use keys::{
 };
 pub use origin::Origin;
 pub use staging::{
-    StagingKeys, is_in_attempt, is_in_piece, is_manifest, is_piece, is_written_here, kept_folder,
-    manifest, piece, piece_folder,
+    StagingKeys, is_in_attempt, is_in_piece, is_manifest, is_piece, is_written_here,
+    job_of_attempt, kept_folder, manifest, parse_stretch_id, piece, piece_folder, record,
+    stretch_id, times,
 };
 
 /// Every byte of a log group's or stream's name that is not a letter, a digit or one of these is percent-encoded in a

@@ -193,7 +193,10 @@ pub struct ExportReport {
     pub as_of: Option<DateTime<Utc>>,
     /// Whether an earlier run made the export.
     pub reused: bool,
-    /// How many objects.
+    /// The windows, `2026-11-01--2026-11-07`, where one export is of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<String>,
+    /// How many objects; of several windows, of all of them.
     pub objects: usize,
     /// Their compressed bytes.
     pub bytes: u64,

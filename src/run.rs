@@ -32,6 +32,7 @@ mod queries;
 mod schema;
 mod scratch;
 mod settled;
+mod shared;
 mod sources;
 mod stopwatch;
 mod tables;

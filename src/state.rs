@@ -146,6 +146,9 @@ pub struct Attempt {
     pub of_run: Option<DateTime<Utc>>,
     /// The export task, once it is known.
     pub task_id: Option<String>,
+    /// The export of several windows that has its objects, relative to the folder of the job's exports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stretch: Option<String>,
     /// How far it came.
     pub stage: AttemptStage,
 }

@@ -1,7 +1,7 @@
 //! Objects in a location, on S3 or on disk alike: [`open`](Stores::open)ed, [listed](Store::list), read, and put whole
 //! on a condition.
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub mod fake;
 mod list;
 mod on_disk;

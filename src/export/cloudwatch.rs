@@ -4,6 +4,7 @@ mod completeness;
 mod earlier;
 pub mod empty_export;
 mod groups;
+mod stretch;
 mod task_objects;
 mod via;
 
@@ -18,10 +19,11 @@ use tokio::sync::OnceCell;
 
 use self::earlier::{DELETED, is_newer_than, standing};
 use self::groups::ListedGroups;
+use self::stretch::Stretches;
 use super::deadline::{Deadline, Patience};
 use super::service::{ExportService, GroupClass, LogGroup, Origin};
 use super::staging::{self, Manifest};
-use super::task::{TaskRunner, TaskSpec};
+use super::task::{MOST_TASKS, TaskRunner, TaskSpec};
 use super::turns::ExportSlot;
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
@@ -61,6 +63,7 @@ pub struct CloudWatchExporter {
     slot: Arc<ExportSlot>,
     /// The job's log groups, listed once.
     listed: OnceCell<ListedGroups>,
+    stretches: Stretches,
 }
 
 impl CloudWatchExporter {
@@ -89,6 +92,7 @@ impl CloudWatchExporter {
             settings,
             clock,
             listed: OnceCell::new(),
+            stretches: Stretches::default(),
         })
     }
 
@@ -130,15 +134,26 @@ impl CloudWatchExporter {
         Deadline::new(self.clock.as_ref(), what, &self.patience, report)
     }
 
-    /// Exports through an export task alone.
+    /// Exports through an export task alone, which may be of several windows.
     async fn export_group(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
         report: &(dyn Fn(&str) + Sync),
     ) -> Result<ExportedGroup> {
+        let deadline = || self.deadline(format!("the export of {}", group.name), report);
+        // What is there already needs no slot.
+        if let Some(shared) = self.shared(group, request, &deadline()).await? {
+            return Ok(shared);
+        }
         let _own = self.slot.queue(report).await;
-        let deadline = self.deadline(format!("the export of {}", group.name), report);
+        let deadline = deadline();
+        if let Some(shared) = self
+            .export_stretch(group, request, &deadline, &deadline)
+            .await?
+        {
+            return Ok(shared);
+        }
         let window = request.window.range();
         let began = self.clock.now();
         let attempt = self
@@ -160,9 +175,7 @@ impl CloudWatchExporter {
     ) -> Result<Attempt> {
         check_prefix(group, request)?;
         let root = self.staging.root();
-        let window_id = request.window.id();
-        let mut task_name = format!("logtally {} {window_id} {}", request.keys.job(), group.name);
-        task_name.truncate(LONGEST_TASK_NAME);
+        let task_name = task_name(request, &request.window.id(), group);
         let spec = TaskSpec {
             log_group: group,
             log_stream_prefix: self.settings.log_stream_prefix.as_deref(),
@@ -177,6 +190,7 @@ impl CloudWatchExporter {
             new_prefix: &|| request.keys.relative(&new_attempt(group, request)),
             reuse: request.reuse,
             began,
+            most_tasks: MOST_TASKS,
         };
         let runner = TaskRunner {
             service: self.service.as_ref(),
@@ -247,7 +261,13 @@ impl CloudWatchExporter {
     }
 }
 
-/// The objects of a task below an attempt's prefix, which may have pieces of events too.
+/// The name of a task, shown in the console.
+fn task_name(request: &ExportRequest<'_>, windows: &str, group: &LogGroup) -> String {
+    let mut name = format!("logtally {} {windows} {}", request.keys.job(), group.name);
+    name.truncate(LONGEST_TASK_NAME);
+    name
+}
+
 /// Several notes for the receipt as one.
 fn joined(notes: [Option<String>; 3]) -> Option<String> {
     let notes: Vec<String> = notes.into_iter().flatten().collect();
@@ -278,6 +298,15 @@ fn check_prefix(group: &LogGroup, request: &ExportRequest<'_>) -> Result<()> {
     )))
 }
 
+impl CloudWatchExporter {
+    /// Whether an export is of the job's log groups and streams.
+    fn is_of_source(&self, origin: Option<&Origin>, manifest: &Manifest) -> bool {
+        manifest.log_stream_prefix == self.settings.log_stream_prefix
+            && self.is_matched(&manifest.log_group)
+            && Origin::may_be_same(origin, manifest.origin.as_ref())
+    }
+}
+
 #[async_trait]
 impl LogExporter for CloudWatchExporter {
     async fn groups(&self) -> Result<Vec<String>> {
@@ -302,6 +331,14 @@ impl LogExporter for CloudWatchExporter {
         Ok(deleted_until.min().flatten())
     }
 
+    async fn check_without_events(
+        &self,
+        request: &ExportRequest<'_>,
+        group: &ExportedGroup,
+    ) -> Result<Option<String>> {
+        self.check_stretch_without_events(request, group).await
+    }
+
     async fn export(
         &self,
         request: &ExportRequest<'_>,
@@ -316,14 +353,9 @@ impl LogExporter for CloudWatchExporter {
             });
         };
         let groups = self.log_groups(&listing).await?;
-        let stream_prefix = self.settings.log_stream_prefix.as_deref();
         let origin = common_origin(groups);
         // Also of groups that were deleted since.
-        let is_of_source = |manifest: &Manifest| {
-            manifest.log_stream_prefix.as_deref() == stream_prefix
-                && self.is_matched(&manifest.log_group)
-                && Origin::may_be_same(origin, manifest.origin.as_ref())
-        };
+        let is_of_source = |manifest: &Manifest| self.is_of_source(origin, manifest);
         let mut earlier = staging::newest_exports(&self.staging, request, is_of_source).await?;
         let mut exported = Exported::default();
         let mut completed = None;
@@ -356,7 +388,7 @@ impl LogExporter for CloudWatchExporter {
                 .await?
             {
                 Some(group) => {
-                    if !group.reused {
+                    if !group.reused && group.stretch.is_none() {
                         completed = Some(self.clock.now());
                     }
                     exported.groups.push(group);

@@ -266,6 +266,7 @@ impl LogExporter for DeliveredSource {
             outlives: false,
             as_of: objects.iter().map(|object| object.last_modified).max(),
             notes: note.into_iter().collect(),
+            stretch: None,
             objects,
         };
         Ok(Exported {

@@ -168,6 +168,7 @@ impl DirectoryExporter {
             origin: None,
             of_run: None,
             task_id: Some(id),
+            stretch: None,
             stage: AttemptStage::Intended,
         };
         journal.record(attempt.clone()).await?;
@@ -405,6 +406,7 @@ mod tests {
             window: &window,
             reuse: Reuse::Since(now),
             journal: &journal,
+            ahead: &[],
         };
         let noon = "{\"timestamp\": 1795176000000, \"message\": \"noon\"}\n";
         let stages = || -> Vec<AttemptStage> {

@@ -53,6 +53,7 @@ impl LogExporter for ExistingExport {
             outlives: false,
             as_of: objects.iter().map(|object| object.last_modified).max(),
             notes: Vec::new(),
+            stretch: None,
             objects,
         });
         Ok(exported)

@@ -125,7 +125,25 @@ struct ServiceState {
     exportable_after: TimeDelta,
     pages_overlap: bool,
     listed_after: TimeDelta,
+    pace: Pace,
     requests: Vec<(Call, DateTime<Utc>)>,
+    throttled: usize,
+}
+
+/// How long tasks run.
+#[derive(Clone, Copy)]
+struct Pace {
+    least: Duration,
+    bytes_in_a_second: f64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            least: RUNNING,
+            bytes_in_a_second: f64::INFINITY,
+        }
+    }
 }
 
 struct FakeGroup {
@@ -135,6 +153,8 @@ struct FakeGroup {
     /// By time.
     events: Vec<FakeEvent>,
     streams: BTreeMap<String, LogStream>,
+    /// The bytes of a day, beside its events.
+    daily_bytes: f64,
 }
 
 struct FakeEvent {
@@ -183,6 +203,7 @@ impl FakeLogs {
             retention_days: None,
             events: Vec::new(),
             streams: BTreeMap::new(),
+            daily_bytes: 0.0,
         };
         self.state().groups.insert(name.to_owned(), group);
     }
@@ -198,6 +219,21 @@ impl FakeLogs {
     pub fn set_retention(&self, name: &str, days: u32) {
         if let Some(group) = self.state().groups.get_mut(name) {
             group.retention_days = Some(days);
+        }
+    }
+
+    /// Lets each task run for this long, and longer by the bytes of its times: see [`Self::set_volume`].
+    pub fn run_for(&self, least: Duration, bytes_in_a_second: f64) {
+        self.state().pace = Pace {
+            least,
+            bytes_in_a_second,
+        };
+    }
+
+    /// Gives a log group bytes that only take time, spread evenly over the time since it was created.
+    pub fn set_volume(&self, name: &str, daily_bytes: f64) {
+        if let Some(group) = self.state().groups.get_mut(name) {
+            group.daily_bytes = daily_bytes;
         }
     }
 
@@ -343,6 +379,11 @@ impl FakeLogs {
         state.requests.iter().filter(|(of, _)| *of == call).count()
     }
 
+    /// How many requests were throttled.
+    pub fn throttled(&self) -> usize {
+        self.state().throttled
+    }
+
     fn state(&self) -> MutexGuard<'_, ServiceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -370,6 +411,7 @@ impl FakeLogs {
             .take_while(|(_, at)| *at > a_second_ago)
             .filter(|(of, _)| *of == call);
         if recent.count() > REQUESTS_IN_A_SECOND {
+            state.throttled += 1;
             return Err(error(
                 ServiceErrorKind::Throttled,
                 "Rate exceeded (ThrottlingException)",
@@ -423,6 +465,19 @@ impl ServiceState {
             (task.written, task.is_over) = (until, is_over);
         }
         new
+    }
+
+    fn runs_for(&self, request: &TaskRequest) -> Duration {
+        let daily = self
+            .groups
+            .get(&request.log_group)
+            .map_or(0.0, |group| group.daily_bytes);
+        let days = (request.to_ms - request.from_ms) as f64 / 86_400_000.0;
+        let Pace {
+            least,
+            bytes_in_a_second,
+        } = self.pace;
+        least + Duration::from_secs_f64(daily * days / bytes_in_a_second)
     }
 
     fn let_strangers_in(&mut self, now: DateTime<Utc>) {
@@ -507,6 +562,17 @@ impl ServiceState {
             }
         }
         objects
+    }
+}
+
+impl FakeGroup {
+    fn stored_bytes(&self, now: DateTime<Utc>) -> i64 {
+        let days = (now - self.created).as_seconds_f64() / 86_400.0;
+        let kept = self
+            .retention_days
+            .map_or(days, |kept| days.min(kept.into()));
+        let of_events: usize = self.events.iter().map(|event| event.message.len()).sum();
+        of_events as i64 + (self.daily_bytes * kept) as i64
     }
 }
 
@@ -596,7 +662,7 @@ impl ExportService for FakeLogs {
         let groups = groups.map(|(name, group)| LogGroup {
             name: name.clone(),
             created_ms: group.created.timestamp_millis(),
-            stored_bytes: group.events.iter().map(|e| e.message.len() as i64).sum(),
+            stored_bytes: group.stored_bytes(self.clock.now()),
             retention_days: group.retention_days,
             class: group.class,
             // An ARN stands for a log group of a linked account.
@@ -645,7 +711,7 @@ impl ExportService for FakeLogs {
             let fate = state.fates.pop_front().unwrap_or_default();
             let runs_for = match fate {
                 Fate::TimedOut => TIMES_OUT_AFTER * 2,
-                _ => RUNNING,
+                _ => state.runs_for(request),
             };
             let id = state.start(request.clone(), now, runs_for, fate);
             if state.received_twice > 0 {

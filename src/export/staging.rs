@@ -6,6 +6,7 @@
 mod manifest;
 mod overlaps;
 mod reading;
+pub mod stretches;
 pub mod task_folder;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use self::manifest::{parse, read, write};
+use self::stretches::NamedStretches;
 use super::{ExportRequest, ExportedGroup};
 use crate::error::{Class, Error, Result};
 use crate::layout::cloudwatch::LogObject;
@@ -40,6 +42,7 @@ pub async fn complete(
     write(store, attempt, &manifest, &Condition::Absent).await?;
     Ok(ExportedGroup {
         notes: manifest.notes(),
+        stretch: stretch_of(attempt, &manifest),
         log_group: Some(manifest.log_group),
         task_id: Some(manifest.task_id),
         prefix: attempt.clone(),
@@ -133,6 +136,7 @@ pub async fn exports_at(
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<ExportedGroup>> {
     let listed = store.list(&keys.of_window(window_id)).await?;
+    let mut stretches = NamedStretches::new(store, &listed);
     let mut found = Vec::new();
     for meta in listed
         .iter()
@@ -142,11 +146,7 @@ pub async fn exports_at(
         if wanted(&keys.relative(&prefix))
             && let Some(manifest) = read(store, &meta.location).await?
         {
-            let attempt = CompleteAttempt {
-                objects: manifest.listed_objects(&prefix, &listed),
-                manifest,
-                prefix,
-            };
+            let attempt = stretches.attempt(manifest, prefix).await?;
             found.extend(attempt.into_group().map(|(_, group)| group));
         }
     }
@@ -173,6 +173,8 @@ struct CompleteAttempt {
     prefix: Path,
     /// Its objects as they are listed now; `None` where some are missing.
     objects: Option<Vec<LogObject>>,
+    /// Whether nothing is there of the export of several windows that has its objects.
+    lacks_stretch: bool,
 }
 
 /// Which attempts are of one log group, so that only the newest counts.
@@ -192,7 +194,7 @@ async fn newest_attempts(
     wanted: impl Fn(&Manifest, &Path) -> bool,
 ) -> Result<Vec<CompleteAttempt>> {
     type Of = (Path, Option<(Option<(String, String)>, Option<String>)>);
-    let mut newest: BTreeMap<Of, CompleteAttempt> = BTreeMap::new();
+    let mut newest: BTreeMap<Of, (Manifest, Path)> = BTreeMap::new();
     for meta in listed
         .iter()
         .filter(|meta| layout::is_manifest(&meta.location))
@@ -211,18 +213,18 @@ async fn newest_attempts(
             Alike::ByName => (layout::parent(&prefix), None),
             Alike::ByOrigin => (layout::parent(&prefix), Some(origin())),
         };
-        let known = newest.get(&log_group).map(|known| known.manifest.as_of);
+        let known = newest.get(&log_group).map(|(known, _)| known.as_of);
         if known.is_some_and(|known| manifest.as_of <= known) {
             continue;
         }
-        let attempt = CompleteAttempt {
-            objects: manifest.listed_objects(&prefix, listed),
-            manifest,
-            prefix,
-        };
-        newest.insert(log_group, attempt);
+        newest.insert(log_group, (manifest, prefix));
     }
-    Ok(newest.into_values().collect())
+    let mut stretches = NamedStretches::new(store, listed);
+    let mut attempts = Vec::with_capacity(newest.len());
+    for (manifest, prefix) in newest.into_values() {
+        attempts.push(stretches.attempt(manifest, prefix).await?);
+    }
+    Ok(attempts)
 }
 
 /// Adds the objects that a task wrote after `objects` had been listed.
@@ -258,12 +260,19 @@ fn add_later(
     objects.sort_by(LogObject::cmp_key);
 }
 
+/// The prefix of the export of several windows that an attempt names.
+fn stretch_of(attempt: &Path, manifest: &Manifest) -> Option<Path> {
+    let stretch = manifest.stretch.as_ref()?;
+    Some(layout::join(&layout::job_of_attempt(attempt), stretch))
+}
+
 impl CompleteAttempt {
     /// The log group and its objects; `None` where some are missing, so that the group is exported again.
     fn into_group(self) -> Option<(String, ExportedGroup)> {
         let group = ExportedGroup {
             log_group: Some(self.manifest.log_group.clone()),
             notes: self.manifest.notes(),
+            stretch: stretch_of(&self.prefix, &self.manifest),
             task_id: Some(self.manifest.task_id),
             prefix: self.prefix,
             reused: true,

@@ -258,6 +258,7 @@ impl LogExporter for SubscriptionSource {
             outlives: false,
             as_of: objects.iter().map(|object| object.last_modified).max(),
             notes: note.into_iter().collect(),
+            stretch: None,
             objects,
         };
         Ok(Exported {

@@ -24,8 +24,8 @@ use crate::layout;
 use crate::state::{Attempt, AttemptStage, Journal};
 use crate::window::Range;
 
-/// How many tasks may fail before the export does.
-const MOST_TASKS: u32 = 3;
+/// How many tasks may fail before the export of a window does.
+pub const MOST_TASKS: u32 = 3;
 
 /// A task that the service does not list this long after it was requested does not exist.
 const UNKNOWN_FOR: Duration = Duration::from_secs(300);
@@ -62,6 +62,8 @@ pub struct TaskSpec<'a> {
     pub reuse: Reuse,
     /// When this run began to export the log group: attempts that were requested since then are its own.
     pub began: DateTime<Utc>,
+    /// How many tasks may fail before the export does.
+    pub most_tasks: u32,
 }
 
 /// Runs export tasks.
@@ -124,6 +126,7 @@ impl TaskSpec<'_> {
             origin: self.log_group.origin.clone(),
             of_run: None,
             task_id: None,
+            stretch: None,
             stage: AttemptStage::Intended,
         }
     }
@@ -205,12 +208,16 @@ impl TaskRunner<'_> {
                 TaskEnd::Failed(why) => why,
             };
             self.abandon(attempt);
-            if failures == MOST_TASKS {
+            if failures == spec.most_tasks {
                 return Err(Error::new(
                     Class::Source,
                     format!(
-                        "the export of {} failed {MOST_TASKS} times, the last time: {why}",
-                        spec.log_group.name
+                        "the export of {} failed {}: {why}",
+                        spec.log_group.name,
+                        match failures {
+                            1 => "once".to_owned(),
+                            times => format!("{times} times, the last time"),
+                        }
                     ),
                 ));
             }

@@ -1,6 +1,7 @@
 //! CloudWatch's own layout of an export: the objects of an export task, their streams, and the lines in them.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -62,6 +63,8 @@ pub struct LogObject {
     pub requested: Option<Arc<Range>>,
     /// What it holds.
     pub format: ObjectFormat,
+    /// The times of its events, from the first one to behind the last, where the object was read before.
+    pub times: Option<Range>,
 }
 
 impl LogObject {
@@ -109,6 +112,7 @@ impl LogObject {
             range: None,
             requested: None,
             format,
+            times: None,
         }
     }
 
@@ -177,10 +181,41 @@ impl LogObject {
         Some((before, task, &self.name))
     }
 
-    /// Whether it may have events of `range`.
-    pub fn may_have(&self, range: Range) -> bool {
+    /// Whether events of `range` in it would count.
+    pub fn counts_in(&self, range: Range) -> bool {
         self.range
             .is_none_or(|own| !own.intersect(range).is_empty())
+    }
+
+    /// Whether it may have events of `range` that count.
+    pub fn may_have(&self, range: Range) -> bool {
+        let own = self.range.map_or(range, |own| own.intersect(range));
+        let has_none = |times: Range| times.intersect(own).is_empty();
+        self.counts_in(range) && !self.times.is_some_and(has_none)
+    }
+
+    /// The objects with those that are the same and whose ranges touch as one, so that none is read once for each window.
+    pub fn joined(objects: Vec<Self>) -> Vec<Self> {
+        let mut joined: Vec<Self> = Vec::with_capacity(objects.len());
+        let mut last_of: HashMap<(Arc<str>, Arc<str>), usize> = HashMap::new();
+        for object in objects {
+            let key = (Arc::clone(&object.place), Arc::clone(&object.name));
+            let before = last_of.get(&key).and_then(|at| joined.get_mut(*at));
+            if let Some(before) = before
+                && let (Some(one), Some(other)) = (before.range, object.range)
+                && one.start_ms <= other.end_ms
+                && other.start_ms <= one.end_ms
+            {
+                before.range = Some(Range {
+                    start_ms: one.start_ms.min(other.start_ms),
+                    end_ms: one.end_ms.max(other.end_ms),
+                });
+                continue;
+            }
+            last_of.insert(key, joined.len());
+            joined.push(object);
+        }
+        joined
     }
 }
 
@@ -414,6 +449,54 @@ mod tests {
         let object = LogObject::behind(before, &meta, Some("/ecs/web")).unwrap();
         assert_eq!(object.meta(), meta);
         object
+    }
+
+    #[test]
+    fn an_object_of_several_windows_is_one_where_they_touch() {
+        let part = |key: &str, start_ms, end_ms| LogObject {
+            range: Some(Range { start_ms, end_ms }),
+            ..object(key, None)
+        };
+        let objects = vec![
+            part("t/a/0.gz", 0, 10),
+            part("t/b/0.gz", 0, 10),
+            part("t/a/0.gz", 10, 20),
+            // Another export has the times between.
+            part("t/b/0.gz", 20, 30),
+            part("t/b/0.gz", 30, 40),
+            object("t/c/0.gz", None),
+        ];
+        let joined = LogObject::joined(objects);
+        let found: Vec<_> = joined
+            .iter()
+            .map(|o| (o.key().to_string(), o.range.map(|r| (r.start_ms, r.end_ms))))
+            .collect();
+        let expected = [
+            ("t/a/0.gz", Some((0, 20))),
+            ("t/b/0.gz", Some((0, 10))),
+            ("t/b/0.gz", Some((20, 40))),
+            ("t/c/0.gz", None),
+        ];
+        assert_eq!(found, expected.map(|(key, range)| (key.to_owned(), range)));
+    }
+
+    #[test]
+    fn an_object_with_known_times_is_read_for_these_only() {
+        let range = |start_ms, end_ms| Range { start_ms, end_ms };
+        let mut one = object("t/a/0.gz", None);
+        assert!(one.may_have(range(0, 10)));
+        one.times = Some(range(5, 8));
+        assert!(one.may_have(range(0, 10)) && one.may_have(range(7, 10)));
+        assert!(!one.may_have(range(8, 10)) && !one.may_have(range(0, 5)));
+        one.range = Some(range(0, 5));
+        assert!(one.counts_in(range(0, 10)) && !one.may_have(range(0, 10)));
+        // Without any event.
+        one = LogObject {
+            times: Some(range(0, 0)),
+            range: None,
+            ..one
+        };
+        assert!(!one.may_have(Range::ALL));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use object_store::path::Path;
 
-use super::{encode_name, join, relative};
+use super::{encode_name, join, parent, relative};
 use crate::error::{Error, Result};
 use crate::job::{Job, JobSource, Location};
 
@@ -13,6 +13,15 @@ const MANIFEST: &str = "manifest.json";
 const PIECE: &str = "piece.json";
 
 const ATTEMPT: &str = "attempt=";
+
+/// The name of the object that says what an attempt at an export of several windows asks for.
+const RECORD: &str = "attempt.json";
+
+/// The name of the object with the times of the events in each object of an export of several windows.
+const TIMES: &str = "times.json";
+
+/// Between the first and the last window of a stretch, as ISO 8601 writes an interval in the name of a file.
+const TO: &str = "--";
 
 /// The beginning of the name of a piece's folder. No id of an export task begins so: it has hexadecimal digits and
 /// hyphens.
@@ -66,10 +75,45 @@ impl StagingKeys {
         )
     }
 
+    /// The folder of all attempts at exporting a log group for this window.
+    pub fn of_group(&self, window_id: &str, group: &str) -> Path {
+        join(&self.of_window(window_id), &encode_name(group))
+    }
+
+    /// A key relative to the folder of all exports of the job.
+    pub fn relative_to_job(&self, key: &Path) -> String {
+        relative(&self.of_job(), key)
+    }
+
     /// A key relative to the staging location.
     pub fn relative(&self, key: &Path) -> String {
         relative(&self.root, key)
     }
+}
+
+/// The id of a stretch of windows, which stands in the place of a window's id: `2026-11-01--2026-11-07`.
+pub fn stretch_id(first: &str, last: &str) -> String {
+    format!("{first}{TO}{last}")
+}
+
+/// The ids of the first and the last window of a stretch; `None` where the text is no id of a stretch.
+pub fn parse_stretch_id(id: &str) -> Option<(&str, &str)> {
+    id.split_once(TO)
+}
+
+/// The folder of all exports of the job that the attempt is of.
+pub fn job_of_attempt(attempt: &Path) -> Path {
+    parent(&parent(&parent(attempt)))
+}
+
+/// What an attempt at an export of several windows asks for.
+pub fn record(attempt: &Path) -> Path {
+    join(attempt, RECORD)
+}
+
+/// The times of the events in each object of an export of several windows.
+pub fn times(attempt: &Path) -> Path {
+    join(attempt, TIMES)
 }
 
 /// The manifest of an attempt.
@@ -138,7 +182,7 @@ pub fn is_written_here(key: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::cloudwatch::{exported_object, holds_events};
-    use super::super::{decode_name, parent};
+    use super::super::decode_name;
     use super::*;
     use proptest::prelude::*;
 
@@ -158,6 +202,22 @@ mod tests {
                 .of_window("2026-11-21")
                 .prefix_matches(&keys().of_job())
         );
+    }
+
+    #[test]
+    fn a_stretch_stands_in_the_place_of_a_window() {
+        let id = stretch_id("2026-11-01", "2026-11-07");
+        assert_eq!(id, "2026-11-01--2026-11-07");
+        assert_eq!(parse_stretch_id(&id), Some(("2026-11-01", "2026-11-07")));
+        for window in ["2026-11-21", "2026-11-21T05", "2026-W47", "2026-11"] {
+            assert_eq!(parse_stretch_id(window), None);
+        }
+        let attempt = keys().attempt(&id, "/svc/a", "7");
+        assert_eq!(job_of_attempt(&attempt), keys().of_job());
+        let relative = "2026-11-01--2026-11-07/%2Fsvc%2Fa/attempt=7";
+        assert_eq!(keys().relative_to_job(&attempt), relative);
+        assert_eq!(parent(&attempt), keys().of_group(&id, "/svc/a"));
+        assert!(!is_manifest(&record(&attempt)) && !is_manifest(&times(&attempt)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use object_store::path::Path;
 
 use super::history::read_receipt;
@@ -11,6 +12,7 @@ use super::sources::{OpenSource, Sources};
 use super::{Environment, Output};
 use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
+use crate::export::staging::stretches::{self, Released};
 use crate::job::Job;
 use crate::layout::{self, StagingKeys};
 use crate::output::WindowKeys;
@@ -44,11 +46,12 @@ pub(super) async fn unwritten_state(output: &Output, window: &Window) -> Result<
 /// more. An export that can't be deleted stays in it for the next run; so does one whose task may still write objects.
 pub(super) async fn superseded(
     state: &WindowState,
-    sources: &Sources<'_>,
+    (sources, zone): (&Sources<'_>, Tz),
     receipt: &Receipt,
     now: DateTime<Utc>,
 ) -> HashSet<String> {
-    let mut deleted = delete(sources, unneeded(state, receipt, Some(sources), now)).await;
+    let unneeded = unneeded(state, receipt, Some(sources), now);
+    let mut deleted = delete((sources, zone), unneeded, now).await;
     let attempts = state.attempts.iter();
     for attempt in attempts.filter(|attempt| may_write_later(attempt, now)) {
         deleted.remove(&attempt.prefix);
@@ -140,12 +143,40 @@ impl Retention<'_> {
             }
             Err(error) => warn("all", error),
         }
+        if let Err(error) = self.delete_unused_stretches().await {
+            warn("all", error);
+        }
     }
 
     fn is_over(&self, since: DateTime<Utc>) -> bool {
         since
             .checked_add_signed(self.keep)
             .is_some_and(|until| until <= self.now)
+    }
+
+    /// Deletes the exports of several windows that were requested long ago, and of which no window is exported: a run was
+    /// killed before its first window used them.
+    async fn delete_unused_stretches(&self) -> Result<()> {
+        let (staging, job) = (&self.source.store, self.source.keys.of_job());
+        let folders: HashSet<String> = staging.folders_in(&job).await?.into_iter().collect();
+        for id in &folders {
+            let windows = stretches::windows_of(self.job.timezone, id);
+            // No windows: a folder of one window, or of another program.
+            if windows.is_empty() || windows.iter().any(|window| folders.contains(&window.id())) {
+                continue;
+            }
+            let folder = layout::join(&job, id);
+            let written = staging.list(&folder).await?;
+            let last = written.iter().map(|object| object.last_modified).max();
+            let is_over = |last: DateTime<Utc>| {
+                self.is_over(last) && self.now - last >= stretches::USED_WITHIN
+            };
+            if last.is_none_or(is_over) {
+                staging.delete_below(&folder).await?;
+                tracing::info!(windows = id, "deleted exports that no window uses");
+            }
+        }
+        Ok(())
     }
 
     async fn delete_expired(&self, window: &Window) -> Result<()> {
@@ -170,7 +201,8 @@ impl Retention<'_> {
         // A lease in the state may be of a run that was killed here, so it is taken over rather than skipped.
         let held = HeldWindow::take(&output.store, &key, job.limits.lease, |_| {}, &|_| {}).await?;
         let state = held.state();
-        let deleted = delete(self.sources, state.attempts.iter().filter(is_old)).await;
+        let place = (self.sources, job.timezone);
+        let deleted = delete(place, state.attempts.iter().filter(is_old), self.now).await;
         tracing::info!(
             window = window.id(),
             exports = deleted.len(),
@@ -195,6 +227,8 @@ async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Res
     for id in staging.folders_in(&folder).await? {
         match Window::of_any_size(job.timezone, &id) {
             Some(window) => windows.push(window),
+            // They go with their windows.
+            None if !stretches::windows_of(job.timezone, &id).is_empty() => {}
             None => strange.push(id),
         }
     }
@@ -208,9 +242,11 @@ async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Res
     Ok(windows)
 }
 
+/// Deletes exports, and those of several windows that no window uses any more. The prefixes of those that are done with.
 async fn delete<'a>(
-    sources: &Sources<'_>,
+    (sources, zone): (&Sources<'_>, Tz),
     attempts: impl Iterator<Item = &'a Attempt>,
+    now: DateTime<Utc>,
 ) -> HashSet<String> {
     let mut deleted = HashSet::new();
     for attempt in attempts {
@@ -223,8 +259,14 @@ async fn delete<'a>(
             tracing::warn!(prefix, "a state names this as an export, which it is not");
             continue;
         }
-        match staging.delete_below(&prefix).await {
-            Ok(()) => _ = deleted.insert(attempt.prefix.clone()),
+        let released = match staging.delete_below(&prefix).await {
+            Ok(()) => stretches::release(staging, zone, attempt, now).await,
+            Err(error) => Err(error),
+        };
+        match released {
+            // A later run looks again.
+            Ok(Released::TooYoung) => {}
+            Ok(Released::Shared | Released::Deleted) => _ = deleted.insert(attempt.prefix.clone()),
             Err(error) => tracing::warn!(
                 log_group = attempt.log_group,
                 %error,

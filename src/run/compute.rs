@@ -6,6 +6,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use object_store::path::Path;
 use tempfile::TempDir;
 
 use super::answer::{Answer, Objects, Picture, QueryRun, count_all, count_by_hour, draw};
@@ -16,15 +17,16 @@ use super::expectations::check;
 use super::previous::EarlierAnswers;
 use super::publish::Publisher;
 use super::queries::{kept_for_later, reads_again};
-use super::sources::{OpenSource, Sources};
+use super::sources::{OpenSource, Sources, WindowRequest};
 use super::stopwatch::Stopwatch;
-use super::{Environment, Plan, WindowPlan, archive, compare};
+use super::{Environment, Force, Plan, WindowPlan, archive, compare, shared};
 use crate::chart::build::{Caption, ChartData, Verified};
 use crate::disk::free_bytes;
 use crate::error::{Class, Error, Result};
 use crate::expect::ExpectationReport;
-use crate::export::Exported;
+use crate::export::{Exported, Reuse};
 use crate::job::{Job, JobSource, Source, Verify};
+use crate::layout;
 use crate::layout::cloudwatch::LogObject;
 use crate::numbers::counted;
 use crate::progress::Step;
@@ -119,6 +121,8 @@ impl WindowRun<'_> {
                 Comparison::Lost(error) => return self.keep_previous(last, error).await,
             }
         }
+        self.check_without_events(&mut exported, &computed.tallies)
+            .await?;
         let Computed {
             session,
             answers,
@@ -323,7 +327,7 @@ impl WindowRun<'_> {
             .iter()
             .map(|source| &source.store)
             .collect();
-        let (logs, tallies) = self.tables(events, folder);
+        let (logs, tallies) = self.tables(events, folder).await?;
         let objects = Objects::of(&logs);
         let columns = self.plan.queries.iter().map(AnswerColumns::of);
         let session = engine.session(job.timezone)?.with_formats(&job.formats);
@@ -350,19 +354,33 @@ impl WindowRun<'_> {
     }
 
     /// The objects of each source, and the tallies of what is read.
-    fn tables(&self, events: Events<'_>, folder: &FilePath) -> (Vec<LogsTable>, Vec<Arc<Tally>>) {
+    async fn tables(
+        &self,
+        events: Events<'_>,
+        folder: &FilePath,
+    ) -> Result<(Vec<LogsTable>, Vec<Arc<Tally>>)> {
         let job = self.plan.job;
         let sources = u64::try_from(job.sources.len()).unwrap_or(u64::MAX).max(1);
         let free = free_bytes(folder).unwrap_or(u64::MAX);
         let kept = kept_for_later(job, &self.plan.queries);
         let is_cached = reads_again(job, &self.plan.queries);
-        let tables = self.plan.sources.iter().enumerate().map(|(place, source)| {
+        let mut tables = Vec::with_capacity(job.sources.len());
+        for (place, source) in self.plan.sources.iter().enumerate() {
             let exported = match events {
                 Events::Exported(exported) => exported.get(place),
                 Events::Archived(_) => None,
             };
-            let objects = exported.map(Exported::objects).unwrap_or_default();
-            let logs = self.table(source, objects);
+            let logs = match exported {
+                Some(exported) => {
+                    let objects = shared::objects_of(&source.store, exported).await?;
+                    let logs = self.table(source, objects);
+                    match shared::is_part(exported) {
+                        true => logs.noting_times(),
+                        false => logs,
+                    }
+                }
+                None => self.table(source, Vec::new()),
+            };
             let logs = match kept {
                 Some(keep) => {
                     let coding = coding(logs.objects());
@@ -379,9 +397,9 @@ impl WindowRun<'_> {
                 }
                 false => logs,
             };
-            logs.tallied()
-        });
-        tables.unzip()
+            tables.push(logs.tallied());
+        }
+        Ok(tables.into_iter().unzip())
     }
 
     fn table(&self, source: &OpenSource<'_>, mut objects: Vec<LogObject>) -> LogsTable {
@@ -447,6 +465,12 @@ impl WindowRun<'_> {
             compare::compare_with_earlier(output, job, window, answer.query, series).await?;
         }
         read.warn(Some(&self.window.report.id), &read.oddities());
+        if let Events::Exported(exported) = events {
+            let tables = exported.iter().zip(objects.tables());
+            for (source, (exported, table)) in self.plan.sources.iter().zip(tables) {
+                shared::note_times(&source.store, exported, table).await;
+            }
+        }
         Ok(Computed {
             common_events: objects.common_events(),
             tallies: tallies
@@ -461,6 +485,25 @@ impl WindowRun<'_> {
             read,
             folder,
         })
+    }
+
+    /// Checks the exports of several windows that turned out to have no events of this one.
+    async fn check_without_events(
+        &self,
+        exported: &mut [Exported],
+        tallies: &[BTreeMap<Option<String>, Hours>],
+    ) -> Result<()> {
+        let request = WindowRequest {
+            window: &self.window.window,
+            reuse: Reuse::Nothing,
+            takes_empty: self.plan.force == Force::Export,
+            journal: self.held,
+            ahead: &[],
+        };
+        let sources = &self.plan.sources;
+        sources
+            .check_without_events(&request, exported, tallies)
+            .await
     }
 
     /// Compares the count of each source with an independent one, where there is one.
@@ -686,6 +729,12 @@ fn by_hour<'v>(verdicts: impl Iterator<Item = &'v Verification>) -> Vec<HourCoun
     hours.map(count).collect()
 }
 
+/// The windows of an export of several, by the folder that it is in.
+fn windows_of_stretch(prefix: &Path) -> Option<String> {
+    let folder = layout::parent(&layout::parent(prefix));
+    folder.filename().map(str::to_owned)
+}
+
 fn export_reports(
     exported: &[Exported],
     sources: &Sources<'_>,
@@ -716,6 +765,7 @@ fn export_reports_of(
             prefix: source.store.display(&group.prefix),
             as_of: group.as_of,
             reused: group.reused,
+            windows: group.stretch.as_ref().and_then(windows_of_stretch),
             objects: group.objects.len(),
             bytes: group.objects.iter().map(|object| object.size).sum(),
             hours: Some(hours(&group.log_group).unwrap_or_else(|| Hours::none(window))),

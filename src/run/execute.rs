@@ -13,7 +13,7 @@ use super::history::read_receipt;
 use super::plan::Work;
 use super::publish::Publisher;
 use super::settled::{is_published, settled_at};
-use super::sources::WindowRequest;
+use super::sources::{OpenSource, WindowRequest};
 use super::stopwatch::{Step as TimedStep, Steps, Stopwatch};
 use super::{
     Action, Environment, Force, Plan, Request, Selection, WindowPlan, clean, notify, plan,
@@ -21,12 +21,12 @@ use super::{
 };
 use crate::chart::build::ChartData;
 use crate::error::{Class, Error, Result};
-use crate::export::{Exported, Reuse};
-use crate::job::{Job, Source};
+use crate::export::{Ahead, Exported, LONGEST_STRETCH, Reuse};
+use crate::job::{Job, Source, Via};
 use crate::progress::Step;
 use crate::receipt::Receipt;
-use crate::state::lease::HeldWindow;
-use crate::state::{Failure, Phase, Unfinished, WindowState};
+use crate::state::lease::{self, HeldWindow};
+use crate::state::{Attempt, AttemptStage, Failure, Phase, Unfinished, WindowState};
 use crate::verify::Verifier;
 
 /// An interrupted run's exports are resumed only this long: older ones would give an answer staler than the caller
@@ -165,13 +165,19 @@ struct Runner<'a> {
 impl<'a> Runner<'a> {
     /// Exports the windows one after the other. Dropping `exported` at the end ends [`Self::compute_all`].
     async fn export_all(&self, exported: mpsc::Sender<Exporting<'a>>) {
-        for window in &self.plan.windows {
+        let windows = &self.plan.windows;
+        let mut behind_stretch = 0;
+        for (at, window) in windows.iter().enumerate() {
+            if at >= behind_stretch {
+                behind_stretch = self.stretch_from(at).await;
+            }
+            let ahead = windows.get(at + 1..behind_stretch).unwrap_or_default();
             let next = match &window.last {
                 Some(last) if window.action == Action::Skip => {
                     self.tidy_up(window, last).await;
                     Ok(Next::Skip(Box::new(last.clone())))
                 }
-                _ => self.begin(window).await,
+                _ => self.begin(window, ahead).await,
             };
             match &next {
                 Err(error) if window.is_looked_back_at && error.class() == Class::Held => {
@@ -184,6 +190,60 @@ impl<'a> Runner<'a> {
             if exported.send((window, next)).await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// The place behind the last of the windows from `first` on that one export may be of: in a row, settled, and left to
+    /// this run.
+    async fn stretch_from(&self, first: usize) -> usize {
+        let windows = &self.plan.windows;
+        let may_share =
+            |window: &WindowPlan| window.action != Action::Skip && !window.report.provisional;
+        let mut behind = first + 1;
+        if !self.takes_tasks() || !windows.get(first).is_some_and(may_share) {
+            return behind;
+        }
+        let start = windows[first].window.start();
+        while let Some(next) = windows.get(behind)
+            && may_share(next)
+            && windows[behind - 1].window.end() == next.window.start()
+            && next.window.end() - start <= LONGEST_STRETCH
+            && self.is_untouched(next).await
+        {
+            behind += 1;
+        }
+        behind
+    }
+
+    /// Whether some source is exported by tasks. Other exports are of one window each, so no states are read for them.
+    fn takes_tasks(&self) -> bool {
+        let mut sources = self.plan.sources.iter();
+        let with_tasks = |source: &OpenSource<'_>| match &source.source.logs {
+            Source::CloudWatch(settings) => settings.via != Via::Events,
+            Source::Exported { .. }
+            | Source::Directory { .. }
+            | Source::Subscription(_)
+            | Source::Delivered(_) => false,
+        };
+        self.plan.work == Work::Answers && sources.any(with_tasks)
+    }
+
+    /// Whether no other run holds a window, and none that ended early has begun to export it.
+    async fn is_untouched(&self, window: &WindowPlan) -> bool {
+        let output = &self.plan.output;
+        let key = output.keys.state(&window.report.id);
+        match lease::read(&output.store, &key).await {
+            Ok(None) => true,
+            Ok(Some((state, _))) => {
+                let of_run = state.unfinished.map(|run| run.began_at);
+                let is_begun = |attempt: &Attempt| {
+                    let is_of_run = of_run.is_some() && attempt.of_run == of_run;
+                    !attempt.is_over() || (is_of_run && attempt.stage == AttemptStage::Complete)
+                };
+                state.lease.is_none() && !state.attempts.iter().any(is_begun)
+            }
+            // The run that takes the window reports it.
+            Err(_) => false,
         }
     }
 
@@ -230,7 +290,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Takes the window and exports it.
-    async fn begin(&self, window: &'a WindowPlan) -> Result<Next<'a>> {
+    async fn begin(&self, window: &'a WindowPlan, ahead: &'a [WindowPlan]) -> Result<Next<'a>> {
         let id = window.report.id.as_str();
         self.environment.progress.report(Step::Window { id });
         let started_at = self.environment.clock.now();
@@ -266,7 +326,7 @@ impl<'a> Runner<'a> {
                 Err(error) => return Err(self.fail(window, held, error).await),
             }
         }
-        let exporting = while_held(&held, self.export(window, &held));
+        let exporting = while_held(&held, self.export(window, ahead, &held));
         match stopwatch.time("export", exporting).await {
             Ok((publisher, exported)) => Ok(Next::Compute(Box::new(ReadyWindow {
                 held,
@@ -368,7 +428,7 @@ impl<'a> Runner<'a> {
         let id = window.report.id.as_str();
         self.environment.progress.report(Step::Window { id });
         let held = self.hold(window, self.environment.clock.now()).await?;
-        let exported = while_held(&held, self.export(window, &held)).await;
+        let exported = while_held(&held, self.export(window, &[], &held)).await;
         let found = held.found().clone();
         held.release(move |state| {
             state.phase = found.phase;
@@ -382,6 +442,7 @@ impl<'a> Runner<'a> {
     async fn export<'w>(
         &self,
         window: &'w WindowPlan,
+        ahead: &[WindowPlan],
         held: &HeldWindow,
     ) -> Result<(Publisher<'w>, Vec<Exported>)>
     where
@@ -397,6 +458,16 @@ impl<'a> Runner<'a> {
             .state()
             .unfinished
             .map(|unfinished| unfinished.began_at);
+        let ahead: Vec<Ahead> = ahead
+            .iter()
+            .map(|ahead| Ahead {
+                window: ahead.window.clone(),
+                reuse: match ahead.action {
+                    Action::Skip | Action::Compute => Reuse::Since(settled_at(job, &ahead.window)),
+                    Action::ExportAndCompute => Reuse::Nothing,
+                },
+            })
+            .collect();
         let request = WindowRequest {
             window: &window.window,
             reuse: match (window.action, began_at) {
@@ -409,6 +480,7 @@ impl<'a> Runner<'a> {
             },
             takes_empty: self.plan.force == Force::Export,
             journal: held,
+            ahead: &ahead,
         };
         let progress = self.environment.progress.as_ref();
         let exported = self.plan.sources.export(&request, progress).await?;
@@ -500,7 +572,10 @@ impl<'a> Runner<'a> {
         }
         let (sources, now) = (&self.plan.sources, self.environment.clock.now());
         let deleted = match sources.can_be_told_apart() {
-            true => clean::superseded(&held.state(), sources, receipt, now).await,
+            true => {
+                let place = (sources, self.plan.job.timezone);
+                clean::superseded(&held.state(), place, receipt, now).await
+            }
             false => HashSet::new(),
         };
         let released = held.release(move |state| {

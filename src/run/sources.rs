@@ -1,7 +1,7 @@
 //! The sources of a job, open: where the exports of each are, what exports them, and whose they are. Each goes through the
 //! export slot of its own account and Region, all at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,11 +19,12 @@ use crate::export::existing::ExistingExport;
 use crate::export::service::ExportService;
 use crate::export::subscription::SubscriptionSource;
 use crate::export::turns::ExportSlot;
-use crate::export::{ExportRequest, Exported, LogExporter, Reuse};
+use crate::export::{Ahead, ExportRequest, Exported, LogExporter, Reuse};
 use crate::job::{Job, JobSource, Source, Via};
 use crate::layout::StagingKeys;
 use crate::progress::{Progress, Step};
 use crate::receipt::{Receipt, SourceReport};
+use crate::scan::Hours;
 use crate::state::{Attempt, Journal};
 use crate::store::Store;
 use crate::window::Window;
@@ -311,13 +312,7 @@ impl<'a> Sources<'a> {
             progress,
             name: self.are_several().then(|| source.short_name()),
         };
-        let exporting = ExportRequest {
-            keys: &source.keys,
-            window: request.window,
-            reuse: request.reuse,
-            takes_empty: request.takes_empty,
-            journal: &journal,
-        };
+        let exporting = source.request(request, &journal);
         let exported = source.exporter.export(&exporting, &named).await;
         let exported = exported.map_err(|error| about(source.source, error));
         if let (true, Err(error)) = (self.are_several(), &exported)
@@ -335,6 +330,46 @@ impl<'a> Sources<'a> {
             }
         }
         Ok(exported)
+    }
+
+    /// Checks the exports of several windows that turned out to have no events of this one, by the tallies of each source, and
+    /// adds what is to be noted. An error (source) where there surely were events.
+    pub(super) async fn check_without_events(
+        &self,
+        request: &WindowRequest<'_>,
+        exported: &mut [Exported],
+        tallies: &[BTreeMap<Option<String>, Hours>],
+    ) -> Result<()> {
+        let mut failures = Vec::new();
+        for (source, (exported, tallies)) in self.iter().zip(exported.iter_mut().zip(tallies)) {
+            let journal = JournalOfSource {
+                journal: request.journal,
+                sources: self,
+                source,
+            };
+            let request = source.request(request, &journal);
+            let mut notes = Vec::new();
+            for group in &exported.groups {
+                let events = tallies.get(&group.log_group).map_or(0, Hours::events);
+                if events > 0 || group.stretch.is_none() {
+                    continue;
+                }
+                match source.exporter.check_without_events(&request, group).await {
+                    Ok(note) => notes.extend(note),
+                    Err(error) => failures.push(about(source.source, error)),
+                }
+            }
+            for note in notes {
+                exported.note(match self.are_several() {
+                    true => format!("{}: {note}", source.source),
+                    false => note,
+                });
+            }
+        }
+        match Error::of_several(failures) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     }
 
     /// An export of a log group that was deleted since may be that of two sources, which both match its name.
@@ -356,6 +391,8 @@ pub(super) struct WindowRequest<'a> {
     pub(super) reuse: Reuse,
     pub(super) takes_empty: bool,
     pub(super) journal: &'a dyn Journal,
+    /// The windows right behind this one that the run exports next: each source may export all of them at once.
+    pub(super) ahead: &'a [Ahead],
 }
 
 impl<'a> OpenSource<'a> {
@@ -375,6 +412,22 @@ impl<'a> OpenSource<'a> {
             exporter,
             store,
         })
+    }
+
+    /// What is exported of a window, of this source alone.
+    fn request<'r>(
+        &'r self,
+        request: &WindowRequest<'r>,
+        journal: &'r dyn Journal,
+    ) -> ExportRequest<'r> {
+        ExportRequest {
+            keys: &self.keys,
+            window: request.window,
+            reuse: request.reuse,
+            takes_empty: request.takes_empty,
+            journal,
+            ahead: request.ahead,
+        }
     }
 
     /// A log group whose events both have.

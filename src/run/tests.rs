@@ -8,6 +8,7 @@ mod several_sources;
 mod shrinking;
 mod standing;
 mod state_writes;
+mod stretches;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use super::{Environment, Force, Outcome, Request, Selection, WindowPlan, execute
 use crate::aws::{Account, Aws};
 use crate::clock::{Clock, TestClock};
 use crate::error::Class;
-use crate::export::fake::{FakeLogs, Fate};
+use crate::export::fake::{FakeLogs, FakeTask, Fate};
 use crate::export::service::{
     EventPage, EventService, ExportService, LogGroup, LogStream, Page, PageRequest, ServiceError,
     Task, TaskFilter, TaskRequest,
@@ -242,15 +243,15 @@ async fn a_backfill_ends_with_every_window_exactly_once() {
         let found = nights.answer(window).await;
         assert_eq!(found, (events as i64, events as i64), "window {window}");
     }
-    // One task for each group and window, and what the receipts say is what the service did.
+    // One task for each group and week, and what the receipts say is what the service did.
     let tasks = nights.logs.own_tasks();
-    let mut of_window: BTreeMap<(&str, i64), usize> = BTreeMap::new();
+    let mut of_week: BTreeMap<(&str, i64), usize> = BTreeMap::new();
     for task in &tasks {
         let of = (task.request.log_group.as_str(), task.request.from_ms);
-        *of_window.entry(of).or_default() += 1;
+        *of_week.entry(of).or_default() += 1;
     }
-    assert_eq!(of_window.len(), 90 * GROUPS);
-    assert!(of_window.values().all(|count| *count == 1));
+    assert_eq!(of_week.len(), 90_usize.div_ceil(7) * GROUPS);
+    assert!(of_week.values().all(|count| *count == 1));
     let mut told: HashMap<&str, usize> = HashMap::new();
     for outcome in &outcomes {
         for export in &outcome.result.as_ref().unwrap().exports {
@@ -258,7 +259,14 @@ async fn a_backfill_ends_with_every_window_exactly_once() {
         }
     }
     assert_eq!(told.len(), tasks.len());
-    assert!(tasks.iter().all(|task| told[task.id.as_str()] == 1));
+    let of_last_week = 90 % 7;
+    let days = |task: &FakeTask| told[task.id.as_str()];
+    assert!(
+        tasks
+            .iter()
+            .all(|task| [7, of_last_week].contains(&days(task)))
+    );
+    assert_eq!(tasks.iter().map(days).sum::<usize>(), 90 * GROUPS);
     assert_eq!(nights.logs.asked().len(), tasks.len() + 4);
 
     // Once more: nothing is left to do.
@@ -277,9 +285,10 @@ async fn a_window_whose_export_fails_does_not_keep_the_others() {
         let at = instant(&format!("2026-11-{day}T12:00:00Z"));
         nights.logs.put("/svc/a", "web/1", at, "hello");
     }
-    nights
-        .logs
-        .doom([Fate::Completed, Fate::Failed, Fate::Failed, Fate::Failed]);
+    // One task for all of them fails, and then that of the second day.
+    let failed = [Fate::Failed; 3];
+    nights.logs.doom([Fate::Failed, Fate::Completed]);
+    nights.logs.doom(failed);
     let days = Selection::FromTo("2026-11-20".to_owned(), "2026-11-22".to_owned());
     let outcomes = nights.run(days.clone()).await;
     let classes: Vec<_> = outcomes
@@ -490,6 +499,7 @@ async fn what_could_not_be_deleted_is_deleted_by_a_later_run() {
         origin: None,
         of_run: None,
         task_id: task_id.map(str::to_owned),
+        stretch: None,
         stage,
     };
     let attempts = [
@@ -588,10 +598,12 @@ async fn answers_are_computed_while_the_next_export_is_waited_for() {
     nights
         .logs
         .add_group("/svc/a", instant("2026-01-01T00:00:00Z"));
-    for day in ["2026-11-19", "2026-11-20"] {
+    for day in ["2026-11-18", "2026-11-19", "2026-11-20"] {
         let noon = instant(&format!("{day}T12:00:00Z"));
         nights.logs.put("/svc/a", "web/1", noon, "hello");
     }
+    // The day between is done: each of the others has an export of its own.
+    nights.run(Selection::Id("2026-11-19".to_owned())).await;
     let turns = Arc::new(Turns {
         logs: nights.logs.clone(),
         created: AtomicUsize::new(0),
@@ -602,7 +614,7 @@ async fn answers_are_computed_while_the_next_export_is_waited_for() {
     nights.environment.services = vec![turns.clone()];
     nights.environment.counter = Some(turns.clone());
     let request = Request {
-        selection: Selection::FromTo("2026-11-19".to_owned(), "2026-11-20".to_owned()),
+        selection: Selection::FromTo("2026-11-18".to_owned(), "2026-11-20".to_owned()),
         force: Force::No,
         provisional: false,
     };

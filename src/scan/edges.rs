@@ -1,5 +1,5 @@
 //! The first and the last event of each object, by which the exports of one stream are compared: which of them meet, and
-//! which overlap.
+//! which overlap. Of an export of several windows, they show which windows an object has events of.
 //!
 //! CloudWatch's `to` is inclusive. So a script that exports each day from midnight to midnight has the events of midnight
 //! in two exports.
@@ -53,6 +53,21 @@ impl EdgeLog {
             log.resize(number + 1, None);
         }
         log[number] = Some(edges);
+    }
+
+    /// The times of the events of each object that was read, from the first one to behind the last. Empty where it has none.
+    pub(super) fn times(&self) -> Vec<Option<Range>> {
+        let times = |edges: Edges| match edges == Edges::NONE {
+            true => Range {
+                start_ms: 0,
+                end_ms: 0,
+            },
+            false => Range {
+                start_ms: edges.first_ms,
+                end_ms: edges.last_ms.saturating_add(1),
+            },
+        };
+        self.lock().iter().map(|edges| edges.map(times)).collect()
     }
 
     /// A note where exports of one stream have times of `window` in common, as far as the objects were read.

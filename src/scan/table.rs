@@ -63,6 +63,8 @@ pub struct LogsTable {
     tally: Option<Arc<Tally>>,
     /// Where the objects are exports of other programs that may have events in common.
     edges: Option<EdgeLog>,
+    /// Whether the objects are of several windows, so that the edges show which have events of this one.
+    is_of_several: bool,
     cache: Option<Arc<ObjectCache>>,
     keeping: Option<Arc<Keeping>>,
     /// Whether objects that were read to their end are left out.
@@ -111,6 +113,7 @@ impl LogsTable {
             counts_odd_messages: false,
             masks: false,
             edges: edges.then(EdgeLog::default),
+            is_of_several: false,
             objects: Arc::new(objects),
             tally: None,
             cache: None,
@@ -182,6 +185,24 @@ impl LogsTable {
         self
     }
 
+    /// Notes the times of the events in each object while queries read it. The objects are of several windows, so that later
+    /// queries skip those without events of the table's range.
+    pub fn noting_times(self) -> Self {
+        Self {
+            edges: Some(self.edges.unwrap_or_default()),
+            is_of_several: true,
+            ..self
+        }
+    }
+
+    /// The objects that were read to their end, with the times of their events, if they were noted.
+    pub fn times(&self) -> Vec<(LogObject, Range)> {
+        let times = self.edges.as_ref().map(EdgeLog::times).unwrap_or_default();
+        let read = self.objects.iter().zip(times);
+        read.filter_map(|(object, times)| Some((object.clone(), times?)))
+            .collect()
+    }
+
     /// Tallies the events by log group and hour while queries read them; the table's range must be that of a window.
     pub fn tallied(mut self) -> (Self, Arc<Tally>) {
         let tally = Arc::new(Tally::new(&self.objects, self.range));
@@ -247,11 +268,18 @@ impl LogsTable {
                 None => about_rows.push(filter.clone()),
             }
         }
+        let known = match self.is_of_several {
+            true => self.edges.as_ref().map(EdgeLog::times),
+            false => None,
+        };
+        let known = known.unwrap_or_default();
+        let may_have = |(number, object): &(u32, &LogObject)| {
+            let times = known.get(*number as usize).copied().flatten();
+            let has_none = times.is_some_and(|times| times.intersect(range).is_empty());
+            object.may_have(range) && !has_none
+        };
         let numbers = (0..).zip(self.objects.iter());
-        let mut numbers: Vec<u32> = numbers
-            .filter(|(_, object)| object.may_have(range))
-            .map(|(number, _)| number)
-            .collect();
+        let mut numbers: Vec<u32> = numbers.filter(may_have).map(|(number, _)| number).collect();
         if self.skips_read {
             let read = self.read.read();
             numbers.retain(|number| !read.has(*number as usize));

@@ -1,6 +1,7 @@
 //! An object store in memory that logs what changes it, and whose listings can break off. For tests.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use tokio::sync::Notify;
 
 /// A change of the store.
 #[derive(Debug, Clone)]
@@ -24,12 +26,28 @@ pub enum Change {
 }
 
 /// An object store in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FakeStore {
-    objects: Arc<InMemory>,
+    objects: Arc<dyn ObjectStore>,
+    stop: Option<Stop>,
+    gets: AtomicUsize,
+    listings: AtomicUsize,
     changes: Arc<Mutex<Vec<Change>>>,
     broken: Mutex<Vec<(usize, Error)>>,
     meanwhile: Mutex<Vec<Meanwhile>>,
+}
+
+/// Where a program is killed: the change behind this number of others never ends.
+#[derive(Debug)]
+struct Stop {
+    left: AtomicUsize,
+    reached: Notify,
+}
+
+impl Default for FakeStore {
+    fn default() -> Self {
+        Self::over(Arc::new(InMemory::new()))
+    }
 }
 
 /// What another writer puts around the next put of a key.
@@ -52,6 +70,59 @@ pub enum When {
 }
 
 impl FakeStore {
+    /// Over the objects of another store.
+    pub fn over(objects: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            objects,
+            stop: None,
+            gets: AtomicUsize::new(0),
+            listings: AtomicUsize::new(0),
+            changes: Arc::default(),
+            broken: Mutex::default(),
+            meanwhile: Mutex::default(),
+        }
+    }
+
+    /// The same, in which the change behind this number of others never ends.
+    #[must_use]
+    pub fn stopping_behind(mut self, changes: usize) -> Self {
+        self.stop = Some(Stop {
+            left: AtomicUsize::new(changes),
+            reached: Notify::new(),
+        });
+        self
+    }
+
+    /// Returns when a change has begun that never ends.
+    pub async fn stopped(&self) {
+        match &self.stop {
+            Some(stop) => stop.reached.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn stop(&self) {
+        let Some(stop) = &self.stop else {
+            return;
+        };
+        let less = |left: usize| left.checked_sub(1);
+        let left = stop
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        if left.is_err() {
+            stop.reached.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// How many requests read objects or what is known of them, and how many list objects.
+    pub fn reads(&self) -> (usize, usize) {
+        (
+            self.gets.load(Ordering::Relaxed),
+            self.listings.load(Ordering::Relaxed),
+        )
+    }
+
     /// All changes so far.
     pub fn changes(&self) -> Vec<Change> {
         lock(&self.changes).clone()
@@ -138,6 +209,7 @@ impl ObjectStore for FakeStore {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
+        self.stop().await;
         let content = Bytes::from(payload.clone());
         self.others(When::Before, location).await?;
         let put = self.objects.put_opts(location, payload, options).await?;
@@ -155,6 +227,7 @@ impl ObjectStore for FakeStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.gets.fetch_add(1, Ordering::Relaxed);
         self.objects.get_opts(location, options).await
     }
 
@@ -174,6 +247,7 @@ impl ObjectStore for FakeStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.listings.fetch_add(1, Ordering::Relaxed);
         self.broken(self.objects.list(prefix))
     }
 
@@ -182,10 +256,12 @@ impl ObjectStore for FakeStore {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.listings.fetch_add(1, Ordering::Relaxed);
         self.broken(self.objects.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.listings.fetch_add(1, Ordering::Relaxed);
         self.objects.list_with_delimiter(prefix).await
     }
 

@@ -795,3 +795,46 @@ fn a_run_says_which_events_retention_may_have_deleted() {
     assert_eq!(receipt["exports"][0]["reused"], true, "{receipt}");
     assert_eq!(receipt["notes"].as_array().map(Vec::len), Some(1));
 }
+
+#[test]
+fn one_task_exports_several_days() {
+    let cloud = Cloud::new(Moto::shared(), "stretch");
+    let (day, midnight) = recent_day();
+    let date: chrono::NaiveDate = day.parse().expect("a date");
+    let before = (date - chrono::Days::new(1)).to_string();
+    let windows = ["--from", &before, "--to", &day];
+    let run = |more: &[&str]| {
+        let arguments = ["run", JOB, "--json"].iter().chain(&windows).chain(more);
+        let printed = cloud.logtally(arguments).run();
+        let printed = printed.assert_success().stdout_json();
+        printed["runs"].as_array().expect("a list").clone()
+    };
+    let receipts = run(&[]);
+    let tasks = cloud.tasks();
+    assert_eq!(tasks.len(), 2, "{tasks:?}");
+    for task in &tasks {
+        assert_eq!(task["from"], midnight - DAY - HOUR);
+        assert_eq!(task["to"], midnight + DAY + 12 * HOUR);
+        let prefix = task["destinationPrefix"].as_str().expect("a text");
+        let expected = format!("exports/night/{before}--{day}/%2Faws%2Flambda%2Fstretch-");
+        assert!(prefix.starts_with(&expected), "{prefix}");
+    }
+    for (receipt, (window, events)) in receipts.iter().zip([(&before, 97), (&day, 98)]) {
+        assert_eq!(receipt["read"]["events"], events, "{receipt}");
+        for export in receipt["exports"].as_array().expect("a list") {
+            assert_eq!(export["windows"], json!(format!("{before}--{day}")));
+            let prefix = export["prefix"].as_str().expect("a text");
+            let expected = format!("s3://stretch-logs/exports/night/{window}/");
+            assert!(prefix.starts_with(&expected), "{prefix}");
+        }
+    }
+    // Both days together, and other questions of one of them: from the same objects.
+    let sql = "SELECT count(*) AS n FROM logs";
+    let asked = ["query", JOB, sql, "--format", "json"];
+    let counted = cloud.logtally(asked.iter().chain(&windows)).run();
+    assert_eq!(counted.assert_success().stdout_json()[0]["n"], 195);
+    let again = run(&["--force"]);
+    assert!(again.iter().all(|run| run["exports"][0]["reused"] == true));
+    assert_eq!(again[1]["read"]["events"], 98);
+    assert_eq!(cloud.tasks().len(), 2);
+}

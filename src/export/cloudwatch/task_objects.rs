@@ -21,7 +21,7 @@ use crate::layout::cloudwatch::LogObject;
 use crate::state::{Attempt, AttemptStage};
 
 /// How long after a task was COMPLETED its objects are listed for the last time.
-const SETTLES_IN: Duration = Duration::from_secs(2);
+pub(super) const SETTLES_IN: Duration = Duration::from_secs(2);
 
 impl CloudWatchExporter {
     /// The objects of the attempt's task, and a note where some keys below its prefix can't be read. The objects of other tasks below the attempt's prefix are left out, and

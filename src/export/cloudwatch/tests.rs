@@ -84,6 +84,7 @@ impl Cloud {
             reuse: self.reuse_since.map_or(Reuse::Nothing, Reuse::Since),
             takes_empty: self.takes_empty,
             journal: &self.journal,
+            ahead: &[],
         };
         exporter.export(&request, &Silent).await
     }

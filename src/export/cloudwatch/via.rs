@@ -69,6 +69,9 @@ impl CloudWatchExporter {
         let window = request.window.range();
         let now = self.clock.now();
         let deadline = self.deadline(format!("the export of {}", group.name), report);
+        if let Some(shared) = self.shared(group, request, &deadline).await? {
+            return Ok(shared);
+        }
         let is_fresh = exportable_until(window, now) <= window.start_ms;
         let is_small = self.open_tasks(group, request, now).next().is_none()
             && seems_small(group, window, now);
@@ -83,7 +86,24 @@ impl CloudWatchExporter {
                 }
             }
         }
-        if let Some(attempt) = self.slot_in_time(group, request, &deadline, report).await? {
+        let own = self.slot.queue(report).await;
+        // What was waited for is another source of this job, and not CloudWatch Logs.
+        deadline.progress();
+        let what = format!("the export of {}", group.name);
+        let half = Deadline::new(self.clock.as_ref(), what, &self.slot_patience, report);
+        let shared = self.export_stretch(group, request, &half, &deadline).await;
+        drop(half);
+        match shared {
+            Ok(Some(shared)) => return Ok(shared),
+            Ok(None) => {}
+            Err(late) if late.class() == Class::ExportLate => {
+                tracing::info!(log_group = group.name, %late, "exporting the window alone");
+            }
+            Err(error) => return Err(error),
+        }
+        let in_time = self.slot_in_time(group, request, &deadline, report).await;
+        drop(own);
+        if let Some(attempt) = in_time? {
             return self
                 .complete_fresh(group, request, attempt, &deadline)
                 .await;
@@ -102,7 +122,7 @@ impl CloudWatchExporter {
     }
 
     /// Runs a task for the window, as far as it can be exported yet. `None` where the slot was not free within half of
-    /// the time: the other half is for fetching the events.
+    /// the time: the other half is for fetching the events. It is this source's turn at the slot.
     async fn slot_in_time(
         &self,
         group: &LogGroup,
@@ -116,9 +136,6 @@ impl CloudWatchExporter {
             end_ms: window.start_ms,
             ..window
         };
-        let _own = self.slot.queue(report).await;
-        // What was waited for is another source of this job, and not CloudWatch Logs.
-        deadline.progress();
         let what = format!("the export of {}", group.name);
         let half = Deadline::new(self.clock.as_ref(), what, &self.slot_patience, report);
         let began = self.clock.now();
@@ -141,7 +158,7 @@ impl CloudWatchExporter {
     }
 
     /// The attempts, of this run since `began` or an earlier one that it continues, whose task is under way, or may be.
-    fn open_tasks(
+    pub(super) fn open_tasks(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
@@ -317,6 +334,7 @@ impl CloudWatchExporter {
             origin: group.origin.clone(),
             of_run: None,
             task_id: None,
+            stretch: None,
             stage: AttemptStage::Asked,
         };
         let open = request
@@ -340,22 +358,26 @@ impl CloudWatchExporter {
 }
 
 /// The end of the times of the window that a task requested at `asked_at` surely covers, in milliseconds since 1970.
-fn exportable_until(window: Range, asked_at: DateTime<Utc>) -> i64 {
+pub(super) fn exportable_until(window: Range, asked_at: DateTime<Utc>) -> i64 {
     let exportable = (asked_at - EXPORTABLE_AFTER).timestamp_millis();
     exportable.min(window.end_ms)
 }
 
-/// Whether the window's events may fit the pages of an attempt: the group's bytes, spread evenly over the time that it
-/// has kept events.
+/// Whether the window's events may fit the pages of an attempt.
 fn seems_small(group: &LogGroup, window: Range, now: DateTime<Utc>) -> bool {
+    estimated_bytes(group, window, now) <= FEW_BYTES
+}
+
+/// About how many bytes a log group has of some time, if its events are spread evenly over the time that it keeps.
+pub(super) fn estimated_bytes(group: &LogGroup, range: Range, now: DateTime<Utc>) -> f64 {
     let day_ms = TimeDelta::days(1).num_milliseconds();
     let now_ms = now.timestamp_millis();
     let deleted_until_ms = group
         .retention_days
         .map_or(0, |days| now_ms - i64::from(days) * day_ms);
-    let window_ms = window.end_ms - window.start_ms;
-    let kept_ms = (now_ms - group.created_ms.max(deleted_until_ms)).max(window_ms);
-    group.stored_bytes as f64 * window_ms as f64 / kept_ms as f64 <= FEW_BYTES
+    let range_ms = range.end_ms - range.start_ms;
+    let kept_ms = (now_ms - group.created_ms.max(deleted_until_ms)).max(range_ms);
+    group.stored_bytes as f64 * range_ms as f64 / kept_ms as f64
 }
 
 /// A note about the events from `from_ms` on, which no task can export yet.

@@ -45,7 +45,10 @@ pub struct Manifest {
     /// Notes on events that were added from earlier exports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
-    /// The objects, in the order of their keys.
+    /// The export of several windows that has the objects beside these, relative to the folder of the job's exports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stretch: Option<String>,
+    /// The objects below the attempt's prefix, in the order of their keys.
     pub objects: Vec<ManifestObject>,
 }
 
@@ -92,11 +95,30 @@ impl Manifest {
         task_id: &str,
         as_of: DateTime<Utc>,
     ) -> Self {
+        Self::of(
+            log_group,
+            window.id(),
+            window.range(),
+            range,
+            task_id,
+            as_of,
+        )
+    }
+
+    /// The same of a window, or of several in a row, by id and times.
+    pub fn of(
+        log_group: &str,
+        window: String,
+        window_range: Range,
+        range: Range,
+        task_id: &str,
+        as_of: DateTime<Utc>,
+    ) -> Self {
         Self {
             log_group: log_group.to_owned(),
             log_stream_prefix: None,
-            window: window.id(),
-            window_range: window.range(),
+            window,
+            window_range,
             range,
             task_range: None,
             origin: None,
@@ -104,8 +126,14 @@ impl Manifest {
             as_of,
             note: None,
             kept: Vec::new(),
+            stretch: None,
             objects: Vec::new(),
         }
+    }
+
+    /// Whether it is of several windows, each of which has a manifest of its own once it uses the export.
+    pub(super) fn is_of_stretch(&self) -> bool {
+        layout::parse_stretch_id(&self.window).is_some()
     }
 
     /// All notes for the receipt.
@@ -113,9 +141,10 @@ impl Manifest {
         self.note.iter().chain(&self.kept).cloned().collect()
     }
 
-    /// Lists these objects of the attempt.
+    /// Lists these objects of the attempt, but for those of a stretch, which has a manifest of its own.
     pub(super) fn list(&mut self, attempt: &Path, objects: &[LogObject]) {
-        let listed = objects.iter().map(|object| ManifestObject {
+        let is_own = |object: &&LogObject| object.key().prefix_matches(attempt);
+        let listed = objects.iter().filter(is_own).map(|object| ManifestObject {
             key: layout::relative(attempt, &object.key()),
             bytes: object.size,
             etag: object.e_tag.as_deref().map(str::to_owned),
@@ -156,6 +185,15 @@ impl Manifest {
         Some(objects)
     }
 
+    /// The manifest as it is written.
+    pub(super) fn to_body(&self, store: &Store, attempt: &Path) -> Result<Body> {
+        let json = serde_json::to_vec_pretty(self).map_err(|error| {
+            let what = format!("can't write the manifest of {}", store.display(attempt));
+            Error::new(Class::Unexpected, what).caused_by(error)
+        })?;
+        Ok(Body::Bytes(Bytes::from(json)))
+    }
+
     /// Notes in the objects where their log group is, and in those of the export task which times their events can have.
     pub(super) fn describe(&self, objects: &mut [LogObject]) {
         let origin = self.origin.clone().map(Arc::new);
@@ -184,11 +222,7 @@ pub(super) async fn write(
     manifest: &Manifest,
     condition: &Condition,
 ) -> Result<()> {
-    let json = serde_json::to_vec_pretty(manifest).map_err(|error| {
-        let what = format!("can't write the manifest of {}", store.display(attempt));
-        Error::new(Class::Unexpected, what).caused_by(error)
-    })?;
-    let (key, body) = (layout::manifest(attempt), Body::Bytes(Bytes::from(json)));
+    let (key, body) = (layout::manifest(attempt), manifest.to_body(store, attempt)?);
     store
         .put_if(&key, body, "application/json", condition)
         .await?;

@@ -27,7 +27,11 @@ pub(super) fn without_overlaps(
     store: &Store,
     mut attempts: Vec<CompleteAttempt>,
 ) -> Result<Vec<(Manifest, Path, Vec<LogObject>)>> {
-    attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.manifest.as_of));
+    // An export of several windows has what no window has: which of its events count is for the windows to say.
+    attempts.sort_by_key(|attempt| {
+        let as_of = std::cmp::Reverse(attempt.manifest.as_of);
+        (attempt.manifest.is_of_stretch(), as_of)
+    });
     let mut taken_of: HashMap<String, Vec<Taken>> = HashMap::new();
     let mut cut = Vec::with_capacity(attempts.len());
     for attempt in attempts {
@@ -35,12 +39,18 @@ pub(super) fn without_overlaps(
             manifest,
             prefix,
             objects,
+            lacks_stretch,
         } = attempt;
         let objects = objects.ok_or_else(|| {
-            Error::damaged(format!(
-                "{} lacks objects that its manifest lists, or has them in another size",
-                store.display(&prefix)
-            ))
+            let place = store.display(&prefix);
+            Error::damaged(match &manifest.stretch {
+                Some(stretch) if lacks_stretch => {
+                    format!("{place} has its objects in {stretch} of the same job, which is gone")
+                }
+                _ => format!(
+                    "{place} lacks objects that its manifest lists, or has them in another size"
+                ),
+            })
         })?;
         let own = Taken::by(&manifest);
         let taken = taken_of.entry(manifest.log_group.clone()).or_default();
@@ -59,7 +69,7 @@ pub(super) fn without_overlaps(
                 .copied()
                 .collect();
             for range in without(left.clone(), &of_stream) {
-                if object.may_have(range) {
+                if object.counts_in(range) {
                     let part = object.range.map_or(range, |part| part.intersect(range));
                     parts.push(LogObject {
                         range: Some(part),
@@ -128,6 +138,7 @@ mod tests {
             },
             objects: Some(objects.collect()),
             prefix: folder,
+            lacks_stretch: false,
         }
     }
 

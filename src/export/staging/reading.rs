@@ -1,11 +1,13 @@
 //! Every exported object in a store: of this program's own attempts each event once, and the objects
 //! of other programs as they are.
 
+use std::collections::HashSet;
+
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use super::overlaps::without_overlaps;
-use super::{Alike, newest_attempts};
+use super::{Alike, Manifest, newest_attempts};
 use crate::error::{Error, Result};
 use crate::layout::cloudwatch::LogObject;
 use crate::layout::{self, StagingKeys};
@@ -25,7 +27,14 @@ pub async fn exports_of_job(
         true => Alike::ByOrigin,
         false => Alike::ByName,
     };
-    let attempts = newest_attempts(store, &listed, alike, |_, _| true).await?;
+    // Of several windows, each that uses the export has a manifest of its own.
+    let is_of_window = |manifest: &Manifest, _: &Path| !manifest.is_of_stretch();
+    let mut attempts = newest_attempts(store, &listed, alike, is_of_window).await?;
+    // A lifecycle rule deletes an export of several windows before the manifests of those that took it later. Such a window
+    // is exported no more, and not with its other log groups alone.
+    let gone = attempts.iter().filter(|attempt| attempt.lacks_stretch);
+    let gone: HashSet<Range> = gone.map(|attempt| attempt.manifest.window_range).collect();
+    attempts.retain(|attempt| !gone.contains(&attempt.manifest.window_range));
     Ok(without_overlaps(store, attempts)?
         .into_iter()
         .map(|(manifest, prefix, objects)| ExportedWindow {
@@ -165,8 +174,14 @@ pub async fn objects_and_others(
     } = below;
     of_attempts.sort_by(|a, b| a.location.cmp(&b.location));
     let attempts = newest_attempts(store, &of_attempts, Alike::ByOrigin, |_, _| true).await?;
+    let has_stretches = attempts
+        .iter()
+        .any(|attempt| attempt.manifest.is_of_stretch() || attempt.manifest.stretch.is_some());
     for (_, _, own) in without_overlaps(store, attempts)? {
         objects.extend(own);
+    }
+    if has_stretches {
+        objects = LogObject::joined(objects);
     }
     objects.sort_by(LogObject::cmp_key);
     let there = ObjectsThere {

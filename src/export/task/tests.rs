@@ -82,6 +82,7 @@ impl Night {
                 new_prefix: &new_prefix,
                 reuse: self.reuse_since.map_or(Reuse::Nothing, Reuse::Since),
                 began: self.clock.now(),
+                most_tasks: MOST_TASKS,
             })
             .await;
         drop(deadline);
@@ -127,6 +128,7 @@ impl Night {
             origin: None,
             of_run: None,
             task_id: None,
+            stretch: None,
             stage,
         };
         if task {

@@ -4,7 +4,7 @@ use crate::export::Reuse;
 use crate::export::deadline::{Deadline, Patience};
 use crate::export::fake::FakeLogs;
 use crate::export::service::{GroupClass, LogGroup, TaskStatus};
-use crate::export::task::{TaskRunner, TaskSpec};
+use crate::export::task::{MOST_TASKS, TaskRunner, TaskSpec};
 use crate::state::MemoryJournal;
 use crate::window::Range;
 use async_trait::async_trait;
@@ -118,6 +118,7 @@ async fn run(logs: &FakeLogs, clock: &SharedClock, job: &str, exports: usize, af
             new_prefix: &new_prefix,
             reuse: Reuse::Nothing,
             began: clock.now(),
+            most_tasks: MOST_TASKS,
         };
         runner.run(&spec).await.unwrap();
         // The next one is requested for another instant.

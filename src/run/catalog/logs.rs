@@ -154,12 +154,13 @@ impl<'p> Staged<'p> {
         objects
     }
 
-    /// The objects of all windows, one window behind the other.
+    /// The objects of all windows, one window behind the other. Several windows may have their events in one object, which is
+    /// then there once.
     fn objects(&self) -> Vec<LogObject> {
         let mut windows = self.windows();
         windows.sort_by_key(|range| (range.start_ms, range.end_ms));
         let objects = windows.into_iter().flat_map(|range| self.objects_of(range));
-        objects.collect()
+        LogObject::joined(objects.collect())
     }
 
     /// Whether an archive has all exports of its window.

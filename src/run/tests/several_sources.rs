@@ -155,6 +155,39 @@ async fn two_accounts_are_exported_at_once_and_answered_as_one() {
 }
 
 #[tokio::test]
+async fn each_account_has_a_task_of_its_own_for_several_windows() {
+    let accounts = Accounts::new().await;
+    for day in ["2026-11-19", "2026-11-21"] {
+        let noon = instant(&format!("{day}T12:00:00Z"));
+        for logs in [&accounts.nights.logs, &accounts.other] {
+            logs.put("/svc/a", "web/1", noon, &format!("of {day}"));
+        }
+    }
+    let days = || Selection::FromTo("2026-11-19".to_owned(), "2026-11-21".to_owned());
+    let outcomes = accounts.nights.run(days()).await;
+    let mut events = Vec::new();
+    for outcome in outcomes {
+        let receipt = outcome.result.unwrap();
+        events.push(receipt.read.events);
+        let windows = receipt.exports.iter().map(|export| {
+            let hours = export.hours.as_ref().unwrap();
+            assert!(hours.events() > 0, "{export:?}");
+            (export.source, export.windows.as_deref())
+        });
+        let stretch = Some("2026-11-19--2026-11-21");
+        let expected = [(Some(1), stretch), (Some(2), stretch)];
+        assert_eq!(windows.collect::<Vec<_>>(), expected);
+    }
+    assert_eq!(events, [2, 8, 2]);
+    assert_eq!(accounts.rows().await, [row(SEOUL, 3), row(OTHER, 5)]);
+    for logs in [&accounts.nights.logs, &accounts.other] {
+        assert_eq!(logs.own_tasks().len(), 1);
+    }
+    let again = accounts.nights.run(days()).await;
+    assert!(again.iter().all(|outcome| outcome.skipped));
+}
+
+#[tokio::test]
 async fn a_source_that_fails_leaves_the_exports_of_the_others_to_the_next_run() {
     let accounts = Accounts::new().await;
     let refused = ServiceErrorKind::Refused;

@@ -233,6 +233,7 @@ async fn a_journal_remembers_attempts_by_their_prefix() {
         origin: None,
         of_run: None,
         task_id: None,
+        stretch: None,
         stage: AttemptStage::Intended,
     };
     held.record(attempt.clone()).await.unwrap();
@@ -255,6 +256,7 @@ fn attempt(number: usize, stage: AttemptStage) -> Attempt {
         origin: None,
         of_run: None,
         task_id: None,
+        stretch: None,
         stage,
     }
 }

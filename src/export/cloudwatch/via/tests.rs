@@ -89,6 +89,7 @@ impl Night {
             reuse: self.reuse_since.map_or(Reuse::Nothing, Reuse::Since),
             takes_empty: false,
             journal: &self.journal,
+            ahead: &[],
         };
         let mut exported = exporter?.export(&request, &Silent).await?;
         Ok(exported.groups.remove(0))
