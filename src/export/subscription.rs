@@ -185,9 +185,16 @@ impl SubscriptionSource {
                     true => last,
                     false => first,
                 });
-                ObjectFormat::Messages {
-                    arrived_ms: arrived.unwrap_or(object.last_modified).timestamp_millis(),
-                }
+                let written = object.last_modified.timestamp_millis();
+                let arrived_ms = match (arrived, self.arrivals(object).first()) {
+                    (Some(arrived), _) => arrived.timestamp_millis(),
+                    // Within the time by which windows choose the object: its messages are events of one of them.
+                    (None, Some(range)) if !range.is_empty() => {
+                        written.clamp(range.start_ms, range.end_ms - 1)
+                    }
+                    (None, _) => written,
+                };
+                ObjectFormat::Messages { arrived_ms }
             }
         }
     }
