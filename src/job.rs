@@ -20,6 +20,7 @@ mod parse_error;
 mod resolve;
 mod syntax;
 mod text_file;
+mod worker_address;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ pub use notify::{Notify, SlackApp, TopicArn, WebhookUrl};
 pub use resolve::{JobDraft, parse};
 pub use spec::{NotifyWhen, Verify, Via};
 pub use text_file::TextFile;
+pub use worker_address::WorkerAddress;
 
 /// A checked job.
 #[derive(Debug, Clone)]
@@ -84,6 +86,8 @@ pub struct Job {
     pub mask: bool,
     /// Memory, lease and time of a run.
     pub limits: Limits,
+    /// The workers that share the reading; none where this process reads alone.
+    pub workers: Vec<WorkerAddress>,
 }
 
 /// Where the logs come from.

@@ -5,7 +5,7 @@
 //! for one object and [`bundle`] for many small ones. [`layers`] unpacks the objects of a subscription, [`records`] finds the
 //! events in them, [`event_ids`] which of them came twice, and [`record_object`] makes batches of them. [`columns`] keeps what they find, [`source`] for the engine, and [`table`] decides which objects.
 //! [`report`] says what was read, [`tally`] how many events each hour has, [`edges`] which exports have events in common,
-//! [`foreign`] what an object looks like that is no export, and [`deferred`] lists the objects only when a query reads them.
+//! [`foreign`] what an object looks like that is no export, `wire` sends a scan to another process, and [`deferred`] lists the objects only when a query reads them.
 
 pub mod batch;
 pub mod budget;
@@ -28,10 +28,12 @@ pub mod source;
 pub mod table;
 pub mod tally;
 pub mod text;
+#[cfg(feature = "cluster")]
+pub mod wire;
 
 mod libdeflate;
 
 pub use report::{ReadLog, ScanReport, ScanReports};
 pub use source::planned_bytes;
-pub use table::LogsTable;
+pub use table::{LogsTable, Processes};
 pub use tally::{Hours, Tally};

@@ -214,6 +214,7 @@ impl Resolver<'_> {
                 lease,
                 timeout: spec.run.timeout.map(|length| length.0),
             },
+            workers: spec.run.workers,
             file: self.file.clone(),
             name: spec.name,
             timezone,

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::checked::{ByteSize, GroupPattern, Length, Name, Namespace, Secret, Share, Text, Zone};
 use super::spec::{FormatSpec, JobSpec, OneOrMore, SourceKind, TextOrFalse};
+use super::worker_address::WorkerAddress;
 use super::{charts, library};
 
 /// The name of the file that job files name in their first line: `#:schema ./logtally.schema.json`.
@@ -110,6 +111,10 @@ macro_rules! schema_of {
 }
 
 schema_of!(Text, json_schema!({"type": "string"}));
+schema_of!(
+    WorkerAddress,
+    json_schema!({"type": "string", "anyOf": [{"pattern": "^(dns://)?[^/:]+:[0-9]+$|^\\[[0-9a-fA-F:.]+\\]:[0-9]+$"}, {"pattern": VARIABLE}]})
+);
 /// The type of the key `formats`.
 pub(super) struct Formats;
 

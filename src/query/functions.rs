@@ -53,6 +53,8 @@ mod text_column;
 pub(super) mod time;
 
 pub use bounded::bound_all;
+#[cfg(feature = "cluster")]
+pub use bounded::joined;
 pub use coalesce::register_coalesce;
 pub use described::{WithoutDescription, describe_others, of as description_of};
 pub use exception::exception_class;
