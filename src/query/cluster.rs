@@ -13,6 +13,9 @@ mod divide;
 mod failure;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

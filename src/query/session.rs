@@ -123,11 +123,12 @@ impl Engine {
 
     /// The functions that only rules name, and no query.
     #[cfg(feature = "cluster")]
-    pub(super) fn unnamed_functions(memory: usize) -> [Arc<ScalarUDF>; 3] {
+    pub(super) fn unnamed_functions(memory: usize) -> [Arc<ScalarUDF>; 4] {
         [
             super::distinct::row_bytes(),
             super::lists::mark(),
             functions::joined(memory),
+            functions::logfmt_value(),
         ]
     }
 

@@ -431,6 +431,14 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// Whether workers share the reading.
+    #[cfg(feature = "cluster")]
+    pub fn is_shared(&self) -> bool {
+        self.plan
+            .get()
+            .is::<datafusion_distributed::DistributedExec>()
+    }
+
     /// What its scans have read so far; final once `batches` has ended.
     pub fn scans(&self) -> ScanReports {
         ScanReports::of(&self.plan.get())

@@ -18,6 +18,7 @@ use datafusion_distributed::{
     ScaleUpLeafNodeEvent, ScaleUpLeafNodeEventResponse,
 };
 
+use crate::query::functions::undescribed;
 use crate::scan::Processes;
 use crate::scan::wire::{deal, most_parts, scan_of};
 
@@ -105,7 +106,7 @@ fn strange_function(
 
 fn has(state: &SessionState, function: &ScalarUDF) -> bool {
     let own = state.scalar_functions().get(function.name());
-    own.is_some_and(|own| **own == *function)
+    own.is_some_and(|own| **undescribed(own) == *function)
 }
 
 /// Divides a scan of `logs` among all processes, if its rows have no order.

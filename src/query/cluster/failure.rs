@@ -9,7 +9,10 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+    ReplaceChildrenOptions,
+};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status};
@@ -148,7 +151,8 @@ impl ExecutionPlan for Relayed {
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let plan = Arc::clone(&self.0).with_new_children(children)?;
+        let recomputed = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        let plan = Arc::clone(&self.0).replace_children(children, recomputed)?;
         Ok(Arc::new(Self(plan)))
     }
 

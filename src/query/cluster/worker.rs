@@ -8,9 +8,11 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use datafusion::error::Result as EngineResult;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use datafusion_distributed::{
-    DistributedExt, Worker as EngineWorker, WorkerPlanRewriteEvent, WorkerPlanRewriteEventResponse,
-    WorkerQueryContext,
+    BroadcastExec, DistributedExt, Worker as EngineWorker, WorkerPlanRewriteEvent,
+    WorkerPlanRewriteEventResponse, WorkerQueryContext,
 };
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -164,8 +166,20 @@ impl Shared {
     }
 }
 
+/// Relays the errors of a plan. The engine puts another head in place of one that divides rows, so they are relayed below.
 fn relayed(event: WorkerPlanRewriteEvent<'_>) -> EngineResult<WorkerPlanRewriteEventResponse> {
-    Ok(WorkerPlanRewriteEventResponse::new(Arc::new(Relayed(
-        event.plan,
-    ))))
+    let plan = event.plan;
+    let divides = plan.is::<RepartitionExec>() || plan.is::<BroadcastExec>();
+    let below = match plan.children()[..] {
+        [child] if divides => Some(Arc::clone(child)),
+        _ => None,
+    };
+    let plan: Arc<dyn ExecutionPlan> = match below {
+        Some(child) => {
+            let recomputed = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+            plan.replace_children(vec![Arc::new(Relayed(child))], recomputed)?
+        }
+        None => Arc::new(Relayed(plan)),
+    };
+    Ok(WorkerPlanRewriteEventResponse::new(plan))
 }

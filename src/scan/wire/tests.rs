@@ -289,7 +289,7 @@ async fn reports_add_up() {
         for (own, number) in part.reported.numbers.iter().enumerate() {
             part.reported.add(own, report(*number as usize));
             let mut hours = Hours::none(WINDOW);
-            hours += &"0*3 7-0000abcd 0*20".parse().unwrap();
+            hours += &"0*3 7-0000abcd 0*20".parse::<Hours>().unwrap();
             part.reported.add_hours(own, &hours);
         }
     }
