@@ -113,7 +113,7 @@ macro_rules! schema_of {
 schema_of!(Text, json_schema!({"type": "string"}));
 schema_of!(
     WorkerAddress,
-    json_schema!({"type": "string", "anyOf": [{"pattern": "^(dns://)?[^/:]+:[0-9]+$|^\\[[0-9a-fA-F:.]+\\]:[0-9]+$"}, {"pattern": VARIABLE}]})
+    text_like(r"(dns://)?[A-Za-z0-9._-]+:[0-9]+|\[[0-9A-Fa-f:.]+\]:[0-9]+")
 );
 /// The type of the key `formats`.
 pub(super) struct Formats;

@@ -441,8 +441,7 @@ pub struct RunSpec {
     pub timeout: Option<Length>,
     /// The workers that share the reading of exported objects, such as `"10.0.1.7:50051"`, or
     /// `"dns://workers.logtally.local:50051"` for every address of a name. None where unset.
-    #[serde(default)]
-    pub workers: Vec<WorkerAddress>,
+    pub workers: Option<Vec<WorkerAddress>>,
 }
 
 /// How many rows an answer is expected to have.

@@ -48,6 +48,10 @@ pub use worker::Worker;
 /// How long a worker may take to say that it is there.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
+/// The rows that a process keeps of each other one before it takes more: a part of its memory, within these bytes.
+const OF_MEMORY: usize = 32;
+const BUFFERS: (usize, usize) = (1 << 20, 64 << 20);
+
 /// The workers of an engine.
 #[derive(Debug)]
 pub struct Cluster {
@@ -190,6 +194,9 @@ impl Cluster {
             .with_distributed_worker_resolver(These(ready.workers.clone()))
             .with_distributed_desired_task_count_handler(divide::desired_parts)
             .with_distributed_scale_up_leaf_node_handler(divide::dealt)
+            .with_distributed_worker_connection_buffer_budget_bytes(
+                (memory / OF_MEMORY).clamp(BUFFERS.0, BUFFERS.1),
+            )?
             .build();
         let planner = Arc::clone(state.query_planner());
         let plan = planner.create_physical_plan(query, &state).await?;

@@ -264,7 +264,9 @@ fn session(
 
 /// The rows, and what the scans have read.
 async fn answer(session: &Session, sql: &str) -> Result<(String, ScanReport, bool)> {
-    let statement = session.statement(sql, "SQL").await?;
+    // As a job's query, whose rows have an order that is always the same.
+    let prepared = session.prepare(sql, "SQL").await?;
+    let statement = session.bind(&prepared).await?;
     let mut execution = session.run(&statement).await?;
     let is_shared = execution.is_shared();
     let mut batches = Vec::new();
