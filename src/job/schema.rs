@@ -115,6 +115,7 @@ schema_of!(
     WorkerAddress,
     text_like(r"(dns://)?[A-Za-z0-9._-]+:[0-9]+|\[[0-9A-Fa-f:.]+\]:[0-9]+")
 );
+
 /// The type of the key `formats`.
 pub(super) struct Formats;
 
