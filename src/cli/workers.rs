@@ -73,7 +73,7 @@ impl WorkersArgs {
         let access = Access::new(token.as_deref(), tls.as_ref())?;
         environment.engine = environment
             .engine
-            .with_cluster(Cluster::new(workers.to_vec(), access));
+            .with_cluster(Cluster::new(workers.to_vec(), access)?);
         Ok(environment)
     }
 }

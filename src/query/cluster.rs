@@ -40,7 +40,10 @@ use crate::error::{Class, Error, Result};
 use crate::job::{Format, WorkerAddress};
 use crate::query::Engine;
 use crate::scan::Processes;
+use crate::scan::budget::Budget;
 use crate::scan::wire::SentScans;
+
+pub(super) use failure::failed_worker;
 
 pub use access::{Access, TlsFiles};
 pub use worker::Worker;
@@ -81,18 +84,21 @@ fn partitions_of(info: &str) -> Option<usize> {
 
 impl Cluster {
     /// Workers at these addresses. No request is sent yet.
-    pub fn new(addresses: Vec<WorkerAddress>, access: Access) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// `Unexpected`, where threads can't be had.
+    pub fn new(addresses: Vec<WorkerAddress>, access: Access) -> Result<Self> {
+        Ok(Self {
             addresses,
-            channels: Arc::new(Channels::new(access)),
-        }
+            channels: Arc::new(Channels::new(access)?),
+        })
     }
 
-    /// The workers that answer. A warning for each of the others.
+    /// The workers that answer, without one that has failed. A warning for each of the others.
     ///
     /// # Errors
     /// `Workers` if none answers.
-    pub(super) async fn ready(&self) -> Result<Ready> {
+    pub(super) async fn ready(&self, without: Option<&str>) -> Result<Ready> {
         let scheme = self.channels.access().scheme();
         let found = self.addresses.iter();
         let found = found.map(|address| address::urls(address, scheme));
@@ -106,6 +112,9 @@ impl Cluster {
         }
         workers.sort_unstable();
         workers.dedup();
+        for failed in workers.extract_if(.., |worker| Some(worker.as_str()) == without) {
+            failures.push(format!("the worker {} has failed", shown(&failed)));
+        }
         let mut ready = Ready {
             workers: Vec::new(),
             partitions: 1,
@@ -165,7 +174,14 @@ impl Cluster {
         ready: &Ready,
         memory: usize,
     ) -> EngineResult<Option<(Arc<dyn ExecutionPlan>, SessionState)>> {
+        if divide::may_have_several_rows(query)? {
+            tracing::info!(
+                "reads on this machine: a subquery that is one value may have several rows"
+            );
+            return Ok(None);
+        }
         let sent = Arc::new(SentScans::default());
+        let budget = Budget::new(&state.runtime_env().memory_pool);
         let mut config = state
             .config()
             .clone()
@@ -189,7 +205,7 @@ impl Cluster {
         let state = SessionStateBuilder::new_from_existing(state)
             .with_query_planner(Arc::new(Planned(plan)))
             .with_distributed_planner()
-            .with_distributed_user_codec(Codec { sent })
+            .with_distributed_user_codec(Codec { budget, sent })
             .with_distributed_channel_resolver(Connections(Arc::clone(&self.channels)))
             .with_distributed_worker_resolver(These(ready.workers.clone()))
             .with_distributed_desired_task_count_handler(divide::desired_parts)

@@ -22,6 +22,8 @@ use futures::StreamExt;
 
 use super::Session;
 use super::chains::refuse_long_chains;
+#[cfg(feature = "cluster")]
+use super::cluster::failed_worker;
 use super::dropped::refuse_dropped_clauses;
 use super::errors::place::at_parameter;
 use super::errors::refuse_commands;
@@ -248,9 +250,9 @@ impl Session {
         Ok(Arc::new(TaskContext::from(state).with_runtime(runtime)))
     }
 
-    /// Starts a query. A query that loses a worker before its first row is run once more, on those that are left.
+    /// Starts a query. Where a worker fails before the first row, it is run once more, on those that are left.
     pub async fn run(&self, statement: &Statement) -> Result<Execution> {
-        let started = self.start(statement).await?;
+        let started = self.start(statement, None).await?;
         let plan = Arc::new(Mutex::new(Arc::clone(&started.plan)));
         let schema = started.batches.schema();
         let running = Running {
@@ -271,9 +273,17 @@ impl Session {
         })
     }
 
-    async fn start(&self, statement: &Statement) -> Result<Started> {
+    async fn start(
+        &self,
+        statement: &Statement,
+        #[cfg_attr(
+            not(feature = "cluster"),
+            expect(unused_variables, reason = "one feature reads it")
+        )]
+        without: Option<&str>,
+    ) -> Result<Started> {
         #[cfg(feature = "cluster")]
-        if let Some(started) = self.start_on_workers(statement).await? {
+        if let Some(started) = self.start_on_workers(statement, without).await? {
             return Ok(started);
         }
         let mut state = self.context.state();
@@ -303,9 +313,13 @@ impl Session {
         self.started(statement, plan, task)
     }
 
-    /// Starts a query whose scans are divided among workers; `None` where all of it stays in this process.
+    /// Starts a query whose scans are divided among the workers `without` one; `None` where all of it stays in this process.
     #[cfg(feature = "cluster")]
-    async fn start_on_workers(&self, statement: &Statement) -> Result<Option<Started>> {
+    async fn start_on_workers(
+        &self,
+        statement: &Statement,
+        without: Option<&str>,
+    ) -> Result<Option<Started>> {
         let Some(cluster) = self.cluster.clone() else {
             return Ok(None);
         };
@@ -313,15 +327,16 @@ impl Session {
         if statement.in_order || statement.is_plan() {
             return Ok(None);
         }
-        let ready = cluster.ready().await?;
+        let ready = cluster.ready(without).await?;
         let (session, query, state) = (self.clone(), statement.clone(), self.context.state());
         let divided = on_own_thread(async move {
             let (formats, memory) = (&session.formats, session.memory());
             let divided = cluster.divide(&query.plan, &state, formats, &ready, memory);
-            match divided.await {
-                Ok(divided) => Ok(divided),
-                Err(error) => Err(session.why(&query, error).await),
-            }
+            Ok(divided.await.unwrap_or_else(|error| {
+                // Planned for one process, the query may work, or its error names the place in the SQL.
+                tracing::info!("reads on this machine: {}", error.strip_backtrace());
+                None
+            }))
         })
         .await?;
         let Some((plan, state)) = divided else {
@@ -395,20 +410,31 @@ impl Running {
                 }
                 Err(error) => error,
             };
-            let lost = Error::own_within(&error).filter(|own| own.class() == Class::Workers);
-            let Some(lost) = lost.filter(|_| std::mem::take(&mut self.may_run_again)) else {
-                return Some(Err(self.session.why(&self.query, error).await.into()));
+            let failed = failed_worker(&error).filter(|_| std::mem::take(&mut self.may_run_again));
+            let error = self.session.why(&self.query, error).await;
+            let Some(failed) = failed else {
+                return Some(Err(error.into()));
             };
-            tracing::warn!("the query is run once more: {}", lost.message());
-            match self.session.start(&self.query).await {
+            tracing::warn!("the query is run once more: {}", error.message());
+            match self.session.start(&self.query, Some(&failed)).await {
                 Ok(Started { plan, batches }) => {
                     *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
                     self.batches = batches;
+                }
+                // Without any other worker, the one that has no room says what helps.
+                Err(none) if none.class() == Class::Workers && error.class() != none.class() => {
+                    return Some(Err(error.into()));
                 }
                 Err(error) => return Some(Err(error.into())),
             }
         }
     }
+}
+
+/// No worker, in a process that has none.
+#[cfg(not(feature = "cluster"))]
+fn failed_worker(_: &DataFusionError) -> Option<String> {
+    None
 }
 
 /// The plan of a query that runs, which is another one when it is run again.

@@ -13,7 +13,6 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result as EngineResult};
-use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
@@ -338,13 +337,13 @@ pub struct ReceivedScan {
     pub reported: Arc<Reported>,
 }
 
-/// The scan of a message, with memory of this process. `decode` decodes an expression over the columns of the table.
+/// The scan of a message, which holds objects within the budget. `decode` decodes an expression over the columns of the table.
 ///
 /// # Errors
 /// `Unexpected` for what [`encode`] does not make.
 pub fn decode(
     bytes: &[u8],
-    pool: &Arc<dyn MemoryPool>,
+    budget: &Arc<Budget>,
     mut decode: impl FnMut(&[u8], &arrow::datatypes::Schema) -> EngineResult<Arc<dyn PhysicalExpr>>,
 ) -> EngineResult<ReceivedScan> {
     let wrong = |what: &str| Error::new(Class::Unexpected, format!("a scan that was sent {what}"));
@@ -392,7 +391,7 @@ pub fn decode(
         Ok(ProjectionExpr::new(expr, projected.alias.clone()))
     });
     let projection = projection.collect::<EngineResult<Vec<_>>>()?;
-    let claim = Budget::claim(&Budget::new(pool), objects.len());
+    let claim = Budget::claim(budget, objects.len());
     let fetcher = match (message.url.starts_with("file:"), message.ahead) {
         (true, _) => ObjectFetcher::local(Arc::clone(&claim)),
         (false, false) => ObjectFetcher::new(Arc::clone(&claim), OpeningOrder::default(), None),

@@ -1,6 +1,7 @@
 //! Workers that share the reading: `logtally worker` and `--workers`, as real processes.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -335,6 +336,61 @@ fn a_query_goes_on_without_a_worker_that_hangs() {
         .stderr_contains("the query is run once more");
     held.held.running.signal("KILL");
     held.free.stop();
+}
+
+/// A worker whose requests to S3 take longer than a hanging worker is waited for.
+#[test]
+fn a_slow_worker_is_waited_for() {
+    let moto = Moto::start();
+    let held = Held::new(&moto, "slow-worker");
+    let mut run = held.reading("shared");
+    std::thread::sleep(Duration::from_secs(20));
+    assert!(run.is_running(), "{}", run.stderr());
+    held.faults.plan(json!({}));
+    let shared = run.wait();
+    shared.assert_success();
+    let once_more = shared.stderr.contains("once more");
+    assert!(!once_more, "{}", shared.stderr);
+    let alone = held.exported.program("alone", "", WINDOW);
+    alone.envs(moto.environment()).run().assert_success();
+    assert_eq!(
+        held.exported.answers("shared"),
+        held.exported.answers("alone")
+    );
+    held.free.stop();
+    held.held.stop();
+}
+
+/// In a task that sends rows, a panic would end them as if they were all.
+#[test]
+fn a_bug_in_a_worker_is_exit_code_1() {
+    let dir = demo();
+    dir.logtally(["run", "jobs/demo.toml"])
+        .run()
+        .assert_success();
+    let panics = || vec![("LOGTALLY_TEST_PANIC", "1".to_owned())];
+    let workers: Vec<Worker> = (0..2)
+        .map(|_| Worker::start_with(&dir, panics(), &[]))
+        .collect();
+    for sql in [
+        "SELECT max(panic(message)) FROM logs",
+        "SELECT panic(message), count(*) FROM logs GROUP BY 1",
+        "SELECT count(*) FROM logs WHERE panic(message) = 'x'",
+    ] {
+        dir.logtally(["query", "jobs/demo.toml", sql, "-v", "--workers"])
+            .arg(addresses(&workers))
+            .envs(panics())
+            .run()
+            .assert_code(1)
+            .stderr_contains("as asked for");
+    }
+    // The workers go on.
+    dir.logtally(["query", "jobs/demo.toml", "SELECT count(*) FROM logs"])
+        .arg("--workers")
+        .arg(addresses(&workers))
+        .run()
+        .assert_success();
+    workers.into_iter().for_each(Worker::stop);
 }
 
 #[test]

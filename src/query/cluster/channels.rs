@@ -2,7 +2,9 @@
 //! what was read of it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono_tz::Tz;
@@ -30,10 +32,14 @@ use super::codec::REPORT;
 use super::failure::of_worker;
 use crate::error::{Class, Error, Result};
 use crate::job::{Format, FormatKind, Name};
+use crate::runtimes::IoRuntime;
 use crate::scan::wire::{SentScans, scan_of, store_of};
 
 /// The header that has what a worker's session needs.
 const SESSION: &str = "logtally-session";
+
+/// A connection that no query has wanted for so long is closed: the addresses of a name change while a process runs.
+const KEPT_FOR: Duration = Duration::from_secs(3600);
 
 /// The formats of a job's messages: an extension of a session's configuration.
 #[derive(Debug, Clone)]
@@ -151,19 +157,31 @@ fn collect_stores(plan: &Arc<dyn ExecutionPlan>, stores: &mut BTreeSet<String>) 
     }
 }
 
-/// Connections to workers, one for each.
+/// Connections to workers, one for each, with the time when it was last wanted.
 #[derive(Debug)]
 pub(super) struct Channels {
     access: Access,
-    open: Mutex<HashMap<Url, BoxCloneSyncChannel>>,
+    network: IoRuntime,
+    open: Mutex<HashMap<Url, (BoxCloneSyncChannel, Instant)>>,
 }
 
 impl Channels {
-    pub(super) fn new(access: Access) -> Self {
-        Self {
+    /// None is open yet.
+    ///
+    /// # Errors
+    /// `Unexpected`, where threads can't be had.
+    pub(super) fn new(access: Access) -> Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Ok(Self {
             access,
+            network: IoRuntime::new("workers", cores)?,
             open: Mutex::default(),
-        }
+        })
+    }
+
+    /// What connections are driven by, beside the threads that compute.
+    pub(super) fn network(&self) -> &IoRuntime {
+        &self.network
     }
 
     pub(super) fn access(&self) -> &Access {
@@ -172,10 +190,19 @@ impl Channels {
 
     fn channel(&self, worker: &Url) -> Result<BoxCloneSyncChannel> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(channel) = open.get(worker) {
+        let now = Instant::now();
+        open.retain(|_, (_, wanted)| now.duration_since(*wanted) < KEPT_FOR);
+        if let Some((channel, wanted)) = open.get_mut(worker) {
+            *wanted = now;
             return Ok(channel.clone());
         }
-        let connection = self.access.endpoint(worker)?.connect_lazy();
+        let endpoint = self.access.endpoint(worker)?;
+        let network = self.network.handle();
+        // It starts its tasks on the runtime that it is made in.
+        let connection = {
+            let _on_network = network.enter();
+            endpoint.connect_lazy()
+        };
         let headers = self.access.headers();
         let with_headers = connection.map_request(move |mut request: http::Request<_>| {
             let added = headers.iter();
@@ -184,7 +211,7 @@ impl Channels {
             request
         });
         let channel = BoxCloneSyncService::new(with_headers);
-        open.insert(worker.clone(), channel.clone());
+        open.insert(worker.clone(), (channel.clone(), now));
         Ok(channel)
     }
 

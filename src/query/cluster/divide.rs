@@ -7,7 +7,7 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result as EngineResult;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -75,6 +75,36 @@ pub(super) fn why_it_stays(
     }
 }
 
+/// Whether a subquery in the place of a value may have several rows. That is an error, which only the plan of one process
+/// has: in several processes such a subquery is joined, and each of its rows would be one of the answer.
+pub(super) fn may_have_several_rows(query: &LogicalPlan) -> EngineResult<bool> {
+    query.exists(|node| {
+        let mut found = false;
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                let below = match expr {
+                    Expr::ScalarSubquery(subquery) => {
+                        found |= subquery.subquery.max_rows().is_none_or(|rows| rows > 1);
+                        Some(&subquery.subquery)
+                    }
+                    Expr::InSubquery(list) => Some(&list.subquery.subquery),
+                    Expr::Exists(exists) => Some(&exists.subquery.subquery),
+                    Expr::SetComparison(compared) => Some(&compared.subquery.subquery),
+                    _ => None,
+                };
+                if let Some(below) = below {
+                    found |= may_have_several_rows(below)?;
+                }
+                Ok(match found {
+                    true => TreeNodeRecursion::Stop,
+                    false => TreeNodeRecursion::Continue,
+                })
+            })
+        })?;
+        Ok(found)
+    })
+}
+
 /// Whether a leaf is encoded by the engine itself.
 fn is_small(leaf: &Arc<dyn ExecutionPlan>) -> bool {
     let is_in_memory = || {
@@ -133,4 +163,37 @@ pub(super) fn dealt(
     };
     let dealt = DistributedLeafExec::try_new(Arc::clone(event.plan), parts);
     Some(dealt.map(|dealt| ScaleUpLeafNodeEventResponse::new(Arc::new(dealt))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Engine;
+
+    #[tokio::test]
+    async fn subqueries_of_one_row_are_told_from_others() {
+        let session = Engine::without_disk(64 << 20).unwrap();
+        let session = session.session(chrono_tz::UTC).unwrap();
+        let from = "FROM (VALUES (1), (2)) AS t(n)";
+        for (condition, expected) in [
+            (format!("n > (SELECT max(n) {from})"), false),
+            (format!("n > (SELECT n {from} LIMIT 1)"), false),
+            (format!("n IN (SELECT n {from})"), false),
+            (format!("n > (SELECT n {from})"), true),
+            (format!("n > (SELECT max(n) {from} GROUP BY n)"), true),
+            (
+                format!("n IN (SELECT n {from} WHERE n = (SELECT n {from}))"),
+                true,
+            ),
+            (
+                format!("EXISTS (SELECT n {from} WHERE n = (SELECT n {from}))"),
+                true,
+            ),
+        ] {
+            let sql = format!("SELECT count(*) {from} WHERE {condition}");
+            let statement = session.statement(&sql, "SQL").await.unwrap();
+            let found = may_have_several_rows(&statement.plan).unwrap();
+            assert_eq!(found, expected, "{condition}");
+        }
+    }
 }

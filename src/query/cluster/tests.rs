@@ -209,8 +209,12 @@ impl Cloud {
     }
 
     async fn worker(&self) -> Running {
+        self.worker_with(self.engine()).await
+    }
+
+    async fn worker_with(&self, engine: Engine) -> Running {
         let address = "127.0.0.1:0".parse().unwrap();
-        let (engine, stores) = (self.engine(), self.stores.clone());
+        let stores = self.stores.clone();
         let worker = Worker::listen(address, Access::default(), engine, stores);
         let worker = worker.await.unwrap();
         let address = worker.address().unwrap().to_string().parse().unwrap();
@@ -243,7 +247,8 @@ fn session(
     let mut engine = cloud.engine();
     if !workers.is_empty() {
         let addresses = workers.iter().map(|worker| worker.address.clone());
-        engine = engine.with_cluster(Cluster::new(addresses.collect(), Access::default()));
+        let cluster = Cluster::new(addresses.collect(), Access::default());
+        engine = engine.with_cluster(cluster.unwrap());
     }
     let logs = LogsTable::new(&cloud.store, objects.to_vec(), WINDOW, engine.pool());
     let (logs, tally) = logs.counting_odd_messages().masking(shape.masks).tallied();
@@ -382,6 +387,12 @@ async fn damage_and_mistakes_keep_their_class() {
             Class::Damaged,
             shape.objects[77].0.as_str(),
         ),
+        // Not joined, which would double rows.
+        (
+            "SELECT count(*) FROM logs WHERE timestamp > (SELECT timestamp FROM logs)",
+            Class::Sql,
+            "more than one row",
+        ),
         (
             "SELECT count(*) / (count(*) - count(*)) FROM logs WHERE log_group = 'none'",
             Class::Sql,
@@ -419,4 +430,25 @@ async fn without_a_worker_nothing_is_read() {
     let (rows, ..) = answer(&both, sql).await.unwrap();
     let (local, _, _) = session(&cloud, &shape, &objects, &[]);
     assert_eq!(rows, answer(&local, sql).await.unwrap().0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_memory_and_disk_are_full_is_left_out() {
+    let mut shape = shapes().swap_remove(1);
+    let key = format!("exports/0001/{:032x}/000000.gz", 77_777);
+    shape.objects.push((key, gzip(&text(7, 60_000)), None));
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let poor = Engine::without_disk(4 << 20).unwrap();
+    let workers = [cloud.worker_with(poor).await, cloud.worker().await];
+    let sql = "SELECT message, count(*) AS n FROM logs GROUP BY 1 ORDER BY n DESC, 1 LIMIT 20";
+    let (local, ..) = session(&cloud, &shape, &objects, &[]);
+    let (expected, read, _) = answer(&local, sql).await.unwrap();
+    let (both, ..) = session(&cloud, &shape, &objects, &workers);
+    let (rows, counted, is_shared) = answer(&both, sql).await.unwrap();
+    assert_eq!((rows, counted, is_shared), (expected, read, true));
+    let (alone, ..) = session(&cloud, &shape, &objects, &workers[..1]);
+    let error = answer(&alone, sql).await.unwrap_err();
+    assert_eq!(error.class(), Class::Sql);
+    let expected = format!("the worker {} needs more memory", workers[0].address);
+    assert!(error.to_string().contains(&expected), "{error}");
 }

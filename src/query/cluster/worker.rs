@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -15,9 +16,12 @@ use datafusion_distributed::{
     WorkerPlanRewriteEventResponse, WorkerQueryContext,
 };
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::runtime::Handle;
 use tonic::Request;
+use tonic::server::NamedService;
 use tonic::service::interceptor::InterceptedService;
+use tonic::transport::server::TcpIncoming;
+use tower::Service;
 
 use super::access::Access;
 use super::channels::{Channels, Connections, SessionMessage};
@@ -28,6 +32,8 @@ use crate::aws::Account;
 use crate::error::{Class, Error, Result};
 use crate::job::Location;
 use crate::query::Engine;
+use crate::runtimes::{Running, run_on};
+use crate::scan::budget::Budget;
 use crate::store::Stores;
 
 /// A worker that listens.
@@ -41,6 +47,8 @@ pub struct Worker {
 struct Shared {
     engine: Engine,
     stores: Stores,
+    /// The memory of the objects that all scans hold.
+    budget: Arc<Budget>,
     /// Connections to other workers.
     channels: Arc<Channels>,
 }
@@ -57,15 +65,21 @@ impl Worker {
         stores: Stores,
     ) -> Result<Self> {
         access.for_listener(address)?;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| Error::usage(format!("can't listen on {address}")).caused_by(error))?;
+        let channels = Channels::new(access)?;
+        let bound = channels.network().run(TcpListener::bind(address)).await;
+        let listener = bound.map_err(|error| {
+            Error::usage(format!(
+                "can't listen on {address}: expected a free address of this machine"
+            ))
+            .caused_by(error)
+        })?;
         Ok(Self {
             listener,
             shared: Arc::new(Shared {
+                budget: Budget::new(engine.pool()),
                 engine,
                 stores,
-                channels: Arc::new(Channels::new(access)),
+                channels: Arc::new(channels),
             }),
         })
     }
@@ -80,7 +94,7 @@ impl Worker {
         })
     }
 
-    /// Carries plans out until `stop` ends. Those that run may go on for `grace`.
+    /// Carries plans out on the present runtime, until `stop` ends. Those that run may go on for `grace`.
     ///
     /// # Errors
     /// `Usage` for certificates that can't be used, `Unexpected` for what fails on the network.
@@ -104,16 +118,21 @@ impl Worker {
             access.check(&request.metadata().clone().into_headers())?;
             Ok(request)
         };
-        let service = InterceptedService::new(worker.into_worker_server(), checked);
+        let worker = OnQueries {
+            inner: worker.into_worker_server(),
+            queries: Handle::current(),
+        };
+        let service = InterceptedService::new(worker, checked);
         let (stopped, mut stops) = tokio::sync::watch::channel(false);
-        let incoming = TcpListenerStream::new(listener);
-        let serving =
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let mut serving = shared.channels.network().run(
             server
                 .add_service(service)
                 .serve_with_incoming_shutdown(incoming, async move {
                     let _ = stops.changed().await;
-                });
-        tokio::pin!(serving, stop);
+                }),
+        );
+        tokio::pin!(stop);
         let failed = |error: tonic::transport::Error| {
             Error::new(Class::Unexpected, "the worker's network failed").caused_by(error)
         };
@@ -127,6 +146,39 @@ impl Worker {
             Ok(served) => served.map_err(failed),
             Err(_) => Ok(()),
         }
+    }
+}
+
+/// A service whose requests are carried out on the runtime of queries, as its connections are on that of the network: a
+/// thread that computes would leave the other side without a sign of life.
+#[derive(Debug, Clone)]
+struct OnQueries<S> {
+    inner: S,
+    queries: Handle,
+}
+
+impl<S: NamedService> NamedService for OnQueries<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S, R> Service<R> for OnQueries<S>
+where
+    S: Service<R, Future: Send, Response: Send, Error: Send> + Clone + Send + 'static,
+    R: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Running<Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        // The one that is ready is taken along.
+        let ready = self.inner.clone();
+        let mut ready = std::mem::replace(&mut self.inner, ready);
+        run_on(&self.queries, async move { ready.call(request).await })
     }
 }
 
@@ -158,7 +210,10 @@ impl Shared {
             .engine
             .state_of_worker(config, timezone, &session.formats()?)?;
         let state = SessionStateBuilder::new_from_existing(state)
-            .with_distributed_user_codec(Codec::default())
+            .with_distributed_user_codec(Codec {
+                budget: Arc::clone(&self.budget),
+                sent: Arc::default(),
+            })
             .with_distributed_channel_resolver(Connections(Arc::clone(&self.channels)))
             .with_distributed_worker_plan_rewrite_handler(relayed)
             .build();

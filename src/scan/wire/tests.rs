@@ -91,7 +91,7 @@ fn encoded(scan: (&FileScanConfig, &LogSource), sent: &SentScans) -> EngineResul
 
 fn received(bytes: &[u8]) -> EngineResult<ReceivedScan> {
     let pool = Arc::clone(&SessionContext::new().runtime_env().memory_pool);
-    decode(bytes, &pool, |expr, schema| {
+    decode(bytes, &Budget::new(&pool), |expr, schema| {
         let name = std::str::from_utf8(expr).unwrap();
         Ok(Arc::new(Column::new_with_schema(name, schema)?))
     })
