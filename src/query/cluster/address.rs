@@ -82,15 +82,15 @@ mod tests {
 
     #[tokio::test]
     async fn every_address_of_a_name_is_a_worker() {
-        let found = urls(&"dns://localhost:50051".parse().unwrap(), "https");
-        let found = found.await.unwrap();
+        let local = "dns://localhost:50051".parse().unwrap();
+        let found = urls(&local, "https").await.unwrap();
         assert!(!found.is_empty());
         for url in found {
             assert_eq!((url.scheme(), url.path()), ("https", "/localhost"));
             assert!(["127.0.0.1", "[::1]"].contains(&url.host_str().unwrap()));
         }
-        let nowhere = urls(&"dns://nowhere.invalid:1".parse().unwrap(), "http");
-        let error = nowhere.await.unwrap_err();
+        let nowhere = "dns://nowhere.invalid:1".parse().unwrap();
+        let error = urls(&nowhere, "http").await.unwrap_err();
         assert_eq!(error.class(), Class::Workers);
         assert!(error.to_string().contains("nowhere.invalid"), "{error}");
     }

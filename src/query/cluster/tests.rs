@@ -15,7 +15,8 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::{Access, Cluster, Worker};
+use super::access::OWN_VERSION;
+use super::{Access, Cluster, Worker, info_of, partitions_of};
 use crate::aws::{Account, Aws};
 use crate::error::{Class, Error, Result};
 use crate::job::{AwsSettings, Format, FormatKind, Location, Name, WorkerAddress, library};
@@ -346,6 +347,14 @@ async fn answers_and_counts_are_the_same_on_any_number_of_workers() {
     }
     // Nearly all of them are shared, or nothing was tried.
     assert!(shared * 10 > all * 8, "{shared} of {all}");
+}
+
+#[test]
+fn a_worker_of_another_version_is_not_used() {
+    assert_eq!(partitions_of(&info_of(4)), Some(4));
+    for info in ["", "4", "0.0.9 4", "0.0.9", &info_of(0), OWN_VERSION] {
+        assert_eq!(partitions_of(info), None, "{info}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
