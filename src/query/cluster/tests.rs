@@ -311,7 +311,7 @@ async fn answers_and_counts_are_the_same_on_any_number_of_workers() {
     let mut queries: Vec<(&str, Parameters)> = library_queries();
     assert!(queries.len() > 20);
     queries.extend(QUERIES.map(|sql| (sql, Parameters::default())));
-    let (mut shared, mut all) = (0, 0);
+    let (mut all, mut stays) = (0, Vec::new());
     for shape in shapes() {
         let (cloud, objects) = Cloud::new(&shape).await;
         let mut workers = Vec::new();
@@ -333,9 +333,8 @@ async fn answers_and_counts_are_the_same_on_any_number_of_workers() {
                 assert_eq!(counted, read, "{}, {count} workers: {sql}", shape.name);
                 if count > 1 && shape.objects.len() > 1 {
                     all += 1;
-                    shared += usize::from(is_shared);
                     if !is_shared {
-                        println!("{}: stays: {sql}", shape.name);
+                        stays.push(format!("{}: {sql}", shape.name));
                     }
                 }
             }
@@ -346,7 +345,7 @@ async fn answers_and_counts_are_the_same_on_any_number_of_workers() {
         }
     }
     // Nearly all of them are shared, or nothing was tried.
-    assert!(shared * 10 > all * 8, "{shared} of {all}");
+    assert!(stays.len() * 10 < all * 2, "of {all} stay {stays:#?}");
 }
 
 #[test]
