@@ -41,7 +41,7 @@ from measure import Failed, Quiet, available_memory, machine, markdown, measure,
 
 HERE = Path(__file__).resolve().parent
 SEED = 11
-EXPERIMENTS = ["compare", "access", "small", "large", "start", "memory", "layouts", "clock", "beside", "again", "s3", "archive", "cluster"]
+EXPERIMENTS = ["compare", "access", "small", "large", "start", "memory", "layouts", "clock", "beside", "again", "s3", "archive"]
 ALL_TOOLS = ["logtally", "inflate", *tools.PEERS]
 
 # The memory of the script, which keeps every message as a dict and as a row of a DataFrame.

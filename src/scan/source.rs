@@ -74,7 +74,7 @@ pub struct LogSource {
     kept: Option<Arc<KeptObjects>>,
     /// Whether columns of the objects are kept, as every scan does that reads its objects to their end.
     pub(super) keeps: bool,
-    pub(super) duplicates: Option<Deduplication>,
+    duplicates: Option<Deduplication>,
     batch_size: usize,
     pub(super) metrics: ExecutionPlanMetricsSet,
     /// What is reported to the process that sent the scan.
@@ -141,6 +141,15 @@ impl LogSource {
     pub(super) fn without_duplicates(mut self, duplicates: Option<Deduplication>) -> Self {
         self.duplicates = duplicates;
         self
+    }
+
+    /// Why one process reads all of the scan; `None` where several may share it.
+    #[cfg(feature = "cluster")]
+    pub fn read_alone(&self) -> Option<&'static str> {
+        // The copies of an event may be in any of the objects.
+        self.duplicates.as_ref().map(
+            |_| "a subscription may deliver an event twice, which only a process that reads all of its objects finds",
+        )
     }
 
     /// The same source, which also notes the first and last events of each object that was read to its end.

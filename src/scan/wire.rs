@@ -12,6 +12,7 @@ use chrono_tz::Tz;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::PhysicalExpr;
@@ -31,7 +32,8 @@ use super::source::{LogSource, file_schema};
 use super::table::opening_order;
 use super::tally::{Hours, Tally};
 use crate::error::{Class, Error, Result};
-use crate::layout::cloudwatch::LogObject;
+use crate::job::OriginColumns;
+use crate::layout::cloudwatch::{LogObject, ObjectFormat};
 use crate::window::Range;
 
 /// The level of zstd: the names of objects have much in common.
@@ -81,6 +83,9 @@ struct ScanMessage {
     objects: Vec<ObjectMessage>,
     #[prost(message, repeated, tag = "19")]
     partitions: Vec<PartitionMessage>,
+    /// Whether the table has the column `account`.
+    #[prost(bool, tag = "20")]
+    account: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
@@ -228,12 +233,18 @@ impl Texts {
 /// A scan as a message. What is reported of it is counted by `sent`. `encode` encodes an expression.
 ///
 /// # Errors
-/// `Unexpected` for a file without the list of its objects, or with a range of bytes.
+/// `Unexpected` for a file without the list of its objects, or with a range of bytes, and for a scan that one process reads
+/// alone.
 pub fn encode(
     (config, source): (&FileScanConfig, &LogSource),
     sent: &SentScans,
     mut encode: impl FnMut(&Arc<dyn PhysicalExpr>) -> EngineResult<Vec<u8>>,
 ) -> EngineResult<Vec<u8>> {
+    // Objects have no format in the message: each would be read as one of an export.
+    if let Some(reason) = source.read_alone() {
+        let what = format!("a scan can't be sent to a worker: {reason}");
+        return Err(Error::new(Class::Unexpected, what).into());
+    }
     let mut texts = Texts::default();
     let mut objects = Vec::new();
     let mut places: HashMap<u32, u32> = HashMap::new();
@@ -265,10 +276,10 @@ pub fn encode(
     });
     let filter = &source.filter;
     let id = Uuid::now_v7();
-    let zone = source.table_schema.file_schema().field(0).data_type();
+    let columns = source.table_schema.file_schema();
     let message = ScanMessage {
         id: id.as_bytes().to_vec(),
-        zone: zone_of(zone),
+        zone: zone_of(columns.field(0).data_type()),
         url: store_of(config),
         place: source.place.to_string(),
         window: filter.window.into(),
@@ -286,6 +297,7 @@ pub fn encode(
         texts: texts.texts,
         objects,
         partitions,
+        account: columns.index_of("account").is_ok(),
     };
     sent.add(
         id,
@@ -385,7 +397,10 @@ pub fn decode(
         files.collect::<Result<Vec<_>>>().map(FileGroup::new)
     });
     let groups = groups.collect::<Result<Vec<FileGroup>>>()?;
-    let table_schema = datafusion::datasource::table_schema::TableSchema::from(file_schema(zone));
+    let origins = OriginColumns {
+        account: message.account,
+    };
+    let table_schema = TableSchema::from(file_schema(zone, origins));
     let projection = message.projection.iter().map(|projected| {
         let expr = decode(&projected.expr, table_schema.file_schema())?;
         Ok(ProjectionExpr::new(expr, projected.alias.clone()))
@@ -449,6 +464,7 @@ fn object_of(object: ObjectMessage, texts: &[Arc<str>]) -> Option<LogObject> {
         },
         range: object.range.map(Range::from),
         requested: object.requested.map(|range| Arc::new(range.into())),
+        format: ObjectFormat::Export,
     })
 }
 
@@ -560,6 +576,7 @@ impl SentScans {
         }
         if let Some(log) = &scan.edges {
             for (number, edges) in report.edges {
+                object(number)?;
                 log.add(number as usize, edges);
             }
         }

@@ -35,8 +35,11 @@ pub(super) fn why_it_stays(
     let mut reason = None;
     let mut scans = 0;
     let visited = plan.apply(|node| {
-        if scan_of(node).is_some() {
+        if let Some((_, source)) = scan_of(node) {
             scans += 1;
+            if let Some(alone) = source.read_alone() {
+                reason = Some(alone.to_owned());
+            }
         } else if node.children().is_empty() && !is_small(node) {
             reason = Some(format!("it reads {}", node.name()));
         }

@@ -161,6 +161,7 @@ proptest! {
         workers in 1_usize..9,
         limit in prop::option::of(1_usize..20_000),
         masks: bool,
+        account: bool,
     ) {
         let objects = sizes.iter().enumerate().map(|(number, (size, part))| {
             let middle = WINDOW.start_ms + 3_600_000 * i64::from(*part);
@@ -179,6 +180,7 @@ proptest! {
         let listing = sorted(objects.iter().map(member).collect());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let table = runtime.block_on(table(objects));
+        let table = table.with_origins(OriginColumns { account });
         let (table, _) = table.masking(masks).counting_odd_messages().tallied();
         let plan = runtime.block_on(scan(&table, workers, limit));
         let (config, source) = scan_of(&plan).unwrap();
@@ -236,6 +238,25 @@ async fn a_file_without_its_objects_or_with_a_range_of_bytes_is_not_sent() {
     }
 }
 
+/// Each worker would count the copy that it reads.
+#[tokio::test]
+async fn a_scan_of_a_subscription_is_not_sent() {
+    for format in [
+        ObjectFormat::Records,
+        ObjectFormat::Messages { arrived_ms: 5 },
+    ] {
+        let mut objects: Vec<LogObject> = (0..50).map(|number| object(number, 1000)).collect();
+        objects[17].format = format;
+        let plan = scan(&table(objects).await, 2, None).await;
+        let (config, source) = scan_of(&plan).unwrap();
+        let reason = source.read_alone().expect("a reason");
+        let refused = encoded((config, source), &SentScans::default()).unwrap_err();
+        let refused = Error::from_engine(refused);
+        assert_eq!(refused.class(), Class::Unexpected);
+        assert!(refused.to_string().contains(reason), "{refused}");
+    }
+}
+
 #[test]
 fn what_is_no_scan_is_refused() {
     let compressed = |bytes: &[u8]| zstd::stream::encode_all(bytes, LEVEL).unwrap();
@@ -284,6 +305,7 @@ async fn reports_add_up() {
         invalid_utf8_events: u32::from(number == 3),
         lines_before_first_timestamp: 2,
         backdated_events: 0,
+        duplicate_events: 0,
     };
     for part in &received {
         for (own, number) in part.reported.numbers.iter().enumerate() {
