@@ -149,12 +149,19 @@ impl Counts {
 
     /// Notes the earliest and the latest times of the parts of an object that was read to its end.
     pub(super) fn add_edges(&self, number: usize, parts: impl Iterator<Item = (i64, i64)>) {
-        if let Some(log) = &self.edges {
+        if self.edges.is_some() {
             let mut edges = Edges::NONE;
             for (first_ms, last_ms) in parts {
                 edges.add(first_ms);
                 edges.add(last_ms);
             }
+            self.note_edges(number, edges);
+        }
+    }
+
+    /// Notes the earliest and the latest time of an object that was read to its end.
+    fn note_edges(&self, number: usize, edges: Edges) {
+        if let Some(log) = &self.edges {
             log.add(number, edges);
             #[cfg(feature = "cluster")]
             if let Some(reported) = &self.reported {
@@ -452,8 +459,8 @@ impl ObjectReader {
         if let Some(tally) = &self.tally {
             self.counts.add_tally(self.number, tally);
         }
-        if let (Some(log), Some(edges)) = (&self.counts.edges, self.edges) {
-            log.add(self.number, edges);
+        if let Some(edges) = self.edges {
+            self.counts.note_edges(self.number, edges);
         }
     }
 

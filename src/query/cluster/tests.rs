@@ -125,6 +125,17 @@ fn shapes() -> Vec<Shape> {
         write_line(&mut odd, WINDOW.start_ms - 2_000_000_000, "old").unwrap();
         (key(number), gzip(&odd), None)
     });
+    // Two exports of a stream, which meet at noon.
+    let meeting: [[i64; 2]; 2] = [[0, 43_200_000], [43_200_000, 80_000_000]];
+    let meeting = meeting.iter().enumerate().map(|(number, times)| {
+        let mut text = Vec::new();
+        for ms in times {
+            write_line(&mut text, WINDOW.start_ms + ms, "user kim took 5 ms").unwrap();
+        }
+        let task = format!("0000000{number}-6757-4b8f-aab4-3f085dddc891");
+        let key = format!("exports/0001/{task}/stream/000000.gz");
+        (key, gzip(&text), None)
+    });
     let shape = |name, objects| Shape {
         name,
         objects,
@@ -139,6 +150,7 @@ fn shapes() -> Vec<Shape> {
             masks: true,
             ..shape("odd lines, without personal data", odd.collect())
         },
+        shape("exports that meet", meeting.collect()),
         shape("no object", Vec::new()),
     ]
 }
@@ -366,6 +378,8 @@ async fn what_a_receipt_counts_comes_back() {
         for workers in [&workers[..0], &workers[..]] {
             let (session, logs, tally) = session(&cloud, &shape, &objects, workers);
             answer(&session, sql).await.unwrap();
+            let meet = logs.common_events().is_some();
+            assert_eq!(meet, shape.name == "exports that meet");
             let read = logs.read_log().complete(objects.len());
             let hours = tally.by_group().unwrap();
             let hours: Vec<(Option<String>, Hours)> = hours.into_iter().collect();
