@@ -70,6 +70,24 @@ pub(super) struct Ready {
     partitions: usize,
 }
 
+impl Ready {
+    /// The workers of the parts, which are two at least: the engine keeps a plan of one part in this process, which may be far
+    /// from the objects. So a worker alone has both.
+    fn of_parts(&self) -> Vec<Url> {
+        match &self.workers[..] {
+            [alone] => vec![alone.clone(); 2],
+            several => several.to_vec(),
+        }
+    }
+
+    /// The partitions of a part, two at least: a plan of one partition groups its rows in one place, and reads objects in their
+    /// order, so that it can't be divided.
+    fn partitions_of_part(&self) -> usize {
+        let at_once = self.of_parts().len() / self.workers.len();
+        (self.partitions / at_once).max(2)
+    }
+}
+
 /// What a worker says of itself: its version, and how many partitions it runs at a time.
 fn info_of(partitions: usize) -> String {
     format!("{OWN_VERSION} {partitions}")
@@ -180,14 +198,15 @@ impl Cluster {
             );
             return Ok(None);
         }
+        let workers = ready.of_parts();
         let sent = Arc::new(SentScans::default());
         let budget = Budget::new(&state.runtime_env().memory_pool);
         let mut config = state
             .config()
             .clone()
             .with_create_default_catalog_and_schema(false)
-            .with_target_partitions(ready.partitions)
-            .with_extension(Arc::new(Processes(ready.workers.len())))
+            .with_target_partitions(ready.partitions_of_part())
+            .with_extension(Arc::new(Processes(workers.len())))
             .with_extension(Arc::new(Formats(Arc::clone(formats))))
             .with_extension(Arc::clone(&sent));
         // The engine has no such subqueries in several processes.
@@ -207,7 +226,7 @@ impl Cluster {
             .with_distributed_planner()
             .with_distributed_user_codec(Codec { budget, sent })
             .with_distributed_channel_resolver(Connections(Arc::clone(&self.channels)))
-            .with_distributed_worker_resolver(These(ready.workers.clone()))
+            .with_distributed_worker_resolver(These(workers))
             .with_distributed_desired_task_count_handler(divide::desired_parts)
             .with_distributed_scale_up_leaf_node_handler(divide::dealt)
             .with_distributed_worker_connection_buffer_budget_bytes(

@@ -323,8 +323,13 @@ impl Session {
         let Some(cluster) = self.cluster.clone() else {
             return Ok(None);
         };
-        // Rows in the order of the objects come from one scan.
-        if statement.in_order || statement.is_plan() {
+        let stays = match () {
+            () if statement.in_order => Some("rows in the order of the objects come from one scan"),
+            () if statement.is_plan() => Some("the plan is that of one machine"),
+            () => None,
+        };
+        if let Some(reason) = stays {
+            tracing::info!("reads on this machine: {reason}");
             return Ok(None);
         }
         let ready = cluster.ready(without).await?;

@@ -16,11 +16,11 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::access::OWN_VERSION;
-use super::{Access, Cluster, Worker, info_of, partitions_of};
+use super::{Access, Cluster, Ready, Worker, info_of, partitions_of};
 use crate::aws::{Account, Aws};
 use crate::error::{Class, Error, Result};
 use crate::job::{AwsSettings, Format, FormatKind, Location, Name, WorkerAddress, library};
-use crate::layout::cloudwatch::{LogObject, write_line};
+use crate::layout::cloudwatch::{LogObject, ObjectFormat, write_line};
 use crate::query::{Engine, Parameter, Parameters, Session};
 use crate::scan::{Hours, LogsTable, ScanReport, Tally};
 use crate::store::{Store, Stores};
@@ -343,7 +343,7 @@ async fn answers_and_counts_are_the_same_on_any_number_of_workers() {
                 });
                 assert_eq!(rows, expected, "{}, {count} workers: {sql}", shape.name);
                 assert_eq!(counted, read, "{}, {count} workers: {sql}", shape.name);
-                if count > 1 && shape.objects.len() > 1 {
+                if shape.objects.len() > 1 {
                     all += 1;
                     if !is_shared {
                         stays.push(format!("{}: {sql}", shape.name));
@@ -358,6 +358,26 @@ async fn answers_and_counts_are_the_same_on_any_number_of_workers() {
     }
     // Nearly all of them are shared, or nothing was tried.
     assert!(stays.len() * 10 < all * 2, "of {all} stay {stays:#?}");
+}
+
+/// With fewer the engine would read all of it in the coordinator.
+#[test]
+fn a_plan_has_two_parts_of_two_partitions_at_least() {
+    let url = |port: usize| url::Url::parse(&format!("http://10.0.0.7:{port}/worker")).unwrap();
+    for (workers, partitions, expected) in [
+        (1, 1, (2, 2)),
+        (1, 8, (2, 4)),
+        (2, 1, (2, 2)),
+        (3, 8, (3, 8)),
+    ] {
+        let ready = Ready {
+            workers: (1..=workers).map(url).collect(),
+            partitions,
+        };
+        let parts = ready.of_parts();
+        assert!(ready.workers.iter().all(|worker| parts.contains(worker)));
+        assert_eq!((parts.len(), ready.partitions_of_part()), expected);
+    }
 }
 
 #[test]
@@ -387,6 +407,51 @@ async fn what_a_receipt_counts_comes_back() {
         }
         assert_eq!(counts[0], counts[1], "{}", shape.name);
     }
+}
+
+/// Two workers that each read a copy of an event would both have a row of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_a_subscription_delivers_twice_is_one_row() {
+    let record = |number: usize| {
+        // Half of the events are in the next object too.
+        let events = (number * 50..number * 50 + 100).map(|event| {
+            let ms = WINDOW.start_ms + event as i64;
+            format!(
+                r#"{{"id":"{:056}","timestamp":{ms},"message":"event {event}"}}"#,
+                event + 1
+            )
+        });
+        let events: Vec<String> = events.collect();
+        format!(
+            r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"checkout","logStream":"s","subscriptionFilters":["all"],"logEvents":[{}]}}"#,
+            events.join(",")
+        )
+    };
+    let objects = (0..20).map(|number| {
+        let key = format!("exports/0001/2026/11/21/{number:06}.gz");
+        (key, gzip(record(number).as_bytes()), None)
+    });
+    let shape = Shape {
+        name: "a subscription",
+        objects: objects.collect(),
+        masks: false,
+    };
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let objects: Vec<LogObject> = objects
+        .into_iter()
+        .map(|object| LogObject {
+            format: ObjectFormat::Records,
+            log_group: None,
+            ..object
+        })
+        .collect();
+    let workers = [cloud.worker().await, cloud.worker().await];
+    let (session, ..) = session(&cloud, &shape, &objects, &workers);
+    let sql = "SELECT log_group, count(*) AS n, count(DISTINCT message) AS m FROM logs GROUP BY 1";
+    let (rows, read, is_shared) = answer(&session, sql).await.unwrap();
+    assert!(rows.contains("| checkout  | 1050 | 1050 |"), "{rows}");
+    assert_eq!((read.events, read.duplicate_events), (1050, 950));
+    assert!(!is_shared);
 }
 
 #[tokio::test(flavor = "multi_thread")]
