@@ -41,7 +41,10 @@ pub(super) fn why_it_stays(
                 reason = Some(alone.to_owned());
             }
         } else if node.children().is_empty() && !is_small(node) {
-            reason = Some(format!("it reads {}", node.name()));
+            reason = Some(format!(
+                "it reads {}, which is no scan of logs",
+                node.name()
+            ));
         }
         node.apply_expressions(&mut |expr| {
             if let Some(function) = strange(expr)? {
