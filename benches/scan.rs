@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Field};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 use flate2::{Compression, write::GzEncoder};
+use logtally::job::OriginColumns;
 use logtally::query::functions::all;
 use logtally::scan::batch::BatchBuilder;
 use logtally::scan::events::{Event, PREFIX, Split, Splitter, TimestampReader};
@@ -128,7 +129,7 @@ fn split(c: &mut Criterion) {
         ("batches of timestamps and messages", &[0, 1]),
     ] {
         let schema = Arc::new(
-            file_schema(chrono_tz::UTC)
+            file_schema(chrono_tz::UTC, OriginColumns::default())
                 .project(columns)
                 .expect("both columns"),
         );
