@@ -17,11 +17,14 @@ mod retention;
 mod tables;
 mod volume;
 
-use serde::Serialize;
+use std::collections::BTreeMap;
 
-use crate::aws::policy::{GlueTables, Policies};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::aws::policy::{BucketKeys, GlueTables, Holder, Policies, merged};
 use crate::error::{Class, Error, Result};
-use crate::job::Job;
+use crate::job::{Job, Location};
 use crate::run::Environment;
 
 use examination::Examination;
@@ -81,14 +84,43 @@ impl Report {
 pub async fn examine(environment: &Environment, job: &Job, database: Option<&str>) -> Report {
     let mut examination = Examination::new(environment, job);
     examination.queries().await;
-    examination.folders();
-    let mut night = None;
-    if examination.uses_aws(database) && examination.account().await {
-        let groups = examination.logs().await;
-        examination.buckets().await;
-        if let Some(groups) = &groups {
-            night = examination.night(groups).await;
+    for source in &job.sources {
+        let only = job.with_only(source);
+        let mut of_source = examination.of_source(&only);
+        of_source.folders_of_source();
+        examination.take(source, of_source.findings);
+    }
+    examination.folders_of_answers();
+    let mut night: Option<Night> = None;
+    let has_account = examination.uses_aws(database) && examination.account().await;
+    for source in job.sources.iter().filter(|_| has_account) {
+        let only = job.with_only(source);
+        let mut of_source = examination.of_source(&only);
+        if of_source.account_of_source().await {
+            let groups = of_source.logs().await;
+            of_source.bucket_of_source().await;
+            if let Some(groups) = &groups {
+                let own = of_source.night(groups).await;
+                night = match (night, own) {
+                    (Some(others), Some(own)) => Some(others.beside(own)),
+                    (one, other) => one.or(other),
+                };
+            }
         }
+        let Examination {
+            findings,
+            of_logs,
+            keys,
+            ..
+        } = of_source;
+        examination.of_logs = examination.of_logs.take().or(of_logs);
+        if !job.has_several_sources() {
+            examination.keys = keys;
+        }
+        examination.take(source, findings);
+    }
+    if has_account {
+        examination.bucket_of_answers().await;
         if let Some(database) = database {
             examination.tables(database).await;
         }
@@ -99,11 +131,11 @@ pub async fn examine(environment: &Environment, job: &Job, database: Option<&str
 }
 
 /// The least that a job must be allowed, with the account, the Region and the keys that the credentials find.
-pub async fn policies<'a>(
+pub async fn policies(
     environment: &Environment,
-    job: &'a Job,
+    job: &Job,
     database: Option<&str>,
-) -> Result<PoliciesOf<'a>> {
+) -> Result<PoliciesOf> {
     let mut examination = Examination::new(environment, job);
     if !examination.uses_aws(database) {
         return Err(Error::usage(format!(
@@ -112,49 +144,106 @@ pub async fn policies<'a>(
         )));
     }
     if !examination.account().await {
-        let mut findings = examination.findings.into_iter();
-        let failure = findings.find(|finding| finding.outcome == Outcome::Failed);
-        let (class, why) = failure.map_or((Class::Unexpected, String::new()), |finding| {
-            (finding.class.unwrap_or(Class::Source), finding.message)
-        });
-        return Err(Error::new(class, why));
+        return Err(first_failure(examination.findings));
     }
-    examination.read_keys().await;
     let tables = match database {
         Some(database) => Some(examination.glue_tables(database).await?),
         None => None,
     };
-    Ok(PoliciesOf {
-        job,
-        region: examination.region.clone(),
-        account: examination.account_of_logs(),
-        keys: examination.keys.clone(),
+    let mut policies = PoliciesOf {
+        parts: Vec::with_capacity(job.sources.len()),
         tables,
-        unknown_keys: examination.unknown_keys.clone(),
-    })
+        unknown_keys: Vec::new(),
+    };
+    for source in &job.sources {
+        let only = job.with_only(source);
+        let mut of_source = examination.of_source(&only);
+        if !of_source.account_of_source().await {
+            return Err(first_failure(of_source.findings));
+        }
+        of_source.read_keys().await;
+        let (account, role) = (of_source.account_of_logs(), of_source.access().role_arn);
+        let Examination {
+            region,
+            keys,
+            unknown_keys,
+            ..
+        } = of_source;
+        policies.unknown_keys.extend(unknown_keys);
+        policies.parts.push(PoliciesOfSource {
+            job: only,
+            region,
+            account,
+            role,
+            keys,
+        });
+    }
+    policies.unknown_keys.sort();
+    policies.unknown_keys.dedup();
+    Ok(policies)
+}
+
+fn first_failure(findings: Vec<Finding>) -> Error {
+    let mut findings = findings.into_iter();
+    let failure = findings.find(|finding| finding.outcome == Outcome::Failed);
+    let (class, why) = failure.map_or((Class::Unexpected, String::new()), |finding| {
+        (finding.class.unwrap_or(Class::Source), finding.message)
+    });
+    Error::new(class, why)
 }
 
 /// What the policies of a job are made from.
 #[derive(Debug)]
-pub struct PoliciesOf<'a> {
-    job: &'a Job,
-    region: String,
-    account: String,
-    keys: crate::aws::policy::BucketKeys,
+pub struct PoliciesOf {
+    parts: Vec<PoliciesOfSource>,
     tables: Option<GlueTables>,
     /// The buckets whose encryption can't be read.
     pub unknown_keys: Vec<String>,
 }
 
-impl PoliciesOf<'_> {
-    /// The policies.
-    pub fn policies(&self) -> Policies<'_> {
-        let policies = Policies::new(self.job, &self.region, &self.account);
-        let policies = policies.with_keys(self.keys.clone());
-        match &self.tables {
-            Some(tables) => policies.with_tables(tables.clone()),
-            None => policies,
+/// The same as far as one source goes.
+#[derive(Debug)]
+struct PoliciesOfSource {
+    job: Job,
+    region: String,
+    account: String,
+    role: Option<String>,
+    keys: BucketKeys,
+}
+
+impl PoliciesOfSource {
+    /// Who has the policy of a holder, among several.
+    fn name_of(&self, holder: Holder) -> String {
+        let staging = self.job.sources.first().and_then(|one| one.logs.staging());
+        match (holder, staging) {
+            (Holder::Identity, _) => String::new(),
+            (Holder::Role, _) => self.role.clone().unwrap_or_default(),
+            (Holder::Bucket, Some(Location::S3 { bucket, .. })) => bucket.clone(),
+            (Holder::Bucket, _) => String::new(),
+            (Holder::Key, _) => self.keys.source.clone().unwrap_or_default(),
         }
+    }
+}
+
+impl PoliciesOf {
+    /// The policies of a holder, each with who has it: several sources have several roles, buckets and keys.
+    pub fn documents(&self, holder: Holder) -> Vec<(String, Value)> {
+        let mut documents: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for part in &self.parts {
+            let policies = Policies::new(&part.job, &part.region, &part.account);
+            let policies = policies.with_keys(part.keys.clone());
+            let policies = match &self.tables {
+                Some(tables) => policies.with_tables(tables.clone()),
+                None => policies,
+            };
+            if let Some(document) = policies.document(holder) {
+                let own = documents.entry(part.name_of(holder)).or_default();
+                own.push(document);
+            }
+        }
+        let documents = documents.into_iter();
+        let documents = documents.filter_map(|(of, all)| Some((of, merged(all)?)));
+        documents.collect()
     }
 }
 

@@ -208,6 +208,25 @@ impl Error {
         self
     }
 
+    /// The same with others of the same time, of which it is the one that decides the class.
+    pub fn and_others(mut self, others: Vec<Self>) -> Self {
+        for other in others {
+            self.message = format!("{}; {}", self.message, other.message());
+        }
+        self
+    }
+
+    /// The same about a section that its message calls `[source]`, of a job that has several.
+    pub fn about(mut self, section: &str) -> Self {
+        match self.message.contains("[source]") {
+            true => {
+                self.message = self.message.replace("[source]", section);
+                self
+            }
+            false => self.during(section),
+        }
+    }
+
     /// This crate's own error inside an engine's error: from the scan, from a function, from the statement.
     pub fn own_within(error: &DataFusionError) -> Option<Self> {
         find_own(error).map(|own| Self {
@@ -219,6 +238,25 @@ impl Error {
             excerpt: own.excerpt.clone(),
             is_explained: own.is_explained,
         })
+    }
+
+    /// The same with others of the same time, of which it is the one that decides the class.
+    pub fn and_others(mut self, others: Vec<Self>) -> Self {
+        for other in others {
+            self.message = format!("{}; {}", self.message, other.message());
+        }
+        self
+    }
+
+    /// The same about a section that its message calls `[source]`, of a job that has several.
+    pub fn about(mut self, section: &str) -> Self {
+        match self.message.contains("[source]") {
+            true => {
+                self.message = self.message.replace("[source]", section);
+                self
+            }
+            false => self.during(section),
+        }
     }
 
     /// This crate's own error inside an engine's error, or else a failure of the store or of the SQL. What the engine says

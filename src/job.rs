@@ -18,6 +18,7 @@ mod lookup;
 mod notify;
 mod parse_error;
 mod resolve;
+mod sources;
 mod syntax;
 mod text_file;
 
@@ -31,7 +32,9 @@ use crate::window::{Size, Span};
 
 pub use archive::{ARCHIVE, Archive, ArchiveColumn, DAY_ARCHIVE, POSITION};
 pub use charts::MAX_BANDS;
-pub use checked::{ByteSize, GroupPattern, Name, Secret, nearest, parse_length, parse_zone};
+pub use checked::{
+    ByteSize, GroupPattern, Name, Secret, nearest, parse_length, parse_zone, split_group_arn,
+};
 pub use division::Division;
 pub use expectations::{Expectation, Subject, percent};
 pub use files::{is_sql, read_local};
@@ -42,6 +45,7 @@ pub use location::{Location, ensure_path};
 pub use lookup::{ColumnType, LookupTable, ParameterValue};
 pub use notify::{Notify, SlackApp, TopicArn, WebhookUrl};
 pub use resolve::{JobDraft, parse};
+pub use sources::{JobSource, SourceAccess};
 pub use spec::{NotifyWhen, Verify, Via};
 pub use text_file::TextFile;
 
@@ -54,8 +58,8 @@ pub struct Job {
     pub file: TextFile,
     /// The zone of the windows and of local time.
     pub timezone: Tz,
-    /// Where the logs come from.
-    pub source: Source,
+    /// Where the logs come from: one or more.
+    pub sources: Vec<JobSource>,
     /// Which windows a run processes.
     pub window: WindowRule,
     /// Where the answers go.
@@ -76,10 +80,8 @@ pub struct Job {
     pub notify: Option<Notify>,
     /// The namespace of a run's metrics, if it prints any.
     pub metrics: Option<String>,
-    /// Region, profile and role, for logs or locations on AWS.
+    /// Region, profile and roles, for logs or locations on AWS.
     pub aws: AwsSettings,
-    /// How long exported objects of settled windows are kept; forever where unset.
-    pub keep: Option<Duration>,
     /// Whether queries see the messages without personal data and secrets.
     pub mask: bool,
     /// Memory, lease and time of a run.
@@ -143,14 +145,33 @@ pub enum SubscriptionContent {
 pub struct OriginColumns {
     /// `account`, the account of the log group.
     pub account: bool,
+    /// `region`, the Region of the log group.
+    pub region: bool,
 }
 
 impl OriginColumns {
+    /// The names of all such columns.
+    pub const NAMES: [&str; 2] = ["account", "region"];
+
+    /// Those of a job that reads several accounts or Regions.
+    pub const ALL: Self = Self {
+        account: true,
+        region: true,
+    };
+
     /// The columns of both.
     pub fn or(self, other: Self) -> Self {
         Self {
             account: self.account || other.account,
+            region: self.region || other.region,
         }
+    }
+
+    /// The names of the columns, in their order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let there = [self.account, self.region];
+        let names = Self::NAMES.into_iter().zip(there);
+        names.filter_map(|(name, is_there)| is_there.then_some(name))
     }
 }
 
@@ -176,6 +197,11 @@ pub struct CloudWatch {
 }
 
 impl CloudWatch {
+    /// Whether some log groups are named by ARN: those of accounts that are linked to this one.
+    pub fn has_linked_accounts(&self) -> bool {
+        self.log_groups.iter().any(GroupPattern::is_linked)
+    }
+
     /// The independent count, whether the job names it or not.
     pub fn verify_method(&self) -> Verify {
         self.verify.unwrap_or(Verify::Metrics)
@@ -185,16 +211,31 @@ impl CloudWatch {
 /// How AWS is used. A Region or profile that the job does not set comes from the environment and AWS's configuration files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwsSettings {
-    /// The Region of the logs and of the staging bucket.
+    /// The Region of the answers' account, which all sources have in common.
     pub region: Option<String>,
-    /// The profile of the shared configuration files.
+    /// The profile of the shared configuration files for the answers, which all sources have in common.
     pub profile: Option<String>,
-    /// A role to assume for the logs and their staging bucket.
-    pub role_arn: Option<String>,
-    /// Whether requests for the logs are paid by the account that sends them, and not by the bucket's owner.
-    pub requester_pays: bool,
+    /// How the logs are reached, each way once; where empty, as the answers.
+    pub sources: Vec<SourceAccess>,
     /// How S3 encrypts what is written to the output's bucket; as the bucket is set up where unset.
     pub encryption: Option<BucketEncryption>,
+}
+
+impl AwsSettings {
+    /// The same where requests for all logs are paid by the account that sends them.
+    pub fn paying(mut self, pays: bool) -> Self {
+        if self.sources.is_empty() {
+            self.sources.push(SourceAccess {
+                region: self.region.clone(),
+                profile: self.profile.clone(),
+                ..SourceAccess::default()
+            });
+        }
+        for source in &mut self.sources {
+            source.requester_pays |= pays;
+        }
+        self
+    }
 }
 
 /// How S3 encrypts what is written to a bucket.
@@ -452,25 +493,57 @@ impl Source {
     pub fn origins(&self) -> OriginColumns {
         let has_records = matches!(self, Self::Subscription(subscription)
             if subscription.content == SubscriptionContent::Records);
-        OriginColumns {
-            account: has_records,
+        match self {
+            // Accounts that are linked for observability.
+            Self::CloudWatch(settings) if settings.has_linked_accounts() => OriginColumns::ALL,
+            _ => OriginColumns {
+                account: has_records,
+                region: false,
+            },
+        }
+    }
+
+    /// Where exported objects land; `None` for a source that is exported already.
+    pub fn staging(&self) -> Option<&Location> {
+        match self {
+            Self::CloudWatch(cloudwatch) => Some(&cloudwatch.staging),
+            Self::Directory { staging, .. } => Some(staging),
+            Self::Exported { .. } | Self::Subscription(_) => None,
         }
     }
 }
 
 impl Job {
+    /// Which columns of `logs` say where an event comes from.
+    pub fn origins(&self) -> OriginColumns {
+        match &self.sources[..] {
+            [only] => only.logs.origins(),
+            _ => OriginColumns::ALL,
+        }
+    }
+
+    /// Whether its logs come from several sources.
+    pub fn has_several_sources(&self) -> bool {
+        self.sources.len() > 1
+    }
+
+    /// Whether this program exports nothing: all objects are read where other programs put them.
+    pub fn is_read_in_place(&self) -> bool {
+        let mut sources = self.sources.iter();
+        sources.all(|source| source.logs.is_read_in_place())
+    }
+
+    /// The same job with one of its sources.
+    pub fn with_only(&self, source: &JobSource) -> Self {
+        Self {
+            sources: vec![source.clone()],
+            ..self.clone()
+        }
+    }
+
     /// The queries whose answers a run writes: the job's own, and that of its archive behind them.
     pub fn answers(&self) -> impl Iterator<Item = &Query> + Clone {
         let archive = self.archive.as_ref().map(|archive| &archive.query);
         self.queries.iter().chain(archive)
-    }
-
-    /// Where exported objects land; `None` for a source that is exported already.
-    pub fn staging(&self) -> Option<&Location> {
-        match &self.source {
-            Source::CloudWatch(cloudwatch) => Some(&cloudwatch.staging),
-            Source::Directory { staging, .. } => Some(staging),
-            Source::Exported { .. } | Source::Subscription(_) => None,
-        }
     }
 }

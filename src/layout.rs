@@ -23,6 +23,7 @@ pub mod subscription;
 
 mod answer_keys;
 mod keys;
+mod origin;
 mod staging;
 
 use std::borrow::Cow;
@@ -38,6 +39,7 @@ pub use answer_keys::{AnswerKeys, DATE, HOUR, NULL_PARTITION, folder_values, par
 pub use keys::{
     Keys, parse_chart_window, parse_state_page, parse_window_id, state_page, state_pages,
 };
+pub use origin::Origin;
 pub use staging::{
     StagingKeys, is_in_attempt, is_in_piece, is_manifest, is_piece, is_written_here, kept_folder,
     manifest, piece, piece_folder,

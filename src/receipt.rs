@@ -29,6 +29,9 @@ pub struct Receipt {
     /// The account and Region of the log groups, if the source knows them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The sources of a job that has several, in their order; absent for a job of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceReport>,
     /// The exports that the answers are of.
     pub exports: Vec<ExportReport>,
     /// Log groups that were made two weeks after the window or later, and so have no event in it.
@@ -76,9 +79,9 @@ impl Receipt {
         exports.any(|export| export.is_at(&attempt.prefix))
     }
 
-    /// Whether there are more objects, or more bytes of them, than those that the answers are of.
-    pub fn lacks(&self, objects: usize, bytes: u64) -> bool {
-        let exports = || self.exports.iter();
+    /// Whether there are more objects of a source, or more bytes of them, than those that the answers are of.
+    pub fn lacks(&self, source: Option<usize>, objects: usize, bytes: u64) -> bool {
+        let exports = || self.exports.iter().filter(|export| export.source == source);
         objects > exports().map(|export| export.objects).sum::<usize>()
             || bytes > exports().map(|export| export.bytes).sum::<u64>()
     }
@@ -133,10 +136,28 @@ pub struct WindowReport {
     pub provisional: bool,
 }
 
+/// A source of a job that has several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceReport {
+    /// Its number, from 1: the `source` of its exports.
+    pub number: usize,
+    /// Its name, if the job gives it one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where its exports are.
+    pub location: String,
+    /// The account and Region of its log groups, if it knows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
 /// An export of a log group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExportReport {
-    /// The log group, where it is known.
+    /// The number of the source, where the job has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<usize>,
+    /// The log group, where it is known; of a linked account by its ARN.
     pub log_group: Option<String>,
     /// The export task, if this program knows it.
     pub task_id: Option<String>,

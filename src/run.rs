@@ -32,6 +32,7 @@ mod queries;
 mod schema;
 mod scratch;
 mod settled;
+mod sources;
 mod stopwatch;
 mod tables;
 
@@ -41,17 +42,11 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::aws::logs::LogsClient;
 use crate::aws::{Account, Aws};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Result};
-use crate::export::LogExporter;
-use crate::export::cloudwatch::CloudWatchExporter;
-use crate::export::directory::DirectoryExporter;
-use crate::export::existing::ExistingExport;
+use crate::error::Result;
 use crate::export::service::ExportService;
-use crate::export::subscription::SubscriptionSource;
-use crate::job::{AwsSettings, Job, Location, Source, Verify, Via};
+use crate::job::{AwsSettings, Job, JobSource, Location, Source, Verify};
 use crate::layout::Keys;
 use crate::progress::Progress;
 use crate::query::{Engine, available_memory};
@@ -85,8 +80,8 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Receives progress events.
     pub progress: Arc<dyn Progress>,
-    /// CloudWatch Logs; the real one where unset.
-    pub service: Option<Arc<dyn ExportService>>,
+    /// CloudWatch Logs, for each way to reach logs; the real one where there is none.
+    pub services: Vec<Arc<dyn ExportService>>,
     /// The independent count, where the job asks for one; CloudWatch's where unset.
     pub counter: Option<Arc<dyn IndependentCount>>,
     /// Runs the queries.
@@ -104,7 +99,7 @@ impl Environment {
             stores: self.stores.clone(),
             clock: Arc::clone(&self.clock),
             progress: Arc::clone(&self.progress),
-            service: self.service.clone(),
+            services: self.services.clone(),
             counter: self.counter.clone(),
             engine: self.engine.clone(),
             scratch: None,
@@ -132,7 +127,7 @@ impl Environment {
             stores: Stores::new(Arc::new(Aws::new(aws)))?,
             clock: Arc::new(SystemClock),
             progress,
-            service: None,
+            services: Vec::new(),
             counter: None,
             engine,
             scratch,
@@ -149,82 +144,29 @@ impl Environment {
     }
 }
 
-/// What turns the job's windows into objects in `store`, the job's own [`source_store`].
-async fn exporter(
-    environment: &Environment,
-    job: &Job,
-    store: Store,
-) -> Result<Box<dyn LogExporter>> {
-    let clock = Arc::clone(&environment.clock);
-    Ok(match &job.source {
-        Source::CloudWatch(settings) => {
-            let service: Arc<dyn ExportService> = match &environment.service {
-                Some(service) => Arc::clone(service),
-                None => {
-                    let aws = environment.stores.aws();
-                    if settings.via != Via::Events {
-                        ensure_one_region(&store, &aws.region(Account::Source).await?)?;
-                    }
-                    Arc::new(LogsClient::new(aws).await?)
-                }
-            };
-            Box::new(CloudWatchExporter::new(
-                service,
-                store,
-                settings.clone(),
-                clock,
-            )?)
-        }
-        Source::Exported { log_group, .. } => {
-            Box::new(ExistingExport::new(store, log_group.clone()))
-        }
-        Source::Subscription(settings) => {
-            Box::new(SubscriptionSource::new(store, settings.clone()))
-        }
-        Source::Directory { path, pad, .. } => {
-            let scratch = environment.scratch();
-            Box::new(DirectoryExporter::new(
-                path.clone(),
-                store,
-                *pad,
-                clock,
-                &scratch,
-            ))
-        }
-    })
-}
-
-/// An error (usage) if the staging bucket is in another Region than the logs: no export task writes there.
-fn ensure_one_region(staging: &Store, of_logs: &str) -> Result<()> {
-    match staging.region() {
-        Some(region) if region != of_logs => Err(Error::usage(format!(
-            "[source] staging: the bucket of {} is in {region}, and the logs are asked for in {of_logs}: expected both in one Region, since CloudWatch exports to no other",
-            staging.location()
-        ))),
-        _ => Ok(()),
+/// The independent count of the events of each source, in their order; `None` for one that has none.
+async fn verifiers(environment: &Environment, job: &Job) -> Result<Vec<Option<Verifier>>> {
+    let mut verifiers = Vec::with_capacity(job.sources.len());
+    for source in &job.sources {
+        let verifier = verifier(environment, source).await;
+        verifiers.push(verifier.map_err(|error| sources::about(source, error))?);
     }
+    Ok(verifiers)
 }
 
-/// The independent count of the job's events; `None` where the job has none.
-async fn verifier(environment: &Environment, job: &Job) -> Result<Option<Verifier>> {
-    let Source::CloudWatch(settings) = &job.source else {
+async fn verifier(environment: &Environment, source: &JobSource) -> Result<Option<Verifier>> {
+    let Source::CloudWatch(settings) = &source.logs else {
         return Ok(None);
     };
     let service: Arc<dyn IndependentCount> = match &environment.counter {
         _ if settings.verify == Some(Verify::Off) => return Ok(None),
         Some(counter) => Arc::clone(counter),
-        None => Arc::new(CloudWatchCount::new(environment.stores.aws()).await?),
+        None => {
+            let aws = environment.stores.aws();
+            Arc::new(CloudWatchCount::new(aws, Account::of(source)).await?)
+        }
     };
     Ok(Some(Verifier::new(service, settings.verify)))
-}
-
-/// Where the job's exported objects are.
-async fn source_store(environment: &Environment, job: &Job) -> Result<Store> {
-    let key = match &job.source {
-        Source::CloudWatch(_) | Source::Directory { .. } => "[source] staging",
-        Source::Exported { .. } | Source::Subscription(_) => "[source] path",
-    };
-    open(environment, job.source.location(), Account::Source, key).await
 }
 
 /// Opens the location of a key. The key is named where the location is at fault, and not where AWS can't be used at all.

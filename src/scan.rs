@@ -26,6 +26,8 @@ pub mod records;
 pub mod report;
 pub mod source;
 pub mod table;
+pub mod tables;
+mod tables;
 pub mod tally;
 pub mod text;
 
@@ -34,4 +36,5 @@ mod libdeflate;
 pub use report::{ReadLog, ScanReport, ScanReports};
 pub use source::planned_bytes;
 pub use table::LogsTable;
+pub use tables::LogsTables;
 pub use tally::{Hours, Tally};

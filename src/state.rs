@@ -126,6 +126,9 @@ pub struct Failure {
 pub struct Attempt {
     /// The prefix that only this attempt writes below, relative to the staging location. It identifies the attempt.
     pub prefix: String,
+    /// The staging location, where the job has several sources: they may have several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staging: Option<String>,
     /// The log group.
     pub log_group: String,
     /// Only the streams whose name begins with this prefix are exported.

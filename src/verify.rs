@@ -17,9 +17,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::aws::Aws;
 use crate::aws::logs::{LogsClient, ServiceError, ServiceErrorKind};
 use crate::aws::metrics::MetricsClient;
+use crate::aws::{Account, Aws};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::job::Verify;
@@ -142,11 +142,11 @@ pub struct CloudWatchCount {
 }
 
 impl CloudWatchCount {
-    /// With the credentials for the logs.
-    pub async fn new(aws: &Aws) -> Result<Self> {
+    /// With the credentials for the logs of an account.
+    pub async fn new(aws: &Aws, account: Account) -> Result<Self> {
         Ok(Self {
-            metrics: MetricsClient::new(aws).await?,
-            logs: LogsClient::new(aws).await?,
+            metrics: MetricsClient::new(aws, account).await?,
+            logs: LogsClient::new(aws, account).await?,
         })
     }
 }

@@ -19,19 +19,38 @@ use super::network::Network;
 use super::profiles::Profiles;
 use super::timeouts;
 use crate::error::{Class, Error, Result};
-use crate::job::AwsSettings;
+use crate::job::{AwsSettings, Job, JobSource, SourceAccess};
 
 /// Which credentials to use: a job may read the logs of another account than the one that holds its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Account {
-    /// The logs and their staging bucket: with the job's role where it names one.
-    Source,
+    /// The logs of a source and their staging bucket: with its role where it names one. The number is the place of its
+    /// access in the settings.
+    Source(usize),
     /// The answers: with the credentials that the program was started with.
     Output,
 }
 
+impl Account {
+    /// The logs of a job's only source, or of a location.
+    pub const LOGS: Self = Self::Source(0);
+
+    /// The logs of a source.
+    pub fn of(source: &JobSource) -> Self {
+        Self::Source(source.access)
+    }
+
+    /// What lookup tables are read with: as the logs, if these are reached in one way.
+    pub fn of_tables(job: &Job) -> Self {
+        match &job.sources[..] {
+            [only] => Self::of(only),
+            _ => Self::Output,
+        }
+    }
+}
+
 /// The settings of one account, for both clients.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct AccountConfig {
     /// For the SDK's clients.
     pub(super) sdk: SdkConfig,
@@ -46,6 +65,18 @@ impl AccountConfig {
         self.network.engine_client()
     }
 
+    /// The same in another Region.
+    fn in_region(&self, region: Option<&str>) -> Self {
+        let Some(region) = region else {
+            return self.clone();
+        };
+        let sdk = self.sdk.clone().into_builder();
+        Self {
+            sdk: sdk.region(Region::new(region.to_owned())).build(),
+            ..self.clone()
+        }
+    }
+
     /// The Region.
     pub(super) fn region(&self) -> String {
         let region = self.sdk.region();
@@ -57,7 +88,8 @@ impl AccountConfig {
 pub struct Aws {
     settings: AwsSettings,
     output: OnceCell<AccountConfig>,
-    source: OnceCell<AccountConfig>,
+    /// Each way to reach logs, at least one.
+    sources: Vec<(SourceAccess, OnceCell<AccountConfig>)>,
 }
 
 impl fmt::Debug for Aws {
@@ -71,10 +103,22 @@ impl fmt::Debug for Aws {
 impl Aws {
     /// A configuration with the job's settings; nothing is loaded yet.
     pub fn new(settings: AwsSettings) -> Self {
+        let as_answers = SourceAccess {
+            region: settings.region.clone(),
+            profile: settings.profile.clone(),
+            ..SourceAccess::default()
+        };
+        let mut sources = settings.sources.clone();
+        if sources.is_empty() {
+            sources.push(as_answers);
+        }
         Self {
             settings,
             output: OnceCell::new(),
-            source: OnceCell::new(),
+            sources: sources
+                .into_iter()
+                .map(|access| (access, OnceCell::new()))
+                .collect(),
         }
     }
 
@@ -86,13 +130,56 @@ impl Aws {
     /// The settings of an account. An error (usage) where a setting is wrong or no Region is set, and (source) where there
     /// are no credentials.
     pub(super) async fn account(&self, account: Account) -> Result<&AccountConfig> {
-        match (account, &self.settings.role_arn) {
-            (Account::Output, _) | (Account::Source, None) => {
-                self.output.get_or_try_init(|| self.load()).await
+        let Account::Source(number) = account else {
+            return self.of_answers().await;
+        };
+        let (access, config) = self.sources.get(number).ok_or_else(|| {
+            Error::new(
+                Class::Unexpected,
+                format!("there is no access {number} to logs"),
+            )
+        })?;
+        match self.is_as_answers(access) && access.role_arn.is_none() {
+            true => self.of_answers().await,
+            false => config.get_or_try_init(|| self.of_source(access)).await,
+        }
+    }
+
+    /// Whether requests to the account pay for themselves.
+    pub(super) fn requester_pays(&self, account: Account) -> bool {
+        match account {
+            Account::Output => false,
+            Account::Source(number) => {
+                let source = self.sources.get(number);
+                source.is_some_and(|(access, _)| access.requester_pays)
             }
-            (Account::Source, Some(role)) => {
-                self.source.get_or_try_init(|| self.assume(role)).await
-            }
+        }
+    }
+
+    /// Whether logs are in the Region of the answers, and before a role is assumed, reached with the same credentials.
+    fn is_as_answers(&self, access: &SourceAccess) -> bool {
+        (&access.region, &access.profile) == (&self.settings.region, &self.settings.profile)
+    }
+
+    async fn of_answers(&self) -> Result<&AccountConfig> {
+        let settings = &self.settings;
+        let load = || {
+            load(settings.profile.as_deref(), settings.region.clone(), || {
+                let mut sources = self.sources.iter();
+                sources.find_map(|(access, _)| access.region.clone())
+            })
+        };
+        self.output.get_or_try_init(load).await
+    }
+
+    async fn of_source(&self, access: &SourceAccess) -> Result<AccountConfig> {
+        let base = match access.profile == self.settings.profile {
+            true => self.of_answers().await?.in_region(access.region.as_deref()),
+            false => load(access.profile.as_deref(), access.region.clone(), || None).await?,
+        };
+        match &access.role_arn {
+            Some(role) => assume(&base, role).await,
+            None => Ok(base),
         }
     }
 
@@ -101,64 +188,73 @@ impl Aws {
         Ok(&self.account(account).await?.sdk)
     }
 
-    async fn load(&self) -> Result<AccountConfig> {
-        let named = self.settings.profile.as_deref();
-        let profiles = Arc::new(Profiles::load(named).await?);
-        let network = Network::load(&profiles)?;
-        let http = network.sdk_client();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http.clone())
-            .identity_cache(IdentityCache::lazy().load_timeout(LOAD_WITHIN).build())
-            .retry_config(timeouts::sdk_retries())
-            .timeout_config(timeouts::sdk_timeouts())
-            .stalled_stream_protection(timeouts::sdk_stalled_streams());
-        let mut region = self.settings.region.clone().map(Region::new);
-        if let Some(name) = named {
-            // In the SDK, keys in the environment take precedence over a named profile. In the AWS CLI they do not, and
-            // a profile named in a job is preferred to keys that happen to be exported.
-            if region.is_none() {
-                let of_profile = ProfileFileRegionProvider::builder().profile_name(name);
-                region = of_profile.build().region().await;
-            }
-            let of_profile = ProviderConfig::without_region()
-                .with_behavior_version(Some(BehaviorVersion::latest()))
-                .with_http_client(http)
-                .with_region(region.clone());
-            loader = loader
-                .profile_name(name)
-                .credentials_provider(profile_credentials(name, &of_profile));
-        }
-        if let Some(region) = region {
-            loader = loader.region(region);
-        }
-        let sdk = loader.load().await;
-        if sdk.region().is_none() {
-            return Err(Error::usage(
-                "nothing was sent to AWS: no Region is set (expected [source] region in the job file, AWS_REGION, or an AWS profile with one)",
-            ));
-        }
-        with_credentials(sdk, profiles, network, None).await
-    }
-
-    /// The settings with the job's role in place of the credentials that the program was started with.
-    async fn assume(&self, role_arn: &str) -> Result<AccountConfig> {
-        let base = self.output.get_or_try_init(|| self.load()).await?;
-        let provider = aws_config::sts::AssumeRoleProvider::builder(role_arn)
-            .session_name("logtally")
-            .configure(&base.sdk)
-            .build()
-            .await;
-        let sdk = base.sdk.clone().into_builder();
-        let sdk = sdk.credentials_provider(SharedCredentialsProvider::new(provider));
-        let profiles = base.credentials.profiles();
-        let role = Some(role_arn.to_owned());
-        with_credentials(sdk.build(), profiles, base.network.clone(), role).await
-    }
-
     /// The Region in use.
     pub async fn region(&self, account: Account) -> Result<String> {
         Ok(self.account(account).await?.region())
     }
+}
+
+/// The settings of a profile, or of the environment, in a Region: that of the profile or the environment where unset, and
+/// the last resort where these have none.
+async fn load(
+    named: Option<&str>,
+    region: Option<String>,
+    last_resort: impl Fn() -> Option<String>,
+) -> Result<AccountConfig> {
+    let profiles = Arc::new(Profiles::load(named).await?);
+    let network = Network::load(&profiles)?;
+    let http = network.sdk_client();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http.clone())
+        .identity_cache(IdentityCache::lazy().load_timeout(LOAD_WITHIN).build())
+        .retry_config(timeouts::sdk_retries())
+        .timeout_config(timeouts::sdk_timeouts())
+        .stalled_stream_protection(timeouts::sdk_stalled_streams());
+    let mut region = region.map(Region::new);
+    if let Some(name) = named {
+        // In the SDK, keys in the environment take precedence over a named profile. In the AWS CLI they do not, and
+        // a profile named in a job is preferred to keys that happen to be exported.
+        if region.is_none() {
+            let of_profile = ProfileFileRegionProvider::builder().profile_name(name);
+            region = of_profile.build().region().await;
+        }
+        let of_profile = ProviderConfig::without_region()
+            .with_behavior_version(Some(BehaviorVersion::latest()))
+            .with_http_client(http)
+            .with_region(region.clone());
+        loader = loader
+            .profile_name(name)
+            .credentials_provider(profile_credentials(name, &of_profile));
+    }
+    if let Some(region) = region {
+        loader = loader.region(region);
+    }
+    let mut sdk = loader.load().await;
+    if sdk.region().is_none()
+        && let Some(region) = last_resort()
+    {
+        sdk = sdk.into_builder().region(Region::new(region)).build();
+    }
+    if sdk.region().is_none() {
+        return Err(Error::usage(
+            "nothing was sent to AWS: no Region is set (expected [source] region in the job file, AWS_REGION, or an AWS profile with one)",
+        ));
+    }
+    with_credentials(sdk, profiles, network, None).await
+}
+
+/// The settings with a role in place of the credentials.
+async fn assume(base: &AccountConfig, role_arn: &str) -> Result<AccountConfig> {
+    let provider = aws_config::sts::AssumeRoleProvider::builder(role_arn)
+        .session_name("logtally")
+        .configure(&base.sdk)
+        .build()
+        .await;
+    let sdk = base.sdk.clone().into_builder();
+    let sdk = sdk.credentials_provider(SharedCredentialsProvider::new(provider));
+    let profiles = base.credentials.profiles();
+    let role = Some(role_arn.to_owned());
+    with_credentials(sdk.build(), profiles, base.network.clone(), role).await
 }
 
 /// The settings with credentials that are kept, and are known to be there.

@@ -51,7 +51,7 @@ where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     let class = match account {
-        Account::Source => Class::Source,
+        Account::Source(_) => Class::Source,
         Account::Output => Class::Output,
     };
     let said = Refusal::of(error).and_then(|refusal| refusal.said());

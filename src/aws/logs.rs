@@ -1,7 +1,5 @@
 //! CloudWatch Logs: log groups, their streams, export tasks, single events and Insights queries.
 
-use std::fmt;
-
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::Config;
@@ -9,18 +7,20 @@ use aws_sdk_cloudwatchlogs::config::retry::RetryConfig;
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::types::{ExportTaskStatusCode, LogGroupClass, OrderBy, QueryStatus};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::failure;
 use super::network::Peer;
 use super::{Account, Aws, endpoints, find_cause, timeouts};
 use crate::error::Result;
+use crate::job::split_group_arn;
 use crate::window::Range;
+
+pub use crate::layout::Origin;
 
 /// A log group, as far as exports need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogGroup {
-    /// The name.
+    /// The name; of a linked account the ARN, since several accounts may have groups of one name.
     pub name: String,
     /// When it was created, in milliseconds since 1970. It may hold older events: agents ship older lines.
     pub created_ms: i64,
@@ -32,43 +32,6 @@ pub struct LogGroup {
     pub class: GroupClass,
     /// The account and Region that it is in, if its ARN says so.
     pub origin: Option<Origin>,
-}
-
-/// The account and Region that log groups are in. A name alone does not identify a log group: another account may have
-/// one of the same name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The account's id.
-    pub account: String,
-    /// The Region's name.
-    pub region: String,
-}
-
-impl Origin {
-    /// The origin in an ARN, `arn:<partition>:logs:<region>:<account>:log-group:<name>`; `None` for any other text.
-    pub fn of_arn(arn: &str) -> Option<Self> {
-        let mut parts = arn.split(':');
-        let is_arn = parts.next() == Some("arn") && parts.nth(1) == Some("logs");
-        let (region, account) = (parts.next()?, parts.next()?);
-        (is_arn && !region.is_empty() && !account.is_empty()).then(|| Self {
-            account: account.to_owned(),
-            region: region.to_owned(),
-        })
-    }
-
-    /// Whether two log groups of one name may be the same one. An unknown origin excludes nothing.
-    pub fn may_be_same(one: Option<&Self>, other: Option<&Self>) -> bool {
-        match (one, other) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "account {} in {}", self.account, self.region)
-    }
 }
 
 /// The class of a log group, which decides how its events can be read.
@@ -296,6 +259,34 @@ impl ServiceErrorKind {
     }
 }
 
+/// The beginning of names within the ARN of a log group: `arn:aws:logs:<region>:<account>:log-group:<beginning of the name>`.
+struct LinkedPrefix<'a> {
+    account: &'a str,
+    name: &'a str,
+}
+
+impl<'a> LinkedPrefix<'a> {
+    fn of(prefix: &'a str) -> Option<Self> {
+        let parts: Vec<&str> = prefix.splitn(7, ':').collect();
+        match parts[..] {
+            ["arn", _, "logs", _, account, "log-group", name] => Some(Self { account, name }),
+            _ => None,
+        }
+    }
+}
+
+/// A log group for a request that takes the name of one of the caller's account.
+fn named(log_group: &str) -> Option<String> {
+    split_group_arn(log_group)
+        .is_none()
+        .then(|| log_group.to_owned())
+}
+
+/// A log group for a request that takes the ARN of one of a linked account. A request has either this or a name.
+fn identified(log_group: &str) -> Option<String> {
+    split_group_arn(log_group).map(|_| log_group.to_owned())
+}
+
 /// The client for one account and Region.
 #[derive(Debug, Clone)]
 pub struct LogsClient {
@@ -305,9 +296,9 @@ pub struct LogsClient {
 }
 
 impl LogsClient {
-    /// A client with the credentials for the logs.
-    pub async fn new(aws: &Aws) -> Result<Self> {
-        let config = aws.config(Account::Source).await?;
+    /// A client with the credentials for the logs of an account.
+    pub async fn new(aws: &Aws, account: Account) -> Result<Self> {
+        let config = aws.config(account).await?;
         let endpoint = endpoints::of_logs(config).await?;
         let mut builder = aws_sdk_cloudwatchlogs::config::Builder::from(config);
         builder.set_endpoint_url(endpoints::configured_logs(config)?);
@@ -330,16 +321,23 @@ impl LogsClient {
         &self.endpoint
     }
 
-    /// A page of the log groups whose names begin with `prefix`, by name. It is the first request of all to the service,
-    /// and is repeated less than others.
+    /// A page of the log groups whose names begin with `prefix`, by name; within the ARN of a log group, those of the linked
+    /// account, whose names are ARNs. It is the first request of all to the service, and is repeated less than others.
     pub async fn log_groups(
         &self,
         prefix: &str,
         page: Option<String>,
     ) -> Result<Page<LogGroup>, ServiceError> {
-        let answer = self
-            .client
-            .describe_log_groups()
+        let linked = LinkedPrefix::of(prefix);
+        let request = self.client.describe_log_groups();
+        let (request, prefix) = match &linked {
+            None => (request, prefix),
+            Some(linked) => {
+                let request = request.include_linked_accounts(true);
+                (request.account_identifiers(linked.account), linked.name)
+            }
+        };
+        let answer = request
             .set_log_group_name_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
             .set_next_token(page)
             .customize()
@@ -352,9 +350,14 @@ impl LogsClient {
             items: groups
                 .filter_map(|group| {
                     let arn = group.log_group_arn.or(group.arn);
+                    let name = group.log_group_name?;
                     Some(LogGroup {
                         origin: arn.as_deref().and_then(Origin::of_arn),
-                        name: group.log_group_name?,
+                        name: match linked {
+                            None => name,
+                            // The service writes `:*` behind some ARNs.
+                            Some(_) => arn?.trim_end_matches(":*").to_owned(),
+                        },
                         created_ms: group.creation_time.unwrap_or(0),
                         stored_bytes: group.stored_bytes.unwrap_or(0),
                         retention_days: group
@@ -381,7 +384,8 @@ impl LogsClient {
         let answer = self
             .client
             .describe_log_streams()
-            .log_group_name(log_group)
+            .set_log_group_name(named(log_group))
+            .set_log_group_identifier(identified(log_group))
             .order_by(OrderBy::LastEventTime)
             .descending(true)
             .set_next_token(page)
@@ -479,7 +483,8 @@ impl LogsClient {
         let answer = self
             .client
             .filter_log_events()
-            .log_group_name(&request.log_group)
+            .set_log_group_name(named(&request.log_group))
+            .set_log_group_identifier(identified(&request.log_group))
             .set_log_stream_name_prefix(request.log_stream_prefix.clone())
             .start_time(request.range.start_ms)
             // Documented as included, and seen as not included (aws/aws-cli#4262).
@@ -510,10 +515,13 @@ impl LogsClient {
         to_s: i64,
         query: &str,
     ) -> Result<String, ServiceError> {
-        let answer = self
-            .client
-            .start_query()
-            .set_log_group_names(Some(log_groups.to_vec()))
+        let are_linked = log_groups.iter().any(|group| identified(group).is_some());
+        let request = self.client.start_query();
+        let request = match are_linked {
+            false => request.set_log_group_names(Some(log_groups.to_vec())),
+            true => request.set_log_group_identifiers(Some(log_groups.to_vec())),
+        };
+        let answer = request
             .start_time(from_s)
             .end_time(to_s)
             .query_string(query)

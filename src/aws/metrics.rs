@@ -4,10 +4,11 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, StatusCode};
 
-use super::logs::{ServiceError, ServiceErrorKind, service_error};
+use super::logs::{Origin, ServiceError, ServiceErrorKind, service_error};
 use super::network::Peer;
 use super::{Account, Aws, endpoints};
 use crate::error::Result;
+use crate::job::split_group_arn;
 use crate::window::Range;
 
 /// GetMetricData takes 500 metrics; fewer keep an answer of a day by the minute below its 100,800 points.
@@ -30,9 +31,9 @@ pub struct MetricsClient {
 }
 
 impl MetricsClient {
-    /// A client with the credentials for the logs.
-    pub async fn new(aws: &Aws) -> Result<Self> {
-        let config = aws.config(Account::Source).await?;
+    /// A client with the credentials for the logs of an account.
+    pub async fn new(aws: &Aws, account: Account) -> Result<Self> {
+        let config = aws.config(account).await?;
         Ok(Self {
             client: Client::new(config),
             peer: Peer::of(&endpoints::of_metrics(config).await?),
@@ -121,9 +122,12 @@ fn check(metric: &str, status: Option<&StatusCode>, is_last: bool) -> Result<(),
 }
 
 fn query(metric: &str, number: usize, log_group: &str, period_s: i32) -> MetricDataQuery {
+    let linked = split_group_arn(log_group);
+    let name = linked.map_or(log_group, |(_, name)| name);
+    let account = linked.and_then(|_| Origin::of_arn(log_group));
     let of_group = Dimension::builder()
         .name("LogGroupName")
-        .value(log_group)
+        .value(name)
         .build();
     let of_logs = Metric::builder()
         .namespace("AWS/Logs")
@@ -137,6 +141,7 @@ fn query(metric: &str, number: usize, log_group: &str, period_s: i32) -> MetricD
         .build();
     MetricDataQuery::builder()
         .id(format!("group{number}"))
+        .set_account_id(account.map(|origin| origin.account))
         .metric_stat(sum)
         .build()
 }

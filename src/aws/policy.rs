@@ -6,11 +6,13 @@
 
 mod log_groups;
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::job::{
-    CloudWatch, DAY_ARCHIVE, Division, Encryption, Job, Location, Source, Verify, Via,
+    CloudWatch, DAY_ARCHIVE, Division, Encryption, Job, Location, Source, Verify, Via, split_group_arn,
 };
 use crate::layout;
 use crate::window::Size;
@@ -66,7 +68,8 @@ pub struct GlueTables {
     pub tables: Vec<String>,
 }
 
-/// The policies of a job.
+/// The policies of a job, as far as its first source goes: one that has several is taken apart by
+/// [`Job::with_only`](crate::job::Job::with_only), and [`merged`] puts the policies of one holder together.
 #[derive(Debug, Clone)]
 pub struct Policies<'a> {
     job: &'a Job,
@@ -169,7 +172,7 @@ impl<'a> Policies<'a> {
         let of_identity = match holder {
             Holder::Bucket => return self.of_bucket(),
             Holder::Key => return self.of_key(),
-            Holder::Role => match self.job.aws.role_arn {
+            Holder::Role => match self.role() {
                 Some(_) => self.of_identity(Sides {
                     source: true,
                     output: false,
@@ -177,7 +180,7 @@ impl<'a> Policies<'a> {
                 None => Vec::new(),
             },
             Holder::Identity => {
-                let role = self.job.aws.role_arn.clone();
+                let role = self.role().map(str::to_owned);
                 let mut statements = self.of_identity(Sides {
                     source: role.is_none(),
                     output: true,
@@ -262,13 +265,22 @@ impl<'a> Policies<'a> {
     fn of_identity(&self, sides: Sides) -> Vec<Statement> {
         let partition = self.partition();
         let mut statements = Vec::new();
-        if let Source::CloudWatch(source) = &self.job.source
+        if let Some(Source::CloudWatch(source)) = self.source()
             && sides.source
         {
             let (of_groups, of_account) = log_actions(source);
             let groups = source.log_groups.iter();
-            let groups = groups.flat_map(|group| log_groups::arn_names(group.as_str()));
-            let groups = groups.map(|name| self.log_groups(&name)).collect();
+            let groups = groups.flat_map(|group| match split_group_arn(group.as_str()) {
+                None => {
+                    let names = log_groups::arn_names(group.as_str()).into_iter();
+                    names.map(|name| self.log_groups(&name)).collect::<Vec<_>>()
+                }
+                Some((account, name)) => {
+                    let names = log_groups::arn_names(name).into_iter();
+                    names.map(|name| format!("{account}{name}")).collect()
+                }
+            });
+            let groups = groups.collect();
             statements.push(Statement::new("LogGroups", &of_groups, groups));
             statements.push(Statement::new(
                 "WholeAccount",
@@ -280,7 +292,7 @@ impl<'a> Policies<'a> {
         let mut objects = Vec::new();
         let mut deletable = Vec::new();
         let mut keys = Vec::new();
-        if let Some(staging) = self.job.staging()
+        if let Some(staging) = self.staging()
             && let (Some(bucket), Some(exports)) = (bucket_of(staging), self.exports())
             && sides.source
         {
@@ -333,8 +345,9 @@ impl<'a> Policies<'a> {
             let acts = ["kms:GenerateDataKey", "kms:Decrypt"];
             statements.push(Statement::new("Keys", &acts, keys));
         }
-        if self.job.source.is_read_in_place()
-            && let path = &folder_of_objects(&self.job.source)
+        if let Some(source) = self.source()
+            && source.is_read_in_place()
+            && let path = &folder_of_objects(source)
             && let (Some(bucket), Some(exported)) = (bucket_of(path), objects_below(path))
             && sides.source
         {
@@ -357,7 +370,9 @@ impl<'a> Policies<'a> {
                 ));
             }
         }
-        if sides.source {
+        // Of several sources none reads the tables: see `Account::of_tables`.
+        let is_one = self.job.sources.iter().all(|source| source.number.is_none());
+        if (sides.source && is_one) || (sides.output && !is_one) {
             statements.extend(self.lookup_tables());
         }
         if sides.output {
@@ -406,15 +421,31 @@ impl<'a> Policies<'a> {
 
     /// The source, if its events may leave CloudWatch by export tasks.
     fn export_tasks(&self) -> Option<&'a CloudWatch> {
-        match &self.job.source {
+        match self.source()? {
             Source::CloudWatch(source) if source.via != Via::Events => Some(source),
             _ => None,
         }
     }
 
+    fn source(&self) -> Option<&'a Source> {
+        self.job.sources.first().map(|source| &source.logs)
+    }
+
+    /// The role that is assumed for the logs.
+    fn role(&self) -> Option<&'a str> {
+        let access = self.job.sources.first()?.access;
+        let access = self.job.aws.sources.get(access)?;
+        access.role_arn.as_deref()
+    }
+
+    /// Where exported objects land.
+    fn staging(&self) -> Option<&'a Location> {
+        self.source()?.staging()
+    }
+
     /// The pattern of all exports of this job, with their bucket.
     fn exports(&self) -> Option<String> {
-        objects_below(&self.job.staging()?.below(self.job.name.as_str()))
+        objects_below(&self.staging()?.below(self.job.name.as_str()))
     }
 
     fn partition(&self) -> Partition {
@@ -424,6 +455,48 @@ impl<'a> Policies<'a> {
     fn log_groups(&self, pattern: &str) -> String {
         log_groups_arn(self.region, self.account, pattern)
     }
+}
+
+/// One policy with the statements of several: those with the same name and actions are one, over all their resources.
+pub fn merged(policies: impl IntoIterator<Item = Value>) -> Option<Value> {
+    let mut statements: Vec<Value> = Vec::new();
+    let all = policies.into_iter().flat_map(|policy| match policy {
+        Value::Object(mut policy) => match policy.remove("Statement") {
+            Some(Value::Array(statements)) => statements,
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    });
+    for statement in all {
+        let is_alike = |known: &&mut Value| {
+            ["Sid", "Action", "Principal", "Condition"]
+                .iter()
+                .all(|key| known[*key] == statement[*key])
+        };
+        match statements.iter_mut().find(is_alike) {
+            Some(known) => {
+                let both = texts(&known["Resource"]).into_iter();
+                let mut both: Vec<&str> = both.chain(texts(&statement["Resource"])).collect();
+                let mut seen = HashSet::new();
+                both.retain(|resource| seen.insert(*resource));
+                let both = one_or_more(&both);
+                known["Resource"] = both;
+            }
+            None => statements.push(statement),
+        }
+    }
+    // IAM wants a name for each statement of its own.
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for statement in &mut statements {
+        if let Some(name) = statement["Sid"].as_str().map(str::to_owned) {
+            let times = taken.entry(name.clone()).or_default();
+            *times += 1;
+            if *times > 1 {
+                statement["Sid"] = format!("{name}{times}").into();
+            }
+        }
+    }
+    (!statements.is_empty()).then(|| json!({ "Version": "2012-10-17", "Statement": statements }))
 }
 
 /// The statements that a bucket's policy needs, so that log groups of an account and Region can be exported to it.

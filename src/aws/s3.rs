@@ -153,7 +153,7 @@ impl Bucket {
         let own_region = config.region();
         let settings = aws.settings();
         let class = match account {
-            Account::Source => Class::Source,
+            Account::Source(_) => Class::Source,
             Account::Output => Class::Output,
         };
         let encryption = settings.encryption.as_ref();
@@ -166,7 +166,7 @@ impl Bucket {
             region: own_region,
             class,
             encryption: encryption.map(|encryption| encryption.with.clone()),
-            requester_pays: settings.requester_pays && account == Account::Source,
+            requester_pays: aws.requester_pays(account),
             checksums: Arc::new(AtomicBool::new(checksums)),
             runtime,
         };

@@ -77,11 +77,16 @@ async fn policy(
             of.unknown_keys.join(", ")
         );
     }
-    let policy = of
-        .policies()
-        .document(holder)
-        .ok_or_else(|| no_policy(holder, job))?;
-    print_json(&policy)?;
+    let mut documents = of.documents(holder);
+    match &mut documents[..] {
+        [] => return Err(no_policy(holder, job)),
+        [(_, only)] => print_json(only)?,
+        several => {
+            let by_holder = several.iter_mut();
+            let by_holder = by_holder.map(|(of, policy)| (std::mem::take(of), policy.take()));
+            print_json(&by_holder.collect::<serde_json::Map<_, _>>())?;
+        }
+    }
     Ok(0)
 }
 

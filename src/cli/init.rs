@@ -205,7 +205,8 @@ fn commands(job: &Job, documents: &[(Holder, Value)], folder: &Path) -> String {
 }
 
 fn staging_bucket(job: &Job) -> &str {
-    match job.staging() {
+    let source = job.sources.first();
+    match source.and_then(|source| source.logs.staging()) {
         Some(Location::S3 { bucket, .. }) => bucket,
         _ => "",
     }

@@ -4,8 +4,9 @@ use clap::Args;
 
 use super::logging::Show;
 use super::{JobFile, WindowArgs, job_environment, print, print_json};
+use crate::aws::logs::Origin;
 use crate::error::Result;
-use crate::job::Source;
+use crate::job::{Job, JobSource, Source};
 use crate::run::{self, Action, Plan, WindowPlan};
 
 #[derive(Debug, Args)]
@@ -36,23 +37,40 @@ pub(super) async fn plan(args: PlanArgs, show: Show) -> Result<u8> {
 fn describe(plan: &Plan<'_>) -> String {
     let job = plan.job;
     let mut out = format!("job      {} ({})\n", job.name, job.file.name());
-    out += &source(&job.source);
+    let is_one = !job.has_several_sources();
+    for (one, origin, groups) in plan.by_source() {
+        out += &source(&one.logs);
+        if !is_one {
+            out += &described(one, origin);
+        }
+        for group in groups.iter().filter(|_| !is_one) {
+            out += &format!("         {group}\n");
+        }
+    }
     if job.mask {
         out += "         messages without personal data and secrets ([source] mask)\n";
     }
-    for group in &plan.log_groups {
+    for group in plan.log_groups.iter().filter(|_| is_one) {
         out += &format!("         {group}\n");
     }
     for expectation in &plan.expectations {
         out += &format!("expect   {expectation}\n");
     }
     for window in &plan.windows {
-        out += &describe_window(&job.source, window);
+        out += &describe_window(job, window);
     }
     if let Some(left) = &plan.left_undone {
         out += &format!("\nnote     {left}\n");
     }
     out
+}
+
+/// Which of several sources it is, and whose its log groups are.
+fn described(source: &JobSource, origin: Option<&Origin>) -> String {
+    match origin {
+        Some(origin) => format!("         {source}, {origin}\n"),
+        None => format!("         {source}\n"),
+    }
 }
 
 fn source(source: &Source) -> String {
@@ -74,15 +92,15 @@ fn source(source: &Source) -> String {
     }
 }
 
-fn describe_window(source: &Source, window: &WindowPlan) -> String {
+fn describe_window(job: &Job, window: &WindowPlan) -> String {
     let report = &window.report;
     let settled = match report.provisional {
         true => "provisional",
         false => "settled",
     };
-    let action = match (source, window.action) {
+    let action = match (job.is_read_in_place(), window.action) {
         (_, Action::Skip) => "nothing: it is done (--force does it again)",
-        (Source::Exported { .. } | Source::Subscription(_), _) => "compute",
+        (true, _) => "compute",
         (_, Action::Compute) => "export, unless an export from after it settled was kept; compute",
         (_, Action::ExportAndCompute) => "export, compute",
     };

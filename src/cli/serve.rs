@@ -106,8 +106,7 @@ pub(super) async fn serve(args: ServeArgs, show: Show) -> Result<u8> {
     for name in &args.subjects {
         subjects.push(Subject::load(name).await?);
     }
-    let mut aws = Subject::aws_of_all(&subjects)?;
-    aws.requester_pays |= args.requester_pays;
+    let aws = Subject::aws_of_all(&subjects)?.paying(args.requester_pays);
     let of_jobs = subjects.iter().filter_map(Subject::memory).max();
     let memory = args.memory.map(|size| size.0).or(of_jobs);
     let memory = memory.map_or_else(available_memory, Ok)?;

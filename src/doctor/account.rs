@@ -31,7 +31,6 @@ impl Examination<'_> {
     pub(super) async fn account(&mut self) -> bool {
         self.network();
         let aws = self.environment.stores.aws();
-        // Both have the same Region; the credentials of a role are tried below.
         match aws.region(Account::Output).await {
             Ok(region) => self.region = region,
             Err(error) => return self.no_account("credentials", &error),
@@ -50,12 +49,43 @@ impl Examination<'_> {
             let skew = self.environment.clock.now() - server_time;
             self.skew(skew);
         }
-        self.of_output = Some(output.clone());
-        let Some(role) = self.job.aws.role_arn.clone() else {
-            self.of_logs = Some(output);
+        self.of_output = Some(output);
+        true
+    }
+
+    /// Finds out whose the credentials for the logs of the source are. `false` where they can't be used.
+    pub(super) async fn account_of_source(&mut self) -> bool {
+        let aws = self.environment.stores.aws();
+        let account = self.logs_account();
+        match aws.region(account).await {
+            Ok(region) => self.region = region,
+            Err(error) if self.access().role_arn.is_none() => {
+                return self.no_account("credentials", &error);
+            }
+            // Said of the role below.
+            Err(_) => {}
+        }
+        let access = self.access();
+        let is_as_answers = access.role_arn.is_none()
+            && (&access.region, &access.profile) == (&self.job.aws.region, &self.job.aws.profile);
+        if is_as_answers {
+            self.of_logs.clone_from(&self.of_output);
             return true;
+        }
+        let caller = aws.caller(account).await;
+        let Some(role) = access.role_arn else {
+            return match caller {
+                Ok(caller) => {
+                    let message = format!("account {}, Region {}", caller.account, self.region);
+                    let subject = caller.arn.clone();
+                    self.add(Finding::new(Area::Identity, subject, Outcome::Ok, message));
+                    self.of_logs = Some(caller);
+                    true
+                }
+                Err(error) => self.no_account("credentials", &error),
+            };
         };
-        match self.environment.stores.aws().caller(Account::Source).await {
+        match caller {
             Ok(caller) => {
                 let message = format!("assumed for the logs, account {}", caller.account);
                 self.add(Finding::new(Area::Identity, role, Outcome::Ok, message));

@@ -22,27 +22,32 @@ const PROBE: &str =
     "logtally doctor tries whether it may write here. This object may be deleted.\n";
 
 impl Examination<'_> {
-    /// Examines the buckets of the job.
-    pub(super) async fn buckets(&mut self) {
-        let source = self.job.source.location().clone();
-        let staged = self.job.staging().is_some();
-        if let Some((store, bucket)) = self.open(&source, Account::Source, "[source]").await {
-            match staged {
-                true => self.staging(&store, &bucket).await,
-                false => self.exported(&store, &bucket).await,
+    /// Examines the bucket of the source.
+    pub(super) async fn bucket_of_source(&mut self) {
+        let source = self.source();
+        let (location, account) = (source.logs.location().clone(), self.logs_account());
+        let section = source.section();
+        if let Some((store, bucket)) = self.open(&location, account, &section).await {
+            match source.logs.staging() {
+                Some(_) => self.staging(&store, &bucket).await,
+                None => self.exported(&store, &bucket).await,
             }
         }
+    }
+
+    /// Examines the bucket of the answers.
+    pub(super) async fn bucket_of_answers(&mut self) {
         let output = self.job.output.clone();
         if let Some((store, bucket)) = self.open(&output, Account::Output, "[output]").await {
             self.output(&store, &bucket).await;
         }
     }
 
-    /// Reads which keys encrypt the buckets, as far as that is allowed.
+    /// Reads which keys encrypt the buckets of the source and of the answers, as far as that is allowed.
     pub(super) async fn read_keys(&mut self) {
-        let source = self.job.source.location().clone();
+        let source = self.source().logs.location().clone();
         let output = self.job.output.clone();
-        for (location, account) in [(source, Account::Source), (output, Account::Output)] {
+        for (location, account) in [(source, self.logs_account()), (output, Account::Output)] {
             let Ok(store) = self.environment.stores.open(&location, account).await else {
                 continue;
             };
@@ -62,7 +67,7 @@ impl Examination<'_> {
     fn note_key(&mut self, account: Account, encryption: &Encryption) {
         let key = encryption.key().map(str::to_owned);
         match account {
-            Account::Source => self.keys.source = key.or(self.keys.source.take()),
+            Account::Source(_) => self.keys.source = key.or(self.keys.source.take()),
             Account::Output => self.keys.output = key.or(self.keys.output.take()),
         }
     }
@@ -95,10 +100,10 @@ impl Examination<'_> {
     }
 
     async fn staging(&mut self, store: &Store, bucket: &Bucket) {
-        let Ok(keys) = StagingKeys::of(self.job) else {
+        let Ok(keys) = StagingKeys::of(self.job, self.source()) else {
             return;
         };
-        let exporting = match &self.job.source {
+        let exporting = match &self.source().logs {
             Source::CloudWatch(source) if source.via != Via::Events => Some(source.clone()),
             _ => None,
         };
@@ -127,9 +132,9 @@ impl Examination<'_> {
         }
         permissions.finish(self);
         let encryption = self
-            .encryption(bucket, &subject, probe.encryption, Account::Source)
+            .encryption(bucket, &subject, probe.encryption, self.logs_account())
             .await;
-        self.lock(bucket, &subject, self.job.keep.is_some()).await;
+        self.lock(bucket, &subject, self.source().keep.is_some()).await;
         if let Some(source) = exporting {
             self.ownership(bucket, &subject).await;
             self.export_service(bucket, &source, &subject).await;
@@ -400,7 +405,7 @@ impl Examination<'_> {
         let account = self.account_of_logs();
         let mut resource = format!("arn:{}:s3:::{}", partition.id, bucket.name());
         if action == "s3:PutObject"
-            && let Ok(keys) = StagingKeys::of(self.job)
+            && let Ok(keys) = StagingKeys::of(self.job, self.source())
         {
             resource += &format!(
                 "/{}/2026-01-01/group/attempt=x/aws-logs-write-test",

@@ -4,7 +4,8 @@ use crate::aws::identity::Caller;
 use crate::aws::policy::{BucketKeys, GlueTables, Holder, Policies};
 use crate::aws::tried::Tried;
 use crate::error::Class;
-use crate::job::{Job, Location, Source};
+use crate::aws::Account;
+use crate::job::{Job, JobSource, Location, Source, SourceAccess};
 use crate::run::Environment;
 
 use super::finding::{Area, Finding, Missing, Outcome};
@@ -12,6 +13,8 @@ use super::finding::{Area, Finding, Missing, Outcome};
 /// The placeholder of an account that is not known.
 const UNKNOWN_ACCOUNT: &str = "ACCOUNT";
 
+/// The methods about logs and their bucket take the job's first source: of a job that has several, each is examined as of a job
+/// of its own.
 pub(super) struct Examination<'a> {
     pub(super) environment: &'a Environment,
     pub(super) job: &'a Job,
@@ -46,13 +49,55 @@ impl<'a> Examination<'a> {
         }
     }
 
+    /// The examination of one of its sources: of the same job with this source only.
+    pub(super) fn of_source<'s>(&self, only: &'s Job) -> Examination<'s>
+    where
+        'a: 's,
+    {
+        Examination {
+            region: self.region.clone(),
+            of_output: self.of_output.clone(),
+            keys: self.keys.clone(),
+            ..Examination::new(self.environment, only)
+        }
+    }
+
+    /// Takes over what was found out about a source. Among several, it says of which one.
+    pub(super) fn take(&mut self, source: &JobSource, findings: Vec<Finding>) {
+        for mut finding in findings {
+            if source.number.is_some() {
+                finding.subject = format!("{source} · {}", finding.subject);
+            }
+            self.add(finding);
+        }
+    }
+
     /// Whether anything of the job is on AWS.
     pub(super) fn uses_aws(&self, database: Option<&str>) -> bool {
         let is_remote = |location: &Location| !location.is_local();
-        matches!(self.job.source, Source::CloudWatch(_))
-            || is_remote(self.job.source.location())
+        let mut sources = self.job.sources.iter();
+        let is_on_aws = |source: &JobSource| {
+            matches!(source.logs, Source::CloudWatch(_)) || is_remote(source.logs.location())
+        };
+        sources.any(is_on_aws)
             || is_remote(&self.job.output)
             || database.is_some()
+    }
+
+    /// The source that is examined.
+    pub(super) fn source(&self) -> &'a JobSource {
+        &self.job.sources[0]
+    }
+
+    /// The account of its logs.
+    pub(super) fn logs_account(&self) -> Account {
+        Account::of(self.source())
+    }
+
+    /// How its logs are reached.
+    pub(super) fn access(&self) -> SourceAccess {
+        let access = self.job.aws.sources.get(self.source().access);
+        access.cloned().unwrap_or_default()
     }
 
     pub(super) fn account_of_logs(&self) -> String {
@@ -92,7 +137,7 @@ impl<'a> Examination<'a> {
 
     /// Who must be allowed what a run does with the logs, or else with the answers.
     fn holder_of(&self, class: Class) -> Holder {
-        match (class, &self.job.aws.role_arn) {
+        match (class, self.access().role_arn) {
             (Class::Source, Some(_)) => Holder::Role,
             _ => Holder::Identity,
         }
@@ -105,8 +150,8 @@ impl<'a> Examination<'a> {
                 let caller = self.of_output.as_ref().or(self.of_logs.as_ref());
                 caller.map_or(String::new(), |caller| caller.arn.clone())
             }
-            Holder::Role => self.job.aws.role_arn.clone().unwrap_or_default(),
-            Holder::Bucket => match self.job.staging() {
+            Holder::Role => self.access().role_arn.unwrap_or_default(),
+            Holder::Bucket => match self.source().logs.staging() {
                 Some(Location::S3 { bucket, .. }) => bucket.clone(),
                 _ => String::new(),
             },

@@ -14,9 +14,9 @@ use super::night::Night;
 const LEAST_FREE: u64 = 64 << 20;
 
 impl Examination<'_> {
-    /// Examines the folders that the job names, and that of temporary files.
-    pub(super) fn folders(&mut self) {
-        match &self.job.source {
+    /// Examines the folders of the source.
+    pub(super) fn folders_of_source(&mut self) {
+        match &self.source().logs {
             Source::Directory { path, .. } => self.readable(path.clone()),
             Source::Exported {
                 path: Location::Local(path),
@@ -28,9 +28,13 @@ impl Examination<'_> {
             }) => self.readable(path.clone()),
             Source::Exported { .. } | Source::Subscription(_) | Source::CloudWatch(_) => {}
         }
-        if let Some(Location::Local(staging)) = self.job.staging() {
+        if let Some(Location::Local(staging)) = self.source().logs.staging() {
             self.writable(staging.clone(), "exports", Class::Source);
         }
+    }
+
+    /// Examines the folder of the answers, and that of temporary files.
+    pub(super) fn folders_of_answers(&mut self) {
         if let Location::Local(output) = &self.job.output {
             self.writable(output.clone(), "answers", Class::Output);
         }

@@ -21,10 +21,10 @@ const MOST_TRIED: usize = 20;
 impl Examination<'_> {
     /// Examines the log groups, and returns them; `None` where the job has none, or they can't be listed.
     pub(super) async fn logs(&mut self) -> Option<Vec<LogGroup>> {
-        let Source::CloudWatch(source) = &self.job.source else {
+        let Source::CloudWatch(source) = &self.source().logs else {
             return None;
         };
-        let client = match LogsClient::new(self.environment.stores.aws()).await {
+        let client = match LogsClient::new(self.environment.stores.aws(), self.logs_account()).await {
             Ok(client) => client,
             Err(error) => {
                 self.add(Finding::of_error(Area::Logs, "log groups", &error));

@@ -104,6 +104,32 @@ pub struct Night {
     pub prices_as_of: &'static str,
 }
 
+impl Night {
+    /// A night of several sources: each has an export slot of its own, and all are used at the same time.
+    #[must_use]
+    pub fn beside(self, other: Self) -> Self {
+        let both = |one: Option<u64>, two: Option<u64>| Some(one? + two?);
+        let costs = self.costs.into_iter().map(|cost| {
+            let mut same = other.costs.iter().filter(|other| other.item == cost.item);
+            let usd = cost.usd + same.next().map_or(0.0, |other| other.usd);
+            Cost { usd, ..cost }
+        });
+        Self {
+            events: both(self.events, other.events),
+            bytes: self.bytes + other.bytes,
+            exported_bytes: self.exported_bytes + other.exported_bytes,
+            export_minutes: self.export_minutes.max(other.export_minutes),
+            compute_minutes: self.compute_minutes + other.compute_minutes - START_MINUTES,
+            disk_bytes: self.disk_bytes + other.disk_bytes,
+            memory_bytes: self.memory_bytes.max(other.memory_bytes),
+            costs: costs.collect(),
+            usd: self.usd + other.usd,
+            insights_usd: self.insights_usd + other.insights_usd,
+            ..self
+        }
+    }
+}
+
 /// The estimate; `None` where nothing is known of the volume.
 pub fn estimate(volume: &Volume, reading: &Reading, region: &str) -> Option<Night> {
     let prices = prices::of_region(region);

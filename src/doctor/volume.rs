@@ -19,7 +19,7 @@ pub(super) const LAST_DAYS: i64 = 7;
 
 impl Examination<'_> {
     pub(super) async fn bytes_of_last_days(&self, groups: &[String]) -> Tried<f64> {
-        let client = match MetricsClient::new(self.environment.stores.aws()).await {
+        let client = match MetricsClient::new(self.environment.stores.aws(), self.logs_account()).await {
             Ok(client) => client,
             Err(error) => return Tried::Failed(error.to_string()),
         };
@@ -27,7 +27,7 @@ impl Examination<'_> {
     }
 
     async fn events_of_last_days(&self, groups: &[String]) -> Option<f64> {
-        let client = MetricsClient::new(self.environment.stores.aws()).await;
+        let client = MetricsClient::new(self.environment.stores.aws(), self.logs_account()).await;
         let samples = client.ok()?;
         let samples = samples.incoming_log_events(groups, self.last_days(), 3600);
         Some(samples.await.ok()?.iter().map(|sample| sample.events).sum())
@@ -44,7 +44,7 @@ impl Examination<'_> {
 
     /// Estimates what a night takes.
     pub(super) async fn night(&mut self, groups: &[LogGroup]) -> Option<Night> {
-        let Source::CloudWatch(source) = &self.job.source else {
+        let Source::CloudWatch(source) = &self.source().logs else {
             return None;
         };
         let window = next_window(self.job, self.environment.clock.now()).ok()?;
@@ -81,7 +81,7 @@ impl Examination<'_> {
             with_tasks: source.via != Via::Events,
             queries: self.job.queries.len(),
             reads_again: planned.is_none_or(|planned| reads_again(self.job, &planned)),
-            keep_days: self.job.keep.map(|keep| keep.as_secs_f64() / 86_400.0),
+            keep_days: self.source().keep.map(|keep| keep.as_secs_f64() / 86_400.0),
             memory: match self.job.limits.memory {
                 Some(memory) => memory,
                 None => available_memory().ok()?,

@@ -22,7 +22,7 @@ use super::deadline::{Deadline, Patience};
 use super::service::{ExportService, GroupClass, LogGroup, Origin};
 use super::staging::{self, Manifest};
 use super::task::{TaskRunner, TaskSpec};
-use super::turns::Turns;
+use super::turns::ExportSlot;
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
@@ -58,7 +58,7 @@ pub struct CloudWatchExporter {
     patience: Patience,
     /// The same for the export slot alone, where events are the other way.
     slot_patience: Patience,
-    turns: Turns,
+    slot: Arc<ExportSlot>,
     /// The job's log groups, listed once.
     listed: OnceCell<ListedGroups>,
 }
@@ -85,11 +85,17 @@ impl CloudWatchExporter {
             bucket,
             patience: Patience::new(settings.give_up_after),
             slot_patience: Patience::new(settings.give_up_after / 2),
-            turns: Turns::default(),
+            slot: Arc::default(),
             settings,
             clock,
             listed: OnceCell::new(),
         })
+    }
+
+    /// The same through a slot that other sources of the job use too.
+    pub fn sharing(mut self, slot: &Arc<ExportSlot>) -> Self {
+        self.slot = Arc::clone(slot);
+        self
     }
 
     /// Whether the export failed with `error` because the group was deleted since the groups were listed. A group that
@@ -131,6 +137,7 @@ impl CloudWatchExporter {
         request: &ExportRequest<'_>,
         report: &(dyn Fn(&str) + Sync),
     ) -> Result<ExportedGroup> {
+        let _own = self.slot.queue(report).await;
         let deadline = self.deadline(format!("the export of {}", group.name), report);
         let window = request.window.range();
         let began = self.clock.now();
@@ -175,7 +182,7 @@ impl CloudWatchExporter {
             service: self.service.as_ref(),
             journal: request.journal,
             deadline,
-            turns: &self.turns,
+            turns: &self.slot.turns,
         };
         runner.run(&spec).await
     }

@@ -160,6 +160,7 @@ impl DirectoryExporter {
         }
         let mut attempt = Attempt {
             prefix: request.keys.relative(&prefix),
+            staging: None,
             log_group: group.to_owned(),
             log_stream_prefix: None,
             range: request.window.range().padded(self.pad, self.pad),
@@ -387,7 +388,7 @@ mod tests {
         let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
         let staging = Location::Local(folder.path().join("staging"));
         let keys = StagingKeys::new(&staging, "night").unwrap();
-        let staging = stores.open(&staging, Account::Source).await.unwrap();
+        let staging = stores.open(&staging, Account::LOGS).await.unwrap();
         let now = "2026-11-21T15:00:00Z".parse().unwrap();
         let exporter = DirectoryExporter::new(
             folder.path().join("events"),

@@ -36,7 +36,7 @@ pub async fn complete(
     mut objects: Vec<LogObject>,
 ) -> Result<ExportedGroup> {
     manifest.list(attempt, &objects);
-    manifest.note_requested(&mut objects);
+    manifest.describe(&mut objects);
     write(store, attempt, &manifest, &Condition::Absent).await?;
     Ok(ExportedGroup {
         notes: manifest.notes(),
@@ -73,6 +73,7 @@ pub(super) async fn extend(
     group.objects.sort_by(LogObject::cmp_key);
     manifest.list(&group.prefix, &group.objects);
     manifest.kept.push(note.clone());
+    manifest.describe(&mut group.objects);
     write(store, &group.prefix, &manifest, &seen).await?;
     group.notes.push(note);
     group.outlives = true;
@@ -94,7 +95,7 @@ pub async fn newest_exports(
     };
     let prefix = request.keys.of_window(&request.window.id());
     let listed = store.list(&prefix).await?;
-    let attempts = newest_attempts(store, &listed, satisfies).await?;
+    let attempts = newest_attempts(store, &listed, Alike::ByName, satisfies).await?;
     Ok(attempts
         .into_iter()
         .filter_map(CompleteAttempt::into_group)
@@ -174,13 +175,24 @@ struct CompleteAttempt {
     objects: Option<Vec<LogObject>>,
 }
 
+/// Which attempts are of one log group, so that only the newest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alike {
+    /// Those of one name.
+    ByName,
+    /// Those that also are of one account and Region, and of the same streams: a job of several sources has others.
+    ByOrigin,
+}
+
 /// Among the listed objects, for each window and log group the newest complete attempt that is wanted.
 async fn newest_attempts(
     store: &Store,
     listed: &[ObjectMeta],
+    alike: Alike,
     wanted: impl Fn(&Manifest, &Path) -> bool,
 ) -> Result<Vec<CompleteAttempt>> {
-    let mut newest: BTreeMap<Path, CompleteAttempt> = BTreeMap::new();
+    type Of = (Path, Option<(Option<(String, String)>, Option<String>)>);
+    let mut newest: BTreeMap<Of, CompleteAttempt> = BTreeMap::new();
     for meta in listed
         .iter()
         .filter(|meta| layout::is_manifest(&meta.location))
@@ -190,7 +202,15 @@ async fn newest_attempts(
         let Some(manifest) = manifest.filter(|manifest| wanted(manifest, &prefix)) else {
             continue;
         };
-        let log_group = layout::parent(&prefix);
+        let origin = || {
+            let origin = manifest.origin.clone();
+            let origin = origin.map(|origin| (origin.account, origin.region));
+            (origin, manifest.log_stream_prefix.clone())
+        };
+        let log_group = match alike {
+            Alike::ByName => (layout::parent(&prefix), None),
+            Alike::ByOrigin => (layout::parent(&prefix), Some(origin())),
+        };
         let known = newest.get(&log_group).map(|known| known.manifest.as_of);
         if known.is_some_and(|known| manifest.as_of <= known) {
             continue;
@@ -226,11 +246,13 @@ fn add_later(
     );
     let range = task_folder::part_of_task(objects);
     let requested = objects.iter().find_map(|object| object.requested.clone());
+    let origin = objects.iter().find_map(|object| object.origin.clone());
     let later = later.into_iter();
     let later = later.filter_map(|meta| LogObject::new(meta, Some(log_group)));
     objects.extend(later.map(|object| LogObject {
         range,
         requested: requested.clone(),
+        origin: origin.clone(),
         ..object
     }));
     objects.sort_by(LogObject::cmp_key);

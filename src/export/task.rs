@@ -116,6 +116,7 @@ impl TaskSpec<'_> {
     fn new_attempt(&self, now: DateTime<Utc>) -> Attempt {
         Attempt {
             prefix: (self.new_prefix)(),
+            staging: None,
             log_group: self.log_group.name.clone(),
             log_stream_prefix: self.log_stream_prefix.map(str::to_owned),
             range: self.range_at(now),

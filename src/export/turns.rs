@@ -29,6 +29,28 @@ const EXPECTED_FOR: Duration = Duration::from_secs(3600);
 const FEWEST_TURNS: u32 = 2;
 const MOST_TURNS: u32 = 8;
 
+/// The export slot of an account and Region, which several sources of a job may want: one of them at a time asks for it, in
+/// the order in which they came.
+#[derive(Debug, Default)]
+pub struct ExportSlot {
+    queue: tokio::sync::Mutex<()>,
+    /// Whose turn it is among jobs.
+    pub turns: Turns,
+}
+
+impl ExportSlot {
+    /// Waits until no other source of the job uses the slot. It is given back when the guard is dropped.
+    pub async fn queue(&self, report: &(dyn Fn(&str) + Sync)) -> tokio::sync::MutexGuard<'_, ()> {
+        match self.queue.try_lock() {
+            Ok(own) => own,
+            Err(_) => {
+                report("another source of this job uses the export slot");
+                self.queue.lock().await
+            }
+        }
+    }
+}
+
 /// Whose turn it is, as far as a run can know.
 #[derive(Debug)]
 pub struct Turns(Mutex<Seen>);

@@ -91,7 +91,7 @@ pub(super) fn resolve(
     let own = columns.iter().map(|column| column.name.as_str());
     let text = ["log_group", "log_stream"].into_iter();
     let known: Vec<&str> = text
-        .chain(origins.account.then_some("account"))
+        .chain(origins.names())
         .chain(message.then_some("message"))
         .chain(own)
         .collect();
@@ -143,7 +143,7 @@ fn columns(
 ) -> Result<Vec<ArchiveColumn>, Wrong> {
     let columns = spec.into_iter().map(|(name, sql)| {
         let at = format!("archive.columns.{name}");
-        let is_origin = origins.account && name.as_str() == "account";
+        let is_origin = origins.names().any(|origin| origin == name.as_str());
         if is_origin || TAKEN.contains(&name.as_str()) {
             let message = format!(
                 "[archive.columns] can't have {:?}: that name is taken by a column that every archive has",
@@ -172,8 +172,8 @@ fn sql(columns: &[ArchiveColumn], message: bool, origins: OriginColumns) -> Stri
     let of_logs = ["log_group", "log_stream", "timestamp"].map(str::to_owned);
     let message = message.then(|| "message".to_owned());
     let own = columns.iter().map(ArchiveColumn::selected);
-    let account = origins.account.then(|| "account".to_owned());
-    let of_logs = of_logs.into_iter().chain(account);
+    let origins = origins.names().map(str::to_owned);
+    let of_logs = of_logs.into_iter().chain(origins);
     let selected: Vec<String> = of_logs.chain(message).chain(own).collect();
     // The comments of the columns of tables.
     let comments = columns.iter().map(|column| {

@@ -405,16 +405,35 @@ impl<'de> Deserialize<'de> for PixelSize {
     }
 }
 
-/// The name of a log group, or a glob over names in which `*` also crosses slashes.
+/// The name of a log group, or a glob over names in which `*` also crosses slashes; or either within the ARN of a log group
+/// of a linked account.
 #[derive(Debug, Clone)]
 pub struct GroupPattern {
     text: String,
     matcher: Option<GlobMatcher>,
 }
 
+/// Splits the ARN of a log group, `arn:<partition>:logs:<region>:<account>:log-group:<name>`: the part before its name, and
+/// the name. `None` for any other text.
+pub fn split_group_arn(text: &str) -> Option<(&str, &str)> {
+    let mut parts = text.splitn(7, ':');
+    let is_arn = parts.next()? == "arn" && !parts.next()?.is_empty() && parts.next()? == "logs";
+    let (region, account) = (parts.next()?, parts.next()?);
+    let is_plain = |part: &str| {
+        let mut bytes = part.bytes();
+        !part.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_group = parts.next()? == "log-group" && is_plain(region) && is_plain(account);
+    let name = parts.next()?;
+    (is_arn && is_group && !name.is_empty()).then(|| text.split_at(text.len() - name.len()))
+}
+
 impl GroupPattern {
     /// Checks the text against CloudWatch's rules for names, and compiles its glob (`*`, `?`, `[…]`, `{a,b}`).
     pub fn new(text: &str) -> Result<Self, String> {
+        if text.starts_with("arn:") {
+            return Self::linked(text);
+        }
         if text.is_empty() || text.len() > 512 {
             return Err(format!(
                 "{text:?} is not a valid log group: expected a name of 1 to 512 characters, such as \"/ecs/web\""
@@ -444,6 +463,35 @@ impl GroupPattern {
         })
     }
 
+    /// Log groups of a linked account. The console and IAM write ARNs with `:*` behind the name.
+    fn linked(text: &str) -> Result<Self, String> {
+        let whole = text.strip_suffix(":*").unwrap_or(text);
+        let (account, name) = split_group_arn(whole).ok_or_else(|| {
+            format!(
+                "{text:?} is not the ARN of a log group: expected arn:aws:logs:<region>:<account>:log-group:<name or glob>, such as \"arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/web\""
+            )
+        })?;
+        let name = Self::new(name)?;
+        let matcher = match name.is_name() {
+            true => None,
+            false => {
+                let glob = GlobBuilder::new(whole).literal_separator(false).build();
+                let glob = glob
+                    .map_err(|error| format!("{text:?} is not a valid glob: {}", error.kind()))?;
+                Some(glob.compile_matcher())
+            }
+        };
+        Ok(Self {
+            text: format!("{account}{}", name.text),
+            matcher,
+        })
+    }
+
+    /// Whether it is the ARN of a log group, or a glob over such ARNs.
+    pub fn is_linked(&self) -> bool {
+        self.text.starts_with("arn:")
+    }
+
     /// The pattern as written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -463,9 +511,10 @@ impl GroupPattern {
         &self.text[..end]
     }
 
-    /// Whether it matches the log group's name.
+    /// Whether it matches the log group's name, or its ARN where it is of a linked account.
     pub fn matches(&self, group: &str) -> bool {
         match &self.matcher {
+            Some(_) if self.is_linked() != group.starts_with("arn:") => false,
             Some(matcher) => matcher.is_match(group),
             None => self.text == group,
         }

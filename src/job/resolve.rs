@@ -1,5 +1,7 @@
 //! From the job file as written to a [`Job`]: defaults, paths relative to the file, and which keys go together.
 
+mod several;
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
@@ -17,8 +19,9 @@ use super::spec::{
 };
 use super::{
     AwsSettings, BucketEncryption, Chart, CloudWatch, DefaultWindow, Division, Encryption, Format,
-    Job, KeyPattern, Language, Limits, LookupTable, Query, Source, Subscription,
-    SubscriptionContent, TextFile, WindowRule, archive, charts, expectations, formats, notify,
+    Job, JobSource, KeyPattern, Language, Limits, LookupTable, OriginColumns, Query, Source,
+    Subscription, SubscriptionContent, TextFile, WindowRule, archive, charts, expectations,
+    formats, notify,
 };
 use crate::error::Result;
 use crate::window::{Size, Window, is_last_ended};
@@ -149,27 +152,20 @@ impl Resolver<'_> {
             );
             return Err(Wrong::at("run.lease", message));
         }
-        let give_up_after = match (spec.run.give_up_after, spec.source.give_up_after) {
-            (Some(_), Some(_)) => {
-                return Err(Wrong::at(
-                    "source.give_up_after",
-                    "[run] and [source] both have give_up_after: expected it in [run] only",
-                ));
-            }
-            (of_run, of_source) => of_run
-                .or(of_source)
-                .map_or(GIVE_UP_AFTER, |length| length.0),
-        };
+        let several::Sources { sources, aws, mask } = self.sources(
+            spec.source.0,
+            &output,
+            spec.window.size,
+            spec.run.give_up_after,
+        )?;
         let aws = AwsSettings {
-            region: spec.source.region.clone().map(|text| text.0),
-            profile: spec.source.profile.clone().map(|text| text.0),
-            role_arn: spec.source.role_arn.clone().map(|text| text.0),
-            requester_pays: spec.source.requester_pays.unwrap_or(false),
             encryption: encryption(&spec.output, &output)?,
+            ..aws
         };
-        let keep = spec.source.keep.map(|length| length.0);
-        let mask = spec.source.mask.unwrap_or(false);
-        let source = self.source(spec.source, &output, spec.window.size, give_up_after)?;
+        let origins = match &sources[..] {
+            [only] => only.logs.origins(),
+            _ => OriginColumns::ALL,
+        };
         let (size, language) = (spec.window.size, spec.language.unwrap_or_default());
         let of_rows = spec
             .query
@@ -179,7 +175,7 @@ impl Resolver<'_> {
         let queries = self.queries(spec.query, size, language)?;
         let archive = spec
             .archive
-            .map(|spec| archive::resolve(spec, &queries, source.origins()));
+            .map(|spec| archive::resolve(spec, &queries, origins));
         let archive = archive.transpose()?;
         let archived = archive.as_ref().map(|archive| &archive.query);
         let tables = self.tables(spec.table, queries.iter().chain(archived))?;
@@ -197,7 +193,6 @@ impl Resolver<'_> {
             .map_err(|message| Wrong::at("notify", message))?;
         Ok(Job {
             aws,
-            keep,
             mask,
             language,
             expectations,
@@ -207,8 +202,8 @@ impl Resolver<'_> {
             metrics: spec.metrics.map(|metrics| metrics.namespace.0),
             queries,
             tables,
-            window: window_rule(spec.window, timezone, &source)?,
-            source,
+            window: window_rule(spec.window, timezone, &sources)?,
+            sources,
             limits: Limits {
                 memory: spec.run.memory.map(|size| size.0),
                 lease,
@@ -289,11 +284,22 @@ impl Resolver<'_> {
                         ),
                     ));
                 }
+                let via = spec.via.unwrap_or(Via::ExportTask);
+                let linked = log_groups.iter().find(|group| group.is_linked());
+                if let Some(linked) = linked.filter(|_| via != Via::Events) {
+                    return Err(Wrong::at(
+                        "source.log_groups",
+                        format!(
+                            "[source] log_groups has the ARN {:?}: expected via = \"events\" with it, since CloudWatch exports no log group of a linked account; or role_arn with a role of that account, and the name of the group",
+                            linked.as_str()
+                        ),
+                    ));
+                }
                 Ok(Source::CloudWatch(CloudWatch {
                     log_groups,
                     log_stream_prefix: spec.log_stream_prefix.map(|text| text.0),
                     staging,
-                    via: spec.via.unwrap_or(Via::ExportTask),
+                    via,
                     give_up_after,
                     pad,
                     pad_after: match (&spec.pad_after, &spec.pad) {
@@ -596,7 +602,7 @@ fn encryption(spec: &OutputSpec, output: &Location) -> Result<Option<BucketEncry
     }
 }
 
-fn window_rule(spec: WindowSpec, timezone: Tz, source: &Source) -> Result<WindowRule, Wrong> {
+fn window_rule(spec: WindowSpec, timezone: Tz, sources: &[JobSource]) -> Result<WindowRule, Wrong> {
     let default = match spec.default.as_ref().map(|text| text.0.as_str()) {
         None => DefaultWindow::LastEnded,
         Some(text) if is_last_ended(text) => DefaultWindow::LastEnded,
@@ -610,9 +616,13 @@ fn window_rule(spec: WindowSpec, timezone: Tz, source: &Source) -> Result<Window
     Ok(WindowRule {
         size: spec.size,
         default,
-        settled_after: spec
-            .settled_after
-            .map_or_else(|| settled_after(source), |length| length.0),
+        settled_after: match spec.settled_after {
+            Some(length) => length.0,
+            None => {
+                let of_sources = sources.iter().map(|source| settled_after(&source.logs));
+                of_sources.max().unwrap_or_default()
+            }
+        },
         lookback: spec.lookback.unwrap_or(lookback(spec.size)),
     })
 }
@@ -702,8 +712,8 @@ use = "hourly_count"
         let job = parse(Path::new("jobs/night.toml"), GOOD).unwrap();
         assert_eq!(job.window.default, DefaultWindow::LastEnded);
         assert_eq!(job.window.settled_after, Duration::from_secs(24 * 3600));
-        let Source::CloudWatch(source) = &job.source else {
-            panic!("{:?}", job.source)
+        let Source::CloudWatch(source) = &job.sources[0].logs else {
+            panic!("{:?}", job.sources)
         };
         assert_eq!(source.give_up_after, Duration::from_secs(6 * 3600));
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
@@ -717,7 +727,7 @@ use = "hourly_count"
     fn the_time_to_wait_is_the_runs() {
         let give_up_after = |text: &str| {
             let job = parse(Path::new("jobs/night.toml"), text).unwrap();
-            match job.source {
+            match &job.sources[0].logs {
                 Source::CloudWatch(source) => source.give_up_after.as_secs(),
                 source => panic!("{source:?}"),
             }
@@ -748,8 +758,8 @@ use = "hourly_count"
     fn the_way_and_the_independent_count_are_taken() {
         let text = GOOD.replace("staging", "via = \"auto\"\nverify = \"insights\"\nstaging");
         let job = parse(Path::new("jobs/night.toml"), &text).unwrap();
-        let Source::CloudWatch(source) = &job.source else {
-            panic!("{:?}", job.source)
+        let Source::CloudWatch(source) = &job.sources[0].logs else {
+            panic!("{:?}", job.sources)
         };
         assert_eq!(
             (source.via, source.verify),

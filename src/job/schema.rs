@@ -12,7 +12,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::checked::{ByteSize, GroupPattern, Length, Name, Namespace, Secret, Share, Text, Zone};
-use super::spec::{FormatSpec, JobSpec, OneOrMore, SourceKind, TextOrFalse};
+use super::spec::{
+    FormatSpec, JobSpec, OneOrMore, SourceKind, SourceSpec, SourcesSpec, TextOrFalse,
+};
 use super::{charts, library};
 
 /// The name of the file that job files name in their first line: `#:schema ./logtally.schema.json`.
@@ -110,6 +112,22 @@ macro_rules! schema_of {
 }
 
 schema_of!(Text, json_schema!({"type": "string"}));
+
+impl JsonSchema for SourcesSpec {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Sources".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let source = generator.subschema_for::<SourceSpec>();
+        json_schema!({"anyOf": [source, {"type": "array", "items": source, "minItems": 1}]})
+    }
+}
+
 /// The type of the key `formats`.
 pub(super) struct Formats;
 

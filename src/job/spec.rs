@@ -3,9 +3,12 @@
 //! jobs get.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::checked::{
     ByteSize, GroupPattern, Length, Name, Namespace, PixelSize, Secret, Share, Text, Zone,
@@ -32,8 +35,8 @@ pub struct JobSpec {
     /// The language of a chart's own texts.
     #[schemars(extend("default" = "en"))]
     pub language: Option<Language>,
-    /// Where the logs come from.
-    pub source: SourceSpec,
+    /// Where the logs come from: `[source]`, or `[[source]]` for each of several.
+    pub source: SourcesSpec,
     /// Which time a run takes.
     #[serde(default)]
     pub window: WindowSpec,
@@ -124,6 +127,40 @@ impl SourceKind {
     }
 }
 
+/// `[source]`, or each `[[source]]`.
+#[derive(Debug)]
+pub struct SourcesSpec(pub Vec<SourceSpec>);
+
+impl<'de> Deserialize<'de> for SourcesSpec {
+    /// An untagged enum would lose the line of what is wrong.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = SourcesSpec;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a section [source]")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let only = SourceSpec::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(SourcesSpec(vec![only]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut sources = Vec::new();
+                while let Some(source) = list.next_element()? {
+                    sources.push(source);
+                }
+                Ok(SourcesSpec(sources))
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
+
 /// `[source]`: the keys of every kind. Which of them go together is checked later, so that serde's errors keep their lines.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -131,8 +168,10 @@ impl SourceKind {
 pub struct SourceSpec {
     /// The kind of source, which decides which other keys are allowed.
     pub kind: SourceKind,
+    /// The name of this source in messages and receipts, for a job of several.
+    pub name: Option<Name>,
     /// cloudwatch: the log groups, at least one: names, and globs such as `"/aws/lambda/checkout-*"`. Globs have `*`, `?`,
-    /// `[…]` and `{a,b}`; `*` also matches `/`.
+    /// `[…]` and `{a,b}`; `*` also matches `/`. With `via = "events"`, ARNs too, for log groups of linked accounts.
     #[schemars(length(min = 1))]
     pub log_groups: Option<Vec<GroupPattern>>,
     /// cloudwatch: the prefix of the log streams to export, such as `"web/"`; all log streams where unset.

@@ -9,8 +9,9 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use percent_encoding::utf8_percent_encode;
 
-use super::{NAME, encode_name, join};
+use super::{NAME, Origin, encode_name, join};
 use crate::error::{Class, Error, Result};
+use crate::job::split_group_arn;
 use crate::window::Range;
 
 /// The object that CloudWatch writes to test its permission. It has no log data and is not gzip.
@@ -47,8 +48,10 @@ pub struct LogObject {
     pub last_modified: DateTime<Utc>,
     /// Its ETag.
     pub e_tag: Option<Arc<str>>,
-    /// The log group; `None` where it is not known.
+    /// The log group, of a linked account by its ARN; `None` where it is not known.
     pub log_group: Option<Arc<str>>,
+    /// The account and Region of the log group, where they are known.
+    pub origin: Option<Arc<Origin>>,
     /// Only events in this range count; all of them where unset.
     pub range: Option<Range>,
     /// The times that were asked of its export task, where they are known: no event has another one.
@@ -98,10 +101,17 @@ impl LogObject {
             last_modified: meta.last_modified,
             e_tag: meta.e_tag.as_deref().map(Arc::from),
             log_group: log_group.map(|group| shared(group, known_group)),
+            origin: None,
             range: None,
             requested: None,
             format,
         }
+    }
+
+    /// The name of the log group, also where it is known by its ARN.
+    pub fn group_name(&self) -> Option<&str> {
+        let group = self.log_group.as_deref()?;
+        Some(split_group_arn(group).map_or(group, |(_, name)| name))
     }
 
     /// Its key.

@@ -4,7 +4,7 @@ use object_store::path::Path;
 
 use super::{encode_name, join, relative};
 use crate::error::{Error, Result};
-use crate::job::{Job, Location};
+use crate::job::{Job, JobSource, Location};
 
 /// The name of the object that lists what a finished export attempt wrote.
 const MANIFEST: &str = "manifest.json";
@@ -29,9 +29,9 @@ pub struct StagingKeys {
 }
 
 impl StagingKeys {
-    /// The keys of the job's exports. An error (usage) where their location can't be a key.
-    pub fn of(job: &Job) -> Result<Self> {
-        Self::new(job.source.location(), job.name.as_str())
+    /// The keys of the exports of one of the job's sources. An error (usage) where their location can't be a key.
+    pub fn of(job: &Job, source: &JobSource) -> Result<Self> {
+        Self::new(source.logs.location(), job.name.as_str())
     }
 
     /// The keys of the exports of the job with this name, below `location`. An error (usage) where that can't be a key.

@@ -372,6 +372,8 @@ impl TableProvider for ArchivedLogs {
             TableProviderFilterPushDown::Unsupported if self.is_for_archives(filter) => {
                 TableProviderFilterPushDown::Inexact
             }
+            // Archives may lack these columns.
+            _ if is_about_origin(filter) => TableProviderFilterPushDown::Unsupported,
             other => other,
         });
         Ok(pushed.collect())
@@ -414,6 +416,13 @@ impl ArchivedLogs {
             && columns.iter().all(|column| of_archive(column.name()))
             && !filter.is_volatile()
     }
+}
+
+/// Whether a filter reads the account or the Region.
+fn is_about_origin(filter: &Expr) -> bool {
+    let columns = filter.column_refs();
+    let mut names = columns.iter().map(|column| column.name());
+    names.any(|name| OriginColumns::NAMES.contains(&name))
 }
 
 /// A query with a smaller limit reads one part behind the other, so that its answer is always the same.

@@ -39,8 +39,8 @@ use super::{functions, views};
 use crate::disk::free_bytes;
 use crate::error::{Class, Error, Result};
 use crate::job::{Format, OriginColumns};
-use crate::scan::LogsTable;
 use crate::scan::deferred::DeferredLogs;
+use crate::scan::{LogsTable, LogsTables};
 use crate::store::Store;
 use crate::window::Range;
 
@@ -242,6 +242,20 @@ impl Session {
                 .register_object_store(store.url().as_ref(), Arc::clone(store.objects()));
         }
         let logs = Arc::new(logs.in_zone(self.timezone));
+        self.tables.put("logs", TableKind::Logs, logs);
+        Ok(self.with_views_of_logs())
+    }
+
+    /// Registers `logs` of several stores, each as the store of its objects.
+    pub fn with_logs_of(self, tables: &[LogsTable], stores: &[&Store]) -> Result<Self> {
+        if let ([logs], [store]) = (tables, stores) {
+            return self.with_logs(logs.clone(), Some(store));
+        }
+        for store in stores {
+            self.context
+                .register_object_store(store.url().as_ref(), Arc::clone(store.objects()));
+        }
+        let logs = Arc::new(LogsTables::new(tables).in_zone(self.timezone));
         self.tables.put("logs", TableKind::Logs, logs);
         Ok(self.with_views_of_logs())
     }

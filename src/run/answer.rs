@@ -20,7 +20,7 @@ use crate::output::division::Divided;
 use crate::output::parquet::Metadata;
 use crate::progress::{Progress, Step};
 use crate::query::{Session, Statement, TableKind};
-use crate::scan::{LogsTable, ReadLog, ScanReport, ScanReports};
+use crate::scan::{LogsTable, LogsTables, ScanReport, ScanReports};
 use crate::verify::HourCount;
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -30,44 +30,54 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Objects {
     count: usize,
     bytes: u64,
-    read: ReadLog,
-    logs: LogsTable,
+    /// Of each source, in their order.
+    tables: Vec<LogsTable>,
 }
 
 impl Objects {
-    pub(super) fn of(logs: &LogsTable) -> Self {
+    pub(super) fn of(tables: &[LogsTable]) -> Self {
+        let objects = || tables.iter().flat_map(LogsTable::objects);
         Self {
-            count: logs.objects().len(),
-            bytes: logs.objects().iter().map(|object| object.size).sum(),
-            read: logs.read_log().clone(),
-            logs: logs.clone(),
+            count: objects().count(),
+            bytes: objects().map(|object| object.size).sum(),
+            tables: tables.to_vec(),
         }
     }
 
-    /// A note where several exports have the same events, as far as they were read.
-    pub(super) fn common_events(&self) -> Option<String> {
-        self.logs.common_events()
+    /// The objects of each source.
+    pub(super) fn tables(&self) -> &[LogsTable] {
+        &self.tables
+    }
+
+    /// Notes where several exports have the same events, as far as they were read; of each source.
+    pub(super) fn common_events(&self) -> Vec<Option<String>> {
+        self.tables.iter().map(LogsTable::common_events).collect()
     }
 
     /// The objects that were not read to their end yet.
     fn unread(&self) -> Self {
-        let read = self.read.read();
-        let objects = (0..).zip(self.logs.objects());
-        let unread = objects.filter(|(number, _)| !read.has(*number));
-        let (count, bytes) = unread.fold((0, 0), |(count, bytes), (_, object)| {
-            (count + 1, bytes + object.size)
-        });
+        let (mut count, mut bytes) = (0, 0);
+        for table in &self.tables {
+            let read = table.read_log().read();
+            for (number, object) in (0..).zip(table.objects()) {
+                if !read.has(number) {
+                    count += 1;
+                    bytes += object.size;
+                }
+            }
+        }
         Self {
             count,
             bytes,
-            read: self.read.clone(),
-            logs: self.logs.unread(),
+            tables: self.tables.iter().map(LogsTable::unread).collect(),
         }
     }
 
-    /// What was read, if every object was read to its end, by whichever query.
-    pub(super) fn all_read(&self) -> Option<ScanReport> {
-        self.read.complete(self.count)
+    /// What was read of each source, if every object was read to its end, by whichever query.
+    pub(super) fn all_read(&self) -> Option<Vec<ScanReport>> {
+        let tables = self.tables.iter();
+        let complete = tables.map(|table| table.read_log().complete(table.objects().len()));
+        complete.collect()
     }
 }
 
@@ -171,7 +181,8 @@ impl QueryRun<'_> {
     }
 
     fn report(self, read: &ScanReports) {
-        let scans = read.scans().max(1);
+        // Each source is a scan of its own.
+        let scans = (read.scans() / self.objects.tables.len().max(1)).max(1);
         let total = read.total();
         self.progress.report(Step::Reading {
             query: self.name,
@@ -200,10 +211,11 @@ pub(super) async fn count_all(
     progress: &dyn Progress,
     session: &Session,
     objects: &Objects,
-) -> Result<ScanReport> {
+) -> Result<Vec<ScanReport>> {
     let unread = objects.unread();
     // Upper case: no query has such a name.
-    session.add_table("UNREAD", TableKind::Logs, Arc::new(unread.logs.clone()));
+    let tables = LogsTables::new(&unread.tables);
+    session.add_table("UNREAD", TableKind::Logs, Arc::new(tables));
     let sql = "SELECT count(message) FROM \"UNREAD\"";
     let statement = session.statement(sql, "the count of all events").await?;
     let run = QueryRun {
@@ -218,16 +230,18 @@ pub(super) async fn count_all(
             Class::Unexpected,
             format!(
                 "the count of all events read {} of {} objects",
-                objects.read.read().count(),
+                objects.count - objects.unread().count,
                 objects.count
             ),
         )
     })
 }
 
-/// The window's events by hour of UTC, in order, hours without events left out.
-pub(super) async fn count_by_hour(session: &Session) -> Result<Vec<HourCount>> {
-    let sql = "SELECT timestamp::bigint / 3600000 AS hour, count(*) AS events FROM logs GROUP BY 1 ORDER BY 1";
+/// The window's events of a source by hour of UTC, in order, hours without events left out.
+pub(super) async fn count_by_hour(session: &Session, logs: &LogsTable) -> Result<Vec<HourCount>> {
+    let logs = logs.clone().in_zone(session.timezone());
+    session.add_table("COUNTED", TableKind::Logs, Arc::new(logs));
+    let sql = "SELECT timestamp::bigint / 3600000 AS hour, count(*) AS events FROM \"COUNTED\" GROUP BY 1 ORDER BY 1";
     let statement = session.statement(sql, "the count by hour").await?;
     let mut batches = session.run(&statement).await?.batches;
     let mut counts = Vec::new();

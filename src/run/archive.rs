@@ -16,8 +16,7 @@ use super::history::{AT_ONCE, KnownWindows, read_receipt};
 use super::{Action, Force, Output, Plan, WindowPlan, answer_files};
 use crate::error::Result;
 use crate::export::{There, staging};
-use crate::job::{Job, Name, POSITION};
-use crate::layout::StagingKeys;
+use crate::job::{Job, JobSource, Name, POSITION};
 use crate::layout::cloudwatch::LogObject;
 use crate::output::columns::athena_schema;
 use crate::output::division::Divided;
@@ -172,10 +171,13 @@ impl ArchivedWindow {
         })
     }
 
-    /// Whether there are more objects, or more bytes of them, than those that the archive is of.
-    pub(super) fn lacks(&self, objects: &[LogObject]) -> bool {
+    /// Whether there are more objects of a source, or more bytes of them, than those that the archive is of.
+    pub(super) fn lacks(&self, source: &JobSource, objects: &[LogObject]) -> bool {
         let there = There::of(objects);
-        let exports = || self.exports.iter();
+        let exports = || {
+            let exports = self.exports.iter();
+            exports.filter(|export| export.source == source.number)
+        };
         there.objects > exports().map(|export| export.objects).sum::<usize>()
             || there.bytes > exports().map(|export| export.bytes).sum::<u64>()
     }
@@ -201,7 +203,7 @@ impl ArchivedWindow {
             Field::new("timestamp", time, true),
         ];
         let mut fields = of_logs.to_vec();
-        fields.extend(job.source.origins().account.then(|| text("account")));
+        fields.extend(job.origins().names().map(text));
         fields.extend(self.report.message.then(|| text("message")));
         let own = columns.iter().zip(&self.has).filter(|(_, has)| **has);
         fields.extend(own.map(|(column, _)| column.field()));
@@ -235,7 +237,7 @@ pub(super) async fn columns_of(engine: &Engine, job: &Job) -> Result<Vec<Archive
     let session = engine.session(job.timezone)?;
     let session = session
         .with_formats(&job.formats)
-        .expect_archived_logs(job.source.origins())?;
+        .expect_archived_logs(job.origins())?;
     let mut columns = Vec::with_capacity(archive.columns.len());
     for column in &archive.columns {
         let (query, origin) = (column.query(), column.origin());
@@ -279,7 +281,6 @@ impl OpenEvents for OneWindow {
 /// are.
 pub(super) async fn to_compute_of(
     plan: &Plan<'_>,
-    staging_keys: &StagingKeys,
     window: &WindowPlan,
 ) -> Result<Option<ArchivedWindow>> {
     let job = plan.job;
@@ -287,7 +288,9 @@ pub(super) async fn to_compute_of(
         let is_whole = last.archive.as_ref().is_some_and(|archive| archive.message);
         is_whole && !last.window.provisional && plan.force != Force::Export
     };
-    let has_kept_exports = !job.source.is_read_in_place();
+    // Objects of other programs can't be told to be the same.
+    let mut sources = job.sources.iter();
+    let has_kept_exports = sources.all(|source| !source.logs.is_read_in_place());
     let may_be = has_kept_exports && window.action == Action::Compute && window.reexports == 0;
     if !may_be || !window.last.as_ref().is_some_and(is_usable) {
         return Ok(None);
@@ -299,13 +302,18 @@ pub(super) async fn to_compute_of(
         return Ok(None);
     };
     let id = window.window.id();
-    let kept = staging::exports_at(&plan.source, staging_keys, &id, |_| true).await?;
-    let is_listed = kept.iter().all(|group| {
-        let prefix = plan.source.display(&group.prefix);
-        let mut exports = archived.exports.iter();
-        exports.any(|export| export.prefix == prefix && export.objects == group.objects.len())
-    });
-    Ok(is_listed.then_some(archived))
+    for source in plan.sources.iter() {
+        let kept = staging::exports_at(&source.store, &source.keys, &id, |_| true).await?;
+        let is_listed = kept.iter().all(|group| {
+            let prefix = source.store.display(&group.prefix);
+            let mut exports = archived.exports.iter();
+            exports.any(|export| export.prefix == prefix && export.objects == group.objects.len())
+        });
+        if !is_listed {
+            return Ok(None);
+        }
+    }
+    Ok(Some(archived))
 }
 
 /// The files that a receipt lists.

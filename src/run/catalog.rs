@@ -30,6 +30,7 @@ use self::logs::Logs;
 use super::Environment;
 use super::archive::columns_of;
 use super::lookups::{DeferredLookup, OF_JOB};
+use crate::aws::Account;
 use crate::error::{Error, Result};
 use crate::job::{Format, Job, LookupTable, Name, OriginColumns};
 use crate::query::archived::ArchivedLogs;
@@ -163,12 +164,14 @@ fn add_answers(mut session: Session, scope: &Arc<Scope>) -> Result<Session> {
 /// Adds the lookup tables of the jobs and of the request.
 fn add_lookups(session: &Session, scope: &Arc<Scope>) -> Result<()> {
     let jobs = scope.subjects.iter().filter_map(Subject::job);
-    let of_jobs = jobs
-        .flat_map(|job| &job.tables)
-        .map(|table| (table, OF_JOB));
-    let of_request = scope.request.tables.iter().map(|table| (table, "--table"));
+    let of_jobs = jobs.flat_map(|job| {
+        let tables = job.tables.iter();
+        tables.map(|table| (table, Account::of_tables(job), OF_JOB))
+    });
+    let of_request = scope.request.tables.iter();
+    let of_request = of_request.map(|table| (table, Account::LOGS, "--table"));
     let mut added: Vec<&LookupTable> = Vec::new();
-    for (table, named_by) in of_jobs.chain(of_request) {
+    for (table, account, named_by) in of_jobs.chain(of_request) {
         // Several jobs may have the same list.
         if added.contains(&table) {
             continue;
@@ -176,6 +179,7 @@ fn add_lookups(session: &Session, scope: &Arc<Scope>) -> Result<()> {
         let lookup = DeferredLookup {
             environment: scope.environment.without_scratch(),
             table: table.clone(),
+            account,
             named_by,
         };
         let name = table.name.as_str();

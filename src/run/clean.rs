@@ -7,6 +7,7 @@ use object_store::path::Path;
 
 use super::history::read_receipt;
 use super::settled::settled_at;
+use super::sources::{OpenSource, Sources};
 use super::{Environment, Output};
 use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
@@ -43,11 +44,11 @@ pub(super) async fn unwritten_state(output: &Output, window: &Window) -> Result<
 /// more. An export that can't be deleted stays in it for the next run; so does one whose task may still write objects.
 pub(super) async fn superseded(
     state: &WindowState,
-    staging: &Store,
+    sources: &Sources<'_>,
     receipt: &Receipt,
     now: DateTime<Utc>,
 ) -> HashSet<String> {
-    let mut deleted = delete(staging, unneeded(state, receipt, now)).await;
+    let mut deleted = delete(sources, unneeded(state, receipt, Some(sources), now)).await;
     let attempts = state.attempts.iter();
     for attempt in attempts.filter(|attempt| may_write_later(attempt, now)) {
         deleted.remove(&attempt.prefix);
@@ -62,10 +63,11 @@ fn may_write_later(attempt: &Attempt, now: DateTime<Utc>) -> bool {
 }
 
 /// The attempts that the receipt does not list and that are not written to any more. The caller must hold the window,
-/// since only the holder fetches events without an export task.
+/// since only the holder fetches events without an export task. Those of a source that the job does not have any more stay.
 pub(super) fn unneeded<'a>(
     state: &'a WindowState,
     receipt: &Receipt,
+    sources: Option<&Sources<'_>>,
     now: DateTime<Utc>,
 ) -> impl Iterator<Item = &'a Attempt> {
     state.attempts.iter().filter(move |attempt| {
@@ -77,57 +79,69 @@ pub(super) fn unneeded<'a>(
             }
         };
         let is_of_origin = Origin::may_be_same(attempt.origin.as_ref(), receipt.origin.as_ref());
-        !may_write && is_of_origin && !receipt.lists(attempt)
+        !may_write
+            && is_of_origin
+            && !receipt.lists(attempt)
+            && sources.is_none_or(|sources| sources.owner(attempt).is_some())
     })
 }
 
-/// Deletes the exports of windows that settled longer ago than the job's `keep`. A failure is a warning: the next run
+/// Deletes the exports of windows that settled longer ago than a source's `keep`. A failure is a warning: the next run
 /// tries again.
 pub(super) async fn expired(
     environment: &Environment,
     job: &Job,
     output: &Output,
-    staging: &Store,
-    staging_keys: &StagingKeys,
+    sources: &Sources<'_>,
 ) {
-    let Some(keep) = job.keep else {
-        return;
-    };
-    let retention = Retention {
-        job,
-        output,
-        staging,
-        keep: TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX),
-        now: environment.clock.now(),
-    };
-    let warn = |window: &str, error: Error| {
-        tracing::warn!(window, %error, "could not delete exports that are older than [source] keep");
-    };
-    match exported_windows(job, staging, staging_keys).await {
-        Ok(windows) => {
-            for window in windows {
-                match retention.delete_expired(&window).await {
-                    // Another run holds the lease; the next run retries.
-                    Err(error) if error.class() == Class::Held => {}
-                    Err(error) => warn(&window.id(), error),
-                    Ok(()) => {}
-                }
-            }
-        }
-        Err(error) => warn("all", error),
+    for source in sources.iter() {
+        let Some(keep) = source.source.keep else {
+            continue;
+        };
+        let retention = Retention {
+            job,
+            output,
+            sources,
+            source,
+            keep: TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX),
+            now: environment.clock.now(),
+        };
+        retention.delete_all_expired().await;
     }
 }
 
-/// Deletes exports that are older than a job keeps them.
+/// Deletes exports that are older than a source keeps them.
 struct Retention<'a> {
     job: &'a Job,
     output: &'a Output,
-    staging: &'a Store,
+    sources: &'a Sources<'a>,
+    source: &'a OpenSource<'a>,
     keep: TimeDelta,
     now: DateTime<Utc>,
 }
 
 impl Retention<'_> {
+    async fn delete_all_expired(&self) {
+        let (job, staging) = (self.job, &self.source.store);
+        let section = self.source.source;
+        let warn = |window: &str, error: Error| {
+            tracing::warn!(window, %error, "could not delete exports that are older than {section} keep");
+        };
+        match exported_windows(job, staging, &self.source.keys).await {
+            Ok(windows) => {
+                for window in windows {
+                    match self.delete_expired(&window).await {
+                        // Another run holds the lease; the next run retries.
+                        Err(error) if error.class() == Class::Held => {}
+                        Err(error) => warn(&window.id(), error),
+                        Ok(()) => {}
+                    }
+                }
+            }
+            Err(error) => warn("all", error),
+        }
+    }
+
     fn is_over(&self, since: DateTime<Utc>) -> bool {
         since
             .checked_add_signed(self.keep)
@@ -144,7 +158,11 @@ impl Retention<'_> {
             return Ok(());
         }
         let key = output.keys.state(&window.id());
-        let is_old = |attempt: &&Attempt| self.is_over(attempt.asked_at);
+        let is_own = |attempt: &Attempt| {
+            let owner = self.sources.owner(attempt);
+            owner.is_some_and(|owner| std::ptr::eq(owner, self.source))
+        };
+        let is_old = |attempt: &&Attempt| self.is_over(attempt.asked_at) && is_own(attempt);
         match lease::read(&output.store, &key).await? {
             Some((state, _)) if state.attempts.iter().any(|attempt| is_old(&attempt)) => {}
             _ => return Ok(()),
@@ -152,11 +170,12 @@ impl Retention<'_> {
         // A lease in the state may be of a run that was killed here, so it is taken over rather than skipped.
         let held = HeldWindow::take(&output.store, &key, job.limits.lease, |_| {}, &|_| {}).await?;
         let state = held.state();
-        let deleted = delete(self.staging, state.attempts.iter().filter(is_old)).await;
+        let deleted = delete(self.sources, state.attempts.iter().filter(is_old)).await;
         tracing::info!(
             window = window.id(),
             exports = deleted.len(),
-            "deleted exports that are older than [source] keep"
+            "deleted exports that are older than {} keep",
+            self.source.source
         );
         held.release(move |state| {
             state
@@ -190,11 +209,14 @@ async fn exported_windows(job: &Job, staging: &Store, keys: &StagingKeys) -> Res
 }
 
 async fn delete<'a>(
-    staging: &Store,
+    sources: &Sources<'_>,
     attempts: impl Iterator<Item = &'a Attempt>,
 ) -> HashSet<String> {
     let mut deleted = HashSet::new();
     for attempt in attempts {
+        let Some(OpenSource { store: staging, .. }) = sources.owner(attempt) else {
+            continue;
+        };
         let prefix = layout::join(staging.root(), &attempt.prefix);
         if !layout::is_in_attempt(&prefix) {
             let prefix = staging.display(&prefix);

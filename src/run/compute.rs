@@ -16,6 +16,7 @@ use super::expectations::check;
 use super::previous::EarlierAnswers;
 use super::publish::Publisher;
 use super::queries::{kept_for_later, reads_again};
+use super::sources::{OpenSource, Sources};
 use super::stopwatch::Stopwatch;
 use super::{Environment, Plan, WindowPlan, archive, compare};
 use crate::chart::build::{Caption, ChartData, Verified};
@@ -23,7 +24,7 @@ use crate::disk::free_bytes;
 use crate::error::{Class, Error, Result};
 use crate::expect::ExpectationReport;
 use crate::export::Exported;
-use crate::job::{Source, Verify};
+use crate::job::{Job, JobSource, Source, Verify};
 use crate::layout::cloudwatch::LogObject;
 use crate::numbers::counted;
 use crate::progress::Step;
@@ -36,7 +37,7 @@ use crate::scan::{Hours, LogsTable, ScanReport, Tally};
 use crate::state::Phase;
 use crate::state::lease::HeldWindow;
 use crate::store::Store;
-use crate::verify::{self, Verification, Verifier};
+use crate::verify::{self, HourCount, Verification, Verifier};
 use crate::window::Range;
 
 /// Bytes of compressed objects kept on disk between the queries of a job. Fargate gives 20 GiB of disk; on a smaller one it is an
@@ -56,7 +57,8 @@ const CACHED_OF_MEMORY: u64 = 4;
 pub(super) struct WindowRun<'a> {
     pub(super) environment: &'a Environment,
     pub(super) plan: &'a Plan<'a>,
-    pub(super) verifier: Option<&'a Verifier>,
+    /// Of each source, in their order; empty where none counts.
+    pub(super) verifiers: &'a [Option<Verifier>],
     pub(super) window: &'a WindowPlan,
     pub(super) held: &'a HeldWindow,
     pub(super) publisher: &'a Publisher<'a>,
@@ -66,7 +68,8 @@ pub(super) struct WindowRun<'a> {
 /// Where the events of a window are read from.
 #[derive(Clone, Copy)]
 enum Events<'a> {
-    Exported(&'a Exported),
+    /// The exports of each source.
+    Exported(&'a [Exported]),
     Archived(&'a ArchivedWindow),
 }
 
@@ -74,13 +77,17 @@ enum Events<'a> {
 pub(super) struct Computed<'a> {
     session: Session,
     answers: Vec<Answer<'a>>,
+    /// What was read of all sources, and of each.
     pub(super) read: ScanReport,
+    read_of_sources: Vec<ScanReport>,
+    /// The objects of each source.
+    tables: Vec<LogsTable>,
     /// How the answers compare with what is expected of them.
     expectations: Vec<ExpectationReport>,
-    /// The events of each log group by hour.
-    pub(super) tallies: BTreeMap<Option<String>, Hours>,
-    /// A note where several exports have the same events.
-    common_events: Option<String>,
+    /// The events of each log group by hour, of each source.
+    pub(super) tallies: Vec<BTreeMap<Option<String>, Hours>>,
+    /// Notes where several exports have the same events, of each source.
+    common_events: Vec<Option<String>>,
     /// Holds the answers' files.
     folder: TempDir,
 }
@@ -89,7 +96,7 @@ impl WindowRun<'_> {
     /// Computes the answers and publishes them. The receipt, and a chart of each query for a terminal.
     pub(super) async fn run(
         &self,
-        mut exported: Exported,
+        mut exported: Vec<Exported>,
         mut stopwatch: Stopwatch,
     ) -> Result<(Receipt, Vec<ChartData>)> {
         self.held.note(|state| state.phase = Phase::Asking);
@@ -117,21 +124,20 @@ impl WindowRun<'_> {
             answers,
             expectations,
             read,
+            read_of_sources,
+            tables,
             tallies,
             common_events,
             folder: _folder,
         } = computed;
-        if let Some(note) = common_events {
-            exported.note(note);
+        for (exported, note) in exported.iter_mut().zip(common_events) {
+            if let Some(note) = note {
+                exported.note(note);
+            }
         }
 
-        let outlives = exported.groups.iter().any(|group| group.outlives);
-        let groups: Vec<String> = exported
-            .groups
-            .iter()
-            .filter_map(|group| group.log_group.clone())
-            .collect();
-        let verifying = self.verify(&session, &groups, read.events, outlives);
+        let groups = group_names(&exported);
+        let verifying = self.verify(&session, &exported, &tables, &read_of_sources);
         let verification = stopwatch.time("verify", verifying).await?;
 
         let caption = Caption {
@@ -236,7 +242,7 @@ impl WindowRun<'_> {
     /// one with the archive, or where there is none, one without answers.
     pub(super) async fn archive(
         &self,
-        exported: Exported,
+        exported: Vec<Exported>,
         mut stopwatch: Stopwatch,
     ) -> Result<Receipt> {
         self.held.note(|state| state.phase = Phase::Asking);
@@ -309,51 +315,27 @@ impl WindowRun<'_> {
         &self,
         events: Events<'_>,
         folder: &FilePath,
-    ) -> Result<(Session, Objects, Arc<Tally>)> {
-        let (engine, job, source) = (&self.environment.engine, self.plan.job, &self.plan.source);
+    ) -> Result<(Session, Objects, Vec<Arc<Tally>>)> {
+        let (engine, job) = (&self.environment.engine, self.plan.job);
         let range = self.window.window.range();
-        let mut objects = match events {
-            Events::Exported(exported) => exported.objects(),
-            Events::Archived(_) => Vec::new(),
-        };
-        LogObject::sort_by_stream(&mut objects);
-        let logs = LogsTable::new(source, objects, range, engine.pool())
-            .with_origins(job.source.origins())
-            .counting_odd_messages()
-            .masking(job.mask);
-        let (logs, tally) = logs.tallied();
-        let free = free_bytes(folder).unwrap_or(u64::MAX);
-        let logs = match kept_for_later(job, &self.plan.queries) {
-            Some(keep) => {
-                let coding = coding(logs.objects());
-                let room = free / COLUMNS_OF_FREE;
-                let columns = Columns::of_run(folder.to_owned(), room, coding);
-                logs.keeping(columns, keep)
-            }
-            None => logs,
-        };
-        let logs = match reads_again(job, &self.plan.queries) {
-            true => {
-                let room = MOST_CACHED.min(free / 8);
-                logs.with_cache(ObjectCache::new(folder.to_owned(), room))
-            }
-            false => logs,
-        };
+        let stores: Vec<&Store> = self
+            .plan
+            .sources
+            .iter()
+            .map(|source| &source.store)
+            .collect();
+        let (logs, tallies) = self.tables(events, folder);
         let objects = Objects::of(&logs);
         let columns = self.plan.queries.iter().map(AnswerColumns::of);
         let session = engine.session(job.timezone)?.with_formats(&job.formats);
         let session = match events {
-            Events::Exported(_) => session.with_logs(logs, Some(source))?,
+            Events::Exported(_) => session.with_logs_of(&logs, &stores)?,
             Events::Archived(archived) => {
                 engine.add_store(&self.plan.output.store);
                 let columns = archive::columns_of(engine, job).await?;
                 let archived = archive::OneWindow::new(job, archived, &columns);
-                let archived = ArchivedLogs::new(
-                    job.timezone,
-                    job.source.origins(),
-                    columns,
-                    Arc::new(archived),
-                );
+                let archived =
+                    ArchivedLogs::new(job.timezone, job.origins(), columns, Arc::new(archived));
                 session.with_archived_logs(archived)
             }
         };
@@ -365,7 +347,51 @@ impl WindowRun<'_> {
                 window: self.window.window.clone(),
                 columns: columns.collect::<Result<_>>()?,
             }));
-        Ok((session, objects, tally))
+        Ok((session, objects, tallies))
+    }
+
+    /// The objects of each source, and the tallies of what is read.
+    fn tables(&self, events: Events<'_>, folder: &FilePath) -> (Vec<LogsTable>, Vec<Arc<Tally>>) {
+        let (engine, job) = (&self.environment.engine, self.plan.job);
+        let sources = u64::try_from(job.sources.len()).unwrap_or(u64::MAX).max(1);
+        let free = free_bytes(folder).unwrap_or(u64::MAX);
+        let kept = kept_for_later(job, &self.plan.queries);
+        let is_cached = reads_again(job, &self.plan.queries);
+        let tables = self.plan.sources.iter().enumerate().map(|(place, source)| {
+            let mut objects = match events {
+                Events::Exported(exported) => exported.get(place).map(Exported::objects),
+                Events::Archived(_) => None,
+            };
+            let objects = objects.as_mut().map(std::mem::take).unwrap_or_default();
+            let logs = self.table(&source.store, objects);
+            let logs = match kept {
+                Some(keep) => {
+                    let coding = coding(logs.objects());
+                    let room = free / COLUMNS_OF_FREE / sources;
+                    let columns = Columns::of_run(folder.to_owned(), room, coding);
+                    logs.keeping(columns, keep)
+                }
+                None => logs,
+            };
+            let logs = match is_cached {
+                true => {
+                    let room = MOST_CACHED.min(free / 8) / sources;
+                    logs.with_cache(ObjectCache::new(folder.to_owned(), room))
+                }
+                false => logs,
+            };
+            logs.tallied()
+        });
+        tables.unzip()
+    }
+
+    fn table(&self, store: &Store, mut objects: Vec<LogObject>) -> LogsTable {
+        let (job, pool) = (self.plan.job, self.environment.engine.pool());
+        LogObject::sort_by_stream(&mut objects);
+        LogsTable::new(store, objects, self.window.window.range(), pool)
+            .with_origins(job.origins())
+            .counting_odd_messages()
+            .masking(job.mask)
     }
 
     /// The answers in the order of their queries, with the earlier ones that their charts are compared with, and what was
@@ -377,7 +403,7 @@ impl WindowRun<'_> {
 
     async fn compute_all(&self, events: Events<'_>) -> Result<Computed<'_>> {
         let folder = self.folder()?;
-        let (session, objects, tally) = self.session(events, folder.path()).await?;
+        let (session, objects, tallies) = self.session(events, folder.path()).await?;
         let (job, window) = (self.plan.job, &self.window.window);
         let progress = self.environment.progress.as_ref();
         let mut answers = Vec::with_capacity(self.plan.queries.len());
@@ -411,10 +437,11 @@ impl WindowRun<'_> {
             expectations.extend(checked.await?);
             answers.push(answer);
         }
-        let read = match objects.all_read() {
+        let read_of_sources = match objects.all_read() {
             Some(read) => read,
             None => count_all(progress, &session, &objects).await?,
         };
+        let read: ScanReport = read_of_sources.iter().cloned().sum();
         for answer in &mut answers {
             let (output, series) = (&self.plan.output, &mut answer.series);
             compare::compare_with_earlier(output, job, window, answer.query, series).await?;
@@ -422,7 +449,12 @@ impl WindowRun<'_> {
         read.warn(Some(&self.window.report.id), &read.oddities());
         Ok(Computed {
             common_events: objects.common_events(),
-            tallies: tally.by_group()?,
+            tallies: tallies
+                .iter()
+                .map(|tally| tally.by_group())
+                .collect::<Result<_>>()?,
+            tables: objects.tables().to_vec(),
+            read_of_sources,
             session,
             answers,
             expectations,
@@ -431,27 +463,63 @@ impl WindowRun<'_> {
         })
     }
 
-    /// Compares the count with an independent one, where there is one. Exports that outlive their source may have more
-    /// events.
+    /// Compares the count of each source with an independent one, where there is one.
     async fn verify(
         &self,
         session: &Session,
-        groups: &[String],
-        counted: u64,
-        outlives: bool,
+        exported: &[Exported],
+        tables: &[LogsTable],
+        read: &[ScanReport],
     ) -> Result<Option<Verification>> {
-        let (Source::CloudWatch(settings), Some(verifier)) = (&self.plan.job.source, self.verifier)
-        else {
+        let mut found = Vec::new();
+        let parts = exported.iter().zip(tables).zip(read);
+        for ((source, verifier), ((exported, table), read)) in
+            self.plan.job.sources.iter().zip(self.verifiers).zip(parts)
+        {
+            let Some(verifier) = verifier else {
+                continue;
+            };
+            let (logs, counted) = ((session, table), read.events);
+            let verified = self.verify_one(source, verifier, exported, logs, counted);
+            found.extend(verified.await?.map(|verified| (source, verified)));
+        }
+        let verification = combined(found, self.plan.job, read);
+        if let Some(verification) = &verification
+            && verification.agrees != Some(true)
+        {
+            tracing::warn!(
+                window = self.window.report.id,
+                expected = verification.expected,
+                counted = verification.counted,
+                "not verified: {}",
+                verification.note.as_deref().unwrap_or("the counts differ")
+            );
+        }
+        Ok(verification)
+    }
+
+    /// The same for one source. Exports that outlive it may have more events.
+    async fn verify_one(
+        &self,
+        source: &JobSource,
+        verifier: &Verifier,
+        exported: &Exported,
+        (session, logs): (&Session, &LogsTable),
+        counted: u64,
+    ) -> Result<Option<Verification>> {
+        let Source::CloudWatch(settings) = &source.logs else {
             return Ok(None);
         };
+        let outlives = exported.groups.iter().any(|group| group.outlives);
+        let groups = group_names(std::slice::from_ref(exported));
         let method = settings.verify_method();
         let counted_by_hour = match method {
-            Verify::Insights => count_by_hour(session).await?,
+            Verify::Insights => count_by_hour(session, logs).await?,
             Verify::Metrics | Verify::Off => Vec::new(),
         };
         let request = verify::VerifyRequest {
             method,
-            log_groups: groups,
+            log_groups: &groups,
             log_stream_prefix: settings.log_stream_prefix.as_deref(),
             range: self.window.window.range(),
             counted,
@@ -460,22 +528,10 @@ impl WindowRun<'_> {
         let clock = self.environment.clock.as_ref();
         self.environment.progress.report(Step::Verifying);
         let verification = verifier.verify(clock, &request).await;
-        let verification = verification.map(|verification| match outlives {
+        Ok(verification.map(|verification| match outlives {
             true => verification.of_deleted_events(&counted_by_hour),
             false => verification,
-        });
-        if let Some(verification) = &verification
-            && verification.agrees != Some(true)
-        {
-            tracing::warn!(
-                window = self.window.report.id,
-                expected = verification.expected,
-                counted,
-                "not verified: {}",
-                verification.note.as_deref().unwrap_or("the counts differ")
-            );
-        }
-        Ok(verification)
+        }))
     }
 
     /// Puts answers and charts, then the copies of the charts that are the latest.
@@ -500,28 +556,25 @@ impl WindowRun<'_> {
     }
 
     /// The notes on the exports; and in the receipt of the run's own window, which earlier ones are not done.
-    fn notes(&self, exported: &Exported) -> Vec<String> {
+    fn notes(&self, exported: &[Exported]) -> Vec<String> {
         let left_undone = self.plan.left_undone.clone();
         let left_undone = left_undone.filter(|_| !self.window.is_looked_back_at);
-        exported
-            .all_notes()
-            .into_iter()
-            .chain(left_undone)
-            .collect()
+        let of_exports = exported.iter().flat_map(Exported::all_notes);
+        of_exports.chain(left_undone).collect()
     }
 
     fn receipt(
         &self,
-        exported: Exported,
+        exported: Vec<Exported>,
         read: ScanReport,
-        tallies: &BTreeMap<Option<String>, Hours>,
+        tallies: &[BTreeMap<Option<String>, Hours>],
         verification: Option<Verification>,
         outputs: Vec<OutputReport>,
         stopwatch: Stopwatch,
     ) -> Receipt {
         let Plan {
             job,
-            source,
+            sources,
             job_sha256,
             source_sha256,
             ..
@@ -534,10 +587,14 @@ impl WindowRun<'_> {
             started_at: self.started_at,
             finished_at: self.environment.clock.now(),
             as_of: as_of(&exported),
-            origin: self.plan.origin.clone(),
-            exports: export_reports(&exported, source, tallies, self.window.window.range()),
+            origin: sources.origin().cloned(),
+            sources: sources.reports(),
+            exports: export_reports(&exported, sources, tallies, self.window.window.range()),
             notes: self.notes(&exported),
-            skipped_log_groups: exported.skipped,
+            skipped_log_groups: exported
+                .into_iter()
+                .flat_map(|exported| exported.skipped)
+                .collect(),
             verification,
             expectations: Vec::new(),
             reexports: self.window.reexports,
@@ -564,13 +621,80 @@ fn coding(objects: &[LogObject]) -> Coding {
 }
 
 /// When the first of the exports was asked for: events that came in later may be missing.
-fn as_of(exported: &Exported) -> Option<DateTime<Utc>> {
-    exported.groups.iter().filter_map(|group| group.as_of).min()
+fn as_of(exported: &[Exported]) -> Option<DateTime<Utc>> {
+    let groups = exported.iter().flat_map(|exported| &exported.groups);
+    groups.filter_map(|group| group.as_of).min()
+}
+
+/// The log groups, as far as they are known.
+fn group_names(exported: &[Exported]) -> Vec<String> {
+    let groups = exported.iter().flat_map(|exported| &exported.groups);
+    groups.filter_map(|group| group.log_group.clone()).collect()
+}
+
+/// What the counts of several sources say together: they agree if each does. A source without an independent count counts
+/// for itself.
+fn combined(
+    found: Vec<(&JobSource, Verification)>,
+    job: &Job,
+    read: &[ScanReport],
+) -> Option<Verification> {
+    if !job.has_several_sources() {
+        return found.into_iter().next().map(|(_, only)| only);
+    }
+    let named = |(source, verification): &(&JobSource, Verification)| {
+        let note = verification.note.as_ref()?;
+        Some(format!("{source}: {note}"))
+    };
+    let notes: Vec<String> = found.iter().filter_map(named).collect();
+    let verdicts = || found.iter().map(|(_, verification)| verification);
+    let (_, first) = found.first()?;
+    let is_whole = verdicts().count() == read.len();
+    Some(Verification {
+        method: first.method,
+        expected: verdicts().map(|verdict| verdict.expected).sum(),
+        counted: verdicts().map(|verdict| verdict.counted).sum(),
+        tolerance: verdicts().map(|verdict| verdict.tolerance).sum(),
+        agrees: match () {
+            () if verdicts().any(|verdict| verdict.agrees == Some(false)) => Some(false),
+            () if verdicts().any(|verdict| verdict.agrees.is_none()) => None,
+            () => Some(true),
+        },
+        by_hour: match is_whole {
+            true => by_hour(verdicts()),
+            false => Vec::new(),
+        },
+        note: (!notes.is_empty()).then(|| notes.join("; ")),
+    })
+}
+
+/// The independent counts of each hour together.
+fn by_hour<'v>(verdicts: impl Iterator<Item = &'v Verification>) -> Vec<HourCount> {
+    let mut hours: BTreeMap<DateTime<Utc>, u64> = BTreeMap::new();
+    for hour in verdicts.flat_map(|verdict| &verdict.by_hour) {
+        *hours.entry(hour.hour_utc).or_default() += hour.events;
+    }
+    let hours = hours.into_iter();
+    let count = |(hour_utc, events)| HourCount { hour_utc, events };
+    hours.map(count).collect()
 }
 
 fn export_reports(
+    exported: &[Exported],
+    sources: &Sources<'_>,
+    tallies: &[BTreeMap<Option<String>, Hours>],
+    window: Range,
+) -> Vec<ExportReport> {
+    let of_sources = exported.iter().zip(sources.iter()).zip(tallies);
+    let reports = of_sources.flat_map(|((exported, source), tallies)| {
+        export_reports_of(exported, source, tallies, window)
+    });
+    reports.collect()
+}
+
+fn export_reports_of(
     exported: &Exported,
-    store: &Store,
+    source: &OpenSource<'_>,
     tallies: &BTreeMap<Option<String>, Hours>,
     window: Range,
 ) -> Vec<ExportReport> {
@@ -579,9 +703,10 @@ fn export_reports(
         .groups
         .iter()
         .map(|group| ExportReport {
+            source: source.source.number,
             log_group: group.log_group.clone(),
             task_id: group.task_id.clone(),
-            prefix: store.display(&group.prefix),
+            prefix: source.store.display(&group.prefix),
             as_of: group.as_of,
             reused: group.reused,
             objects: group.objects.len(),

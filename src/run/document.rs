@@ -9,13 +9,12 @@ use crate::job::{Job, Source};
 
 /// What a run that is stopped in the middle leaves behind, to be added to why it stops.
 pub fn remains(job: &Job) -> &'static str {
-    match &job.source {
-        Source::CloudWatch(_) => {
+    let mut sources = job.sources.iter();
+    match sources.any(|source| matches!(source.logs, Source::CloudWatch(_))) {
+        true => {
             "; what was published is whole, and an export task that was begun goes on in AWS, for the next run to adopt"
         }
-        Source::Exported { .. } | Source::Subscription(_) | Source::Directory { .. } => {
-            "; what was published is whole"
-        }
+        false => "; what was published is whole",
     }
 }
 

@@ -11,7 +11,6 @@ use chrono::TimeDelta;
 use self::missing::EarlierExports;
 use super::Force;
 use super::compute::{Computed, WindowRun};
-use crate::aws::logs::Origin;
 use crate::chart::build::ChartData;
 use crate::error::{Class, Error, Remedy, Result};
 use crate::export::Exported;
@@ -35,8 +34,7 @@ impl WindowRun<'_> {
     /// The receipt of the last run of the window, if it is of the same events and this run is not forced.
     pub(super) fn last_of_same_source(&self) -> Option<&Receipt> {
         let is_same_source = |last: &&Receipt| {
-            last.source_sha256 == self.plan.source_sha256
-                && Origin::may_be_same(last.origin.as_ref(), self.plan.origin.as_ref())
+            last.source_sha256 == self.plan.source_sha256 && self.plan.sources.may_be_of(last)
         };
         let last = self.window.last.as_ref().filter(is_same_source);
         last.filter(|_| self.plan.force == Force::No)
@@ -47,7 +45,7 @@ impl WindowRun<'_> {
     pub(super) async fn keep_events(
         &self,
         last: &Receipt,
-        exported: &mut Exported,
+        exported: &mut [Exported],
         computed: &Computed<'_>,
     ) -> Result<Comparison> {
         let differences = self.differences(last, computed);
@@ -96,7 +94,8 @@ impl WindowRun<'_> {
     /// Whether the last run's answers are as good as they can get: exported after the window's end, of this job's
     /// questions, and of a source that does not give back what it has lost.
     fn stands(&self, last: &Receipt) -> bool {
-        matches!(self.plan.job.source, Source::CloudWatch(_))
+        let mut sources = self.plan.job.sources.iter();
+        sources.all(|source| matches!(source.logs, Source::CloudWatch(_)))
             && last.job_sha256 == self.plan.job_sha256
             && last
                 .as_of
@@ -136,6 +135,8 @@ impl WindowRun<'_> {
 /// The events of a new export that are not those of the last receipt.
 #[derive(Debug)]
 struct Difference<'a> {
+    /// The place of its source in the job.
+    source: usize,
     /// The export in the last receipt.
     before: &'a ExportReport,
     /// From the first hour with events that differs to behind the last one, counted from the window's start.
@@ -148,7 +149,12 @@ struct Difference<'a> {
     fewer: (u64, u64),
 }
 
-impl Difference<'_> {
+impl<'a> Difference<'a> {
+    /// The place of its source, and the prefix of the earlier export.
+    fn key(&self) -> (usize, &'a str) {
+        (self.source, self.before.prefix.as_str())
+    }
+
     /// Whether an hour has fewer events than before.
     fn is_loss(&self) -> bool {
         !self.lost.is_empty()
@@ -182,7 +188,7 @@ impl Difference<'_> {
 /// hours: where all events together are fewer, each group may be concerned.
 fn differences<'a>(
     last: &'a Receipt,
-    tallies: &BTreeMap<Option<String>, Hours>,
+    tallies: &[BTreeMap<Option<String>, Hours>],
     window: Range,
     events: u64,
 ) -> Vec<Difference<'a>> {
@@ -190,10 +196,15 @@ fn differences<'a>(
     let number = none.iter().count();
     let mut differences = Vec::new();
     for before in &last.exports {
-        let now = tallies.get(&before.log_group).unwrap_or(&none);
+        // A job of one source has no numbers.
+        let source = before.source.map_or(0, |number| number.saturating_sub(1));
+        let tally = tallies.get(source);
+        let now = tally.and_then(|tally| tally.get(&before.log_group));
+        let now = now.unwrap_or(&none);
         let Some(hours) = &before.hours else {
             if events < last.read.events {
                 differences.push(Difference {
+                    source,
                     before,
                     hours: 0..number,
                     events_now: now.events(),
@@ -217,6 +228,7 @@ fn differences<'a>(
             }
         }
         differences.extend(differing.map(|hours| Difference {
+            source,
             before,
             events_now: events_in(now, &hours),
             hours,
@@ -314,7 +326,7 @@ mod tests {
         ] {
             let hours: Hours = now.parse().unwrap();
             let events = hours.events();
-            let tallies = BTreeMap::from([(Some("/a".to_owned()), hours)]);
+            let tallies = [BTreeMap::from([(Some("/a".to_owned()), hours)])];
             let found = differences(&last, &tallies, window, events);
             let found = found
                 .first()
@@ -322,12 +334,12 @@ mod tests {
             assert_eq!(found, expected, "{now}");
         }
         // A group without objects has no tally.
-        let found = differences(&last, &BTreeMap::new(), window, 0);
+        let found = differences(&last, &[], window, 0);
         assert_eq!((found[0].fewer, found[0].events_now), ((15, 0), 0));
         // Without hours, all may differ where there are fewer events in all.
         let old = receipt(&[("/a", None), ("/b", None)], 15);
         for (events, expected) in [(14, 2), (15, 0), (16, 0)] {
-            let found = differences(&old, &BTreeMap::new(), window, events);
+            let found = differences(&old, &[], window, events);
             assert_eq!(found.len(), expected, "{events} events");
         }
     }

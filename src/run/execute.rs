@@ -13,15 +13,16 @@ use super::history::read_receipt;
 use super::plan::Work;
 use super::publish::Publisher;
 use super::settled::{is_published, settled_at};
+use super::sources::WindowRequest;
 use super::stopwatch::{Step as TimedStep, Steps, Stopwatch};
 use super::{
-    Action, Environment, Force, Plan, Request, Selection, WindowPlan, clean, notify, plan, verifier,
+    Action, Environment, Force, Plan, Request, Selection, WindowPlan, clean, notify, plan,
+    verifiers,
 };
 use crate::chart::build::ChartData;
 use crate::error::{Class, Error, Result};
-use crate::export::{ExportRequest, Exported, Reuse};
+use crate::export::{Exported, Reuse};
 use crate::job::{Job, Source};
-use crate::layout::StagingKeys;
 use crate::progress::Step;
 use crate::receipt::Receipt;
 use crate::state::lease::HeldWindow;
@@ -60,11 +61,10 @@ pub async fn execute(
     let runner = Runner {
         environment,
         plan,
-        verifier: match plan.work {
-            Work::Answers => verifier(environment, plan.job).await?,
-            Work::Archives => None,
+        verifiers: match plan.work {
+            Work::Answers => verifiers(environment, plan.job).await?,
+            Work::Archives => Vec::new(),
         },
-        staging_keys: StagingKeys::of(plan.job)?,
         steps: Mutex::default(),
     };
     let (exported, to_compute) = mpsc::channel(1);
@@ -77,8 +77,7 @@ pub async fn execute(
             runner.tidy_up(window, last).await;
         }
     }
-    let keys = &runner.staging_keys;
-    clean::expired(environment, plan.job, &plan.output, &plan.source, keys).await;
+    clean::expired(environment, plan.job, &plan.output, &plan.sources).await;
     Ok(outcomes)
 }
 
@@ -92,9 +91,9 @@ pub async fn export_fresh(
     job: &Job,
     selection: Selection,
 ) -> Result<()> {
-    if job.source.is_read_in_place() {
-        let kind = match &job.source {
-            Source::Subscription(_) => "subscription",
+    if job.is_read_in_place() {
+        let kind = match job.sources.iter().map(|source| &source.logs).next() {
+            Some(Source::Subscription(_)) => "subscription",
             _ => "exported",
         };
         return Err(Error::usage(format!(
@@ -111,8 +110,7 @@ pub async fn export_fresh(
     let runner = Runner {
         environment,
         plan: &plan,
-        verifier: None,
-        staging_keys: StagingKeys::of(job)?,
+        verifiers: Vec::new(),
         steps: Mutex::default(),
     };
     for window in &plan.windows {
@@ -140,8 +138,8 @@ struct ReadyWindow<'a> {
 
 /// Where the events of a window are.
 enum WindowEvents {
-    /// In the objects of its export.
-    Exported(Exported),
+    /// In the objects of the exports of each source.
+    Exported(Vec<Exported>),
     /// In the archive of an earlier run.
     Archived(Box<ArchivedWindow>),
 }
@@ -152,8 +150,8 @@ type Exporting<'a> = (&'a WindowPlan, Result<Next<'a>>);
 struct Runner<'a> {
     environment: &'a Environment,
     plan: &'a Plan<'a>,
-    verifier: Option<Verifier>,
-    staging_keys: StagingKeys,
+    /// Of each source, in their order.
+    verifiers: Vec<Option<Verifier>>,
     /// The steps of each window that is under way, by its id.
     steps: Mutex<HashMap<String, Steps>>,
 }
@@ -285,7 +283,7 @@ impl<'a> Runner<'a> {
         'a: 'w,
     {
         let (output, job) = (&self.plan.output, self.plan.job);
-        let Some(archived) = to_compute_of(self.plan, &self.staging_keys, window).await? else {
+        let Some(archived) = to_compute_of(self.plan, window).await? else {
             return Ok(None);
         };
         match held.found().unfinished {
@@ -379,7 +377,7 @@ impl<'a> Runner<'a> {
         &self,
         window: &'w WindowPlan,
         held: &HeldWindow,
-    ) -> Result<(Publisher<'w>, Exported)>
+    ) -> Result<(Publisher<'w>, Vec<Exported>)>
     where
         'a: 'w,
     {
@@ -393,8 +391,7 @@ impl<'a> Runner<'a> {
             .state()
             .unfinished
             .map(|unfinished| unfinished.began_at);
-        let request = ExportRequest {
-            keys: &self.staging_keys,
+        let request = WindowRequest {
             window: &window.window,
             reuse: match (window.action, began_at) {
                 (Action::Skip | Action::Compute, _) => {
@@ -407,11 +404,8 @@ impl<'a> Runner<'a> {
             takes_empty: self.plan.force == Force::Export,
             journal: held,
         };
-        let exported = self
-            .plan
-            .exporter
-            .export(&request, self.environment.progress.as_ref())
-            .await?;
+        let progress = self.environment.progress.as_ref();
+        let exported = self.plan.sources.export(&request, progress).await?;
         Ok((publisher, exported))
     }
 
@@ -431,7 +425,7 @@ impl<'a> Runner<'a> {
         let run = WindowRun {
             environment: self.environment,
             plan: self.plan,
-            verifier: self.verifier.as_ref(),
+            verifiers: &self.verifiers,
             window,
             held: &held,
             publisher: &publisher,
@@ -499,7 +493,7 @@ impl<'a> Runner<'a> {
             notify::done(self.environment, place, &held, window, receipt).await;
         }
         let now = self.environment.clock.now();
-        let deleted = clean::superseded(&held.state(), &self.plan.source, receipt, now).await;
+        let deleted = clean::superseded(&held.state(), &self.plan.sources, receipt, now).await;
         let released = held.release(move |state| {
             state.phase = Phase::Done;
             state.unfinished = None;

@@ -43,7 +43,18 @@ pub(super) fn source_fingerprint(job: &Job) -> String {
     let mut hash = Fingerprint::default();
     hash.add(job.timezone.name());
     hash.add(&job.window.size.to_string());
-    match &job.source {
+    if job.has_several_sources() {
+        hash.field("sources", &job.sources.len().to_string());
+    }
+    for source in &job.sources {
+        add_source(&mut hash, &source.logs);
+    }
+    hash.finish()
+}
+
+/// What in a source decides which events there are. Whose they are is in the receipt.
+fn add_source(hash: &mut Fingerprint, source: &Source) {
+    match source {
         Source::CloudWatch(CloudWatch {
             log_groups,
             log_stream_prefix,
@@ -87,7 +98,6 @@ pub(super) fn source_fingerprint(job: &Job) -> String {
             pad: _,
         } => hash.add(&path.to_string_lossy()),
     }
-    hash.finish()
 }
 
 /// A hash of everything in the job that decides the answers: its source, and of each query the SQL, how the answer is

@@ -142,7 +142,7 @@ async fn next_run(
         known,
         // Only a run asks CloudWatch Logs.
         deleted_until: None,
-        exporter: None,
+        sources: None,
         now,
     };
     let mut windows = lookback.backlog(&own).await?.due;

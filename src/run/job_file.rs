@@ -89,7 +89,7 @@ impl Reader {
                         none.insert(Stores::new(Arc::new(aws))?)
                     }
                 };
-                let opened = stores.open(&folder, Account::Source).await;
+                let opened = stores.open(&folder, Account::LOGS).await;
                 let store = opened.map_err(|error| error.during(file))?;
                 match store.get(key).await? {
                     Some(bytes) => String::from_utf8(bytes.into())

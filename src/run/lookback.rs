@@ -9,10 +9,9 @@ use super::commands::commands;
 use super::history::{
     AT_ONCE, KnownWindows, WindowStatus, WindowSummary, read_receipt, readable_state, summarise,
 };
-use super::plan::lacks_objects;
 use super::settled::{is_at_rest, is_interrupted, is_provisional, needs_reexport};
+use super::sources::Sources;
 use crate::error::Result;
-use crate::export::LogExporter;
 use crate::job::{DefaultWindow, Job};
 use crate::numbers::counted;
 use crate::receipt::Receipt;
@@ -44,8 +43,8 @@ pub(super) struct Lookback<'a> {
     pub(super) known: &'a KnownWindows,
     /// Events from before this instant are deleted: nothing can be done about a window that is missing there.
     pub(super) deleted_until: Option<DateTime<Utc>>,
-    /// What exports the windows; `None` where none is done again for what came later.
-    pub(super) exporter: Option<&'a dyn LogExporter>,
+    /// Asked what they have now; `None` where only a run does that.
+    pub(super) sources: Option<&'a Sources<'a>>,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -152,7 +151,7 @@ impl Lookback<'_> {
             && !self.is_due(receipt, state)
             && !(is_recent && self.lacks_objects(window, receipt).await?)
         {
-            let is_at_rest = is_at_rest(receipt, state, self.now);
+            let is_at_rest = is_at_rest(receipt, state, self.sources, self.now);
             return Ok(Verdict::Done { is_at_rest });
         }
         let would_fail = state.is_none_or(|state| {
@@ -176,8 +175,8 @@ impl Lookback<'_> {
     }
 
     async fn lacks_objects(&self, window: &Window, receipt: &Receipt) -> Result<bool> {
-        match self.exporter {
-            Some(exporter) => lacks_objects(exporter, window, receipt).await,
+        match self.sources {
+            Some(sources) => sources.lack_objects(window, receipt).await,
             None => Ok(false),
         }
     }

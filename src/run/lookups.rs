@@ -50,7 +50,7 @@ impl Lookups {
     pub async fn open(environment: &Environment, job: &Job) -> Result<Self> {
         let mut lookups = Vec::new();
         for table in &job.tables {
-            lookups.push(open_table(environment, table, OF_JOB).await?);
+            lookups.push(open_table(environment, table, Account::of_tables(job), OF_JOB).await?);
         }
         Ok(Self(lookups))
     }
@@ -72,6 +72,7 @@ impl Lookups {
 pub(super) struct DeferredLookup {
     pub(super) environment: Environment,
     pub(super) table: LookupTable,
+    pub(super) account: Account,
     /// Where the table is named, for errors.
     pub(super) named_by: &'static str,
 }
@@ -85,7 +86,8 @@ impl fmt::Debug for DeferredLookup {
 #[async_trait]
 impl DeferredTable for DeferredLookup {
     async fn open(&self) -> Result<Arc<dyn TableProvider>> {
-        let opened = open_table(&self.environment, &self.table, self.named_by).await?;
+        let opened =
+            open_table(&self.environment, &self.table, self.account, self.named_by).await?;
         Ok(opened.table)
     }
 }
@@ -93,10 +95,11 @@ impl DeferredTable for DeferredLookup {
 async fn open_table(
     environment: &Environment,
     table: &LookupTable,
+    account: Account,
     named_by: &str,
 ) -> Result<Lookup> {
     let key = format!("{named_by} {}", table.name);
-    let store = open(environment, &table.path, Account::Source, &key).await?;
+    let store = open(environment, &table.path, account, &key).await?;
     let files = files_of(&store, table)
         .await
         .map_err(|error| error.during(&key))?;

@@ -1,5 +1,7 @@
 //! What a run will do, found out without writing anything.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Serialize, Serializer};
@@ -10,16 +12,16 @@ use super::history::{AT_ONCE, KnownWindows, read_receipt, readable_state};
 use super::lookback::{Backlog, Lookback, left_undone};
 use super::queries::{self, PlannedQuery};
 use super::settled::{is_at_rest, is_interrupted, is_provisional, needs_reexport};
-use super::{Environment, Lookups, Output, compare, expectations, exporter, schema, source_store};
+use super::sources::{Sources, about};
+use super::{Environment, Lookups, Output, compare, expectations, schema};
 use crate::aws::logs::Origin;
 use crate::error::{Error, Result};
+use crate::export::staging;
 use crate::export::subscription::SubscriptionSource;
-use crate::export::{LogExporter, staging};
-use crate::job::{DefaultWindow, Job, Source};
+use crate::job::{DefaultWindow, Job, JobSource, Source};
 use crate::output::WindowKeys;
 use crate::receipt::{Receipt, WindowReport};
 use crate::state::WindowState;
-use crate::store::Store;
 use crate::window::{self, Range, Span, TODAY, Unit, Window, is_last_ended};
 
 /// Which windows.
@@ -106,15 +108,9 @@ pub struct Plan<'a> {
     /// Where the answers go.
     #[serde(skip)]
     pub(super) output: Output,
-    /// Where the exported objects are.
+    /// Where the logs come from.
     #[serde(skip)]
-    pub(super) source: Store,
-    /// The account and Region of the log groups, if the source knows them.
-    #[serde(skip)]
-    pub(super) origin: Option<Origin>,
-    /// What exports the windows. It has listed the log groups already.
-    #[serde(skip)]
-    pub(super) exporter: Box<dyn LogExporter>,
+    pub(super) sources: Sources<'a>,
 }
 
 fn job_name<S: Serializer>(job: &Job, serializer: S) -> Result<S::Ok, S::Error> {
@@ -125,14 +121,30 @@ impl Plan<'_> {
     /// An error (usage) if the job reads existing exports and its path has no object. A run, which lists all objects,
     /// finds that out by itself.
     pub async fn ensure_exported(&self) -> Result<()> {
-        match &self.job.source {
-            Source::Exported { .. } => staging::ensure_any_object(&self.source).await,
-            Source::Subscription(settings) => {
-                let source = SubscriptionSource::new(self.source.clone(), settings.clone());
-                source.ensure_any().await
-            }
-            Source::CloudWatch(_) | Source::Directory { .. } => Ok(()),
+        for source in self.sources.iter() {
+            let ensured = match &source.source.logs {
+                Source::Exported { .. } => staging::ensure_any_object(&source.store).await,
+                Source::Subscription(settings) => {
+                    let of_source = SubscriptionSource::new(source.store.clone(), settings.clone());
+                    of_source.ensure_any().await
+                }
+                Source::CloudWatch(_) | Source::Directory { .. } => Ok(()),
+            };
+            ensured.map_err(|error| about(source.source, error))?;
         }
+        Ok(())
+    }
+
+    /// The sources, each with its account and Region if it knows them, and its log groups.
+    pub fn by_source(&self) -> impl Iterator<Item = (&JobSource, Option<&Origin>, &[String])> {
+        let sources = self.sources.iter();
+        sources.map(|source| {
+            (
+                source.source,
+                source.origin.as_ref(),
+                &source.log_groups[..],
+            )
+        })
     }
 }
 
@@ -190,10 +202,7 @@ pub async fn plan<'a>(
     let queries = queries::plan_all(&environment.engine, job, representative, &lookups).await?;
 
     let output = Output::open(environment, job).await?;
-    let source = source_store(environment, job).await?;
-    let exporter = exporter(environment, job, source.clone()).await?;
-    let log_groups = exporter.groups().await?;
-    let origin = exporter.origin().await?;
+    let sources = Sources::open(environment, job).await?;
 
     let job_sha256 = answers_fingerprint(job);
     let known = KnownWindows::list(&output, job).await?;
@@ -202,8 +211,8 @@ pub async fn plan<'a>(
         force: request.force,
         output: &output,
         job_sha256: &job_sha256,
-        origin: origin.as_ref(),
-        exporter: Some(&*exporter),
+        sources: &sources,
+        asks_sources: true,
         done: &known.receipts,
         now,
     };
@@ -214,8 +223,8 @@ pub async fn plan<'a>(
                 job,
                 job_sha256: &job_sha256,
                 known: &known,
-                deleted_until: exporter.deleted_until().await?,
-                exporter: Some(&*exporter),
+                deleted_until: sources.deleted_until().await?,
+                sources: Some(&sources),
                 now,
             };
             lookback.backlog(first).await?
@@ -235,7 +244,7 @@ pub async fn plan<'a>(
     Ok(Plan {
         work: Work::Answers,
         job,
-        log_groups,
+        log_groups: sources.log_groups(),
         expectations: expectations::in_words(job),
         windows: plans,
         left_undone: left_undone(job, &backlog.others),
@@ -244,11 +253,9 @@ pub async fn plan<'a>(
         force: request.force,
         queries,
         lookups,
-        exporter,
-        origin,
+        sources,
         job_sha256,
         output,
-        source,
     })
 }
 
@@ -273,16 +280,32 @@ pub async fn plan_archives<'a>(
     let representative = windows.first().map_or(Range::ALL, Window::range);
     let queries = queries::plan_archive_alone(&environment.engine, job, representative).await?;
     let output = Output::open(environment, job).await?;
-    let source = source_store(environment, job).await?;
     let known = KnownWindows::list(&output, job).await?;
+    let done = windows
+        .iter()
+        .filter(|window| known.receipts.contains(&window.unit()));
+    let receipts: Vec<(String, Option<Receipt>)> = futures::stream::iter(done)
+        .map(async |window| Ok::<_, Error>((window.id(), read_receipt(&output, window).await?)))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let receipts: HashMap<String, Receipt> = receipts
+        .into_iter()
+        .filter_map(|(id, receipt)| Some((id, receipt?)))
+        .collect();
+    let sources = Sources::open_with(environment, job, |source, store| {
+        let receipts = receipts.clone();
+        Box::new(KeptExports::new(source, store.clone(), receipts))
+    });
+    let sources = sources.await?;
     let job_sha256 = archive_fingerprint(job);
     let planner = WindowPlanner {
         job,
         force: request.force,
         output: &output,
         job_sha256: &job_sha256,
-        origin: None,
-        exporter: None,
+        sources: &sources,
+        asks_sources: false,
         done: &known.receipts,
         now,
     };
@@ -299,12 +322,7 @@ pub async fn plan_archives<'a>(
     if plans.iter().any(|plan| plan.action != Action::Skip) {
         schema::refuse_changed(&output, job, &queries, request.force).await?;
     }
-    let receipts = plans.iter().filter_map(|plan| {
-        let last = plan.last.clone()?;
-        Some((plan.report.id.clone(), last))
-    });
     Ok(Plan {
-        exporter: Box::new(KeptExports::new(job, source.clone(), receipts.collect())),
         work: Work::Archives,
         log_groups: Vec::new(),
         expectations: Vec::new(),
@@ -315,11 +333,10 @@ pub async fn plan_archives<'a>(
         force: request.force,
         queries,
         lookups: Lookups::default(),
-        origin: None,
+        sources,
         job_sha256,
         job,
         output,
-        source,
     })
 }
 
@@ -329,9 +346,9 @@ struct WindowPlanner<'a> {
     force: Force,
     output: &'a Output,
     job_sha256: &'a str,
-    origin: Option<&'a Origin>,
-    /// What exports the windows; `None` where exports that are kept are read again.
-    exporter: Option<&'a dyn LogExporter>,
+    sources: &'a Sources<'a>,
+    /// Whether the sources are asked what they have now, and not where exports that are kept are read again.
+    asks_sources: bool,
     /// The windows that have a receipt, in order.
     done: &'a [Unit],
     now: DateTime<Utc>,
@@ -353,9 +370,9 @@ impl WindowPlanner<'_> {
             .as_ref()
             .is_some_and(|last| needs_reexport(self.job, last));
         let is_done = self.is_done(last.as_ref(), state.as_ref());
-        let lacks_objects = match (&last, self.exporter) {
-            (Some(last), Some(exporter)) if is_done && !provisional => {
-                lacks_objects(exporter, &window, last).await?
+        let lacks_objects = match &last {
+            Some(last) if is_done && !provisional && self.asks_sources => {
+                self.sources.lack_objects(&window, last).await?
             }
             _ => false,
         };
@@ -373,7 +390,9 @@ impl WindowPlanner<'_> {
                 _ => 0,
             },
             is_at_rest: match (&last, &state) {
-                (Some(receipt), Some(state)) => is_at_rest(receipt, state, self.now),
+                (Some(receipt), Some(state)) => {
+                    is_at_rest(receipt, state, Some(self.sources), self.now)
+                }
                 _ => true,
             },
             week_before: self.week_before(&window).await?,
@@ -413,10 +432,9 @@ impl WindowPlanner<'_> {
         let (Some(receipt), Some(state)) = (last, state) else {
             return false;
         };
-        let is_of_origin = Origin::may_be_same(receipt.origin.as_ref(), self.origin);
         !receipt.window.provisional
             && receipt.job_sha256 == self.job_sha256
-            && is_of_origin
+            && self.sources.may_be_of(receipt)
             && !is_interrupted(state, last)
     }
 
@@ -430,16 +448,6 @@ impl WindowPlanner<'_> {
             .map(|key| output.store.display(key))
             .collect()
     }
-}
-
-/// Whether there are objects of a window that its answers lack, where another program writes them at any time.
-pub(super) async fn lacks_objects(
-    exporter: &dyn LogExporter,
-    window: &Window,
-    receipt: &Receipt,
-) -> Result<bool> {
-    let there = exporter.there(window).await?;
-    Ok(there.is_some_and(|there| receipt.lacks(there.objects, there.bytes)))
 }
 
 /// The windows of a request. Errors (usage): a wrong id, a window that has not ended.

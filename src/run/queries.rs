@@ -46,7 +46,7 @@ pub async fn plan_all<'a>(
 ) -> Result<Vec<PlannedQuery<'a>>> {
     let earlier = Arc::new(ExpectedAnswers::new(job.window.size));
     let session = engine.session(job.timezone)?.with_formats(&job.formats);
-    let origins = job.source.origins();
+    let origins = job.origins();
     let session = match &job.archive {
         Some(_) => session.expect_archived_logs(origins)?,
         None => session.expect_logs_with(origins)?,
@@ -85,7 +85,7 @@ pub async fn plan_archive_alone<'a>(
     let session = engine
         .session(job.timezone)?
         .with_formats(&job.formats)
-        .expect_logs_with(job.source.origins())?
+        .expect_logs_with(job.origins())?
         .expect_window(range)?;
     match &job.archive {
         None => Ok(Vec::new()),
@@ -195,10 +195,12 @@ pub fn kept_for_later(job: &Job, queries: &[PlannedQuery<'_>]) -> Option<Keep> {
 
 /// Insights is compared with a count by hour, which is a query of its own.
 fn counts_by_hour(job: &Job) -> bool {
-    matches!(
-        &job.source,
-        Source::CloudWatch(settings) if settings.verify == Some(Verify::Insights)
-    )
+    job.sources.iter().any(|source| {
+        matches!(
+            &source.logs,
+            Source::CloudWatch(settings) if settings.verify == Some(Verify::Insights)
+        )
+    })
 }
 
 /// Checks that the job's partitions are columns of the answer, and that no column has the name of a folder: a table's

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::clean;
+use super::sources::Sources;
 use crate::job::Job;
 use crate::receipt::Receipt;
 use crate::state::{Unfinished, WindowState};
@@ -23,8 +24,13 @@ pub(super) fn is_interrupted(state: &WindowState, last: Option<&Receipt>) -> boo
 }
 
 /// Whether no lease is held and no clean-up is pending.
-pub(super) fn is_at_rest(receipt: &Receipt, state: &WindowState, now: DateTime<Utc>) -> bool {
-    let mut unneeded = clean::unneeded(state, receipt, now);
+pub(super) fn is_at_rest(
+    receipt: &Receipt,
+    state: &WindowState,
+    sources: Option<&Sources<'_>>,
+    now: DateTime<Utc>,
+) -> bool {
+    let mut unneeded = clean::unneeded(state, receipt, sources, now);
     state.lease.is_none() && state.unfinished.is_none() && unneeded.next().is_none()
 }
 

@@ -103,7 +103,7 @@ impl Nights {
             stores,
             clock: clock.clone(),
             progress: Arc::new(Silent),
-            service: Some(logs.clone()),
+            services: vec![logs.clone()],
             counter: Some(Arc::new(FakeCount::default())),
             engine: Engine::new(256 << 20, scratch.path()).unwrap(),
             scratch: Some(scratch.into()),
@@ -145,7 +145,7 @@ impl Nights {
         let staging = Location::parse("s3://acme-logs/exports", "/".as_ref()).unwrap();
         self.environment
             .stores
-            .open(&staging, Account::Source)
+            .open(&staging, Account::LOGS)
             .await
             .unwrap()
     }
@@ -479,6 +479,7 @@ async fn what_could_not_be_deleted_is_deleted_by_a_later_run() {
     let kept = nights.staged("2026-11-20").await;
     let left = |number: u32, stage: AttemptStage, task_id: Option<&str>| Attempt {
         prefix: format!("night/2026-11-20/%2Fsvc%2Fa/attempt={number}"),
+        staging: None,
         log_group: "/svc/a".to_owned(),
         log_stream_prefix: None,
         range: Range::ALL,
@@ -595,7 +596,7 @@ async fn answers_are_computed_while_the_next_export_is_waited_for() {
         second_is_asked_for: Notify::new(),
         first_is_told: Notify::new(),
     });
-    nights.environment.service = Some(turns.clone());
+    nights.environment.services = vec![turns.clone()];
     nights.environment.counter = Some(turns.clone());
     let request = Request {
         selection: Selection::FromTo("2026-11-19".to_owned(), "2026-11-20".to_owned()),

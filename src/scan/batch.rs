@@ -74,6 +74,7 @@ enum OriginColumn {
     LogGroup,
     LogStream,
     Account,
+    Region,
 }
 
 /// Where events come from.
@@ -93,13 +94,19 @@ struct Run {
     value: Option<String>,
 }
 
+/// The account and Region of an exported object.
+fn origin(object: &LogObject) -> Option<&crate::layout::Origin> {
+    object.origin.as_deref()
+}
+
 impl BatchBuilder {
     /// A builder of batches of `schema`, whose columns are at `indices` of (timestamp, message, log_group, log_stream,
-    /// account).
+    /// and those of origins), which are in the same places of `schema`.
     pub fn new(schema: SchemaRef, indices: &[usize], full_rows: usize) -> Self {
         let columns = indices
             .iter()
-            .map(|index| match index {
+            .enumerate()
+            .map(|(place, index)| match index {
                 0 => Column::Timestamp(Vec::new()),
                 1 => Column::Message {
                     bytes: Vec::new(),
@@ -107,7 +114,10 @@ impl BatchBuilder {
                 },
                 2 => Column::of_object(OriginColumn::LogGroup),
                 3 => Column::of_object(OriginColumn::LogStream),
-                _ => Column::of_object(OriginColumn::Account),
+                _ => Column::of_object(match schema.field(place).name().as_str() {
+                    "region" => OriginColumn::Region,
+                    _ => OriginColumn::Account,
+                }),
             })
             .collect();
         Self {
@@ -138,12 +148,13 @@ impl BatchBuilder {
             if let Column::OfObject { what, runs } = column {
                 let stream;
                 let value = match what {
-                    OriginColumn::LogGroup => object.log_group.as_deref(),
+                    OriginColumn::LogGroup => object.group_name(),
                     OriginColumn::LogStream => {
                         stream = object.log_stream();
                         Some(&*stream)
                     }
-                    OriginColumn::Account => None,
+                    OriginColumn::Account => origin(object).map(|origin| &*origin.account),
+                    OriginColumn::Region => origin(object).map(|origin| &*origin.region),
                 };
                 begin_run(runs, self.rows, value);
             }
@@ -158,6 +169,8 @@ impl BatchBuilder {
                     OriginColumn::LogGroup => origin.log_group,
                     OriginColumn::LogStream => Some(origin.log_stream),
                     OriginColumn::Account => origin.account,
+                    // Records do not say it.
+                    OriginColumn::Region => None,
                 };
                 begin_run(runs, self.rows, value);
             }

@@ -11,9 +11,8 @@ use datafusion::datasource::TableType;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::union::UnionExec;
 
-use super::LogsTable;
+use super::{LogsTable, LogsTables};
 use crate::error::Result;
 use crate::job::OriginColumns;
 
@@ -69,12 +68,12 @@ impl TableProvider for DeferredLogs {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let mut plans = Vec::new();
-        for table in self.logs.open().await?.iter() {
+        let tables = self.logs.open().await?;
+        let tables = tables.iter().map(|table| {
             let table = table.clone().with_origins(self.origins);
-            let table = table.in_zone(self.zone);
-            plans.push(table.scan(state, projection, filters, limit).await?);
-        }
-        UnionExec::try_new(plans)
+            table.in_zone(self.zone)
+        });
+        let tables = LogsTables::new(&tables.collect::<Vec<_>>());
+        tables.scan(state, projection, filters, limit).await
     }
 }

@@ -54,7 +54,7 @@ pub fn file_schema(zone: Tz, origins: OriginColumns) -> SchemaRef {
         text("log_group"),
         Field::new("log_stream", DataType::Utf8View, false),
     ];
-    fields.extend(origins.account.then(|| text("account")));
+    fields.extend(origins.names().map(text));
     Arc::new(Schema::new(fields))
 }
 

@@ -67,6 +67,8 @@ pub struct LogsTable {
     keeping: Option<Arc<Keeping>>,
     /// Whether objects that were read to their end are left out.
     skips_read: bool,
+    /// Its part of what is read with other tables, which share the memory and the partitions of one.
+    share: f64,
     /// The ids of its events, where some objects are of subscriptions, which deliver an event once or more.
     ids: Option<Arc<EventIds>>,
 }
@@ -112,7 +114,15 @@ impl LogsTable {
             cache: None,
             keeping: None,
             skips_read: false,
+            share: 1.0,
         }
+    }
+
+    /// The same table, which shares the memory of another, and has a share of the partitions.
+    pub(super) fn sharing(mut self, other: &Self, share: f64) -> Self {
+        self.budget = Arc::clone(&other.budget);
+        self.share = share;
+        self
     }
 
     /// Keeps columns of the events while queries read the objects, and reads those that are kept in place of the objects.
@@ -259,19 +269,29 @@ impl LogsTable {
 
     /// Whether each of these objects passes the filter. A verdict that is NULL lets no row pass.
     fn decide(&self, state: &dyn Session, filter: &Expr, numbers: &[u32]) -> Result<Vec<bool>> {
-        let schema = Arc::new(Schema::new(self.schema().fields()[2..4].to_vec()));
+        let schema = Arc::new(Schema::new(self.schema().fields()[2..].to_vec()));
         let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
         let filter = state.create_physical_expr(filter.clone(), &df_schema)?;
         let mut verdicts = Vec::with_capacity(numbers.len());
         for numbers in numbers.chunks(OBJECTS_AT_ONCE) {
             let objects = numbers.iter().map(|number| &self.objects[*number as usize]);
-            let groups = objects.clone().map(|object| object.log_group.as_deref());
-            let streams = objects.map(|object| Some(object.log_stream()));
-            let columns: [ArrayRef; 2] = [
+            let groups = objects.clone().map(|object| object.group_name());
+            let streams = objects.clone().map(|object| Some(object.log_stream()));
+            let mut columns: Vec<ArrayRef> = vec![
                 Arc::new(StringViewArray::from_iter(groups)),
                 Arc::new(StringViewArray::from_iter(streams)),
             ];
-            let batch = RecordBatch::try_new(Arc::clone(&schema), columns.to_vec())?;
+            for name in self.origins.names() {
+                let values = objects.clone().map(|object| {
+                    let origin = object.origin.as_deref()?;
+                    Some(match name {
+                        "account" => &*origin.account,
+                        _ => &*origin.region,
+                    })
+                });
+                columns.push(Arc::new(StringViewArray::from_iter(values)));
+            }
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
             let verdict = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
             let passes = |verdict: &BooleanArray, row| verdict.is_valid(row) && verdict.value(row);
             // A constant NULL may have no type.
@@ -367,7 +387,10 @@ impl TableProvider for LogsTable {
         let few_rows = limit.is_some_and(|rows| rows <= FEW_ROWS);
         let partitions = match few_rows {
             true => 1,
-            false => state.config().target_partitions(),
+            false => {
+                let all = state.config().target_partitions();
+                ((all as f64 * self.share).ceil() as usize).clamp(1, all)
+            }
         };
         let claim = Budget::claim(&self.budget, numbers.len());
         let groups = match few_rows {
@@ -481,11 +504,14 @@ fn opening_order(groups: &[FileGroup]) -> Result<Vec<u32>> {
     Ok(order)
 }
 
-/// Whether the filter can be decided for each object as a whole, without reading it: it reads no other columns than the
-/// log group and the log stream, or none, as the constant that is left of `log_group NOT IN ('a', NULL)`.
+/// Whether the filter can be decided for each object as a whole, without reading it: it reads no other columns than those
+/// that say where events come from, or none, as the constant that is left of `log_group NOT IN ('a', NULL)`.
 fn is_about_objects(filter: &Expr) -> bool {
     let is_known = |expr: &Expr| match expr {
-        Expr::Column(column) => matches!(column.name(), "log_group" | "log_stream"),
+        Expr::Column(column) => {
+            matches!(column.name(), "log_group" | "log_stream")
+                || OriginColumns::NAMES.contains(&column.name())
+        }
         Expr::OuterReferenceColumn(..)
         | Expr::ScalarSubquery(_)
         | Expr::Exists(_)

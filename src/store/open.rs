@@ -45,21 +45,21 @@ impl Stores {
         })
     }
 
-    /// Serves the bucket `name` from `objects` instead of S3.
+    /// Serves the bucket `name` from `objects` instead of S3, to the answers and to a few accounts with logs.
     #[cfg(any(test, feature = "testing"))]
     pub fn with_objects(self, name: &str, objects: Arc<dyn ObjectStore>) -> Result<Self> {
-        let remote = Arc::new(Remote {
-            bucket: None,
-            objects,
-            url: bucket_url(name)?,
-        });
-        for account in [Account::Source, Account::Output] {
+        for account in (0..4).map(Account::Source).chain([Account::Output]) {
+            let remote = Arc::new(Remote {
+                bucket: None,
+                objects: Arc::clone(&objects),
+                url: bucket_url(account, name)?,
+            });
             let key = (account, name.to_owned());
             let mut buckets = self
                 .buckets
                 .try_lock()
                 .map_err(|_| Error::new(Class::Unexpected, "a bucket is opened meanwhile"))?;
-            buckets.insert(key, Arc::clone(&remote));
+            buckets.insert(key, remote);
         }
         Ok(self)
     }
@@ -86,7 +86,7 @@ impl Stores {
         let root = location.key().map_err(Error::usage)?;
         let location = location.clone();
         let class = match account {
-            Account::Source => Class::Source,
+            Account::Source(_) => Class::Source,
             Account::Output => Class::Output,
         };
         let Location::S3 { bucket: name, .. } = &location else {
@@ -135,11 +135,16 @@ impl Stores {
         Ok(Remote {
             bucket: Some(bucket),
             objects: Arc::new(objects),
-            url: bucket_url(name)?,
+            url: bucket_url(account, name)?,
         })
     }
 }
 
-fn bucket_url(name: &str) -> Result<ObjectStoreUrl> {
-    ObjectStoreUrl::parse(format!("s3://{name}")).map_err(Error::from_engine)
+/// What the engine calls a bucket. It has the clients of several accounts for one bucket.
+fn bucket_url(account: Account, name: &str) -> Result<ObjectStoreUrl> {
+    let url = match account {
+        Account::Output | Account::LOGS => format!("s3://{name}"),
+        Account::Source(number) => format!("s3-{number}://{name}"),
+    };
+    ObjectStoreUrl::parse(url).map_err(Error::from_engine)
 }

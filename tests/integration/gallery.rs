@@ -64,7 +64,7 @@ async fn run(dir: &Dir, job: &str, window: &str, now: &str) {
         stores: Stores::new(Arc::new(Aws::new(AwsSettings::default()))).expect("no AWS is asked"),
         clock: Arc::new(FixedClock(now.parse().expect("a time"))),
         progress: Arc::new(Silent),
-        service: None,
+        services: Vec::new(),
         counter: None,
         engine: Engine::new(1 << 30, scratch.path()).expect("an engine"),
         scratch: Some(scratch.into()),

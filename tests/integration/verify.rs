@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use logtally::aws::Aws;
+use logtally::aws::{Account, Aws};
 use logtally::clock::SystemClock;
 use logtally::job::{AwsSettings, Verify};
 use logtally::verify::{CloudWatchCount, VerifyRequest, verify};
@@ -40,7 +40,7 @@ fn count() {
     assert_ne!(request.method, Verify::Off);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let answer = runtime.block_on(async {
-        let service = CloudWatchCount::new(&Aws::new(AwsSettings::default())).await;
+        let service = CloudWatchCount::new(&Aws::new(AwsSettings::default()), Account::LOGS).await;
         verify(&service.expect("settings"), &SystemClock, &request).await
     });
     println!("\nANSWER {}", serde_json::to_string(&answer).expect("JSON"));

@@ -31,7 +31,12 @@ const COLUMNS: [(TableKind, &str, &str); 11] = [
     (
         TableKind::Logs,
         "account",
-        "the account of the log group, as a subscription says it",
+        "the account of the log group, where its source says it",
+    ),
+    (
+        TableKind::Logs,
+        "region",
+        "the Region of the log group, where its source says it",
     ),
     (
         TableKind::Hours,

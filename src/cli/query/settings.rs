@@ -20,8 +20,7 @@ impl Settings {
     /// Of the arguments, or else of the subjects. An error (usage) for jobs that reach AWS in different ways.
     pub(super) fn of(args: &QueryArgs, subjects: &[Subject]) -> Result<Self> {
         let jobs = || subjects.iter().filter(|subject| subject.job().is_some());
-        let mut aws = Subject::aws_of_all(subjects)?;
-        aws.requester_pays |= args.requester_pays;
+        let aws = Subject::aws_of_all(subjects)?.paying(args.requester_pays);
         let memory = args.memory.map(|size| size.0);
         Ok(Self {
             memory: memory.or_else(|| subjects.iter().filter_map(Subject::memory).max()),

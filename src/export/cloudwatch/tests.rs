@@ -49,7 +49,7 @@ impl Cloud {
             clock,
             logs: Arc::new(logs),
             keys: StagingKeys::new(&location, "night").unwrap(),
-            staging: stores.open(&location, Account::Source).await.unwrap(),
+            staging: stores.open(&location, Account::LOGS).await.unwrap(),
             settings: CloudWatch {
                 log_groups: vec![GroupPattern::new("/a").unwrap()],
                 log_stream_prefix: None,

@@ -116,6 +116,7 @@ impl CloudWatchExporter {
             end_ms: window.start_ms,
             ..window
         };
+        let _own = self.slot.queue(report).await;
         let what = format!("the export of {}", group.name);
         let half = Deadline::new(self.clock.as_ref(), what, &self.slot_patience, report);
         let began = self.clock.now();
@@ -303,6 +304,7 @@ impl CloudWatchExporter {
         let window = request.window.range();
         let new = Attempt {
             prefix: request.keys.relative(&new_attempt(group, request)),
+            staging: None,
             log_group: group.name.clone(),
             log_stream_prefix: self.settings.log_stream_prefix.clone(),
             range: Range {

@@ -133,7 +133,7 @@ impl Room {
         let folder = tempfile::tempdir().unwrap();
         let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
         let location = Location::Local(folder.path().to_owned());
-        let store = stores.open(&location, Account::Source).await.unwrap();
+        let store = stores.open(&location, Account::LOGS).await.unwrap();
         let end: DateTime<Utc> = "2026-11-22T00:00:00Z".parse().unwrap();
         let end_ms = end.timestamp_millis();
         Self {

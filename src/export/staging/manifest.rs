@@ -152,12 +152,16 @@ impl Manifest {
             &self.task_id,
             listed,
         );
-        self.note_requested(&mut objects);
+        self.describe(&mut objects);
         Some(objects)
     }
 
-    /// Notes in the objects of the export task which times their events can have.
-    pub(super) fn note_requested(&self, objects: &mut [LogObject]) {
+    /// Notes in the objects where their log group is, and in those of the export task which times their events can have.
+    pub(super) fn describe(&self, objects: &mut [LogObject]) {
+        let origin = self.origin.clone().map(Arc::new);
+        for object in objects.iter_mut() {
+            object.origin.clone_from(&origin);
+        }
         let Some(Range { start_ms, end_ms }) = self.task_range else {
             return;
         };

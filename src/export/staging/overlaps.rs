@@ -136,7 +136,7 @@ mod tests {
             crate::job::AwsSettings::default(),
         )));
         let here = crate::job::Location::Local(std::env::temp_dir());
-        let account = crate::aws::Account::Source;
+        let account = crate::aws::Account::LOGS;
         let store = stores.unwrap().open(&here, account).await.unwrap();
         let cut = without_overlaps(&store, attempts).unwrap().into_iter();
         let objects = cut.flat_map(|(_, _, objects)| objects);

@@ -4,8 +4,8 @@
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use super::newest_attempts;
 use super::overlaps::without_overlaps;
+use super::{Alike, newest_attempts};
 use crate::error::{Error, Result};
 use crate::layout::cloudwatch::LogObject;
 use crate::layout::{self, StagingKeys};
@@ -13,10 +13,19 @@ use crate::numbers::counted;
 use crate::store::{Gather, Store};
 use crate::window::Range;
 
-/// The exports of a job: for each window and log group the newest complete attempt.
-pub async fn exports_of_job(store: &Store, keys: &StagingKeys) -> Result<Vec<ExportedWindow>> {
+/// The exports of a job: for each window and log group the newest complete attempt; of `several` sources, for each account
+/// and Region.
+pub async fn exports_of_job(
+    store: &Store,
+    keys: &StagingKeys,
+    several: bool,
+) -> Result<Vec<ExportedWindow>> {
     let listed = store.list(&keys.of_job()).await?;
-    let attempts = newest_attempts(store, &listed, |_, _| true).await?;
+    let alike = match several {
+        true => Alike::ByOrigin,
+        false => Alike::ByName,
+    };
+    let attempts = newest_attempts(store, &listed, alike, |_, _| true).await?;
     Ok(without_overlaps(store, attempts)?
         .into_iter()
         .map(|(manifest, prefix, objects)| ExportedWindow {
@@ -155,7 +164,7 @@ pub async fn objects_and_others(
         ..
     } = below;
     of_attempts.sort_by(|a, b| a.location.cmp(&b.location));
-    let attempts = newest_attempts(store, &of_attempts, |_, _| true).await?;
+    let attempts = newest_attempts(store, &of_attempts, Alike::ByOrigin, |_, _| true).await?;
     for (_, _, own) in without_overlaps(store, attempts)? {
         objects.extend(own);
     }

@@ -119,6 +119,7 @@ impl Night {
         };
         let mut attempt = Attempt {
             prefix: "attempt=killed".to_owned(),
+            staging: None,
             log_group: GROUP.to_owned(),
             log_stream_prefix: None,
             range,

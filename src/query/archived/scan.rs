@@ -22,7 +22,7 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::{cast, ident, lit};
 
 use super::{ArchivedEvents, ArchivedLogs, Events, unexpected, wants_few};
-use crate::job::POSITION;
+use crate::job::{OriginColumns, POSITION};
 use crate::query::order::in_turn;
 use crate::scan::LogsTable;
 use crate::scan::table::{pushed_down, time_range};
@@ -205,7 +205,7 @@ impl ArchivedLogs {
         // The archive of a job whose source does not say the account, beside one whose source does.
         let is_absent = |column: &usize| {
             let name = self.schema.field(*column).name();
-            name == "account" && in_files.index_of(name).is_err()
+            OriginColumns::NAMES.contains(&name.as_str()) && in_files.index_of(name).is_err()
         };
         let needed = self.needed(projected, has)?;
         let (absent, of_logs): (Vec<usize>, Vec<usize>) = needed.into_iter().partition(is_absent);

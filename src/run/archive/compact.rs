@@ -218,7 +218,7 @@ impl Compactor<'_> {
         };
         let logs = ArchivedLogs::new(
             job.timezone,
-            job.source.origins(),
+            job.origins(),
             self.columns.clone(),
             Arc::new(hours),
         );

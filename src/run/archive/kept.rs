@@ -9,24 +9,28 @@ use crate::export::existing::ExistingExport;
 use crate::export::staging::{self, Manifest};
 use crate::export::subscription::SubscriptionSource;
 use crate::export::{ExportRequest, Exported, LogExporter};
-use crate::job::{Job, Source};
+use crate::job::{JobSource, Source};
 use crate::progress::Progress;
 use crate::receipt::Receipt;
 use crate::store::Store;
 
 /// The kept exports of a job's windows.
 pub(in crate::run) struct KeptExports {
-    job: Job,
+    source: JobSource,
     store: Store,
     /// The receipts of windows, by their ids.
     receipts: HashMap<String, Receipt>,
 }
 
 impl KeptExports {
-    /// Those in the job's staging location; with a receipt, those that it lists.
-    pub(in crate::run) fn new(job: &Job, store: Store, receipts: HashMap<String, Receipt>) -> Self {
+    /// Those in the staging location of a source; with a receipt, those that it lists.
+    pub(in crate::run) fn new(
+        source: &JobSource,
+        store: Store,
+        receipts: HashMap<String, Receipt>,
+    ) -> Self {
         Self {
-            job: job.clone(),
+            source: source.clone(),
             store,
             receipts,
         }
@@ -34,7 +38,7 @@ impl KeptExports {
 
     /// Whether an export has the events that the job reads.
     fn is_of_job(&self, manifest: &Manifest) -> bool {
-        match &self.job.source {
+        match &self.source.logs {
             Source::CloudWatch(source) => {
                 manifest.log_stream_prefix == source.log_stream_prefix
                     && source
@@ -58,11 +62,11 @@ impl LogExporter for KeptExports {
         request: &ExportRequest<'_>,
         progress: &dyn Progress,
     ) -> Result<Exported> {
-        if let Source::Exported { log_group, .. } = &self.job.source {
+        if let Source::Exported { log_group, .. } = &self.source.logs {
             let existing = ExistingExport::new(self.store.clone(), log_group.clone());
             return existing.export(request, progress).await;
         }
-        if let Source::Subscription(settings) = &self.job.source {
+        if let Source::Subscription(settings) = &self.source.logs {
             let source = SubscriptionSource::new(self.store.clone(), settings.clone());
             return source.export(request, progress).await;
         }
@@ -77,9 +81,13 @@ impl LogExporter for KeptExports {
         };
         let groups = match self.receipts.get(&id) {
             Some(receipt) => {
-                let is_listed = |prefix: &str| receipt.exports.iter().any(|of| of.is_at(prefix));
+                let own = || {
+                    let exports = receipt.exports.iter();
+                    exports.filter(|export| export.source == self.source.number)
+                };
+                let is_listed = |prefix: &str| own().any(|of| of.is_at(prefix));
                 let found = staging::exports_at(&self.store, request.keys, &id, is_listed).await?;
-                if found.len() < receipt.exports.len() {
+                if found.len() < own().count() {
                     return Err(gone());
                 }
                 found

@@ -78,12 +78,12 @@ pub(super) async fn of(environment: &Environment, subjects: &[Subject]) -> Resul
         let location = match subject {
             Subject::Location(location) => location,
             Subject::Job(job) => {
-                let origins = job.source.origins();
+                let origins = job.origins();
                 contents.exports.push(Exports::new(subject, origins, None));
                 continue;
             }
         };
-        let store = environment.stores.open(location, Account::Source).await?;
+        let store = environment.stores.open(location, Account::LOGS).await?;
         let Listed {
             objects,
             parquet,

@@ -1,6 +1,6 @@
 //! The exported objects of a catalog's subjects: the table `logs`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -12,12 +12,14 @@ use crate::error::Result;
 use crate::export::existing::{may_be_of, streams_in_several_exports};
 use crate::export::staging::{self, ExportedWindow};
 use crate::export::subscription::SubscriptionSource;
-use crate::job::{Job, Source};
+use crate::job::{Job, JobSource, Source};
 use crate::layout::StagingKeys;
 use crate::layout::cloudwatch::LogObject;
+use crate::numbers::counted;
 use crate::query::archived::{ArchivedColumn, Events, Needs, OpenEvents};
 use crate::run::archive::{ArchivedWindow, archived_windows};
-use crate::run::{Output, history, source_store};
+use crate::run::sources::source_store;
+use crate::run::{Output, history};
 use crate::scan::LogsTable;
 use crate::scan::columns::Keep;
 use crate::scan::deferred::OpenLogs;
@@ -80,9 +82,87 @@ pub(super) struct EventsOfSubject {
     /// The parts of time, in order.
     parts: Vec<Part>,
     /// Whether the parts without archives are read in one pass, if they are read at all: the objects are not those of one
-    /// window each.
-    exported: Option<LogsTable>,
+    /// window each. A table for each place.
+    exported: Option<Vec<LogsTable>>,
     deleted: Option<Missing>,
+}
+
+/// Where a source has its objects, or several sources have theirs together.
+struct Place {
+    source: JobSource,
+    store: Store,
+}
+
+/// What another program wrote.
+struct InPlace<'p> {
+    store: &'p Store,
+    objects: Vec<LogObject>,
+    /// Of each archive, whether it is of these objects.
+    is_current: Vec<bool>,
+}
+
+/// What this program exported.
+struct Staged<'p> {
+    source: &'p JobSource,
+    store: &'p Store,
+    exports: Vec<ExportedWindow>,
+}
+
+impl<'p> Staged<'p> {
+    async fn list(job: &Job, place: &'p Place, wanted: Range) -> Result<Self> {
+        let Place { source, store } = place;
+        let keys = StagingKeys::of(job, source)?;
+        let several = job.has_several_sources();
+        let mut exports = staging::exports_of_job(store, &keys, several).await?;
+        exports.retain(|export| !export.window_range.intersect(wanted).is_empty());
+        Ok(Self {
+            source,
+            store,
+            exports,
+        })
+    }
+
+    fn windows(&self) -> Vec<Range> {
+        let mut windows: Vec<Range> = Vec::new();
+        for export in &self.exports {
+            if !windows.contains(&export.window_range) {
+                windows.push(export.window_range);
+            }
+        }
+        windows
+    }
+
+    fn has(&self, window: Range) -> bool {
+        let mut exports = self.exports.iter();
+        exports.any(|export| export.window_range == window)
+    }
+
+    /// The objects of a window, in the order in which they are read.
+    fn objects_of(&self, window: Range) -> Vec<LogObject> {
+        let own = self.exports.iter();
+        let own = own.filter(|export| export.window_range == window);
+        let mut objects: Vec<LogObject> = own.flat_map(|export| export.objects.clone()).collect();
+        LogObject::sort_by_stream(&mut objects);
+        objects
+    }
+
+    /// The objects of all windows, one window behind the other.
+    fn objects(&self) -> Vec<LogObject> {
+        let mut windows = self.windows();
+        windows.sort_by_key(|range| (range.start_ms, range.end_ms));
+        let objects = windows.into_iter().flat_map(|range| self.objects_of(range));
+        objects.collect()
+    }
+
+    /// Whether an archive has all exports of its window.
+    fn is_archived_in(&self, archive: &ArchivedWindow) -> bool {
+        let own = self.exports.iter();
+        let own = own.filter(|export| export.window_range == archive.window.range());
+        archive.is_of(
+            self.store,
+            own.map(|export| (&export.prefix, &export.objects[..])),
+        )
+    }
 }
 
 /// A window, or another part of time.
@@ -90,8 +170,8 @@ pub(super) struct EventsOfSubject {
 struct Part {
     /// Its interval.
     range: Range,
-    /// The objects with its events.
-    exported: Option<LogsTable>,
+    /// The objects with its events, in each place.
+    exported: Vec<LogsTable>,
     /// Its archive, where it is of the same exports.
     archived: Option<ArchivedWindow>,
 }
@@ -110,7 +190,7 @@ impl Logs {
                         // The query before this one has failed.
                         None => {
                             let stores = &self.scope.environment.stores;
-                            let store = stores.open(location, Account::Source).await?;
+                            let store = stores.open(location, Account::LOGS).await?;
                             let there = contents::listed(&store).await?.objects;
                             let there = there.ensure_any(&store)?;
                             (store, there)
@@ -124,7 +204,7 @@ impl Logs {
                     EventsOfSubject {
                         job: None,
                         parts: Vec::new(),
-                        exported: Some(self.table(&store, objects, range, masks)),
+                        exported: Some(vec![self.table(&store, objects, range, masks)]),
                         deleted: None,
                     }
                 }
@@ -133,11 +213,8 @@ impl Logs {
             subjects.push(found);
         }
         let tables = subjects.iter().flat_map(|subject| {
-            let of_parts = subject
-                .parts
-                .iter()
-                .filter_map(|part| part.exported.clone());
-            of_parts.chain(subject.exported.clone())
+            let of_parts = subject.parts.iter().flat_map(|part| part.exported.clone());
+            of_parts.chain(subject.exported.iter().flatten().cloned())
         });
         Ok(Opened {
             tables: tables.collect(),
@@ -188,95 +265,166 @@ impl Logs {
 
     /// The events of a job's windows.
     async fn of_job(&self, job: &Job, notes: &mut Vec<String>) -> Result<EventsOfSubject> {
-        let store = source_store(&self.scope.environment, job).await?;
-        self.scope.environment.engine.add_store(&store);
         let wanted = self.scope.range.unwrap_or(Range::ALL);
         let masks = self.scope.request.mask || job.mask;
         let archives = self.archives(job, wanted, masks).await;
-        if job.source.is_read_in_place() {
-            let (mut objects, of_windows) = match &job.source {
-                Source::Subscription(settings) => {
-                    let source = SubscriptionSource::new(store.clone(), settings.clone());
-                    let (pad, pad_after) = source.pads();
-                    let delivered = source.delivered(wanted.padded(pad, pad_after)).await?;
-                    if delivered.objects.is_empty() && archives.is_empty() {
-                        source.ensure_any().await?;
-                    }
-                    notes.extend(delivered.note);
-                    let windows: Vec<Range> = archives
-                        .iter()
-                        .map(|archive| archive.window.range())
-                        .collect();
-                    let of_windows = source.of_windows(&delivered.objects, &windows);
-                    (delivered.objects, of_windows)
-                }
-                source => {
-                    let log_group = match source {
-                        Source::Exported { log_group, .. } => log_group.as_deref(),
-                        _ => None,
-                    };
-                    let objects = staging::every_object(&store, log_group).await?.objects;
-                    note_several(&store, &objects, notes);
-                    let of_window = |archive| of_window(&store, &objects, archive);
-                    let of_windows = archives.iter().map(of_window).collect();
-                    (objects, of_windows)
-                }
+        let mut places: Vec<Place> = Vec::new();
+        for source in &job.sources {
+            let store = source_store(&self.scope.environment, source).await?;
+            let is_same = |place: &Place| {
+                let is_read_in_place = source.logs.is_read_in_place();
+                !is_read_in_place && place.source.logs.staging() == source.logs.staging()
             };
-            // Objects of a subscription expire, and an archive of all that are left and of more is the better one.
-            let may_expire = matches!(job.source, Source::Subscription(_));
-            let parts = archives.into_iter().zip(of_windows);
-            let parts = parts.filter(|(archive, objects)| {
-                archive.is_of(&store, [(store.root(), &objects[..])])
-                    || may_expire && !archive.lacks(objects)
-            });
-            let parts = parts.map(|(archive, _)| archive);
-            let parts = parts.map(|archive| Part {
-                range: archive.window.range(),
-                exported: None,
-                archived: Some(archive),
-            });
-            let parts = parts.collect();
-            LogObject::sort_by_stream(&mut objects);
-            return Ok(EventsOfSubject {
-                job: Some(job.clone()),
-                parts,
-                exported: Some(self.table(&store, objects, wanted, masks)),
-                deleted: None,
-            });
+            // Sources with one staging location have their exports there together.
+            if !places.iter().any(is_same) {
+                self.scope.environment.engine.add_store(&store);
+                let source = source.clone();
+                places.push(Place { source, store });
+            }
         }
-        let keys = StagingKeys::of(job)?;
-        let mut exports = staging::exports_of_job(&store, &keys).await?;
-        exports.retain(|export| !export.window_range.intersect(wanted).is_empty());
-        let mut windows: BTreeMap<(i64, i64), Vec<ExportedWindow>> = BTreeMap::new();
-        for export in exports {
-            let Range { start_ms, end_ms } = export.window_range;
-            windows.entry((start_ms, end_ms)).or_default().push(export);
+        let mut in_place = Vec::new();
+        let mut staged = Vec::new();
+        for place in &places {
+            match place.source.logs.is_read_in_place() {
+                true => in_place.push(self.in_place(place, wanted, &archives, notes).await?),
+                false => staged.push(Staged::list(job, place, wanted).await?),
+            }
         }
+        if in_place.is_empty() {
+            return self.of_windows(job, archives, &staged, notes).await;
+        }
+        // The objects are not those of one window each.
+        let mut tables = Vec::new();
+        let mut is_current = vec![true; archives.len()];
+        for part in in_place {
+            for (all, own) in is_current.iter_mut().zip(part.is_current) {
+                *all &= own;
+            }
+            tables.push(self.table(part.store, part.objects, wanted, masks));
+        }
+        for staged in &staged {
+            let there = staged.windows();
+            self.ensure_exported(job, wanted, &there, &[])?;
+            for (current, archive) in is_current.iter_mut().zip(&archives) {
+                *current &= staged.is_archived_in(archive);
+            }
+            tables.push(self.table(staged.store, staged.objects(), wanted, masks));
+        }
+        let current = archives.into_iter().zip(is_current);
+        let parts = current.filter(|(_, is_current)| *is_current);
+        let parts = parts.map(|(archive, _)| Part {
+            range: archive.window.range(),
+            exported: Vec::new(),
+            archived: Some(archive),
+        });
+        Ok(EventsOfSubject {
+            job: Some(job.clone()),
+            parts: parts.collect(),
+            exported: Some(tables),
+            deleted: None,
+        })
+    }
+
+    /// The objects of a source that another program writes, and of each archive, whether it is of those of its window.
+    async fn in_place<'p>(
+        &self,
+        place: &'p Place,
+        wanted: Range,
+        archives: &[ArchivedWindow],
+        notes: &mut Vec<String>,
+    ) -> Result<InPlace<'p>> {
+        let Place { source, store } = place;
+        let (mut objects, of_windows) = match &source.logs {
+            Source::Subscription(settings) => {
+                let of_source = SubscriptionSource::new(store.clone(), settings.clone());
+                let (pad, pad_after) = of_source.pads();
+                let delivered = of_source.delivered(wanted.padded(pad, pad_after)).await?;
+                if delivered.objects.is_empty() && archives.is_empty() {
+                    of_source.ensure_any().await?;
+                }
+                notes.extend(delivered.note);
+                let windows: Vec<Range> = archives
+                    .iter()
+                    .map(|archive| archive.window.range())
+                    .collect();
+                let of_windows = of_source.of_windows(&delivered.objects, &windows);
+                (delivered.objects, of_windows)
+            }
+            other => {
+                let log_group = match other {
+                    Source::Exported { log_group, .. } => log_group.as_deref(),
+                    _ => None,
+                };
+                let objects = staging::every_object(store, log_group).await?.objects;
+                note_several(store, &objects, notes);
+                let of_window = |archive| of_window(store, &objects, archive);
+                let of_windows = archives.iter().map(of_window).collect();
+                (objects, of_windows)
+            }
+        };
+        // Objects of a subscription expire, and an archive of all that are left and of more is the better one.
+        let may_expire = matches!(source.logs, Source::Subscription(_));
+        let is_current = archives.iter().zip(of_windows).map(|(archive, objects)| {
+            archive.is_of(store, [(store.root(), &objects[..])])
+                || may_expire && !archive.lacks(source, &objects)
+        });
+        let is_current = is_current.collect();
+        LogObject::sort_by_stream(&mut objects);
+        Ok(InPlace {
+            store,
+            objects,
+            is_current,
+        })
+    }
+
+    /// The events of a job whose windows are all exported by this program.
+    async fn of_windows(
+        &self,
+        job: &Job,
+        archives: Vec<ArchivedWindow>,
+        staged: &[Staged<'_>],
+        notes: &mut Vec<String>,
+    ) -> Result<EventsOfSubject> {
+        let wanted = self.scope.range.unwrap_or(Range::ALL);
+        let masks = self.scope.request.mask || job.mask;
+        let windows = staged.iter().flat_map(Staged::windows);
+        let windows: BTreeSet<(i64, i64)> = windows
+            .map(|range| (range.start_ms, range.end_ms))
+            .collect();
         let mut parts: Vec<Part> = Vec::new();
-        let mut all_objects = Vec::new();
-        for ((start_ms, end_ms), exports) in windows {
+        for (start_ms, end_ms) in windows {
             let range = Range { start_ms, end_ms };
             let mut archives = archives
                 .iter()
                 .filter(|archive| archive.window.range() == range);
-            let archived = archives.next().filter(|archive| {
-                let exports = exports.iter();
-                archive.is_of(
-                    &store,
-                    exports.map(|export| (&export.prefix, &export.objects[..])),
-                )
+            let archived = archives
+                .next()
+                .filter(|archive| staged.iter().all(|staged| staged.is_archived_in(archive)));
+            let of_window = staged.iter().filter_map(|staged| {
+                let objects = staged.objects_of(range);
+                (!objects.is_empty() || staged.has(range))
+                    .then(|| self.table(staged.store, objects, wanted, masks))
             });
-            let objects = exports.into_iter().flat_map(|export| export.objects);
-            let mut objects: Vec<LogObject> = objects.collect();
-            LogObject::sort_by_stream(&mut objects);
-            all_objects.extend(objects.iter().cloned());
             parts.push(Part {
                 range,
-                exported: Some(self.table(&store, objects, wanted, masks)),
+                exported: of_window.collect(),
                 archived: archived.cloned(),
             });
         }
-        note_several(&store, &all_objects, notes);
+        for staged in staged {
+            note_several(staged.store, &staged.objects(), notes);
+            {
+                let lacking = parts.iter().filter(|part| !staged.has(part.range)).count();
+                if lacking > 0 && job.has_several_sources() {
+                    notes.push(format!(
+                        "{} of {} have no export of {}: its events are missing there",
+                        lacking,
+                        counted(parts.len() as u64, "window"),
+                        staged.source
+                    ));
+                }
+            }
+        }
         let exported: Vec<Range> = parts.iter().map(|part| part.range).collect();
         for archive in archives {
             let range = archive.window.range();
@@ -286,50 +434,33 @@ impl Logs {
             if !is_exported {
                 parts.push(Part {
                     range,
-                    exported: None,
+                    exported: Vec::new(),
                     archived: Some(archive),
                 });
             }
         }
         parts.sort_by_key(|part| part.range.start_ms);
         let there: Vec<Range> = parts.iter().map(|part| part.range).collect();
-        let name = || job.name.clone();
         let windows = self.without_export(job, wanted, &there).await;
         let deleted = (!windows.is_empty()).then(|| Missing::Deleted {
-            job: name(),
+            job: job.name.clone(),
             windows: windows.clone(),
         });
-        if there.is_empty() {
-            return Err(
-                self.missing(deleted.unwrap_or_else(|| Missing::NotExported {
-                    job: name(),
-                    windows: self.scope.request.windows.clone(),
-                })),
-            );
+        if there.is_empty()
+            && let Some(deleted) = deleted
+        {
+            return Err(self.missing(deleted));
         }
-        // The windows that a run exports, which are those of the job's zone.
-        let asked_for = match self.scope.range {
-            Some(range) => Window::meeting(job.window.size, job.timezone, range)?,
-            None => Vec::new(),
-        };
-        let is_missing = |window: &&Window| {
-            let part = window.range().intersect(wanted);
-            has_gap(part, &there) && !windows.contains(window)
-        };
-        let missing: Vec<Window> = asked_for.iter().filter(is_missing).cloned().collect();
-        if !missing.is_empty() {
-            return Err(self.missing(Missing::Incomplete {
-                job: name(),
-                missing,
-                asked_for: asked_for.len(),
-            }));
-        }
+        self.ensure_exported(job, wanted, &there, &windows)?;
         // Where no window has an archive, its parts are read in one scan.
         let exported = match parts.iter().any(|part| part.archived.is_some()) {
             true => None,
             false => {
                 parts.clear();
-                Some(self.table(&store, all_objects, wanted, masks))
+                let tables = staged
+                    .iter()
+                    .map(|staged| self.table(staged.store, staged.objects(), wanted, masks));
+                Some(tables.collect())
             }
         };
         Ok(EventsOfSubject {
@@ -340,16 +471,46 @@ impl Logs {
         })
     }
 
+    /// An error where nothing is there of the windows that a query is over, or not of all of them but the `deleted`.
+    fn ensure_exported(
+        &self,
+        job: &Job,
+        wanted: Range,
+        there: &[Range],
+        deleted: &[Window],
+    ) -> Result<()> {
+        let name = || job.name.clone();
+        if there.is_empty() {
+            return Err(self.missing(Missing::NotExported {
+                job: name(),
+                windows: self.scope.request.windows.clone(),
+            }));
+        }
+        // The windows that a run exports, which are those of the job's zone.
+        let asked_for = match self.scope.range {
+            Some(range) => Window::meeting(job.window.size, job.timezone, range)?,
+            None => Vec::new(),
+        };
+        let is_missing = |window: &&Window| {
+            let part = window.range().intersect(wanted);
+            has_gap(part, there) && !deleted.contains(window)
+        };
+        let missing: Vec<Window> = asked_for.iter().filter(is_missing).cloned().collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(self.missing(Missing::Incomplete {
+                job: name(),
+                missing,
+                asked_for: asked_for.len(),
+            })),
+        }
+    }
+
     /// The events of a subject that a query needs.
     fn events(&self, subject: &EventsOfSubject, needs: &Needs) -> Result<Vec<Events>> {
         let wanted = self.scope.range.unwrap_or(Range::ALL);
         let Some(job) = &subject.job else {
-            return Ok(subject
-                .exported
-                .clone()
-                .map(Events::Exported)
-                .into_iter()
-                .collect());
+            return Ok(as_exported(subject.exported.iter().flatten()));
         };
         let can_read = |part: &&Part| {
             let archived = part.archived.as_ref();
@@ -372,15 +533,15 @@ impl Logs {
                 let events = read.into_iter().map(archived).collect::<Result<Vec<_>>>()?;
                 return Ok(events.into_iter().flatten().collect());
             }
-            return Ok(vec![Events::Exported(exported.clone())]);
+            return Ok(as_exported(exported));
         }
         let mut events = Vec::with_capacity(subject.parts.len());
         let mut lacking = Vec::new();
         for part in &subject.parts {
-            match (&part.exported, can_read(&part)) {
+            match (&part.exported[..], can_read(&part)) {
                 (_, true) => events.extend(archived(part)?),
-                (Some(exported), false) => events.push(Events::Exported(exported.clone())),
-                (None, false) => lacking.extend(part.archived.as_ref().map(|of| of.window.clone())),
+                ([], false) => lacking.extend(part.archived.as_ref().map(|of| of.window.clone())),
+                (exported, false) => events.extend(as_exported(exported)),
             }
         }
         if lacking.is_empty() {
@@ -411,6 +572,11 @@ impl Logs {
         });
         done
     }
+}
+
+fn as_exported<'t>(tables: impl IntoIterator<Item = &'t LogsTable>) -> Vec<Events> {
+    let tables = tables.into_iter().cloned();
+    tables.map(Events::Exported).collect()
 }
 
 /// Adds a note where streams are in several exports.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use crate::error::{Error, Result};
-use crate::job::{AwsSettings, Job, Language, Location};
+use crate::job::{AwsSettings, Job, Language, Location, SourceAccess};
 use crate::run::job_file;
 use crate::window::Size;
 
@@ -55,20 +55,19 @@ impl Subject {
         let jobs = || subjects.iter().filter(|subject| subject.job().is_some());
         let mut aws = jobs().next().map(Self::aws).unwrap_or_default();
         let differs = |other: &Self| {
-            let other = other.aws();
-            (other.region, other.profile, other.role_arn)
-                != (
-                    aws.region.clone(),
-                    aws.profile.clone(),
-                    aws.role_arn.clone(),
-                )
+            let (own, other) = (accesses(&aws), other.aws());
+            own != accesses(&other)
         };
         if jobs().any(differs) {
             return Err(Error::usage(
                 "the jobs have different regions, profiles or roles: expected jobs of one account, or one job",
             ));
         }
-        aws.requester_pays |= jobs().any(|job| job.aws().requester_pays);
+        for other in jobs().map(Self::aws) {
+            for (own, other) in aws.sources.iter_mut().zip(other.sources) {
+                own.requester_pays |= other.requester_pays;
+            }
+        }
         Ok(aws)
     }
 
@@ -104,6 +103,15 @@ impl Subject {
     pub(super) fn window_size(&self) -> Option<Size> {
         self.job().map(|job| job.window.size)
     }
+}
+
+/// How logs are reached, whoever pays.
+fn accesses(aws: &AwsSettings) -> Vec<SourceAccess> {
+    let sources = aws.sources.iter().map(|access| SourceAccess {
+        requester_pays: false,
+        ..access.clone()
+    });
+    sources.collect()
 }
 
 /// `text` is the location as it was written.

@@ -19,12 +19,13 @@ use crate::error::{Class, Error, Result};
 use crate::export::kept::KeptEvents;
 use crate::export::{Exported, ExportedGroup, staging};
 use crate::job::Source;
-use crate::layout::StagingKeys;
 use crate::numbers::counted;
 use crate::query::Engine;
+use crate::receipt::ExportReport;
 use crate::run::Plan;
 use crate::scan::LogsTable;
 use crate::scan::tally::HOUR_MS;
+use crate::store::Store;
 use crate::window::{Range, Window};
 
 /// The most events of a new export whose hashes are in memory, in 80 MB. Of more, several parts are compared one after the
@@ -36,8 +37,8 @@ pub(super) struct EarlierExports<'a> {
     plan: &'a Plan<'a>,
     engine: &'a Engine,
     window: &'a Window,
-    /// By their prefixes in the last receipt.
-    found: HashMap<&'a str, ExportedGroup>,
+    /// By the places of their sources and their prefixes in the last receipt.
+    found: HashMap<(usize, &'a str), ExportedGroup>,
 }
 
 impl<'a> EarlierExports<'a> {
@@ -54,18 +55,20 @@ impl<'a> EarlierExports<'a> {
             window,
             found: HashMap::new(),
         };
-        if !matches!(plan.job.source, Source::CloudWatch(_)) || differences.is_empty() {
-            return Ok(earlier);
-        }
-        let keys = StagingKeys::of(plan.job)?;
-        let at = |prefix: &str| {
-            let mut reports = differences.iter().map(|difference| difference.before);
-            reports.find(|before| before.is_at(prefix))
-        };
-        let wanted = |prefix: &str| at(prefix).is_some();
-        for export in staging::exports_at(&plan.source, &keys, &window.id(), wanted).await? {
-            if let Some(before) = at(&keys.relative(&export.prefix)) {
-                earlier.found.insert(before.prefix.as_str(), export);
+        for (place, source) in plan.sources.iter().enumerate() {
+            let own = differences.iter().filter(|one| one.source == place);
+            let own: Vec<&ExportReport> = own.map(|difference| difference.before).collect();
+            if !matches!(source.source.logs, Source::CloudWatch(_)) || own.is_empty() {
+                continue;
+            }
+            let (store, keys) = (&source.store, &source.keys);
+            let at = |prefix: &str| own.iter().copied().find(|before| before.is_at(prefix));
+            let wanted = |prefix: &str| at(prefix).is_some();
+            for export in staging::exports_at(store, keys, &window.id(), wanted).await? {
+                if let Some(before) = at(&keys.relative(&export.prefix)) {
+                    let prefix = before.prefix.as_str();
+                    earlier.found.insert((place, prefix), export);
+                }
             }
         }
         Ok(earlier)
@@ -74,19 +77,22 @@ impl<'a> EarlierExports<'a> {
     /// Whether each export that has events which were lost is there and can be read.
     pub(super) fn has_lost(&self, differences: &[Difference<'_>]) -> bool {
         let mut losses = differences.iter().filter(|difference| difference.is_loss());
-        losses.all(|loss| self.found.contains_key(loss.before.prefix.as_str()))
+        losses.all(|loss| self.found.contains_key(&loss.key()))
     }
 
     /// Copies what the new exports lack to them. True if there was anything. An earlier export that turns out to be
     /// damaged is there no more: the new one is whole without it.
     pub(super) async fn restore(
         &mut self,
-        exported: &mut Exported,
+        exported: &mut [Exported],
         differences: &[Difference<'_>],
     ) -> Result<bool> {
         let mut is_changed = false;
         for difference in differences {
-            let Some(earlier) = self.found.get(difference.before.prefix.as_str()) else {
+            let Some(earlier) = self.found.get(&difference.key()) else {
+                continue;
+            };
+            let Some(exported) = exported.get_mut(difference.source) else {
                 continue;
             };
             let mut groups = exported.groups.iter_mut();
@@ -100,7 +106,7 @@ impl<'a> EarlierExports<'a> {
                             %error,
                             "the earlier export can't be compared with the new one"
                         );
-                        self.found.remove(difference.before.prefix.as_str());
+                        self.found.remove(&difference.key());
                     }
                     Err(error) => return Err(error),
                 },
@@ -117,9 +123,11 @@ impl<'a> EarlierExports<'a> {
                 }
             }
         }
-        exported
-            .groups
-            .sort_by(|a, b| a.log_group.cmp(&b.log_group));
+        for exported in exported {
+            exported
+                .groups
+                .sort_by(|a, b| a.log_group.cmp(&b.log_group));
+        }
         Ok(is_changed)
     }
 
@@ -130,7 +138,7 @@ impl<'a> EarlierExports<'a> {
         earlier: &ExportedGroup,
         difference: &Difference<'_>,
     ) -> Result<bool> {
-        let store = &self.plan.source;
+        let store = self.store(difference)?;
         let window = self.window.range();
         let range = difference.range(window);
         let kept = KeptEvents::new(new);
@@ -139,14 +147,14 @@ impl<'a> EarlierExports<'a> {
         let parts = difference.events_now.div_ceil(MOST_EVENTS).max(1);
         for part in 0..parts {
             let mut there = HashMap::new();
-            let mut events = self.events(new, range).await?;
+            let mut events = self.events(store, new, range).await?;
             while let Some(batch) = events.next().await? {
                 let hashes = batch.events().map(|event| event.hash());
                 for hash in hashes.filter(|hash| hash % parts == part) {
                     *there.entry(hash).or_insert(0u32) += 1;
                 }
             }
-            let mut events = self.events(earlier, range).await?;
+            let mut events = self.events(store, earlier, range).await?;
             while let Some(batch) = events.next().await? {
                 for event in batch.events() {
                     let hash = event.hash();
@@ -173,9 +181,18 @@ impl<'a> EarlierExports<'a> {
         Ok(true)
     }
 
+    /// Where the exports of a source are.
+    fn store(&self, difference: &Difference<'_>) -> Result<&Store> {
+        let source = self.plan.sources.at(difference.source);
+        let source = source.ok_or_else(|| {
+            let what = "a receipt has an export of a source that the job does not have";
+            Error::new(Class::Unexpected, what)
+        })?;
+        Ok(&source.store)
+    }
+
     /// Reads the events of an export.
-    async fn events(&self, export: &ExportedGroup, range: Range) -> Result<Events> {
-        let store = &self.plan.source;
+    async fn events(&self, store: &Store, export: &ExportedGroup, range: Range) -> Result<Events> {
         let logs = LogsTable::new(store, export.objects.clone(), range, self.engine.pool());
         let session = self.engine.session(self.plan.job.timezone)?;
         let session = session.with_logs(logs, Some(store))?;

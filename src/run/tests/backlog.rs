@@ -496,14 +496,14 @@ async fn machines_whose_clocks_differ_export_nothing_twice_after_a_kill() {
                     .add_group("/svc/b", instant("2026-01-01T00:00:00Z"));
                 let dying = Arc::new(Dying::new(&nights.logs, dies_at_create));
                 let day = Selection::Id("2026-11-20".to_owned());
-                nights.environment.service = Some(dying.clone());
+                nights.environment.services = vec![dying.clone()];
                 nights.environment.clock = WrongClock::new(&nights.clock, of_killed);
                 tokio::select! {
                     _ = nights.run(day.clone()) => panic!("it was not killed: {context}"),
                     () = dying.died.notified() => {}
                 }
                 lease::wait_for_releases();
-                nights.environment.service = Some(nights.logs.clone());
+                nights.environment.services = vec![nights.logs.clone()];
                 nights.environment.clock = WrongClock::new(&nights.clock, of_next);
                 let outcome = nights.run(day).await.remove(0);
                 let receipt = outcome.result.unwrap();
@@ -528,7 +528,7 @@ async fn exports_are_continued_although_the_clock_was_set_back_between_them() {
             set_back: Some(clock.clone()),
             ..Dying::new(&nights.logs, dies_at_create)
         });
-        nights.environment.service = Some(dying.clone());
+        nights.environment.services = vec![dying.clone()];
         nights.environment.clock = clock;
         let day = Selection::Id("2026-11-20".to_owned());
         tokio::select! {
@@ -536,7 +536,7 @@ async fn exports_are_continued_although_the_clock_was_set_back_between_them() {
             () = dying.died.notified() => {}
         }
         lease::wait_for_releases();
-        nights.environment.service = Some(nights.logs.clone());
+        nights.environment.services = vec![nights.logs.clone()];
         nights.run(day).await.remove(0).result.unwrap();
         assert_eq!(nights.logs.own_tasks().len(), 2);
     }

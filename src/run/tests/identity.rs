@@ -36,7 +36,7 @@ async fn exports_in_a_staging_location_that_was_copied_are_kept_and_used() {
     let stores = stores.with_objects("acme-moved", moved).unwrap();
     let answers = Arc::clone(nights.output.objects());
     nights.environment.stores = stores.with_objects("acme-answers", answers).unwrap();
-    let job::Source::CloudWatch(source) = &mut nights.job.source else {
+    let job::Source::CloudWatch(source) = &mut nights.job.sources[0].logs else {
         unreachable!("the job of these nights reads CloudWatch")
     };
     source.staging = Location::parse("s3://acme-moved/exports", "/".as_ref()).unwrap();
@@ -44,7 +44,7 @@ async fn exports_in_a_staging_location_that_was_copied_are_kept_and_used() {
 
     let outcome = nights.run(day()).await.remove(0);
     assert!(outcome.skipped);
-    let staging = nights.environment.stores.open(&location, Account::Source);
+    let staging = nights.environment.stores.open(&location, Account::LOGS);
     let staging = staging.await.unwrap();
     let listed = staging.list(staging.root()).await.unwrap();
     let there: Vec<String> = listed
@@ -83,7 +83,7 @@ async fn the_kept_export_of_another_account_is_neither_used_nor_deleted() {
     for _ in 0..3 {
         other.put("/svc/a", "web/1", noon, "of the other account");
     }
-    nights.environment.service = Some(other.clone());
+    nights.environment.services = vec![other.clone()];
     let outcome = nights.run(day()).await.remove(0);
     let receipt = outcome.result.unwrap();
     assert!(

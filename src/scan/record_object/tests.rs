@@ -111,7 +111,10 @@ impl Table {
                 counts,
                 self.duplicates.clone(),
             );
-            let origins = crate::job::OriginColumns { account: true };
+            let origins = crate::job::OriginColumns {
+                account: true,
+                region: false,
+            };
             let schema = file_schema(chrono_tz::UTC, origins);
             let mut batch = BatchBuilder::new(schema, &[0, 1, 2, 3, 4], 3);
             // As for each object of a bundle.

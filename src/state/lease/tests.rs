@@ -225,6 +225,7 @@ async fn a_journal_remembers_attempts_by_their_prefix() {
     let held = take(&store, &key).await.unwrap();
     let mut attempt = Attempt {
         prefix: "job/2026-11-21/web/attempt=1".to_owned(),
+        staging: None,
         log_group: "web".to_owned(),
         log_stream_prefix: None,
         range: crate::window::Range::ALL,
@@ -246,6 +247,7 @@ async fn a_journal_remembers_attempts_by_their_prefix() {
 fn attempt(number: usize, stage: AttemptStage) -> Attempt {
     Attempt {
         prefix: format!("job/2026-11-21/group-{number:04}/attempt=1"),
+        staging: None,
         log_group: format!("group-{number:04}"),
         log_stream_prefix: None,
         range: crate::window::Range::ALL,

@@ -57,7 +57,7 @@ impl Night {
         let location = Location::parse("s3://acme-logs/exports", here).unwrap();
         Self {
             keys: StagingKeys::new(&location, "night").unwrap(),
-            staging: stores.open(&location, Account::Source).await.unwrap(),
+            staging: stores.open(&location, Account::LOGS).await.unwrap(),
             settings: CloudWatch {
                 log_groups: vec![GroupPattern::new(GROUP).unwrap()],
                 log_stream_prefix: None,

@@ -1,0 +1,173 @@
+//! `[source]`, or each `[[source]]` of a job that reads several accounts, Regions or kinds of source.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::super::checked::{Length, Name};
+use super::super::job_text::Wrong;
+use super::super::location::Location;
+use super::super::sources::{JobSource, SourceAccess, section};
+use super::super::spec::SourceSpec;
+use super::super::{AwsSettings, Source};
+use super::{GIVE_UP_AFTER, Resolver};
+use crate::window::Size;
+
+/// What the sections of the sources say.
+pub(super) struct Sources {
+    /// At least one.
+    pub(super) sources: Vec<JobSource>,
+    /// Without the encryption of the answers.
+    pub(super) aws: AwsSettings,
+    pub(super) mask: bool,
+}
+
+/// A section on its way: its place in the list, and how messages name it.
+struct Section {
+    number: Option<usize>,
+    name: Option<Name>,
+}
+
+impl Section {
+    /// What is wrong with the section, said of the section: checks of a single source say `[source]`.
+    fn wrong(&self, wrong: Wrong) -> Wrong {
+        let Some(number) = self.number else {
+            return wrong;
+        };
+        let place = format!("source.{}", number - 1);
+        let section = section(self.number, self.name.as_ref());
+        let is_own = wrong.path == "source" || wrong.path.starts_with("source.");
+        Wrong {
+            path: match is_own {
+                true => wrong.path.replacen("source", &place, 1),
+                false => wrong.path,
+            },
+            message: wrong.message.replace("[source]", &section),
+        }
+    }
+
+    fn at(&self, key: &str, message: &str) -> Wrong {
+        let wrong = Wrong::at(format!("source.{key}"), format!("[source] {message}"));
+        self.wrong(wrong)
+    }
+}
+
+impl Resolver<'_> {
+    /// The job's sources, how they are reached, and whether their messages are masked.
+    pub(super) fn sources(
+        &self,
+        specs: Vec<SourceSpec>,
+        output: &Location,
+        size: Size,
+        give_up_after: Option<Length>,
+    ) -> Result<Sources, Wrong> {
+        let is_one = specs.len() == 1;
+        let mut names = HashSet::new();
+        let mut sources: Vec<JobSource> = Vec::with_capacity(specs.len());
+        let mut accesses: Vec<SourceAccess> = Vec::new();
+        let mut masks = None;
+        for (place, spec) in specs.into_iter().enumerate() {
+            let number = (!is_one).then_some(place + 1);
+            let (name, mask) = (spec.name.clone(), spec.mask.unwrap_or(false));
+            let section = Section {
+                number,
+                name: name.clone(),
+            };
+            if let Some(name) = &name
+                && !names.insert(name.clone())
+            {
+                let message = format!("name is {:?}, as of an earlier one", name.as_str());
+                return Err(section.at("name", &format!("{message}: expected a name of its own")));
+            }
+            if *masks.get_or_insert(mask) != mask {
+                let message = format!(
+                    "mask is {mask}, and that of the first [[source]] is {}: expected one for all, since a query reads the events of all",
+                    !mask
+                );
+                return Err(section.at("mask", &message));
+            }
+            let access = SourceAccess {
+                region: spec.region.clone().map(|text| text.0),
+                profile: spec.profile.clone().map(|text| text.0),
+                role_arn: spec.role_arn.clone().map(|text| text.0),
+                requester_pays: spec.requester_pays.unwrap_or(false),
+            };
+            let known = accesses.iter().position(|known| *known == access);
+            let access = known.unwrap_or_else(|| {
+                accesses.push(access);
+                accesses.len() - 1
+            });
+            let keep = spec.keep.map(|length| length.0);
+            let waits = waits(give_up_after, spec.give_up_after);
+            let source = waits
+                .and_then(|give_up_after| self.source(spec, output, size, give_up_after))
+                .map_err(|wrong| section.wrong(wrong))?;
+            let source = JobSource {
+                number,
+                name,
+                logs: source,
+                access,
+                keep,
+            };
+            ensure_staging_of_its_own(&sources, &source).map_err(|wrong| section.wrong(wrong))?;
+            sources.push(source);
+        }
+        if sources.is_empty() {
+            let message = "[[source]] is an empty list: expected [source] with kind, or [[source]] for each of several";
+            return Err(Wrong::at("source", message));
+        }
+        Ok(Sources {
+            aws: AwsSettings {
+                region: common(&accesses, |access| &access.region),
+                profile: common(&accesses, |access| &access.profile),
+                sources: accesses,
+                encryption: None,
+            },
+            mask: masks.unwrap_or(false),
+            sources,
+        })
+    }
+}
+
+/// How long the exports of a source wait without progress.
+fn waits(of_run: Option<Length>, of_source: Option<Length>) -> Result<Duration, Wrong> {
+    match (of_run, of_source) {
+        (Some(_), Some(_)) => Err(Wrong::at(
+            "source.give_up_after",
+            "[run] and [source] both have give_up_after: expected it in [run] only",
+        )),
+        (of_run, of_source) => Ok(of_run
+            .or(of_source)
+            .map_or(GIVE_UP_AFTER, |length| length.0)),
+    }
+}
+
+/// What all ways to reach logs have in common, which is how the answers are reached.
+fn common(
+    accesses: &[SourceAccess],
+    key: impl Fn(&SourceAccess) -> &Option<String>,
+) -> Option<String> {
+    let first = key(accesses.first()?);
+    let is_common = accesses.iter().all(|access| key(access) == first);
+    first.clone().filter(|_| is_common)
+}
+
+/// Exports of CloudWatch know their account and Region; those of folders are told apart only by where they are.
+fn ensure_staging_of_its_own(earlier: &[JobSource], source: &JobSource) -> Result<(), Wrong> {
+    let is_known = |source: &JobSource| matches!(source.logs, Source::CloudWatch(_));
+    let Some(staging) = source.logs.staging() else {
+        return Ok(());
+    };
+    let taken = earlier.iter().find(|other| {
+        let is_same = other.logs.staging() == Some(staging);
+        is_same && !(is_known(other) && is_known(source))
+    });
+    match taken {
+        None => Ok(()),
+        Some(other) => Err(Wrong::at(
+            "source.staging",
+            format!(
+                "[source] staging is {staging}, as of {other}: expected another location, since the exports of a folder are told apart only by it"
+            ),
+        )),
+    }
+}

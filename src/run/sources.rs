@@ -1,0 +1,503 @@
+//! The sources of a job, open: where the exports of each are, what exports them, and whose they are. Each goes through the
+//! export slot of its own account and Region, all at once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use futures::future::{join_all, try_join_all};
+
+use super::{Environment, open};
+use crate::aws::Account;
+use crate::aws::logs::{LogsClient, Origin};
+use crate::error::{Class, Error, Result};
+use crate::export::cloudwatch::CloudWatchExporter;
+use crate::export::directory::DirectoryExporter;
+use crate::export::existing::ExistingExport;
+use crate::export::service::ExportService;
+use crate::export::subscription::SubscriptionSource;
+use crate::export::turns::ExportSlot;
+use crate::export::{ExportRequest, Exported, LogExporter, Reuse};
+use crate::job::{Job, JobSource, Source, Via};
+use crate::layout::StagingKeys;
+use crate::progress::{Progress, Step};
+use crate::receipt::{Receipt, SourceReport};
+use crate::state::{Attempt, Journal};
+use crate::store::Store;
+use crate::window::Window;
+
+/// A source of a job, with what was opened for it.
+pub(super) struct OpenSource<'a> {
+    pub(super) source: &'a JobSource,
+    /// Where the exported objects are.
+    pub(super) store: Store,
+    pub(super) keys: StagingKeys,
+    /// What exports the windows. It has listed the log groups already.
+    pub(super) exporter: Box<dyn LogExporter>,
+    /// The account and Region of the log groups, if the source knows them.
+    pub(super) origin: Option<Origin>,
+    /// The log groups; empty if the source does not know its groups.
+    pub(super) log_groups: Vec<String>,
+}
+
+/// The sources of a job, at least one, in their order.
+pub(super) struct Sources<'a>(Vec<OpenSource<'a>>);
+
+/// Where the exports of a source are.
+pub(super) async fn source_store(environment: &Environment, source: &JobSource) -> Result<Store> {
+    let key = match &source.logs {
+        Source::CloudWatch(_) | Source::Directory { .. } => "[source] staging",
+        Source::Exported { .. } | Source::Subscription(_) => "[source] path",
+    };
+    let location = source.logs.location();
+    let opened = open(environment, location, Account::of(source), key).await;
+    opened.map_err(|error| about(source, error))
+}
+
+/// An error of a source: among several, it says of which one.
+pub(super) fn about(source: &JobSource, error: Error) -> Error {
+    match source.number {
+        None => error,
+        Some(_) => error.about(&source.section()),
+    }
+}
+
+impl<'a> Sources<'a> {
+    /// Opens each source, and lists its log groups.
+    pub(super) async fn open(environment: &Environment, job: &'a Job) -> Result<Self> {
+        // The sources of one account and Region share a slot.
+        let mut slots: HashMap<usize, Arc<ExportSlot>> = HashMap::new();
+        let opening = job.sources.iter().map(|source| {
+            let slot = Arc::clone(slots.entry(source.access).or_default());
+            async move {
+                let opened = OpenSource::open(environment, job, source, slot).await;
+                opened.map_err(|error| about(source, error))
+            }
+        });
+        let opening: Vec<_> = opening.collect();
+        let sources = Self(try_join_all(opening).await?);
+        sources.ensure_each_event_once()?;
+        Ok(sources)
+    }
+
+    /// Each source with what `exporter` makes of it, without a request to CloudWatch Logs.
+    pub(super) async fn open_with(
+        environment: &Environment,
+        job: &'a Job,
+        exporter: impl Fn(&'a JobSource, &Store) -> Box<dyn LogExporter>,
+    ) -> Result<Self> {
+        let mut sources = Vec::with_capacity(job.sources.len());
+        for source in &job.sources {
+            let store = source_store(environment, source).await?;
+            sources.push(OpenSource {
+                source,
+                keys: StagingKeys::of(job, source)?,
+                exporter: exporter(source, &store),
+                origin: None,
+                log_groups: Vec::new(),
+                store,
+            });
+        }
+        Ok(Self(sources))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenSource<'a>> {
+        self.0.iter()
+    }
+
+    /// The source in this place of the job.
+    pub(super) fn at(&self, place: usize) -> Option<&OpenSource<'a>> {
+        self.0.get(place)
+    }
+
+    fn are_several(&self) -> bool {
+        self.0.len() > 1
+    }
+
+    /// An error (usage) where two sources have the same log streams: each event would count twice.
+    fn ensure_each_event_once(&self) -> Result<()> {
+        for (place, one) in self.0.iter().enumerate() {
+            for other in &self.0[..place] {
+                let Some(group) = one.common_group(other) else {
+                    continue;
+                };
+                return Err(Error::usage(format!(
+                    "{} and {} both have the log group {group}{}: expected each log group in one of them, since its events would count twice",
+                    other.source,
+                    one.source,
+                    match &one.origin {
+                        Some(origin) => format!(" of {origin}"),
+                        None => String::new(),
+                    }
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// All log groups.
+    pub(super) fn log_groups(&self) -> Vec<String> {
+        let groups = self.iter().flat_map(|source| source.log_groups.clone());
+        groups.collect()
+    }
+
+    /// The account and Region of a job of one source.
+    pub(super) fn origin(&self) -> Option<&Origin> {
+        match &self.0[..] {
+            [only] => only.origin.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What a receipt says of several sources.
+    pub(super) fn reports(&self) -> Vec<SourceReport> {
+        let numbered = self.iter().filter_map(|source| {
+            Some(SourceReport {
+                number: source.source.number?,
+                name: source.source.name.as_ref().map(ToString::to_string),
+                location: source.source.logs.location().to_string(),
+                origin: source.origin.clone(),
+            })
+        });
+        numbered.collect()
+    }
+
+    /// Whether the answers of a receipt with the same hash are of log groups in the same accounts and Regions.
+    pub(super) fn may_be_of(&self, receipt: &Receipt) -> bool {
+        let reports = receipt.sources.iter();
+        let mut pairs = reports.map(|report| &report.origin).zip(self.iter());
+        Origin::may_be_same(receipt.origin.as_ref(), self.origin())
+            && pairs.all(|(origin, own)| Origin::may_be_same(origin.as_ref(), own.origin.as_ref()))
+    }
+
+    /// The instant before which all log groups of all sources have deleted their events by now; `None` if some keep them.
+    pub(super) async fn deleted_until(&self) -> Result<Option<DateTime<Utc>>> {
+        let each = self.iter().map(async |source| {
+            let until = source.exporter.deleted_until().await;
+            until.map_err(|error| about(source.source, error))
+        });
+        let each: Vec<Option<DateTime<Utc>>> = try_join_all(each).await?;
+        // `None` is less than any instant.
+        Ok(each.into_iter().min().flatten())
+    }
+
+    /// Whether there are objects of a window that its answers lack, where another program writes them at any time.
+    pub(super) async fn lack_objects(&self, window: &Window, receipt: &Receipt) -> Result<bool> {
+        for source in self.iter() {
+            let there = source.exporter.there(window).await;
+            let there = there.map_err(|error| about(source.source, error))?;
+            let lacks = there.is_some_and(|there| {
+                receipt.lacks(source.source.number, there.objects, there.bytes)
+            });
+            if lacks {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The source whose export an attempt is; `None` where the job has no such source any more.
+    pub(super) fn owner(&self, attempt: &Attempt) -> Option<&OpenSource<'a>> {
+        if let [only] = &self.0[..] {
+            return Some(only);
+        }
+        let may_own = self.0.iter().rev().filter(|source| source.may_own(attempt));
+        // Of those that fit as well, the last: the first of the job.
+        may_own.max_by_key(|source| source.fits(attempt))
+    }
+
+    /// Exports a window, all sources at once. One that fails does not keep the others from going on, so that the next run
+    /// finds their exports. The exports of each source, in their order.
+    pub(super) async fn export(
+        &self,
+        request: &WindowRequest<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Exported>> {
+        let exporting = self
+            .iter()
+            .map(|source| self.export_one(source, request, progress));
+        let ended = join_all(exporting).await;
+        let failed = ended.iter().filter(|ended| ended.is_err()).count();
+        let mut exported = Vec::with_capacity(ended.len());
+        let mut failures: Vec<Error> = Vec::new();
+        for ended in ended {
+            match ended {
+                Ok(of_source) => exported.push(of_source),
+                Err(error) => failures.push(error),
+            }
+        }
+        let classes = failures.iter().map(Error::class);
+        if let Some(worst) = Class::worst(classes) {
+            let first = failures.iter().position(|error| error.class() == worst);
+            let first = failures.swap_remove(first.unwrap_or_default());
+            return Err(match failed {
+                1 => first,
+                _ => first.and_others(failures),
+            });
+        }
+        self.leave_out_doubles(&mut exported);
+        Ok(exported)
+    }
+
+    async fn export_one(
+        &self,
+        source: &OpenSource<'a>,
+        request: &WindowRequest<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Exported> {
+        let journal = JournalOfSource {
+            journal: request.journal,
+            sources: self,
+            source,
+        };
+        let named = NamedProgress {
+            progress,
+            name: self.are_several().then(|| source.short_name()),
+        };
+        let exporting = ExportRequest {
+            keys: &source.keys,
+            window: request.window,
+            reuse: request.reuse,
+            takes_empty: request.takes_empty,
+            journal: &journal,
+        };
+        let exported = source.exporter.export(&exporting, &named).await;
+        let exported = exported.map_err(|error| about(source.source, error));
+        if let (true, Err(error)) = (self.are_several(), &exported)
+            && error.class() != Class::Held
+        {
+            tracing::warn!(
+                window = request.window.id(),
+                "{error}. The other sources are exported nevertheless"
+            );
+        }
+        let mut exported = exported?;
+        if self.are_several() {
+            for note in &mut exported.notes {
+                *note = format!("{}: {note}", source.source);
+            }
+        }
+        Ok(exported)
+    }
+
+    /// An export of a log group that was deleted since may be that of two sources, which both match its name.
+    fn leave_out_doubles(&self, exported: &mut [Exported]) {
+        let mut taken = HashSet::new();
+        for (source, exported) in self.iter().zip(exported) {
+            if !source.source.logs.is_read_in_place() {
+                let place = |prefix| source.store.display(prefix);
+                exported
+                    .groups
+                    .retain(|group| taken.insert(place(&group.prefix)));
+            }
+        }
+    }
+}
+
+/// What is exported of a window, of each source.
+pub(super) struct WindowRequest<'a> {
+    pub(super) window: &'a Window,
+    pub(super) reuse: Reuse,
+    pub(super) takes_empty: bool,
+    pub(super) journal: &'a dyn Journal,
+}
+
+impl<'a> OpenSource<'a> {
+    async fn open(
+        environment: &Environment,
+        job: &Job,
+        source: &'a JobSource,
+        slot: Arc<ExportSlot>,
+    ) -> Result<Self> {
+        let store = source_store(environment, source).await?;
+        let exporter = exporter(environment, source, store.clone(), &slot).await?;
+        Ok(Self {
+            source,
+            keys: StagingKeys::of(job, source)?,
+            log_groups: exporter.groups().await?,
+            origin: exporter.origin().await?,
+            exporter,
+            store,
+        })
+    }
+
+    /// A log group whose events both have.
+    fn common_group(&self, other: &Self) -> Option<&str> {
+        let (Source::CloudWatch(one), Source::CloudWatch(two)) =
+            (&self.source.logs, &other.source.logs)
+        else {
+            return None;
+        };
+        let prefix = |prefix: &Option<String>| prefix.clone().unwrap_or_default();
+        let (one, two) = (
+            prefix(&one.log_stream_prefix),
+            prefix(&two.log_stream_prefix),
+        );
+        let have_common_streams = one.starts_with(&two) || two.starts_with(&one);
+        let may_be_same = Origin::may_be_same(self.origin.as_ref(), other.origin.as_ref());
+        if !may_be_same || !have_common_streams {
+            return None;
+        }
+        let groups = self.log_groups.iter();
+        let mut common = groups.filter(|group| other.log_groups.contains(group));
+        common.next().map(String::as_str)
+    }
+
+    /// Whether an attempt may be of this source, among several. One that a job of one source recorded has no location.
+    fn may_own(&self, attempt: &Attempt) -> bool {
+        let Some(staging) = self.source.logs.staging() else {
+            return false;
+        };
+        let of_staging = attempt.staging.as_ref();
+        of_staging.is_none_or(|own| *own == staging.to_string())
+            && (attempt.log_group.starts_with("arn:")
+                || Origin::may_be_same(attempt.origin.as_ref(), self.origin.as_ref()))
+    }
+
+    /// How well an attempt fits: its streams, and its log group.
+    fn fits(&self, attempt: &Attempt) -> (bool, bool) {
+        match &self.source.logs {
+            Source::CloudWatch(settings) => {
+                let mut patterns = settings.log_groups.iter();
+                let is_of_streams = attempt.log_stream_prefix == settings.log_stream_prefix;
+                let is_matched = patterns.any(|pattern| pattern.matches(&attempt.log_group));
+                (is_matched && is_of_streams, is_matched)
+            }
+            // Attempts at folders have no origin.
+            _ => (attempt.origin.is_none(), attempt.origin.is_none()),
+        }
+    }
+
+    /// How a line of progress names it.
+    fn short_name(&self) -> String {
+        match (&self.source.name, &self.origin, self.source.number) {
+            (Some(name), ..) => name.to_string(),
+            (None, Some(origin), _) => format!("{} {}", origin.account, origin.region),
+            (None, None, number) => format!("source {}", number.unwrap_or(1)),
+        }
+    }
+}
+
+/// The attempts of one source, in the record of all.
+struct JournalOfSource<'j, 'a> {
+    journal: &'j dyn Journal,
+    sources: &'j Sources<'a>,
+    source: &'j OpenSource<'a>,
+}
+
+impl JournalOfSource<'_, '_> {
+    fn own(&self, attempt: Attempt) -> Attempt {
+        let staging = self.source.source.logs.staging();
+        Attempt {
+            staging: match self.sources.are_several() {
+                true => staging.map(ToString::to_string),
+                false => attempt.staging,
+            },
+            ..attempt
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for JournalOfSource<'_, '_> {
+    fn attempts(&self, log_group: &str) -> Vec<Attempt> {
+        let is_own = |attempt: &Attempt| {
+            let owner = self.sources.owner(attempt);
+            owner.is_some_and(|owner| std::ptr::eq(owner, self.source))
+        };
+        let mut attempts = self.journal.attempts(log_group);
+        attempts.retain(is_own);
+        attempts
+    }
+
+    async fn record(&self, attempt: Attempt) -> Result<()> {
+        self.journal.record(self.own(attempt)).await
+    }
+
+    fn note(&self, attempt: Attempt) {
+        self.journal.note(self.own(attempt));
+    }
+}
+
+/// Progress that says of which source a log group is.
+struct NamedProgress<'p> {
+    progress: &'p dyn Progress,
+    name: Option<String>,
+}
+
+impl Progress for NamedProgress<'_> {
+    fn report(&self, step: Step<'_>) {
+        match (&self.name, step) {
+            (
+                Some(name),
+                Step::Exporting {
+                    group,
+                    number,
+                    of,
+                    state,
+                },
+            ) => self.progress.report(Step::Exporting {
+                group: &format!("{name} · {group}"),
+                number,
+                of,
+                state,
+            }),
+            (_, step) => self.progress.report(step),
+        }
+    }
+}
+
+/// What turns the windows of a source into objects in `store`, the source's own [`source_store`].
+async fn exporter(
+    environment: &Environment,
+    source: &JobSource,
+    store: Store,
+    slot: &Arc<ExportSlot>,
+) -> Result<Box<dyn LogExporter>> {
+    let clock = Arc::clone(&environment.clock);
+    Ok(match &source.logs {
+        Source::CloudWatch(settings) => {
+            let service: Arc<dyn ExportService> = match environment.services.get(source.access) {
+                Some(service) => Arc::clone(service),
+                None => {
+                    let aws = environment.stores.aws();
+                    let account = Account::of(source);
+                    if settings.via != Via::Events {
+                        ensure_one_region(&store, &aws.region(account).await?)?;
+                    }
+                    Arc::new(LogsClient::new(aws, account).await?)
+                }
+            };
+            let exporter = CloudWatchExporter::new(service, store, settings.clone(), clock)?;
+            Box::new(exporter.sharing(slot))
+        }
+        Source::Exported { log_group, .. } => {
+            Box::new(ExistingExport::new(store, log_group.clone()))
+        }
+        Source::Subscription(settings) => {
+            Box::new(SubscriptionSource::new(store, settings.clone()))
+        }
+        Source::Directory { path, pad, .. } => {
+            let scratch = environment.scratch();
+            Box::new(DirectoryExporter::new(
+                path.clone(),
+                store,
+                *pad,
+                clock,
+                &scratch,
+            ))
+        }
+    })
+}
+
+/// An error (usage) if the staging bucket is in another Region than the logs: no export task writes there.
+fn ensure_one_region(staging: &Store, of_logs: &str) -> Result<()> {
+    match staging.region() {
+        Some(region) if region != of_logs => Err(Error::usage(format!(
+            "[source] staging: the bucket of {} is in {region}, and the logs are asked for in {of_logs}: expected both in one Region, since CloudWatch exports to no other",
+            staging.location()
+        ))),
+        _ => Ok(()),
+    }
+}
