@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::job::{
-    CloudWatch, DAY_ARCHIVE, Division, Encryption, Job, Location, Source, Verify, Via, split_group_arn,
+    CloudWatch, DAY_ARCHIVE, Division, Encryption, Job, Location, Source, Verify, Via,
+    split_group_arn,
 };
 use crate::layout;
 use crate::window::Size;
@@ -371,7 +372,11 @@ impl<'a> Policies<'a> {
             }
         }
         // Of several sources none reads the tables: see `Account::of_tables`.
-        let is_one = self.job.sources.iter().all(|source| source.number.is_none());
+        let is_one = self
+            .job
+            .sources
+            .iter()
+            .all(|source| source.number.is_none());
         if (sides.source && is_one) || (sides.output && !is_one) {
             statements.extend(self.lookup_tables());
         }

@@ -134,7 +134,8 @@ impl Examination<'_> {
         let encryption = self
             .encryption(bucket, &subject, probe.encryption, self.logs_account())
             .await;
-        self.lock(bucket, &subject, self.source().keep.is_some()).await;
+        self.lock(bucket, &subject, self.source().keep.is_some())
+            .await;
         if let Some(source) = exporting {
             self.ownership(bucket, &subject).await;
             self.export_service(bucket, &source, &subject).await;

@@ -1,10 +1,10 @@
 //! An examination under way: what it knows of the account, and what it has found.
 
+use crate::aws::Account;
 use crate::aws::identity::Caller;
 use crate::aws::policy::{BucketKeys, GlueTables, Holder, Policies};
 use crate::aws::tried::Tried;
 use crate::error::Class;
-use crate::aws::Account;
 use crate::job::{Job, JobSource, Location, Source, SourceAccess};
 use crate::run::Environment;
 
@@ -79,9 +79,7 @@ impl<'a> Examination<'a> {
         let is_on_aws = |source: &JobSource| {
             matches!(source.logs, Source::CloudWatch(_)) || is_remote(source.logs.location())
         };
-        sources.any(is_on_aws)
-            || is_remote(&self.job.output)
-            || database.is_some()
+        sources.any(is_on_aws) || is_remote(&self.job.output) || database.is_some()
     }
 
     /// The source that is examined.

@@ -24,7 +24,8 @@ impl Examination<'_> {
         let Source::CloudWatch(source) = &self.source().logs else {
             return None;
         };
-        let client = match LogsClient::new(self.environment.stores.aws(), self.logs_account()).await {
+        let client = match LogsClient::new(self.environment.stores.aws(), self.logs_account()).await
+        {
             Ok(client) => client,
             Err(error) => {
                 self.add(Finding::of_error(Area::Logs, "log groups", &error));

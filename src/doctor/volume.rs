@@ -19,10 +19,11 @@ pub(super) const LAST_DAYS: i64 = 7;
 
 impl Examination<'_> {
     pub(super) async fn bytes_of_last_days(&self, groups: &[String]) -> Tried<f64> {
-        let client = match MetricsClient::new(self.environment.stores.aws(), self.logs_account()).await {
-            Ok(client) => client,
-            Err(error) => return Tried::Failed(error.to_string()),
-        };
+        let client =
+            match MetricsClient::new(self.environment.stores.aws(), self.logs_account()).await {
+                Ok(client) => client,
+                Err(error) => return Tried::Failed(error.to_string()),
+            };
         client.incoming_bytes(groups, self.last_days()).await.into()
     }
 

@@ -16,7 +16,7 @@ const SCHEMA: &str = "jobs/logtally.schema.json";
 /// The tables of a job file, and where their keys are in the schema.
 const TABLES: [(&str, &str); 13] = [
     ("", ""),
-    ("[source]", "/properties/source"),
+    ("[source]", "/properties/source/anyOf/0"),
     ("[window]", "/properties/window"),
     ("[output]", "/properties/output"),
     ("[[query]]", "/properties/query/items"),
@@ -55,7 +55,7 @@ fn keys_of(schema: &Value, pointer: &str) -> BTreeMap<String, Key> {
         .iter()
         .filter(|(_, value)| !is_table(value))
         .map(|(name, value)| {
-            let of_a_kind = pointer.ends_with("/source") && by_kind.contains(&name.as_str());
+            let of_a_kind = pointer.contains("/source/") && by_kind.contains(&name.as_str());
             let key = Key {
                 default: value.get("default").cloned(),
                 is_required: of_a_kind || required.iter().any(|key| key == name),

@@ -1,6 +1,7 @@
 //! A job file whose values do not fit: what serde finds, in the words of the job file.
 
 use serde_json::Value;
+use toml::Spanned;
 use toml::de::DeValue;
 
 use super::checked::nearest;
@@ -75,7 +76,9 @@ pub(super) fn check_sections(job: &JobText<'_>) -> Result<(), Wrong> {
     for (name, needs) in SECTIONS {
         match job.value(name).map(|value| value.get_ref()) {
             None | Some(DeValue::Table(_)) => {}
-            Some(DeValue::Array(_)) => {
+            // [[source]], as a job may have several.
+            Some(DeValue::Array(items)) if name == "source" && are_tables(items) => {}
+            Some(DeValue::Array(_)) if name != "source" => {
                 return Err(Wrong::at(
                     name,
                     format!("expected [{name}], as a job has one"),
@@ -112,12 +115,16 @@ pub(super) fn check_sections(job: &JobText<'_>) -> Result<(), Wrong> {
     Ok(())
 }
 
+fn are_tables(items: &[Spanned<DeValue<'_>>]) -> bool {
+    let is_table = |item: &Spanned<DeValue<'_>>| matches!(item.get_ref(), DeValue::Table(_));
+    items.iter().all(is_table)
+}
+
 /// Checks that a section that a job can have several times is written as such.
 fn check_list(job: &JobText<'_>, path: &str, name: &str, needs: &str) -> Result<(), Wrong> {
-    let is_table = |value: &DeValue<'_>| matches!(value, DeValue::Table(_));
     match job.value(path).map(|value| value.get_ref()) {
         None => Ok(()),
-        Some(DeValue::Array(items)) if items.iter().all(|item| is_table(item.get_ref())) => Ok(()),
+        Some(DeValue::Array(items)) if are_tables(items) => Ok(()),
         Some(DeValue::Table(_)) => Err(Wrong::at(
             path,
             format!("expected [[{name}]], as there can be several"),
@@ -132,8 +139,23 @@ fn check_list(job: &JobText<'_>, path: &str, name: &str, needs: &str) -> Result<
     }
 }
 
-/// What serde finds wrong.
+/// What serde finds wrong. In one of several sources, it says in which.
 pub(super) fn data_error(job: &JobText<'_>, error: &toml::de::Error) -> Wrong {
+    let wrong = describe(job, error);
+    let place = wrong.path.strip_prefix("source.");
+    let place = place.and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+    match place {
+        None => wrong,
+        Some(place) => Wrong {
+            message: wrong
+                .message
+                .replace("[source]", &format!("[[source]] {}", place + 1)),
+            ..wrong
+        },
+    }
+}
+
+fn describe(job: &JobText<'_>, error: &toml::de::Error) -> Wrong {
     let span = error.span();
     let path = span.and_then(|span| job.path_of(&span)).unwrap_or_default();
     let message = error.message();
@@ -315,8 +337,9 @@ fn unknown_key(job: &JobText<'_>, path: &str, key: &str, known: &[&str]) -> Stri
         };
         return format!("the key {key:?} is not one of {here}: expected it {place}");
     }
+    let section_of_key = path.rsplit_once('.').map_or("source", |(above, _)| above);
     let kind = job
-        .value("source.kind")
+        .value(&format!("{section_of_key}.kind"))
         .and_then(|kind| kind.get_ref().as_str());
     let kind = SourceKind::ALL
         .into_iter()
@@ -354,7 +377,10 @@ fn keys_by_section() -> Vec<(String, Vec<String>)> {
     let root = &schema["properties"];
     let mut sections = vec![(String::new(), keys(root))];
     let names = SECTIONS.iter().map(|(name, _)| name);
-    sections.extend(names.map(|name| (format!("[{name}]"), keys(&root[name]["properties"]))));
+    sections.extend(names.map(|name| {
+        let section = one_of_several(&root[name]);
+        (format!("[{name}]"), keys(&section["properties"]))
+    }));
     let query = &root["query"]["items"]["properties"];
     sections.push(("[[query]]".to_owned(), keys(query)));
     sections.push((
@@ -368,15 +394,26 @@ fn keys_by_section() -> Vec<(String, Vec<String>)> {
     sections
 }
 
+/// The schema of a section, also of one that a job may have several times: the section, or a list of such.
+fn one_of_several(schema: &Value) -> &Value {
+    match &schema["anyOf"][0] {
+        section if section["properties"].is_object() => section,
+        _ => schema,
+    }
+}
+
 /// The texts that a key can have.
 fn values_of(path: &str) -> Vec<String> {
     let schema = schema::schema();
     let mut place = &schema;
     for step in path.split('.') {
         place = if is_place(step) {
-            &place["items"]
+            match &place["items"] {
+                Value::Null => one_of_several(place),
+                items => items,
+            }
         } else {
-            &place["properties"][step]
+            &one_of_several(place)["properties"][step]
         };
     }
     let texts = |values: &Value| -> Vec<String> {

@@ -84,6 +84,7 @@ fn of_header(line: &str, message: &str) -> String {
                 "a [[query.chart]] is above the first [[query]]: expected it below the query that it draws".to_owned()
             }
             "query" | "query.chart" => format!("expected [[{name}]], as a job can have several"),
+            "source" => "[source] is in the file twice: expected all its keys in one place, or [[source]] for each of several sources".to_owned(),
             _ => format!("[{name}] is in the file twice: expected all its keys in one place"),
         };
     }
