@@ -358,11 +358,11 @@ impl WindowRun<'_> {
         let kept = kept_for_later(job, &self.plan.queries);
         let is_cached = reads_again(job, &self.plan.queries);
         let tables = self.plan.sources.iter().enumerate().map(|(place, source)| {
-            let mut objects = match events {
-                Events::Exported(exported) => exported.get(place).map(Exported::objects),
+            let exported = match events {
+                Events::Exported(exported) => exported.get(place),
                 Events::Archived(_) => None,
             };
-            let objects = objects.as_mut().map(std::mem::take).unwrap_or_default();
+            let objects = exported.map(Exported::objects).unwrap_or_default();
             let logs = self.table(&source.store, objects);
             let logs = match kept {
                 Some(keep) => {

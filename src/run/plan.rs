@@ -285,7 +285,7 @@ pub async fn plan_archives<'a>(
         .iter()
         .filter(|window| known.receipts.contains(&window.unit()));
     let receipts: Vec<(String, Option<Receipt>)> = futures::stream::iter(done)
-        .map(async |window| Ok::<_, Error>((window.id(), read_receipt(&output, window).await?)))
+        .map(|window| read_receipt_of(&output, window))
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
@@ -338,6 +338,11 @@ pub async fn plan_archives<'a>(
         job,
         output,
     })
+}
+
+/// A window's id, and its receipt.
+async fn read_receipt_of(output: &Output, window: &Window) -> Result<(String, Option<Receipt>)> {
+    Ok((window.id(), read_receipt(output, window).await?))
 }
 
 /// Plans single windows.

@@ -173,7 +173,7 @@ impl<'a> Sources<'a> {
 
     /// The instant before which all log groups of all sources have deleted their events by now; `None` if some keep them.
     pub(super) async fn deleted_until(&self) -> Result<Option<DateTime<Utc>>> {
-        let each = self.iter().map(async |source| {
+        let each = self.iter().map(|source| async move {
             let until = source.exporter.deleted_until().await;
             until.map_err(|error| about(source.source, error))
         });
@@ -286,10 +286,9 @@ impl<'a> Sources<'a> {
         let mut taken = HashSet::new();
         for (source, exported) in self.iter().zip(exported) {
             if !source.source.logs.is_read_in_place() {
-                let place = |prefix| source.store.display(prefix);
                 exported
                     .groups
-                    .retain(|group| taken.insert(place(&group.prefix)));
+                    .retain(|group| taken.insert(source.store.display(&group.prefix)));
             }
         }
     }

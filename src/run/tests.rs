@@ -154,7 +154,9 @@ impl Nights {
     /// The keys of what is staged of a window, relative to the staging location.
     async fn staged(&self, window: &str) -> Vec<String> {
         let staging = self.staging().await;
-        let folder = StagingKeys::of(&self.job, &self.job.sources[0]).unwrap().of_window(window);
+        let folder = StagingKeys::of(&self.job, &self.job.sources[0])
+            .unwrap()
+            .of_window(window);
         let listed = staging.list(&folder).await.unwrap();
         listed
             .iter()

@@ -171,3 +171,64 @@ fn ensure_staging_of_its_own(earlier: &[JobSource], source: &JobSource) -> Resul
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::job::{Job, OriginColumns, parse};
+
+    fn job(sources: &str) -> Job {
+        let text = format!(
+            "name = \"night\"\n{sources}\n[output]\nlocation = \"s3://acme-answers\"\n[[query]]\nuse = \"hourly_count\"\n"
+        );
+        parse(Path::new("/jobs/night.toml"), &text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A section with further keys.
+    fn source(keys: &str) -> String {
+        format!(
+            "kind = \"cloudwatch\"\nlog_groups = [\"/svc/*\"]\nstaging = \"s3://acme-logs/exports\"\n{keys}\n"
+        )
+    }
+
+    #[test]
+    fn a_list_of_one_is_as_one_section() {
+        for header in ["[source]", "[[source]]"] {
+            let job = job(&format!("{header}\n{}", source("region = \"eu-west-1\"")));
+            assert_eq!(job.sources[0].section(), "[source]");
+            assert_eq!(job.origins(), OriginColumns::default());
+            assert_eq!(job.aws.region.as_deref(), Some("eu-west-1"));
+        }
+    }
+
+    #[test]
+    fn each_way_to_reach_logs_is_there_once() {
+        let sources = ["eu-west-1", "us-east-1", "eu-west-1"].map(|region| {
+            let keys = format!("profile = \"prod\"\nregion = \"{region}\"");
+            format!("[[source]]\n{}", source(&keys))
+        });
+        let job = job(&sources.concat());
+        let accesses: Vec<usize> = job.sources.iter().map(|source| source.access).collect();
+        assert_eq!(accesses, [0, 1, 0]);
+        assert_eq!(job.aws.sources.len(), 2);
+        // The answers are reached by what all have in common.
+        assert_eq!(job.aws.profile.as_deref(), Some("prod"));
+        assert_eq!(job.aws.region, None);
+        assert_eq!(job.origins(), OriginColumns::ALL);
+        assert_eq!(job.sources[1].section(), "[[source]] 2");
+    }
+
+    #[test]
+    fn kinds_are_mixed_and_the_window_settles_with_the_last() {
+        let exported = "[[source]]\nname = \"old\"\nkind = \"exported\"\npath = \"exported\"\n";
+        let job = job(&format!(
+            "{exported}[[source]]\n{}",
+            source("keep = \"7d\"")
+        ));
+        assert_eq!(job.sources[0].section(), "[[source]] 1 (old)");
+        assert_eq!(job.window.settled_after.as_secs(), 24 * 3600);
+        let keeps: Vec<bool> = job.sources.iter().map(|one| one.keep.is_some()).collect();
+        assert_eq!(keeps, [false, true]);
+    }
+}

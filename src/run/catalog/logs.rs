@@ -413,16 +413,13 @@ impl Logs {
         }
         for staged in staged {
             note_several(staged.store, &staged.objects(), notes);
-            {
-                let lacking = parts.iter().filter(|part| !staged.has(part.range)).count();
-                if lacking > 0 && job.has_several_sources() {
-                    notes.push(format!(
-                        "{} of {} have no export of {}: its events are missing there",
-                        lacking,
-                        counted(parts.len() as u64, "window"),
-                        staged.source
-                    ));
-                }
+            let lacking = parts.iter().filter(|part| !staged.has(part.range)).count();
+            if lacking > 0 && job.has_several_sources() {
+                notes.push(format!(
+                    "{lacking} of {} have no export of {}: its events are missing there",
+                    counted(parts.len() as u64, "window"),
+                    staged.source
+                ));
             }
         }
         let exported: Vec<Range> = parts.iter().map(|part| part.range).collect();

@@ -75,7 +75,7 @@ impl<'a> EarlierExports<'a> {
     }
 
     /// Whether each export that has events which were lost is there and can be read.
-    pub(super) fn has_lost(&self, differences: &[Difference<'_>]) -> bool {
+    pub(super) fn has_lost(&self, differences: &[Difference<'a>]) -> bool {
         let mut losses = differences.iter().filter(|difference| difference.is_loss());
         losses.all(|loss| self.found.contains_key(&loss.key()))
     }
@@ -85,7 +85,7 @@ impl<'a> EarlierExports<'a> {
     pub(super) async fn restore(
         &mut self,
         exported: &mut [Exported],
-        differences: &[Difference<'_>],
+        differences: &[Difference<'a>],
     ) -> Result<bool> {
         let mut is_changed = false;
         for difference in differences {
