@@ -162,20 +162,20 @@ impl Aws {
     }
 
     async fn of_answers(&self) -> Result<&AccountConfig> {
-        let settings = &self.settings;
-        let load = || {
-            load(settings.profile.as_deref(), settings.region.clone(), || {
-                let mut sources = self.sources.iter();
-                sources.find_map(|(access, _)| access.region.clone())
-            })
-        };
-        self.output.get_or_try_init(load).await
+        let (profile, region) = (&self.settings.profile, &self.settings.region);
+        // A source without a Region needs that of the environment too.
+        let regions = self.sources.iter().map(|(access, _)| access.region.clone());
+        let regions: Option<Vec<String>> = regions.collect();
+        let last_resort = regions.and_then(|regions| regions.into_iter().next());
+        self.output
+            .get_or_try_init(|| load(profile.as_deref(), region.clone(), last_resort))
+            .await
     }
 
     async fn of_source(&self, access: &SourceAccess) -> Result<AccountConfig> {
         let base = match access.profile == self.settings.profile {
             true => self.of_answers().await?.in_region(access.region.as_deref()),
-            false => load(access.profile.as_deref(), access.region.clone(), || None).await?,
+            false => load(access.profile.as_deref(), access.region.clone(), None).await?,
         };
         match &access.role_arn {
             Some(role) => assume(&base, role).await,
@@ -199,7 +199,7 @@ impl Aws {
 async fn load(
     named: Option<&str>,
     region: Option<String>,
-    last_resort: impl Fn() -> Option<String>,
+    last_resort: Option<String>,
 ) -> Result<AccountConfig> {
     let profiles = Arc::new(Profiles::load(named).await?);
     let network = Network::load(&profiles)?;
@@ -231,7 +231,7 @@ async fn load(
     }
     let mut sdk = loader.load().await;
     if sdk.region().is_none()
-        && let Some(region) = last_resort()
+        && let Some(region) = last_resort
     {
         sdk = sdk.into_builder().region(Region::new(region)).build();
     }

@@ -160,7 +160,7 @@ schema_of!(Length, text_like(LENGTH));
 schema_of!(ByteSize, text_like(r"0*[1-9][0-9]*\s*([KMG]i?B|TiB|B)\s*"));
 schema_of!(
     GroupPattern,
-    text_like(r"[A-Za-z0-9._/#*?\[\]{},!-]{1,512}")
+    text_like(r"(arn:[^:]+:logs:[^:]+:[^:]+:log-group:)?[A-Za-z0-9._/#*?\[\]{},!-]{1,512}(:\*)?")
 );
 
 /// The units that `humantime` reads.

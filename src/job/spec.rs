@@ -161,7 +161,8 @@ impl<'de> Deserialize<'de> for SourcesSpec {
     }
 }
 
-/// `[source]`: the keys of every kind. Which of them go together is checked later, so that serde's errors keep their lines.
+/// A source: the keys of every kind.
+// Which of them go together is checked later, so that serde's errors keep their lines.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schema::check_source)]

@@ -7,6 +7,7 @@
     reason = "cargo shows what a failed test printed"
 )]
 
+mod accounts;
 mod answers;
 mod archive;
 mod at_once;

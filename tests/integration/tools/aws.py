@@ -3,7 +3,7 @@
 usage: aws.py FOLDER
 
 A call is {"service": "s3", "operation": "put_object", "arguments": {…}, "unless": ["ErrorCode", …]}; the response to a
-call that fails with an error code in "unless" is null. Bytes are in files: {"$file": "path"} among the arguments stands
+call that fails with an error code in "unless" is null. "region" and "account" are others than those of the environment. Bytes are in files: {"$file": "path"} among the arguments stands
 for the file's bytes, and a streamed response is written to a file in FOLDER and named in the same way. Times are in ISO
 8601.
 """
@@ -43,11 +43,24 @@ def answer(value):
     return value.isoformat() if isinstance(value, dt.datetime) else value
 
 
-def call(clients, service, operation, arguments, unless=()):
-    if service not in clients:
-        clients[service] = boto3.client(service)
+def credentials(account):
+    if account is None:
+        return {}
+    role = {"RoleArn": f"arn:aws:iam::{account}:role/tests", "RoleSessionName": "tests"}
+    keys = boto3.client("sts").assume_role(**role)["Credentials"]
+    return {
+        "aws_access_key_id": keys["AccessKeyId"],
+        "aws_secret_access_key": keys["SecretAccessKey"],
+        "aws_session_token": keys["SessionToken"],
+    }
+
+
+def call(clients, service, operation, arguments, unless=(), region=None, account=None):
+    at = (service, region, account)
+    if at not in clients:
+        clients[at] = boto3.client(service, region_name=region, **credentials(account))
     try:
-        return answer(getattr(clients[service], operation)(**argument(arguments)))
+        return answer(getattr(clients[at], operation)(**argument(arguments)))
     except ClientError as error:
         if error.response["Error"]["Code"] in unless:
             return None
