@@ -1,6 +1,7 @@
 //! The report of a run of one window, for people, for other programs, and for the next run.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,20 @@ impl Receipt {
             || bytes > exports().map(|export| export.bytes).sum::<u64>()
     }
 
+    /// The log groups of the exports, as far as they are known; of several sources, with the source.
+    pub fn log_groups(&self) -> Vec<String> {
+        let named = self.exports.iter().filter_map(|export| {
+            let group = export.log_group.as_ref()?;
+            let mut sources = self.sources.iter();
+            let source = sources.find(|source| Some(source.number) == export.source);
+            Some(match source {
+                None => group.clone(),
+                Some(source) => format!("{group} ({source})"),
+            })
+        });
+        named.collect()
+    }
+
     /// The expectations that are broken.
     pub fn broken(&self) -> impl Iterator<Item = &ExpectationReport> {
         let all = self.expectations.iter();
@@ -149,6 +164,16 @@ pub struct SourceReport {
     /// The account and Region of its log groups, if it knows them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+}
+
+impl fmt::Display for SourceReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.name, &self.origin) {
+            (Some(name), _) => f.write_str(name),
+            (None, Some(origin)) => write!(f, "{origin}"),
+            (None, None) => write!(f, "source {}", self.number),
+        }
+    }
 }
 
 /// An export of a log group.

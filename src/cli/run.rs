@@ -231,11 +231,7 @@ fn charts(plan: &Plan<'_>, window: &WindowPlan, receipt: &Receipt, series: &[Cha
 
 fn places(receipt: &Receipt, window: &WindowPlan) -> String {
     let mut out = String::new();
-    let read: Vec<&str> = receipt
-        .exports
-        .iter()
-        .filter_map(|export| export.log_group.as_deref())
-        .collect();
+    let read = receipt.log_groups();
     if !read.is_empty() {
         let _ = writeln!(out, "read     {}", read.join(", "));
     }

@@ -254,6 +254,13 @@ fn joined(notes: [Option<String>; 3]) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join("; "))
 }
 
+/// The account and Region of all these log groups; `None` where they have several, as those of linked accounts.
+fn common_origin(groups: &[LogGroup]) -> Option<&Origin> {
+    let mut origins = groups.iter().filter_map(|group| group.origin.as_ref());
+    let first = origins.next()?;
+    origins.all(|origin| origin == first).then_some(first)
+}
+
 /// A prefix that no other attempt has.
 fn new_attempt(group: &LogGroup, request: &ExportRequest<'_>) -> Path {
     let id = staging::new_attempt_id();
@@ -282,7 +289,7 @@ impl LogExporter for CloudWatchExporter {
     async fn origin(&self) -> Result<Option<Origin>> {
         let report = |state: &str| tracing::warn!("listing the log groups: {state}");
         let groups = self.log_groups(&report).await?;
-        Ok(groups.iter().find_map(|group| group.origin.clone()))
+        Ok(common_origin(groups).cloned())
     }
 
     async fn deleted_until(&self) -> Result<Option<DateTime<Utc>>> {
@@ -310,7 +317,7 @@ impl LogExporter for CloudWatchExporter {
         };
         let groups = self.log_groups(&listing).await?;
         let stream_prefix = self.settings.log_stream_prefix.as_deref();
-        let origin = groups.iter().find_map(|group| group.origin.as_ref());
+        let origin = common_origin(groups);
         // Also of groups that were deleted since.
         let is_of_source = |manifest: &Manifest| {
             manifest.log_stream_prefix.as_deref() == stream_prefix

@@ -599,7 +599,8 @@ impl ExportService for FakeLogs {
             stored_bytes: group.events.iter().map(|e| e.message.len() as i64).sum(),
             retention_days: group.retention_days,
             class: group.class,
-            origin: Some(self.origin.clone()),
+            // An ARN stands for a log group of a linked account.
+            origin: Origin::of_arn(name).or_else(|| Some(self.origin.clone())),
         });
         Ok(page_of(groups, page))
     }

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cloud::{Cloud, recent_day};
+use crate::support::cloud::{Cloud, JOB, recent_day};
 use crate::support::moto::{Moto, REGION};
-use crate::support::program::JOB;
 
 const IRELAND: &str = "eu-west-1";
 

@@ -82,6 +82,12 @@ impl CloudWatchExporter {
 
     /// An error (usage) that suggests the existing name most like the missing one.
     async fn no_such_group(&self, pattern: &GroupPattern, deadline: &Deadline<'_>) -> Error {
+        if pattern.is_linked() {
+            return Error::usage(format!(
+                "[source] log_groups: no log group matches {:?}: expected the account of the ARN to be linked to this one for observability, with its log groups, and the Region to be that of the job",
+                pattern.as_str()
+            ));
+        }
         let mut names = Vec::new();
         // After an error there is nothing to suggest.
         let _ = deadline

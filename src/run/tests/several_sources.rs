@@ -339,3 +339,41 @@ async fn late_events_of_one_source_are_joined_and_the_other_export_stays() {
     let notes = receipt.notes.join("\n");
     assert!(notes.contains("5 events from the export of"), "{notes}");
 }
+
+/// A monitoring account has log groups of one name in two linked accounts.
+#[tokio::test]
+async fn log_groups_of_linked_accounts_are_told_apart_by_their_arns() {
+    let mut accounts = Accounts::of_one_source().await;
+    let arn = |account: &str| format!("arn:aws:logs:ap-northeast-2:{account}:log-group:/svc/a");
+    let logs = Arc::clone(&accounts.nights.logs);
+    let noon = instant("2026-11-20T12:00:00Z");
+    for (account, events) in [("111111111111", 2), ("222222222222", 4)] {
+        logs.add_group(&arn(account), instant("2026-01-01T00:00:00Z"));
+        for number in 0..events {
+            logs.put(&arn(account), "web/1", noon, &format!("event {number}"));
+        }
+    }
+    let groups = format!("{:?}, {:?}", arn("111111111111"), arn("222222222222"));
+    let source = format!(
+        "[source]\nkind = \"cloudwatch\"\nvia = \"events\"\nlog_groups = [{groups}]\nstaging = \"s3://acme-logs/exports\"\n"
+    );
+    accounts.have(&source, SQL);
+    let receipt = accounts.nights.run(day()).await.remove(0).result.unwrap();
+    assert_eq!(receipt.read.events, 6);
+    let expected = [row("111111111111", 2), row("222222222222", 4)];
+    assert_eq!(accounts.rows().await, expected);
+    let group = receipt.exports[0].log_group.as_deref();
+    assert_eq!(group, Some(arn("111111111111").as_str()));
+    let hours: Vec<u64> = receipt
+        .exports
+        .iter()
+        .map(|export| export.hours.as_ref().unwrap().events())
+        .collect();
+    assert_eq!(hours, [2, 4]);
+    assert!(logs.own_tasks().is_empty());
+
+    // Another question is answered from the kept exports of both.
+    accounts.nights.job.queries[0].sql += " -- again";
+    let receipt = accounts.nights.run(day()).await.remove(0).result.unwrap();
+    assert!(receipt.exports.iter().all(|export| export.reused));
+}
