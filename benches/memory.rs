@@ -92,7 +92,7 @@ async fn measure(count: usize) {
         .expect("a name");
     let location = Location::parse("s3://bench/exports", scratch.path()).expect("a location");
     let store = stores
-        .open(&location, Account::Source)
+        .open(&location, Account::LOGS)
         .await
         .expect("a store");
     let engine = Engine::new(1 << 30, scratch.path()).expect("an engine");

@@ -355,7 +355,7 @@ impl WindowRun<'_> {
 
     /// The objects of each source, and the tallies of what is read.
     fn tables(&self, events: Events<'_>, folder: &FilePath) -> (Vec<LogsTable>, Vec<Arc<Tally>>) {
-        let (engine, job) = (&self.environment.engine, self.plan.job);
+        let job = self.plan.job;
         let sources = u64::try_from(job.sources.len()).unwrap_or(u64::MAX).max(1);
         let free = free_bytes(folder).unwrap_or(u64::MAX);
         let kept = kept_for_later(job, &self.plan.queries);

@@ -191,7 +191,7 @@ async fn filters_let_the_same_rows_pass_as_in_duckdb() {
     let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
     let engine = Engine::new(256 << 20, folder.path()).unwrap();
     let root = Location::Local(folder.path().to_owned());
-    let store = stores.open(&root, Account::Source).await.unwrap();
+    let store = stores.open(&root, Account::LOGS).await.unwrap();
     let midnight = at("2026-11-21T00:00:00Z");
     let mut objects = Vec::new();
     let mut rows = Vec::new();

@@ -85,7 +85,7 @@ async fn open(folder: &Path, memory: u64) -> (Engine, Store) {
     let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
     let engine = Engine::new(memory, folder).unwrap();
     let root = Location::Local(folder.to_owned());
-    let store = stores.open(&root, Account::Source).await.unwrap();
+    let store = stores.open(&root, Account::LOGS).await.unwrap();
     (engine, store)
 }
 

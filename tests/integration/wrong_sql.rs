@@ -75,7 +75,7 @@ const OF_ENGINE: [&str; 48] = [
 pub async fn session(engine: &Engine, folder: &Path) -> Session {
     let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
     let root = Location::Local(folder.to_owned());
-    let store = stores.open(&root, Account::Source).await.unwrap();
+    let store = stores.open(&root, Account::LOGS).await.unwrap();
     let place = folder.join("exports");
     let midnight = at("2026-11-20T15:00:00Z");
     let events: Vec<(i64, String)> = [

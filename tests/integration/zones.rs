@@ -91,7 +91,7 @@ async fn hours_add_up_in_every_zone_over_a_change_of_its_clocks() {
         Export::new(&root).object("stream", 0, &Object::new(&events));
 
         let store = stores
-            .open(&Location::Local(root), Account::Source)
+            .open(&Location::Local(root), Account::LOGS)
             .await
             .unwrap();
         let objects = store.list_logs(store.root(), None).await.unwrap();
