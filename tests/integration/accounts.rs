@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, JOB, recent_day};
+use crate::support::events::at;
+use crate::support::job::Night;
 use crate::support::moto::{Moto, REGION};
 
 const IRELAND: &str = "eu-west-1";
@@ -143,7 +145,7 @@ fn events_of_several_accounts_are_fetched_without_a_slot() {
 }
 
 #[test]
-fn a_source_without_its_role_is_named() {
+fn a_missing_bucket_is_said_of_its_source() {
     let moto = Moto::start();
     let cloud = organisation(&moto, "");
     cloud.edit("s3://other-seoul/exports", "s3://other-nowhere/exports");
@@ -182,4 +184,53 @@ fn each_role_and_bucket_has_a_policy() {
     let assume = &identity["Statement"][0];
     assert_eq!(assume["Action"], json!(["sts:AssumeRole"]));
     assert_eq!(assume["Resource"], json!([arn(FIRST), arn(OTHER)]));
+}
+
+/// Objects of another program, a folder of events and the answers of both, with what a source does not say as NULL.
+#[test]
+fn kinds_of_sources_are_mixed_in_one_table() {
+    const DAY: &str = "2025-03-03";
+    let night = Night::with("", "");
+    let noon = at("2025-03-03T12:00:00Z");
+    night
+        .export()
+        .stream("web/app", &[(noon, "exported"), (noon + 1, "too")]);
+    night.dir.write(
+        "events/%2Fsvc%2Fa/web.ndjson",
+        format!("{{\"timestamp\": {noon}, \"message\": \"of a folder\"}}\n"),
+    );
+    let job = night.dir.read_text("night.toml");
+    let sources = "[[source]]\nkind = \"exported\"\npath = \"exported\"\n[[source]]\nname = \"folder\"\nkind = \"directory\"\npath = \"events\"\n";
+    let job = job.replace(
+        "[source]\nkind = \"exported\"\npath = \"exported\"\n",
+        sources,
+    );
+    let archive = "[archive]\n[archive.columns]\nlength = \"length(message)\"\n";
+    night.dir.write("night.toml", format!("{job}{archive}"));
+    let receipt = night.receipt(DAY);
+    assert_eq!(receipt["read"]["events"], 3);
+    assert_eq!(receipt["sources"][1]["name"], "folder");
+    let sql = "SELECT account, region, log_group, count(*) AS events FROM logs GROUP BY 1, 2, 3 ORDER BY 3";
+    let rows = json!([
+        {"account": null, "region": null, "log_group": "/svc/a", "events": 1},
+        {"account": null, "region": null, "log_group": null, "events": 2},
+    ]);
+    let ask = || {
+        night
+            .dir
+            .logtally([
+                "query",
+                "night.toml",
+                "--window",
+                DAY,
+                "--format",
+                "json",
+                sql,
+            ])
+            .run()
+            .assert_success()
+            .stdout_json()
+    };
+    assert_eq!(ask(), rows);
+    assert_eq!(night.receipt(DAY)["status"], "skipped");
 }
