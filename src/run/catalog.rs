@@ -166,7 +166,7 @@ fn add_lookups(session: &Session, scope: &Arc<Scope>) -> Result<()> {
     let jobs = scope.subjects.iter().filter_map(Subject::job);
     let of_jobs = jobs.flat_map(|job| {
         let tables = job.tables.iter();
-        tables.map(|table| (table, Account::of_tables(job), OF_JOB))
+        tables.map(move |table| (table, Account::of_tables(job), OF_JOB))
     });
     let of_request = scope.request.tables.iter();
     let of_request = of_request.map(|table| (table, Account::LOGS, "--table"));
