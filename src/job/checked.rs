@@ -617,6 +617,30 @@ mod tests {
     }
 
     #[test]
+    fn arns_of_log_groups_are_those_of_linked_accounts() {
+        let account = "arn:aws:logs:eu-west-1:123456789012:log-group:";
+        let (web, api) = (format!("{account}/ecs/web"), format!("{account}/ecs/api"));
+        assert_eq!(split_group_arn(&web), Some((account, "/ecs/web")));
+        let name = GroupPattern::new(&format!("{web}:*")).unwrap();
+        assert!(name.is_linked() && name.is_name() && name.as_str() == web);
+        assert!(name.matches(&web) && !name.matches(&api) && !name.matches("/ecs/web"));
+        let glob = GroupPattern::new(&format!("{account}/ecs/*")).unwrap();
+        assert!(glob.matches(&web) && glob.matches(&api) && !glob.matches("/ecs/web"));
+        assert_eq!(glob.literal_prefix(), format!("{account}/ecs/"));
+        // A glob over names has none of a linked account.
+        assert!(!GroupPattern::new("*").unwrap().matches(&web));
+        for bad in [
+            "arn:aws:logs:eu-west-1:123456789012:log-group",
+            "arn:aws:logs:eu-west-1:123456789012:log-group:",
+            "arn:aws:logs:*:123456789012:log-group:/ecs/web",
+            "arn:aws:s3:::acme-logs",
+        ] {
+            let error = GroupPattern::new(bad).unwrap_err();
+            assert!(error.contains("is not the ARN of a log group"), "{error}");
+        }
+    }
+
+    #[test]
     fn globs_cross_slashes_and_names_match_themselves() {
         let glob = GroupPattern::new("/aws/lambda/checkout-*").unwrap();
         assert!(glob.matches("/aws/lambda/checkout-api"));

@@ -242,3 +242,32 @@ fn other_partitions_have_names_of_their_own() {
     let identity = policies.document(Holder::Identity).unwrap().to_string();
     assert!(!identity.contains("arn:aws:"), "{identity}");
 }
+
+#[test]
+fn policies_of_several_sources_are_one_for_each_holder() {
+    let text = "name = \"night\"\n[[source]]\nkind = \"cloudwatch\"\nlog_groups = [\"/a\"]\nstaging = \"s3://one/exports\"\nrole_arn = \"arn:aws:iam::1:role/a\"\n[[source]]\nkind = \"cloudwatch\"\nlog_groups = [\"/b\"]\nvia = \"events\"\nstaging = \"s3://two/exports\"\nrole_arn = \"arn:aws:iam::2:role/b\"\n[output]\nlocation = \"s3://acme-answers\"\n[[query]]\nuse = \"hourly_count\"\n";
+    let job = job::parse("/jobs/night.toml".as_ref(), text).unwrap();
+    let parts: Vec<Job> = job.sources.iter().map(|one| job.with_only(one)).collect();
+    let documents = |holder: Holder| {
+        let documents = parts
+            .iter()
+            .filter_map(move |part| Policies::new(part, "eu-west-1", ACCOUNT).document(holder));
+        merged(documents)
+    };
+    let identity = actions(documents(Holder::Identity));
+    let roles = json!(["arn:aws:iam::1:role/a", "arn:aws:iam::2:role/b"]);
+    assert_eq!(identity[0], ("sts:AssumeRole".to_owned(), roles));
+    // What the answers need is there once.
+    let puts = identity
+        .iter()
+        .filter(|(action, _)| action == "s3:PutObject");
+    assert_eq!(puts.count(), 1);
+    // Of one role in two accounts' places, statements with other actions have other names.
+    let of_role = statements(documents(Holder::Role));
+    let groups = of_role.iter().filter(|one| {
+        let name = one["Sid"].as_str().unwrap();
+        name.starts_with("LogGroups")
+    });
+    let names: Vec<&str> = groups.map(|one| one["Sid"].as_str().unwrap()).collect();
+    assert_eq!(names, ["LogGroups", "LogGroups2"]);
+}
