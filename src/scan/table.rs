@@ -67,8 +67,8 @@ pub struct LogsTable {
     keeping: Option<Arc<Keeping>>,
     /// Whether objects that were read to their end are left out.
     skips_read: bool,
-    /// Its part of what is read with other tables, which share the memory and the partitions of one.
-    share: f64,
+    /// Its bytes, and those of all tables that are read with it: they share the memory and the partitions of one.
+    share: (u64, u64),
     /// The ids of its events, where some objects are of subscriptions, which deliver an event once or more.
     ids: Option<Arc<EventIds>>,
 }
@@ -114,12 +114,12 @@ impl LogsTable {
             cache: None,
             keeping: None,
             skips_read: false,
-            share: 1.0,
+            share: (1, 1),
         }
     }
 
     /// The same table, which shares the memory of another, and has a share of the partitions.
-    pub(super) fn sharing(mut self, other: &Self, share: f64) -> Self {
+    pub(super) fn sharing(mut self, other: &Self, share: (u64, u64)) -> Self {
         self.budget = Arc::clone(&other.budget);
         self.share = share;
         self
@@ -389,7 +389,9 @@ impl TableProvider for LogsTable {
             true => 1,
             false => {
                 let all = state.config().target_partitions();
-                ((all as f64 * self.share).ceil() as usize).clamp(1, all)
+                let (own, of) = self.share;
+                let own = (all as u64).saturating_mul(own).div_ceil(of.max(1));
+                usize::try_from(own).unwrap_or(all).clamp(1, all)
             }
         };
         let claim = Budget::claim(&self.budget, numbers.len());

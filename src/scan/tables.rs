@@ -28,7 +28,7 @@ impl LogsTables {
         };
         let all: u64 = tables.iter().map(bytes).sum();
         let shared = tables.iter().map(|table| {
-            let share = bytes(table) as f64 / all.max(1) as f64;
+            let share = (bytes(table), all);
             table.clone().sharing(&tables[0], share)
         });
         Self(match tables {
