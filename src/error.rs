@@ -240,25 +240,6 @@ impl Error {
         })
     }
 
-    /// The same with others of the same time, of which it is the one that decides the class.
-    pub fn and_others(mut self, others: Vec<Self>) -> Self {
-        for other in others {
-            self.message = format!("{}; {}", self.message, other.message());
-        }
-        self
-    }
-
-    /// The same about a section that its message calls `[source]`, of a job that has several.
-    pub fn about(mut self, section: &str) -> Self {
-        match self.message.contains("[source]") {
-            true => {
-                self.message = self.message.replace("[source]", section);
-                self
-            }
-            false => self.during(section),
-        }
-    }
-
     /// This crate's own error inside an engine's error, or else a failure of the store or of the SQL. What the engine says
     /// of the SQL is put into other words where the SQL is known, in [`query`](crate::query).
     pub fn from_engine(error: DataFusionError) -> Self {

@@ -27,7 +27,6 @@ pub mod report;
 pub mod source;
 pub mod table;
 pub mod tables;
-mod tables;
 pub mod tally;
 pub mod text;
 

@@ -89,12 +89,10 @@ pub(super) fn resolve(
     let columns = columns(spec.columns, origins)?;
     let message = spec.message.unwrap_or(true);
     let own = columns.iter().map(|column| column.name.as_str());
-    let text = ["log_group", "log_stream"].into_iter();
-    let known: Vec<&str> = text
-        .chain(origins.names())
-        .chain(message.then_some("message"))
-        .chain(own)
-        .collect();
+    let mut known = vec!["log_group", "log_stream"];
+    known.extend(origins.names());
+    known.extend(message.then_some("message"));
+    known.extend(own);
     ensure_known("partition_by", &spec.partition_by, &known)?;
     ensure_known("bloom", &spec.bloom, &known)?;
     let file_size = match spec.file_size {

@@ -7,7 +7,7 @@ use crate::output::columns::sql_type;
 use crate::query::{SessionTable, TableKind, is_like};
 
 /// What the columns of `logs` and `hours` are.
-const COLUMNS: [(TableKind, &str, &str); 11] = [
+const COLUMNS: [(TableKind, &str, &str); 12] = [
     (
         TableKind::Logs,
         "timestamp",
