@@ -89,8 +89,10 @@ pub(super) fn resolve(
     let columns = columns(spec.columns, origins)?;
     let message = spec.message.unwrap_or(true);
     let own = columns.iter().map(|column| column.name.as_str());
-    let mut known = vec!["log_group", "log_stream"];
-    known.extend(origins.names());
+    let mut known: Vec<&str> = vec!["log_group", "log_stream"];
+    for name in origins.names() {
+        known.push(name);
+    }
     known.extend(message.then_some("message"));
     known.extend(own);
     ensure_known("partition_by", &spec.partition_by, &known)?;
