@@ -7,10 +7,14 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Class, Error};
-use crate::receipt::Receipt;
+use crate::receipt::{ExportReport, Receipt};
+use crate::scan::Hours;
 
 /// The dimensions of every metric.
 pub const DIMENSIONS: [&str; 2] = ["job", "outcome"];
+
+/// The dimension that the metrics of a single source have besides.
+pub const OF_SOURCE: &str = "source";
 
 /// A metric.
 #[derive(Debug, Clone, Copy)]
@@ -183,20 +187,61 @@ impl<'a> Ended<'a> {
 
     /// The line of the log, as JSON.
     pub fn document(&self, namespace: &str, now: DateTime<Utc>) -> Value {
+        let mut found = Vec::new();
+        for metric in METRICS {
+            found.extend((metric.value)(self).map(|value| (metric.name, metric.unit, value)));
+        }
+        self.line((namespace, now), &DIMENSIONS, &found)
+    }
+
+    /// A further line for each source, of a job that has several. CloudWatch adds up no metrics of other dimensions, so these
+    /// have the names of those of the whole window.
+    pub fn documents_of_sources(&self, namespace: &str, now: DateTime<Utc>) -> Vec<Value> {
+        let Some(receipt) = self.receipt() else {
+            return Vec::new();
+        };
+        let [job, outcome] = DIMENSIONS;
+        let documents = receipt.sources.iter().map(|source| {
+            let exports = receipt.exports.iter();
+            let own: Vec<&ExportReport> = exports
+                .filter(|export| export.source == Some(source.number))
+                .collect();
+            let hours = own.iter().filter_map(|export| export.hours.as_ref());
+            let events: u64 = hours.map(Hours::events).sum();
+            let mut found = vec![("Events", "Count", events as f64)];
+            if self.done().is_some() {
+                let objects: usize = own.iter().map(|export| export.objects).sum();
+                let bytes: u64 = own.iter().map(|export| export.bytes).sum();
+                found.push(("Objects", "Count", objects as f64));
+                found.push(("CompressedBytes", "Bytes", bytes as f64));
+            }
+            let mut line = self.line((namespace, now), &[job, outcome, OF_SOURCE], &found);
+            let name = source.name.clone();
+            line[OF_SOURCE] = name.unwrap_or_else(|| source.number.to_string()).into();
+            line
+        });
+        documents.collect()
+    }
+
+    /// A line with these metrics: the name, the unit and the value of each.
+    fn line(
+        &self,
+        (namespace, now): (&str, DateTime<Utc>),
+        dimensions: &[&str],
+        found: &[(&str, &str, f64)],
+    ) -> Value {
         let mut metrics = Vec::new();
         let mut values = Map::new();
-        for metric in METRICS {
-            if let Some(value) = (metric.value)(self) {
-                metrics.push(json!({"Name": metric.name, "Unit": metric.unit}));
-                values.insert(metric.name.to_owned(), number(value));
-            }
+        for (name, unit, value) in found {
+            metrics.push(json!({"Name": name, "Unit": unit}));
+            values.insert((*name).to_owned(), number(*value));
         }
         let mut document = json!({
             "_aws": {
                 "Timestamp": now.timestamp_millis(),
                 "CloudWatchMetrics": [{
                     "Namespace": namespace,
-                    "Dimensions": [DIMENSIONS],
+                    "Dimensions": [dimensions],
                     "Metrics": metrics,
                 }],
             },
@@ -271,12 +316,95 @@ mod tests {
         assert_eq!(of(&failed(Class::Terminated))["outcome"], "stopped");
     }
 
+    /// The receipt of two sources, of which the second has two log groups.
+    fn of_two_sources() -> Receipt {
+        let export = |source: u32, hours: &str| {
+            json!({
+                "source": source, "log_group": "/svc/a", "task_id": null, "prefix": "", "reused": false, "objects": 2,
+                "bytes": 100, "hours": hours,
+            })
+        };
+        let day = "2026-11-20T00:00:00Z";
+        let receipt = json!({
+            "status": "done",
+            "job": "night",
+            "window": {
+                "id": "2026-11-20", "timezone": "UTC", "start": day, "end": day, "start_local": "", "end_local": "",
+                "provisional": false,
+            },
+            "started_at": day,
+            "finished_at": day,
+            "as_of": day,
+            "sources": [
+                {"number": 1, "location": "s3://acme-logs/exports"},
+                {"number": 2, "name": "seoul", "location": "s3://acme-logs/exports"},
+            ],
+            "exports": [
+                export(1, "3-00000001*24"),
+                export(2, "5-00000001 0*23"),
+                export(2, "7-00000001 0*23"),
+            ],
+            "skipped_log_groups": [],
+            "read": {
+                "objects": 6, "bytes": 300, "events": 84, "invalid_utf8_events": 0, "lines_before_first_timestamp": 0,
+            },
+            "outputs": [],
+            "seconds": {},
+            "job_sha256": "",
+            "source_sha256": "",
+            "version": "",
+        });
+        serde_json::from_value(receipt).unwrap()
+    }
+
+    #[test]
+    fn each_of_several_sources_has_a_line_of_its_own() {
+        let receipt = of_two_sources();
+        let ended = |skipped: bool| Ended {
+            job: "night",
+            window: Some("2026-11-20"),
+            result: Ok(&receipt),
+            skipped,
+            peak_memory: None,
+        };
+        let now = DateTime::UNIX_EPOCH;
+        let lines = ended(false).documents_of_sources("logtally", now);
+        let found: Vec<[&Value; 4]> = lines
+            .iter()
+            .map(|line| ["source", "Events", "Objects", "CompressedBytes"].map(|key| &line[key]))
+            .collect();
+        assert_eq!(
+            json!(found),
+            json!([["1", 72, 2, 100], ["seoul", 12, 4, 200]])
+        );
+        let directive = &lines[0]["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(
+            directive["Dimensions"],
+            json!([["job", "outcome", "source"]])
+        );
+        assert_eq!(directive["Metrics"].as_array().map(Vec::len), Some(3));
+        // A window that was done before has read nothing.
+        let lines = ended(true).documents_of_sources("logtally", now);
+        assert_eq!(
+            (&lines[1]["Events"], &lines[1]["Objects"]),
+            (&json!(12), &Value::Null)
+        );
+        // A job of one source has the line of the window alone.
+        let mut of_one = receipt.clone();
+        of_one.sources.clear();
+        let ended = Ended {
+            result: Ok(&of_one),
+            ..ended(false)
+        };
+        assert!(ended.documents_of_sources("logtally", now).is_empty());
+    }
+
     #[test]
     fn names_are_the_formats_own() {
         let names: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).collect();
         assert_eq!(names.len(), METRICS.len(), "a name is there twice");
         for metric in METRICS {
-            assert!(!DIMENSIONS.contains(&metric.name));
+            assert!(!DIMENSIONS.contains(&metric.name) && metric.name != OF_SOURCE);
             assert!(
                 ["Count", "Bytes", "Seconds"].contains(&metric.unit),
                 "{metric:?}"

@@ -104,7 +104,11 @@ impl RunLog {
             skipped,
             peak_memory: peak_memory(),
         };
-        logging::say(&ended.document(namespace, Utc::now()).to_string());
+        let now = Utc::now();
+        logging::say(&ended.document(namespace, now).to_string());
+        for line in ended.documents_of_sources(namespace, now) {
+            logging::say(&line.to_string());
+        }
     }
 
     fn failure(&self, mut line: Value, error: &Error, prefix: &str) {
