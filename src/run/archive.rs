@@ -171,6 +171,11 @@ impl ArchivedWindow {
         })
     }
 
+    /// The number of exports that it is of.
+    pub(super) fn exports(&self) -> usize {
+        self.exports.len()
+    }
+
     /// Whether there are more objects of a source, or more bytes of them, than those that the archive is of.
     pub(super) fn lacks(&self, source: &JobSource, objects: &[LogObject]) -> bool {
         let there = There::of(objects);

@@ -79,7 +79,23 @@ impl LogExporter for KeptExports {
                 ),
             )
         };
-        let groups = match self.receipts.get(&id) {
+        // A receipt that names this source and no export of it says that it had none: all its log groups are younger.
+        let receipt = self.receipts.get(&id);
+        let is_named = |receipt: &Receipt| {
+            let mut sources = receipt.sources.iter();
+            sources.any(|source| Some(source.number) == self.source.number)
+        };
+        let is_said = receipt.is_some_and(is_named);
+        let groups = match receipt {
+            // Another source may have log groups of the same names in the same location.
+            _ if self.source.number.is_some() && !is_said => {
+                return Err(Error::new(
+                    Class::Source,
+                    format!(
+                        "window {id} has no receipt of these sources, which says whose its exports are, so that no archive can be made of it: `logtally run` with the window makes one"
+                    ),
+                ));
+            }
             Some(receipt) => {
                 let own = || {
                     let exports = receipt.exports.iter();
@@ -98,7 +114,7 @@ impl LogExporter for KeptExports {
                 found.into_values().collect()
             }
         };
-        if groups.is_empty() {
+        if groups.is_empty() && !is_said {
             return Err(gone());
         }
         Ok(Exported {

@@ -132,9 +132,15 @@ impl<'p> Staged<'p> {
         windows
     }
 
+    /// How many exports of a window there are.
+    fn count(&self, window: Range) -> usize {
+        let exports = self.exports.iter();
+        let own = exports.filter(|export| export.window_range == window);
+        own.count()
+    }
+
     fn has(&self, window: Range) -> bool {
-        let mut exports = self.exports.iter();
-        exports.any(|export| export.window_range == window)
+        self.count(window) > 0
     }
 
     /// The objects of a window, in the order in which they are read.
@@ -170,7 +176,7 @@ impl<'p> Staged<'p> {
 struct Part {
     /// Its interval.
     range: Range,
-    /// The objects with its events, in each place.
+    /// The objects with its events, in each place; empty where an archive has more than is kept of them.
     exported: Vec<LogsTable>,
     /// Its archive, where it is of the same exports.
     archived: Option<ArchivedWindow>,
@@ -302,9 +308,9 @@ impl Logs {
             }
             tables.push(self.table(part.store, part.objects, wanted, masks));
         }
+        let mut missing = None;
         for staged in &staged {
-            let there = staged.windows();
-            self.ensure_exported(job, wanted, &there, &[])?;
+            missing = missing.or_else(|| self.not_exported(job, wanted, &staged.windows(), &[]));
             for (current, archive) in is_current.iter_mut().zip(&archives) {
                 *current &= staged.is_archived_in(archive);
             }
@@ -317,10 +323,18 @@ impl Logs {
             exported: Vec::new(),
             archived: Some(archive),
         });
+        let parts: Vec<Part> = parts.collect();
+        // Exports that were deleted after their time are missed only where no archive has their events.
+        let archived: Vec<Range> = parts.iter().map(|part| part.range).collect();
+        let exported = match missing {
+            None => Some(tables),
+            Some(_) if !has_gap(wanted, &archived) => None,
+            Some(missing) => return Err(self.missing(missing)),
+        };
         Ok(EventsOfSubject {
             job: Some(job.clone()),
-            parts: parts.collect(),
-            exported: Some(tables),
+            parts,
+            exported,
             deleted: None,
         })
     }
@@ -400,20 +414,31 @@ impl Logs {
             let archived = archives
                 .next()
                 .filter(|archive| staged.iter().all(|staged| staged.is_archived_in(archive)));
-            let of_window = staged.iter().filter_map(|staged| {
-                let objects = staged.objects_of(range);
-                (!objects.is_empty() || staged.has(range))
-                    .then(|| self.table(staged.store, objects, wanted, masks))
-            });
+            // Each source keeps its exports for a time of its own: what is left of them may be those of some sources only.
+            let kept: usize = staged.iter().map(|staged| staged.count(range)).sum();
+            let is_left_alone =
+                |archived: &&ArchivedWindow| job.has_several_sources() && kept < archived.exports();
+            let exported = match archived.filter(is_left_alone) {
+                Some(_) => Vec::new(),
+                None => {
+                    let there = staged.iter().filter(|staged| staged.has(range));
+                    there
+                        .map(|staged| {
+                            self.table(staged.store, staged.objects_of(range), wanted, masks)
+                        })
+                        .collect()
+                }
+            };
             parts.push(Part {
                 range,
-                exported: of_window.collect(),
+                exported,
                 archived: archived.cloned(),
             });
         }
         for staged in staged {
             note_several(staged.store, &staged.objects(), notes);
-            let lacking = parts.iter().filter(|part| !staged.has(part.range)).count();
+            let is_lacking = |part: &&Part| part.archived.is_none() && !staged.has(part.range);
+            let lacking = parts.iter().filter(is_lacking).count();
             if lacking > 0 && job.has_several_sources() {
                 notes.push(format!(
                     "{lacking} of {} have no export of {}: its events are missing there",
@@ -448,7 +473,9 @@ impl Logs {
         {
             return Err(self.missing(deleted));
         }
-        self.ensure_exported(job, wanted, &there, &windows)?;
+        if let Some(missing) = self.not_exported(job, wanted, &there, &windows) {
+            return Err(self.missing(missing));
+        }
         // Where no window has an archive, its parts are read in one scan.
         let exported = match parts.iter().any(|part| part.archived.is_some()) {
             true => None,
@@ -468,20 +495,20 @@ impl Logs {
         })
     }
 
-    /// An error where nothing is there of the windows that a query is over, or not of all of them but the `deleted`.
-    fn ensure_exported(
+    /// What is missing where nothing is there of the windows that a query is over, or not of all of them but the `deleted`.
+    fn not_exported(
         &self,
         job: &Job,
         wanted: Range,
         there: &[Range],
         deleted: &[Window],
-    ) -> Result<()> {
+    ) -> Option<Missing> {
         let name = || job.name.clone();
         if there.is_empty() {
-            return Err(self.missing(Missing::NotExported {
+            return Some(Missing::NotExported {
                 job: name(),
                 windows: self.scope.request.windows.clone(),
-            }));
+            });
         }
         // The windows that a run exports, which are those of the job's zone.
         let asked_for = match self.scope.range {
@@ -493,14 +520,11 @@ impl Logs {
             has_gap(part, there) && !deleted.contains(window)
         };
         let missing: Vec<Window> = asked_for.iter().filter(is_missing).cloned().collect();
-        match missing.is_empty() {
-            true => Ok(()),
-            false => Err(self.missing(Missing::Incomplete {
-                job: name(),
-                missing,
-                asked_for: asked_for.len(),
-            })),
-        }
+        (!missing.is_empty()).then(|| Missing::Incomplete {
+            job: name(),
+            missing,
+            asked_for: asked_for.len(),
+        })
     }
 
     /// The events of a subject that a query needs.
