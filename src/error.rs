@@ -208,12 +208,33 @@ impl Error {
         self
     }
 
-    /// The same with others of the same time, of which it is the one that decides the class.
-    pub fn and_others(mut self, others: Vec<Self>) -> Self {
-        for other in others {
-            self.message = format!("{}; {}", self.message, other.message());
+    /// Failures of the same time as one: that of the worst class, with the messages of the others behind its own.
+    pub fn of_several(mut failures: Vec<Self>) -> Option<Self> {
+        let worst = Class::worst(failures.iter().map(Self::class))?;
+        let place = failures.iter().position(|error| error.class == worst)?;
+        let mut worst = failures.remove(place);
+        if !failures.is_empty() {
+            // Its causes are put before the others, and not behind them.
+            worst.message = worst.message();
+            worst.source = None;
         }
-        self
+        for other in failures {
+            worst.message = format!("{}; {}", worst.message, other.message());
+        }
+        Some(worst)
+    }
+
+    /// The same failure once more, with its causes in its message: each window that it keeps from being done has it.
+    pub fn again(&self) -> Self {
+        Self {
+            class: self.class,
+            message: self.message(),
+            source: None,
+            remedy: self.remedy,
+            hint: self.hint.clone(),
+            excerpt: self.excerpt.clone(),
+            is_explained: self.is_explained,
+        }
     }
 
     /// The same about a section that its message calls `[source]`, of a job that has several.
@@ -229,15 +250,7 @@ impl Error {
 
     /// This crate's own error inside an engine's error: from the scan, from a function, from the statement.
     pub fn own_within(error: &DataFusionError) -> Option<Self> {
-        find_own(error).map(|own| Self {
-            class: own.class,
-            message: own.message(),
-            source: None,
-            remedy: own.remedy,
-            hint: own.hint.clone(),
-            excerpt: own.excerpt.clone(),
-            is_explained: own.is_explained,
-        })
+        find_own(error).map(Self::again)
     }
 
     /// This crate's own error inside an engine's error, or else a failure of the store or of the SQL. What the engine says
@@ -372,6 +385,21 @@ mod tests {
         let back = Error::from_engine(context);
         assert_eq!(back.class(), Class::Damaged);
         assert_eq!(back.to_string(), "exports/a.gz: cut");
+    }
+
+    #[test]
+    fn several_failures_have_the_worst_class_and_all_messages() {
+        assert!(Error::of_several(Vec::new()).is_none());
+        let late = Error::new(Class::ExportLate, "late");
+        let refused = Error::new(Class::Source, "refused").caused_by("no permission");
+        let error = Error::of_several(vec![late, refused]).unwrap();
+        assert_eq!(error.class(), Class::Source);
+        assert_eq!(error.to_string(), "refused: no permission; late");
+        let again = error.again();
+        assert_eq!(
+            (again.class(), again.to_string()),
+            (error.class(), error.to_string())
+        );
     }
 
     #[tokio::test]

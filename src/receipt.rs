@@ -161,7 +161,7 @@ pub struct SourceReport {
     pub name: Option<String>,
     /// Where its exports are.
     pub location: String,
-    /// The account and Region of its log groups, if it knows them.
+    /// The account and Region of its log groups, if they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }

@@ -296,6 +296,8 @@ pub(super) async fn to_compute_of(
     // Objects of other programs can't be told to be the same.
     let mut sources = job.sources.iter();
     let has_kept_exports = sources.all(|source| !source.logs.is_read_in_place());
+    // Nor those of a source that could not be reached.
+    let has_kept_exports = has_kept_exports && plan.sources.are_all_there();
     let may_be = has_kept_exports && window.action == Action::Compute && window.reexports == 0;
     if !may_be || !window.last.as_ref().is_some_and(is_usable) {
         return Ok(None);

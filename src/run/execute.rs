@@ -1,7 +1,7 @@
 //! Doing what a plan says, window by window: take the lease, export, compute, publish. While one window waits for its
 //! export, the answers of the one before are computed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -62,8 +62,11 @@ pub async fn execute(
         environment,
         plan,
         verifiers: match plan.work {
-            Work::Answers => verifiers(environment, plan.job).await?,
-            Work::Archives => Vec::new(),
+            // Without all sources no answer is computed, and one that can't be reached can't be asked for a count.
+            Work::Answers if plan.sources.are_all_there() => {
+                verifiers(environment, plan.job).await?
+            }
+            Work::Answers | Work::Archives => Vec::new(),
         },
         steps: Mutex::default(),
     };
@@ -77,7 +80,9 @@ pub async fn execute(
             runner.tidy_up(window, last).await;
         }
     }
-    clean::expired(environment, plan.job, &plan.output, &plan.sources).await;
+    if plan.sources.can_be_told_apart() {
+        clean::expired(environment, plan.job, &plan.output, &plan.sources).await;
+    }
     Ok(outcomes)
 }
 
@@ -492,8 +497,11 @@ impl<'a> Runner<'a> {
         if self.plan.work == Work::Answers {
             notify::done(self.environment, place, &held, window, receipt).await;
         }
-        let now = self.environment.clock.now();
-        let deleted = clean::superseded(&held.state(), &self.plan.sources, receipt, now).await;
+        let (sources, now) = (&self.plan.sources, self.environment.clock.now());
+        let deleted = match sources.can_be_told_apart() {
+            true => clean::superseded(&held.state(), sources, receipt, now).await,
+            false => HashSet::new(),
+        };
         let released = held.release(move |state| {
             state.phase = Phase::Done;
             state.unfinished = None;

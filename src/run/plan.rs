@@ -118,9 +118,10 @@ fn job_name<S: Serializer>(job: &Job, serializer: S) -> Result<S::Ok, S::Error> 
 }
 
 impl Plan<'_> {
-    /// An error (usage) if the job reads existing exports and its path has no object. A run, which lists all objects,
-    /// finds that out by itself.
+    /// An error (usage) if the job reads existing exports and its path has no object, and (source) if some of its sources
+    /// could not be reached. A run finds that out by itself: it lists all objects, and exports those that it reaches.
     pub async fn ensure_exported(&self) -> Result<()> {
+        self.sources.ensure_reached()?;
         for source in self.sources.iter() {
             let ensured = match &source.source.logs {
                 Source::Exported { .. } => staging::ensure_any_object(&source.store).await,
@@ -135,7 +136,7 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// The sources, each with its account and Region if it knows them, and its log groups.
+    /// The sources, each with its account and Region, if these are known, and its log groups.
     pub fn by_source(&self) -> impl Iterator<Item = (&JobSource, Option<&Origin>, &[String])> {
         let sources = self.sources.iter();
         sources.map(|source| {

@@ -35,14 +35,21 @@ pub(super) struct OpenSource<'a> {
     pub(super) keys: StagingKeys,
     /// What exports the windows. It has listed the log groups already.
     pub(super) exporter: Box<dyn LogExporter>,
-    /// The account and Region of the log groups, if the source knows them.
+    /// The account and Region of the log groups, if they are known.
     pub(super) origin: Option<Origin>,
-    /// The log groups; empty if the source does not know its groups.
+    /// The log groups; empty where they are not known.
     pub(super) log_groups: Vec<String>,
 }
 
 /// The sources of a job, at least one, in their order.
-pub(super) struct Sources<'a>(Vec<OpenSource<'a>>);
+pub(super) struct Sources<'a> {
+    open: Vec<OpenSource<'a>>,
+    /// Why others could not be reached. No window can be done without them, but the open ones are exported all the same, for
+    /// the run that reaches all.
+    unreachable: Vec<Error>,
+    /// Whether their log groups were listed, which says in what accounts and Regions they are.
+    are_listed: bool,
+}
 
 /// Where the exports of a source are.
 pub(super) async fn source_store(environment: &Environment, source: &JobSource) -> Result<Store> {
@@ -64,7 +71,8 @@ pub(super) fn about(source: &JobSource, error: Error) -> Error {
 }
 
 impl<'a> Sources<'a> {
-    /// Opens each source, and lists its log groups.
+    /// Opens each source, and lists its log groups. One of several that can't be reached, or refuses, does not keep the others
+    /// from being exported. An error where none can be reached, and where the job itself is wrong.
     pub(super) async fn open(environment: &Environment, job: &'a Job) -> Result<Self> {
         // The sources of one account and Region share a slot.
         let mut slots: HashMap<usize, Arc<ExportSlot>> = HashMap::new();
@@ -72,11 +80,32 @@ impl<'a> Sources<'a> {
             let slot = Arc::clone(slots.entry(source.access).or_default());
             async move {
                 let opened = OpenSource::open(environment, job, source, slot).await;
-                opened.map_err(|error| about(source, error))
+                match opened.map_err(|error| about(source, error)) {
+                    Err(error) if error.class() != Class::Source => Err(error),
+                    reached => Ok(reached),
+                }
             }
         });
         let opening: Vec<_> = opening.collect();
-        let sources = Self(try_join_all(opening).await?);
+        let mut sources = Self {
+            open: Vec::with_capacity(job.sources.len()),
+            unreachable: Vec::new(),
+            are_listed: true,
+        };
+        for reached in try_join_all(opening).await? {
+            match reached {
+                Ok(source) => sources.open.push(source),
+                Err(error) => sources.unreachable.push(error),
+            }
+        }
+        if sources.open.is_empty() {
+            let failures = std::mem::take(&mut sources.unreachable);
+            return Err(Error::of_several(failures)
+                .unwrap_or_else(|| Error::new(Class::Unexpected, "the job has no source")));
+        }
+        for error in &sources.unreachable {
+            tracing::warn!("{error}. The other sources are exported nevertheless");
+        }
         sources.ensure_each_event_once()?;
         Ok(sources)
     }
@@ -99,26 +128,50 @@ impl<'a> Sources<'a> {
                 store,
             });
         }
-        Ok(Self(sources))
+        Ok(Self {
+            open: sources,
+            unreachable: Vec::new(),
+            are_listed: false,
+        })
     }
 
+    /// Those that could be reached.
     pub(super) fn iter(&self) -> impl Iterator<Item = &OpenSource<'a>> {
-        self.0.iter()
+        self.open.iter()
     }
 
-    /// The source in this place of the job.
+    /// The source in this place of the job, where all are there.
     pub(super) fn at(&self, place: usize) -> Option<&OpenSource<'a>> {
-        self.0.get(place)
+        self.open.get(place)
+    }
+
+    /// Whether all could be reached.
+    pub(super) fn are_all_there(&self) -> bool {
+        self.unreachable.is_empty()
+    }
+
+    /// Whether it can be said of which source an attempt is. Else nothing may be deleted: another source may keep it.
+    pub(super) fn can_be_told_apart(&self) -> bool {
+        !self.are_several() || (self.are_listed && self.are_all_there())
+    }
+
+    /// An error where some could not be reached.
+    pub(super) fn ensure_reached(&self) -> Result<()> {
+        let failures = self.unreachable.iter().map(Error::again);
+        match Error::of_several(failures.collect()) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     }
 
     fn are_several(&self) -> bool {
-        self.0.len() > 1
+        self.open.len() + self.unreachable.len() > 1
     }
 
     /// An error (usage) where two sources have the same log streams: each event would count twice.
     fn ensure_each_event_once(&self) -> Result<()> {
-        for (place, one) in self.0.iter().enumerate() {
-            for other in &self.0[..place] {
+        for (place, one) in self.open.iter().enumerate() {
+            for other in &self.open[..place] {
                 let Some(group) = one.common_group(other) else {
                     continue;
                 };
@@ -144,9 +197,9 @@ impl<'a> Sources<'a> {
 
     /// The account and Region of a job of one source.
     pub(super) fn origin(&self) -> Option<&Origin> {
-        match &self.0[..] {
-            [only] => only.origin.as_ref(),
-            _ => None,
+        match self.are_several() {
+            false => self.open.first()?.origin.as_ref(),
+            true => None,
         }
     }
 
@@ -165,14 +218,21 @@ impl<'a> Sources<'a> {
 
     /// Whether the answers of a receipt with the same hash are of log groups in the same accounts and Regions.
     pub(super) fn may_be_of(&self, receipt: &Receipt) -> bool {
-        let reports = receipt.sources.iter();
-        let mut pairs = reports.map(|report| &report.origin).zip(self.iter());
-        Origin::may_be_same(receipt.origin.as_ref(), self.origin())
-            && pairs.all(|(origin, own)| Origin::may_be_same(origin.as_ref(), own.origin.as_ref()))
+        let mut reports = receipt.sources.iter();
+        let is_same = |report: &SourceReport| {
+            let mut sources = self.iter();
+            let own = sources.find(|own| own.source.number == Some(report.number));
+            own.is_none_or(|own| Origin::may_be_same(report.origin.as_ref(), own.origin.as_ref()))
+        };
+        Origin::may_be_same(receipt.origin.as_ref(), self.origin()) && reports.all(is_same)
     }
 
-    /// The instant before which all log groups of all sources have deleted their events by now; `None` if some keep them.
+    /// The instant before which all log groups of all sources have deleted their events by now; `None` if some keep them, or
+    /// could not be asked.
     pub(super) async fn deleted_until(&self) -> Result<Option<DateTime<Utc>>> {
+        if !self.are_all_there() {
+            return Ok(None);
+        }
         let each = self.iter().map(|source| async move {
             let until = source.exporter.deleted_until().await;
             until.map_err(|error| about(source.source, error))
@@ -199,16 +259,18 @@ impl<'a> Sources<'a> {
 
     /// The source whose export an attempt is; `None` where the job has no such source any more.
     pub(super) fn owner(&self, attempt: &Attempt) -> Option<&OpenSource<'a>> {
-        if let [only] = &self.0[..] {
-            return Some(only);
+        if !self.are_several() {
+            let mut only = self.open.iter();
+            return only.find(|only| only.may_be_staged(attempt));
         }
-        let may_own = self.0.iter().rev().filter(|source| source.may_own(attempt));
+        let sources = self.open.iter().rev();
+        let may_own = sources.filter(|source| source.may_own(attempt));
         // Of those that fit as well, the last: the first of the job.
         may_own.max_by_key(|source| source.fits(attempt))
     }
 
-    /// Exports a window, all sources at once. One that fails does not keep the others from going on, so that the next run
-    /// finds their exports. The exports of each source, in their order.
+    /// Exports a window, all sources at once. One that fails, or could not be reached when the run began, does not keep the
+    /// others from going on, so that the next run finds their exports. The exports of each source, in their order.
     pub(super) async fn export(
         &self,
         request: &WindowRequest<'_>,
@@ -218,23 +280,16 @@ impl<'a> Sources<'a> {
             .iter()
             .map(|source| self.export_one(source, request, progress));
         let ended = join_all(exporting).await;
-        let failed = ended.iter().filter(|ended| ended.is_err()).count();
         let mut exported = Vec::with_capacity(ended.len());
-        let mut failures: Vec<Error> = Vec::new();
+        let mut failures: Vec<Error> = self.unreachable.iter().map(Error::again).collect();
         for ended in ended {
             match ended {
                 Ok(of_source) => exported.push(of_source),
                 Err(error) => failures.push(error),
             }
         }
-        let classes = failures.iter().map(Error::class);
-        if let Some(worst) = Class::worst(classes) {
-            let first = failures.iter().position(|error| error.class() == worst);
-            let first = failures.swap_remove(first.unwrap_or_default());
-            return Err(match failed {
-                1 => first,
-                _ => first.and_others(failures),
-            });
+        if let Some(error) = Error::of_several(failures) {
+            return Err(error);
         }
         self.leave_out_doubles(&mut exported);
         Ok(exported)
@@ -343,13 +398,17 @@ impl<'a> OpenSource<'a> {
         common.next().map(String::as_str)
     }
 
-    /// Whether an attempt may be of this source, among several. One that a job of one source recorded has no location.
+    /// Whether an attempt may be in the staging location of this source. One that a job of one source recorded does not say
+    /// where it is.
+    fn may_be_staged(&self, attempt: &Attempt) -> bool {
+        let staging = self.source.logs.staging().map(ToString::to_string);
+        attempt.staging.is_none() || attempt.staging == staging
+    }
+
+    /// Whether an attempt may be of this source, among several.
     fn may_own(&self, attempt: &Attempt) -> bool {
-        let Some(staging) = self.source.logs.staging() else {
-            return false;
-        };
-        let of_staging = attempt.staging.as_ref();
-        of_staging.is_none_or(|own| *own == staging.to_string())
+        self.source.logs.staging().is_some()
+            && self.may_be_staged(attempt)
             && (attempt.log_group.starts_with("arn:")
                 || Origin::may_be_same(attempt.origin.as_ref(), self.origin.as_ref()))
     }

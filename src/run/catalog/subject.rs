@@ -105,7 +105,7 @@ impl Subject {
     }
 }
 
-/// How logs are reached, whoever pays.
+/// How logs are reached, without the question of who pays.
 fn accesses(aws: &AwsSettings) -> Vec<SourceAccess> {
     let sources = aws.sources.iter().map(|access| SourceAccess {
         requester_pays: false,

@@ -181,6 +181,62 @@ async fn a_source_that_fails_leaves_the_exports_of_the_others_to_the_next_run() 
 }
 
 #[tokio::test]
+async fn a_source_that_is_not_reached_leaves_the_exports_of_the_others_to_the_next_run() {
+    let accounts = Accounts::new().await;
+    let nights = &accounts.nights;
+    let refused = ServiceErrorKind::Refused;
+    accounts.other.fail(Call::Groups, 0..1, refused, "no");
+    let error = nights.run(day()).await.remove(0).result.unwrap_err();
+    assert_eq!(error.class(), Class::Source);
+    let error = error.to_string();
+    assert!(
+        error.contains("[[source]] 2 (other): could not list the log groups"),
+        "{error}"
+    );
+    assert_eq!(nights.logs.own_tasks().len(), 1);
+    assert!(accounts.other.own_tasks().is_empty());
+    let key = nights.keys.receipt(DAY);
+    assert!(nights.output.get(&key).await.unwrap().is_none());
+
+    let receipt = nights.run(day()).await.remove(0).result.unwrap();
+    assert_eq!(receipt.read.events, 8);
+    let reused: Vec<bool> = receipt.exports.iter().map(|export| export.reused).collect();
+    assert_eq!(reused, [true, false]);
+
+    // A window that is done needs no source, and nothing is deleted without all of them.
+    accounts.other.fail(Call::Groups, 0..1, refused, "no");
+    assert!(nights.run(day()).await.remove(0).skipped);
+    assert_eq!(nights.state(DAY).await.attempts.len(), 2);
+}
+
+#[tokio::test]
+async fn a_plan_says_which_sources_are_not_reached() {
+    let accounts = Accounts::new().await;
+    let nights = &accounts.nights;
+    let request = Request {
+        selection: day(),
+        force: Force::No,
+        provisional: false,
+    };
+    let refused = ServiceErrorKind::Refused;
+    accounts.other.fail(Call::Groups, 0..2, refused, "no");
+    let planned = plan(&nights.environment, &nights.job, &request).await;
+    let planned = planned.unwrap_or_else(|error| panic!("{error}"));
+    let error = planned.ensure_exported().await.unwrap_err();
+    assert!(error.to_string().contains("[[source]] 2 (other)"));
+
+    // Where none is reached, there is nothing to do at all.
+    nights.logs.fail(Call::Groups, 0..1, refused, "no");
+    let planned = plan(&nights.environment, &nights.job, &request).await;
+    let error = planned.err().unwrap();
+    assert_eq!(error.class(), Class::Source);
+    let error = error.to_string();
+    for section in ["[[source]] 1: ", "; [[source]] 2 (other): "] {
+        assert!(error.contains(section), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_is_added_leaves_the_export_of_the_first_in_use() {
     let mut accounts = Accounts::of_one_source().await;
     let receipt = accounts.nights.run(day()).await.remove(0).result.unwrap();
