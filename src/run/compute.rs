@@ -136,10 +136,7 @@ impl WindowRun<'_> {
             }
         }
 
-        let mut groups = group_names(&exported);
-        // Several accounts may have log groups of one name.
-        let mut named = HashSet::new();
-        groups.retain(|group| named.insert(group.clone()));
+        let groups = each_once(group_names(&exported));
         let verifying = self.verify(&session, &exported, &tables, &read_of_sources);
         let verification = stopwatch.time("verify", verifying).await?;
 
@@ -197,9 +194,8 @@ impl WindowRun<'_> {
             ..
         } = computed;
         let groups = last.exports.iter();
-        let groups: Vec<String> = groups
-            .filter_map(|export| export.log_group.clone())
-            .collect();
+        let groups = groups.filter_map(|export| export.log_group.clone());
+        let groups = each_once(groups.collect());
         let caption = Caption {
             job: self.plan.job.name.as_str(),
             window: &self.window.window,
@@ -633,6 +629,13 @@ fn as_of(exported: &[Exported]) -> Option<DateTime<Utc>> {
 fn group_names(exported: &[Exported]) -> Vec<String> {
     let groups = exported.iter().flat_map(|exported| &exported.groups);
     groups.filter_map(|group| group.log_group.clone()).collect()
+}
+
+/// The names without repetitions: several accounts may have log groups of one name.
+fn each_once(mut groups: Vec<String>) -> Vec<String> {
+    let mut named = HashSet::new();
+    groups.retain(|group| named.insert(group.clone()));
+    groups
 }
 
 /// What the counts of several sources say together: they agree if each does. A source without an independent count counts
