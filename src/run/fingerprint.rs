@@ -43,10 +43,11 @@ pub(super) fn source_fingerprint(job: &Job) -> String {
     let mut hash = Fingerprint::default();
     hash.add(job.timezone.name());
     hash.add(&job.window.size.to_string());
-    if job.has_several_sources() {
-        hash.field("sources", &job.sources.len().to_string());
-    }
     for source in &job.sources {
+        // Where one of several ends and the next begins.
+        if let Some(number) = source.number {
+            hash.field("source", &number.to_string());
+        }
         add_source(&mut hash, &source.logs);
     }
     hash.finish()

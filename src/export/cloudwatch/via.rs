@@ -117,6 +117,8 @@ impl CloudWatchExporter {
             ..window
         };
         let _own = self.slot.queue(report).await;
+        // What was waited for is another source of this job, and not CloudWatch Logs.
+        deadline.progress();
         let what = format!("the export of {}", group.name);
         let half = Deadline::new(self.clock.as_ref(), what, &self.slot_patience, report);
         let began = self.clock.now();
