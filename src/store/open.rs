@@ -99,14 +99,15 @@ impl Stores {
                 puts: Puts::OnDisk,
             });
         };
-        let mut buckets = self.buckets.lock().await;
         let key = (account, name.clone());
-        let remote = match buckets.get(&key) {
-            Some(remote) => Arc::clone(remote),
+        let known = self.buckets.lock().await.get(&key).cloned();
+        let remote = match known {
+            Some(remote) => remote,
             None => {
+                // Without the lock: the sources of a job are opened at once, and some may not answer for a while.
                 let remote = Arc::new(self.connect(account, name).await?);
-                buckets.insert(key, Arc::clone(&remote));
-                remote
+                let mut buckets = self.buckets.lock().await;
+                Arc::clone(buckets.entry(key).or_insert(remote))
             }
         };
         Ok(Store {
