@@ -18,7 +18,8 @@ use crate::runtimes::IoRuntime;
 /// The clients of the buckets that were opened, by the account that asks.
 type Buckets = HashMap<(Account, String), Arc<Remote>>;
 
-/// Opens locations. No request is sent before the first S3 location is opened, and each bucket is looked up once.
+/// Opens locations. No request is sent before the first S3 location is opened, and a bucket is looked up once: only where it is
+/// opened several times at the same moment, each time.
 #[derive(Debug, Clone)]
 pub struct Stores {
     aws: Arc<Aws>,
