@@ -310,7 +310,8 @@ impl Logs {
         }
         let mut missing = None;
         for staged in &staged {
-            missing = missing.or_else(|| self.not_exported(job, wanted, &staged.windows(), &[]));
+            let lacks = self.not_exported(job, wanted, &staged.windows(), &[])?;
+            missing = missing.or(lacks);
             for (current, archive) in is_current.iter_mut().zip(&archives) {
                 *current &= staged.is_archived_in(archive);
             }
@@ -473,7 +474,7 @@ impl Logs {
         {
             return Err(self.missing(deleted));
         }
-        if let Some(missing) = self.not_exported(job, wanted, &there, &windows) {
+        if let Some(missing) = self.not_exported(job, wanted, &there, &windows)? {
             return Err(self.missing(missing));
         }
         // Where no window has an archive, its parts are read in one scan.
@@ -502,13 +503,13 @@ impl Logs {
         wanted: Range,
         there: &[Range],
         deleted: &[Window],
-    ) -> Option<Missing> {
+    ) -> Result<Option<Missing>> {
         let name = || job.name.clone();
         if there.is_empty() {
-            return Some(Missing::NotExported {
+            return Ok(Some(Missing::NotExported {
                 job: name(),
                 windows: self.scope.request.windows.clone(),
-            });
+            }));
         }
         // The windows that a run exports, which are those of the job's zone.
         let asked_for = match self.scope.range {
@@ -520,11 +521,11 @@ impl Logs {
             has_gap(part, there) && !deleted.contains(window)
         };
         let missing: Vec<Window> = asked_for.iter().filter(is_missing).cloned().collect();
-        (!missing.is_empty()).then(|| Missing::Incomplete {
+        Ok((!missing.is_empty()).then(|| Missing::Incomplete {
             job: name(),
             missing,
             asked_for: asked_for.len(),
-        })
+        }))
     }
 
     /// The events of a subject that a query needs.
