@@ -45,9 +45,10 @@ fn keys_of(schema: &Value, pointer: &str) -> BTreeMap<String, Key> {
     let required = table["required"].as_array().cloned().unwrap_or_default();
     let by_kind = SourceKind::ALL.map(SourceKind::required_keys).concat();
     let properties: &Map<String, Value> = table["properties"].as_object().expect("it has keys");
-    // A table of any names, such as parameters, is the value of one key.
+    // A table of any names, such as parameters, is the value of one key. One that may be a list is a choice of both.
     let is_table = |value: &Value| {
         value["properties"].is_object()
+            || value["anyOf"][0]["properties"].is_object()
             || value["additionalProperties"]["properties"].is_object()
             || value["items"]["type"] == "object"
     };
