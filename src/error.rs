@@ -259,15 +259,13 @@ impl Error {
         }
     }
 
-    /// The same about a section that its message calls `[source]`, of a job that has several.
+    /// The same about one of several sources, which its message calls `[source]`, or by its number already.
     pub fn about(mut self, section: &str) -> Self {
-        match self.message.contains("[source]") {
-            true => {
-                self.message = self.message.replace("[source]", section);
-                self
-            }
-            false => self.during(section),
+        if !self.message.contains("[source]") {
+            return self.during(section);
         }
+        self.message = said_of(section, &self.message);
+        self
     }
 
     /// This crate's own error inside an engine's error: from the scan, from a function, from the statement.
@@ -404,6 +402,19 @@ pub fn without_stages(message: &str) -> &str {
     text.split("\n\nbacktrace: ").next().unwrap_or(text).trim()
 }
 
+/// A message about a job of one source, whose section it calls `[source]`, said of one of several.
+pub fn said_of(section: &str, message: &str) -> String {
+    let mut said = String::with_capacity(message.len() + section.len());
+    let mut rest = message;
+    while let Some(at) = rest.find("[source]") {
+        let is_of_several = rest[..at].ends_with('[');
+        said.push_str(&rest[..at]);
+        said.push_str(if is_of_several { "[source]" } else { section });
+        rest = &rest[at + "[source]".len()..];
+    }
+    said + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -517,5 +528,19 @@ mod tests {
             .filter(|code| Class::of_exit_code(*code).is_some())
             .collect();
         assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 10, 130, 143]);
+    }
+
+    #[test]
+    fn only_the_section_of_one_source_is_replaced() {
+        for (message, expected) in [
+            ("[source] mask is true", "[[source]] 2 mask is true"),
+            (
+                "[[source]] 3 (b) staging: as of [source] staging",
+                "[[source]] 3 (b) staging: as of [[source]] 2 staging",
+            ),
+            ("the first [[source]]", "the first [[source]]"),
+        ] {
+            assert_eq!(said_of("[[source]] 2", message), expected);
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::checked::nearest;
 use super::job_text::{JobText, Wrong};
 use super::schema;
 use super::spec::SourceKind;
+use crate::error::said_of;
 
 /// The sections that a job has once, with what one of them needs.
 const SECTIONS: [(&str, &str); 7] = [
@@ -147,9 +148,7 @@ pub(super) fn data_error(job: &JobText<'_>, error: &toml::de::Error) -> Wrong {
     match place {
         None => wrong,
         Some(place) => Wrong {
-            message: wrong
-                .message
-                .replace("[source]", &format!("[[source]] {}", place + 1)),
+            message: said_of(&format!("[[source]] {}", place + 1), &wrong.message),
             ..wrong
         },
     }

@@ -150,7 +150,7 @@ fn a_missing_bucket_is_said_of_its_source() {
     let cloud = organisation(&moto, "");
     cloud.edit("s3://other-seoul/exports", "s3://other-nowhere/exports");
     cloud.run([]).assert_code(2).stderr_contains(
-        "[[source]] 3 (other) staging: the bucket \"other-nowhere\" does not exist",
+        r#"[[source]] 3 (other) staging: the bucket \"other-nowhere\" does not exist"#,
     );
 }
 

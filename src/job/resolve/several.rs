@@ -10,6 +10,7 @@ use super::super::sources::{JobSource, SourceAccess, section};
 use super::super::spec::SourceSpec;
 use super::super::{AwsSettings, Source};
 use super::{GIVE_UP_AFTER, Resolver};
+use crate::error::said_of;
 use crate::window::Size;
 
 /// What the sections of the sources say.
@@ -41,7 +42,7 @@ impl Section {
                 true => wrong.path.replacen("source", &place, 1),
                 false => wrong.path,
             },
-            message: wrong.message.replace("[source]", &section),
+            message: said_of(&section, &wrong.message),
         }
     }
 
