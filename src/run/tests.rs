@@ -225,7 +225,7 @@ async fn a_backfill_ends_with_every_window_exactly_once() {
         }
     }
     // Somebody else's exports hold the slot when the backfill begins, and again and again.
-    for (hours, lasting) in [(0, 5), (20, 3), (40, 2), (60, 4)] {
+    for (hours, lasting) in [(0, 5), (7, 3), (12, 2), (16, 4)] {
         let from = nights.clock.now() + TimeDelta::hours(hours);
         nights.logs.occupy_slot(from, lasting * HOUR);
     }

@@ -136,7 +136,7 @@ impl CloudWatchExporter {
             return Ok(None);
         }
         let open = self.open_attempts(group, request, began).await?;
-        let stretch = match self.stretch_from(group, request).await? {
+        let stretch = match self.stretch_from(group, request, &open).await? {
             Some(stretch) => stretch,
             None if open.is_empty() => return Ok(None),
             None => Stretch::of(request.window, request.window),
@@ -283,11 +283,13 @@ impl CloudWatchExporter {
         checked.map(|note| note.filter(|note| !exported.notes.contains(note)))
     }
 
-    /// The stretch from the window over those ahead that need an export too; `None` where the window is alone.
+    /// The stretch from the window over those ahead that need an export too; `None` where the window is alone. It is requested
+    /// where none of the `open` attempts turns out to have a task.
     async fn stretch_from(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
+        open: &[StretchRecord],
     ) -> Result<Option<Stretch>> {
         let first = request.window;
         if lock(&self.stretches.failed).contains(&group.name) || !self.may_share(group, first) {
@@ -301,7 +303,7 @@ impl CloudWatchExporter {
                 || bytes > MOST_BYTES
                 || !fits(group, request, &stretch)
                 || self.is_exported(group, request, ahead).await?
-                || self.is_in_stretch(group, request, ahead).await?
+                || self.is_in_stretch(group, request, ahead, open).await?
             {
                 break;
             }
@@ -352,12 +354,14 @@ impl CloudWatchExporter {
         Ok(is_exported)
     }
 
-    /// Whether a window ahead is in an export of several windows that an earlier run made, or that is under way.
+    /// Whether a window ahead is in an export of several windows that an earlier run made, or that is under way and is none of
+    /// the `open` ones.
     async fn is_in_stretch(
         &self,
         group: &LogGroup,
         request: &ExportRequest<'_>,
         ahead: &Ahead,
+        open: &[StretchRecord],
     ) -> Result<bool> {
         let Reuse::Since(since) = ahead.reuse else {
             return Ok(false);
@@ -367,8 +371,11 @@ impl CloudWatchExporter {
         let now = self.clock.now();
         Ok(attempts.iter().any(|earlier| {
             let attempt = &earlier.record.attempt;
+            let is_open = open
+                .iter()
+                .any(|record| record.attempt.prefix == attempt.prefix);
             let may_end = earlier.is_complete || now - attempt.asked_at < USED_WITHIN;
-            may_end && self.is_of_streams(attempt) && ahead.reuse.takes(attempt, since)
+            may_end && !is_open && self.is_of_streams(attempt) && ahead.reuse.takes(attempt, since)
         }))
     }
 

@@ -611,7 +611,7 @@ fn messages_of(rows: &RecordBatch, column: Option<&str>) -> Result<StringArray, 
     writer.write(rows)?;
     writer.finish()?;
     let lines = String::from_utf8_lossy(&lines);
-    Ok(StringArray::from_iter_values(lines.lines()))
+    Ok(lines.lines().map(Some).collect())
 }
 
 #[cfg(test)]
