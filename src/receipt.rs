@@ -87,16 +87,20 @@ impl Receipt {
             || bytes > exports().map(|export| export.bytes).sum::<u64>()
     }
 
-    /// The log groups of the exports, as far as they are known; of several sources, with the source.
+    /// The log groups of the exports, as far as they are known. Of several sources, with the source, and its location where
+    /// its objects have events of any group.
     pub fn log_groups(&self) -> Vec<String> {
         let named = self.exports.iter().filter_map(|export| {
-            let group = export.log_group.as_ref()?;
+            let group = export.log_group.as_ref();
             let mut sources = self.sources.iter();
             let source = sources.find(|source| Some(source.number) == export.source);
-            Some(match source {
-                None => group.clone(),
-                Some(source) => format!("{group} ({source})"),
-            })
+            match source {
+                None => group.cloned(),
+                Some(source) => {
+                    let read = group.unwrap_or(&source.location);
+                    Some(format!("{read} ({source})"))
+                }
+            }
         });
         named.collect()
     }

@@ -46,8 +46,9 @@ pub(super) const READ: &str = "What is read";
 #[command(override_usage = "logtally query [OPTIONS] <JOB|LOCATION>... [SQL]")]
 pub(super) struct QueryArgs {
     /// What is queried, and the question [default: standard input]. A job file (*.toml, in a bucket too, or - for standard
-    /// input) has the tables logs(timestamp, message, log_group, log_stream), the answers of its queries and its lookup
-    /// tables. A folder, a file or s3://bucket/prefix has exported objects, which are logs, or Parquet files
+    /// input) has the tables logs(timestamp, message, log_group, log_stream, and account and region where the sources say
+    /// them), the answers of its queries and its lookup tables. A folder, a file or s3://bucket/prefix has logs, which are exported objects, objects of a subscription or delivered
+    /// logs, or Parquet files
     #[arg(value_name = "JOB|LOCATION [SQL]", required_unless_present = "list", num_args = 1..)]
     words: Vec<String>,
 

@@ -4,14 +4,45 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::LogExporter;
 use super::delivered::DeliveredSource;
-use super::subscription::{Delivered, SubscriptionSource};
+use super::subscription::SubscriptionSource;
+use super::{Exported, ExportedGroup, LogExporter};
 use crate::error::Result;
 use crate::job::Source;
 use crate::layout::cloudwatch::LogObject;
 use crate::store::Store;
 use crate::window::Range;
+
+/// Objects of a subscription, or of delivered logs.
+#[derive(Debug)]
+pub struct Delivered {
+    /// By key.
+    pub objects: Vec<LogObject>,
+    /// A note on keys that can't be read.
+    pub note: Option<String>,
+}
+
+impl Delivered {
+    /// The objects as the export of a window that is read where it is.
+    pub fn in_place(self, store: &Store, log_group: Option<&str>) -> Exported {
+        let Self { objects, note } = self;
+        let group = ExportedGroup {
+            log_group: log_group.map(str::to_owned),
+            task_id: None,
+            prefix: store.root().clone(),
+            reused: true,
+            outlives: false,
+            as_of: objects.iter().map(|object| object.last_modified).max(),
+            notes: note.into_iter().collect(),
+            stretch: None,
+            objects,
+        };
+        Exported {
+            groups: vec![group],
+            ..Exported::default()
+        }
+    }
+}
 
 /// A source whose objects arrive one after the other.
 #[async_trait]

@@ -11,8 +11,8 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use super::subscription::Delivered;
-use super::{ExportRequest, Exported, ExportedGroup, LogExporter, There};
+use super::arriving::Delivered;
+use super::{ExportRequest, Exported, LogExporter, There};
 use crate::error::{Error, Result};
 use crate::job::DeliveredLogs;
 use crate::layout::cloudwatch::{LogObject, ObjectFormat};
@@ -254,24 +254,10 @@ impl LogExporter for DeliveredSource {
         });
         let (pad, pad_after) = self.pads();
         let range = request.window.range().padded(pad, pad_after);
-        let Delivered { objects, note } = self.delivered(range).await?;
-        if objects.is_empty() {
+        let delivered = self.delivered(range).await?;
+        if delivered.objects.is_empty() {
             self.ensure_any().await?;
         }
-        let group = ExportedGroup {
-            log_group: self.log_group().map(str::to_owned),
-            task_id: None,
-            prefix: self.store.root().clone(),
-            reused: true,
-            outlives: false,
-            as_of: objects.iter().map(|object| object.last_modified).max(),
-            notes: note.into_iter().collect(),
-            stretch: None,
-            objects,
-        };
-        Ok(Exported {
-            groups: vec![group],
-            ..Exported::default()
-        })
+        Ok(delivered.in_place(&self.store, self.log_group()))
     }
 }

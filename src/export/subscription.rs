@@ -8,7 +8,8 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use super::{ExportRequest, Exported, ExportedGroup, LogExporter, There};
+use super::arriving::Delivered;
+use super::{ExportRequest, Exported, LogExporter, There};
 use crate::error::{Error, Result};
 use crate::job::{Subscription, SubscriptionContent};
 use crate::layout::cloudwatch::{LogObject, ObjectFormat};
@@ -26,15 +27,6 @@ const DELIVERED_WITHIN: TimeDelta = TimeDelta::hours(25);
 
 /// Folders that are listed at a time.
 const AT_ONCE: usize = 16;
-
-/// Objects of a subscription, or of delivered logs.
-#[derive(Debug)]
-pub struct Delivered {
-    /// By key.
-    pub objects: Vec<LogObject>,
-    /// A note on keys that can't be read.
-    pub note: Option<String>,
-}
 
 /// What the events of a subscription were delivered to.
 #[derive(Debug)]
@@ -193,9 +185,16 @@ impl SubscriptionSource {
                     true => last,
                     false => first,
                 });
-                ObjectFormat::Messages {
-                    arrived_ms: arrived.unwrap_or(object.last_modified).timestamp_millis(),
-                }
+                let written = object.last_modified.timestamp_millis();
+                let arrived_ms = match (arrived, self.arrivals(object).first()) {
+                    (Some(arrived), _) => arrived.timestamp_millis(),
+                    // Within the time by which windows choose the object: its messages are events of one of them.
+                    (None, Some(range)) if !range.is_empty() => {
+                        written.clamp(range.start_ms, range.end_ms - 1)
+                    }
+                    (None, _) => written,
+                };
+                ObjectFormat::Messages { arrived_ms }
             }
         }
     }
@@ -249,21 +248,7 @@ impl LogExporter for SubscriptionSource {
         });
         let (pad, pad_after) = self.pads();
         let arrived = request.window.range().padded(pad, pad_after);
-        let Delivered { objects, note } = self.objects(arrived).await?;
-        let group = ExportedGroup {
-            log_group: self.log_group().map(str::to_owned),
-            task_id: None,
-            prefix: self.store.root().clone(),
-            reused: true,
-            outlives: false,
-            as_of: objects.iter().map(|object| object.last_modified).max(),
-            notes: note.into_iter().collect(),
-            stretch: None,
-            objects,
-        };
-        Ok(Exported {
-            groups: vec![group],
-            ..Exported::default()
-        })
+        let delivered = self.objects(arrived).await?;
+        Ok(delivered.in_place(&self.store, self.log_group()))
     }
 }

@@ -158,11 +158,16 @@ impl KeyPattern {
 
     /// The folder below which all keys are, as far as no part of it changes; empty, or without a slash at its end.
     pub fn folder_of_all(&self) -> &str {
-        let text = match self.parts.first() {
+        let text = self.text_in_front();
+        text.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
+    /// How all keys begin, as far as no part of it changes.
+    pub fn text_in_front(&self) -> &str {
+        match self.parts.first() {
             Some(Part::Text(text)) => text,
             _ => "",
-        };
-        text.rsplit_once('/').map_or("", |(folder, _)| folder)
+        }
     }
 
     /// The folders, relative to the location of the pattern, below which every object is whose records began to arrive in

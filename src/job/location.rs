@@ -63,6 +63,15 @@ impl Location {
         matches!(self, Self::Local(_))
     }
 
+    /// How everything below it begins: `s3://bucket/prefix/`, or an absolute path with a slash at its end.
+    pub fn beginning(&self) -> String {
+        let location = match self {
+            Self::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
+            Self::Local(path) => path.display().to_string(),
+        };
+        format!("{}/", location.trim_end_matches('/'))
+    }
+
     /// The location of a folder below this one.
     pub fn below(&self, folder: &str) -> Self {
         match self {

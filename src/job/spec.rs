@@ -289,7 +289,8 @@ pub struct WindowSpec {
     #[schemars(with = "Option<schema::WindowId>", extend("default" = "yesterday"))]
     pub default: Option<Text>,
     /// How long after its end a window is settled: events that arrive later are missed. Where unset: 24 hours where export
-    /// tasks are used, since CloudWatch may need 12 hours to make an event exportable, and 12 hours elsewhere.
+    /// tasks are used, since CloudWatch may need 12 hours to make an event exportable; 12 hours elsewhere, but for subscriptions and
+    /// delivered logs at least an hour more than `pad_after`.
     pub settled_after: Option<Length>,
     /// How many windows before the default one are done too if they are missing, failed, provisional although settled, or
     /// disputed by an independent count. By the size of a window where unset: 24 hours, 3 days, 2 weeks, 1 month.

@@ -125,11 +125,13 @@ pub fn account(key: &str) -> Option<&str> {
 /// Lambda's objects begin with `_`.
 pub fn may_have_events(key: &str) -> bool {
     let name = key.rsplit('/').next().unwrap_or_default();
-    !name.is_empty()
-        && !name.starts_with('.')
-        && !(name.starts_with('_') && !name.contains('.'))
-        && !name.ends_with(".manifest")
-        && !WRITE_TESTS.contains(&name)
+    let is_metadata = name.starts_with('_') && !name.contains('.');
+    let is_other = name.is_empty()
+        || name.starts_with('.')
+        || name.ends_with(".manifest")
+        || is_metadata
+        || WRITE_TESTS.contains(&name);
+    !is_other
 }
 
 /// Whether an object, by its key, is a Parquet file.

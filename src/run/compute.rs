@@ -459,7 +459,7 @@ impl WindowRun<'_> {
             Some(read) => read,
             None => count_all(progress, &session, &objects).await?,
         };
-        let read: ScanReport = read_of_sources.iter().cloned().sum();
+        let read: ScanReport = read_of_sources.iter().copied().sum();
         for answer in &mut answers {
             let (output, series) = (&self.plan.output, &mut answer.series);
             compare::compare_with_earlier(output, job, window, answer.query, series).await?;

@@ -15,7 +15,7 @@ use super::columns::reader::KeptReader;
 use super::columns::{Damaged, KeptObjects, Wanted};
 use super::delivered::object::DeliveredReader;
 use super::delivered::parquet::RowReader;
-use super::fetch::ObjectFetcher;
+use super::fetch::{Content, ObjectFetcher};
 use super::object::{Counts, EventFilter, FillOutcome, ObjectName, ObjectReader, read_error};
 use super::record_object::{Deduplication, RecordReader};
 use crate::error::{Class, Error};
@@ -203,11 +203,7 @@ impl Reading {
             let number = number as usize;
             kept.keeper(number, object, filter.messages, &self.claim)
         });
-        let content = self
-            .fetcher
-            .fetch(&self.objects, number, &meta)
-            .await
-            .map_err(|error| read_error(&name, error))?;
+        let content = self.fetch(&name, number, &meta).await?;
         let reader = ObjectReader::new(
             name,
             number as usize,
@@ -225,11 +221,7 @@ impl Reading {
         let meta = object.meta();
         let name = self.name_of(object);
         let duplicates = self.duplicates(&name)?;
-        let content = self
-            .fetcher
-            .fetch(&self.objects, number, &meta)
-            .await
-            .map_err(|error| read_error(&name, error))?;
+        let content = self.fetch(&name, number, &meta).await?;
         Ok(RecordReader::new(
             (name, number),
             self.filter_of(object),
@@ -246,11 +238,7 @@ impl Reading {
         let meta = object.meta();
         let name = self.name_of(object);
         let duplicates = self.duplicates(&name)?;
-        let content = self
-            .fetcher
-            .fetch(&self.objects, number, &meta)
-            .await
-            .map_err(|error| read_error(&name, error))?;
+        let content = self.fetch(&name, number, &meta).await?;
         Ok(DeliveredReader::new(
             (name, number),
             self.filter_of(object),
@@ -281,6 +269,11 @@ impl Reading {
             &duplicates.ids,
         )
         .await
+    }
+
+    async fn fetch(&self, name: &ObjectName, number: u32, meta: &ObjectMeta) -> Result<Content> {
+        let fetched = self.fetcher.fetch(&self.objects, number, meta).await;
+        fetched.map_err(|error| read_error(name, error))
     }
 
     fn duplicates(&self, name: &ObjectName) -> Result<Deduplication> {

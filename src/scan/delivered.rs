@@ -1,6 +1,6 @@
 //! Objects that CloudWatch Logs delivers vended logs to: an event on each line, as JSON or as fields, or a row of Parquet for each.
 //!
-//! [`line`] finds the event in a line, with [`members`] where it is JSON and [`time`] for its time; [`object`] makes batches of
+//! [`mod@line`] finds the event in a line, with [`members`] where it is JSON and [`time`] for its time; [`object`] makes batches of
 //! an object of lines, and [`parquet`] of one of rows.
 
 pub mod line;

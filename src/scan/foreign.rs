@@ -34,9 +34,14 @@ pub fn inflated(head: &[u8]) -> String {
 /// What a text looks like that is no log at all, from its beginning, whatever it was packed in; `None` where it may be one.
 pub fn no_log(head: &[u8]) -> Option<String> {
     const LOGS: [&str; 3] = ["JSON", "lines whose times", "plain text"];
-    let found = binary(head).map_or_else(|| text(head), str::to_owned);
+    let found = unpacked(head);
     let is_log = LOGS.iter().any(|log| found.starts_with(log));
     (!is_log).then_some(found)
+}
+
+/// What a text looks like, from its beginning, whatever it was packed in.
+pub fn unpacked(head: &[u8]) -> String {
+    binary(head).map_or_else(|| text(head), str::to_owned)
 }
 
 /// What data looks like that is not gzip, from its beginning; `None` for no data.

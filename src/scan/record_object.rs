@@ -19,7 +19,9 @@ use super::fetch::Content;
 use super::foreign;
 use super::layers::{GZIP, send_text, unpacked};
 use super::object::{BLOCK, BLOCKS_AHEAD, Counts, EventFilter, FillOutcome, ObjectName, head_of};
-use super::records::{Found, GZIP_IN_BASE64, JsonText, LONGEST_RECORD, Record, Records, unescape};
+use super::records::{
+    Found, GZIP_IN_BASE64, JsonText, LONGEST_RECORD, Record, Records, begins_with_record, unescape,
+};
 use super::report::ObjectReport;
 use super::tally::ObjectTally;
 use super::text::ObjectText;
@@ -164,6 +166,12 @@ impl RecordReader {
         let last = matches!(self.input, Input::Done);
         match &mut self.content {
             Parser::Lines { at, arrived_ms } => {
+                if self.dropped == 0 && *at == 0 && begins_with_record(&self.head) {
+                    return Err(damaged(format!(
+                        "{} has records, and no messages alone: expected [source] without messages_only",
+                        self.name
+                    )));
+                }
                 let bytes = self.text.bytes();
                 while *at < bytes.len() {
                     let rest = &bytes[*at..];
@@ -582,14 +590,20 @@ fn wrong_record(
     at: u64,
     expected: &str,
 ) -> DataFusionError {
-    if records > 0 {
+    if records > 0 || begins_with_record(head) {
         return damaged(format!(
             "{name}: byte {at} of its text is no part of a record: expected {expected}"
         ));
     }
+    let hint = match foreign::no_log(head) {
+        Some(_) => "",
+        None => {
+            ". A job reads messages alone, as Firehose's message extraction leaves them, with messages_only = true in [source]"
+        }
+    };
     damaged(format!(
-        "{name} is no object of a subscription: byte {at} of its text is no part of a record: expected {expected}. It looks like {}. A job reads messages alone, as Firehose's message extraction leaves them, with messages_only = true in [source]",
-        foreign::inflated(head)
+        "{name} is no object of a subscription: byte {at} of its text is no part of a record: expected {expected}. It looks like {}{hint}",
+        foreign::unpacked(head)
     ))
 }
 

@@ -40,7 +40,7 @@ fn pcs(time: &str, message: &str) -> String {
 
 /// The documented key of such an object.
 fn pcs_key(hour: &str) -> String {
-    let folder = hour.replace('-', "/").replace('T', "/");
+    let folder = hour.replace(['-', 'T'], "/");
     let name = hour.replace('T', "-");
     format!(
         "AWSLogs/111111111111/PCS/us-east-2/abc/slurmctld/25.11/{folder}/PCS_slurmctld_25.11_{name}_abc_0123.log.gz"

@@ -371,3 +371,50 @@ fn late_objects_are_counted_when_the_window_is_done_again() {
     assert_eq!(receipt["read"]["events"], 5);
     assert_eq!(receipt["change"]["events"], 1);
 }
+
+#[test]
+fn messages_of_objects_of_other_names_are_of_the_hour_of_their_folder() {
+    let dir = Dir::new();
+    dir.write("logs/2025/03/03/23/abc", "written later\n");
+    job(&dir, "logs", "messages_only = true", "");
+    let receipt = run(&dir, &["--json"]).assert_success().stdout_run();
+    assert_eq!(receipt["read"]["events"], 1);
+
+    let records = record(
+        "111111111111",
+        "/ecs/web",
+        &[(1, "2025-03-03T12:00:00Z", "a message of a record")],
+    );
+    dir.write("logs/2025/03/03/23/abc", records);
+    run(&dir, &["--force"])
+        .assert_code(5)
+        .stderr_contains("has records, and no messages alone");
+}
+
+#[test]
+fn a_location_is_read_whole_where_no_name_is_known_and_says_what_it_leaves_out() {
+    let dir = Dir::new();
+    let one = |id: u64| record("1", "/a", &[(id, "2025-03-03T12:00:00Z", "x")]);
+    dir.write("others/abc.json", one(1));
+    dir.write("others/def", one(2));
+    let count = |location: &str| {
+        let sql = "SELECT count(*) AS events FROM logs";
+        dir.logtally(["query", location, "--format", "json", sql])
+            .run()
+    };
+    let events = |events: u64| json!([{ "events": events }]);
+    assert_eq!(count("others").assert_success().stdout_json(), events(2));
+    assert_eq!(
+        count("others/def").assert_success().stdout_json(),
+        events(1)
+    );
+    dir.write(format!("others/{}", key("2025-03-03T12:00:00", "")), one(3));
+    let counted = count("others");
+    assert_eq!(counted.assert_success().stdout_json(), events(1));
+    counted.stderr_contains("2 objects are not read, such as abc.json");
+
+    // What is wrong with an object is said where its name is Firehose's.
+    let cut = &one(3)[..40];
+    dir.write(format!("cut/{}", key("2025-03-03T12:00:00", "")), cut);
+    count("cut").assert_code(5);
+}

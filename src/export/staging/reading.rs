@@ -80,6 +80,7 @@ impl Others {
         let first = layout::relative(root, &layout::join(&Path::default(), &self.first));
         match self.count {
             0 => String::new(),
+            1 if first.is_empty() => String::new(),
             1 => format!("; the one object there is {first:?}"),
             count => format!(
                 "; there are {}, such as {first:?}",

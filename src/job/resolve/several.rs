@@ -1,6 +1,7 @@
 //! `[source]`, or each `[[source]]` of a job that reads several accounts, Regions or kinds of source.
 
 use std::collections::HashSet;
+use std::mem::discriminant;
 use std::time::Duration;
 
 use super::super::checked::{Length, Name};
@@ -109,7 +110,9 @@ impl Resolver<'_> {
                 access,
                 keep,
             };
-            ensure_staging_of_its_own(&sources, &source).map_err(|wrong| section.wrong(wrong))?;
+            ensure_staging_of_its_own(&sources, &source)
+                .and_then(|()| ensure_path_of_its_own(&sources, &source))
+                .map_err(|wrong| section.wrong(wrong))?;
             sources.push(source);
         }
         if sources.is_empty() {
@@ -173,6 +176,39 @@ fn ensure_staging_of_its_own(earlier: &[JobSource], source: &JobSource) -> Resul
     }
 }
 
+/// Objects that two sources read would count twice.
+fn ensure_path_of_its_own(earlier: &[JobSource], source: &JobSource) -> Result<(), Wrong> {
+    let Some(keys) = beginning_of_keys(&source.logs) else {
+        return Ok(());
+    };
+    let common = earlier.iter().find(|other| {
+        let is_same_kind = discriminant(&other.logs) == discriminant(&source.logs);
+        let others = beginning_of_keys(&other.logs).filter(|_| is_same_kind);
+        others.is_some_and(|others| others.starts_with(&keys) || keys.starts_with(&others))
+    });
+    match common {
+        None => Ok(()),
+        Some(other) => Err(Wrong::at(
+            "source.path",
+            format!(
+                "[source] path is {}, and {other} reads the same objects: expected other ones for each, since an event in both would count twice",
+                source.logs.location()
+            ),
+        )),
+    }
+}
+
+/// How the keys of the objects begin that a source reads in place; `None` where it exports them.
+fn beginning_of_keys(source: &Source) -> Option<String> {
+    let below = source
+        .is_read_in_place()
+        .then(|| source.location().beginning())?;
+    Some(match source {
+        Source::Subscription(subscription) => below + subscription.prefix.text_in_front(),
+        _ => below,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -218,6 +254,43 @@ mod tests {
         assert_eq!(job.aws.region, None);
         assert_eq!(job.origins(), OriginColumns::ALL);
         assert_eq!(job.sources[1].section(), "[[source]] 2");
+    }
+
+    #[test]
+    fn sources_of_a_kind_have_no_objects_in_common() {
+        let of = |keys: [&str; 2]| {
+            let sources = keys.map(|keys| format!("[[source]]\n{keys}\n"));
+            let text = format!(
+                "name = \"night\"\n{}[output]\nlocation = \"s3://acme-answers\"\n[[query]]\nuse = \"hourly_count\"\n",
+                sources.concat()
+            );
+            parse(Path::new("/jobs/night.toml"), &text).map(drop)
+        };
+        let exported = |path: &str| format!("kind = \"exported\"\npath = \"{path}\"");
+        let subscription = |prefix: &str| {
+            format!("kind = \"subscription\"\npath = \"s3://acme\"\nprefix = \"{prefix}\"")
+        };
+        for (one, two, is_common) in [
+            (exported("s3://acme/a"), exported("s3://acme/a"), true),
+            (exported("s3://acme/a/b"), exported("s3://acme/a"), true),
+            (exported("s3://acme/a"), exported("s3://acme/ab"), false),
+            (exported("s3://acme/a"), exported("s3://other/a"), false),
+            (exported("logs"), exported("logs/old"), true),
+            (exported("s3://acme"), subscription("a/"), false),
+            (subscription("a/"), subscription("a/b/"), true),
+            (subscription("a/"), subscription("b/"), false),
+            (subscription("*"), subscription("b/"), true),
+            (subscription("web-"), subscription("app-"), false),
+        ] {
+            let wrong = of([&one, &two]).err().map(|error| error.to_string());
+            assert_eq!(wrong.is_some(), is_common, "{one} {two}: {wrong:?}");
+            if let Some(wrong) = wrong {
+                assert!(
+                    wrong.contains("[[source]] 1 reads the same objects"),
+                    "{wrong}"
+                );
+            }
+        }
     }
 
     #[test]

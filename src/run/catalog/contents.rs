@@ -17,7 +17,9 @@ use crate::export::staging::{self, ObjectsThere};
 use crate::job::OriginColumns;
 use crate::layout;
 use crate::layout::cloudwatch::{LogObject, ObjectFormat};
+use crate::layout::delivered::may_have_events;
 use crate::layout::subscription;
+use crate::numbers::counted;
 use crate::query::DeferredTable;
 use crate::run::Environment;
 use crate::run::parquet_files::{FilesOfTable, is_parquet};
@@ -115,7 +117,7 @@ pub(super) struct Listed {
 /// The exported objects and the Parquet files of a location, which may be one file.
 pub(super) async fn listed(store: &Store) -> Result<Listed> {
     let root = store.root();
-    let wanted = |key: &Path| is_parquet(key) || is_of_firehose(key) || is_of_lambda(key);
+    let wanted = |key: &Path| is_parquet(key) || may_have_events(key.as_ref());
     let listed = staging::objects_and_others(store, root, None, wanted).await?;
     let (mut objects, mut others) = listed;
     if objects.objects.is_empty()
@@ -164,8 +166,20 @@ enum Arrived {
     Delivered,
 }
 
+/// What an object holds, as its name says.
+fn of_name(key: &Path) -> Option<Arrived> {
+    if is_of_firehose(key) {
+        Some(Arrived::Records)
+    } else if is_of_lambda(key) {
+        Some(Arrived::Delivered)
+    } else {
+        None
+    }
+}
+
 /// The objects, with those of a subscription or of delivered logs as such: all that no export task has named, if the last of them, or
-/// the first, has records or events. `None` where there are none.
+/// the first, has records or events. `None` where there are none. Objects of names that neither Firehose nor Lambda gives, and that do
+/// not end with `.gz`, are looked at where there are no others.
 async fn with_arrived(
     store: &Store,
     exported: &[LogObject],
@@ -186,6 +200,15 @@ async fn with_arrived(
         })
         .collect();
     candidates.sort_by(|a, b| a.location.cmp(&b.location));
+    let is_known = |meta: &ObjectMeta| {
+        let key = &meta.location;
+        key.as_ref().ends_with(".gz") || of_name(key).is_some()
+    };
+    let (known, unknown): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_known);
+    let (candidates, left_out) = match known.is_empty() && exports.is_empty() {
+        true => (unknown, Vec::new()),
+        false => (known, unknown),
+    };
     let ends = [candidates.last(), candidates.first()];
     let mut found = None;
     for meta in ends.into_iter().flatten() {
@@ -207,9 +230,23 @@ async fn with_arrived(
             None
         };
     }
-    let Some(found) = found else {
+    // A query says what is wrong with an object that only its name shows to be one of these.
+    let named = || candidates.iter().find_map(|meta| of_name(&meta.location));
+    let Some(found) = found.or_else(named) else {
         return Ok(None);
     };
+    if let Some(first) = left_out.first() {
+        let kind = match found {
+            Arrived::Records => "subscription",
+            Arrived::Delivered => "delivered",
+        };
+        tracing::warn!(
+            "{}: {} not read, such as {}, as their names are neither those of Firehose or Lambda nor end with .gz: a job with [source] kind = \"{kind}\" reads all",
+            store.location(),
+            counted_are(left_out.len()),
+            layout::relative(store.root(), &first.location)
+        );
+    }
     let mut objects: Vec<LogObject> = exports.into_iter().cloned().collect();
     for meta in &candidates {
         let before = objects.last();
@@ -221,6 +258,12 @@ async fn with_arrived(
     }
     objects.sort_by(LogObject::cmp_key);
     Ok(Some(objects))
+}
+
+/// `1 object is`, `2 objects are`
+fn counted_are(objects: usize) -> String {
+    let verb = if objects == 1 { "is" } else { "are" };
+    format!("{} {verb}", counted(objects as u64, "object"))
 }
 
 /// A table of files whose columns are read when a query names it.

@@ -319,8 +319,8 @@ impl Lines {
             None if line.contains(&b'\t') => nth(b"\t"),
             None => {
                 let is_space = |byte: &u8| *byte == b' ';
-                let words = line.split(is_space).filter(|word| !word.is_empty());
-                let word = words.skip(number).next()?;
+                let mut words = line.split(is_space).filter(|word| !word.is_empty());
+                let word = words.nth(number)?;
                 let start = word.as_ptr().addr() - line.as_ptr().addr();
                 Some(start..start + word.len())
             }

@@ -26,11 +26,17 @@ pub enum Unit {
 impl Unit {
     /// The unit in which a count is a time of this century or so.
     pub fn of(count: i64) -> Self {
-        match count {
-            ..100_000_000_000 => Self::Seconds,
-            ..100_000_000_000_000 => Self::Milliseconds,
-            ..100_000_000_000_000_000 => Self::Microseconds,
-            _ => Self::Nanoseconds,
+        const SECONDS: i64 = 100_000_000_000;
+        const MILLISECONDS: i64 = 1000 * SECONDS;
+        const MICROSECONDS: i64 = 1000 * MILLISECONDS;
+        if count < SECONDS {
+            Self::Seconds
+        } else if count < MILLISECONDS {
+            Self::Milliseconds
+        } else if count < MICROSECONDS {
+            Self::Microseconds
+        } else {
+            Self::Nanoseconds
         }
     }
 }

@@ -8,11 +8,20 @@ import sys
 from jsonschema import Draft7Validator
 
 
+def innermost(errors):
+    """The errors, and where none of several schemas fits, those of each."""
+    for error in errors:
+        yield error
+        yield from innermost(error.context)
+
+
 def main():
     asked = json.load(sys.stdin)
     Draft7Validator.check_schema(asked["schema"])
     validator = Draft7Validator(asked["schema"])
-    errors = lambda document: [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+    errors = lambda document: [
+        f"{error.json_path}: {error.message}" for error in innermost(validator.iter_errors(document))
+    ]
     json.dump([errors(document) for document in asked["documents"]], sys.stdout)
 
 
