@@ -173,6 +173,8 @@ impl Cache {
 
     /// Begins a pack.
     pub(super) fn begin(&self) -> io::Result<PackWriter> {
+        // Until the new file is locked, it looks like one of a process that was killed.
+        let _lock = lock(&self.folder)?;
         PackWriter::new(&self.folder, Some(("", PART)), Coding::Zstd)
     }
 
@@ -395,6 +397,31 @@ mod tests {
         assert_eq!(third.make_room(0, 30_000), 30_000);
         drop((one, third));
         assert_eq!(open().files(ROOM).count(), 0);
+    }
+
+    #[test]
+    fn a_pack_that_begins_is_not_abandoned() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path(), Some(1 << 20)).unwrap();
+        std::thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    for _ in 0..200 {
+                        cache.make_room(0, 1);
+                    }
+                });
+                threads.spawn(|| {
+                    let begun: Vec<PackWriter> = std::iter::repeat_with(|| cache.begin().unwrap())
+                        .take(60)
+                        .collect();
+                    for mut writer in begun {
+                        writer.close().unwrap();
+                        let name = format!("{}{WHOLE}", uuid::Uuid::now_v7().simple());
+                        writer.finish(&folder.path().join(name)).unwrap();
+                    }
+                });
+            }
+        });
     }
 
     #[test]
