@@ -18,6 +18,10 @@ mod schema;
 #[cfg(feature = "serve")]
 mod serve;
 mod status;
+#[cfg(feature = "cluster")]
+mod worker;
+#[cfg(feature = "cluster")]
+mod workers;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -31,6 +35,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::error::{Class, Error, Result};
+#[cfg(not(feature = "cluster"))]
+use crate::job::WorkerAddress;
 use crate::job::{AwsSettings, Job};
 use crate::logging;
 use crate::panics;
@@ -65,7 +71,8 @@ Exit codes:
   4 refused or failed at the        not all was tried
     source of the logs, or no   130, 143 interrupted; the next run
     AWS credentials                 goes on from there
-  5 the data is damaged";
+  5 the data is damaged          10 no worker can be reached, or
+                                    workers were lost";
 
 #[derive(Debug, Args)]
 struct Verbosity {
@@ -101,6 +108,9 @@ enum Command {
     /// Serve the same tables over PostgreSQL's protocol, to psql, DBeaver, Grafana or pandas
     #[cfg(feature = "serve")]
     Serve(serve::ServeArgs),
+    /// Read a part of the objects of other processes' queries, which name this worker with --workers
+    #[cfg(feature = "cluster")]
+    Worker(worker::WorkerArgs),
     /// Print the tables of a job's answers as SQL for Athena, Spark, DuckDB or Trino, or put them into Glue
     Ddl(ddl::DdlArgs),
     /// Find out whether the next run of a job will work: permissions, buckets, log groups, cost
@@ -289,6 +299,8 @@ async fn dispatch(command: Command, show: logging::Show) -> Result<u8> {
         // A signal to stop is its ordinary end.
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::serve(args, show).await,
+        #[cfg(feature = "cluster")]
+        Command::Worker(args) => worker::worker(args, show).await,
         Command::Ddl(args) => until_stopped(ddl::ddl(args, show)).await,
         Command::Doctor(args) => until_stopped(doctor::doctor(args, show)).await,
         Command::Init(args) => init::init(&args),
@@ -374,6 +386,20 @@ async fn job_environment(file: &Path, show: logging::Show) -> Result<(Job, Envir
 
 fn environment_of(job: &Job, scratch: Scratch, show: logging::Show) -> Result<Environment> {
     environment(job.aws.clone(), job.limits.memory, scratch, show)
+}
+
+/// The environment of jobs that name workers.
+///
+/// # Errors
+/// `Usage`: this program is built without them.
+#[cfg(not(feature = "cluster"))]
+fn without_workers(environment: Environment, of_jobs: &[WorkerAddress]) -> Result<Environment> {
+    match of_jobs {
+        [] => Ok(environment),
+        [first, ..] => Err(Error::usage(format!(
+            "[run] workers: {first} can't be used, as this program is built without the feature cluster: expected no workers, or a program with it"
+        ))),
+    }
 }
 
 /// Writes to stdout; a reader that has gone away is no error.

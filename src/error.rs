@@ -26,6 +26,8 @@ pub enum Class {
     Output,
     /// Another run holds the window.
     Held,
+    /// The workers can't be reached, refuse, or were lost.
+    Workers,
     /// Ctrl-C.
     Interrupted,
     /// SIGTERM.
@@ -44,12 +46,31 @@ impl Class {
             Class::Sql => 6,
             Class::Output => 7,
             Class::Held => 8,
+            Class::Workers => 10,
             Class::Interrupted => 130,
             Class::Terminated => 143,
         }
     }
 
-    /// The exit code of several windows: the first of 1 2 6 7 5 4 3 8 that occurred, with an interruption before all.
+    /// The class of an exit code.
+    pub fn of_exit_code(code: u8) -> Option<Class> {
+        let all = [
+            Class::Unexpected,
+            Class::Usage,
+            Class::ExportLate,
+            Class::Source,
+            Class::Damaged,
+            Class::Sql,
+            Class::Output,
+            Class::Held,
+            Class::Workers,
+            Class::Interrupted,
+            Class::Terminated,
+        ];
+        all.into_iter().find(|class| class.exit_code() == code)
+    }
+
+    /// The exit code of several windows: the first of 1 2 6 7 10 5 4 3 8 that occurred, with an interruption before all.
     pub fn worst(classes: impl IntoIterator<Item = Class>) -> Option<Class> {
         classes.into_iter().min_by_key(|class| match class {
             Class::Interrupted | Class::Terminated => 0,
@@ -57,10 +78,11 @@ impl Class {
             Class::Usage => 2,
             Class::Sql => 3,
             Class::Output => 4,
-            Class::Damaged => 5,
-            Class::Source => 6,
-            Class::ExportLate => 7,
-            Class::Held => 8,
+            Class::Workers => 5,
+            Class::Damaged => 6,
+            Class::Source => 7,
+            Class::ExportLate => 8,
+            Class::Held => 9,
         })
     }
 }
@@ -310,6 +332,15 @@ pub fn find_panic<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'
     None
 }
 
+/// An error and what led to it, through the engine's wrappers.
+pub fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        wrapped(*error).or_else(|| error.source())
+    })
+}
+
 /// This crate's own error in a chain of causes.
 pub fn find_own<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     let mut next = Some(error);
@@ -479,6 +510,7 @@ mod tests {
             Class::Usage,
             Class::Sql,
             Class::Output,
+            Class::Workers,
             Class::Damaged,
             Class::Source,
             Class::ExportLate,
@@ -488,6 +520,14 @@ mod tests {
             assert_eq!(Class::worst([pair[1], pair[0]]), Some(pair[0]));
         }
         assert_eq!(Class::worst([]), None);
+    }
+
+    #[test]
+    fn an_exit_code_has_its_class() {
+        let codes: Vec<u8> = (0..=u8::MAX)
+            .filter(|code| Class::of_exit_code(*code).is_some())
+            .collect();
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 10, 130, 143]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod resolve;
 mod sources;
 mod syntax;
 mod text_file;
+mod worker_address;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -51,6 +52,7 @@ pub use resolve::{JobDraft, parse};
 pub use sources::{JobSource, SourceAccess};
 pub use spec::{NotifyWhen, Verify, Via};
 pub use text_file::TextFile;
+pub use worker_address::WorkerAddress;
 
 /// A checked job.
 #[derive(Debug, Clone)]
@@ -89,6 +91,8 @@ pub struct Job {
     pub mask: bool,
     /// Memory, lease and time of a run.
     pub limits: Limits,
+    /// The workers that share the reading; none where this process reads alone.
+    pub workers: Vec<WorkerAddress>,
 }
 
 /// Where the logs come from.

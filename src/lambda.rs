@@ -250,6 +250,7 @@ fn error_type(class: Class) -> &'static str {
         Class::Sql => "Logtally.Sql",
         Class::Output => "Logtally.Output",
         Class::Held => "Logtally.Held",
+        Class::Workers => "Logtally.Workers",
         Class::Interrupted | Class::Terminated => "Logtally.Stopped",
     }
 }
@@ -278,6 +279,11 @@ async fn run(event: Value, show: Show, stop: impl Future<Output = Stop>) -> Ende
     let work = async {
         let scratch = Some(Scratch::new()?);
         let progress = progress::new(show);
+        if let Some(worker) = job.workers.first() {
+            return Err(Error::usage(format!(
+                "[run] workers: {worker} can't be used by a Lambda function, which reads alone: expected no workers"
+            )));
+        }
         let environment = Environment::real(job.aws.clone(), job.limits.memory, scratch, progress)?;
         #[cfg(feature = "otel")]
         let began_at = chrono::Utc::now();

@@ -6,6 +6,8 @@ mod additive;
 pub mod archived;
 mod bound;
 mod chains;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod compacted;
 mod distinct;
 mod dropped;

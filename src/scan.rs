@@ -6,7 +6,7 @@
 //! events in them, [`event_ids`] which of them came twice, and [`record_object`] makes batches of them. [`delivered`] does the same for vended logs, an event on each line or in each row, and [`unzstd`]
 //! for what is compressed with zstd. [`columns`] keeps what they find, [`source`] for the engine, and [`table`] decides which objects.
 //! [`report`] says what was read, [`tally`] how many events each hour has, [`edges`] which exports have events in common,
-//! [`foreign`] what an object looks like that is no export, and [`deferred`] lists the objects only when a query reads them.
+//! [`foreign`] what an object looks like that is no export, `wire` sends a scan to another process, and [`deferred`] lists the objects only when a query reads them.
 
 pub mod batch;
 pub mod budget;
@@ -32,11 +32,13 @@ pub mod tables;
 pub mod tally;
 pub mod text;
 pub mod unzstd;
+#[cfg(feature = "cluster")]
+pub mod wire;
 
 mod libdeflate;
 
 pub use report::{ReadLog, ScanReport, ScanReports};
 pub use source::planned_bytes;
-pub use table::LogsTable;
+pub use table::{LogsTable, Processes};
 pub use tables::LogsTables;
 pub use tally::{Hours, Tally};

@@ -13,7 +13,8 @@
     again     five queries of a job against each alone; a second query over the same objects against the first
     s3        many small objects from a local S3 server: requests and waiting; jobs of one and of five queries
     archive   the archive of a job: writing it, its size, reading it, with DuckDB over the same files
-    all       all of them
+    cluster   two workers on this machine against one process; the bytes that each built-in query sends (feature cluster)
+    all       all of them but cluster
 
 Needs Python 3.11 with venv, access to PyPI, a release build of logtally; for inflating alone igzip (Debian: isal);
 for s3 rustc. The exit code is 1 if an answer is wrong. See README.md beside this file.
@@ -35,6 +36,7 @@ from pathlib import Path
 
 import archive as archives
 import tools
+import workers
 from measure import Failed, Quiet, available_memory, machine, markdown, measure, median, warm
 
 HERE = Path(__file__).resolve().parent
@@ -513,6 +515,13 @@ def archive(bench):
         print(table + "\n", flush=True)
 
 
+def cluster(bench):
+    data, truth = bench.events()
+    heading("Two workers", data_in_words(truth))
+    for table in workers.run(bench, data):
+        print(table + "\n", flush=True)
+
+
 def requests_at_latency(bench, service, latency, truth, files):
     connections = bench.options.connections
     questions = {"levels": tools.LEVELS_OF_JSON, "reports": tools.REPORTS}
@@ -652,7 +661,7 @@ def arguments():
     target = Path(os.environ.get("CARGO_TARGET_DIR", repository / "target"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("experiments", nargs="*", metavar="EXPERIMENT", help=f"{', '.join(EXPERIMENTS)} or all; default: compare")
+    add("experiments", nargs="*", metavar="EXPERIMENT", help=f"{', '.join(EXPERIMENTS)}, cluster or all; default: compare")
     add("--logtally", type=Path, metavar="FILE", help="the binary; default: release/logtally in the target folder")
     add("--target", type=Path, default=target, help="where the data and the Python environment are kept; default: cargo's")
     add("--events", type=int, default=8_000_000, metavar="N", help="default: 8,000,000")
@@ -665,13 +674,14 @@ def arguments():
     add("--single-object-gib", type=int, default=4, metavar="N", help="large, memory: text of the one large object; default: 4")
     add("--latencies", type=comma_separated, default=["0", "5", "50"], metavar="MS,MS", help="s3: default: 0,5,50")
     add("--connections", type=int, default=128, metavar="N", help="s3: of the bare client; default: 128")
+    add("--delay-ms", type=float, default=0, metavar="MS", help="cluster: also with workers in network namespaces behind a delay, such as 5; needs root, ip and tc")
     options = parser.parse_args()
     options.target = options.target.resolve()
     options.logtally = (options.logtally or options.target / "release" / "logtally").resolve()
     if not options.logtally.is_file():
         parser.error(f"{options.logtally} does not exist: build it with cargo build --release, or name it with --logtally")
     for what, given, known in [
-        ("experiment", options.experiments, [*EXPERIMENTS, "all"]),
+        ("experiment", options.experiments, [*EXPERIMENTS, "cluster", "all"]),
         ("task", options.tasks or [], tools.TASKS),
         ("tool", options.tools or [], ALL_TOOLS),
     ]:
@@ -690,7 +700,7 @@ def comma_separated(text):
 def main():
     bench = Bench(arguments())
     describe(bench)
-    experiments = {"compare": compare, "access": access, "small": small, "large": large, "start": start, "memory": memory, "layouts": layouts, "clock": clock, "beside": beside, "again": again, "s3": s3, "archive": archive}
+    experiments = {"compare": compare, "access": access, "small": small, "large": large, "start": start, "memory": memory, "layouts": layouts, "clock": clock, "beside": beside, "again": again, "s3": s3, "archive": archive, "cluster": cluster}
     for name in bench.options.experiments or ["compare"]:
         quiet = Quiet()
         experiments[name](bench)

@@ -112,6 +112,10 @@ pub(super) struct QueryArgs {
     #[command(flatten)]
     keep: KeepArgs,
 
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    workers: super::workers::WorkersArgs,
+
     #[command(flatten)]
     print: PrintArgs,
 
@@ -153,6 +157,23 @@ impl QueryArgs {
     }
 }
 
+/// The environment with the workers of the arguments, or else of the subjects.
+fn joined(
+    #[cfg_attr(
+        not(feature = "cluster"),
+        expect(unused_variables, reason = "one feature reads it")
+    )]
+    args: &QueryArgs,
+    environment: Environment,
+    subjects: &[Subject],
+) -> Result<Environment> {
+    let of_jobs = Subject::workers_of_all(subjects);
+    #[cfg(feature = "cluster")]
+    return args.workers.join(environment, &of_jobs);
+    #[cfg(not(feature = "cluster"))]
+    super::without_workers(environment, &of_jobs)
+}
+
 pub(super) async fn query(args: QueryArgs, show: Show) -> Result<u8> {
     if let Some(name) = &args.list {
         print(&library::list(name)?)?;
@@ -177,7 +198,8 @@ async fn at_prompt(args: QueryArgs, show: Show) -> Result<u8> {
     let request = request(&args)?;
     let subjects = load(&names).await?;
     let settings = Settings::of(&args, &subjects)?;
-    let mut environment = environment(settings.aws, settings.memory, Scratch::Needed, show)?;
+    let environment = environment(settings.aws, settings.memory, Scratch::Needed, show)?;
+    let mut environment = joined(&args, environment, &subjects)?;
     environment.columns = args.keep.columns()?;
     if args.fresh {
         until_stopped(async {
@@ -231,7 +253,8 @@ async fn answer(args: QueryArgs, show: Show) -> Result<u8> {
     let subjects = load(&names).await?;
     let settings = Settings::of(&args, &subjects)?;
     // Its scratch folder lasts as long as the query.
-    let mut environment = environment(settings.aws, settings.memory, Scratch::Needed, show)?;
+    let environment = environment(settings.aws, settings.memory, Scratch::Needed, show)?;
+    let mut environment = joined(&args, environment, &subjects)?;
     environment.columns = args.keep.columns()?;
     let printer = args.print.printer(format, &destination, &environment, show);
     let printer = printer.await?;

@@ -36,6 +36,10 @@ pub(super) struct RunArgs {
     /// Print {"runs": […]} instead of a summary, with the receipt of each window
     #[arg(long)]
     json: bool,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    workers: super::workers::WorkersArgs,
 }
 
 /// Does the job. A run that is stopped by a signal prints its document too.
@@ -83,6 +87,10 @@ async fn work(
     #[cfg(feature = "otel")]
     let began_at = chrono::Utc::now();
     let environment = environment_of(job, Scratch::Needed, show)?;
+    #[cfg(feature = "cluster")]
+    let environment = args.workers.join(environment, &job.workers)?;
+    #[cfg(not(feature = "cluster"))]
+    let environment = super::without_workers(environment, &job.workers)?;
     let plan = run::plan_to_run(&environment, job, &args.windows.request()).await?;
     *documents = RunDocuments::new(&plan);
     let several = is_one_of_several(&plan);

@@ -97,6 +97,10 @@ pub(super) struct ServeArgs {
     /// How long statements may go on when the server is stopped
     #[arg(long, value_name = "LENGTH", value_parser = job::parse_length, default_value = "20s", help_heading = BOUNDS)]
     grace: Duration,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    workers: super::workers::WorkersArgs,
 }
 
 pub(super) async fn serve(args: ServeArgs, show: Show) -> Result<u8> {
@@ -112,8 +116,14 @@ pub(super) async fn serve(args: ServeArgs, show: Show) -> Result<u8> {
     let memory = memory.map_or_else(available_memory, Ok)?;
     // A part for each statement that runs, and one for what the scans read.
     let share = memory / (args.at_once.get() as u64 + 1);
+    let environment = environment(aws, Some(share), Scratch::Needed, show)?;
+    let of_jobs = Subject::workers_of_all(&subjects);
+    #[cfg(feature = "cluster")]
+    let environment = args.workers.join(environment, &of_jobs)?;
+    #[cfg(not(feature = "cluster"))]
+    let environment = super::without_workers(environment, &of_jobs)?;
     let server = Server::listen(Options {
-        environment: environment(aws, Some(share), Scratch::Needed, show)?,
+        environment,
         subjects,
         request,
         window: args.window.clone(),

@@ -210,6 +210,7 @@ impl Resolver<'_> {
                 lease,
                 timeout: spec.run.timeout.map(|length| length.0),
             },
+            workers: spec.run.workers.unwrap_or_default(),
             file: self.file.clone(),
             name: spec.name,
             timezone,

@@ -15,6 +15,7 @@ use super::checked::{ByteSize, GroupPattern, Length, Name, Namespace, Secret, Sh
 use super::spec::{
     FormatSpec, JobSpec, OneOrMore, SourceKind, SourceSpec, SourcesSpec, TextOrFalse,
 };
+use super::worker_address::WorkerAddress;
 use super::{charts, library};
 
 /// The name of the file that job files name in their first line: `#:schema ./logtally.schema.json`.
@@ -112,6 +113,10 @@ macro_rules! schema_of {
 }
 
 schema_of!(Text, json_schema!({"type": "string"}));
+schema_of!(
+    WorkerAddress,
+    text_like(r"(dns://)?[A-Za-z0-9._-]+:[0-9]+|\[[0-9A-Fa-f:.]+\]:[0-9]+")
+);
 
 impl JsonSchema for SourcesSpec {
     fn inline_schema() -> bool {

@@ -14,6 +14,7 @@ use super::checked::{
     ByteSize, GroupPattern, Length, Name, Namespace, PixelSize, Secret, Share, Text, Zone,
 };
 use super::lookup::{ColumnType, ParameterValue};
+use super::worker_address::WorkerAddress;
 use super::{ChartKind, ImageFormat, Language, Theme, ValueScale};
 use super::{charts, resolve, schema};
 use crate::window::Size;
@@ -499,6 +500,9 @@ pub struct RunSpec {
     /// How long the answers of a window, or an ad-hoc query, may take to compute, such as `"10m"`. Then the run ends with
     /// 6. Without a limit where unset.
     pub timeout: Option<Length>,
+    /// The workers that share the reading of exported objects, such as `"10.0.1.7:50051"`, or
+    /// `"dns://workers.logtally.local:50051"` for every address of a name. None where unset.
+    pub workers: Option<Vec<WorkerAddress>>,
 }
 
 /// How many rows an answer is expected to have.

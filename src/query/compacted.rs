@@ -53,7 +53,14 @@ impl PhysicalOptimizerRule for CompactSorts {
 
 /// The rows of its input in batches that hold the memory of their own rows.
 #[derive(Debug)]
-struct Compacted(Arc<dyn ExecutionPlan>);
+pub(super) struct Compacted(Arc<dyn ExecutionPlan>);
+
+#[cfg(feature = "cluster")]
+impl Compacted {
+    pub(super) fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self(input)
+    }
+}
 
 impl DisplayAs for Compacted {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {

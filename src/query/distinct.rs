@@ -50,6 +50,12 @@ fn has_bytes(kind: &DataType) -> bool {
     kind.is_nested() && RowConverter::supports_fields(&[SortField::new(kind.clone())])
 }
 
+/// The function that counts take in place of nested values, which no query can name.
+#[cfg(feature = "cluster")]
+pub(super) fn row_bytes() -> Arc<ScalarUDF> {
+    Arc::clone(&ROW_BYTES)
+}
+
 static ROW_BYTES: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
     let signature = Signature::any(1, Volatility::Immutable);
     Arc::new(ScalarUDF::from(RowBytes { signature }))

@@ -53,7 +53,11 @@ mod text_column;
 pub(super) mod time;
 
 pub use bounded::bound_all;
+#[cfg(feature = "cluster")]
+pub use bounded::joined;
 pub use coalesce::register_coalesce;
+#[cfg(feature = "cluster")]
+pub use described::undescribed;
 pub use described::{WithoutDescription, describe_others, of as description_of};
 pub use exception::exception_class;
 pub use ids::{request_id, trace_id};
@@ -61,6 +65,8 @@ pub use invocation::InvocationNumber;
 pub use lambda::Report;
 pub use level::Level;
 pub use message::LogType;
+#[cfg(feature = "cluster")]
+pub use parse::logfmt_value;
 pub use parse::{LogfmtMembers, check_format, parse_as};
 pub use percentile::percentiles;
 pub use report_filter::ReportFilter;

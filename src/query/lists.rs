@@ -114,10 +114,16 @@ fn apart(equal: Expr, schema: &DFSchema) -> Expr {
     }
 }
 
+static MARK: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::from(Mark::new())));
+
+/// The function that tells operands apart, which no query can name.
+#[cfg(feature = "cluster")]
+pub(super) fn mark() -> Arc<ScalarUDF> {
+    Arc::clone(&MARK)
+}
+
 /// The operand, with a number that no other one has.
 fn marked(operand: Expr) -> Expr {
-    static MARK: LazyLock<Arc<ScalarUDF>> =
-        LazyLock::new(|| Arc::new(ScalarUDF::from(Mark::new())));
     static NEXT: AtomicI64 = AtomicI64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     MARK.call(vec![operand, lit(number)])

@@ -12,8 +12,8 @@ use datafusion::common::DFSchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{
-    Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, WindowFrameUnits,
-    WindowFunctionDefinition,
+    Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, WindowFrame,
+    WindowFrameUnits, WindowFunctionDefinition,
 };
 
 /// The plan with its rows in an order that is always the same, and whether it must run in one partition for that.
@@ -80,10 +80,11 @@ fn depends_on_order(expression: &Expr) -> bool {
     match expression {
         Expr::AggregateFunction(aggregate) => gathers(aggregate.func.name()),
         Expr::WindowFunction(window) => match &window.fun {
-            // Of rows, a frame takes some of those that are equal; of values, all or none.
+            // Of rows, a frame takes some of those that are equal, unless it takes all; of values, all or none.
             WindowFunctionDefinition::AggregateUDF(aggregate) => {
+                let frame = &window.params.window_frame;
                 gathers(aggregate.name())
-                    || window.params.window_frame.units == WindowFrameUnits::Rows
+                    || frame.units == WindowFrameUnits::Rows && !takes_all_rows(frame)
             }
             WindowFunctionDefinition::WindowUDF(function) => !matches!(
                 function.name(),
@@ -92,6 +93,11 @@ fn depends_on_order(expression: &Expr) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether a frame is a whole partition, as that of `OVER ()` is.
+fn takes_all_rows(frame: &WindowFrame) -> bool {
+    frame.start_bound.is_unbounded() && frame.end_bound.is_unbounded()
 }
 
 /// `array_agg(DISTINCT x)` in the order of its values, which it gathers in that of a hash table.
@@ -309,6 +315,16 @@ mod tests {
                 "SELECT k, rank() OVER (ORDER BY k), sum(n) OVER (ORDER BY k) FROM t ORDER BY k LIMIT 1",
                 false,
                 "1|1|21",
+            ),
+            (
+                "SELECT k, sum(n) OVER () FROM t ORDER BY k LIMIT 1",
+                false,
+                "1|23",
+            ),
+            (
+                "SELECT k, sum(n) OVER (ORDER BY k ROWS 1 PRECEDING) FROM t ORDER BY k LIMIT 1",
+                true,
+                "1|7",
             ),
             (
                 "SELECT k, count(*) FROM t GROUP BY k ORDER BY k",

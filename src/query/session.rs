@@ -15,6 +15,8 @@ use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+#[cfg(feature = "cluster")]
+use datafusion::execution::session_state::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry, SendableRecordBatchStream};
 use datafusion::functions_window::expr_fn::row_number;
@@ -24,6 +26,8 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 
 use super::archived::{ArchivedColumns, ArchivedLogs};
 use super::bound::Bound;
+#[cfg(feature = "cluster")]
+use super::cluster::Cluster;
 use super::compacted::CompactSorts;
 use super::distinct::DistinctBytes;
 use super::lists::SoundLists;
@@ -55,6 +59,9 @@ pub struct Engine {
     /// In bytes.
     memory: usize,
     division: Division,
+    /// The workers that share its scans.
+    #[cfg(feature = "cluster")]
+    cluster: Option<Arc<Cluster>>,
 }
 
 impl Engine {
@@ -90,7 +97,59 @@ impl Engine {
             runtime,
             memory: bytes,
             division,
+            #[cfg(feature = "cluster")]
+            cluster: None,
         })
+    }
+
+    /// The same engine, whose sessions share their scans with workers.
+    #[cfg(feature = "cluster")]
+    pub fn with_cluster(mut self, cluster: Cluster) -> Self {
+        self.cluster = Some(Arc::new(cluster));
+        self
+    }
+
+    /// The memory and the disk that all queries share.
+    #[cfg(feature = "cluster")]
+    pub(super) fn runtime(&self) -> &Arc<RuntimeEnv> {
+        &self.runtime
+    }
+
+    /// How many partitions of a plan run at a time.
+    #[cfg(feature = "cluster")]
+    pub(super) fn partitions(&self) -> usize {
+        self.division.partitions
+    }
+
+    /// The functions that only rules name, and no query.
+    #[cfg(feature = "cluster")]
+    pub(super) fn unnamed_functions(memory: usize) -> [Arc<ScalarUDF>; 4] {
+        [
+            super::distinct::row_bytes(),
+            super::lists::mark(),
+            functions::joined(memory),
+            functions::logfmt_value(),
+        ]
+    }
+
+    /// What a worker carries a plan out with: the functions of a session in this zone, over the formats of a job, and those
+    /// that only rules name. `config` has what the engine needs besides.
+    ///
+    /// # Errors
+    /// `Unexpected`: those of the engine.
+    #[cfg(feature = "cluster")]
+    pub(super) fn state_of_worker(
+        &self,
+        config: SessionConfig,
+        timezone: Tz,
+        formats: &[Format],
+    ) -> Result<SessionState> {
+        let context = self.context(config, timezone)?;
+        context.register_udf(functions::parse_as(formats));
+        for function in Self::unnamed_functions(self.memory) {
+            context.register_udf(function.as_ref().clone());
+        }
+        Ok(context.state())
     }
 
     /// The memory pool that queries share.
@@ -106,7 +165,37 @@ impl Engine {
 
     /// A session in a zone, with all functions and without tables.
     pub fn session(&self, timezone: Tz) -> Result<Session> {
-        let mut config = SessionConfig::new()
+        let context = self.context(SessionConfig::new(), timezone)?;
+        let tables = Arc::new(Tables::default());
+        let schema = Arc::clone(&tables) as _;
+        let config = context.copied_config();
+        let catalog = &config.options().catalog;
+        context
+            .catalog(&catalog.default_catalog)
+            .ok_or_else(|| Error::new(Class::Unexpected, "the engine has no catalog"))?
+            .register_schema(&catalog.default_schema, schema)
+            .map_err(Error::from_engine)?;
+        Ok(Session {
+            context,
+            tables,
+            parameters: Arc::default(),
+            views: Views::default(),
+            bound: Arc::default(),
+            translation: None,
+            timezone,
+            range: None,
+            memory: self.memory,
+            pool: Arc::clone(self.pool()),
+            #[cfg(feature = "cluster")]
+            cluster: self.cluster.clone(),
+            #[cfg(feature = "cluster")]
+            formats: Arc::default(),
+        })
+    }
+
+    /// The engine in a zone, with all functions and rules.
+    fn context(&self, config: SessionConfig, timezone: Tz) -> Result<SessionContext> {
+        let mut config = config
             .with_target_partitions(self.division.partitions)
             .with_batch_size(self.division.batch_rows)
             .with_sort_spill_reservation_bytes(self.division.merge_bytes)
@@ -163,27 +252,7 @@ impl Engine {
             .and_then(|()| context.register_function_rewrite(Arc::new(functions::LogfmtMembers)))
             .and_then(|()| context.register_function_rewrite(Arc::new(DistinctBytes)))
             .map_err(Error::from_engine)?;
-        let tables = Arc::new(Tables::default());
-        let schema = Arc::clone(&tables) as _;
-        let config = context.copied_config();
-        let catalog = &config.options().catalog;
-        context
-            .catalog(&catalog.default_catalog)
-            .ok_or_else(|| Error::new(Class::Unexpected, "the engine has no catalog"))?
-            .register_schema(&catalog.default_schema, schema)
-            .map_err(Error::from_engine)?;
-        Ok(Session {
-            context,
-            tables,
-            parameters: Arc::default(),
-            views: Views::default(),
-            bound: Arc::default(),
-            translation: None,
-            timezone,
-            range: None,
-            memory: self.memory,
-            pool: Arc::clone(self.pool()),
-        })
+        Ok(context)
     }
 }
 
@@ -207,6 +276,12 @@ pub struct Session {
     /// What its queries may take, in bytes.
     memory: usize,
     pool: Arc<dyn MemoryPool>,
+    /// The workers that share its scans.
+    #[cfg(feature = "cluster")]
+    pub(super) cluster: Option<Arc<Cluster>>,
+    /// The formats that its function `parse_as` has.
+    #[cfg(feature = "cluster")]
+    pub(super) formats: Arc<[Format]>,
 }
 
 impl Session {
@@ -230,8 +305,19 @@ impl Session {
     }
 
     /// Registers `parse_as` over the formats of a job.
-    pub fn with_formats(self, formats: &[Format]) -> Self {
+    pub fn with_formats(
+        #[cfg_attr(
+            not(feature = "cluster"),
+            expect(unused_mut, reason = "one feature sets it")
+        )]
+        mut self,
+        formats: &[Format],
+    ) -> Self {
         self.context.register_udf(functions::parse_as(formats));
+        #[cfg(feature = "cluster")]
+        {
+            self.formats = formats.into();
+        }
         self
     }
 

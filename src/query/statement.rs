@@ -1,8 +1,9 @@
 //! A query: planned and checked, its parameters filled in, and run as a stream of batches.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue, plan_datafusion_err};
@@ -21,6 +22,8 @@ use futures::StreamExt;
 
 use super::Session;
 use super::chains::refuse_long_chains;
+#[cfg(feature = "cluster")]
+use super::cluster::failed_worker;
 use super::dropped::refuse_dropped_clauses;
 use super::errors::place::at_parameter;
 use super::errors::refuse_commands;
@@ -247,8 +250,42 @@ impl Session {
         Ok(Arc::new(TaskContext::from(state).with_runtime(runtime)))
     }
 
-    /// Starts a query.
+    /// Starts a query. Where a worker fails before the first row, it is run once more, on those that are left.
     pub async fn run(&self, statement: &Statement) -> Result<Execution> {
+        let started = self.start(statement, None).await?;
+        let plan = Arc::new(Mutex::new(Arc::clone(&started.plan)));
+        let schema = started.batches.schema();
+        let running = Running {
+            session: self.clone(),
+            query: statement.clone(),
+            batches: started.batches,
+            plan: Arc::clone(&plan),
+            may_run_again: true,
+        };
+        let batches = futures::stream::unfold(running, |mut running| async move {
+            let next = running.next().await?;
+            Some((next, running))
+        });
+        Ok(Execution {
+            batches: Box::pin(RecordBatchStreamAdapter::new(schema, batches)),
+            plan: SharedPlan(plan),
+            pool: Arc::clone(self.pool()),
+        })
+    }
+
+    async fn start(
+        &self,
+        statement: &Statement,
+        #[cfg_attr(
+            not(feature = "cluster"),
+            expect(unused_variables, reason = "one feature reads it")
+        )]
+        without: Option<&str>,
+    ) -> Result<Started> {
+        #[cfg(feature = "cluster")]
+        if let Some(started) = self.start_on_workers(statement, without).await? {
+            return Ok(started);
+        }
         let mut state = self.context.state();
         if statement.in_order {
             let config = state
@@ -273,27 +310,58 @@ impl Session {
             }
         })
         .await?;
+        self.started(statement, plan, task)
+    }
+
+    /// Starts a query whose scans are divided among the workers `without` one; `None` where all of it stays in this process.
+    #[cfg(feature = "cluster")]
+    async fn start_on_workers(
+        &self,
+        statement: &Statement,
+        without: Option<&str>,
+    ) -> Result<Option<Started>> {
+        let Some(cluster) = self.cluster.clone() else {
+            return Ok(None);
+        };
+        let stays = match () {
+            () if statement.in_order => Some("rows in the order of the objects come from one scan"),
+            () if statement.is_plan() => Some("the plan is that of one machine"),
+            () => None,
+        };
+        if let Some(reason) = stays {
+            tracing::info!("reads on this machine: {reason}");
+            return Ok(None);
+        }
+        let ready = cluster.ready(without).await?;
+        let (session, query, state) = (self.clone(), statement.clone(), self.context.state());
+        let divided = on_own_thread(async move {
+            let (formats, memory) = (&session.formats, session.memory());
+            let divided = cluster.divide(&query.plan, &state, formats, &ready, memory);
+            Ok(divided.await.unwrap_or_else(|error| {
+                // Planned for one process, the query may work, or its error names the place in the SQL.
+                tracing::info!("reads on this machine: {}", error.strip_backtrace());
+                None
+            }))
+        })
+        .await?;
+        let Some((plan, state)) = divided else {
+            return Ok(None);
+        };
+        let task = self.task(&state)?;
+        self.started(statement, plan, task).map(Some)
+    }
+
+    fn started(
+        &self,
+        statement: &Statement,
+        plan: Arc<dyn ExecutionPlan>,
+        task: Arc<TaskContext>,
+    ) -> Result<Started> {
         let batches = execute_stream(Arc::clone(&plan), task)
             .map_err(|error| self.explain(&statement.origin, &statement.sql, error))?;
         // In a task of its own: a function that computes for long would keep the caller from its timeout and from signals.
         let batches = spawn_buffered(batches, 1);
-        let (session, query) = (self.clone(), statement.clone());
-        let schema = batches.schema();
-        let explained = batches.then(move |batch| {
-            let (session, query) = (session.clone(), query.clone());
-            async move {
-                match batch {
-                    Ok(batch) => Ok(batch),
-                    Err(error) => Err(DataFusionError::from(session.why(&query, error).await)),
-                }
-            }
-        });
-        let batches = Box::pin(RecordBatchStreamAdapter::new(schema, explained));
-        Ok(Execution {
-            batches,
-            plan,
-            pool: Arc::clone(self.pool()),
-        })
+        Ok(Started { plan, batches })
     }
 
     /// Why a query failed. If the engine does not say where, the query is tried without rows, which names the part that fails
@@ -321,40 +389,111 @@ impl Session {
     }
 }
 
+/// A plan that was started.
+struct Started {
+    plan: Arc<dyn ExecutionPlan>,
+    batches: SendableRecordBatchStream,
+}
+
+/// A query on its way to rows.
+struct Running {
+    session: Session,
+    query: Statement,
+    batches: SendableRecordBatchStream,
+    plan: Arc<Mutex<Arc<dyn ExecutionPlan>>>,
+    /// Whether it can be run again: no row has left, and it was not run again yet.
+    may_run_again: bool,
+}
+
+impl Running {
+    async fn next(&mut self) -> Option<EngineResult<RecordBatch>> {
+        loop {
+            let error = match self.batches.next().await? {
+                Ok(batch) => {
+                    self.may_run_again &= batch.num_rows() == 0;
+                    return Some(Ok(batch));
+                }
+                Err(error) => error,
+            };
+            let failed = failed_worker(&error).filter(|_| std::mem::take(&mut self.may_run_again));
+            let error = self.session.why(&self.query, error).await;
+            let Some(failed) = failed else {
+                return Some(Err(error.into()));
+            };
+            tracing::warn!("the query is run once more: {}", error.message());
+            match self.session.start(&self.query, Some(&failed)).await {
+                Ok(Started { plan, batches }) => {
+                    *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
+                    self.batches = batches;
+                }
+                // Without any other worker, the one that has no room says what helps.
+                Err(none) if none.class() == Class::Workers && error.class() != none.class() => {
+                    return Some(Err(error.into()));
+                }
+                Err(error) => return Some(Err(error.into())),
+            }
+        }
+    }
+}
+
+/// No worker, in a process that has none.
+#[cfg(not(feature = "cluster"))]
+fn failed_worker(_: &DataFusionError) -> Option<String> {
+    None
+}
+
+/// The plan of a query that runs, which is another one when it is run again.
+#[derive(Debug, Clone)]
+struct SharedPlan(Arc<Mutex<Arc<dyn ExecutionPlan>>>);
+
+impl SharedPlan {
+    fn get(&self) -> Arc<dyn ExecutionPlan> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// A question that runs.
 pub struct Execution {
     /// The rows.
     pub batches: SendableRecordBatchStream,
     /// The memory pool of the session.
     pub pool: Arc<dyn MemoryPool>,
-    plan: Arc<dyn ExecutionPlan>,
+    plan: SharedPlan,
 }
 
 impl Execution {
+    /// Whether workers share the reading.
+    #[cfg(feature = "cluster")]
+    pub fn is_shared(&self) -> bool {
+        self.plan
+            .get()
+            .is::<datafusion_distributed::DistributedExec>()
+    }
+
     /// What its scans have read so far; final once `batches` has ended.
     pub fn scans(&self) -> ScanReports {
-        ScanReports::of(&self.plan)
+        ScanReports::of(&self.plan.get())
     }
 
     /// What can be asked for the progress of its scans, also while `batches` is read.
     pub fn progress(&self) -> ScanProgress {
-        ScanProgress(Arc::clone(&self.plan))
+        ScanProgress(self.plan.clone())
     }
 }
 
 /// How far the scans of a running query are.
 #[derive(Debug, Clone)]
-pub struct ScanProgress(Arc<dyn ExecutionPlan>);
+pub struct ScanProgress(SharedPlan);
 
 impl ScanProgress {
     /// What the scans have read so far.
     pub fn so_far(&self) -> ScanReport {
-        ScanReports::of(&self.0).total()
+        ScanReports::of(&self.0.get()).total()
     }
 
     /// The compressed bytes of the objects that they read in all.
     pub fn bytes(&self) -> u64 {
-        planned_bytes(&self.0)
+        planned_bytes(&self.0.get())
     }
 }
 

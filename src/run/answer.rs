@@ -99,8 +99,24 @@ pub(super) struct QueryRun<'a> {
 }
 
 impl QueryRun<'_> {
-    /// Computes the answer of a planned query into files in `folder`.
+    /// Computes the answer of a planned query into files in `folder`: once more where rows that have left are of workers
+    /// that were lost, since the files are not published yet.
     pub(super) async fn answer<'q>(
+        self,
+        planned: &PlannedQuery<'q>,
+        folder: &FilePath,
+        keys: AnswerKeys<'_>,
+    ) -> Result<Answer<'q>> {
+        match self.answer_once(planned, folder, keys).await {
+            Err(lost) if lost.class() == Class::Workers => {
+                tracing::warn!("{} is computed once more: {}", self.name, lost.message());
+                self.answer_once(planned, folder, keys).await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn answer_once<'q>(
         self,
         planned: &PlannedQuery<'q>,
         folder: &FilePath,

@@ -485,7 +485,7 @@ y = "events"
             ),
             edited(
                 "[output]",
-                "[run]\nmemory = \"1GiB\"\nlease = \"1m\"\ngive_up_after = \"1h\"\ntimeout = \"10m\"\n[output]",
+                "[run]\nmemory = \"1GiB\"\nlease = \"1m\"\ngive_up_after = \"1h\"\ntimeout = \"10m\"\nworkers = [\"10.0.0.7:50051\"]\n[output]",
             ),
         ] {
             assert_eq!(fingerprint(&text), fingerprint(PLAIN), "{text}");

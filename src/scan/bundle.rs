@@ -32,9 +32,9 @@ const FOR_EACH_PARTITION: u64 = 16;
 /// One or more objects of a table's list, in the order in which they are read.
 #[derive(Debug, Clone)]
 pub(super) struct Bundle {
-    objects: Arc<Vec<LogObject>>,
+    pub(super) objects: Arc<Vec<LogObject>>,
     /// Their places in the list.
-    numbers: Arc<[u32]>,
+    pub(super) numbers: Arc<[u32]>,
 }
 
 impl Bundle {

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, SecondsFormat};
+use serde::{Deserialize, Serialize};
 
 use crate::layout;
 use crate::layout::cloudwatch::{LogObject, is_lambda_stream};
@@ -15,7 +16,7 @@ use crate::numbers::counted;
 use crate::window::Range;
 
 /// The first and the last instant of an object's events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edges {
     first_ms: i64,
     last_ms: i64,

@@ -74,6 +74,9 @@ pub(super) struct Counts {
     tally: Option<Arc<Tally>>,
     /// Where the first and last events of the objects are noted, too.
     edges: Option<EdgeLog>,
+    /// What is reported to the process that sent the scan.
+    #[cfg(feature = "cluster")]
+    reported: Option<Arc<super::wire::Reported>>,
 }
 
 impl Counts {
@@ -97,7 +100,16 @@ impl Counts {
             duplicates: count(counters::DUPLICATES),
             tally,
             edges,
+            #[cfg(feature = "cluster")]
+            reported: None,
         }
+    }
+
+    /// The same counters, which also report to the process that sent the scan.
+    #[cfg(feature = "cluster")]
+    pub(super) fn reporting(mut self, reported: Option<Arc<super::wire::Reported>>) -> Self {
+        self.reported = reported;
+        self
     }
 
     /// Counts an object that was read to its end.
@@ -111,6 +123,10 @@ impl Counts {
         self.backdated.add(report.backdated_events as usize);
         self.duplicates.add(report.duplicate_events as usize);
         self.read.add(number, report);
+        #[cfg(feature = "cluster")]
+        if let Some(reported) = &self.reported {
+            reported.add(number, report);
+        }
     }
 
     /// The tally of an object whose events of `own` are read, where it is still to be tallied.
@@ -119,21 +135,38 @@ impl Counts {
     }
 
     /// Adds the tally of an object that was read to its end.
-    pub(super) fn add_tally(&self, object: &ObjectTally) {
+    pub(super) fn add_tally(&self, number: usize, object: &ObjectTally) {
         if let Some(tally) = &self.tally {
             tally.add(object);
         }
+        #[cfg(feature = "cluster")]
+        if let Some(reported) = &self.reported {
+            reported.add_hours(number, object.hours());
+        }
+        #[cfg(not(feature = "cluster"))]
+        let _ = number;
     }
 
     /// Notes the earliest and the latest times of the parts of an object that was read to its end.
     pub(super) fn add_edges(&self, number: usize, parts: impl Iterator<Item = (i64, i64)>) {
-        if let Some(log) = &self.edges {
+        if self.edges.is_some() {
             let mut edges = Edges::NONE;
             for (first_ms, last_ms) in parts {
                 edges.add(first_ms);
                 edges.add(last_ms);
             }
+            self.note_edges(number, edges);
+        }
+    }
+
+    /// Notes the earliest and the latest time of an object that was read to its end.
+    fn note_edges(&self, number: usize, edges: Edges) {
+        if let Some(log) = &self.edges {
             log.add(number, edges);
+            #[cfg(feature = "cluster")]
+            if let Some(reported) = &self.reported {
+                reported.add_edges(number, edges);
+            }
         }
     }
 }
@@ -152,7 +185,7 @@ pub(super) fn read_error(name: &ObjectName, error: object_store::Error) -> DataF
 }
 
 /// Which events of an object are read, and what of them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EventFilter {
     /// The times of the events that are counted.
     pub(super) window: Range,
@@ -424,10 +457,10 @@ impl ObjectReader {
         };
         self.counts.add(self.number, report);
         if let Some(tally) = &self.tally {
-            self.counts.add_tally(tally);
+            self.counts.add_tally(self.number, tally);
         }
-        if let (Some(log), Some(edges)) = (&self.counts.edges, self.edges) {
-            log.add(self.number, edges);
+        if let Some(edges) = self.edges {
+            self.counts.note_edges(self.number, edges);
         }
     }
 

@@ -151,7 +151,7 @@ impl RecordReader {
             if is_last && self.is_at_end()? {
                 self.counts.add(self.number as usize, self.report);
                 if let Some(tally) = &self.tally {
-                    self.counts.add_tally(tally);
+                    self.counts.add_tally(self.number as usize, tally);
                 }
                 return Ok(FillOutcome::ObjectEnd);
             }

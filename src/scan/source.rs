@@ -61,22 +61,26 @@ pub fn file_schema(zone: Tz, origins: OriginColumns) -> SchemaRef {
 /// How exported objects are read.
 #[derive(Clone)]
 pub struct LogSource {
-    table_schema: TableSchema,
-    projection: SplitProjection,
-    filter: EventFilter,
+    pub(super) table_schema: TableSchema,
+    pub(super) projection: SplitProjection,
+    pub(super) filter: EventFilter,
     /// The text before a key in messages, `s3://bucket/` or `/`.
-    place: Arc<str>,
+    pub(super) place: Arc<str>,
     claim: Arc<Claim>,
     fetcher: Arc<ObjectFetcher>,
-    read: ReadLog,
-    tally: Option<Arc<Tally>>,
-    edges: Option<EdgeLog>,
+    pub(super) read: ReadLog,
+    pub(super) tally: Option<Arc<Tally>>,
+    pub(super) edges: Option<EdgeLog>,
     kept: Option<Arc<KeptObjects>>,
-    keeps: bool,
+    /// Whether columns of the objects are kept, as every scan does that reads its objects to their end.
+    pub(super) keeps: bool,
     duplicates: Option<Deduplication>,
     shape: Arc<RecordShape>,
     batch_size: usize,
-    metrics: ExecutionPlanMetricsSet,
+    pub(super) metrics: ExecutionPlanMetricsSet,
+    /// What is reported to the process that sent the scan.
+    #[cfg(feature = "cluster")]
+    reported: Option<Arc<super::wire::Reported>>,
 }
 
 impl LogSource {
@@ -105,7 +109,21 @@ impl LogSource {
             shape: Arc::default(),
             batch_size: 8192,
             metrics: ExecutionPlanMetricsSet::new(),
+            #[cfg(feature = "cluster")]
+            reported: None,
         }
+    }
+
+    /// The same source with the columns and expressions of a projection, which reports to the process that sent it.
+    #[cfg(feature = "cluster")]
+    pub(super) fn received(
+        mut self,
+        projection: &ProjectionExprs,
+        reported: Arc<super::wire::Reported>,
+    ) -> Self {
+        self.projection = SplitProjection::new(self.table_schema.file_schema(), projection);
+        self.reported = Some(reported);
+        self
     }
 
     /// The same source, which also tallies the events of each object that was read to its end.
@@ -133,6 +151,15 @@ impl LogSource {
         self
     }
 
+    /// Why one process reads all of the scan; `None` where several may share it.
+    #[cfg(feature = "cluster")]
+    pub fn read_alone(&self) -> Option<&'static str> {
+        // The copies of an event may be in any of the objects. Other records than those of exports have ids, or none at all.
+        self.duplicates.as_ref().map(
+            |_| "events of subscriptions and of delivered logs may come twice, which only a process that reads all of their objects finds",
+        )
+    }
+
     /// The same source, which also notes the first and last events of each object that was read to its end.
     pub(super) fn with_edges(mut self, edges: Option<EdgeLog>) -> Self {
         self.edges = edges;
@@ -140,8 +167,28 @@ impl LogSource {
     }
 }
 
+impl LogSource {
+    /// The counters of a partition.
+    fn counts(&self, partition: usize) -> Counts {
+        let counts = Counts::new(
+            &self.metrics,
+            partition,
+            self.read.clone(),
+            self.tally.clone(),
+            self.edges.clone(),
+        );
+        #[cfg(feature = "cluster")]
+        let counts = counts.reporting(self.reported.clone());
+        counts
+    }
+}
+
 /// The compressed bytes of the objects that a plan's scans of `logs` read.
 pub fn planned_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    #[cfg(feature = "cluster")]
+    if let Some(divided) = plan.downcast_ref::<datafusion_distributed::DistributedLeafExec>() {
+        return planned_bytes(divided.original());
+    }
     let scan = plan.downcast_ref::<DataSourceExec>();
     let own = scan.and_then(|scan| scan.downcast_to_file_source::<LogSource>());
     let own = own.map_or(0, |(config, _)| {
@@ -170,13 +217,7 @@ impl FileSource for LogSource {
             },
             claim: Arc::clone(&self.claim),
             fetcher: Arc::clone(&self.fetcher),
-            counts: Counts::new(
-                &self.metrics,
-                partition,
-                self.read.clone(),
-                self.tally.clone(),
-                self.edges.clone(),
-            ),
+            counts: self.counts(partition),
             wanted: Wanted {
                 times: indices.contains(&TIMESTAMP),
                 messages: indices.contains(&MESSAGE),

@@ -39,6 +39,10 @@ use crate::layout::cloudwatch::{LogObject, ObjectFormat};
 use crate::store::Store;
 use crate::window::Range;
 
+/// How many processes share the scans of a session: an extension of its configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Processes(pub usize);
+
 /// Filters about objects are decided for so many of them at a time.
 const OBJECTS_AT_ONCE: usize = 8192;
 
@@ -422,20 +426,26 @@ impl TableProvider for LogsTable {
         let limit = limit.filter(|_| about_rows.is_empty());
         let columns = self.columns_for(projection, &about_rows);
         let few_rows = limit.is_some_and(|rows| rows <= FEW_ROWS);
+        let processes = state.config().get_extension::<Processes>();
+        let processes = processes.map_or(1, |processes| processes.0.max(1));
         let partitions = match few_rows {
             true => 1,
             false => {
                 let all = state.config().target_partitions();
                 let (own, of) = self.share;
                 let own = (all as u64).saturating_mul(own).div_ceil(of.max(1));
-                usize::try_from(own).unwrap_or(all).clamp(1, all)
+                // One partition has an order, so that several processes can't share it.
+                let least = if processes > 1 { all.min(2) } else { 1 };
+                usize::try_from(own).unwrap_or(all).clamp(least, all)
             }
         };
+        // Enough for the partitions of every process that reads a part of them.
+        let readers = partitions * processes;
         let claim = Budget::claim(&self.budget, numbers.len());
         let groups = match few_rows {
             // Few rows need few objects.
             true => pack(single(&self.objects, &numbers), partitions),
-            false => pack(bundles(&self.objects, &numbers, partitions), partitions),
+            false => pack(bundles(&self.objects, &numbers, readers), partitions),
         };
         // Kept columns have no ids.
         let kept = match self.ids {
@@ -537,7 +547,7 @@ fn pack(bundles: Vec<Bundle>, partitions: usize) -> Vec<FileGroup> {
 }
 
 /// The numbers of the objects in the order in which the engine opens them: the same as `LogSource::reorder_files`.
-fn opening_order(groups: &[FileGroup]) -> Result<Vec<u32>> {
+pub(super) fn opening_order(groups: &[FileGroup]) -> Result<Vec<u32>> {
     let mut files: Vec<_> = groups.iter().flat_map(FileGroup::iter).collect();
     if groups.len() > 1 {
         files.sort_by_key(|file| std::cmp::Reverse(file.object_meta.size));

@@ -200,6 +200,16 @@ impl Tally {
         }
     }
 
+    /// Adds what another process has tallied of an object, or of the part of it with the times `own`.
+    #[cfg(feature = "cluster")]
+    pub(super) fn add_hours(&self, key: &Path, own: Range, hours: &Hours) {
+        let id = identity(key, own);
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = progress.unread.remove(&id) {
+            progress.groups[group] += hours;
+        }
+    }
+
     /// The events of each log group that has objects. An error (a bug) where an object was not read.
     pub fn by_group(&self) -> Result<BTreeMap<Option<String>, Hours>> {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,6 +242,12 @@ impl ObjectTally {
     pub(super) fn begin_stream(&mut self, names: [&str; 2]) {
         let bytes = names.iter().flat_map(|name| name.bytes().chain([0]));
         self.stream = hash_of_name(bytes);
+    }
+
+    /// Its events by hour.
+    #[cfg(feature = "cluster")]
+    pub(super) fn hours(&self) -> &Hours {
+        &self.hours
     }
 
     /// Adds an event of the window.

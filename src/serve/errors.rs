@@ -133,7 +133,7 @@ fn code(class: Class, message: &str) -> &'static str {
             () => "22023",
         },
         Class::Damaged => "XX001",
-        Class::Source | Class::Output | Class::ExportLate | Class::Held => "58030",
+        Class::Source | Class::Output | Class::ExportLate | Class::Held | Class::Workers => "58030",
         Class::Interrupted | Class::Terminated => "57P01",
         Class::Unexpected => "XX000",
         Class::Sql => match () {

@@ -11,7 +11,7 @@ use crate::support::parquet::Parquet;
 use crate::support::program::Dir;
 
 /// Values of parameters that the header's defaults are no answer for.
-const PARAMETERS: [(&str, &str); 1] =
+pub const PARAMETERS: [(&str, &str); 1] =
     [("request_trace", "id=98f51c01-6757-4b8f-aab4-3f085dddc891")];
 
 /// Those that read other answers of their job.
@@ -31,7 +31,7 @@ fn names(dir: &Dir) -> Vec<String> {
 }
 
 /// The demo, whose job has every query of the library, and both of whose days are done.
-fn library_job() -> (Dir, Vec<String>) {
+pub fn library_job() -> (Dir, Vec<String>) {
     let dir = demo();
     let names = names(&dir);
     let text = dir.read_text("jobs/demo.toml");

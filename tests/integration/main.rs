@@ -15,6 +15,8 @@ mod bombs;
 mod bounds;
 mod charts;
 mod cloudwatch;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod completions;
 mod containers;
 mod damaged;

@@ -52,6 +52,13 @@ pub fn bound_all(context: &mut SessionContext, memory: usize) -> Result<()> {
     Ok(())
 }
 
+/// `||` with a bound, for an engine with `memory` bytes: a function that no query can name.
+#[cfg(feature = "cluster")]
+pub fn joined(memory: usize) -> Arc<ScalarUDF> {
+    let limit = (memory / 8).clamp(BOUNDS.0, BOUNDS.1);
+    BoundedOperators::new(HashMap::new(), limit).into_join()
+}
+
 /// The error for a result of more than the bound.
 fn too_large(what: &str, limit: usize, rows: usize) -> DataFusionError {
     let what = format!(

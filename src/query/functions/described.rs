@@ -86,6 +86,15 @@ pub fn describe_others(context: &mut dyn FunctionRegistry) -> Result<()> {
     Ok(())
 }
 
+/// The function that plans have for one of a session.
+#[cfg(feature = "cluster")]
+pub fn undescribed(function: &Arc<ScalarUDF>) -> &Arc<ScalarUDF> {
+    match function.inner().downcast_ref::<Described>() {
+        Some(described) => &described.inner,
+        None => function,
+    }
+}
+
 /// A function of another crate with a description. Plans have the function itself: rules of that crate look for it by its
 /// type, and [`WithoutDescription`] runs before them.
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -39,6 +39,8 @@ use crate::job::{Format, FormatKind};
 
 pub(super) use documented::of as documentation;
 pub use of_message::LogfmtMembers;
+#[cfg(feature = "cluster")]
+pub use of_message::logfmt_value;
 use pattern::BadPattern;
 pub(super) use pattern::Pattern;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use crate::error::{Error, Result};
-use crate::job::{AwsSettings, Job, Language, Location, SourceAccess};
+use crate::job::{AwsSettings, Job, Language, Location, SourceAccess, WorkerAddress};
 use crate::run::job_file;
 use crate::window::Size;
 
@@ -87,6 +87,20 @@ impl Subject {
     /// How long a query over it may take.
     pub fn timeout(&self) -> Option<Duration> {
         self.job()?.limits.timeout
+    }
+
+    /// The workers that share the reading.
+    pub fn workers(&self) -> &[WorkerAddress] {
+        self.job().map_or(&[], |job| &job.workers)
+    }
+
+    /// The workers of all of them, each once.
+    pub fn workers_of_all(subjects: &[Self]) -> Vec<WorkerAddress> {
+        let all = subjects.iter().flat_map(Self::workers);
+        let mut workers: Vec<WorkerAddress> = all.cloned().collect();
+        workers.sort_unstable();
+        workers.dedup();
+        workers
     }
 
     /// The memory for queries that it asks for, in bytes.

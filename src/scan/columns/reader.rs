@@ -184,7 +184,7 @@ impl KeptReader {
     fn count(&self) {
         self.counts.add(self.number, self.report);
         if let Some(tally) = &self.tally {
-            self.counts.add_tally(tally);
+            self.counts.add_tally(self.number, tally);
         }
         let blocks = self.kept.entry.blocks().iter();
         self.counts.add_edges(

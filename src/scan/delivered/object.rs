@@ -134,7 +134,7 @@ impl DeliveredReader {
             if matches!(self.input, Input::Done) {
                 self.counts.add(self.number as usize, self.report);
                 if let Some(tally) = &self.tally {
-                    self.counts.add_tally(tally);
+                    self.counts.add_tally(self.number as usize, tally);
                 }
                 return Ok(FillOutcome::ObjectEnd);
             }

@@ -307,7 +307,7 @@ impl RowReader {
                 None => {
                     self.counts.add(self.number as usize, self.report);
                     if let Some(tally) = &self.tally {
-                        self.counts.add_tally(tally);
+                        self.counts.add_tally(self.number as usize, tally);
                     }
                     return Ok(FillOutcome::ObjectEnd);
                 }

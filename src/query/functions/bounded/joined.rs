@@ -47,6 +47,12 @@ impl BoundedOperators {
         }
     }
 
+    /// The function that joins.
+    #[cfg(feature = "cluster")]
+    pub(super) fn into_join(self) -> Arc<ScalarUDF> {
+        self.join
+    }
+
     fn bounded(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         match expr {
             Expr::ScalarFunction(mut call) => match self.functions.get(call.name()) {

@@ -128,6 +128,12 @@ impl FunctionRewrite for LogfmtMembers {
     }
 }
 
+/// The function that takes the place of members of maps, which no query can name.
+#[cfg(feature = "cluster")]
+pub fn logfmt_value() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(LogfmtValue::new()))
+}
+
 /// `logfmt_value(message, 'ms')`
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct LogfmtValue {

@@ -1,0 +1,268 @@
+//! Workers that share the scans of a query: the same SQL, planned here, carried out by several processes, each of which
+//! reads a part of the objects.
+//!
+//! The engine beyond one process is datafusion-distributed. What is here is what it can't do for this crate: scans whose
+//! files are lists of objects ([`codec`], [`divide`]), who may connect ([`access`], [`address`]), what is reported and what
+//! fails ([`channels`], [`failure`]), and the process on the other side ([`worker`]).
+
+mod access;
+mod address;
+mod channels;
+mod codec;
+mod divide;
+mod failure;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session as EngineSession;
+use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_distributed::{
+    DistributedExec, DistributedExt, SessionStateBuilderExt, WorkerResolver,
+};
+use futures::future::join_all;
+use url::Url;
+
+use self::access::OWN_VERSION;
+use self::address::shown;
+use self::channels::{Channels, Connections, Formats};
+use self::codec::Codec;
+use crate::error::{Class, Error, Result};
+use crate::job::{Format, WorkerAddress};
+use crate::query::Engine;
+use crate::scan::Processes;
+use crate::scan::budget::Budget;
+use crate::scan::wire::SentScans;
+
+pub(super) use failure::failed_worker;
+
+pub use access::{Access, TlsFiles};
+pub use worker::Worker;
+
+/// How long a worker may take to say that it is there.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The rows that a process keeps of each other one before it takes more: a part of its memory, within these bytes.
+const OF_MEMORY: usize = 32;
+const BUFFERS: (usize, usize) = (1 << 20, 64 << 20);
+
+/// The workers of an engine.
+#[derive(Debug)]
+pub struct Cluster {
+    addresses: Vec<WorkerAddress>,
+    channels: Arc<Channels>,
+}
+
+/// The workers that a query is divided among.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ready {
+    workers: Vec<Url>,
+    /// How many partitions each of them runs at a time, at the most.
+    partitions: usize,
+}
+
+impl Ready {
+    /// The workers of the parts, which are two at least: the engine keeps a plan of one part in this process, which may be far
+    /// from the objects. So a worker alone has both.
+    fn of_parts(&self) -> Vec<Url> {
+        match &self.workers[..] {
+            [alone] => vec![alone.clone(); 2],
+            several => several.to_vec(),
+        }
+    }
+
+    /// The partitions of a part, two at least: a plan of one partition groups its rows in one place, and reads objects in their
+    /// order, so that it can't be divided.
+    fn partitions_of_part(&self) -> usize {
+        let at_once = self.of_parts().len() / self.workers.len();
+        (self.partitions / at_once).max(2)
+    }
+}
+
+/// What a worker says of itself: its version, and how many partitions it runs at a time.
+fn info_of(partitions: usize) -> String {
+    format!("{OWN_VERSION} {partitions}")
+}
+
+/// The partitions of a worker of this version.
+fn partitions_of(info: &str) -> Option<usize> {
+    let (version, partitions) = info.split_once(' ')?;
+    let partitions = partitions.parse().ok()?;
+    (version == OWN_VERSION && partitions > 0).then_some(partitions)
+}
+
+impl Cluster {
+    /// Workers at these addresses. No request is sent yet.
+    ///
+    /// # Errors
+    /// `Unexpected`, where threads can't be had.
+    pub fn new(addresses: Vec<WorkerAddress>, access: Access) -> Result<Self> {
+        Ok(Self {
+            addresses,
+            channels: Arc::new(Channels::new(access)?),
+        })
+    }
+
+    /// The workers that answer, without one that has failed. A warning for each of the others.
+    ///
+    /// # Errors
+    /// `Workers` if none answers.
+    pub(super) async fn ready(&self, without: Option<&str>) -> Result<Ready> {
+        let scheme = self.channels.access().scheme();
+        let found = self.addresses.iter();
+        let found = found.map(|address| address::urls(address, scheme));
+        let mut failures = Vec::new();
+        let mut workers = Vec::new();
+        for found in join_all(found).await {
+            match found {
+                Ok(urls) => workers.extend(urls),
+                Err(error) => failures.push(error.message()),
+            }
+        }
+        workers.sort_unstable();
+        workers.dedup();
+        for failed in workers.extract_if(.., |worker| Some(worker.as_str()) == without) {
+            failures.push(format!("the worker {} has failed", shown(&failed)));
+        }
+        let mut ready = Ready {
+            workers: Vec::new(),
+            partitions: 1,
+        };
+        let tried = workers.iter().map(|worker| self.partitions(worker));
+        let tried = join_all(tried).await;
+        for (worker, partitions) in workers.into_iter().zip(tried) {
+            match partitions {
+                Ok(partitions) => {
+                    ready.partitions = ready.partitions.max(partitions);
+                    ready.workers.push(worker);
+                }
+                Err(error) => failures.push(error.message()),
+            }
+        }
+        if ready.workers.is_empty() {
+            let what = format!("no worker can be used: {}", failures.join("; "));
+            return Err(Error::new(Class::Workers, what).with_hint(
+                "start workers of this version with `logtally worker`, or leave --workers and [run] workers out to read on this machine",
+            ));
+        }
+        for failure in failures {
+            tracing::warn!("goes on with fewer workers: {failure}");
+        }
+        Ok(ready)
+    }
+
+    /// How many partitions a worker runs at a time.
+    async fn partitions(&self, worker: &Url) -> Result<usize> {
+        let lost = |what: String| Error::new(Class::Workers, what);
+        let info = tokio::time::timeout(ANSWERS_WITHIN, self.channels.info(worker)).await;
+        let info = info.map_err(|_| {
+            let seconds = ANSWERS_WITHIN.as_secs();
+            lost(format!(
+                "the worker {} does not answer within {seconds} s",
+                shown(worker)
+            ))
+        })??;
+        partitions_of(&info).ok_or_else(|| {
+            lost(format!(
+                "the worker {} says that it is {info:?}: expected logtally {OWN_VERSION}, as this is",
+                shown(worker)
+            ))
+        })
+    }
+
+    /// The plan of a query that is divided among workers, and the state that it runs with. `None` where it stays here.
+    /// `memory` is that of the session, in bytes.
+    ///
+    /// # Errors
+    /// Those of planning.
+    pub(super) async fn divide(
+        &self,
+        query: &LogicalPlan,
+        state: &SessionState,
+        formats: &Arc<[Format]>,
+        ready: &Ready,
+        memory: usize,
+    ) -> EngineResult<Option<(Arc<dyn ExecutionPlan>, SessionState)>> {
+        if divide::may_have_several_rows(query)? {
+            tracing::info!(
+                "reads on this machine: a subquery that is one value may have several rows"
+            );
+            return Ok(None);
+        }
+        let workers = ready.of_parts();
+        let sent = Arc::new(SentScans::default());
+        let budget = Budget::new(&state.runtime_env().memory_pool);
+        let mut config = state
+            .config()
+            .clone()
+            .with_create_default_catalog_and_schema(false)
+            .with_target_partitions(ready.partitions_of_part())
+            .with_extension(Arc::new(Processes(workers.len())))
+            .with_extension(Arc::new(Formats(Arc::clone(formats))))
+            .with_extension(Arc::clone(&sent));
+        // The engine has no such subqueries in several processes.
+        let optimizer = &mut config.options_mut().optimizer;
+        optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+        let state = SessionStateBuilder::new_from_existing(state.clone())
+            .with_config(config)
+            .build();
+        let plan = state.create_physical_plan(query).await?;
+        let unnamed = Engine::unnamed_functions(memory);
+        if let Some(reason) = divide::why_it_stays(&plan, &state, &unnamed) {
+            tracing::info!("reads on this machine: {reason}");
+            return Ok(None);
+        }
+        let state = SessionStateBuilder::new_from_existing(state)
+            .with_query_planner(Arc::new(Planned(plan)))
+            .with_distributed_planner()
+            .with_distributed_user_codec(Codec { budget, sent })
+            .with_distributed_channel_resolver(Connections(Arc::clone(&self.channels)))
+            .with_distributed_worker_resolver(These(workers))
+            .with_distributed_desired_task_count_handler(divide::desired_parts)
+            .with_distributed_scale_up_leaf_node_handler(divide::dealt)
+            .with_distributed_worker_connection_buffer_budget_bytes(
+                (memory / OF_MEMORY).clamp(BUFFERS.0, BUFFERS.1),
+            )?
+            .build();
+        let planner = Arc::clone(state.query_planner());
+        let plan = planner.create_physical_plan(query, &state).await?;
+        if !plan.is::<DistributedExec>() {
+            tracing::info!("reads on this machine: nothing is to be divided");
+            return Ok(None);
+        }
+        Ok(Some((plan, state)))
+    }
+}
+
+/// Gives the engine a plan that is there.
+#[derive(Debug)]
+struct Planned(Arc<dyn ExecutionPlan>);
+
+#[async_trait]
+impl QueryPlanner for Planned {
+    async fn create_physical_plan(
+        &self,
+        _: &LogicalPlan,
+        _: &dyn EngineSession,
+    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::clone(&self.0))
+    }
+}
+
+/// The workers that answered before the query.
+struct These(Vec<Url>);
+
+impl WorkerResolver for These {
+    fn get_urls(&self) -> EngineResult<Vec<Url>, DataFusionError> {
+        Ok(self.0.clone())
+    }
+}

@@ -1,0 +1,604 @@
+//! Workers of this process, over objects in memory: the same answers and the same counts as without them.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::util::pretty::pretty_format_batches;
+use chrono::DateTime;
+use chrono_tz::Tz;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures::TryStreamExt;
+use object_store::memory::InMemory;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::access::OWN_VERSION;
+use super::{Access, Cluster, Ready, Worker, info_of, partitions_of};
+use crate::aws::{Account, Aws};
+use crate::error::{Class, Error, Result};
+use crate::job::{
+    AwsSettings, Format, FormatKind, Location, Name, OriginColumns, WorkerAddress, library,
+};
+use crate::layout::Origin;
+use crate::layout::cloudwatch::{LogObject, ObjectFormat, write_line};
+use crate::query::{Engine, Parameter, Parameters, Session};
+use crate::scan::{Hours, LogsTable, ScanReport, Tally};
+use crate::store::{Store, Stores};
+use crate::window::Range;
+
+const SEOUL: Tz = chrono_tz::Asia::Seoul;
+
+/// 2026-11-21 in Seoul.
+const WINDOW: Range = Range {
+    start_ms: 1_795_186_800_000,
+    end_ms: 1_795_273_200_000,
+};
+
+/// The objects of an export.
+struct Shape {
+    name: &'static str,
+    objects: Vec<(String, Vec<u8>, Option<Range>)>,
+    masks: bool,
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The text of an object: lines of JSON, Lambda's own lines, a stack trace, some of them outside the window.
+fn text(number: usize, events: usize) -> Vec<u8> {
+    let mut text = Vec::new();
+    for event in 0..events {
+        let hour = (number * 7 + event) % 26;
+        let ms = WINDOW.start_ms - 3_600_000 + hour as i64 * 3_600_000 + event as i64 * 977;
+        let id = format!("{number:08x}-6757-4b8f-aab4-{event:012x}");
+        let message = match event % 6 {
+            0 => format!("START RequestId: {id} Version: $LATEST\n"),
+            1 => format!(
+                r#"{{"level":"{}","status":{},"ms":{},"user":"kim{}@example.com","path":"/api/{}"}}"#,
+                ["INFO", "ERROR", "WARN"][event % 3],
+                200 + 100 * (event % 4),
+                (number * 13 + event) % 997,
+                event % 5,
+                event % 7,
+            ),
+            2 => format!(
+                "[ERROR] ValueError: 재고가 부족합니다 {event}\nTraceback (most recent call last):\n  File \"app.py\", line {event}\nValueError: no stock\n"
+            ),
+            3 => format!(
+                "REPORT RequestId: {id}\tDuration: {}.5 ms\tBilled Duration: {} ms\tMemory Size: 512 MB\tMax Memory Used: {} MB\t{}\n",
+                event % 321,
+                event % 321 + 1,
+                60 + event % 200,
+                if event % 4 == 3 {
+                    "Init Duration: 120.25 ms\t"
+                } else {
+                    ""
+                }
+            ),
+            4 => format!("user kim{} took {} ms", event % 9, event % 450),
+            _ => format!("END RequestId: {id}\n"),
+        };
+        write_line(&mut text, ms, message).unwrap();
+    }
+    text
+}
+
+fn shapes() -> Vec<Shape> {
+    let key = |number: usize| {
+        format!(
+            "exports/{:04}/2026-11-21-[$LATEST]{number:032x}/000000.gz",
+            number % 3
+        )
+    };
+    let object = |number: usize, events| (key(number), gzip(&text(number, events)), None);
+    let small = (0..150).map(|number| object(number, 12));
+    let mut mixed: Vec<_> = (0..40).map(|number| object(number, 20)).collect();
+    mixed.push(object(900, 9000));
+    let noon = WINDOW.start_ms + 43_200_000;
+    let halves = (0..20).map(|number| {
+        let (key, bytes, _) = object(number, 60);
+        let half = match number % 2 {
+            0 => Range {
+                end_ms: noon,
+                ..WINDOW
+            },
+            _ => Range {
+                start_ms: noon,
+                ..WINDOW
+            },
+        };
+        (key, bytes, Some(half))
+    });
+    let odd = (0..12).map(|number| {
+        let mut odd = b"a line before the first event\n".to_vec();
+        odd.extend(text(number, 15));
+        write_line(
+            &mut odd,
+            WINDOW.start_ms + 5,
+            b"bytes \xff\xfe that are no text",
+        )
+        .unwrap();
+        // More than two weeks older than the event before it.
+        write_line(&mut odd, WINDOW.start_ms - 2_000_000_000, "old").unwrap();
+        (key(number), gzip(&odd), None)
+    });
+    // Two exports of a stream, which meet at noon.
+    let meeting: [[i64; 2]; 2] = [[0, 43_200_000], [43_200_000, 80_000_000]];
+    let meeting = meeting.iter().enumerate().map(|(number, times)| {
+        let mut text = Vec::new();
+        for ms in times {
+            write_line(&mut text, WINDOW.start_ms + ms, "user kim took 5 ms").unwrap();
+        }
+        let task = format!("0000000{number}-6757-4b8f-aab4-3f085dddc891");
+        let key = format!("exports/0001/{task}/stream/000000.gz");
+        (key, gzip(&text), None)
+    });
+    let shape = |name, objects| Shape {
+        name,
+        objects,
+        masks: false,
+    };
+    vec![
+        shape("one object", vec![object(1, 500)]),
+        shape("small objects", small.collect()),
+        shape("a large one among small ones", mixed),
+        shape("parts of objects", halves.collect()),
+        Shape {
+            masks: true,
+            ..shape("odd lines, without personal data", odd.collect())
+        },
+        shape("exports that meet", meeting.collect()),
+        shape("no object", Vec::new()),
+    ]
+}
+
+const QUERIES: [&str; 14] = [
+    "SELECT count(*) FROM logs",
+    "SELECT hour_of_day(timestamp) AS hour, count(*), min(timestamp), max(timestamp) FROM logs GROUP BY 1",
+    "SELECT log_group, log_stream, count(*) AS n FROM logs GROUP BY 1, 2",
+    "SELECT level(message) AS level, count(DISTINCT log_stream), count(*) FROM logs GROUP BY 1 ORDER BY 3 DESC",
+    "SELECT timestamp, log_stream, message FROM logs WHERE level(message) = 'ERROR' ORDER BY timestamp LIMIT 20",
+    "SELECT message FROM logs WHERE message LIKE '%재고%' AND timestamp >= $window_start + interval '6 hours' ORDER BY message",
+    "SELECT DISTINCT message->>'path' AS path FROM logs",
+    "SELECT percentile_cont(lambda_report(message)['duration_ms'], 0.95), p50((message->>'ms')::double) FROM logs",
+    "SELECT time_bucket('1 hour', timestamp) AS hour, parse_as(message, 'app')['user'] AS who, count(*) FROM logs GROUP BY 1, 2",
+    "SELECT hour_local, count(message) FROM hours LEFT JOIN logs ON time_bucket('1 hour', timestamp) = hour_utc GROUP BY hour_utc, hour_local ORDER BY hour_utc",
+    "SELECT a.log_stream, a.n, b.n FROM (SELECT log_stream, count(*) AS n FROM logs GROUP BY 1) a JOIN (SELECT log_stream, count(*) AS n FROM logs WHERE level(message) = 'ERROR' GROUP BY 1) b USING (log_stream)",
+    "SELECT pattern(message) AS kind, count(*) FROM logs GROUP BY 1 UNION ALL SELECT 'all', count(*) FROM logs",
+    "SELECT count(*) FROM logs WHERE timestamp > (SELECT min(timestamp) + interval '6 hours' FROM logs)",
+    "SELECT log_stream, message, row_number() OVER (PARTITION BY log_stream ORDER BY timestamp, message) AS n FROM logs WHERE message LIKE 'REPORT%' ORDER BY 1, 3 LIMIT 50",
+];
+
+/// A bucket, and what reads it.
+struct Cloud {
+    stores: Stores,
+    store: Store,
+    folder: TempDir,
+}
+
+impl Cloud {
+    async fn new(shape: &Shape) -> (Self, Vec<LogObject>) {
+        let bucket = InMemory::new();
+        let mut objects = Vec::new();
+        for (key, bytes, range) in &shape.objects {
+            let location = object_store::path::Path::parse(key).unwrap();
+            bucket
+                .put(&location, PutPayload::from(bytes.clone()))
+                .await
+                .unwrap();
+            let meta = ObjectMeta {
+                last_modified: DateTime::from_timestamp(1_795_280_000, 0).unwrap(),
+                ..bucket.head(&location).await.unwrap()
+            };
+            let group = format!("/aws/lambda/{}", key.as_bytes()[11]);
+            objects.push(LogObject {
+                range: *range,
+                ..LogObject::new(&meta, Some(&group)).unwrap()
+            });
+        }
+        LogObject::sort_by_stream(&mut objects);
+        let aws = Arc::new(Aws::new(AwsSettings::default()));
+        let bucket: Arc<dyn ObjectStore> = Arc::new(bucket);
+        let stores = Stores::new(aws)
+            .unwrap()
+            .with_objects("logs", bucket)
+            .unwrap();
+        let location = Location::parse("s3://logs/exports", std::path::Path::new("/")).unwrap();
+        let store = stores.open(&location, Account::LOGS).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let cloud = Self {
+            stores,
+            store,
+            folder,
+        };
+        (cloud, objects)
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::new(256 << 20, self.folder.path()).unwrap()
+    }
+
+    async fn worker(&self) -> Running {
+        self.worker_with(self.engine()).await
+    }
+
+    async fn worker_with(&self, engine: Engine) -> Running {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let stores = self.stores.clone();
+        let worker = Worker::listen(address, Access::default(), engine, stores);
+        let worker = worker.await.unwrap();
+        let address = worker.address().unwrap().to_string().parse().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(worker.run(stopped, Duration::ZERO));
+        Running {
+            address,
+            stop,
+            task,
+        }
+    }
+}
+
+struct Running {
+    address: WorkerAddress,
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<Result<()>>,
+}
+
+/// An engine whose scans these workers share, if there are any.
+fn engine_with(cloud: &Cloud, workers: &[Running]) -> Engine {
+    let engine = cloud.engine();
+    if workers.is_empty() {
+        return engine;
+    }
+    let addresses = workers.iter().map(|worker| worker.address.clone());
+    let cluster = Cluster::new(addresses.collect(), Access::default());
+    engine.with_cluster(cluster.unwrap())
+}
+
+/// The session over a shape, with the log of what it reads.
+fn session(
+    cloud: &Cloud,
+    shape: &Shape,
+    objects: &[LogObject],
+    workers: &[Running],
+) -> (Session, LogsTable, Arc<Tally>) {
+    let engine = engine_with(cloud, workers);
+    let logs = LogsTable::new(&cloud.store, objects.to_vec(), WINDOW, engine.pool());
+    let (logs, tally) = logs.counting_odd_messages().masking(shape.masks).tallied();
+    let formats = [Format {
+        name: Name::new("app").unwrap(),
+        kind: FormatKind::Glob,
+        pattern: "user {user} took {ms:float} ms".to_owned(),
+    }];
+    let session = engine
+        .session(SEOUL)
+        .unwrap()
+        .with_formats(&formats)
+        .with_logs(logs.clone(), Some(&cloud.store))
+        .and_then(|session| session.with_window(WINDOW))
+        .unwrap();
+    (session, logs, tally)
+}
+
+/// The rows, and what the scans have read.
+async fn answer(session: &Session, sql: &str) -> Result<(String, ScanReport, bool)> {
+    // As a job's query, whose rows have an order that is always the same.
+    let prepared = session.prepare(sql, "SQL").await?;
+    let statement = session.bind(&prepared).await?;
+    let mut execution = session.run(&statement).await?;
+    let is_shared = execution.is_shared();
+    let mut batches = Vec::new();
+    while let Some(batch) = execution
+        .batches
+        .try_next()
+        .await
+        .map_err(Error::from_engine)?
+    {
+        batches.push(batch);
+    }
+    let rows = pretty_format_batches(&batches).unwrap().to_string();
+    Ok((rows, execution.scans().total(), is_shared))
+}
+
+/// The queries of the library that need no earlier answer, with the defaults of their parameters.
+fn library_queries() -> Vec<(&'static str, Parameters)> {
+    let queries = library().iter().filter_map(|query| {
+        let mut parameters = Parameters::default();
+        for parameter in &query.header.parameters {
+            let value = parameter
+                .default
+                .as_deref()
+                .unwrap_or("00000001-6757-4b8f-aab4-000000000000");
+            parameters
+                .add(&parameter.name, Parameter::any(value))
+                .unwrap();
+        }
+        (!query.sql.contains("previous(")).then_some((query.sql, parameters))
+    });
+    queries.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_and_counts_are_the_same_on_any_number_of_workers() {
+    let mut queries: Vec<(&str, Parameters)> = library_queries();
+    assert!(queries.len() > 20);
+    queries.extend(QUERIES.map(|sql| (sql, Parameters::default())));
+    let (mut all, mut stays) = (0, Vec::new());
+    for shape in shapes() {
+        let (cloud, objects) = Cloud::new(&shape).await;
+        let mut workers = Vec::new();
+        for _ in 0..3 {
+            workers.push(cloud.worker().await);
+        }
+        for (sql, parameters) in &queries {
+            let (local, _, _) = session(&cloud, &shape, &objects, &[]);
+            let local = local.with_parameters(parameters.clone());
+            let (expected, read, _) = answer(&local, sql).await.unwrap();
+            for count in 1..=3 {
+                let (session, _, _) = session(&cloud, &shape, &objects, &workers[..count]);
+                let session = session.with_parameters(parameters.clone());
+                let found = answer(&session, sql).await;
+                let (rows, counted, is_shared) = found.unwrap_or_else(|error| {
+                    panic!("{}, {count} workers, {sql}: {error}", shape.name)
+                });
+                assert_eq!(rows, expected, "{}, {count} workers: {sql}", shape.name);
+                assert_eq!(counted, read, "{}, {count} workers: {sql}", shape.name);
+                if shape.objects.len() > 1 {
+                    all += 1;
+                    if !is_shared {
+                        stays.push(format!("{}: {sql}", shape.name));
+                    }
+                }
+            }
+        }
+        for worker in workers {
+            worker.stop.send(()).unwrap();
+            worker.task.await.unwrap().unwrap();
+        }
+    }
+    // Nearly all of them are shared, or nothing was tried.
+    assert!(stays.len() * 10 < all * 2, "of {all} stay {stays:#?}");
+}
+
+/// With fewer the engine would read all of it in the coordinator.
+#[test]
+fn a_plan_has_two_parts_of_two_partitions_at_least() {
+    let url = |port: usize| url::Url::parse(&format!("http://10.0.0.7:{port}/worker")).unwrap();
+    for (workers, partitions, expected) in [
+        (1, 1, (2, 2)),
+        (1, 8, (2, 4)),
+        (2, 1, (2, 2)),
+        (3, 8, (3, 8)),
+    ] {
+        let ready = Ready {
+            workers: (1..=workers).map(url).collect(),
+            partitions,
+        };
+        let parts = ready.of_parts();
+        assert!(ready.workers.iter().all(|worker| parts.contains(worker)));
+        assert_eq!((parts.len(), ready.partitions_of_part()), expected);
+    }
+}
+
+#[test]
+fn a_worker_of_another_version_is_not_used() {
+    assert_eq!(partitions_of(&info_of(4)), Some(4));
+    for info in ["", "4", "0.0.9 4", "0.0.9", &info_of(0), OWN_VERSION] {
+        assert_eq!(partitions_of(info), None, "{info}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_receipt_counts_comes_back() {
+    for shape in shapes() {
+        let (cloud, objects) = Cloud::new(&shape).await;
+        let workers = [cloud.worker().await, cloud.worker().await];
+        let sql = "SELECT count(message) FROM logs";
+        let mut counts = Vec::new();
+        for workers in [&workers[..0], &workers[..]] {
+            let (session, logs, tally) = session(&cloud, &shape, &objects, workers);
+            answer(&session, sql).await.unwrap();
+            let meet = logs.common_events().is_some();
+            assert_eq!(meet, shape.name == "exports that meet");
+            let read = logs.read_log().complete(objects.len());
+            let hours = tally.by_group().unwrap();
+            let hours: Vec<(Option<String>, Hours)> = hours.into_iter().collect();
+            counts.push((read.unwrap(), hours, logs.oddities()));
+        }
+        assert_eq!(counts[0], counts[1], "{}", shape.name);
+    }
+}
+
+/// Two accounts have objects in one bucket, for which the coordinator has a client of each.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_sources_are_shared_and_counted_one_by_one() {
+    let shape = shapes().swap_remove(2);
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let location = cloud.store.location();
+    let other = cloud.stores.open(location, Account::Source(1)).await;
+    let other = other.unwrap();
+    let (first, second) = objects.split_at(objects.len() / 2);
+    let sources = [
+        (&cloud.store, first, "111111111111"),
+        (&other, second, "222222222222"),
+    ];
+    let workers = [cloud.worker().await, cloud.worker().await];
+    let sql = "SELECT account, region, count(*) AS n, count(message) FROM logs GROUP BY 1, 2";
+    let mut found = Vec::new();
+    for workers in [&workers[..0], &workers[..]] {
+        let engine = engine_with(&cloud, workers);
+        let mut tables = Vec::new();
+        let mut tallies = Vec::new();
+        for (store, objects, account) in sources {
+            let origin = Arc::new(Origin {
+                account: account.to_owned(),
+                region: "eu-west-1".to_owned(),
+            });
+            let objects = objects.iter().map(|object| LogObject {
+                origin: Some(Arc::clone(&origin)),
+                ..object.clone()
+            });
+            let table = LogsTable::new(store, objects.collect(), WINDOW, engine.pool());
+            let table = table.with_origins(OriginColumns::ALL);
+            let (table, tally) = table.counting_odd_messages().tallied();
+            tables.push(table);
+            tallies.push(tally);
+        }
+        let session = engine.session(SEOUL).unwrap();
+        let session = session
+            .with_logs_of(&tables, &sources.map(|(store, ..)| store))
+            .unwrap();
+        let (rows, read, is_shared) = answer(&session, sql).await.unwrap();
+        assert_eq!(is_shared, !workers.is_empty());
+        let of_sources: Vec<_> = tables
+            .iter()
+            .zip(&tallies)
+            .map(|(table, tally)| {
+                let read = table.read_log().complete(table.objects().len());
+                (read.unwrap(), tally.by_group().unwrap())
+            })
+            .collect();
+        found.push((rows, read, of_sources));
+    }
+    assert_eq!(found[0], found[1]);
+}
+
+/// Two workers that each read a copy of an event would both have a row of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_a_subscription_delivers_twice_is_one_row() {
+    let record = |number: usize| {
+        // Half of the events are in the next object too.
+        let events = (number * 50..number * 50 + 100).map(|event| {
+            let ms = WINDOW.start_ms + event as i64;
+            format!(
+                r#"{{"id":"{:056}","timestamp":{ms},"message":"event {event}"}}"#,
+                event + 1
+            )
+        });
+        let events: Vec<String> = events.collect();
+        format!(
+            r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"checkout","logStream":"s","subscriptionFilters":["all"],"logEvents":[{}]}}"#,
+            events.join(",")
+        )
+    };
+    let objects = (0..20).map(|number| {
+        let key = format!("exports/0001/2026/11/21/{number:06}.gz");
+        (key, gzip(record(number).as_bytes()), None)
+    });
+    let shape = Shape {
+        name: "a subscription",
+        objects: objects.collect(),
+        masks: false,
+    };
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let objects: Vec<LogObject> = objects
+        .into_iter()
+        .map(|object| LogObject {
+            format: ObjectFormat::Records,
+            log_group: None,
+            ..object
+        })
+        .collect();
+    let workers = [cloud.worker().await, cloud.worker().await];
+    let (session, ..) = session(&cloud, &shape, &objects, &workers);
+    let sql = "SELECT log_group, count(*) AS n, count(DISTINCT message) AS m FROM logs GROUP BY 1";
+    let (rows, read, is_shared) = answer(&session, sql).await.unwrap();
+    assert!(rows.contains("| checkout  | 1050 | 1050 |"), "{rows}");
+    assert_eq!((read.events, read.duplicate_events), (1050, 950));
+    assert!(!is_shared);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_and_mistakes_keep_their_class() {
+    let mut shape = shapes().swap_remove(1);
+    let cut = shape.objects[77].1.len() - 20;
+    shape.objects[77].1.truncate(cut);
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let workers = [cloud.worker().await, cloud.worker().await];
+    let (session, _, _) = session(&cloud, &shape, &objects, &workers);
+    for (sql, class, text) in [
+        // Below what divides rows, and below what collects them.
+        (
+            "SELECT log_stream, count(message) FROM logs GROUP BY 1",
+            Class::Damaged,
+            shape.objects[77].0.as_str(),
+        ),
+        (
+            "SELECT count(message) FROM logs",
+            Class::Damaged,
+            shape.objects[77].0.as_str(),
+        ),
+        // Not joined, which would double rows.
+        (
+            "SELECT count(*) FROM logs WHERE timestamp > (SELECT timestamp FROM logs)",
+            Class::Sql,
+            "more than one row",
+        ),
+        (
+            "SELECT count(*) / (count(*) - count(*)) FROM logs WHERE log_group = 'none'",
+            Class::Sql,
+            "zero",
+        ),
+    ] {
+        let error = answer(&session, sql).await.unwrap_err();
+        assert_eq!(error.class(), class, "{sql}: {error}");
+        assert!(error.to_string().contains(text), "{sql}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_worker_nothing_is_read() {
+    let shape = shapes().swap_remove(1);
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let gone = cloud.worker().await;
+    let there = cloud.worker().await;
+    gone.stop.send(()).unwrap();
+    gone.task.await.unwrap().unwrap();
+    let gone = Running {
+        address: gone.address,
+        stop: oneshot::channel().0,
+        task: tokio::spawn(async { Ok(()) }),
+    };
+    let sql = "SELECT count(*) FROM logs";
+    let workers = [gone, there];
+    let (alone, _, _) = session(&cloud, &shape, &objects, &workers[..1]);
+    let error = answer(&alone, sql).await.unwrap_err();
+    assert_eq!(error.class(), Class::Workers);
+    let name = workers[0].address.to_string();
+    assert!(error.to_string().contains(&name), "{error}");
+    // Those that are there go on.
+    let (both, _, _) = session(&cloud, &shape, &objects, &workers);
+    let (rows, ..) = answer(&both, sql).await.unwrap();
+    let (local, _, _) = session(&cloud, &shape, &objects, &[]);
+    assert_eq!(rows, answer(&local, sql).await.unwrap().0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_memory_and_disk_are_full_is_left_out() {
+    let mut shape = shapes().swap_remove(1);
+    let key = format!("exports/0001/{:032x}/000000.gz", 77_777);
+    shape.objects.push((key, gzip(&text(7, 60_000)), None));
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let poor = Engine::without_disk(4 << 20).unwrap();
+    let workers = [cloud.worker_with(poor).await, cloud.worker().await];
+    let sql = "SELECT message, count(*) AS n FROM logs GROUP BY 1 ORDER BY n DESC, 1 LIMIT 20";
+    let (local, ..) = session(&cloud, &shape, &objects, &[]);
+    let (expected, read, _) = answer(&local, sql).await.unwrap();
+    let (both, ..) = session(&cloud, &shape, &objects, &workers);
+    let (rows, counted, is_shared) = answer(&both, sql).await.unwrap();
+    assert_eq!((rows, counted, is_shared), (expected, read, true));
+    let (alone, ..) = session(&cloud, &shape, &objects, &workers[..1]);
+    let error = answer(&alone, sql).await.unwrap_err();
+    assert_eq!(error.class(), Class::Sql);
+    let expected = format!("the worker {} needs more memory", workers[0].address);
+    assert!(error.to_string().contains(&expected), "{error}");
+}

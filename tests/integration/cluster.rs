@@ -1,0 +1,543 @@
+//! Workers that share the reading: `logtally worker` and `--workers`, as real processes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::demo::demo;
+use crate::library::{PARAMETERS, library_job};
+use crate::support::faults::Faults;
+use crate::support::moto::Moto;
+use crate::support::on_s3::{Exported, WINDOW};
+use crate::support::program::{Dir, Program, Running};
+
+/// A worker that runs.
+struct Worker {
+    running: Running,
+    address: String,
+}
+
+impl Worker {
+    fn start(dir: &Dir) -> Self {
+        Self::start_with(dir, Vec::new(), &[])
+    }
+
+    /// A worker with more environment and arguments.
+    fn start_with(dir: &Dir, environment: Vec<(&'static str, String)>, more: &[&str]) -> Self {
+        let arguments = ["worker", "--listen", "127.0.0.1:0", "--memory", "300MiB"];
+        let mut running = dir
+            .logtally(arguments.iter().chain(more))
+            .envs(environment)
+            .spawn();
+        running.wait_for_stderr("listening on ");
+        let said = running.stderr();
+        let (_, behind) = said.split_once("listening on ").expect("an address");
+        let address = behind.split_whitespace().next().expect("an address");
+        Self {
+            address: address.to_owned(),
+            running,
+        }
+    }
+
+    fn stop(self) {
+        self.running.signal("TERM");
+        self.running.wait().assert_success();
+    }
+}
+
+fn addresses(workers: &[Worker]) -> String {
+    let addresses: Vec<&str> = workers.iter().map(|it| &*it.address).collect();
+    addresses.join(",")
+}
+
+/// The queries of the library that read on the machine of the coordinator, and why.
+const LOCAL: [(&str, &str); 2] = [
+    ("growing_patterns", "it reads DataSourceExec"),
+    ("new_patterns", "it reads DataSourceExec"),
+];
+
+#[test]
+fn every_query_of_the_library_has_the_same_answer_on_workers() {
+    let (dir, names) = library_job();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library");
+    let workers: Vec<Worker> = (0..3).map(|_| Worker::start(&dir)).collect();
+    let mut wrong = Vec::new();
+    for name in &names {
+        let expected = std::fs::read_to_string(folder.join(format!("{name}.csv")));
+        let expected = expected.expect("the answer's file");
+        for count in 1..=3 {
+            let reference = format!("@{name}");
+            let addresses = addresses(&workers[..count]);
+            let windows: &[&str] = match name.as_str() {
+                "pattern_changes" => &["--from", "2026-11-20", "--to", "2026-11-21"],
+                _ => &["--window", "2026-11-21"],
+            };
+            let mut arguments = vec!["query", "jobs/demo.toml", &*reference, "--format", "csv"];
+            arguments.extend(windows);
+            arguments.extend(["--workers", &*addresses, "-v"]);
+            if let Some((_, value)) = PARAMETERS.iter().find(|(query, _)| query == name) {
+                arguments.extend(["-p", value]);
+            }
+            let finished = dir.logtally(arguments).run();
+            finished.assert_success();
+            let reason = LOCAL.iter().find(|(query, _)| query == name);
+            let stays = finished.stderr.contains("reads on this machine");
+            if finished.stdout != expected {
+                wrong.push(format!("{name} on {count}:\n{}", finished.stdout));
+            }
+            if stays != reason.is_some() {
+                wrong.push(format!("{name} on {count}:\n{}", finished.stderr));
+            }
+            if let Some((_, reason)) = reason {
+                finished.stderr_contains(reason);
+            }
+        }
+    }
+    workers.into_iter().for_each(Worker::stop);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A receipt without what differs from run to run.
+fn comparable(mut receipt: Value) -> Value {
+    let receipt_of = receipt.as_object_mut().expect("an object");
+    for key in [
+        "seconds",
+        "started_at",
+        "finished_at",
+        "outputs",
+        "exports",
+        "as_of",
+        "job_sha256",
+    ] {
+        receipt_of.remove(key);
+    }
+    receipt
+}
+
+#[test]
+fn a_run_on_workers_counts_and_publishes_what_a_local_one_does() {
+    let run = |workers: &[Worker]| {
+        let dir = demo();
+        let addresses = addresses(workers);
+        let mut arguments = vec!["run", "jobs/demo.toml"];
+        if !workers.is_empty() {
+            arguments.extend(["--workers", &*addresses]);
+        }
+        dir.logtally(arguments).run().assert_success();
+        let receipt = dir.read_json("demo-output/demo/runs/2026-11-21.json");
+        let hours: Vec<Value> = receipt["exports"]
+            .as_array()
+            .expect("exports")
+            .iter()
+            .map(|export| {
+                json!([
+                    export["log_group"],
+                    export["objects"],
+                    export["bytes"],
+                    export["hours"]
+                ])
+            })
+            .collect();
+        let file = "demo-output/demo/hourly_count/dt=2026-11-21/hourly_count.parquet";
+        (comparable(receipt), hours, dir.read(file))
+    };
+    let alone = run(&[]);
+    assert!(
+        alone.0["read"]["events"].as_u64() > Some(1000),
+        "{:?}",
+        alone.0
+    );
+    for count in [2, 3] {
+        let dir = Dir::new();
+        let workers: Vec<Worker> = (0..count).map(|_| Worker::start(&dir)).collect();
+        let shared = run(&workers);
+        assert_eq!(shared.0, alone.0, "{count} workers");
+        assert_eq!(shared.1, alone.1, "{count} workers");
+        assert!(shared.2 == alone.2, "{count} workers");
+        workers.into_iter().for_each(Worker::stop);
+    }
+}
+
+#[test]
+fn a_damaged_object_on_a_worker_ends_with_its_name_and_class() {
+    let dir = demo();
+    dir.logtally(["run", "jobs/demo.toml"])
+        .run()
+        .assert_success();
+    let staged = "demo-output";
+    let object = crate::support::program::files_below(&dir.join(staged))
+        .into_iter()
+        .find(|file| file.ends_with(".gz"))
+        .expect("an exported object");
+    let mut bytes = dir.read(format!("{staged}/{object}"));
+    let middle = bytes.len() / 2;
+    bytes.truncate(middle);
+    dir.write(format!("{staged}/{object}"), bytes);
+    let workers = [Worker::start(&dir), Worker::start(&dir)];
+    dir.logtally(["query", "jobs/demo.toml", "SELECT count(message) FROM logs"])
+        .arg("--workers")
+        .arg(addresses(&workers))
+        .run()
+        .assert_code(5)
+        .stderr_contains(object.rsplit('/').next().expect("a name"));
+    workers.into_iter().for_each(Worker::stop);
+}
+
+#[test]
+fn no_worker_is_open_by_mistake_and_no_stranger_is_answered() {
+    let dir = demo();
+    dir.logtally(["run", "jobs/demo.toml"])
+        .run()
+        .assert_success();
+    dir.logtally(["worker", "--listen", "0.0.0.0:0"])
+        .run()
+        .assert_code(2)
+        .stderr_contains("needs mutual TLS or a token");
+    let token = "correct-horse-battery";
+    let with = |token: &str| vec![("LOGTALLY_WORKERS_TOKEN", token.to_owned())];
+    let workers = [Worker::start_with(&dir, with(token), &[])];
+    let query = |environment: Vec<(&'static str, String)>| {
+        let sql = "SELECT count(*) FROM logs";
+        dir.logtally([
+            "query",
+            "jobs/demo.toml",
+            sql,
+            "--format",
+            "csv",
+            "--workers",
+        ])
+        .arg(addresses(&workers))
+        .envs(environment)
+        .run()
+    };
+    query(Vec::new())
+        .assert_code(10)
+        .stderr_contains("wants a token");
+    query(with("another-horse-battery"))
+        .assert_code(10)
+        .stderr_contains("the token is not that of the worker");
+    query(with("short"))
+        .assert_code(2)
+        .stderr_contains("expected at least 16");
+    let answer = query(with(token));
+    answer.assert_success();
+    let alone = dir
+        .logtally([
+            "query",
+            "jobs/demo.toml",
+            "SELECT count(*) FROM logs",
+            "--format",
+            "csv",
+        ])
+        .run();
+    alone.stdout_is(&answer.stdout);
+    workers.into_iter().for_each(Worker::stop);
+}
+
+#[test]
+fn workers_that_are_gone_are_named() {
+    let dir = demo();
+    dir.logtally(["run", "jobs/demo.toml"])
+        .run()
+        .assert_success();
+    let gone = Worker::start(&dir);
+    let address = gone.address.clone();
+    gone.stop();
+    let query = |workers: &str| {
+        let sql = "SELECT count(*) FROM logs";
+        dir.logtally(["query", "jobs/demo.toml", sql, "--workers", workers])
+            .run()
+    };
+    query(&address).assert_code(10).stderr_contains(&format!(
+        "no worker can be used: the worker {address} is lost"
+    ));
+    query("nowhere")
+        .assert_code(2)
+        .stderr_contains("expected host:port");
+    // Those that are there go on.
+    let there = Worker::start(&dir);
+    query(&format!("{address},{}", there.address))
+        .assert_success()
+        .stderr_contains("goes on with fewer workers");
+    there.stop();
+}
+
+/// A job over objects on S3, a worker that reads them freely, and one whose reading is held.
+struct Held<'a> {
+    exported: Exported<'a>,
+    faults: Faults,
+    free: Worker,
+    held: Worker,
+}
+
+impl<'a> Held<'a> {
+    fn new(moto: &'a Moto, bucket: &str) -> Self {
+        let exported = Exported::new(moto, bucket);
+        let faults = Faults::before(moto, json!({"hold": [format!("GET /{bucket}/exported/")]}));
+        let free = Worker::start_with(&exported.dir, moto.environment(), &[]);
+        let held = Worker::start_with(&exported.dir, faults.environment(), &["--grace", "1h"]);
+        Self {
+            exported,
+            faults,
+            free,
+            held,
+        }
+    }
+
+    fn program(&self, name: &str) -> Program {
+        self.exported
+            .program(name, "", WINDOW)
+            .envs(self.exported.moto.environment())
+            .arg("--workers")
+            .arg(format!("{},{}", self.free.address, self.held.address))
+    }
+
+    /// The run, once the held worker reads.
+    fn reading(&self, name: &str) -> Running {
+        let mut run = self.program(name).spawn();
+        run.wait_until("the worker reads", |_| self.faults.did().held("get") > 0);
+        run
+    }
+}
+
+#[test]
+fn a_query_goes_on_without_a_worker_that_is_killed() {
+    let moto = Moto::start();
+    let held = Held::new(&moto, "killed-worker");
+    let alone = held
+        .exported
+        .program("alone", "", WINDOW)
+        .envs(moto.environment())
+        .run();
+    alone.assert_success();
+    let run = held.reading("shared");
+    held.held.running.signal("KILL");
+    let shared = run.wait();
+    shared
+        .assert_success()
+        .stderr_contains("the query is run once more");
+    let read = |finished: &crate::support::program::Finished| {
+        finished.stdout_run()["receipt"]["read"].clone()
+    };
+    assert_eq!(read(&shared), read(&alone));
+    assert_eq!(
+        held.exported.answers("shared"),
+        held.exported.answers("alone")
+    );
+    held.free.stop();
+}
+
+#[test]
+fn a_query_goes_on_without_a_worker_that_hangs() {
+    let moto = Moto::start();
+    let held = Held::new(&moto, "hanging-worker");
+    let run = held.reading("shared");
+    held.held.running.signal("STOP");
+    run.wait()
+        .assert_success()
+        .stderr_contains("the query is run once more");
+    held.held.running.signal("KILL");
+    held.free.stop();
+}
+
+/// A worker whose requests to S3 take longer than a hanging worker is waited for.
+#[test]
+fn a_slow_worker_is_waited_for() {
+    let moto = Moto::start();
+    let held = Held::new(&moto, "slow-worker");
+    let mut run = held.reading("shared");
+    std::thread::sleep(Duration::from_secs(20));
+    assert!(run.is_running(), "{}", run.stderr());
+    held.faults.plan(json!({}));
+    let shared = run.wait();
+    shared.assert_success();
+    let once_more = shared.stderr.contains("once more");
+    assert!(!once_more, "{}", shared.stderr);
+    let alone = held.exported.program("alone", "", WINDOW);
+    alone.envs(moto.environment()).run().assert_success();
+    assert_eq!(
+        held.exported.answers("shared"),
+        held.exported.answers("alone")
+    );
+    held.free.stop();
+    held.held.stop();
+}
+
+/// In a task that sends rows, a panic would end them as if they were all.
+#[test]
+fn a_bug_in_a_worker_is_exit_code_1() {
+    let dir = demo();
+    dir.logtally(["run", "jobs/demo.toml"])
+        .run()
+        .assert_success();
+    let panics = || vec![("LOGTALLY_TEST_PANIC", "1".to_owned())];
+    let workers: Vec<Worker> = (0..2)
+        .map(|_| Worker::start_with(&dir, panics(), &[]))
+        .collect();
+    for sql in [
+        "SELECT max(panic(message)) FROM logs",
+        "SELECT panic(message), count(*) FROM logs GROUP BY 1",
+        "SELECT count(*) FROM logs WHERE panic(message) = 'x'",
+    ] {
+        dir.logtally(["query", "jobs/demo.toml", sql, "-v", "--workers"])
+            .arg(addresses(&workers))
+            .envs(panics())
+            .run()
+            .assert_code(1)
+            .stderr_contains("as asked for");
+    }
+    // The workers go on.
+    dir.logtally(["query", "jobs/demo.toml", "SELECT count(*) FROM logs"])
+        .arg("--workers")
+        .arg(addresses(&workers))
+        .run()
+        .assert_success();
+    workers.into_iter().for_each(Worker::stop);
+}
+
+#[test]
+fn without_any_worker_a_run_fails_and_a_rerun_resumes() {
+    let moto = Moto::start();
+    let held = Held::new(&moto, "no-worker");
+    let run = held.reading("shared");
+    held.free.running.signal("KILL");
+    held.held.running.signal("KILL");
+    run.wait()
+        .assert_code(10)
+        .stderr_contains("no worker can be used");
+    assert!(held.exported.answers("shared").is_empty());
+    let worker = Worker::start_with(&held.exported.dir, moto.environment(), &[]);
+    held.exported
+        .program("shared", "", WINDOW)
+        .envs(moto.environment())
+        .arg("--workers")
+        .arg(&worker.address)
+        .run()
+        .assert_success();
+    assert!(!held.exported.answers("shared").is_empty());
+    worker.stop();
+}
+
+/// Its work would never end: the worker ends only because it gives up the work of a coordinator that is gone.
+#[test]
+fn a_worker_stops_the_work_of_a_coordinator_that_is_killed() {
+    let moto = Moto::start();
+    let held = Held::new(&moto, "killed-coordinator");
+    let run = held.reading("shared");
+    run.signal("KILL");
+    run.wait().assert_signal(9);
+    held.held.stop();
+    held.free.stop();
+}
+
+/// An authority, and a certificate that it signed for this machine's address.
+fn certificates(dir: &Dir, name: &str) {
+    let key = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ];
+    let openssl = |arguments: &[&str]| {
+        dir.program("openssl", arguments).run().assert_success();
+    };
+    let file = |end: &str| format!("{name}{end}");
+    let (ca, ca_key) = (file("-ca.pem"), file("-ca.key"));
+    let (own, own_key, request) = (file(".pem"), file(".key"), file(".csr"));
+    let authority = [
+        "-x509",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=authority",
+        "-keyout",
+        &ca_key,
+        "-out",
+        &ca,
+    ];
+    openssl(&[&["req"], &key[..], &authority[..]].concat());
+    let asked = ["-subj", "/CN=worker", "-keyout", &own_key, "-out", &request];
+    openssl(&[&["req"], &key[..], &asked[..]].concat());
+    dir.write(
+        "names",
+        "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n",
+    );
+    openssl(&[
+        "x509",
+        "-req",
+        "-days",
+        "2",
+        "-in",
+        &request,
+        "-CA",
+        &ca,
+        "-CAkey",
+        &ca_key,
+        "-CAcreateserial",
+        "-extfile",
+        "names",
+        "-out",
+        &own,
+    ]);
+}
+
+#[test]
+fn workers_and_coordinators_show_their_certificates() {
+    let dir = demo();
+    dir.logtally(["run", "jobs/demo.toml"])
+        .run()
+        .assert_success();
+    certificates(&dir, "own");
+    certificates(&dir, "other");
+    let tls = [
+        "--tls-ca",
+        "own-ca.pem",
+        "--tls-cert",
+        "own.pem",
+        "--tls-key",
+        "own.key",
+    ];
+    let workers: Vec<Worker> = (0..2)
+        .map(|_| Worker::start_with(&dir, Vec::new(), &tls))
+        .collect();
+    let query = |more: &[&str]| {
+        let sql = "SELECT log_group, count(*) FROM logs GROUP BY 1 ORDER BY 1";
+        let addresses = addresses(&workers);
+        let query = [
+            "query",
+            "jobs/demo.toml",
+            sql,
+            "--format",
+            "csv",
+            "--workers",
+            &addresses,
+        ];
+        dir.logtally(query.iter().chain(more)).run()
+    };
+    let own = [
+        "--workers-tls-ca",
+        "own-ca.pem",
+        "--workers-tls-cert",
+        "own.pem",
+        "--workers-tls-key",
+        "own.key",
+    ];
+    let answer = query(&own);
+    answer.assert_success();
+    assert_eq!(answer.stdout.lines().count(), 5, "{}", answer.stdout);
+    // A stranger has no certificate, or one of another authority.
+    query(&[]).assert_code(10).stderr_contains("is lost");
+    let other = [
+        "--workers-tls-ca",
+        "own-ca.pem",
+        "--workers-tls-cert",
+        "other.pem",
+        "--workers-tls-key",
+        "other.key",
+    ];
+    query(&other).assert_code(10).stderr_contains("is lost");
+    query(&["--workers-tls-ca", "own-ca.pem"]).assert_code(2);
+    workers.into_iter().for_each(Worker::stop);
+}
