@@ -1,6 +1,10 @@
 //! Workers that share the reading: `logtally worker` and `--workers`, as real processes.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -339,6 +343,71 @@ fn a_query_goes_on_without_a_worker_that_hangs() {
         .stderr_contains("the query is run once more");
     held.held.running.signal("KILL");
     held.free.stop();
+}
+
+/// Neither side sees a connection end: no more bytes arrive.
+#[test]
+fn a_query_goes_on_without_a_worker_that_is_cut_off() {
+    let moto = Moto::start();
+    let mut held = Held::new(&moto, "cut-off-worker");
+    let network = Network::before(&held.held.address);
+    held.held.address.clone_from(&network.address);
+    let run = held.reading("shared");
+    network.cut();
+    run.wait()
+        .assert_success()
+        .stderr_contains("the query is run once more");
+    // Its work would never end, and the coordinator can't tell it to stop.
+    held.held.stop();
+    held.free.stop();
+}
+
+/// What lies between a coordinator and a worker, and can be cut.
+struct Network {
+    address: String,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Network {
+    fn before(worker: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its address").to_string();
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let (worker, cut) = (worker.to_owned(), Arc::clone(&is_cut));
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let there = TcpStream::connect(&worker);
+                let (Ok(here), Ok(there)) = (connection, there) else {
+                    continue;
+                };
+                let clone = |stream: &TcpStream| stream.try_clone().expect("a handle");
+                let both = [(clone(&here), clone(&there)), (there, here)];
+                for (from, to) in both {
+                    let cut = Arc::clone(&cut);
+                    std::thread::spawn(move || forward(from, to, &cut));
+                }
+            }
+        });
+        Self { address, is_cut }
+    }
+
+    fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Hands on what arrives, until one side ends or the network is cut, which leaves both connections open.
+fn forward(mut from: TcpStream, mut to: TcpStream, cut: &AtomicBool) {
+    let mut block = vec![0; 64 << 10];
+    while let Ok(read @ 1..) = from.read(&mut block) {
+        while cut.load(Ordering::Relaxed) {
+            std::thread::park();
+        }
+        if to.write_all(&block[..read]).is_err() {
+            return;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Write);
 }
 
 /// A worker whose requests to S3 take longer than a hanging worker is waited for.

@@ -175,6 +175,33 @@ fn batch_takes_the_backfill() {
     );
 }
 
+#[test]
+fn ecs_takes_the_workers() {
+    assert_eq!(
+        check(
+            "cfn-lint",
+            &["--non-zero-exit-code", "informational", "--"],
+            "workers.yaml"
+        ),
+        ""
+    );
+    ensure_outputs_of_the_stack(
+        "workers.yaml",
+        &[
+            "ClusterName",
+            "TaskRoleArn",
+            "LogGroupName",
+            "SecurityGroupId",
+        ],
+    );
+    // The port and the name that the documentation has.
+    let recipe = read("workers.yaml");
+    assert!(recipe.contains("[worker, --listen, \"0.0.0.0:50051\""));
+    let workers = "dns://workers.logtally.local:50051";
+    let documented = fs::read_to_string("docs/cluster.md").expect("the page");
+    assert!(recipe.contains(workers) && documented.contains(workers));
+}
+
 /// The names of a recipe's parameters that are outputs of the stack.
 fn ensure_outputs_of_the_stack(recipe: &str, names: &[&str]) {
     let stack = fs::read_to_string(deploy("cloudformation.yaml")).expect("the template");

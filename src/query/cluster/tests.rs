@@ -7,13 +7,18 @@ use std::time::Duration;
 use arrow::util::pretty::pretty_format_batches;
 use chrono::DateTime;
 use chrono_tz::Tz;
+use datafusion_distributed::Worker as EngineWorker;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::TryStreamExt;
+use futures::future::join_all;
 use object_store::memory::InMemory;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 use super::access::OWN_VERSION;
 use super::{Access, Cluster, Ready, Worker, info_of, partitions_of};
@@ -271,7 +276,16 @@ fn session(
     objects: &[LogObject],
     workers: &[Running],
 ) -> (Session, LogsTable, Arc<Tally>) {
-    let engine = engine_with(cloud, workers);
+    session_of(cloud, shape, objects, engine_with(cloud, workers))
+}
+
+/// The same of an engine.
+fn session_of(
+    cloud: &Cloud,
+    shape: &Shape,
+    objects: &[LogObject],
+    engine: Engine,
+) -> (Session, LogsTable, Arc<Tally>) {
     let logs = LogsTable::new(&cloud.store, objects.to_vec(), WINDOW, engine.pool());
     let (logs, tally) = logs.counting_odd_messages().masking(shape.masks).tallied();
     let formats = [Format {
@@ -394,6 +408,66 @@ fn a_worker_of_another_version_is_not_used() {
     assert_eq!(partitions_of(&info_of(4)), Some(4));
     for info in ["", "4", "0.0.9 4", "0.0.9", &info_of(0), OWN_VERSION] {
         assert_eq!(partitions_of(info), None, "{info}");
+    }
+}
+
+/// A worker that says it is of another version, and takes every request.
+async fn worker_of_version(info: &str) -> WorkerAddress {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let worker = EngineWorker::default().with_version(info.to_owned());
+    let serving = Server::builder()
+        .add_service(worker.into_worker_server())
+        .serve_with_incoming(TcpIncoming::from(listener));
+    tokio::spawn(serving);
+    address.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_of_other_versions_get_no_plan() {
+    let shape = shapes().swap_remove(1);
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let there = cloud.worker().await;
+    let own = there.address.clone();
+    let engine = |addresses: Vec<WorkerAddress>| {
+        let cluster = Cluster::new(addresses, Access::default()).unwrap();
+        cloud.engine().with_cluster(cluster)
+    };
+    let other = worker_of_version("0.0.9 2").await;
+    let named = format!("the worker {other} says that it is \"0.0.9 2\"");
+    let sql = "SELECT count(*) FROM logs";
+    let (alone, ..) = session_of(&cloud, &shape, &objects, engine(vec![other.clone()]));
+    let error = answer(&alone, sql).await.unwrap_err();
+    assert_eq!(error.class(), Class::Workers);
+    assert!(error.to_string().contains(&named), "{error}");
+    let (both, ..) = session_of(&cloud, &shape, &objects, engine(vec![other, own]));
+    let (rows, _, is_shared) = answer(&both, sql).await.unwrap();
+    let (local, ..) = session(&cloud, &shape, &objects, &[]);
+    assert_eq!(rows, answer(&local, sql).await.unwrap().0);
+    assert!(is_shared);
+}
+
+/// Each alone takes most of the memory, and spills.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_queries_share_the_memory_of_a_worker() {
+    let mut shape = shapes().swap_remove(1);
+    let key = format!("exports/0001/{:032x}/000000.gz", 77_777);
+    shape.objects.push((key, gzip(&text(7, 60_000)), None));
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let small = || Engine::new(24 << 20, cloud.folder.path()).unwrap();
+    let workers = [
+        cloud.worker_with(small()).await,
+        cloud.worker_with(small()).await,
+    ];
+    let sql = "SELECT message, count(*) AS n FROM logs GROUP BY 1 ORDER BY n DESC, 1 LIMIT 20";
+    let (local, ..) = session(&cloud, &shape, &objects, &[]);
+    let (expected, ..) = answer(&local, sql).await.unwrap();
+    let asked = (0..4).map(|_| async {
+        let (shared, ..) = session(&cloud, &shape, &objects, &workers);
+        answer(&shared, sql).await.unwrap()
+    });
+    for (rows, _, is_shared) in join_all(asked).await {
+        assert_eq!((rows, is_shared), (expected.clone(), true));
     }
 }
 
