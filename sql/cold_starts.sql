@@ -20,10 +20,10 @@ SELECT
     count("end") AS invocations,
     count(*) FILTER (WHERE cold_start) AS cold_starts,
     round(100.0 * count(*) FILTER (WHERE cold_start) / nullif(count("end"), 0), 2) AS percent,
-    round(avg(coalesce(init_ms, restore_ms)), 1) AS average_ms,
+    round(avg(CAST(coalesce(init_ms, restore_ms) AS DECIMAL(18, 3)))::double, 1) AS average_ms,
     round(percentile_cont(coalesce(init_ms, restore_ms), 0.95), 1) AS p95_ms,
-    round(coalesce(sum(init_ms * memory_mb) / 1024000.0, 0), 3) AS gb_seconds,
-    CAST(coalesce(sum(init_ms * memory_mb) / 1024000.0, 0) * $price AS DECIMAL(18, 6)) AS cost
+    round(coalesce(sum(CAST(init_ms AS DECIMAL(18, 3)) * memory_mb) / 1024000.0, 0), 3) AS gb_seconds,
+    CAST(coalesce(sum(CAST(init_ms AS DECIMAL(18, 3)) * memory_mb) / 1024000.0, 0) * $price AS DECIMAL(18, 6)) AS cost
 FROM lambda_invocations
 GROUP BY function
 ORDER BY cold_starts DESC, function

@@ -17,8 +17,8 @@
 SELECT
     function,
     count("end") AS invocations,
-    round(sum(gb_seconds), 3) AS gb_seconds,
-    CAST(sum(gb_seconds) * $price AS DECIMAL(18, 6)) AS duration_cost,
+    round(sum(billed_ms * memory_mb) / 1024000.0, 3) AS gb_seconds,
+    CAST(sum(billed_ms * memory_mb) / 1024000.0 * $price AS DECIMAL(18, 6)) AS duration_cost,
     CAST(count("end") * $request_price / 1000000.0 AS DECIMAL(18, 6)) AS request_cost
 FROM lambda_invocations
 GROUP BY function

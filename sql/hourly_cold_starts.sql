@@ -20,7 +20,7 @@ LEFT JOIN (
         time_bucket('1 hour', "end") AS hour_utc,
         count(*) AS invocations,
         count(*) FILTER (WHERE cold_start) AS cold_starts,
-        round(avg(coalesce(init_ms, restore_ms)), 1) AS average_ms
+        round(avg(CAST(coalesce(init_ms, restore_ms) AS DECIMAL(18, 3)))::double, 1) AS average_ms
     FROM lambda_invocations
     GROUP BY 1
 ) AS counted ON counted.hour_utc = hours.hour_utc

@@ -39,7 +39,7 @@ FROM (
             memory_mb,
             count(*) AS invocations,
             max(max_memory_mb) AS max_used_mb,
-            sum(gb_seconds) AS gb_seconds
+            sum(billed_ms * memory_mb) / 1024000.0 AS gb_seconds
         FROM lambda_invocations
         WHERE max_memory_mb IS NOT NULL
         GROUP BY function, memory_mb
