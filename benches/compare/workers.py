@@ -49,6 +49,8 @@ class Network:
             async def accept(reader, writer):
                 there_reader, there_writer = await asyncio.open_connection(host, int(port), limit=CHUNK)
                 await asyncio.gather(self.carry(reader, there_writer), self.carry(there_reader, writer))
+                there_writer.close()
+                writer.close()
 
             server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=CHUNK)
             return server.sockets[0].getsockname()[1]
@@ -65,7 +67,7 @@ class Network:
                 await asyncio.sleep(max(0, due - self.loop.time()))
                 writer.write(data)
                 await writer.drain()
-            writer.close()
+            writer.write_eof()
 
         arriving = asyncio.ensure_future(arrive())
         try:
