@@ -674,7 +674,7 @@ def arguments():
     add("--single-object-gib", type=int, default=4, metavar="N", help="large, memory: text of the one large object; default: 4")
     add("--latencies", type=comma_separated, default=["0", "5", "50"], metavar="MS,MS", help="s3: default: 0,5,50")
     add("--connections", type=int, default=128, metavar="N", help="s3: of the bare client; default: 128")
-    add("--delay-ms", type=float, default=0, metavar="MS", help="cluster: also with workers in network namespaces behind a delay, such as 5; needs root, ip and tc")
+    add("--delay-ms", type=float, default=0, metavar="MS", help="cluster: also with workers behind a network with this delay there and back, such as 5")
     options = parser.parse_args()
     options.target = options.target.resolve()
     options.logtally = (options.logtally or options.target / "release" / "logtally").resolve()

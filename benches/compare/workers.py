@@ -1,12 +1,14 @@
-"""The experiment `cluster`: two workers on this machine against one process, over the same cores; and workers in network
-namespaces of their own, behind a delay."""
+"""The experiment `cluster`: two workers on this machine against one process, over the same cores; and the same behind a
+network with a delay."""
 
+import asyncio
 import os
 import re
 import secrets
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -19,6 +21,9 @@ MOST = 1.15
 # How long a worker may take to listen.
 LISTENS_WITHIN = 60
 
+# The bytes that the network with a delay carries at a time.
+CHUNK = 256 << 10
+
 QUERIES = {
     "events by hour": tools.HOURLY,
     "`level(message)` by hour": tools.LEVELS_OF_FUNCTION,
@@ -27,17 +32,63 @@ QUERIES = {
 }
 
 
+class Network:
+    """What lies between processes: each byte arrives half of the delay after it was sent, in both directions. Workers reach
+    each other by way of it too, as each has one address for all."""
+
+    def __init__(self, delay_ms):
+        self.half = delay_ms / 2000
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+
+    def before(self, address):
+        """The address that leads to this one."""
+        host, port = address.rsplit(":", 1)
+
+        async def serve():
+            async def accept(reader, writer):
+                there_reader, there_writer = await asyncio.open_connection(host, int(port), limit=CHUNK)
+                await asyncio.gather(self.carry(reader, there_writer), self.carry(there_reader, writer))
+                there_writer.close()
+                writer.close()
+
+            server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=CHUNK)
+            return server.sockets[0].getsockname()[1]
+
+        return f"127.0.0.1:{asyncio.run_coroutine_threadsafe(serve(), self.loop).result()}"
+
+    async def carry(self, reader, writer):
+        """As much as is sent is under way at once: a network has a delay, and no pause between two packets."""
+        under_way = asyncio.Queue()
+
+        async def arrive():
+            while (packet := await under_way.get()) is not None:
+                due, data = packet
+                await asyncio.sleep(max(0, due - self.loop.time()))
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
+
+        arriving = asyncio.ensure_future(arrive())
+        try:
+            while data := await reader.read(CHUNK):
+                under_way.put_nowait((self.loop.time() + self.half, data))
+        except ConnectionError:
+            pass
+        under_way.put_nowait(None)
+        await asyncio.gather(arriving, return_exceptions=True)
+
+
 class Workers:
-    """Workers of this machine, for the duration of a `with`. With a delay, each is in a network namespace of its own."""
+    """Workers of this machine, for the duration of a `with`. With a delay, each is reached by way of a network that has it."""
 
     def __init__(self, binary, count, delay_ms=0):
         self.binary = binary
         self.count = count
-        self.delay_ms = delay_ms
+        self.network = Network(delay_ms) if delay_ms else None
         self.token = secrets.token_hex(16)
         self.processes = []
         self.addresses = []
-        self.prefix = f"lt{os.getpid() % 10_000}"
         self.scratch = tempfile.TemporaryDirectory()
 
     @property
@@ -54,14 +105,12 @@ class Workers:
         return self
 
     def start(self, number):
-        inside, host = [], "127.0.0.1"
-        if self.delay_ms:
-            host = self.namespace(number)
-            inside = ["ip", "netns", "exec", f"{self.prefix}-{number}"]
         log = Path(self.scratch.name, f"{number}.log")
         with log.open("w") as stderr:
             process = subprocess.Popen(
-                [*inside, self.binary, "worker", "--listen", f"{host}:0"], stderr=stderr, env={**os.environ, **self.environment}
+                [self.binary, "worker", "--listen", "127.0.0.1:0", "--no-cache"],
+                stderr=stderr,
+                env={**os.environ, **self.environment},
             )
         self.processes.append(process)
         until = time.monotonic() + LISTENS_WITHIN
@@ -69,50 +118,18 @@ class Workers:
             if process.poll() is not None or time.monotonic() > until:
                 raise Failed(f"a worker does not listen: {log.read_text()}")
             time.sleep(0.05)
-        self.addresses.append(said[1])
+        self.addresses.append(self.network.before(said[1]) if self.network else said[1])
 
-    def namespace(self, number):
-        """A namespace that a pair of interfaces leads to, each of which delays what it sends by half. Needs root."""
-        name, ours, theirs = (f"{self.prefix}-{number}", f"{self.prefix}h{number}", f"{self.prefix}w{number}")
-        here, there = f"10.213.{number}.1", f"10.213.{number}.2"
-        half = f"{self.delay_ms / 2}ms"
-        within = ["ip", "netns", "exec", name]
-        for command in [
-            ["ip", "netns", "add", name],
-            ["ip", "link", "add", ours, "type", "veth", "peer", "name", theirs],
-            ["ip", "link", "set", theirs, "netns", name],
-            ["ip", "address", "add", f"{here}/24", "dev", ours],
-            ["ip", "link", "set", ours, "up"],
-            [*within, "ip", "address", "add", f"{there}/24", "dev", theirs],
-            [*within, "ip", "link", "set", theirs, "up"],
-            [*within, "ip", "link", "set", "lo", "up"],
-            # Workers reach each other by way of this machine.
-            [*within, "ip", "route", "add", "default", "via", here],
-            ["sysctl", "-qw", "net.ipv4.ip_forward=1"],
-            ["tc", "qdisc", "add", "dev", ours, "root", "netem", "delay", half, "limit", "100000"],
-            [*within, "tc", "qdisc", "add", "dev", theirs, "root", "netem", "delay", half, "limit", "100000"],
-        ]:
-            subprocess.run(command, check=True)
-        return there
-
-    def sent_bytes(self):
-        """What all processes have sent over the network so far: of the loopback, or of the workers' interfaces."""
-        names = ["lo"] if not self.delay_ms else [f"{self.prefix}h{number}" for number in range(self.count)]
-        total = 0
-        for name in names:
-            counts = Path("/sys/class/net", name, "statistics")
-            total += int((counts / "rx_bytes").read_text())
-            total += 0 if name == "lo" else int((counts / "tx_bytes").read_text())
-        return total
+    @staticmethod
+    def sent_bytes():
+        """What all processes of this machine have sent over its loopback so far."""
+        return int(Path("/sys/class/net/lo/statistics/rx_bytes").read_text())
 
     def __exit__(self, *_):
         for process in self.processes:
             process.terminate()
         for process in self.processes:
             process.wait()
-        if self.delay_ms:
-            for number in range(self.count):
-                subprocess.run(["ip", "netns", "delete", f"{self.prefix}-{number}"], check=False)
         self.scratch.cleanup()
 
 

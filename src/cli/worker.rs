@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::cache::KeepArgs;
 use super::logging::{Show, say};
 use super::workers::token;
 use super::{Scratch, environment, stop_signal};
@@ -53,6 +54,9 @@ pub(super) struct WorkerArgs {
     /// How long queries may go on when the worker is stopped; those that take longer are run again on other workers
     #[arg(long, value_name = "LENGTH", value_parser = job::parse_length, default_value = "20s", help_heading = BOUNDS)]
     grace: Duration,
+
+    #[command(flatten)]
+    keep: KeepArgs,
 }
 
 pub(super) async fn worker(args: WorkerArgs, show: Show) -> Result<u8> {
@@ -72,7 +76,7 @@ pub(super) async fn worker(args: WorkerArgs, show: Show) -> Result<u8> {
     let memory = args.memory.map(|size| size.0);
     let environment = environment(aws, memory, Scratch::Needed, show)?;
     let (engine, stores) = (environment.engine.clone(), environment.stores.clone());
-    let worker = Worker::listen(address, access, engine, stores).await?;
+    let worker = Worker::listen(address, access, engine, stores, args.keep.columns()?).await?;
     say(&format!("listening on {}", worker.address()?));
     // It ends by a signal only, so that this is no failure.
     let stop = async {

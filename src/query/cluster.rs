@@ -27,7 +27,8 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_distributed::{
-    DistributedExec, DistributedExt, SessionStateBuilderExt, WorkerResolver,
+    DistributedExec, DistributedExt, RouteTasksEvent, RouteTasksEventResponse,
+    SessionStateBuilderExt, WorkerResolver,
 };
 use futures::future::join_all;
 use url::Url;
@@ -41,7 +42,7 @@ use crate::job::{Format, WorkerAddress};
 use crate::query::Engine;
 use crate::scan::Processes;
 use crate::scan::budget::Budget;
-use crate::scan::wire::SentScans;
+use crate::scan::wire::{Received, SentScans};
 
 pub(super) use failure::failed_worker;
 
@@ -200,7 +201,10 @@ impl Cluster {
         }
         let workers = ready.of_parts();
         let sent = Arc::new(SentScans::default());
-        let budget = Budget::new(&state.runtime_env().memory_pool);
+        let received = Arc::new(Received {
+            budget: Budget::new(&state.runtime_env().memory_pool),
+            columns: None,
+        });
         let mut config = state
             .config()
             .clone()
@@ -224,8 +228,9 @@ impl Cluster {
         let state = SessionStateBuilder::new_from_existing(state)
             .with_query_planner(Arc::new(Planned(plan)))
             .with_distributed_planner()
-            .with_distributed_user_codec(Codec { budget, sent })
+            .with_distributed_user_codec(Codec { received, sent })
             .with_distributed_channel_resolver(Connections(Arc::clone(&self.channels)))
+            .with_distributed_route_tasks_handler(in_turn(workers.clone()))
             .with_distributed_worker_resolver(These(workers))
             .with_distributed_desired_task_count_handler(divide::desired_parts)
             .with_distributed_scale_up_leaf_node_handler(divide::dealt)
@@ -255,6 +260,17 @@ impl QueryPlanner for Planned {
         _: &dyn EngineSession,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
         Ok(Arc::clone(&self.0))
+    }
+}
+
+/// Gives the parts of a stage to the workers in their order: the same objects are then read by the same worker, which may
+/// have kept their columns. A stage of fewer parts is left to the engine, which spreads such stages.
+fn in_turn(
+    workers: Vec<Url>,
+) -> impl for<'e> Fn(RouteTasksEvent<'e>) -> Option<EngineResult<RouteTasksEventResponse>> {
+    move |event| {
+        let is_for_all = event.task_count == workers.len();
+        is_for_all.then(|| Ok(RouteTasksEventResponse::new(workers.clone())))
     }
 }
 

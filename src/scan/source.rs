@@ -71,7 +71,7 @@ pub struct LogSource {
     pub(super) read: ReadLog,
     pub(super) tally: Option<Arc<Tally>>,
     pub(super) edges: Option<EdgeLog>,
-    kept: Option<Arc<KeptObjects>>,
+    pub(super) kept: Option<Arc<KeptObjects>>,
     /// Whether columns of the objects are kept, as every scan does that reads its objects to their end.
     pub(super) keeps: bool,
     duplicates: Option<Deduplication>,

@@ -24,11 +24,12 @@ use uuid::Uuid;
 
 use super::budget::Budget;
 use super::bundle::Bundle;
+use super::columns::{Columns, Keep, KeptObjects, Needs};
 use super::edges::{EdgeLog, Edges};
 use super::fetch::{ObjectFetcher, OpeningOrder};
 use super::object::{Counts, EventFilter};
 use super::report::{ObjectReport, ReadLog};
-use super::source::{LogSource, file_schema};
+use super::source::{LogSource, MESSAGE, file_schema};
 use super::table::opening_order;
 use super::tally::{Hours, Tally};
 use crate::error::{Class, Error, Result};
@@ -90,6 +91,9 @@ struct ScanMessage {
     /// Whether it has the column `region`.
     #[prost(bool, tag = "21")]
     region: bool,
+    /// Whether columns of the objects are kept for later queries.
+    #[prost(bool, tag = "22")]
+    keeps: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
@@ -326,6 +330,7 @@ pub fn encode(
         partitions,
         account: columns.index_of("account").is_ok(),
         region: columns.index_of("region").is_ok(),
+        keeps: source.kept.is_some(),
     };
     sent.add(
         id,
@@ -382,13 +387,22 @@ pub struct ReceivedScan {
     pub reported: Arc<Reported>,
 }
 
-/// The scan of a message, which holds objects within the budget. `decode` decodes an expression over the columns of the table.
+/// What the scans that a process receives share.
+#[derive(Debug)]
+pub struct Received {
+    /// The memory of the objects that they hold.
+    pub budget: Arc<Budget>,
+    /// Where the columns of what they read are kept; `None` where they are not.
+    pub columns: Option<Arc<Columns>>,
+}
+
+/// The scan of a message. `decode` decodes an expression over the columns of the table.
 ///
 /// # Errors
 /// `Unexpected` for what [`encode`] does not make.
 pub fn decode(
     bytes: &[u8],
-    budget: &Arc<Budget>,
+    received: &Received,
     mut decode: impl FnMut(&[u8], &arrow::datatypes::Schema) -> EngineResult<Arc<dyn PhysicalExpr>>,
 ) -> EngineResult<ReceivedScan> {
     let wrong = |what: &str| Error::new(Class::Unexpected, format!("a scan that was sent {what}"));
@@ -442,12 +456,30 @@ pub fn decode(
         Ok(ProjectionExpr::new(expr, projected.alias.clone()))
     });
     let projection = projection.collect::<EngineResult<Vec<_>>>()?;
-    let claim = Budget::claim(budget, objects.len());
-    let fetcher = match (message.url.starts_with("file:"), message.ahead) {
+    let projection = ProjectionExprs::from(projection);
+    let claim = Budget::claim(&received.budget, objects.len());
+    let is_local = message.url.starts_with("file:");
+    let columns = received.columns.as_ref().filter(|_| message.keeps);
+    let kept = columns.map(|columns| {
+        let objects = (&objects[..], &*message.place, message.masks);
+        Arc::new(KeptObjects::new(columns, Keep::AsRead, objects, is_local))
+    });
+    let reads_messages = projection.column_indices().contains(&MESSAGE);
+    let needs = Needs {
+        messages: reads_messages,
+        checked: reads_messages || message.messages,
+    };
+    let is_kept = |number: &u32| {
+        let kept = kept.as_ref();
+        kept.is_some_and(|kept| kept.has(*number as usize, needs))
+    };
+    let fetcher = match (is_local, message.ahead) {
         (true, _) => ObjectFetcher::local(Arc::clone(&claim)),
         (false, false) => ObjectFetcher::new(Arc::clone(&claim), OpeningOrder::default(), None),
         (false, true) => {
-            let order = OpeningOrder::new(&objects, opening_order(&groups)?);
+            let mut order = opening_order(&groups)?;
+            order.retain(|number| !is_kept(number));
+            let order = OpeningOrder::new(&objects, order);
             ObjectFetcher::new(Arc::clone(&claim), order, None)
         }
     };
@@ -473,7 +505,8 @@ pub fn decode(
     )
     .tallied(tally)
     .with_edges(message.notes_edges.then(EdgeLog::default))
-    .received(&ProjectionExprs::from(projection), Arc::clone(&reported));
+    .keeping(kept, message.ahead)
+    .received(&projection, Arc::clone(&reported));
     let config = FileScanConfigBuilder::new(url, Arc::new(source))
         .with_file_groups(groups)
         .with_limit(message.limit.map(|rows| rows as usize))

@@ -18,7 +18,6 @@ use prost::Message;
 use super::failure::to_wire;
 use crate::error::{Class, Error};
 use crate::query::compacted::Compacted;
-use crate::scan::budget::Budget;
 use crate::scan::wire::{self, ReceivedScan, SentScans, scan_of};
 
 /// The metric, and its label, with which a scan reports what it has read to the process that sent it.
@@ -31,8 +30,8 @@ const SCAN: u8 = b's';
 /// Encodes and decodes the plans of this crate.
 #[derive(Debug)]
 pub(super) struct Codec {
-    /// The memory of the objects that received scans hold.
-    pub(super) budget: Arc<Budget>,
+    /// What received scans share.
+    pub(super) received: Arc<wire::Received>,
     /// The scans that are sent with it.
     pub(super) sent: Arc<SentScans>,
 }
@@ -76,7 +75,7 @@ impl PhysicalExtensionCodec for Codec {
             ([COMPACTED], [input]) => Ok(Arc::new(Compacted::new(Arc::clone(input)))),
             ([SCAN, scan @ ..], []) => {
                 let context = PhysicalPlanDecodeContext::new(task, self);
-                let scan = wire::decode(scan, &self.budget, |expr, schema| {
+                let scan = wire::decode(scan, &self.received, |expr, schema| {
                     let expr = PhysicalExprNode::decode(expr).map_err(|_| wrong())?;
                     converter.proto_to_physical_expr(&expr, schema, &context)
                 });

@@ -30,6 +30,8 @@ use crate::job::{
 use crate::layout::Origin;
 use crate::layout::cloudwatch::{LogObject, ObjectFormat, write_line};
 use crate::query::{Engine, Parameter, Parameters, Session};
+use crate::scan::columns::cache::Cache;
+use crate::scan::columns::{Columns, Keep};
 use crate::scan::{Hours, LogsTable, ScanReport, Tally};
 use crate::store::{Store, Stores};
 use crate::window::Range;
@@ -234,9 +236,13 @@ impl Cloud {
     }
 
     async fn worker_with(&self, engine: Engine) -> Running {
+        self.worker_that_keeps(engine, None).await
+    }
+
+    async fn worker_that_keeps(&self, engine: Engine, columns: Option<Arc<Columns>>) -> Running {
         let address = "127.0.0.1:0".parse().unwrap();
         let stores = self.stores.clone();
-        let worker = Worker::listen(address, Access::default(), engine, stores);
+        let worker = Worker::listen(address, Access::default(), engine, stores, columns);
         let worker = worker.await.unwrap();
         let address = worker.address().unwrap().to_string().parse().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -409,6 +415,43 @@ fn a_worker_of_another_version_is_not_used() {
     for info in ["", "4", "0.0.9 4", "0.0.9", &info_of(0), OWN_VERSION] {
         assert_eq!(partitions_of(info), None, "{info}");
     }
+}
+
+/// A cache of columns in a new folder.
+fn cache(folder: &TempDir, name: &str) -> Arc<Columns> {
+    Columns::cached(Cache::open(&folder.path().join(name), Some(64 << 20)).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_keep_the_columns_of_what_they_read() {
+    let shape = shapes().swap_remove(1);
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let mut workers = Vec::new();
+    for name in ["one", "two"] {
+        let columns = Some(cache(&cloud.folder, name));
+        workers.push(cloud.worker_that_keeps(cloud.engine(), columns).await);
+    }
+    let own = cache(&cloud.folder, "own");
+    let sql = "SELECT log_stream, count(*), max(message) FROM logs GROUP BY 1 ORDER BY 1";
+    let ask = async |keeps: bool| {
+        let engine = engine_with(&cloud, &workers);
+        let logs = LogsTable::new(&cloud.store, objects.clone(), WINDOW, engine.pool());
+        let logs = match keeps {
+            true => logs.keeping(Arc::clone(&own), Keep::AsRead),
+            false => logs,
+        };
+        let session = engine.session(SEOUL).unwrap();
+        let session = session.with_logs(logs, Some(&cloud.store)).unwrap();
+        answer(&session.with_window(WINDOW).unwrap(), sql).await
+    };
+    let first = ask(true).await.unwrap();
+    for object in &objects {
+        let key = object_store::path::Path::from(object.key());
+        cloud.store.delete(&key).await.unwrap();
+    }
+    assert_eq!(ask(true).await.unwrap(), first);
+    // Where the coordinator keeps nothing, neither do its workers.
+    assert_eq!(ask(false).await.unwrap_err().class(), Class::Source);
 }
 
 /// A worker that says it is of another version, and takes every request.

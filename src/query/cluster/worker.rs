@@ -34,6 +34,8 @@ use crate::job::Location;
 use crate::query::Engine;
 use crate::runtimes::{Running, run_on};
 use crate::scan::budget::Budget;
+use crate::scan::columns::Columns;
+use crate::scan::wire::Received;
 use crate::store::Stores;
 
 /// A worker that listens.
@@ -47,14 +49,15 @@ pub struct Worker {
 struct Shared {
     engine: Engine,
     stores: Stores,
-    /// The memory of the objects that all scans hold.
-    budget: Arc<Budget>,
+    /// What the scans of all queries share.
+    received: Arc<Received>,
     /// Connections to other workers.
     channels: Arc<Channels>,
 }
 
 impl Worker {
-    /// Listens on an address. The queries of all coordinators share the engine's memory.
+    /// Listens on an address. The queries of all coordinators share the engine's memory. Where a coordinator would keep the
+    /// columns of what it reads, they are kept in `columns`.
     ///
     /// # Errors
     /// `Usage`: an address that other machines reach, without a token and without TLS, or that can't be listened on.
@@ -63,6 +66,7 @@ impl Worker {
         access: Access,
         engine: Engine,
         stores: Stores,
+        columns: Option<Arc<Columns>>,
     ) -> Result<Self> {
         access.for_listener(address)?;
         let channels = Channels::new(access)?;
@@ -76,7 +80,10 @@ impl Worker {
         Ok(Self {
             listener,
             shared: Arc::new(Shared {
-                budget: Budget::new(engine.pool()),
+                received: Arc::new(Received {
+                    budget: Budget::new(engine.pool()),
+                    columns,
+                }),
                 engine,
                 stores,
                 channels: Arc::new(channels),
@@ -211,7 +218,7 @@ impl Shared {
             .state_of_worker(config, timezone, &session.formats()?)?;
         let state = SessionStateBuilder::new_from_existing(state)
             .with_distributed_user_codec(Codec {
-                budget: Arc::clone(&self.budget),
+                received: Arc::clone(&self.received),
                 sent: Arc::default(),
             })
             .with_distributed_channel_resolver(Connections(Arc::clone(&self.channels)))
