@@ -192,6 +192,19 @@ impl WindowArgs {
     }
 }
 
+impl Command {
+    /// How long what runs may go on behind a signal to stop.
+    fn grace(&self) -> Duration {
+        match self {
+            #[cfg(feature = "serve")]
+            Self::Serve(args) => args.grace(),
+            #[cfg(feature = "cluster")]
+            Self::Worker(args) => args.grace(),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
 /// Runs the program with the process's own arguments.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().map(not_a_flag).collect();
@@ -203,6 +216,7 @@ pub fn main() -> ExitCode {
     let show = logging::start(cli.verbosity.quiet, cli.verbosity.verbose);
     panics::note_places();
     let heeds_interrupts = matches!(&cli.command, Command::Query(args) if args.are_of_prompt());
+    let within = cli.command.grace() + STOP_WITHIN;
     let started = of_queries().and_then(|runtime| {
         let ended = on_own_thread(&runtime, cli.command, show)?;
         Ok((runtime, of_signals()?, ended))
@@ -219,7 +233,7 @@ pub fn main() -> ExitCode {
             ended = ended => ended.unwrap_or_else(|gone| {
                 Err(Error::new(Class::Unexpected, "the command ended without a result").caused_by(gone))
             }),
-            stop = unheeded_stop(heeds_interrupts) => Err(stop.error("")),
+            stop = unheeded_stop(heeds_interrupts, within) => Err(stop.error("")),
         }
     });
     // Decoding that is under way ends at its next batch; nothing half-written is left, as puts are
@@ -345,14 +359,14 @@ async fn stop_signal() -> StopSignal {
     StopSignal { class, name }
 }
 
-/// Returns some time after a signal to stop, which a command ends by itself unless a computation holds its thread. A prompt
+/// Returns so long after a signal to stop, which a command ends by itself unless a computation holds its thread. A prompt
 /// goes on behind Ctrl-C.
-async fn unheeded_stop(is_prompt: bool) -> StopSignal {
+async fn unheeded_stop(is_prompt: bool, within: Duration) -> StopSignal {
     let mut stop = stop_signal().await;
     while is_prompt && stop.class == Class::Interrupted {
         stop = stop_signal().await;
     }
-    tokio::time::sleep(STOP_WITHIN).await;
+    tokio::time::sleep(within).await;
     stop
 }
 

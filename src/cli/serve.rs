@@ -103,6 +103,12 @@ pub(super) struct ServeArgs {
     workers: super::workers::WorkersArgs,
 }
 
+impl ServeArgs {
+    pub(super) fn grace(&self) -> Duration {
+        self.grace
+    }
+}
+
 pub(super) async fn serve(args: ServeArgs, show: Show) -> Result<u8> {
     let access = access(&args)?;
     let request = request(&args)?;

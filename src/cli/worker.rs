@@ -59,6 +59,12 @@ pub(super) struct WorkerArgs {
     keep: KeepArgs,
 }
 
+impl WorkerArgs {
+    pub(super) fn grace(&self) -> Duration {
+        self.grace
+    }
+}
+
 pub(super) async fn worker(args: WorkerArgs, show: Show) -> Result<u8> {
     let tls = match (&args.tls_ca, &args.tls_cert, &args.tls_key) {
         (Some(authority), Some(chain), Some(key)) => Some(TlsFiles {
