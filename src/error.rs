@@ -332,11 +332,14 @@ pub fn find_panic<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'
     None
 }
 
-/// An error and what led to it, through the engine's wrappers.
+/// An error and what led to it, through the engine's wrappers and this crate's own errors.
 pub fn causes<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| {
+        if let Some(own) = error.downcast_ref::<Error>() {
+            return own.source.as_deref().map(|cause| cause as _);
+        }
         wrapped(*error).or_else(|| error.source())
     })
 }

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use crate::window::{Size, Span};
 
@@ -257,7 +258,7 @@ pub struct BucketEncryption {
 }
 
 /// How S3 encrypts an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Encryption {
     /// With S3's own keys.
     S3,

@@ -38,7 +38,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use crate::error::{Error, Result};
 use crate::numbers::counted;
 
-pub use answer_keys::{AnswerKeys, DATE, HOUR, NULL_PARTITION, folder_values, partition_keys};
+pub use answer_keys::{
+    AnswerKeys, DATE, HOUR, NULL_PARTITION, PartKeys, folder_values, partition_keys,
+};
 pub use keys::{
     Keys, parse_chart_window, parse_state_page, parse_window_id, state_page, state_pages,
 };

@@ -6,6 +6,8 @@ pub mod columns;
 pub mod division;
 pub mod parquet;
 pub mod partitioned;
+#[cfg(feature = "cluster")]
+pub mod parts;
 
 use object_store::path::Path;
 

@@ -28,6 +28,7 @@ mod parquet_files;
 mod plan;
 mod previous;
 mod publish;
+mod put_parts;
 mod queries;
 mod schema;
 mod scratch;
@@ -137,7 +138,7 @@ impl Environment {
     }
 
     /// The folder of temporary files.
-    fn scratch(&self) -> PathBuf {
+    pub fn scratch(&self) -> PathBuf {
         match &self.scratch {
             Some(folder) => folder.path().to_owned(),
             None => std::env::temp_dir(),

@@ -38,7 +38,7 @@ pub mod wire;
 mod libdeflate;
 
 pub use report::{ReadLog, ScanReport, ScanReports};
-pub use source::planned_bytes;
+pub use source::{COMPRESSION, planned_bytes};
 pub use table::{LogsTable, Processes};
 pub use tables::LogsTables;
 pub use tally::{Hours, Tally};

@@ -30,7 +30,7 @@ use crate::aws::timeouts::RETRIES;
 use crate::backoff::retry;
 use crate::clock::SystemClock;
 use crate::error::{Class, Error, Result};
-use crate::job::Location;
+use crate::job::{Encryption, Location};
 use crate::layout;
 
 pub use self::list::Gather;
@@ -127,6 +127,19 @@ impl Store {
             Puts::InBucket(bucket) => Some(bucket),
             Puts::OnDisk | Puts::InStore => None,
         }
+    }
+
+    /// How S3 encrypts what is put; as the bucket is set up where unset.
+    pub fn encryption_of_puts(&self) -> Option<&Encryption> {
+        self.bucket().and_then(Bucket::encryption_of_puts)
+    }
+
+    /// The same store, in which what is put is encrypted in this way. On disk nothing changes.
+    pub fn encrypting(mut self, encryption: Option<Encryption>) -> Self {
+        if let Puts::InBucket(bucket) = self.puts {
+            self.puts = Puts::InBucket(bucket.encrypting(encryption));
+        }
+        self
     }
 
     /// The engine's client.

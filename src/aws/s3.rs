@@ -256,6 +256,16 @@ impl Bucket {
             .with_endpoint(url))
     }
 
+    /// How S3 encrypts what is put; as the bucket is set up where unset.
+    pub fn encryption_of_puts(&self) -> Option<&Encryption> {
+        self.encryption.as_ref()
+    }
+
+    /// The same bucket, in which what is put is encrypted in this way.
+    pub fn encrypting(self, encryption: Option<Encryption>) -> Self {
+        Self { encryption, ..self }
+    }
+
     fn request_payer(&self) -> Option<RequestPayer> {
         self.requester_pays.then_some(RequestPayer::Requester)
     }

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,6 +13,7 @@ use super::workers::token;
 use super::{Scratch, environment, stop_signal};
 use crate::error::{Error, Result};
 use crate::job::{self, AwsSettings, ByteSize};
+use crate::output::parts::PartsWriter;
 use crate::query::cluster::{Access, TlsFiles, Worker};
 
 /// The heading of the options that say who may connect.
@@ -82,7 +84,9 @@ pub(super) async fn worker(args: WorkerArgs, show: Show) -> Result<u8> {
     let memory = args.memory.map(|size| size.0);
     let environment = environment(aws, memory, Scratch::Needed, show)?;
     let (engine, stores) = (environment.engine.clone(), environment.stores.clone());
-    let worker = Worker::listen(address, access, engine, stores, args.keep.columns()?).await?;
+    let columns = args.keep.columns()?;
+    let writer = Arc::new(PartsWriter::new(stores.clone(), environment.scratch()));
+    let worker = Worker::listen(address, access, engine, stores, columns, writer).await?;
     say(&format!("listening on {}", worker.address()?));
     // It ends by a signal only, so that this is no failure.
     let stop = async {

@@ -2,6 +2,7 @@
 
 use object_store::path::Path;
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;
 use super::{NAME, join, parent};
@@ -126,11 +127,17 @@ impl<'a> AnswerKeys<'a> {
         self.in_window(&format!("{PARTS}/{}", self.query))
     }
 
+    /// The keys of the answer's parts, as a value that outlives the job.
+    pub fn parts(&self) -> PartKeys {
+        PartKeys {
+            folder: self.parts_folder(),
+            query: self.query.to_owned(),
+        }
+    }
+
     /// A part of the answer. Different answers have different generations.
     pub fn part(&self, generation: u64, number: usize) -> Path {
-        let query = self.query;
-        let name = format!("{query}-{generation:0GENERATION_DIGITS$x}-{number:05}.parquet");
-        join(&self.parts_folder(), &name)
+        self.parts().part(generation, number)
     }
 
     /// A pattern of the keys that [`part`](Self::part) makes, for display.
@@ -169,6 +176,48 @@ impl<'a> AnswerKeys<'a> {
             Location::Local(_) => format!("file:///{part}"),
         };
         parts.iter().map(|part| url(part) + "\n").collect()
+    }
+}
+
+/// The numbers that the parts of a section may have.
+const PARTS_OF_SECTION: usize = 1_000_000;
+
+/// The keys of the parts of one answer. They can be sent to another process, which puts some of the parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartKeys {
+    #[serde(with = "as_text")]
+    folder: Path,
+    query: String,
+}
+
+impl PartKeys {
+    /// The part of this number. Different answers have different generations.
+    pub fn part(&self, generation: u64, number: usize) -> Path {
+        let query = &self.query;
+        let name = format!("{query}-{generation:0GENERATION_DIGITS$x}-{number:05}.parquet");
+        join(&self.folder, &name)
+    }
+
+    /// The part of this number in a section. Each section has a range of numbers of its own, so that those who write
+    /// different sections need not agree on numbers. `None` behind the last of the range.
+    pub fn part_of_section(&self, generation: u64, section: usize, number: usize) -> Option<Path> {
+        let number = (number < PARTS_OF_SECTION).then(|| section * PARTS_OF_SECTION + number)?;
+        Some(self.part(generation, number))
+    }
+}
+
+/// A key as text.
+mod as_text {
+    use object_store::path::Path;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(key: &Path, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(key.as_ref())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Path, D::Error> {
+        Path::parse(String::deserialize(from)?).map_err(D::Error::custom)
     }
 }
 
@@ -352,6 +401,21 @@ mod tests {
             let key = join(&answer.folder(), other);
             assert_eq!(answer.columns_of_numbered(&key), None, "{other}");
         }
+    }
+
+    #[test]
+    fn parts_of_different_sections_have_different_keys() {
+        let (keys, window) = (keys("s3://acme/x"), window(Size::Day, "2026-11-21"));
+        let answer = keys.of_answer("q", &window);
+        let sent = serde_json::to_string(&answer.parts()).unwrap();
+        let parts: PartKeys = serde_json::from_str(&sent).unwrap();
+        assert_eq!(parts, answer.parts());
+        let part = |section, number| parts.part_of_section(GENERATION, section, number);
+        assert_eq!(part(0, 7), Some(answer.part(GENERATION, 7)));
+        let last = part(0, PARTS_OF_SECTION - 1).unwrap();
+        let next = part(1, 0).unwrap();
+        assert!(last != next && answer.is_part(&last) && answer.is_part(&next));
+        assert_eq!(part(0, PARTS_OF_SECTION), None);
     }
 
     #[test]

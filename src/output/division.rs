@@ -21,7 +21,7 @@ use crate::error::{Class, Error, Result};
 use crate::job::{Division, Name};
 use crate::layout::{self, AnswerKeys, Keys};
 use crate::query::Session;
-use crate::store::Store;
+use crate::store::{Store, Written};
 use crate::window::Size;
 
 impl Division {
@@ -115,6 +115,14 @@ impl Division {
         }
     }
 
+    /// The folder of the parts of this answer and of others, where it has parts.
+    pub fn parts_folder(&self, answer: AnswerKeys<'_>) -> Option<Path> {
+        match self {
+            Self::Whole | Self::ByValue(_) | Self::Numbered { .. } => None,
+            Self::BySize(_) => Some(answer.parts_folder()),
+        }
+    }
+
     /// The parts that the answer's present list names; none where there is no list.
     pub async fn listed_parts(&self, store: &Store, answer: AnswerKeys<'_>) -> Result<Vec<Path>> {
         match self {
@@ -178,8 +186,19 @@ pub enum Divided {
         /// Differs between answers of different bytes.
         generation: u64,
     },
+    /// In parts of a size that workers have put, in the order of the rows; at least one.
+    Put(Vec<PutPart>),
     /// In numbered files of a size.
     Numbered(Numbered),
+}
+
+/// A part of an answer that is at its place already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutPart {
+    /// The object.
+    pub written: Written,
+    /// Its rows.
+    pub rows: u64,
 }
 
 /// An object of an answer.
@@ -198,14 +217,17 @@ pub enum ObjectContent<'a> {
     File(&'a Spooled),
     /// No rows, in place of a file that only the earlier answer has, and that is deleted later.
     LeftOver(&'a Spooled),
+    /// Rows that are there already.
+    Put(&'a PutPart),
     /// The URLs of the answer's parts.
     PartsList(String),
 }
 
 impl Divided {
-    /// The files of all rows and columns, in the order of the rows.
+    /// The files of all rows and columns, in the order of the rows; none of what is put already.
     pub fn in_order(&self) -> &[Spooled] {
         match self {
+            Self::Put(_) => &[],
             Self::Whole(file) | Self::ByValue { whole: file, .. } => std::slice::from_ref(file),
             Self::BySize { parts, .. } => parts,
             Self::Numbered(numbered) => &numbered.files,
@@ -263,18 +285,31 @@ impl Divided {
             }
             Self::BySize { parts, generation } => {
                 let keys = (0..parts.len()).map(|number| answer.part(*generation, number));
-                let keys: Vec<Path> = keys.collect();
-                let list = AnswerObject {
-                    key: answer.parts_list(),
-                    content: ObjectContent::PartsList(answer.write_parts_list(&keys)),
-                };
-                let parts = keys.into_iter().zip(parts);
-                let mut objects: Vec<_> = parts.map(|(key, part)| file(key, part)).collect();
-                objects.push(list);
-                objects
+                let files = keys.zip(parts);
+                with_their_list(answer, files.map(|(key, part)| file(key, part)).collect())
+            }
+            Self::Put(parts) => {
+                let there = parts.iter().map(|part| AnswerObject {
+                    key: part.written.key.clone(),
+                    content: ObjectContent::Put(part),
+                });
+                with_their_list(answer, there.collect())
             }
         }
     }
+}
+
+/// The parts of an answer, and behind them the list that names them.
+fn with_their_list<'a>(
+    answer: AnswerKeys<'_>,
+    mut parts: Vec<AnswerObject<'a>>,
+) -> Vec<AnswerObject<'a>> {
+    let keys: Vec<Path> = parts.iter().map(|part| part.key.clone()).collect();
+    parts.push(AnswerObject {
+        key: answer.parts_list(),
+        content: ObjectContent::PartsList(answer.write_parts_list(&keys)),
+    });
+    parts
 }
 
 /// Makes a new folder, which is deleted with the folder that it is in.

@@ -21,6 +21,7 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use row_group::{EncodedRowGroup, Encoding, Memory, OpenRowGroup};
@@ -38,6 +39,9 @@ const ROW_GROUP_BYTES: usize = 48 << 20;
 /// The row groups that are encoded at the same time.
 const MOST_ENCODERS: usize = 4;
 
+/// The type of such a file, as S3 keeps it.
+pub const CONTENT_TYPE: &str = "application/vnd.apache.parquet";
+
 /// The metadata key of the SHA-256 of the SQL that a file answers.
 pub const SQL_SHA256: &str = "logtally.sql_sha256";
 
@@ -51,7 +55,7 @@ const COERCE_TYPES: bool = true;
 const ZSTD_LEVEL: i32 = 1;
 
 /// What a file says about itself beside its schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// The job's name.
     pub job: String,
@@ -164,7 +168,9 @@ pub struct Spool {
     file_size: u64,
     /// The bytes at which a row group is full.
     row_group_bytes: usize,
-    /// The complete files before it.
+    /// How many files were begun before it.
+    number: usize,
+    /// The complete files before it that were not taken yet.
     full: Vec<Spooled>,
     /// The row group that the next rows belong to.
     open: Option<OpenRowGroup>,
@@ -240,6 +246,7 @@ impl Spool {
             rows: 0,
             file_size: u64::MAX,
             row_group_bytes: ROW_GROUP_BYTES,
+            number: 0,
             full: Vec::new(),
             open: None,
             begun: 0,
@@ -254,6 +261,17 @@ impl Spool {
         let whole = usize::try_from(bytes).unwrap_or(usize::MAX);
         self.row_group_bytes = ROW_GROUP_BYTES.min(whole);
         self
+    }
+
+    /// One of `several` that a process writes at a time, and that share the memory of one.
+    pub fn one_of(mut self, several: usize) -> Self {
+        self.memory = self.memory.shared_by(several);
+        self
+    }
+
+    /// Takes the files that are complete, in the order of their rows.
+    pub fn take_full(&mut self) -> Vec<Spooled> {
+        std::mem::take(&mut self.full)
     }
 
     /// Adds rows in the engine's types; returns them in the types of the file.
@@ -320,7 +338,8 @@ impl Spool {
 
     /// Completes the current file and begins another beside it.
     fn begin_file(&mut self) -> Result<()> {
-        let name = format!("{}.parquet", self.full.len() + 1);
+        self.number += 1;
+        let name = format!("{}.parquet", self.number);
         let path = self.path.with_extension("").with_extension(name);
         let (writer, _) = open(&path, &self.schema, &self.properties)?;
         let writer = std::mem::replace(&mut self.writer, writer);
@@ -330,7 +349,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Completes the files and returns them in the order of their rows, at least one.
+    /// Completes the files and returns those that were not taken, in the order of their rows, at least one.
     pub async fn finish(mut self) -> Result<Vec<Spooled>> {
         if let Some(open) = self.open.take() {
             self.encoding.push_back(open.complete());

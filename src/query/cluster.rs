@@ -2,8 +2,9 @@
 //! reads a part of the objects.
 //!
 //! The engine beyond one process is datafusion-distributed. What is here is what it can't do for this crate: scans whose
-//! files are lists of objects ([`codec`], [`divide`]), who may connect ([`access`], [`address`]), what is reported and what
-//! fails ([`channels`], [`failure`]), and the process on the other side ([`worker`]).
+//! files are lists of objects ([`codec`], [`divide`]), answers that workers write ([`sections`], [`write_parts`],
+//! [`writing`]), who may connect ([`access`], [`address`]), what is reported and what fails ([`channels`], [`failure`]), and
+//! the process on the other side ([`worker`]).
 
 mod access;
 mod address;
@@ -11,7 +12,10 @@ mod channels;
 mod codec;
 mod divide;
 mod failure;
+mod sections;
 mod worker;
+mod write_parts;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -26,9 +30,10 @@ use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion_distributed::{
-    DistributedExec, DistributedExt, RouteTasksEvent, RouteTasksEventResponse,
-    SessionStateBuilderExt, WorkerResolver,
+    DistributedExec, DistributedExt, DistributedLeafExec, NetworkCoalesceExec, RouteTasksEvent,
+    RouteTasksEventResponse, SessionStateBuilderExt, WorkerResolver,
 };
 use futures::future::join_all;
 use url::Url;
@@ -37,17 +42,21 @@ use self::access::OWN_VERSION;
 use self::address::shown;
 use self::channels::{Channels, Connections, Formats};
 use self::codec::Codec;
+use self::sections::{sections_of, why_uncut};
+use self::write_parts::WriteParts;
 use crate::error::{Class, Error, Result};
 use crate::job::{Format, WorkerAddress};
 use crate::query::Engine;
-use crate::scan::Processes;
+use crate::query::order::in_order;
 use crate::scan::budget::Budget;
 use crate::scan::wire::{Received, SentScans};
+use crate::scan::{COMPRESSION, Processes, planned_bytes};
 
 pub(super) use failure::failed_worker;
 
 pub use access::{Access, TlsFiles};
 pub use worker::Worker;
+pub use write_parts::{Section, SectionWriter, WriteOrder, WriteSections};
 
 /// How long a worker may take to say that it is there.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -84,8 +93,13 @@ impl Ready {
     /// The partitions of a part, two at least: a plan of one partition groups its rows in one place, and reads objects in their
     /// order, so that it can't be divided.
     fn partitions_of_part(&self) -> usize {
-        let at_once = self.of_parts().len() / self.workers.len();
-        (self.partitions / at_once).max(2)
+        self.sections_of_part().max(2)
+    }
+
+    /// The sections that a part writes at a time.
+    fn sections_of_part(&self) -> usize {
+        let parts_of_worker = self.of_parts().len() / self.workers.len();
+        (self.partitions / parts_of_worker).max(1)
     }
 }
 
@@ -200,35 +214,97 @@ impl Cluster {
             return Ok(None);
         }
         let workers = ready.of_parts();
-        let sent = Arc::new(SentScans::default());
-        let received = Arc::new(Received {
-            budget: Budget::new(&state.runtime_env().memory_pool),
-            columns: None,
-        });
-        let mut config = state
-            .config()
-            .clone()
-            .with_create_default_catalog_and_schema(false)
-            .with_target_partitions(ready.partitions_of_part())
-            .with_extension(Arc::new(Processes(workers.len())))
-            .with_extension(Arc::new(Formats(Arc::clone(formats))))
-            .with_extension(Arc::clone(&sent));
-        // The engine has no such subqueries in several processes.
-        let optimizer = &mut config.options_mut().optimizer;
-        optimizer.enable_physical_uncorrelated_scalar_subquery = false;
-        let state = SessionStateBuilder::new_from_existing(state.clone())
-            .with_config(config)
-            .build();
+        let sharing = Sharing::new(memory);
+        let state = sharing.planning(state, formats, ready.partitions_of_part(), workers.len());
         let plan = state.create_physical_plan(query).await?;
-        let unnamed = Engine::unnamed_functions(memory);
-        if let Some(reason) = divide::why_it_stays(&plan, &state, &unnamed) {
+        if let Some(reason) = sharing.why_it_stays(&plan, &state) {
             tracing::info!("reads on this machine: {reason}");
             return Ok(None);
         }
+        let state = self.running(state, plan, sharing, workers)?;
+        let planner = Arc::clone(state.query_planner());
+        let plan = planner.create_physical_plan(query, &state).await?;
+        if !plan.is::<DistributedExec>() {
+            tracing::info!("reads on this machine: nothing is to be divided");
+            return Ok(None);
+        }
+        Ok(Some((plan, state)))
+    }
+
+    /// The plan of a query whose rows workers write, in the order of the objects. `None` where they are written here.
+    /// `generation` tells the parts of this try from those of any other.
+    ///
+    /// # Errors
+    /// Those of planning.
+    pub(super) async fn divide_writing(
+        &self,
+        query: &LogicalPlan,
+        state: &SessionState,
+        formats: &Arc<[Format]>,
+        (ready, memory): (&Ready, usize),
+        (order, generation): (&WriteOrder, u64),
+    ) -> EngineResult<Option<PlannedSections>> {
+        let workers = ready.of_parts();
+        let at_once = ready.sections_of_part();
+        let sharing = Sharing::new(memory);
+        // Bundles of objects that are small enough for so many sections.
+        let state = sharing.planning(state, formats, 1, workers.len() * at_once);
+        let state = in_order(state);
+        let plan = state.create_physical_plan(query).await?;
+        let stays = match sharing.why_it_stays(&plan, &state) {
+            Some(reason) => Some(reason),
+            None => why_uncut(&plan)?,
+        };
+        if let Some(reason) = stays {
+            tracing::info!("writes on this machine: {reason}");
+            return Ok(None);
+        }
+        let Some((parts, sections)) = shares(&plan, order, workers.len(), at_once) else {
+            tracing::info!("writes on this machine: the answer is small");
+            return Ok(None);
+        };
+        let cut = sections_of(&plan, parts * sections)?;
+        let variants = (0..).step_by(sections).zip(cut.chunks(sections));
+        let write = |first, cut: &[Arc<dyn ExecutionPlan>]| -> Arc<dyn ExecutionPlan> {
+            Arc::new(WriteParts::new(order, generation, first, cut.to_vec()))
+        };
+        let whole = write(0, &[plan]);
+        let variants = variants.map(|(first, cut)| write(first, cut));
+        let leaf = Arc::new(DistributedLeafExec::try_new(whole, variants)?);
+        let gathered = Arc::new(NetworkCoalesceExec::try_new(leaf, parts, 1)?);
+        let plan = Arc::new(CoalescePartitionsExec::new(gathered));
+        let state = self.running(state, plan, sharing, workers)?;
+        let planner = Arc::clone(state.query_planner());
+        let plan = planner.create_physical_plan(query, &state).await?;
+        Ok(Some(PlannedSections {
+            plan,
+            state,
+            sections: parts * sections,
+        }))
+    }
+
+    /// The state that a plan runs with, parts of which are those of workers. It makes of the plan one that is sent to them.
+    fn running(
+        &self,
+        state: SessionState,
+        plan: Arc<dyn ExecutionPlan>,
+        sharing: Sharing,
+        workers: Vec<Url>,
+    ) -> EngineResult<SessionState> {
+        let Sharing { sent, memory } = sharing;
+        let received = Received {
+            budget: Budget::new(&state.runtime_env().memory_pool),
+            columns: None,
+        };
+        let codec = Codec {
+            received: Arc::new(received),
+            sent,
+            writer: None,
+        };
         let state = SessionStateBuilder::new_from_existing(state)
             .with_query_planner(Arc::new(Planned(plan)))
             .with_distributed_planner()
-            .with_distributed_user_codec(Codec { received, sent })
+            .with_distributed_user_codec(codec)
             .with_distributed_channel_resolver(Connections(Arc::clone(&self.channels)))
             .with_distributed_route_tasks_handler(in_turn(workers.clone()))
             .with_distributed_worker_resolver(These(workers))
@@ -238,13 +314,75 @@ impl Cluster {
                 (memory / OF_MEMORY).clamp(BUFFERS.0, BUFFERS.1),
             )?
             .build();
-        let planner = Arc::clone(state.query_planner());
-        let plan = planner.create_physical_plan(query, &state).await?;
-        if !plan.is::<DistributedExec>() {
-            tracing::info!("reads on this machine: nothing is to be divided");
-            return Ok(None);
+        Ok(state)
+    }
+}
+
+/// A plan of sections that workers write.
+pub(super) struct PlannedSections {
+    pub(super) plan: Arc<dyn ExecutionPlan>,
+    /// The state that it runs with.
+    pub(super) state: SessionState,
+    /// How many there are.
+    pub(super) sections: usize,
+}
+
+/// In how many parts an answer is written, and in how many sections each. A section has the text of a file at the least, or
+/// there would be more and smaller files than one process makes. `None` where one process does better.
+fn shares(
+    plan: &Arc<dyn ExecutionPlan>,
+    order: &WriteOrder,
+    workers: usize,
+    at_once: usize,
+) -> Option<(usize, usize)> {
+    let text = planned_bytes(plan) * COMPRESSION;
+    let worth = usize::try_from(text / order.least_text.max(1)).unwrap_or(usize::MAX);
+    let parts = workers.min(worth);
+    (parts > 1).then(|| (parts, at_once.min(worth / parts)))
+}
+
+/// What a query has that workers share.
+struct Sharing {
+    /// Its scans that were sent.
+    sent: Arc<SentScans>,
+    /// The bytes that it may take.
+    memory: usize,
+}
+
+impl Sharing {
+    fn new(memory: usize) -> Self {
+        Self {
+            sent: Arc::default(),
+            memory,
         }
-        Ok(Some((plan, state)))
+    }
+
+    /// The state that makes a plan of so many partitions for so many processes.
+    fn planning(
+        &self,
+        state: &SessionState,
+        formats: &Arc<[Format]>,
+        partitions: usize,
+        processes: usize,
+    ) -> SessionState {
+        let mut config = state
+            .config()
+            .clone()
+            .with_create_default_catalog_and_schema(false)
+            .with_target_partitions(partitions)
+            .with_extension(Arc::new(Processes(processes)))
+            .with_extension(Arc::new(Formats(Arc::clone(formats))))
+            .with_extension(Arc::clone(&self.sent));
+        // The engine has no such subqueries in several processes.
+        let optimizer = &mut config.options_mut().optimizer;
+        optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+        SessionStateBuilder::new_from_existing(state.clone())
+            .with_config(config)
+            .build()
+    }
+
+    fn why_it_stays(&self, plan: &Arc<dyn ExecutionPlan>, state: &SessionState) -> Option<String> {
+        divide::why_it_stays(plan, state, &Engine::unnamed_functions(self.memory))
     }
 }
 

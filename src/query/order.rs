@@ -2,7 +2,10 @@
 
 mod in_turn;
 
-pub(super) use in_turn::{UnionsInTurn, in_turn};
+use in_turn::UnionsInTurn;
+pub(super) use in_turn::in_turn;
+#[cfg(feature = "cluster")]
+pub(super) use in_turn::is_in_turn;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::DFSchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as EngineResult;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{
     Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, WindowFrame,
     WindowFrameUnits, WindowFunctionDefinition,
@@ -28,6 +32,22 @@ pub(super) fn fix_order(plan: LogicalPlan) -> EngineResult<(LogicalPlan, bool)> 
     };
     let (plan, chooses_by_order) = settle_choices(plan)?;
     Ok((plan, only_reads || chooses_by_order))
+}
+
+/// The state that plans queries into one partition, whose rows come in the order of the objects' keys.
+pub(super) fn in_order(state: SessionState) -> SessionState {
+    let config = state
+        .config()
+        .clone()
+        .with_target_partitions(1)
+        // The default would replace the catalog that has the tables with an empty one.
+        .with_create_default_catalog_and_schema(false);
+    let mut rules = state.physical_optimizers().to_vec();
+    rules.insert(0, Arc::new(UnionsInTurn));
+    SessionStateBuilder::new_from_existing(state)
+        .with_config(config)
+        .with_physical_optimizer_rules(rules)
+        .build()
 }
 
 /// The plan with what it chooses among equal rows settled, at every level, and whether it must run in one partition for that.

@@ -11,7 +11,7 @@ use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::common::spawn_buffered;
@@ -31,7 +31,7 @@ use super::expansion::refuse_expansion;
 use super::headings;
 use super::impossible::refuse_impossible;
 use super::numbers::refuse_texts_for_numbers;
-use super::order::{UnionsInTurn, settle_choices};
+use super::order::{in_order, settle_choices};
 use super::parameters;
 use super::planning::on_own_thread;
 use super::postgres::{names_buckets, translate};
@@ -238,7 +238,7 @@ impl Session {
     }
 
     /// What a query runs with: the memory pool of the session, which may be another than the engine's.
-    fn task(&self, state: &SessionState) -> Result<Arc<TaskContext>> {
+    pub(super) fn task(&self, state: &SessionState) -> Result<Arc<TaskContext>> {
         let engine = state.runtime_env();
         if Arc::ptr_eq(&engine.memory_pool, self.pool()) {
             return Ok(state.task_ctx());
@@ -288,18 +288,7 @@ impl Session {
         }
         let mut state = self.context.state();
         if statement.in_order {
-            let config = state
-                .config()
-                .clone()
-                .with_target_partitions(1)
-                // The default would replace the catalog that has the tables with an empty one.
-                .with_create_default_catalog_and_schema(false);
-            let mut rules = state.physical_optimizers().to_vec();
-            rules.insert(0, Arc::new(UnionsInTurn));
-            state = SessionStateBuilder::new_from_existing(state)
-                .with_config(config)
-                .with_physical_optimizer_rules(rules)
-                .build();
+            state = in_order(state);
         }
         let task = self.task(&state)?;
         let (session, query) = (self.clone(), statement.clone());
@@ -351,7 +340,7 @@ impl Session {
         self.started(statement, plan, task).map(Some)
     }
 
-    fn started(
+    pub(super) fn started(
         &self,
         statement: &Statement,
         plan: Arc<dyn ExecutionPlan>,
@@ -366,7 +355,7 @@ impl Session {
 
     /// Why a query failed. If the engine does not say where, the query is tried without rows, which names the part that fails
     /// over any rows.
-    async fn why(&self, query: &Statement, error: DataFusionError) -> Error {
+    pub(super) async fn why(&self, query: &Statement, error: DataFusionError) -> Error {
         let is_of_query = Error::own_within(&error).is_none()
             && !matches!(
                 error.find_root(),
@@ -390,9 +379,9 @@ impl Session {
 }
 
 /// A plan that was started.
-struct Started {
+pub(super) struct Started {
     plan: Arc<dyn ExecutionPlan>,
-    batches: SendableRecordBatchStream,
+    pub(super) batches: SendableRecordBatchStream,
 }
 
 /// A query on its way to rows.

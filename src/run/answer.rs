@@ -17,10 +17,13 @@ use crate::job::{ImageFormat, Query};
 use crate::layout::AnswerKeys;
 use crate::output::archive::{ArchiveSpool, Numbered};
 use crate::output::division::Divided;
+#[cfg(not(feature = "cluster"))]
+use crate::output::division::PutPart;
 use crate::output::parquet::Metadata;
 use crate::progress::{Progress, Step};
 use crate::query::{Session, Statement, TableKind};
 use crate::scan::{LogsTable, LogsTables, ScanReport, ScanReports};
+use crate::store::Store;
 use crate::verify::HourCount;
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -99,18 +102,18 @@ pub(super) struct QueryRun<'a> {
 }
 
 impl QueryRun<'_> {
-    /// Computes the answer of a planned query into files in `folder`: once more where rows that have left are of workers
-    /// that were lost, since the files are not published yet.
+    /// Computes the answer of a planned query into files in `folder`, or has workers put its parts into `store`: once more
+    /// where rows that have left are of workers that were lost, since the answer is not published yet.
     pub(super) async fn answer<'q>(
         self,
         planned: &PlannedQuery<'q>,
         folder: &FilePath,
-        keys: AnswerKeys<'_>,
+        place: (&Store, AnswerKeys<'_>),
     ) -> Result<Answer<'q>> {
-        match self.answer_once(planned, folder, keys).await {
+        match self.answer_once(planned, folder, place).await {
             Err(lost) if lost.class() == Class::Workers => {
                 tracing::warn!("{} is computed once more: {}", self.name, lost.message());
-                self.answer_once(planned, folder, keys).await
+                self.answer_once(planned, folder, place).await
             }
             answered => answered,
         }
@@ -120,8 +123,9 @@ impl QueryRun<'_> {
         self,
         planned: &PlannedQuery<'q>,
         folder: &FilePath,
-        keys: AnswerKeys<'_>,
+        place: (&Store, AnswerKeys<'_>),
     ) -> Result<Answer<'q>> {
+        let (_, keys) = place;
         let query = planned.query;
         let statement = self.session.bind(&planned.prepared).await?;
         let metadata = Metadata::new(keys.of_job().job(), &keys.window().id(), &query.sql);
@@ -136,6 +140,26 @@ impl QueryRun<'_> {
                 series: Vec::new(),
             });
         }
+        // Of its columns rather than of its SQL.
+        let of_query = |error: Error| match error.class() {
+            Class::Sql if !error.is_explained() => error.during(&query.sql_origin),
+            _ => error,
+        };
+        #[cfg(feature = "cluster")]
+        let put = self
+            .put_by_workers(planned, &statement, place, &metadata)
+            .await
+            .map_err(of_query)?;
+        #[cfg(not(feature = "cluster"))]
+        let put: Option<Vec<PutPart>> = None;
+        let is_empty = put.as_ref().is_some_and(Vec::is_empty);
+        if let Some(parts) = put.filter(|_| !is_empty) {
+            return Ok(Answer {
+                query,
+                files: Divided::Put(parts),
+                series: Vec::new(),
+            });
+        }
         let path = folder.join(format!("{}.parquet", query.name));
         let division = &query.division;
         let mut spool = division.spool(
@@ -145,19 +169,17 @@ impl QueryRun<'_> {
             self.session.pool(),
         )?;
         let mut series = series_of(query, &statement);
-        self.each_batch(&statement, async |batch| {
-            // As the engine gives it: its types say more of times than those of the file.
-            series
-                .iter_mut()
-                .try_for_each(|series| series.add(&batch))?;
-            spool.write(&batch).await.map(drop)
-        })
-        .await
-        .map_err(|error| match error.class() {
-            // Of its columns rather than of its SQL.
-            Class::Sql if !error.is_explained() => error.during(&query.sql_origin),
-            _ => error,
-        })?;
+        // Workers put no part without rows, which readers of an answer without rows want.
+        if !is_empty {
+            let written = self.each_batch(&statement, async |batch| {
+                // As the engine gives it: its types say more of times than those of the file.
+                series
+                    .iter_mut()
+                    .try_for_each(|series| series.add(&batch))?;
+                spool.write(&batch).await.map(drop)
+            });
+            written.await.map_err(of_query)?;
+        }
         let spooled = spool.finish().await?;
         let files = division
             .divide(spooled, self.session, &metadata, folder, keys)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
+use object_store::ObjectMeta;
 
 use super::Output;
 use super::queries::PlannedQuery;
@@ -77,7 +78,6 @@ pub(super) async fn of_window(
     window: &Window,
     receipt: &Receipt,
 ) -> Result<Vec<TableFile>> {
-    let folders = folders(job, query);
     let mut files = Vec::new();
     for listed in listed(receipt, query.name.as_str()) {
         let key = layout::join(output.store.root(), &listed.key);
@@ -90,17 +90,23 @@ pub(super) async fn of_window(
             );
             return Ok(Vec::new());
         };
-        let values = folder_values(&listed.key);
-        let value = |name: &String| {
-            let mut of_name = values.iter().filter(|(folder, _)| folder == name);
-            of_name.next().and_then(|(_, value)| value.clone())
-        };
-        files.push(TableFile {
-            folders: folders.iter().map(value).collect(),
-            object,
-        });
+        files.push(table_file(job, query, object));
     }
     Ok(files)
+}
+
+/// An object of an answer as a file of the query's table.
+pub(super) fn table_file(job: &Job, query: &Query, object: ObjectMeta) -> TableFile {
+    let values = folder_values(object.location.as_ref());
+    // Behind the answer's own folder, which may be in one that is named alike.
+    let value = |name: &String| {
+        let mut of_name = values.iter().rev().filter(|(folder, _)| folder == name);
+        of_name.next().and_then(|(_, value)| value.clone())
+    };
+    TableFile {
+        folders: folders(job, query).iter().map(value).collect(),
+        object,
+    }
 }
 
 fn listed<'r>(receipt: &'r Receipt, query: &str) -> impl Iterator<Item = &'r OutputReport> {
@@ -109,7 +115,7 @@ fn listed<'r>(receipt: &'r Receipt, query: &str) -> impl Iterator<Item = &'r Out
 }
 
 /// Whether an object is the one that a receipt lists. A copy on another disk has other tags.
-fn is_same(object: &object_store::ObjectMeta, listed: &OutputReport, output: &Output) -> bool {
+fn is_same(object: &ObjectMeta, listed: &OutputReport, output: &Output) -> bool {
     object.size == listed.bytes
         && (output.store.location().is_local() || object.e_tag == listed.etag)
 }

@@ -16,10 +16,10 @@ use super::earlier_export::Comparison;
 use super::expectations::check;
 use super::previous::EarlierAnswers;
 use super::publish::Publisher;
-use super::queries::{kept_for_later, reads_again};
+use super::queries::{PlannedQuery, kept_for_later, reads_again};
 use super::sources::{OpenSource, Sources, WindowRequest};
 use super::stopwatch::Stopwatch;
-use super::{Environment, Force, Plan, WindowPlan, archive, compare, shared};
+use super::{Environment, Force, Plan, WindowPlan, archive, compare, put_parts, shared};
 use crate::chart::build::{Caption, ChartData, Verified};
 use crate::disk::free_bytes;
 use crate::error::{Class, Error, Result};
@@ -29,13 +29,14 @@ use crate::job::{Job, JobSource, Source, Verify};
 use crate::layout;
 use crate::layout::cloudwatch::LogObject;
 use crate::numbers::counted;
+use crate::output::division::Divided;
 use crate::progress::Step;
 use crate::query::archived::ArchivedLogs;
 use crate::query::{Session, in_time, total_memory};
 use crate::receipt::{Change, ExportReport, OutputReport, Receipt, Status};
 use crate::scan::cache::ObjectCache;
 use crate::scan::columns::{Coding, Columns};
-use crate::scan::{Hours, LogsTable, ScanReport, Tally};
+use crate::scan::{COMPRESSION, Hours, LogsTable, ScanReport, Tally};
 use crate::state::Phase;
 use crate::state::lease::HeldWindow;
 use crate::store::Store;
@@ -48,9 +49,6 @@ const MOST_CACHED: u64 = 8 << 30;
 
 /// Columns of events kept between the queries of a job may take this part of the disk that is free: half is for what spills.
 const COLUMNS_OF_FREE: u64 = 4;
-
-/// Gzip makes logs about this many times smaller.
-const COMPRESSION: u64 = 6;
 
 /// Columns that take at most this part of the machine's memory stay in it: what is written to disk is read from the system's cache.
 const CACHED_OF_MEMORY: u64 = 4;
@@ -440,16 +438,13 @@ impl WindowRun<'_> {
                 objects: &objects,
             };
             let keys = self.plan.output.keys.of_answer(run.name, window);
-            let answer = run.answer(query, folder.path(), keys).await?;
+            let place = (&self.plan.output.store, keys);
+            let answer = run.answer(query, folder.path(), place).await?;
             if query.archive.is_some() {
                 answers.push(answer);
                 continue;
             }
-            let files = answer.files.in_order().iter();
-            let files: Vec<&FilePath> = files.map(|file| &*file.path).collect();
-            session
-                .add_answer(answer.query.name.as_str(), &files, &query.table)
-                .await?;
+            self.add_table(&session, query, &answer).await?;
             let place = (&self.plan.output, job, window);
             let checked = check(&session, place, answer.query, &query.expectations);
             expectations.extend(checked.await?);
@@ -485,6 +480,22 @@ impl WindowRun<'_> {
             read,
             folder,
         })
+    }
+
+    /// Registers an answer as a table, for the expectations and the later queries.
+    async fn add_table(
+        &self,
+        session: &Session,
+        planned: &PlannedQuery<'_>,
+        answer: &Answer<'_>,
+    ) -> Result<()> {
+        if let Divided::Put(parts) = &answer.files {
+            return put_parts::add_table(session, &self.plan.output, self.plan.job, planned, parts);
+        }
+        let files = answer.files.in_order().iter();
+        let files: Vec<&FilePath> = files.map(|file| &*file.path).collect();
+        let name = answer.query.name.as_str();
+        session.add_answer(name, &files, &planned.table).await
     }
 
     /// Checks the exports of several windows that turned out to have no events of this one.

@@ -9,10 +9,11 @@ use object_store::path::Path;
 use super::answer::{Answer, Picture};
 use super::{Environment, Output, WindowPlan};
 use crate::error::{Class, Error, Result};
-use crate::job::Job;
-use crate::layout::{parent, parse_chart_window};
+use crate::job::{Job, Query};
+use crate::layout::{AnswerKeys, parent, parse_chart_window};
 use crate::output::WindowKeys;
 use crate::output::division::{AnswerObject, ObjectContent};
+use crate::output::parquet::CONTENT_TYPE;
 use crate::progress::{Progress, Step};
 use crate::receipt::{OutputKind, OutputReport, Receipt};
 use crate::state::Phase;
@@ -102,10 +103,18 @@ impl<'a> Publisher<'a> {
         object: AnswerObject<'_>,
     ) -> Result<OutputReport> {
         let (kind, body, content_type, rows) = match object.content {
+            ObjectContent::Put(part) => {
+                let location = self.output.store.display(&object.key);
+                let written = part.written.clone();
+                return Ok(OutputReport {
+                    rows: Some(part.rows),
+                    ..self.report(OutputKind::Parquet, query, location, written)
+                });
+            }
             ObjectContent::File(file) | ObjectContent::LeftOver(file) => (
                 OutputKind::Parquet,
                 Body::File(file.path.clone()),
-                "application/vnd.apache.parquet",
+                CONTENT_TYPE,
                 Some(file.rows),
             ),
             ObjectContent::PartsList(text) => (
@@ -120,7 +129,8 @@ impl<'a> Publisher<'a> {
     }
 
     /// Deletes the parts of earlier answers, except those of the last one, which readers may still read, and the files
-    /// that only an earlier archive has. A failure is a warning: the next run tries again.
+    /// that only an earlier archive has; also parts that workers have put for this answer before one of them failed. A
+    /// failure is a warning: the next run tries again.
     pub(super) async fn delete_old_parts(&self, receipt: &Receipt) {
         let Output { store, keys } = &self.output;
         let put = receipt.outputs.iter().map(|output| output.key.as_str());
@@ -130,13 +140,29 @@ impl<'a> Publisher<'a> {
         for query in self.job.answers() {
             let name = query.name.as_str();
             let answer = keys.of_answer(name, &self.window.window);
-            let there = self.seen.keys();
-            for key in query.division.outdated(answer, there, is_in_use) {
+            let there = self.parts_there(query, answer).await;
+            for key in query.division.outdated(answer, there.iter(), is_in_use) {
                 if let Err(error) = store.delete(key).await {
                     tracing::warn!(query = name, %error, "could not delete a part of an earlier answer");
                 }
             }
         }
+    }
+
+    /// The parts that are there now, and all keys that were there when the run took the window.
+    async fn parts_there(&self, query: &Query, answer: AnswerKeys<'_>) -> Vec<Path> {
+        let mut there: Vec<Path> = self.seen.keys().cloned().collect();
+        if let Some(folder) = query.division.parts_folder(answer) {
+            match self.output.store.list(&folder).await {
+                Ok(now) => there.extend(now.into_iter().map(|object| object.location)),
+                Err(error) => {
+                    tracing::warn!(query = query.name.as_str(), %error, "could not look for parts of other answers");
+                }
+            }
+        }
+        there.sort_unstable();
+        there.dedup();
+        there
     }
 
     pub(super) async fn picture(

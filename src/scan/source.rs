@@ -34,6 +34,9 @@ use super::tally::Tally;
 use crate::job::{OriginColumns, RecordShape};
 use crate::window::Range;
 
+/// Gzip makes logs about this many times smaller.
+pub const COMPRESSION: u64 = 6;
+
 /// The indices of columns in [`file_schema`].
 const TIMESTAMP: usize = 0;
 pub(super) const MESSAGE: usize = 1;

@@ -215,14 +215,17 @@ fn files(config: &FileScanConfig) -> impl Iterator<Item = &PartitionedFile> {
     config.file_groups.iter().flat_map(FileGroup::iter)
 }
 
+/// What a file costs. An empty object costs a request too.
+fn cost(file: &PartitionedFile) -> u64 {
+    file.object_meta.size.max(1)
+}
+
 /// Deals the files of a scan out to several processes by size, each file whole. Each part has as many partitions as the
 /// scan.
 pub fn deal(config: &FileScanConfig, parts: usize) -> Vec<Arc<dyn ExecutionPlan>> {
     let partitions = config.file_groups.len().max(1);
     let mut all: Vec<&PartitionedFile> = files(config).collect();
     all.sort_by_key(|file| std::cmp::Reverse(file.object_meta.size));
-    // An empty object costs a request too.
-    let cost = |file: &PartitionedFile| file.object_meta.size.max(1);
     let mut loads = vec![(0_u64, vec![(0_u64, Vec::new()); partitions]); parts.max(1)];
     for file in all {
         if let Some((load, groups)) = loads.iter_mut().min_by_key(|(load, _)| *load)
@@ -234,12 +237,40 @@ pub fn deal(config: &FileScanConfig, parts: usize) -> Vec<Arc<dyn ExecutionPlan>
         }
     }
     let part = |groups: Vec<(u64, Vec<PartitionedFile>)>| {
-        let groups = groups.into_iter().map(|(_, files)| FileGroup::new(files));
-        let mut part = config.clone();
-        part.file_groups = groups.collect();
-        DataSourceExec::from_data_source(part) as Arc<dyn ExecutionPlan>
+        part_of(config, groups.into_iter().map(|(_, files)| files))
     };
     loads.into_iter().map(|(_, groups)| part(groups)).collect()
+}
+
+/// A scan of some of its files.
+fn part_of(
+    config: &FileScanConfig,
+    groups: impl Iterator<Item = Vec<PartitionedFile>>,
+) -> Arc<dyn ExecutionPlan> {
+    let mut part = config.clone();
+    part.file_groups = groups.map(FileGroup::new).collect();
+    DataSourceExec::from_data_source(part)
+}
+
+/// Cuts scans whose rows come one behind the other, each in one partition, into sections of about the same size: for each
+/// section, what it has of each scan. A file is never cut, and a section may have none of a scan: `None`.
+pub fn cut(scans: &[&FileScanConfig], sections: usize) -> Vec<Vec<Option<Arc<dyn ExecutionPlan>>>> {
+    let all: u64 = scans.iter().copied().flat_map(files).map(cost).sum();
+    let mut before = 0;
+    let mut cut = vec![vec![Vec::new(); scans.len()]; sections];
+    for (place, scan) in scans.iter().enumerate() {
+        for file in files(scan) {
+            let middle = u128::from(before + cost(file) / 2);
+            let section = middle * sections as u128 / u128::from(all);
+            before += cost(file);
+            cut[section as usize][place].push(file.clone());
+        }
+    }
+    let of_scan = |(scan, files): (&&FileScanConfig, Vec<PartitionedFile>)| {
+        (!files.is_empty()).then(|| part_of(scan, std::iter::once(files)))
+    };
+    let section = |of_scans: Vec<_>| scans.iter().zip(of_scans).map(of_scan).collect();
+    cut.into_iter().map(section).collect()
 }
 
 /// Texts, each once.

@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 
 use crate::demo::demo;
 use crate::library::{PARAMETERS, library_job};
+use crate::support::engines::duckdb;
 use crate::support::faults::Faults;
+use crate::support::gate::Gate;
 use crate::support::moto::Moto;
-use crate::support::on_s3::{Exported, WINDOW};
+use crate::support::on_s3::{Exported, IN_PARTS, WINDOW};
 use crate::support::program::{Dir, Program, Running};
 
 /// A worker that runs.
@@ -499,6 +501,174 @@ fn a_worker_stops_the_work_of_a_coordinator_that_is_killed() {
     run.wait().assert_signal(9);
     held.held.stop();
     held.free.stop();
+}
+
+/// The keys of the parts that the list of an answer names, in its order.
+fn listed_parts(exported: &Exported<'_>, name: &str) -> Vec<String> {
+    let list = format!("{name}/night/everything/dt={WINDOW}/everything.txt");
+    let list = exported.moto.get_object(&exported.bucket, &list);
+    let list = String::from_utf8(list).expect("a text");
+    let bucket = format!("s3://{}/", exported.bucket);
+    let key = |line: &str| line.strip_prefix(&bucket).expect("a part").to_owned();
+    list.lines().map(key).collect()
+}
+
+/// A number of rows, and one that differs for other rows or another order, as DuckDB reads an answer.
+fn rows_in_order(exported: &Exported<'_>, name: &str) -> Value {
+    let folder = Dir::new();
+    let files = listed_parts(exported, name).into_iter().enumerate();
+    let files = files.map(|(number, key)| {
+        let part = exported.moto.get_object(&exported.bucket, &key);
+        let file = folder.write(format!("{number}.parquet"), part);
+        format!("'{}'", file.display())
+    });
+    let files: Vec<String> = files.collect();
+    let sql = format!(
+        "SELECT count(*) AS rows, CAST(bit_xor(hash(n, timestamp, message)) AS VARCHAR) AS in_order \
+         FROM (SELECT row_number() OVER () AS n, * FROM read_parquet([{}]))",
+        files.join(", ")
+    );
+    json!(duckdb(&[], &[&sql])[0])
+}
+
+/// What the receipt lists of the answer in parts: the rows in all, and the keys with their bytes and ETags.
+fn listed_outputs(run: &crate::support::program::Finished) -> (u64, Vec<(String, Value, Value)>) {
+    let receipt = run.stdout_run()["receipt"].clone();
+    let outputs = receipt["outputs"].as_array().expect("a list").clone();
+    let parts: Vec<Value> = outputs
+        .into_iter()
+        .filter(|output| output["query"] == "everything" && output["kind"] == "parquet")
+        .collect();
+    let rows = parts.iter().filter_map(|part| part["rows"].as_u64()).sum();
+    let key = |part: &Value| part["key"].as_str().expect("a key").to_owned();
+    let parts = parts.iter();
+    let parts = parts.map(|part| (key(part), part["bytes"].clone(), part["etag"].clone()));
+    (rows, parts.collect())
+}
+
+/// What is expected of an answer in parts, and a query behind it that reads it.
+const BEHIND: &str = "expect = \"rows\"\n[[query]]\nname = \"last\"\nsql = \"last.sql\"\n";
+
+#[test]
+fn workers_put_the_parts_of_a_large_answer() {
+    let moto = Moto::start();
+    let exported = Exported::new(&moto, "parts-of-workers").with_several(4);
+    exported.dir.write(
+        "last.sql",
+        "SELECT count(*) AS n, max(timestamp) AS last FROM everything",
+    );
+    let more = format!("{IN_PARTS}{BEHIND}");
+    let alone = exported.program("alone", &more, WINDOW);
+    let alone = alone.envs(moto.environment()).run();
+    alone.assert_success();
+    let gate = Gate::before(&moto);
+    let workers: Vec<Worker> = (0..2)
+        .map(|_| Worker::start_with(&exported.dir, gate.as_endpoint(), &[]))
+        .collect();
+    // Writes the job, whose parts are encrypted in its own way.
+    let _ = exported.program("shared", &more, WINDOW);
+    let job = exported.dir.read_text("shared.toml");
+    let job = job.replace("[[query]]\nuse", "sse = \"AES256\"\n[[query]]\nuse");
+    exported.dir.write("shared.toml", job);
+    let run = |more: &[&str]| {
+        let arguments = ["run", "shared.toml", "--window", WINDOW, "--json", "-v"];
+        let program = exported.dir.logtally(arguments.iter().chain(more));
+        let program = program.envs(moto.environment()).arg("--workers");
+        program.arg(addresses(&workers)).run()
+    };
+    let shared = run(&[]);
+    shared.assert_success();
+    let puts: Vec<_> = gate
+        .seen()
+        .into_iter()
+        .filter(|it| it.kind == "put")
+        .collect();
+    assert!(puts.len() > 4, "{} parts", puts.len());
+    for put in &puts {
+        assert!(
+            put.path.contains("/night/parts/everything/"),
+            "{}",
+            put.path
+        );
+        assert_eq!(put.header("x-amz-server-side-encryption"), "AES256");
+        assert_eq!(put.header("if-none-match"), "*");
+    }
+    assert_eq!(
+        rows_in_order(&exported, "shared"),
+        rows_in_order(&exported, "alone")
+    );
+    let read = |run: &crate::support::program::Finished| {
+        let receipt = run.stdout_run()["receipt"].clone();
+        [
+            receipt["read"].clone(),
+            receipt["exports"].clone(),
+            receipt["expectations"].clone(),
+        ]
+    };
+    assert_eq!(read(&shared), read(&alone));
+    let (rows, parts) = listed_outputs(&shared);
+    assert_eq!(rows, listed_outputs(&alone).0);
+    assert_eq!(parts.len(), puts.len());
+    let listed: Vec<String> = parts
+        .iter()
+        .map(|(key, ..)| format!("shared/night/{key}"))
+        .collect();
+    assert_eq!(listed_parts(&exported, "shared"), listed);
+    let answers = exported.answers("shared");
+    for (key, _, etag) in &parts {
+        assert_eq!(answers[&format!("night/{key}")], *etag);
+    }
+    let last = |name: &str| {
+        let key = format!("{name}/night/last/dt={WINDOW}/last.parquet");
+        moto.get_object(&exported.bucket, &key)
+    };
+    assert!(
+        last("shared") == last("alone"),
+        "the later query reads the parts"
+    );
+
+    // The parts of the answer before stay for one run.
+    let there = || moto.keys(&exported.bucket, "shared/night/parts/").len();
+    run(&["--force"]).assert_success();
+    assert_eq!(there(), 2 * parts.len());
+    run(&["--force"]).assert_success();
+    assert_eq!(there(), 2 * parts.len());
+    workers.into_iter().for_each(Worker::stop);
+}
+
+#[test]
+fn an_answer_in_parts_goes_on_without_a_worker_that_is_killed() {
+    let moto = Moto::start();
+    let exported = Exported::new(&moto, "parts-of-killed").with_several(4);
+    let alone = exported.program("alone", IN_PARTS, WINDOW);
+    alone.envs(moto.environment()).run().assert_success();
+    // Its second part is on its way for ever.
+    let faults = Faults::before(&moto, json!({"hold": ["-00001.parquet", "000001.parquet"]}));
+    let free = Worker::start_with(&exported.dir, moto.environment(), &[]);
+    let held = Worker::start_with(&exported.dir, faults.environment(), &["--grace", "1h"]);
+    let mut run = exported
+        .program("shared", IN_PARTS, WINDOW)
+        .envs(moto.environment())
+        .arg("--workers")
+        .arg(format!("{},{}", free.address, held.address))
+        .spawn();
+    run.wait_until("the worker has put a part", |_| {
+        faults.did().held("put") > 0
+    });
+    held.running.signal("KILL");
+    let shared = run.wait();
+    shared
+        .assert_success()
+        .stderr_contains("the query is run once more");
+    assert_eq!(
+        rows_in_order(&exported, "shared"),
+        rows_in_order(&exported, "alone")
+    );
+    // What the worker has put before it was killed is deleted.
+    let mut listed = listed_parts(&exported, "shared");
+    listed.sort();
+    assert_eq!(moto.keys(&exported.bucket, "shared/night/parts/"), listed);
+    free.stop();
 }
 
 /// An authority, and a certificate that it signed for this machine's address.

@@ -38,6 +38,7 @@ fn shown(objects: &[AnswerObject<'_>]) -> Vec<String> {
             ObjectContent::File(file) | ObjectContent::LeftOver(file) => {
                 format!("{key} = {}", file.path.display())
             }
+            ObjectContent::Put(_) => format!("{key} is put"),
             ObjectContent::PartsList(text) => format!("{key} lists {}", text.lines().count()),
         }
     });
@@ -99,6 +100,31 @@ fn parts_are_put_before_the_list_that_names_them() {
     let listed = keys.read_parts_list("q", &objects[2].key, list);
     let put: Vec<&Path> = objects[..2].iter().map(|object| &object.key).collect();
     assert_eq!(listed.iter().collect::<Vec<_>>(), put);
+}
+
+#[test]
+fn parts_that_are_put_already_are_listed_in_the_order_of_the_rows() {
+    let (keys, day) = (keys(), day());
+    let answer = keys.of_answer("q", &day);
+    let part = |number| PutPart {
+        written: Written {
+            key: answer.part(0xab, number),
+            etag: None,
+            bytes: 1,
+        },
+        rows: 1,
+    };
+    let divided = Divided::Put(vec![part(1), part(1_000_000)]);
+    let objects = divided.objects(answer, std::iter::empty());
+    assert_eq!(
+        shown(&objects),
+        [
+            "q-00000000000000ab-00001.parquet is put",
+            "q-00000000000000ab-1000000.parquet is put",
+            "q.txt lists 2"
+        ]
+    );
+    assert!(divided.in_order().is_empty());
 }
 
 #[test]

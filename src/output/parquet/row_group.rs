@@ -35,6 +35,8 @@ pub(super) struct Memory {
     reservation: Arc<MemoryReservation>,
     /// The bytes of the pool.
     size: usize,
+    /// How many answers are written at a time, and share what one may take.
+    shared_by: usize,
     /// A permit for each unit of rows that may wait.
     turns: Arc<Semaphore>,
     most_waiting: usize,
@@ -46,18 +48,31 @@ impl Memory {
             MemoryLimit::Finite(bytes) => bytes,
             _ => usize::MAX,
         };
-        let most_waiting = (size / 16).clamp(UNIT, MOST_WAITING) / UNIT;
+        let most_waiting = most_waiting(size);
         Self {
             reservation: Arc::new(MemoryConsumer::new(ROW_GROUPS).register(pool)),
             size,
+            shared_by: 1,
             turns: Arc::new(Semaphore::new(most_waiting)),
             most_waiting,
         }
     }
 
+    /// The memory of one of `several` answers that are written at a time.
+    pub(super) fn shared_by(self, several: usize) -> Self {
+        let several = several.max(1);
+        let most_waiting = most_waiting(self.size / several);
+        Self {
+            shared_by: several,
+            turns: Arc::new(Semaphore::new(most_waiting)),
+            most_waiting,
+            ..self
+        }
+    }
+
     /// Whether the row groups have so much that some should be written before others begin.
     pub(super) fn is_scarce(&self) -> bool {
-        self.reservation.size() > self.size / 8
+        self.reservation.size() > self.size / self.shared_by / 8
     }
 
     fn hold(&self) -> Held {
@@ -96,6 +111,11 @@ impl Memory {
         ));
         Err(ParquetError::External(error.into()))
     }
+}
+
+/// The units of rows that may wait in a pool of this many bytes.
+fn most_waiting(bytes: usize) -> usize {
+    (bytes / 16).clamp(UNIT, MOST_WAITING) / UNIT
 }
 
 /// A part of the memory, given back when it is dropped.

@@ -1,4 +1,4 @@
-//! The plans of this crate as messages: the scan of `logs`, and what stands below a sort.
+//! The plans of this crate as messages: the scan of `logs`, what stands below a sort, branches in turn, and what writes parts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +16,10 @@ use datafusion_proto::protobuf::PhysicalExprNode;
 use prost::Message;
 
 use super::failure::to_wire;
+use super::write_parts::{WriteParts, WriteSections};
 use crate::error::{Class, Error};
 use crate::query::compacted::Compacted;
+use crate::query::order::{in_turn, is_in_turn};
 use crate::scan::wire::{self, ReceivedScan, SentScans, scan_of};
 
 /// The metric, and its label, with which a scan reports what it has read to the process that sent it.
@@ -25,7 +27,9 @@ pub(super) const REPORT: &str = "logtally_read";
 
 /// What a message begins with.
 const COMPACTED: u8 = b'c';
+const IN_TURN: u8 = b't';
 const SCAN: u8 = b's';
+const WRITE: u8 = b'w';
 
 /// Encodes and decodes the plans of this crate.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(super) struct Codec {
     pub(super) received: Arc<wire::Received>,
     /// The scans that are sent with it.
     pub(super) sent: Arc<SentScans>,
+    /// What received plans write sections with, in a worker.
+    pub(super) writer: Option<Arc<dyn WriteSections>>,
 }
 
 impl PhysicalExtensionCodec for Codec {
@@ -45,6 +51,15 @@ impl PhysicalExtensionCodec for Codec {
     ) -> EngineResult<()> {
         if node.is::<Compacted>() {
             message.push(COMPACTED);
+            return Ok(());
+        }
+        if is_in_turn(&node) {
+            message.push(IN_TURN);
+            return Ok(());
+        }
+        if let Some(write) = node.downcast_ref::<WriteParts>() {
+            message.push(WRITE);
+            message.extend(write.encode());
             return Ok(());
         }
         let Some(scan) = scan_of(&node) else {
@@ -73,6 +88,12 @@ impl PhysicalExtensionCodec for Codec {
         };
         match (message, inputs) {
             ([COMPACTED], [input]) => Ok(Arc::new(Compacted::new(Arc::clone(input)))),
+            ([IN_TURN], [input]) => Ok(in_turn(Arc::clone(input))),
+            ([WRITE, write @ ..], sections) => {
+                let writer = self.writer.as_ref();
+                let write = writer.and_then(|writer| WriteParts::decode(write, sections, writer));
+                Ok(Arc::new(write.ok_or_else(wrong)?))
+            }
             ([SCAN, scan @ ..], []) => {
                 let context = PhysicalPlanDecodeContext::new(task, self);
                 let scan = wire::decode(scan, &self.received, |expr, schema| {

@@ -87,13 +87,19 @@ pub(in crate::query) fn failed_worker(error: &DataFusionError) -> Option<String>
 /// The error in the form in which its class survives the wire.
 pub(super) fn to_wire(error: DataFusionError) -> DataFusionError {
     let failed = failed_worker(&error).map(Failed::Other);
-    let own = Error::own_within(&error).map(|own| (own, failed));
-    let own = own.or_else(|| {
+    let no_room = || Some((no_room(&error)?, Some(Failed::Sender)));
+    let own = |failed| Some((Error::own_within(&error)?, failed));
+    let panic = || {
         let panic = find_panic(&error)?;
         let what = format!("a bug in this program: {panic}");
         Some((Error::new(Class::Unexpected, what), None))
-    });
-    let Some((own, failed)) = own.or_else(|| Some((no_room(&error)?, Some(Failed::Sender)))) else {
+    };
+    let told = match failed {
+        // Another worker has told it, and what it is.
+        failed @ Some(_) => own(failed),
+        None => no_room().or_else(|| own(None)).or_else(panic),
+    };
+    let Some((own, failed)) = told else {
         return error;
     };
     let message = ErrorMessage {
@@ -326,6 +332,13 @@ mod tests {
             ),
             (
                 DataFusionError::Shared(Arc::new(full())),
+                "the worker 10.0.0.7:50051 has no room: ",
+            ),
+            // While a part of an answer is written.
+            (
+                Error::new(Class::Output, "can't write the temporary file x")
+                    .caused_by(full())
+                    .into(),
                 "the worker 10.0.0.7:50051 has no room: ",
             ),
         ] {

@@ -4,7 +4,10 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
+use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::DateTime;
 use chrono_tz::Tz;
 use datafusion_distributed::Worker as EngineWorker;
@@ -14,27 +17,35 @@ use futures::TryStreamExt;
 use futures::future::join_all;
 use object_store::memory::InMemory;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::access::OWN_VERSION;
-use super::{Access, Cluster, Ready, Worker, info_of, partitions_of};
+use super::{
+    Access, Cluster, Ready, Section, SectionWriter, Worker, WriteSections, info_of, partitions_of,
+};
 use crate::aws::{Account, Aws};
 use crate::error::{Class, Error, Result};
 use crate::job::{
     AwsSettings, Format, FormatKind, Location, Name, OriginColumns, WorkerAddress, library,
 };
-use crate::layout::Origin;
 use crate::layout::cloudwatch::{LogObject, ObjectFormat, write_line};
-use crate::query::{Engine, Parameter, Parameters, Session};
+use crate::layout::{Keys, Origin};
+use crate::output::columns::athena_schema;
+use crate::output::division::PutPart;
+use crate::output::parquet::{Metadata, Spool};
+use crate::output::parts::{PartsOrder, PartsWriter};
+use crate::query::{Engine, Parameter, Parameters, Session, Statement};
 use crate::scan::columns::cache::Cache;
 use crate::scan::columns::{Columns, Keep};
 use crate::scan::{Hours, LogsTable, ScanReport, Tally};
 use crate::store::{Store, Stores};
-use crate::window::Range;
+use crate::window::{Range, Size, Window};
 
 const SEOUL: Tz = chrono_tz::Asia::Seoul;
 
@@ -239,10 +250,24 @@ impl Cloud {
         self.worker_that_keeps(engine, None).await
     }
 
+    fn writer(&self) -> Arc<dyn WriteSections> {
+        let scratch = self.folder.path().to_owned();
+        Arc::new(PartsWriter::new(self.stores.clone(), scratch))
+    }
+
     async fn worker_that_keeps(&self, engine: Engine, columns: Option<Arc<Columns>>) -> Running {
+        self.worker_of(engine, columns, self.writer()).await
+    }
+
+    async fn worker_of(
+        &self,
+        engine: Engine,
+        columns: Option<Arc<Columns>>,
+        writer: Arc<dyn WriteSections>,
+    ) -> Running {
         let address = "127.0.0.1:0".parse().unwrap();
         let stores = self.stores.clone();
-        let worker = Worker::listen(address, Access::default(), engine, stores, columns);
+        let worker = Worker::listen(address, Access::default(), engine, stores, columns, writer);
         let worker = worker.await.unwrap();
         let address = worker.address().unwrap().to_string().parse().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -718,4 +743,244 @@ async fn a_worker_whose_memory_and_disk_are_full_is_left_out() {
     assert_eq!(error.class(), Class::Sql);
     let expected = format!("the worker {} needs more memory", workers[0].address);
     assert!(error.to_string().contains(&expected), "{error}");
+}
+
+/// Files end early, so that a section of small objects has several.
+const FILE_SIZE: u64 = 8 << 10;
+
+/// Rows of the objects one by one.
+const ROW_BY_ROW: [&str; 4] = [
+    "SELECT * FROM logs",
+    "SELECT timestamp, message, message->>'user' AS who FROM logs WHERE level(message) = 'ERROR'",
+    "SELECT * FROM errors",
+    "SELECT log_stream, length(message) AS n FROM logs WHERE log_stream LIKE '%1' AND timestamp >= $window_start",
+];
+
+/// What workers have put of an answer.
+struct Put {
+    parts: Vec<PutPart>,
+    /// Its rows, as its parts have them one behind the other.
+    rows: String,
+}
+
+fn metadata() -> Metadata {
+    Metadata::new("j", "2026-11-21", "SELECT 1")
+}
+
+async fn statement_of(session: &Session, sql: &str) -> Statement {
+    let prepared = session.prepare(sql, "SQL").await.unwrap();
+    session.bind(&prepared).await.unwrap()
+}
+
+/// The answer as workers write it; `None` where they do not.
+async fn put_by_workers(cloud: &Cloud, session: &Session, sql: &str) -> Result<Option<Put>> {
+    let statement = statement_of(session, sql).await;
+    let day = Window::parse(Size::Day, SEOUL, "2026-11-21").unwrap();
+    let location = Location::parse("s3://logs/answers", std::path::Path::new("/")).unwrap();
+    let keys = Keys::new(&location, "j").unwrap();
+    let keys = keys.of_answer("q", &day);
+    let columns = athena_schema(&statement.schema()).unwrap();
+    let order = PartsOrder::new(&cloud.store, keys.parts(), &columns, &metadata(), FILE_SIZE)?;
+    let order = order.unwrap().to_workers()?;
+    let Some(reports) = session.write_parts(&statement, &order).await? else {
+        return Ok(None);
+    };
+    let parts = reports.iter().map(|report| PutPart::from_report(report));
+    let parts: Vec<PutPart> = parts.collect::<Result<_>>()?;
+    let mut batches = Vec::new();
+    for part in &parts {
+        let PutPart { written, rows } = part;
+        assert!(keys.is_part(&written.key), "{}", written.key);
+        let there = cloud.store.head(&written.key).await?.unwrap();
+        assert_eq!((there.size, &there.e_tag), (written.bytes, &written.etag));
+        let bytes = cloud.store.get(&written.key).await?.unwrap();
+        let of_part = read_parquet(bytes);
+        let count: usize = of_part.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(count as u64, *rows);
+        assert!(count > 0);
+        batches.extend(of_part);
+    }
+    let rows = pretty_format_batches(&batches).unwrap().to_string();
+    Ok(Some(Put { parts, rows }))
+}
+
+fn read_parquet(bytes: Bytes) -> Vec<RecordBatch> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+    reader.build().unwrap().map(Result::unwrap).collect()
+}
+
+/// The answer as one process writes it, and its counts.
+async fn written_here(session: &Session, sql: &str) -> (String, ScanReport) {
+    let statement = statement_of(session, sql).await;
+    let mut execution = session.run(&statement).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let columns = athena_schema(&statement.schema()).unwrap();
+    let path = folder.path().join("whole.parquet");
+    let mut spool = Spool::create(path, columns, &metadata(), session.pool()).unwrap();
+    while let Some(batch) = execution.batches.try_next().await.unwrap() {
+        spool.write(&batch).await.unwrap();
+    }
+    let file = spool.finish().await.unwrap().remove(0);
+    let batches = read_parquet(std::fs::read(file.path).unwrap().into());
+    let rows = pretty_format_batches(&batches).unwrap().to_string();
+    (rows, execution.scans().total())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_write_the_rows_of_the_local_answer_in_its_order() {
+    let mut most_parts = 0;
+    for shape in shapes() {
+        let (cloud, objects) = Cloud::new(&shape).await;
+        let mut workers = Vec::new();
+        for _ in 0..3 {
+            workers.push(cloud.worker().await);
+        }
+        for sql in ROW_BY_ROW {
+            let (local, local_logs, local_tally) = session(&cloud, &shape, &objects, &[]);
+            let (expected, _) = written_here(&local, sql).await;
+            for count in 1..=3 {
+                let about = format!("{}, {count} workers: {sql}", shape.name);
+                let (session, logs, tally) = session(&cloud, &shape, &objects, &workers[..count]);
+                let put = put_by_workers(&cloud, &session, sql).await;
+                let put = put.unwrap_or_else(|error| panic!("{about}: {error}"));
+                let Some(Put { parts, rows }) = put else {
+                    // Two objects of four events are less than a file, and so may those of a few streams be.
+                    let is_small = ["exports that meet", "no object"].contains(&shape.name);
+                    assert!(is_small || sql == ROW_BY_ROW[3], "{about}");
+                    continue;
+                };
+                assert!(rows == expected, "{about}:\n{rows}\n{expected}");
+                most_parts = most_parts.max(parts.len());
+                let read = |logs: &LogsTable| logs.read_log().complete(objects.len());
+                assert_eq!(read(&logs), read(&local_logs), "{about}");
+                assert_eq!(logs.oddities(), local_logs.oddities(), "{about}");
+                let hours = |tally: &Tally| tally.by_group().unwrap();
+                assert_eq!(hours(&tally), hours(&local_tally), "{about}");
+            }
+        }
+    }
+    assert!(most_parts > 3, "{most_parts}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_write_nothing_but_rows_of_objects_one_by_one() {
+    let shape = shapes().swap_remove(1);
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let workers = [cloud.worker().await, cloud.worker().await];
+    let (session, ..) = session(&cloud, &shape, &objects, &workers);
+    for sql in [
+        "SELECT * FROM logs LIMIT 100000",
+        "SELECT * FROM logs ORDER BY message",
+        "SELECT DISTINCT message FROM logs",
+        "SELECT message, row_number() OVER () AS n FROM logs",
+        "SELECT message FROM logs UNION ALL SELECT message FROM logs",
+        "SELECT a.message FROM logs a JOIN logs b USING (message)",
+        "SELECT * FROM logs WHERE timestamp > (SELECT min(timestamp) FROM logs)",
+        "SELECT hour_local FROM hours",
+    ] {
+        let put = put_by_workers(&cloud, &session, sql).await.unwrap();
+        assert!(put.is_none(), "{sql}");
+    }
+    let none = "SELECT * FROM logs WHERE message = 'there is none'";
+    let put = put_by_workers(&cloud, &session, none)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(put.parts.is_empty());
+}
+
+/// Two accounts, the objects of one behind those of the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn sections_of_several_sources_keep_their_order() {
+    let shape = shapes().swap_remove(2);
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let location = cloud.store.location();
+    let other = cloud.stores.open(location, Account::Source(1)).await;
+    let other = other.unwrap();
+    let (first, second) = objects.split_at(objects.len() / 3);
+    let workers = [cloud.worker().await, cloud.worker().await];
+    let mut answers = Vec::new();
+    for workers in [&workers[..0], &workers[..]] {
+        let engine = engine_with(&cloud, workers);
+        let tables = [(&cloud.store, first), (&other, second)];
+        let tables = tables
+            .map(|(store, objects)| LogsTable::new(store, objects.to_vec(), WINDOW, engine.pool()));
+        let session = engine.session(SEOUL).unwrap();
+        let session = session.with_logs_of(&tables, &[&cloud.store, &other]);
+        let session = session.unwrap();
+        let sql = "SELECT log_stream, message FROM logs WHERE message LIKE '%a%'";
+        let rows = match workers.is_empty() {
+            true => written_here(&session, sql).await.0,
+            false => {
+                let put = put_by_workers(&cloud, &session, sql).await.unwrap();
+                put.unwrap().rows
+            }
+        };
+        answers.push(rows);
+    }
+    assert!(answers[0] == answers[1], "{}\n{}", answers[0], answers[1]);
+}
+
+/// A writer that puts parts, and then says so and never goes on.
+#[derive(Debug)]
+struct Stuck {
+    inner: Arc<dyn WriteSections>,
+    is_stuck: watch::Sender<bool>,
+}
+
+struct StuckSection {
+    inner: Box<dyn SectionWriter>,
+    is_stuck: watch::Sender<bool>,
+}
+
+#[async_trait]
+impl WriteSections for Stuck {
+    async fn begin(&self, section: Section<'_>) -> Result<Box<dyn SectionWriter>> {
+        Ok(Box::new(StuckSection {
+            inner: self.inner.begin(section).await?,
+            is_stuck: self.is_stuck.clone(),
+        }))
+    }
+}
+
+#[async_trait]
+impl SectionWriter for StuckSection {
+    async fn write(&mut self, rows: RecordBatch) -> Result<Vec<String>> {
+        self.inner.write(rows).await
+    }
+
+    async fn finish(self: Box<Self>) -> Result<Vec<String>> {
+        self.inner.finish().await?;
+        self.is_stuck.send_replace(true);
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_a_try_that_lost_a_worker_are_in_no_answer() {
+    let shape = shapes().swap_remove(1);
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let sql = "SELECT * FROM logs";
+    let (local, ..) = session(&cloud, &shape, &objects, &[]);
+    let (expected, _) = written_here(&local, sql).await;
+    let (is_stuck, mut stuck) = watch::channel(false);
+    let inner = cloud.writer();
+    let lost = Arc::new(Stuck { inner, is_stuck });
+    let lost = cloud.worker_of(cloud.engine(), None, lost).await;
+    let there = cloud.worker().await;
+    let workers = [lost, there];
+    let (shared, logs, _) = session(&cloud, &shape, &objects, &workers);
+    let [lost, _there] = workers;
+    let stop = async {
+        stuck.wait_for(|stuck| *stuck).await.unwrap();
+        lost.stop.send(()).unwrap();
+    };
+    let (put, ()) = tokio::join!(put_by_workers(&cloud, &shared, sql), stop);
+    let Put { parts, rows } = put.unwrap().unwrap();
+    assert!(rows == expected, "{rows}\n{expected}");
+    let read = logs.read_log().complete(objects.len()).unwrap();
+    assert_eq!(read.objects, objects.len());
+    // What the first try has put is there, under other keys.
+    let folder = crate::layout::parent(&parts[0].written.key);
+    assert!(cloud.store.list(&folder).await.unwrap().len() > parts.len());
 }

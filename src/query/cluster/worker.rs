@@ -1,4 +1,4 @@
-//! A worker: reads its part of the objects of a plan with credentials of its own, and answers with rows.
+//! A worker: reads its part of the objects of a plan with credentials of its own, and answers with rows, or writes them.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -28,6 +28,7 @@ use super::channels::{Channels, Connections, SessionMessage};
 use super::codec::Codec;
 use super::failure::{Relayed, to_wire};
 use super::info_of;
+use super::write_parts::WriteSections;
 use crate::aws::Account;
 use crate::error::{Class, Error, Result};
 use crate::job::Location;
@@ -53,11 +54,13 @@ struct Shared {
     received: Arc<Received>,
     /// Connections to other workers.
     channels: Arc<Channels>,
+    /// Writes sections of answers.
+    writer: Arc<dyn WriteSections>,
 }
 
 impl Worker {
     /// Listens on an address. The queries of all coordinators share the engine's memory. Where a coordinator would keep the
-    /// columns of what it reads, they are kept in `columns`.
+    /// columns of what it reads, they are kept in `columns`. `writer` writes sections of answers.
     ///
     /// # Errors
     /// `Usage`: an address that other machines reach, without a token and without TLS, or that can't be listened on.
@@ -67,6 +70,7 @@ impl Worker {
         engine: Engine,
         stores: Stores,
         columns: Option<Arc<Columns>>,
+        writer: Arc<dyn WriteSections>,
     ) -> Result<Self> {
         access.for_listener(address)?;
         let channels = Channels::new(access)?;
@@ -87,6 +91,7 @@ impl Worker {
                 engine,
                 stores,
                 channels: Arc::new(channels),
+                writer,
             }),
         })
     }
@@ -220,6 +225,7 @@ impl Shared {
             .with_distributed_user_codec(Codec {
                 received: Arc::clone(&self.received),
                 sent: Arc::default(),
+                writer: Some(Arc::clone(&self.writer)),
             })
             .with_distributed_channel_resolver(Connections(Arc::clone(&self.channels)))
             .with_distributed_worker_plan_rewrite_handler(relayed)

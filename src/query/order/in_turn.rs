@@ -20,7 +20,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 /// The rule. It runs before all others, so that these see one partition.
 #[derive(Debug)]
-pub struct UnionsInTurn;
+pub(super) struct UnionsInTurn;
 
 impl PhysicalOptimizerRule for UnionsInTurn {
     fn name(&self) -> &str {
@@ -49,6 +49,12 @@ impl PhysicalOptimizerRule for UnionsInTurn {
 /// The partitions of a plan as one, each behind the end of the one before.
 pub(in crate::query) fn in_turn(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     Arc::new(InTurn::new(plan))
+}
+
+/// Whether a plan is one that [`in_turn`] makes.
+#[cfg(feature = "cluster")]
+pub(in crate::query) fn is_in_turn(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<InTurn>()
 }
 
 /// The plan that [`in_turn`] makes.

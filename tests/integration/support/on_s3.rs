@@ -54,6 +54,17 @@ impl<'a> Exported<'a> {
         self.with_object(&object)
     }
 
+    /// Adds so many objects of some megabytes, whose events compress as badly.
+    pub fn with_several(self, objects: i64) -> Self {
+        for number in 0..objects {
+            let first = at("2025-03-03T05:00:00Z") + number * HOUR;
+            let object = incompressible(first, 3 << 20);
+            let key = format!("exported/large/web-{number}/000000.gz");
+            self.moto.put_object(&self.bucket, &key, &object);
+        }
+        self
+    }
+
     /// Adds an object.
     pub fn with_object(self, object: &[u8]) -> Self {
         let key = "exported/large/web-large/000000.gz";
@@ -119,6 +130,10 @@ impl<'a> Exported<'a> {
         assert!(unfinished["Uploads"].is_null(), "{unfinished}");
     }
 }
+
+/// A query whose answer is as large as the events, in parts of a size.
+pub const IN_PARTS: &str =
+    "[[query]]\nname = \"everything\"\nsql = \"everything.sql\"\nfile_size = \"1MiB\"\n";
 
 /// A gzip object of `bytes` bytes, with messages that Parquet compresses to three quarters at best.
 fn incompressible(midnight: i64, bytes: usize) -> Vec<u8> {
