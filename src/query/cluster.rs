@@ -2,7 +2,7 @@
 //! reads a part of the objects.
 //!
 //! The engine beyond one process is datafusion-distributed. What is here is what it can't do for this crate: scans whose
-//! files are lists of objects ([`codec`], [`divide`]), who may connect ([`access`], [`address`]), what is reported and what
+//! files are lists of objects or are read as they were listed ([`codec`], [`divide`], [`table_scan`]), who may connect ([`access`], [`address`]), what is reported and what
 //! fails ([`channels`], [`failure`]), and the process on the other side ([`worker`]).
 
 mod access;
@@ -11,6 +11,7 @@ mod channels;
 mod codec;
 mod divide;
 mod failure;
+mod table_scan;
 mod worker;
 
 #[cfg(test)]

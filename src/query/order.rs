@@ -2,6 +2,8 @@
 
 mod in_turn;
 
+#[cfg(feature = "cluster")]
+pub(super) use in_turn::is_in_turn;
 pub(super) use in_turn::{UnionsInTurn, in_turn};
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! The plans of this crate as messages: the scan of `logs`, and what stands below a sort.
+//! The plans of this crate as messages: the scans of `logs` and of Parquet tables, and what stands below a sort.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use datafusion_proto::protobuf::PhysicalExprNode;
 use prost::Message;
 
 use super::failure::to_wire;
+use super::table_scan;
 use crate::error::{Class, Error};
 use crate::query::compacted::Compacted;
 use crate::scan::budget::Budget;
@@ -27,6 +28,7 @@ pub(super) const REPORT: &str = "logtally_read";
 /// What a message begins with.
 const COMPACTED: u8 = b'c';
 const SCAN: u8 = b's';
+const TABLE: u8 = b't';
 
 /// Encodes and decodes the plans of this crate.
 #[derive(Debug)]
@@ -46,6 +48,11 @@ impl PhysicalExtensionCodec for Codec {
     ) -> EngineResult<()> {
         if node.is::<Compacted>() {
             message.push(COMPACTED);
+            return Ok(());
+        }
+        if let Some(scan) = table_scan::scan_of(&node) {
+            message.push(TABLE);
+            message.extend(table_scan::encode(scan, self, converter)?);
             return Ok(());
         }
         let Some(scan) = scan_of(&node) else {
@@ -81,6 +88,9 @@ impl PhysicalExtensionCodec for Codec {
                     converter.proto_to_physical_expr(&expr, schema, &context)
                 });
                 Ok(Arc::new(Received(scan.map_err(to_wire)?)))
+            }
+            ([TABLE, scan @ ..], []) => {
+                table_scan::decode(scan, task, self, converter).map_err(to_wire)
             }
             _ => Err(wrong()),
         }

@@ -51,6 +51,12 @@ pub(in crate::query) fn in_turn(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn Executi
     Arc::new(InTurn::new(plan))
 }
 
+/// Whether a plan is one that [`in_turn`] made.
+#[cfg(feature = "cluster")]
+pub(in crate::query) fn is_in_turn(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<InTurn>()
+}
+
 /// The plan that [`in_turn`] makes.
 #[derive(Debug)]
 struct InTurn {
