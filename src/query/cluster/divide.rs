@@ -170,9 +170,7 @@ pub(super) fn desired_parts(
         return Some(Ok(match table_scan::is_whole(table) {
             true => DesiredTaskCountEventResponse::maximum(1),
             // Where other scans of the plan are divided more, it is too.
-            false => {
-                DesiredTaskCountEventResponse::desired(table_scan::parts_of(table, processes))
-            }
+            false => DesiredTaskCountEventResponse::desired(table_scan::parts_of(table, processes)),
         }));
     }
     let (config, _) = scan_of(event.plan)?;

@@ -33,7 +33,7 @@ use crate::scan::wire::{deal_out, store_of};
 const FOOTER: u64 = 1 << 20;
 
 /// What is worth a process: less is read sooner than another process has got its plan.
-const WORTH_A_PART: u64 = 8 << 20;
+const WORTH_A_PART: u64 = 4 << 20;
 
 /// A larger file is cut where it would be more than an even share. Row groups, which are read whole, are not much smaller.
 const LEAST_CUT: u64 = 16 << 20;
@@ -65,7 +65,7 @@ pub(super) fn cost(config: &FileScanConfig) -> u64 {
 
 /// Whether scans of this cost are read by one process sooner than by several.
 pub(super) fn is_small(cost: u64) -> bool {
-    cost < WORTH_A_PART
+    cost < 2 * WORTH_A_PART
 }
 
 /// Whether the rows of a scan have an order, or its partitions a meaning, which parts of it would not have.
@@ -293,9 +293,7 @@ pub(super) fn decode(
     if files(config).count() != message.files.len() || message.window_key.is_empty() {
         return Err(wrong("has files without their names").into());
     }
-    let objects = task
-        .runtime_env()
-        .object_store(&config.object_store_url)?;
+    let objects = task.runtime_env().object_store(&config.object_store_url)?;
     let reader = NamedFiles::new(objects, &config.object_store_url);
     let source = source
         .clone()
@@ -321,3 +319,6 @@ pub(super) fn decode(
     config.expr_adapter_factory = Some(Arc::new(OnlyWider { window_key }));
     Ok(DataSourceExec::from_data_source(config))
 }
+
+#[cfg(test)]
+mod tests;
