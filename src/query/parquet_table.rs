@@ -25,9 +25,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 
-use self::drift::OnlyWider;
+pub(super) use self::drift::OnlyWider;
 pub use self::drift::widens;
-use self::reader::NamedFiles;
+pub(super) use self::reader::{FileOfTable, NamedFiles};
 use crate::error::Result;
 use crate::store::Store;
 
@@ -146,7 +146,7 @@ pub struct ParquetTable {
     schema: TableSchema,
     folders: Vec<String>,
     files: Arc<dyn ListFiles>,
-    window_key: &'static str,
+    window_key: Arc<str>,
 }
 
 impl ParquetTable {
@@ -157,7 +157,7 @@ impl ParquetTable {
         columns: &Schema,
         folders: Vec<String>,
         files: Arc<dyn ListFiles>,
-        window_key: &'static str,
+        window_key: &str,
     ) -> Self {
         let nullable = columns
             .fields()
@@ -171,7 +171,7 @@ impl ParquetTable {
                 .build(),
             folders,
             files,
-            window_key,
+            window_key: window_key.into(),
         }
     }
 
@@ -230,10 +230,17 @@ impl TableProvider for ParquetTable {
         let partitions = state.config().target_partitions();
         let files = files.into_iter().map(|file| {
             let values = file.folders.into_iter().map(ScalarValue::Utf8View);
-            PartitionedFile::from(file.object).with_partition_values(values.collect())
+            let of_table = FileOfTable {
+                name: store.display(&file.object.location).into(),
+                window_key: Arc::clone(&self.window_key),
+            };
+            PartitionedFile::from(file.object)
+                .with_partition_values(values.collect())
+                .with_extension(of_table)
         });
+        let reader = NamedFiles::new(Arc::clone(store.objects()), store.url());
         let mut source = ParquetSource::new(self.schema.clone())
-            .with_parquet_file_reader_factory(Arc::new(NamedFiles::new(&store)));
+            .with_parquet_file_reader_factory(Arc::new(reader));
         if let Some(filter) = conjunction(filters.iter().cloned()) {
             // It only says which parts of files are not needed, so that a query does without.
             let columns = DFSchema::try_from(Arc::clone(self.schema.table_schema()))?;
@@ -247,7 +254,7 @@ impl TableProvider for ParquetTable {
             .with_limit(limit.filter(|_| filters.is_empty()))
             .with_preserve_order(partitions == 1)
             .with_expr_adapter(Some(Arc::new(OnlyWider {
-                window_key: self.window_key,
+                window_key: Arc::clone(&self.window_key),
             })))
             .with_projection_indices(projection.cloned())?
             .build();

@@ -217,29 +217,46 @@ fn files(config: &FileScanConfig) -> impl Iterator<Item = &PartitionedFile> {
 
 /// What a file costs. An empty object costs a request too.
 fn cost(file: &PartitionedFile) -> u64 {
-    file.object_meta.size.max(1)
+    file.effective_size().max(1)
 }
 
 /// Deals the files of a scan out to several processes by size, each file whole. Each part has as many partitions as the
 /// scan.
 pub fn deal(config: &FileScanConfig, parts: usize) -> Vec<Arc<dyn ExecutionPlan>> {
-    let partitions = config.file_groups.len().max(1);
-    let mut all: Vec<&PartitionedFile> = files(config).collect();
-    all.sort_by_key(|file| std::cmp::Reverse(file.object_meta.size));
-    let mut loads = vec![(0_u64, vec![(0_u64, Vec::new()); partitions]); parts.max(1)];
-    for file in all {
+    let files = files(config).cloned().collect();
+    let parts = deal_out(files, parts, config.file_groups.len());
+    let part = |groups: Vec<FileGroup>| {
+        let mut part = config.clone();
+        part.file_groups = groups;
+        DataSourceExec::from_data_source(part) as Arc<dyn ExecutionPlan>
+    };
+    parts.into_iter().map(part).collect()
+}
+
+/// Deals files, or ranges of files, out to several parts of as many partitions, the largest first, each to the part and the
+/// partition with the fewest bytes.
+pub fn deal_out(
+    mut files: Vec<PartitionedFile>,
+    parts: usize,
+    partitions: usize,
+) -> Vec<Vec<FileGroup>> {
+    files.sort_by_key(|file| std::cmp::Reverse(file.effective_size()));
+    let no_files = vec![(0_u64, Vec::new()); partitions.max(1)];
+    let mut loads = vec![(0_u64, no_files); parts.max(1)];
+    for file in files {
         if let Some((load, groups)) = loads.iter_mut().min_by_key(|(load, _)| *load)
             && let Some((bytes, group)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes)
         {
-            *load += cost(file);
-            *bytes += cost(file);
-            group.push(file.clone());
+            *load += cost(&file);
+            *bytes += cost(&file);
+            group.push(file);
         }
     }
-    let part = |groups: Vec<(u64, Vec<PartitionedFile>)>| {
-        part_of(config, groups.into_iter().map(|(_, files)| files))
+    let groups = |(_, groups): (u64, Vec<(u64, Vec<PartitionedFile>)>)| {
+        let groups = groups.into_iter().map(|(_, files)| FileGroup::new(files));
+        groups.collect()
     };
-    loads.into_iter().map(|(_, groups)| part(groups)).collect()
+    loads.into_iter().map(groups).collect()
 }
 
 /// A scan of some of its files.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::demo::demo;
-use crate::library::{PARAMETERS, library_job};
+use crate::library::{OF_JOBS, PARAMETERS, library_job, names};
 use crate::support::engines::duckdb;
 use crate::support::faults::Faults;
 use crate::support::gate::Gate;
@@ -57,12 +57,6 @@ fn addresses(workers: &[Worker]) -> String {
     addresses.join(",")
 }
 
-/// The queries of the library that read on the machine of the coordinator, and why.
-const LOCAL: [(&str, &str); 2] = [
-    ("growing_patterns", "it reads DataSourceExec"),
-    ("new_patterns", "it reads DataSourceExec"),
-];
-
 #[test]
 fn every_query_of_the_library_has_the_same_answer_on_workers() {
     let (dir, names) = library_job();
@@ -87,21 +81,113 @@ fn every_query_of_the_library_has_the_same_answer_on_workers() {
             }
             let finished = dir.logtally(arguments).run();
             finished.assert_success();
-            let reason = LOCAL.iter().find(|(query, _)| query == name);
-            let stays = finished.stderr.contains("reads on this machine");
             if finished.stdout != expected {
                 wrong.push(format!("{name} on {count}:\n{}", finished.stdout));
             }
-            if stays != reason.is_some() {
+            if finished.stderr.contains("reads on this machine") {
                 wrong.push(format!("{name} on {count}:\n{}", finished.stderr));
-            }
-            if let Some((_, reason)) = reason {
-                finished.stderr_contains(reason);
             }
         }
     }
     workers.into_iter().for_each(Worker::stop);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The hours of a day, each of which has an archive of its own.
+const HOURS: [&str; 4] = ["--from", "2026-11-21T00", "--to", "2026-11-21T23"];
+
+/// The demo as a job of hours with an archive, and without the exports of the day.
+fn archived_hours() -> Dir {
+    let dir = demo();
+    let text = dir.read_text("jobs/demo.toml");
+    let (head, _) = text
+        .split_once("# Which queries.")
+        .expect("the demo's queries");
+    let head = head
+        .replace("size = \"day\"", "size = \"hour\"")
+        .replace("default = \"2026-11-21\"", "default = \"2026-11-21T12\"");
+    let archive = "[archive]\n[archive.columns]\nlevel = \"level(message)\"\nreport = \"lambda_report(message)\"\nshape = \"pattern(message)\"\n";
+    let query = "[[query]]\nuse = \"hourly_count\"\n";
+    dir.write("jobs/hours.toml", format!("{head}\n{query}\n{archive}"));
+    dir.logtally(["run", "jobs/hours.toml"].iter().chain(&HOURS))
+        .run()
+        .assert_success();
+    std::fs::remove_dir_all(dir.join("demo-output/staging")).expect("the exports were there");
+    dir
+}
+
+#[test]
+fn archives_without_their_exports_are_shared() {
+    let dir = archived_hours();
+    let workers: Vec<Worker> = (0..2).map(|_| Worker::start(&dir)).collect();
+    let addresses = addresses(&workers);
+    let ask = |question: &str, more: &[&str]| {
+        let mut arguments = vec!["query", "jobs/hours.toml", question, "--format", "csv"];
+        arguments.extend(HOURS);
+        arguments.extend(more);
+        dir.logtally(arguments).run()
+    };
+    let shared = ["--workers", &addresses, "-v"];
+    let names = names(&dir);
+    let mut stay = Vec::new();
+    let mut wrong = Vec::new();
+    for name in names
+        .iter()
+        .filter(|name| !OF_JOBS.contains(&name.as_str()))
+    {
+        let reference = format!("@{name}");
+        let parameter = PARAMETERS.iter().find(|(query, _)| query == name);
+        let parameter = parameter.map_or_else(Vec::new, |(_, value)| vec!["-p", value]);
+        let alone = ask(&reference, &parameter);
+        let divided = ask(&reference, &[&parameter[..], &shared].concat());
+        divided.assert_success();
+        if alone.assert_success().stdout != divided.stdout {
+            wrong.push(format!("{name}:\n{}\n{}", alone.stdout, divided.stdout));
+        }
+        if divided.stderr.contains("reads on this machine") {
+            stay.push(format!("{name}: {}", divided.stderr));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(stay.is_empty(), "{}", stay.join("\n"));
+    // The archive as a table, the answers of all hours, and some hours of either.
+    for (sql, is_shared) in [
+        (
+            "SELECT level, count(*), max(timestamp) FROM events GROUP BY 1 ORDER BY 1",
+            true,
+        ),
+        (
+            "SELECT hh, sum(events) FROM hourly_count GROUP BY 1 ORDER BY 1",
+            true,
+        ),
+        (
+            "SELECT e.hh, count(*), max(c.events) FROM events e JOIN hourly_count c USING (dt, hh) WHERE hh > '04' GROUP BY 1 ORDER BY 1",
+            true,
+        ),
+        (
+            "SELECT hh, count(*) FROM events WHERE hh BETWEEN '05' AND '07' GROUP BY 1 ORDER BY 1",
+            false,
+        ),
+    ] {
+        let alone = ask(sql, &[]);
+        let divided = ask(sql, &shared);
+        divided
+            .assert_success()
+            .stdout_is(&alone.assert_success().stdout);
+        let stays = divided.stderr.contains("reads on this machine");
+        assert_eq!(stays, !is_shared, "{sql}:\n{}", divided.stderr);
+    }
+    // As long as before, so that the receipt's list is still right.
+    let file = "demo-output/demo/events/dt=2026-11-21/hh=15/events-00000.parquet";
+    let length = dir.read(file).len();
+    dir.write(file, vec![b'x'; length]);
+    let sql = "SELECT level(message), count(*) FROM logs GROUP BY 1";
+    for more in [&[][..], &shared] {
+        ask(sql, more)
+            .assert_code(5)
+            .stderr_contains("hh=15/events-00000.parquet as Parquet");
+    }
+    workers.into_iter().for_each(Worker::stop);
 }
 
 /// A receipt without what differs from run to run.

@@ -15,9 +15,10 @@ pub const PARAMETERS: [(&str, &str); 1] =
     [("request_trace", "id=98f51c01-6757-4b8f-aab4-3f085dddc891")];
 
 /// Those that read other answers of their job.
-const OF_JOBS: [&str; 2] = ["new_patterns", "growing_patterns"];
+pub const OF_JOBS: [&str; 2] = ["new_patterns", "growing_patterns"];
 
-fn names(dir: &Dir) -> Vec<String> {
+/// The names of all queries.
+pub fn names(dir: &Dir) -> Vec<String> {
     let list = dir
         .logtally(["query", "--list"])
         .run()

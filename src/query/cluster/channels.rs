@@ -30,6 +30,7 @@ use url::Url;
 use super::access::{Access, MOST_HEADERS};
 use super::codec::REPORT;
 use super::failure::of_worker;
+use super::table_scan;
 use crate::error::{Class, Error, Result};
 use crate::job::{Format, FormatKind, Name};
 use crate::runtimes::IoRuntime;
@@ -149,7 +150,8 @@ impl SessionMessage {
 }
 
 fn collect_stores(plan: &Arc<dyn ExecutionPlan>, stores: &mut BTreeSet<String>) {
-    if let Some((config, _)) = scan_of(plan) {
+    let logs = scan_of(plan).map(|(config, _)| config);
+    if let Some(config) = logs.or_else(|| table_scan::scan_of(plan)) {
         stores.insert(store_of(config));
     }
     for child in plan.children() {

@@ -1,4 +1,5 @@
-//! The plans of this crate as messages: the scan of `logs`, what stands below a sort, branches in turn, and what writes parts.
+//! The plans of this crate as messages: the scans of `logs` and of Parquet tables, what stands below a sort, branches in turn,
+//! and what writes parts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use datafusion_proto::protobuf::PhysicalExprNode;
 use prost::Message;
 
 use super::failure::to_wire;
+use super::table_scan;
 use super::write_parts::{WriteParts, WriteSections};
 use crate::error::{Class, Error};
 use crate::query::compacted::Compacted;
@@ -29,6 +31,7 @@ pub(super) const REPORT: &str = "logtally_read";
 const COMPACTED: u8 = b'c';
 const IN_TURN: u8 = b't';
 const SCAN: u8 = b's';
+const TABLE: u8 = b'p';
 const WRITE: u8 = b'w';
 
 /// Encodes and decodes the plans of this crate.
@@ -60,6 +63,11 @@ impl PhysicalExtensionCodec for Codec {
         if let Some(write) = node.downcast_ref::<WriteParts>() {
             message.push(WRITE);
             message.extend(write.encode());
+            return Ok(());
+        }
+        if let Some(scan) = table_scan::scan_of(&node) {
+            message.push(TABLE);
+            message.extend(table_scan::encode(scan, self, converter)?);
             return Ok(());
         }
         let Some(scan) = scan_of(&node) else {
@@ -101,6 +109,9 @@ impl PhysicalExtensionCodec for Codec {
                     converter.proto_to_physical_expr(&expr, schema, &context)
                 });
                 Ok(Arc::new(Received(scan.map_err(to_wire)?)))
+            }
+            ([TABLE, scan @ ..], []) => {
+                table_scan::decode(scan, task, self, converter).map_err(to_wire)
             }
             _ => Err(wrong()),
         }

@@ -1,4 +1,5 @@
-//! Which plans are divided among workers, and how: the scans of `logs` by their files, each file whole.
+//! Which plans are divided among workers, and how: the scans of `logs` by their files, each file whole, and those of Parquet
+//! tables by files, or ranges of large ones.
 
 use std::sync::Arc;
 
@@ -18,14 +19,16 @@ use datafusion_distributed::{
     ScaleUpLeafNodeEvent, ScaleUpLeafNodeEventResponse,
 };
 
+use super::table_scan;
 use crate::query::functions::undescribed;
+use crate::query::order::is_in_turn;
 use crate::scan::Processes;
 use crate::scan::wire::{deal, most_parts, scan_of};
 
 /// Why a plan stays in this process; `None` for a plan that workers can read.
 ///
 /// A worker has the functions of a session in the same zone, with the formats of the same job. A function of any other
-/// session, or a table that is no scan of `logs`, would be another one there. `unnamed` are those that only rules name.
+/// session, or another leaf than a scan of `logs` or of a Parquet table, would be another one there. `unnamed` are those that only rules name.
 pub(super) fn why_it_stays(
     plan: &Arc<dyn ExecutionPlan>,
     state: &SessionState,
@@ -34,15 +37,20 @@ pub(super) fn why_it_stays(
     let strange = |expr: &Arc<dyn PhysicalExpr>| strange_function(expr, state, unnamed);
     let mut reason = None;
     let mut scans = 0;
+    let mut tables = None;
     let visited = plan.apply(|node| {
         if let Some((_, source)) = scan_of(node) {
             scans += 1;
             if let Some(alone) = source.read_alone() {
                 reason = Some(alone.to_owned());
             }
+        } else if let Some(table) = table_scan::scan_of(node) {
+            tables = Some(tables.unwrap_or(0) + table_scan::cost(table));
+        } else if is_in_turn(node) {
+            reason = Some("its first rows are read in order".to_owned());
         } else if node.children().is_empty() && !is_small(node) {
             reason = Some(format!(
-                "it reads {}, which is no scan of logs",
+                "it reads {}, which is no scan of logs or of a Parquet table",
                 node.name()
             ));
         }
@@ -73,11 +81,18 @@ pub(super) fn why_it_stays(
             None => TreeNodeRecursion::Continue,
         })
     });
-    match (visited, reason, scans) {
-        (Err(error), ..) => Some(error.to_string()),
-        (_, Some(reason), _) => Some(reason),
-        (_, None, 0) => Some("it reads no logs".to_owned()),
-        (_, None, _) => None,
+    let too_little = match tables {
+        _ if scans > 0 => None,
+        None => Some("it reads no logs"),
+        Some(cost) if table_scan::is_small(cost) => {
+            Some("the Parquet files that it reads are small")
+        }
+        Some(_) => None,
+    };
+    match (visited, reason) {
+        (Err(error), _) => Some(error.to_string()),
+        (_, Some(reason)) => Some(reason),
+        (_, None) => too_little.map(str::to_owned),
     }
 }
 
@@ -145,27 +160,40 @@ fn has(state: &SessionState, function: &ScalarUDF) -> bool {
     own.is_some_and(|own| **undescribed(own) == *function)
 }
 
-/// Divides a scan of `logs` among all processes, if its rows have no order.
+/// Divides a scan of `logs` among all processes, and one of a table among as many as it is worth, if its rows have no order.
 pub(super) fn desired_parts(
     event: DesiredTaskCountEvent<'_>,
 ) -> Option<EngineResult<DesiredTaskCountEventResponse>> {
-    let (config, _) = scan_of(event.plan)?;
     let processes = event.session_config.get_extension::<Processes>();
     let processes = processes.map_or(1, |processes| processes.0);
+    if let Some(table) = table_scan::scan_of(event.plan) {
+        return Some(Ok(match table_scan::is_whole(table) {
+            true => DesiredTaskCountEventResponse::maximum(1),
+            // Where other scans of the plan are divided more, it is too.
+            false => DesiredTaskCountEventResponse::desired(table_scan::parts_of(table, processes)),
+        }));
+    }
+    let (config, _) = scan_of(event.plan)?;
     Some(Ok(match most_parts(config).min(processes) {
         0 | 1 => DesiredTaskCountEventResponse::maximum(1),
         parts => DesiredTaskCountEventResponse::desired(parts),
     }))
 }
 
-/// Deals the files of a scan of `logs` out. The engine's own handler would cut them into ranges of bytes.
+/// Deals the files of a scan out. The engine's own handler would cut objects of logs into ranges of bytes, and forget which
+/// objects were listed.
 pub(super) fn dealt(
     event: ScaleUpLeafNodeEvent<'_>,
 ) -> Option<EngineResult<ScaleUpLeafNodeEventResponse>> {
-    let (config, _) = scan_of(event.plan)?;
-    let parts = match event.task_count {
-        0 | 1 => vec![Arc::clone(event.plan)],
-        parts => deal(config, parts),
+    let parts = match (table_scan::scan_of(event.plan), event.task_count) {
+        (Some(table), parts) => table_scan::deal(table, parts),
+        (None, parts) => {
+            let (config, _) = scan_of(event.plan)?;
+            match parts {
+                0 | 1 => vec![Arc::clone(event.plan)],
+                parts => deal(config, parts),
+            }
+        }
     };
     let dealt = DistributedLeafExec::try_new(Arc::clone(event.plan), parts);
     Some(dealt.map(|dealt| ScaleUpLeafNodeEventResponse::new(Arc::new(dealt))))

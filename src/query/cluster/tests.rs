@@ -1,5 +1,7 @@
 //! Workers of this process, over objects in memory: the same answers and the same counts as without them.
 
+mod tables;
+
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;

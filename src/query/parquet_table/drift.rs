@@ -13,9 +13,9 @@ use crate::query::errors::type_name;
 
 /// Reads a column of a file as the table's type where every value stays what it is.
 #[derive(Debug)]
-pub(super) struct OnlyWider {
+pub(in crate::query) struct OnlyWider {
     /// The key of a file's metadata that says which window it is of.
-    pub(super) window_key: &'static str,
+    pub(in crate::query) window_key: Arc<str>,
 }
 
 impl PhysicalExprAdapterFactory for OnlyWider {
@@ -29,7 +29,7 @@ impl PhysicalExprAdapterFactory for OnlyWider {
                 continue;
             };
             if !widens(column.data_type(), wanted.data_type()) {
-                let of_window = file.metadata().get(self.window_key);
+                let of_window = file.metadata().get(&*self.window_key);
                 let of_window = of_window.map(|id| format!(" in window {id}"));
                 let what = format!(
                     "the column {:?} is {}{} and {} in the table, and no table has both: expected one type in every file",
