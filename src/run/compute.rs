@@ -370,9 +370,9 @@ impl WindowRun<'_> {
             };
             let logs = match exported {
                 Some(exported) => {
-                    let objects = shared::objects_of(&source.store, exported).await?;
+                    let objects = shared::objects_of(source, exported).await?;
                     let logs = self.table(source, objects);
-                    match shared::is_part(exported) {
+                    match shared::is_part(source, exported, self.plan.windows.len()) {
                         true => logs.noting_times(),
                         false => logs,
                     }
@@ -463,7 +463,7 @@ impl WindowRun<'_> {
         if let Events::Exported(exported) = events {
             let tables = exported.iter().zip(objects.tables());
             for (source, (exported, table)) in self.plan.sources.iter().zip(tables) {
-                shared::note_times(&source.store, exported, table).await;
+                shared::note_times(source, exported, table).await;
             }
         }
         Ok(Computed {

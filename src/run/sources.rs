@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::{join_all, try_join_all};
 
+use super::shared::KnownTimes;
 use super::{Environment, open};
 use crate::aws::Account;
 use crate::aws::logs::{LogsClient, Origin};
@@ -41,6 +42,13 @@ pub(super) struct OpenSource<'a> {
     pub(super) origin: Option<Origin>,
     /// The log groups; empty where they are not known.
     pub(super) log_groups: Vec<String>,
+    /// The times of the events in its objects, where these are of any windows.
+    pub(super) times: Option<KnownTimes>,
+}
+
+fn known_times(source: &JobSource) -> Option<KnownTimes> {
+    let is_of_any_windows = matches!(source.logs, Source::Exported { .. });
+    is_of_any_windows.then(KnownTimes::default)
 }
 
 /// The sources of a job, at least one, in their order.
@@ -127,6 +135,7 @@ impl<'a> Sources<'a> {
                 exporter: exporter(source, &store),
                 origin: None,
                 log_groups: Vec::new(),
+                times: known_times(source),
                 store,
             });
         }
@@ -410,6 +419,7 @@ impl<'a> OpenSource<'a> {
             log_groups: exporter.groups().await?,
             origin: exporter.origin().await?,
             exporter,
+            times: known_times(source),
             store,
         })
     }

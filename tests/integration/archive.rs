@@ -605,6 +605,33 @@ fn an_archive_of_objects_that_another_program_exported() {
 }
 
 #[test]
+fn windows_behind_the_first_read_only_their_own_of_the_objects_of_another_program() {
+    let dir = Dir::new();
+    dir.write(
+        JOB,
+        "name = \"night\"\n[source]\nkind = \"exported\"\npath = \"exported\"\n[output]\nlocation = \"out\"\n[archive]\n",
+    );
+    let export = crate::support::export::Export::new(dir.join("exported"));
+    let first = at("2025-03-01T00:00:00Z");
+    for day in 0..6 {
+        let stream = format!("stream-{day}");
+        export.stream(&stream, &scattered(first + day * 86_400_000, 400));
+    }
+    let range = ["--from", "2025-03-01", "--to", "2025-03-06"];
+    let archived = dir.logtally(["archive", JOB].iter().chain(&range)).run();
+    archived.assert_success();
+    let read = |day: i64| {
+        let receipt = dir.read_json(format!("out/night/runs/2025-03-0{day}.json"));
+        let read = &receipt["read"];
+        (read["objects"].as_u64(), read["events"].as_u64())
+    };
+    assert_eq!(read(1), (Some(6), Some(400)));
+    for day in 2..=6 {
+        assert_eq!(read(day), (Some(1), Some(400)), "day {day}");
+    }
+}
+
+#[test]
 fn what_no_archive_can_have_is_refused_before_anything_is_exported() {
     for (archive, expected) in [
         (
