@@ -18,6 +18,7 @@ use crate::job::{AwsSettings, Location};
 use crate::query::cluster::codec::Codec;
 use crate::query::parquet_table::{FolderFilter, ListFiles, ParquetTable, TableFile, TableFiles};
 use crate::scan::budget::Budget;
+use crate::scan::wire::Received;
 use crate::store::{Store, Stores};
 
 const MIB: u64 = 1 << 20;
@@ -185,9 +186,14 @@ async fn what_is_small_or_has_an_order_is_not_divided() {
 }
 
 fn codec() -> Codec {
-    Codec {
+    let received = Received {
         budget: Budget::new(&(Arc::new(UnboundedMemoryPool::default()) as _)),
+        columns: None,
+    };
+    Codec {
+        received: Arc::new(received),
         sent: Arc::default(),
+        writer: None,
     }
 }
 
