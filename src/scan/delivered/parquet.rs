@@ -30,10 +30,9 @@ use object_store::{
     GetOptions, GetRange, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, coalesce_ranges,
 };
 
-use super::line::{DATE, TIME_NAMES};
 use super::time::{Unit, day_of, of_count, of_date_and_time, of_text};
 use crate::error::Error;
-use crate::job::RecordShape;
+use crate::job::{DATE, RecordShape, TIME_NAMES};
 use crate::layout::delivered;
 use crate::scan::batch::{BatchBuilder, Message, Origin};
 use crate::scan::event_ids::EventIds;
