@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
+use futures::{StreamExt, TryStreamExt};
+use tokio::sync::Semaphore;
 
 use super::{Environment, open};
 use crate::aws::Account;
@@ -28,6 +30,14 @@ use crate::scan::Hours;
 use crate::state::{Attempt, Journal};
 use crate::store::Store;
 use crate::window::Window;
+
+/// Sources that are opened, asked, or exported without a slot at a time, where each sends a request after the other. Exports that
+/// wait for the slot of their own account are not counted, or accounts would wait for each other.
+const AT_ONCE: usize = 16;
+
+/// A source whose objects are listed where they are, or are made of a folder's files, counts as so many: it sends many requests at
+/// once, or keeps the disk busy.
+const BUSY: u32 = 4;
 
 /// A source of a job, with what was opened for it.
 pub(super) struct OpenSource<'a> {
@@ -51,6 +61,8 @@ pub(super) struct Sources<'a> {
     unreachable: Vec<Error>,
     /// Whether their log groups were listed, which says in what accounts and Regions they are.
     are_listed: bool,
+    /// Which of those that need no slot are exported now.
+    without_slot: Semaphore,
 }
 
 /// Where the exports of a source are.
@@ -73,7 +85,7 @@ pub(super) fn about(source: &JobSource, error: Error) -> Error {
 }
 
 impl<'a> Sources<'a> {
-    /// Opens each source, and lists its log groups. One of several that can't be reached, or refuses, does not keep the others
+    /// Opens each source, and lists its log groups, some at a time. One of several that can't be reached, or refuses, does not keep the others
     /// from being exported. An error where none can be reached, and where the job itself is wrong.
     pub(super) async fn open(environment: &Environment, job: &'a Job) -> Result<Self> {
         // The sources of one account and Region share a slot.
@@ -89,12 +101,15 @@ impl<'a> Sources<'a> {
             }
         });
         let opening: Vec<_> = opening.collect();
+        let opening = futures::stream::iter(opening).buffered(AT_ONCE);
         let mut sources = Self {
             open: Vec::with_capacity(job.sources.len()),
             unreachable: Vec::new(),
             are_listed: true,
+            without_slot: Semaphore::new(AT_ONCE),
         };
-        for reached in try_join_all(opening).await? {
+        let opened: Vec<Result<OpenSource<'a>>> = opening.try_collect().await?;
+        for reached in opened {
             match reached {
                 Ok(source) => sources.open.push(source),
                 Err(error) => sources.unreachable.push(error),
@@ -134,6 +149,7 @@ impl<'a> Sources<'a> {
             open: sources,
             unreachable: Vec::new(),
             are_listed: false,
+            without_slot: Semaphore::new(AT_ONCE),
         })
     }
 
@@ -239,7 +255,9 @@ impl<'a> Sources<'a> {
             let until = source.exporter.deleted_until().await;
             until.map_err(|error| about(source.source, error))
         });
-        let each: Vec<Option<DateTime<Utc>>> = try_join_all(each).await?;
+        let each: Vec<_> = each.collect();
+        let each = futures::stream::iter(each).buffered(AT_ONCE);
+        let each: Vec<Option<DateTime<Utc>>> = each.try_collect().await?;
         // `None` is less than any instant.
         Ok(each.into_iter().min().flatten())
     }
@@ -313,7 +331,13 @@ impl<'a> Sources<'a> {
             name: self.are_several().then(|| source.short_name()),
         };
         let exporting = source.request(request, &journal);
+        let turn = match source.share_of_turns() {
+            None => None,
+            // It is never closed.
+            Some(share) => self.without_slot.acquire_many(share).await.ok(),
+        };
         let exported = source.exporter.export(&exporting, &named).await;
+        drop(turn);
         let exported = exported.map_err(|error| about(source.source, error));
         if let (true, Err(error)) = (self.are_several(), &exported)
             && error.class() != Class::Held
@@ -332,8 +356,8 @@ impl<'a> Sources<'a> {
         Ok(exported)
     }
 
-    /// Checks the exports of several windows that turned out to have no events of this one, by the tallies of each source, and
-    /// adds what is to be noted. An error (source) where there surely were events.
+    /// Checks exports that turned out to have no events of the window, by the tallies of each source, and adds what is to be
+    /// noted: exports of several windows, and objects that other programs wrote. An error (source) where there surely were events.
     pub(super) async fn check_without_events(
         &self,
         request: &WindowRequest<'_>,
@@ -348,10 +372,16 @@ impl<'a> Sources<'a> {
                 source,
             };
             let request = source.request(request, &journal);
+            // What other programs write names the log groups of its events itself.
+            let is_in_place = source.source.logs.is_read_in_place();
+            let all = tallies.values().map(Hours::events).sum::<u64>();
             let mut notes = Vec::new();
             for group in &exported.groups {
-                let events = tallies.get(&group.log_group).map_or(0, Hours::events);
-                if events > 0 || group.stretch.is_none() {
+                let events = match is_in_place {
+                    true => all,
+                    false => tallies.get(&group.log_group).map_or(0, Hours::events),
+                };
+                if events > 0 || (group.stretch.is_none() && !is_in_place) {
                     continue;
                 }
                 match source.exporter.check_without_events(&request, group).await {
@@ -412,6 +442,19 @@ impl<'a> OpenSource<'a> {
             exporter,
             store,
         })
+    }
+
+    /// How much it counts among those that are exported at a time; `None` where its exports wait for the slot of its account and
+    /// Region.
+    fn share_of_turns(&self) -> Option<u32> {
+        match &self.source.logs {
+            Source::CloudWatch(settings) if settings.via == Via::Events => Some(1),
+            Source::CloudWatch(_) => None,
+            Source::Exported { .. }
+            | Source::Directory { .. }
+            | Source::Subscription(_)
+            | Source::Delivered(_) => Some(BUSY),
+        }
     }
 
     /// What is exported of a window, of this source alone.

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use super::{Missing, Scope, Subject, contents};
 use crate::aws::Account;
 use crate::error::Result;
-use crate::export::arriving::arriving;
+use crate::export::arriving::{arrival_of, arriving, note_on};
 use crate::export::existing::{may_be_of, streams_in_several_exports};
 use crate::export::staging::{self, ExportedWindow};
 use crate::job::{Job, JobSource, RecordShape, Source};
@@ -367,10 +367,11 @@ impl Logs {
         let may_expire = arriving.is_some();
         let (mut objects, of_windows) = match &arriving {
             Some(arriving) => {
-                let (pad, pad_after) = arriving.pads();
-                let delivered = arriving.arrived(wanted.padded(pad, pad_after)).await?;
-                if delivered.objects.is_empty() && archives.is_empty() {
-                    arriving.ensure_any().await?;
+                let arrived = arrival_of(arriving.as_ref(), wanted);
+                let delivered = arriving.arrived(arrived).await?;
+                if !delivered.objects.is_empty() || archives.is_empty() {
+                    let note = note_on(arriving.as_ref(), arrived, &delivered.objects);
+                    notes.extend(note.await?);
                 }
                 notes.extend(delivered.note);
                 let windows: Vec<Range> = archives

@@ -254,7 +254,7 @@ async fn a_plan_says_which_sources_are_not_reached() {
     let refused = ServiceErrorKind::Refused;
     accounts.other.fail(Call::Groups, 0..2, refused, "no");
     let planned = plan(&nights.environment, &nights.job, &request).await;
-    let planned = planned.unwrap_or_else(|error| panic!("{error}"));
+    let mut planned = planned.unwrap_or_else(|error| panic!("{error}"));
     let error = planned.ensure_exported().await.unwrap_err();
     assert!(error.to_string().contains("[[source]] 2 (other)"));
 
