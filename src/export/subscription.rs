@@ -268,7 +268,9 @@ impl Arriving for SubscriptionSource {
 
     fn is_within(&self, object: &LogObject, window: Range) -> bool {
         // What arrives first may be the last events of the window before.
-        let behind_edge = window.start_ms.saturating_add(MAY_BE_EARLIER.num_milliseconds());
+        let behind_edge = window
+            .start_ms
+            .saturating_add(MAY_BE_EARLIER.num_milliseconds());
         let arrivals = self.arrivals(&object.meta());
         arrivals.iter().all(|arrival| {
             window.start_ms <= arrival.start_ms
@@ -397,14 +399,20 @@ mod tests {
         assert_eq!(wrong(&[("05:00", 5), ("06:00", 1), ("07:00", 15)]), None);
         assert_eq!(wrong(&[("05:00", 65), ("06:00", 5), ("07:00", 5)]), None);
         // Copies of a day, which were written at one time.
-        assert_eq!(wrong(&[("05:00", 300), ("06:00", 240), ("07:00", 180)]), None);
+        assert_eq!(
+            wrong(&[("05:00", 300), ("06:00", 240), ("07:00", 180)]),
+            None
+        );
         // A single object shows nothing.
         assert_eq!(wrong(&[("05:00", 545)]), None);
         let later = wrong(&[("05:00", 545), ("06:00", 541), ("07:00", 555)]).unwrap();
         assert!(later.contains("9:01 hours before S3 wrote them"), "{later}");
         // No object is written before its first record arrives.
         let earlier = wrong(&[("15:00", -535), ("16:00", 5)]).unwrap();
-        assert!(earlier.contains("8:55 hours after S3 wrote them"), "{earlier}");
+        assert!(
+            earlier.contains("8:55 hours after S3 wrote them"),
+            "{earlier}"
+        );
         assert!(earlier.contains("read in UTC"), "{earlier}");
     }
 

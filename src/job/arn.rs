@@ -144,11 +144,23 @@ mod tests {
         }
         for (arn, expected) in [
             ("logs", "expected arn:aws:iam::<account>:role/<name>"),
-            ("arn:aws:sts::123456789012:assumed-role/logs/x", "expected arn:aws:iam"),
-            ("arn:aws:iam:eu-west-1:123456789012:role/logs", "expected arn:aws:iam"),
+            (
+                "arn:aws:sts::123456789012:assumed-role/logs/x",
+                "expected arn:aws:iam",
+            ),
+            (
+                "arn:aws:iam:eu-west-1:123456789012:role/logs",
+                "expected arn:aws:iam",
+            ),
             ("arn:aws:iam::12345678901:role/logs", "12 digits"),
-            ("arn:aw:iam::123456789012:role/logs", "its partition is \"aw\""),
-            ("arn:aws:iam::123456789012:user/logs", "it names \"user/logs\""),
+            (
+                "arn:aw:iam::123456789012:role/logs",
+                "its partition is \"aw\"",
+            ),
+            (
+                "arn:aws:iam::123456789012:user/logs",
+                "it names \"user/logs\"",
+            ),
             ("arn:aws:iam::123456789012:role/", "expected role/<name>"),
         ] {
             let wrong = ensure_role(arn).unwrap_err();

@@ -661,15 +661,42 @@ mod tests {
         for (bad, expected) in [
             ("arn:", "it ends early"),
             ("arn:aws:logs:eu-west-1", "it ends early"),
-            ("arn:aws:logs:eu-west-1:123456789012:log-group", "it names no log group"),
-            ("arn:aws:logs:eu-west-1:123456789012:log-group:", "it names no log group"),
-            ("arn:aws:logs:*:123456789012:log-group:/ecs/web", "its Region is \"*\""),
-            ("arn:aws:logs:eu-west:123456789012:log-group:/ecs/web", "its Region is \"eu-west\""),
-            ("arn:aws:logs:eu-west-1:12345678901:log-group:/ecs/web", "expected 12 digits"),
-            ("arn:aws:logs:eu-west-1:*:log-group:/ecs/web", "expected 12 digits"),
-            ("arn:aws-cn:logs:eu-west-1:123456789012:log-group:/a", "its partition is \"aws-cn\""),
-            ("arn:aws:logs:cn-north-1:123456789012:log-group:/a", "expected \"aws-cn\""),
-            ("arn:aws:logs:eu-west-1:123456789012:destination:a", "the kind \"destination\""),
+            (
+                "arn:aws:logs:eu-west-1:123456789012:log-group",
+                "it names no log group",
+            ),
+            (
+                "arn:aws:logs:eu-west-1:123456789012:log-group:",
+                "it names no log group",
+            ),
+            (
+                "arn:aws:logs:*:123456789012:log-group:/ecs/web",
+                "its Region is \"*\"",
+            ),
+            (
+                "arn:aws:logs:eu-west:123456789012:log-group:/ecs/web",
+                "its Region is \"eu-west\"",
+            ),
+            (
+                "arn:aws:logs:eu-west-1:12345678901:log-group:/ecs/web",
+                "expected 12 digits",
+            ),
+            (
+                "arn:aws:logs:eu-west-1:*:log-group:/ecs/web",
+                "expected 12 digits",
+            ),
+            (
+                "arn:aws-cn:logs:eu-west-1:123456789012:log-group:/a",
+                "its partition is \"aws-cn\"",
+            ),
+            (
+                "arn:aws:logs:cn-north-1:123456789012:log-group:/a",
+                "expected \"aws-cn\"",
+            ),
+            (
+                "arn:aws:logs:eu-west-1:123456789012:destination:a",
+                "the kind \"destination\"",
+            ),
             ("arn:aws:s3:::acme-logs", "its service is \"s3\""),
         ] {
             let error = GroupPattern::new(bad).unwrap_err();

@@ -529,7 +529,10 @@ mod tests {
             ("!{timestamp:yyyy/}/a", "an empty folder"),
             ("a/!{timestamp:}/", "a time without a format"),
             ("a/{timestamp:yyyy}/", "a brace outside of an expression"),
-            ("a/{yyyy}/!{timestamp:MM}", "a brace outside of an expression"),
+            (
+                "a/{yyyy}/!{timestamp:MM}",
+                "a brace outside of an expression",
+            ),
         ] {
             let error = KeyPattern::parse(Some(prefix), Tz::UTC).unwrap_err();
             assert!(error.contains(expected), "{error}");

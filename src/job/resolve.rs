@@ -693,7 +693,11 @@ fn record_shape(spec: &SourceSpec) -> Result<RecordShape, Wrong> {
         )));
     }
     let (time, message) = (named("time", &spec.time)?, named("message", &spec.message)?);
-    let has_time = || fields.iter().any(|field| TIME_NAMES.contains(&field.as_str()));
+    let has_time = || {
+        fields
+            .iter()
+            .any(|field| TIME_NAMES.contains(&field.as_str()))
+    };
     if time.is_none() && !fields.is_empty() && !has_time() {
         return Err(wrong_fields(format!(
             "names {}, and none of them is known to be the time: expected one of {} among them, or time with the name of the field that has it",
@@ -1012,7 +1016,8 @@ use = "hourly_count"
     fn what_no_run_could_read_is_an_error_with_its_line() {
         let cloudwatch =
             "kind = \"cloudwatch\"\nstaging = \"s3://acme-logs/exports\"\nlog_groups = [\"/a\"]";
-        let linked = "kind = \"cloudwatch\"\nstaging = \"s3://acme-logs/exports\"\nvia = \"events\"";
+        let linked =
+            "kind = \"cloudwatch\"\nstaging = \"s3://acme-logs/exports\"\nvia = \"events\"";
         let arn = |region: &str| format!("arn:aws:logs:{region}:123456789012:log-group:/a");
         let (ireland, ohio) = (arn("eu-west-1"), arn("us-east-2"));
         let delivered = "kind = \"delivered\"\npath = \"s3://acme-logs\"";
@@ -1038,14 +1043,19 @@ use = "hourly_count"
                 7,
                 "delimiter is empty or has a line end",
             ),
-            (format!("{delivered}\nlog_group = \"\""), 7, "log_group is empty"),
+            (
+                format!("{delivered}\nlog_group = \"\""),
+                7,
+                "log_group is empty",
+            ),
             (
                 "kind = \"delivered\"\npath = \"s3://acme-logs/CloudFront/{yyyy}/{MM}\"".to_owned(),
                 6,
                 "path has \"{yyyy}\", which is in no key",
             ),
             (
-                "kind = \"subscription\"\npath = \"s3://acme-logs/app-!{timestamp:yyyy}\"".to_owned(),
+                "kind = \"subscription\"\npath = \"s3://acme-logs/app-!{timestamp:yyyy}\""
+                    .to_owned(),
                 6,
                 "and the expressions in prefix",
             ),
@@ -1080,7 +1090,10 @@ use = "hourly_count"
                 "expected us-east-2, as region of the section says",
             ),
             (
-                format!("{linked}\nlog_groups = [\"{}\"]", ireland.replace("9012", "901")),
+                format!(
+                    "{linked}\nlog_groups = [\"{}\"]",
+                    ireland.replace("9012", "901")
+                ),
                 8,
                 "its account is \"12345678901\", expected 12 digits",
             ),
@@ -1112,7 +1125,8 @@ use = "hourly_count"
         let sources = format!("[[source]]\n{delivered}\n[[source]]\n{cloudwatch}\nregion = \"\"");
         let error = refused(&with_source("x").replace("[source]\nx", &sources));
         assert!(
-            error.starts_with("jobs/night.toml:11:") && error.contains("[[source]] 2 region is empty"),
+            error.starts_with("jobs/night.toml:11:")
+                && error.contains("[[source]] 2 region is empty"),
             "{error}"
         );
     }
@@ -1125,8 +1139,9 @@ use = "hourly_count"
             "fields = [\"c-ip\", \"when\"]\ntime = \"when\"",
             "delimiter = \"|\"",
         ] {
-            let text =
-                with_source(&format!("kind = \"delivered\"\npath = \"s3://acme-logs\"\n{keys}"));
+            let text = with_source(&format!(
+                "kind = \"delivered\"\npath = \"s3://acme-logs\"\n{keys}"
+            ));
             parse(Path::new("jobs/night.toml"), &text).unwrap_or_else(|error| panic!("{error}"));
         }
     }

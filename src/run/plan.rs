@@ -165,10 +165,7 @@ impl Plan<'_> {
 }
 
 /// What is to be noted of the objects of some windows that arrive: that there are none of a window, or that their times can't be right.
-async fn note_on_windows(
-    arriving: &dyn Arriving,
-    windows: &[&Window],
-) -> Result<Option<String>> {
+async fn note_on_windows(arriving: &dyn Arriving, windows: &[&Window]) -> Result<Option<String>> {
     let ranges: Vec<Range> = windows.iter().map(|window| window.range()).collect();
     let first = ranges.iter().map(|range| range.start_ms).min();
     let end = ranges.iter().map(|range| range.end_ms).max();

@@ -257,7 +257,10 @@ fn policies_of_several_sources_are_one_for_each_holder() {
         merged(documents)
     };
     let identity = actions(documents(Holder::Identity));
-    let roles = json!(["arn:aws:iam::111111111111:role/a", "arn:aws:iam::222222222222:role/b"]);
+    let roles = json!([
+        "arn:aws:iam::111111111111:role/a",
+        "arn:aws:iam::222222222222:role/b"
+    ]);
     assert_eq!(identity[0], ("sts:AssumeRole".to_owned(), roles));
     // What the answers need is there once.
     let puts = identity

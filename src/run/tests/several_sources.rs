@@ -6,6 +6,8 @@ use arrow::datatypes::Int64Type;
 use super::*;
 use crate::export::fake::Call;
 use crate::export::service::ServiceErrorKind;
+use crate::run::catalog::{self, CatalogRequest, Subject, Windows};
+use crate::store::fake::FakeStore;
 
 const DAY: &str = "2026-11-20";
 
@@ -462,4 +464,38 @@ async fn log_groups_of_linked_accounts_are_told_apart_by_their_arns() {
     accounts.nights.job.queries[0].sql += " -- again";
     let receipt = accounts.nights.run(day()).await.remove(0).result.unwrap();
     assert!(receipt.exports.iter().all(|export| export.reused));
+}
+
+/// Two accounts may have their exports in one bucket, of which each reads its own.
+#[tokio::test]
+async fn a_query_reads_each_export_as_its_own_source_does() {
+    use futures::TryStreamExt;
+    let mut accounts = Accounts::new().await;
+    accounts.nights.run(day()).await.remove(0).result.unwrap();
+    let objects = Arc::clone(accounts.nights.staging().await.objects());
+    let [own, others] = [0, 1].map(|_| Arc::new(FakeStore::over(Arc::clone(&objects))));
+    for (access, store) in [(0, &own), (1, &others)] {
+        let account = Account::Source(access);
+        let stores = accounts.nights.environment.stores.clone();
+        accounts.nights.environment.stores = stores
+            .with_objects_of(account, "acme-logs", Arc::clone(store) as _)
+            .unwrap();
+    }
+    let request = CatalogRequest {
+        windows: Windows::One(DAY.to_owned()),
+        ..CatalogRequest::default()
+    };
+    let subject = Subject::Job(Box::new(accounts.nights.job.clone()));
+    let opened = catalog::open(&accounts.nights.environment, [subject], &request).await;
+    let session = opened.unwrap_or_else(|error| panic!("{error}")).session;
+    let sql = "SELECT account, count(*) FROM logs GROUP BY 1 ORDER BY 1";
+    let statement = session.statement(sql, "test").await.unwrap();
+    let batches = session.run(&statement).await.unwrap().batches;
+    let batches: Vec<_> = batches.try_collect().await.unwrap();
+    let counted = batches[0].column(1).as_primitive::<Int64Type>();
+    assert_eq!(counted.values().to_vec(), [3, 5]);
+    // The first source lists what is there, with the manifests of all.
+    assert!(own.reads().0 > 0, "{:?}", own.reads());
+    let (gets, listings) = others.reads();
+    assert!(gets > 0 && listings == 0, "{gets} {listings}");
 }

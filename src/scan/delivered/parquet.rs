@@ -565,8 +565,7 @@ fn times_of(
         let column = rows.column_by_name(name).cloned();
         column.ok_or_else(|| format!("its column {name} is nested in another one"))
     };
-    let expected =
-        "expected a time, such as 1795298709123, 1795298709 or 2026-11-21T22:05:09.123Z";
+    let expected = "expected a time, such as 1795298709123, 1795298709 or 2026-11-21T22:05:09.123Z";
     let is_null = |row: usize, name: &str| {
         let row = number(row);
         format!("row {row} has {name} = NULL: {expected}, in each row")
