@@ -297,7 +297,7 @@ impl Arriving for SubscriptionSource {
 
     fn settings_of_time(&self) -> String {
         format!(
-            "[source] prefix and prefix_timezone as the configuration of Firehose has them, and not {:?} in {}",
+            "[source] prefix and prefix_timezone as the configuration of Firehose has them, and these are {:?} and {}",
             self.settings.prefix.as_str(),
             self.settings.prefix.zone()
         )

@@ -299,6 +299,8 @@ fn times(format: &str, parts: &mut Vec<Part>) -> Result<(), String> {
             ('H', 2) => parts.push(Part::Time(Field::Hour)),
             ('m' | 's', 2) => parts.push(Part::Time(Field::Fine)),
             (letter, _) if letter.is_ascii_alphabetic() => parts.push(Part::Any),
+            // They enclose what may be left out where a text is read, and are not written.
+            ('[' | ']', _) => {}
             _ => push_text(parts, same),
         }
         rest = others;
@@ -450,6 +452,7 @@ mod tests {
                 true,
             ),
             (Some("!{timestamp:'it''s/'yyyy}/"), "it's/2026/x", true),
+            (Some("!{timestamp:yyyy[/MM]}/"), "2026/11/x", true),
         ] {
             let pattern = KeyPattern::parse(prefix, Tz::UTC).unwrap();
             assert_eq!(pattern.matches(key), expected, "{prefix:?} {key}");

@@ -22,7 +22,7 @@ use crate::export::service::ExportService;
 use crate::export::subscription::SubscriptionSource;
 use crate::export::turns::ExportSlot;
 use crate::export::{Ahead, ExportRequest, Exported, LogExporter, Reuse};
-use crate::job::{Job, JobSource, Source, Via};
+use crate::job::{Job, JobSource, Source, Via, split_group_arn};
 use crate::layout::StagingKeys;
 use crate::progress::{Progress, Step};
 use crate::receipt::{Receipt, SourceReport};
@@ -190,14 +190,14 @@ impl<'a> Sources<'a> {
     fn ensure_each_event_once(&self) -> Result<()> {
         for (place, one) in self.open.iter().enumerate() {
             for other in &self.open[..place] {
-                let Some(group) = one.common_group(other) else {
+                let Some((group, origin)) = one.common_group(other) else {
                     continue;
                 };
                 return Err(Error::usage(format!(
                     "{} and {} both have the log group {group}{}: expected each log group in one of them, since its events would count twice",
                     other.source,
                     one.source,
-                    match &one.origin {
+                    match origin {
                         Some(origin) => format!(" of {origin}"),
                         None => String::new(),
                     }
@@ -473,8 +473,8 @@ impl<'a> OpenSource<'a> {
         }
     }
 
-    /// A log group whose events both have.
-    fn common_group(&self, other: &Self) -> Option<&str> {
+    /// A log group whose events both have, and whose it is. One of a linked account may be the other's own.
+    fn common_group(&self, other: &Self) -> Option<(&str, Option<Origin>)> {
         let (Source::CloudWatch(one), Source::CloudWatch(two)) =
             (&self.source.logs, &other.source.logs)
         else {
@@ -486,13 +486,29 @@ impl<'a> OpenSource<'a> {
             prefix(&two.log_stream_prefix),
         );
         let have_common_streams = one.starts_with(&two) || two.starts_with(&one);
-        let may_be_same = Origin::may_be_same(self.origin.as_ref(), other.origin.as_ref());
-        if !may_be_same || !have_common_streams {
+        if !have_common_streams {
             return None;
         }
-        let groups = self.log_groups.iter();
-        let mut common = groups.filter(|group| other.log_groups.contains(group));
-        common.next().map(String::as_str)
+        let mut others: HashMap<&str, Vec<Option<Origin>>> = HashMap::new();
+        for (name, origin) in other.named_groups() {
+            others.entry(name).or_default().push(origin);
+        }
+        self.named_groups().find(|(name, origin)| {
+            let origins = others.get(name).into_iter().flatten();
+            let mut same =
+                origins.filter(|other| Origin::may_be_same(origin.as_ref(), other.as_ref()));
+            same.next().is_some()
+        })
+    }
+
+    /// The names of the log groups, with the account and Region of each as far as they are known.
+    fn named_groups(&self) -> impl Iterator<Item = (&str, Option<Origin>)> {
+        self.log_groups
+            .iter()
+            .map(|group| match split_group_arn(group) {
+                Some((_, name)) => (name, Origin::of_arn(group)),
+                None => (group.as_str(), self.origin.clone()),
+            })
     }
 
     /// Whether an attempt may be in the staging location of this source. One that a job of one source recorded does not say

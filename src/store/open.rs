@@ -155,10 +155,11 @@ impl Stores {
     }
 }
 
-/// What the engine calls a bucket. It has the clients of several accounts for one bucket.
+/// What the engine calls a bucket. It has the clients of several accounts for one bucket, which may have answers and logs.
 fn bucket_url(account: Account, name: &str) -> Result<ObjectStoreUrl> {
     let url = match account {
-        Account::Output | Account::LOGS => format!("s3://{name}"),
+        Account::LOGS => format!("s3://{name}"),
+        Account::Output => format!("s3-answers://{name}"),
         Account::Source(number) => format!("s3-{number}://{name}"),
     };
     ObjectStoreUrl::parse(url).map_err(Error::from_engine)

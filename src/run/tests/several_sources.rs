@@ -466,6 +466,32 @@ async fn log_groups_of_linked_accounts_are_told_apart_by_their_arns() {
     assert!(receipt.exports.iter().all(|export| export.reused));
 }
 
+/// A log group of an account that one source reaches by its role, and another as one of a linked account.
+#[tokio::test]
+async fn a_linked_log_group_that_another_source_has_by_its_name_is_refused() {
+    let mut accounts = Accounts::of_one_source().await;
+    let arn = format!("arn:aws:logs:ap-northeast-2:{OTHER}:log-group:/svc/a");
+    let logs = Arc::clone(&accounts.nights.logs);
+    logs.add_group(&arn, instant("2026-01-01T00:00:00Z"));
+    let linked = SOURCES.replacen(
+        "log_groups = [\"/svc/*\"]",
+        &format!("via = \"events\"\nlog_groups = [\"{arn}\"]"),
+        1,
+    );
+    accounts.have(&linked, SQL);
+    let request = Request {
+        selection: day(),
+        force: Force::No,
+        provisional: false,
+    };
+    let planned = plan(&accounts.nights.environment, &accounts.nights.job, &request).await;
+    let error = planned.err().unwrap().to_string();
+    assert!(
+        error.contains("both have the log group /svc/a of account 210987654321"),
+        "{error}"
+    );
+}
+
 /// Two accounts may have their exports in one bucket, of which each reads its own.
 #[tokio::test]
 async fn a_query_reads_each_export_as_its_own_source_does() {
