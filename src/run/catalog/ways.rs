@@ -76,6 +76,13 @@ impl Ways {
                 found.push(0);
                 continue;
             };
+            let group = object.log_group.as_deref();
+            if group.is_some_and(|group| group.starts_with("arn:")) {
+                // The account is the linked one, and no role need be of it.
+                let all: Vec<usize> = (0..self.0.len()).collect();
+                found.push(self.best(&all, group));
+                continue;
+            }
             let origin = object.origin.as_deref();
             let key = (
                 origin.map(|origin| origin.account.clone()),
@@ -94,7 +101,7 @@ impl Ways {
                     ways
                 }
             };
-            found.push(self.best(&ways, object.log_group.as_deref()));
+            found.push(self.best(&ways, group));
         }
         Ok(found)
     }

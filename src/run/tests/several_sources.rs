@@ -466,6 +466,33 @@ async fn log_groups_of_linked_accounts_are_told_apart_by_their_arns() {
     assert!(receipt.exports.iter().all(|export| export.reused));
 }
 
+/// A source with a log group of a linked account beside its own ones shares its staging location with another account.
+#[tokio::test]
+async fn a_source_with_linked_log_groups_takes_no_export_of_another_account() {
+    let mut accounts = Accounts::of_one_source().await;
+    let arn = "arn:aws:logs:ap-northeast-2:333333333333:log-group:/svc/a";
+    let logs = Arc::clone(&accounts.nights.logs);
+    logs.add_group(arn, instant("2026-01-01T00:00:00Z"));
+    logs.put(arn, "web/1", instant("2026-11-20T12:00:00Z"), "linked");
+    let sources = SOURCES.replacen(
+        "log_groups = [\"/svc/*\"]",
+        &format!("via = \"events\"\nlog_groups = [\"/svc/*\", \"{arn}\"]"),
+        1,
+    );
+    // The export of the other account is there first.
+    let (first, other) = sources.rsplit_once("[[source]]").unwrap();
+    accounts.have(&format!("[source]{other}"), SQL);
+    let services = &mut accounts.nights.environment.services;
+    services.swap(0, 1);
+    accounts.nights.run(day()).await.remove(0).result.unwrap();
+    accounts.nights.environment.services.swap(0, 1);
+    accounts.have(&format!("{first}[[source]]{other}"), SQL);
+    let receipt = accounts.nights.run(day()).await.remove(0).result.unwrap();
+    assert_eq!(receipt.read.events, 9);
+    let expected = [row(SEOUL, 3), row(OTHER, 5), row("333333333333", 1)];
+    assert_eq!(accounts.rows().await, expected);
+}
+
 /// A log group of an account that one source reaches by its role, and another as one of a linked account.
 #[tokio::test]
 async fn a_linked_log_group_that_another_source_has_by_its_name_is_refused() {
