@@ -16,7 +16,7 @@ use super::library::BuiltIn;
 use super::location::Location;
 use super::parse_error::{check_sections, data_error};
 use super::spec::{
-    JobSpec, OutputSpec, QuerySpec, SourceKind, SourceSpec, Sse, TableSpec, Via, WindowSpec,
+    JobSpec, OutputSpec, QuerySpec, SourceKind, SourceSpec, Sse, TableSpec, Verify, Via, WindowSpec,
 };
 use super::{
     AwsSettings, BucketEncryption, Chart, CloudWatch, DefaultWindow, DeliveredLogs, Division,
@@ -303,6 +303,12 @@ impl Resolver<'_> {
                 }
                 ensure_one_region(&log_groups, spec.region.as_ref())?;
                 let log_stream_prefix = stream_prefix(spec.log_stream_prefix)?;
+                if spec.verify == Some(Verify::Metrics) && log_stream_prefix.is_some() {
+                    return Err(Wrong::at(
+                        "source.verify",
+                        "[source] verify is \"metrics\", and log_stream_prefix is set: expected verify = \"insights\", since the metric counts the events of all log streams",
+                    ));
+                }
                 Ok(Source::CloudWatch(CloudWatch {
                     log_groups,
                     log_stream_prefix,
@@ -880,7 +886,6 @@ fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), Wrong> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::spec::Verify;
     use super::*;
 
     const GOOD: &str = r#"
@@ -1113,6 +1118,11 @@ use = "hourly_count"
                 "role_arn: \"logs\" is not the ARN of a role",
             ),
             (format!("{cloudwatch}\nregion = \"\""), 8, "region is empty"),
+            (
+                format!("{cloudwatch}\nlog_stream_prefix = \"web/\"\nverify = \"metrics\""),
+                9,
+                "expected verify = \"insights\"",
+            ),
         ] {
             let error = refused(&with_source(&keys));
             assert!(error.contains(expected), "{expected}: {error}");

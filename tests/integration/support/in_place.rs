@@ -71,13 +71,13 @@ impl InPlace {
 
     /// The same for another window.
     pub fn run_of(&self, window: &str, more: &[&str]) -> Finished {
-        let arguments = ["run", JOB, "--window", window].iter().chain(more);
-        self.dir.logtally(arguments).run()
+        let arguments = ["run", JOB, "--window", window];
+        self.dir.logtally(arguments.iter().chain(more)).run()
     }
 
     /// The receipt of the day, whose run must succeed.
     pub fn receipt(&self, more: &[&str]) -> Value {
-        let more = [&["--json"], more].concat();
+        let more = [&["--json"][..], more].concat();
         self.run(&more).assert_success().stdout_run()
     }
 
@@ -97,8 +97,8 @@ impl InPlace {
 
     /// The same over other subjects.
     pub fn ask_of(&self, subject: &[&str], sql: &str) -> Value {
-        let arguments = ["query"].iter().chain(subject);
-        let arguments = arguments.chain(&["--format", "json", sql]);
+        let as_json = ["--format", "json", sql];
+        let arguments = ["query"].iter().chain(subject).chain(&as_json);
         let finished = self.dir.logtally(arguments).run();
         finished.assert_success().stdout_json()
     }
