@@ -655,16 +655,16 @@ fn ensure_no_variable(kind: SourceKind, path: &str) -> Result<(), Wrong> {
         }
         SourceKind::CloudWatch | SourceKind::Exported | SourceKind::Directory => return Ok(()),
     };
-    let is_variable = |folder: &str| {
-        let braced = folder.find('{').zip(folder.rfind('}'));
-        braced.is_some_and(|(start, end)| start < end)
-    };
+    let variable = path.find('{').and_then(|start| {
+        let end = path[start..].find('}')?;
+        path.get(start..=start + end)
+    });
     let mut folders = path.split('/');
-    match folders.find(|folder| is_variable(folder) || matches!(*folder, "*" | "**")) {
+    match variable.or_else(|| folders.find(|folder| matches!(*folder, "*" | "**"))) {
         None => Ok(()),
-        Some(folder) => Err(Wrong::at(
+        Some(part) => Err(Wrong::at(
             "source.path",
-            format!("[source] path has {folder:?}, which is in no key: expected {expected}"),
+            format!("[source] path has {part:?}, which is in no key: expected {expected}"),
         )),
     }
 }
