@@ -1059,7 +1059,7 @@ use = "hourly_count"
                 "path has \"{yyyy}\", which is in no key",
             ),
             (
-                "kind = \"subscription\"\npath = \"s3://acme-logs/app-!{timestamp:yyyy}\""
+                "kind = \"subscription\"\npath = \"s3://acme-logs/app-!{timestamp:yyyy/MM}\""
                     .to_owned(),
                 6,
                 "and the expressions in prefix",
