@@ -68,7 +68,7 @@ impl Ways {
         let known = self.0.iter().map(|way| way.as_the_job_says(job));
         let mut reached: Vec<Reached> = known.collect();
         let mut are_asked = false;
-        let mut ways_of: HashMap<(Option<String>, Option<String>), Vec<usize>> = HashMap::new();
+        let mut ways_of: HashMap<Option<&Origin>, Vec<usize>> = HashMap::new();
         let mut found = Vec::with_capacity(exports.len());
         for export in exports {
             // Nothing is read of one without objects.
@@ -84,11 +84,7 @@ impl Ways {
                 continue;
             }
             let origin = object.origin.as_deref();
-            let key = (
-                origin.map(|origin| origin.account.clone()),
-                origin.map(|origin| origin.region.clone()),
-            );
-            let ways = match ways_of.get(&key) {
+            let ways = match ways_of.get(&origin) {
                 Some(ways) => ways.clone(),
                 None => {
                     let mut ways = fitting(&reached, origin);
@@ -97,7 +93,7 @@ impl Ways {
                         reached = self.asked(environment, reached).await?;
                         ways = fitting(&reached, origin);
                     }
-                    ways_of.insert(key, ways.clone());
+                    ways_of.insert(origin, ways.clone());
                     ways
                 }
             };
