@@ -4,6 +4,7 @@ pub mod schema;
 pub mod spec;
 
 mod archive;
+mod arn;
 mod charts;
 mod checked;
 mod delivered;
@@ -39,7 +40,7 @@ pub use charts::MAX_BANDS;
 pub use checked::{
     ByteSize, GroupPattern, Name, Secret, nearest, parse_length, parse_zone, split_group_arn,
 };
-pub use delivered::{DeliveredLogs, RecordShape};
+pub use delivered::{DATE, DeliveredLogs, RecordShape, TIME_NAMES};
 pub use division::Division;
 pub use expectations::{Expectation, Subject, percent};
 pub use files::{is_sql, read_local};

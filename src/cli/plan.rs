@@ -24,7 +24,7 @@ pub(super) struct PlanArgs {
 
 pub(super) async fn plan(args: PlanArgs, show: Show) -> Result<u8> {
     let (job, environment) = job_environment(&args.job, show).await?;
-    let plan = run::plan(&environment, &job, &args.windows.request()).await?;
+    let mut plan = run::plan(&environment, &job, &args.windows.request()).await?;
     plan.ensure_exported().await?;
     if args.json {
         print_json(&plan)?;
@@ -59,8 +59,8 @@ fn describe(plan: &Plan<'_>) -> String {
     for window in &plan.windows {
         out += &describe_window(job, window);
     }
-    if let Some(left) = &plan.left_undone {
-        out += &format!("\nnote     {left}\n");
+    for note in plan.left_undone.iter().chain(&plan.notes) {
+        out += &format!("\nnote     {note}\n");
     }
     out
 }

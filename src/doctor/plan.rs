@@ -53,7 +53,7 @@ impl Examination<'_> {
             provisional: false,
         };
         let planned = match run::plan(self.environment, self.job, &request).await {
-            Ok(plan) => match plan.ensure_exported().await {
+            Ok(mut plan) => match plan.ensure_exported().await {
                 Ok(()) => Ok(plan),
                 Err(error) => Err(error),
             },
@@ -72,9 +72,9 @@ impl Examination<'_> {
                     (_, done) => format!("has nothing to do: {done} is done"),
                 };
                 let mut finding = Finding::new(Area::Plan, "next run", Outcome::Ok, message);
-                if let Some(left) = &plan.left_undone {
+                for note in plan.left_undone.iter().chain(&plan.notes) {
                     finding.outcome = Outcome::Warning;
-                    finding.message += &format!("; {left}");
+                    finding.message += &format!("; {note}");
                 }
                 finding
             }

@@ -28,7 +28,7 @@ use super::turns::ExportSlot;
 use super::{ExportRequest, Exported, ExportedGroup, LogExporter};
 use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
-use crate::job::{CloudWatch, Location, Via};
+use crate::job::{CloudWatch, Location, Via, split_group_arn};
 use crate::layout;
 use crate::layout::cloudwatch::LogObject;
 use crate::progress::{Progress, Step};
@@ -274,9 +274,13 @@ fn joined(notes: [Option<String>; 3]) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join("; "))
 }
 
-/// The account and Region of all these log groups; `None` where they have several, as those of linked accounts.
+/// The account and Region of these log groups, of those that are named by themselves: log groups of linked accounts say in their names
+/// whose they are. Of such ones alone it is that of all; `None` where they have several.
 fn common_origin(groups: &[LogGroup]) -> Option<&Origin> {
-    let mut origins = groups.iter().filter_map(|group| group.origin.as_ref());
+    let is_linked = |group: &&LogGroup| split_group_arn(&group.name).is_some();
+    let has_own = groups.iter().any(|group| !is_linked(&group));
+    let asked = groups.iter().filter(|group| !has_own || !is_linked(group));
+    let mut origins = asked.filter_map(|group| group.origin.as_ref());
     let first = origins.next()?;
     origins.all(|origin| origin == first).then_some(first)
 }
@@ -303,7 +307,8 @@ impl CloudWatchExporter {
     fn is_of_source(&self, origin: Option<&Origin>, manifest: &Manifest) -> bool {
         manifest.log_stream_prefix == self.settings.log_stream_prefix
             && self.is_matched(&manifest.log_group)
-            && Origin::may_be_same(origin, manifest.origin.as_ref())
+            && (split_group_arn(&manifest.log_group).is_some()
+                || Origin::may_be_same(origin, manifest.origin.as_ref()))
     }
 }
 

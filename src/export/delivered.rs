@@ -11,8 +11,8 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use super::arriving::Delivered;
-use super::{ExportRequest, Exported, LogExporter, There};
+use super::arriving::{self, Arriving, Delivered, arrival_of};
+use super::{ExportRequest, Exported, ExportedGroup, LogExporter, There};
 use crate::error::{Error, Result};
 use crate::job::DeliveredLogs;
 use crate::layout::cloudwatch::{LogObject, ObjectFormat};
@@ -54,73 +54,6 @@ impl DeliveredSource {
     /// The objects of `store` that `settings` describes.
     pub fn new(store: Store, settings: DeliveredLogs) -> Self {
         Self { store, settings }
-    }
-
-    /// How long before and behind a window its events are delivered.
-    pub fn pads(&self) -> (Duration, Duration) {
-        (self.settings.pad, self.settings.pad_after)
-    }
-
-    /// The objects that were delivered in a range of time, by key, and what was left out of the listing.
-    ///
-    /// # Errors
-    /// `Source`: the location can't be listed.
-    pub async fn delivered(&self, range: Range) -> Result<Delivered> {
-        let begun = range.padded(GATHERED_WITHIN, Duration::ZERO);
-        let Found {
-            mut objects,
-            skipped,
-            ..
-        } = self.found(begun).await?;
-        objects.retain(|object| self.is_own(&object.location) && self.may_be_of(object, begun));
-        objects.sort_by(|a, b| a.location.cmp(&b.location));
-        let mut listed: Vec<LogObject> = Vec::with_capacity(objects.len());
-        for meta in &objects {
-            let object = object(listed.last(), meta, self.log_group());
-            listed.push(object);
-        }
-        let note = skipped.note(&self.store.display(self.store.root()));
-        if let Some(note) = &note {
-            tracing::warn!("{note}");
-        }
-        Ok(Delivered {
-            objects: listed,
-            note,
-        })
-    }
-
-    /// Of some objects, those that are read for each window.
-    pub fn of_windows(&self, objects: &[LogObject], windows: &[Range]) -> Vec<Vec<LogObject>> {
-        let (pad, pad_after) = self.pads();
-        let times: Vec<Range> = objects
-            .iter()
-            .map(|object| self.time_of(&object.meta()))
-            .collect();
-        let of_window = |window: &Range| {
-            let begun = window
-                .padded(pad, pad_after)
-                .padded(GATHERED_WITHIN, Duration::ZERO);
-            let objects = objects.iter().zip(&times);
-            let taken = objects.filter(|(_, time)| !time.intersect(begun).is_empty());
-            taken.map(|(object, _)| object.clone()).collect()
-        };
-        windows.iter().map(of_window).collect()
-    }
-
-    /// An error (usage) where the location has no object of logs. Only few folders are listed where there is one.
-    ///
-    /// # Errors
-    /// `Source`: the location can't be listed.
-    pub async fn ensure_any(&self) -> Result<()> {
-        let root = self.store.root();
-        let own = |key: &Path| self.is_own(key);
-        match self.store.last(root, |_| true, own).await? {
-            Some(_) => Ok(()),
-            None => Err(Error::usage(format!(
-                "{} holds no object: expected in [source] path the location that logs are delivered to, such as s3://bucket/AWSLogs/123456789012/CloudFront",
-                self.store.location()
-            ))),
-        }
     }
 
     /// Walks the folders that may have objects of a range of time.
@@ -213,10 +146,6 @@ impl DeliveredSource {
             end_ms: object.last_modified.timestamp_millis() + 1,
         }
     }
-
-    fn log_group(&self) -> Option<&str> {
-        self.settings.shape.log_group.as_deref()
-    }
 }
 
 /// An object of a listing as one of delivered logs.
@@ -229,16 +158,105 @@ pub fn object(before: Option<&LogObject>, meta: &ObjectMeta, log_group: Option<&
 }
 
 #[async_trait]
+impl Arriving for DeliveredSource {
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn log_group(&self) -> Option<&str> {
+        self.settings.shape.log_group.as_deref()
+    }
+
+    fn pads(&self) -> (Duration, Duration) {
+        (self.settings.pad, self.settings.pad_after)
+    }
+
+    async fn arrived(&self, range: Range) -> Result<Delivered> {
+        let begun = range.padded(GATHERED_WITHIN, Duration::ZERO);
+        let Found {
+            mut objects,
+            skipped,
+            ..
+        } = self.found(begun).await?;
+        objects.retain(|object| self.is_own(&object.location) && self.may_be_of(object, begun));
+        objects.sort_by(|a, b| a.location.cmp(&b.location));
+        let mut listed: Vec<LogObject> = Vec::with_capacity(objects.len());
+        for meta in &objects {
+            let object = object(listed.last(), meta, self.log_group());
+            listed.push(object);
+        }
+        let note = skipped.note(&self.store.display(self.store.root()));
+        if let Some(note) = &note {
+            tracing::warn!("{note}");
+        }
+        Ok(Delivered {
+            objects: listed,
+            note,
+        })
+    }
+
+    fn of_windows(&self, objects: &[LogObject], windows: &[Range]) -> Vec<Vec<LogObject>> {
+        let times: Vec<Range> = objects
+            .iter()
+            .map(|object| self.time_of(&object.meta()))
+            .collect();
+        let of_window = |window: &Range| {
+            let begun = arrival_of(self, *window).padded(GATHERED_WITHIN, Duration::ZERO);
+            let objects = objects.iter().zip(&times);
+            let taken = objects.filter(|(_, time)| !time.intersect(begun).is_empty());
+            taken.map(|(object, _)| object.clone()).collect()
+        };
+        windows.iter().map(of_window).collect()
+    }
+
+    async fn last(&self) -> Result<Path> {
+        let root = self.store.root();
+        let own = |key: &Path| self.is_own(key);
+        let last = self.store.last(root, |_| true, own).await?;
+        last.ok_or_else(|| {
+            Error::usage(format!(
+                "{} holds no object: expected in [source] path the location that logs are delivered to, such as s3://bucket/AWSLogs/123456789012/CloudFront",
+                self.store.location()
+            ))
+        })
+    }
+
+    fn is_within(&self, object: &LogObject, window: Range) -> bool {
+        let time = self.time_of(&object.meta());
+        window.start_ms <= time.start_ms && time.end_ms <= window.end_ms
+    }
+
+    fn settings_of_time(&self) -> String {
+        let member = match &self.settings.shape.time {
+            Some(name) => format!("time to name the time of an event ({name:?})"),
+            None => "time to name the time of an event".to_owned(),
+        };
+        format!(
+            "[source] path to end in front of the folders with the times of events, pad and pad_after to be as long as times in keys are apart from UTC, and {member}"
+        )
+    }
+}
+
+#[async_trait]
 impl LogExporter for DeliveredSource {
     async fn groups(&self) -> Result<Vec<String>> {
         Ok(self.log_group().map(str::to_owned).into_iter().collect())
     }
 
     async fn there(&self, window: &Window) -> Result<Option<There>> {
-        let (pad, pad_after) = self.pads();
-        let range = window.range().padded(pad, pad_after);
-        let Delivered { objects, .. } = self.delivered(range).await?;
-        Ok(Some(There::of(&objects)))
+        arriving::there(self, window).await.map(Some)
+    }
+
+    async fn check_without_events(
+        &self,
+        request: &ExportRequest<'_>,
+        group: &ExportedGroup,
+    ) -> Result<Option<String>> {
+        Ok(arriving::without_events(
+            self,
+            request.window,
+            &group.objects,
+        ))
     }
 
     async fn export(
@@ -252,12 +270,6 @@ impl LogExporter for DeliveredSource {
             of: 1,
             state: "listing objects",
         });
-        let (pad, pad_after) = self.pads();
-        let range = request.window.range().padded(pad, pad_after);
-        let delivered = self.delivered(range).await?;
-        if delivered.objects.is_empty() {
-            self.ensure_any().await?;
-        }
-        Ok(delivered.in_place(&self.store, self.log_group()))
+        arriving::exported(self, request.window).await
     }
 }

@@ -39,8 +39,17 @@ impl LogExporter for ExistingExport {
         let ObjectsThere {
             mut objects, note, ..
         } = staging::every_object(&self.store, self.log_group.as_deref()).await?;
+        let all = objects.len();
         objects.retain(|object| may_be_of(&self.store, object, request.window));
         let mut exported = Exported::default();
+        if objects.is_empty() {
+            exported.note(format!(
+                "{} has no object that was written since {} began, and {} of before, without an event of it: expected an export that was made later",
+                self.store.location(),
+                request.window.id(),
+                counted(all as u64, "exported object")
+            ));
+        }
         exported.notes.extend(note);
         if let Some(note) = streams_in_several_exports(&objects, &self.store.display(root)) {
             exported.note(note);
@@ -111,4 +120,58 @@ fn is_same_stream(stream: &str, one: &LogObject, other: &LogObject) -> bool {
 enum Place<'a> {
     Prefix(&'a str),
     Any,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono_tz::Tz;
+    use object_store::memory::InMemory;
+    use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+
+    use super::*;
+    use crate::aws::{Account, Aws};
+    use crate::export::Reuse;
+    use crate::job::{AwsSettings, Location};
+    use crate::layout::StagingKeys;
+    use crate::progress::Silent;
+    use crate::state::MemoryJournal;
+    use crate::store::Stores;
+    use crate::window::Size;
+
+    #[tokio::test]
+    async fn objects_that_are_all_older_than_the_window_are_noted() {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let key = "exported/4b5e1d2c-0000-4000-8000-000000000000/web/000000.gz".into();
+        objects.put(&key, PutPayload::from("x")).await.unwrap();
+        let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
+        let stores = stores.with_objects("acme", objects).unwrap();
+        let location = Location::parse("s3://acme/exported", "/".as_ref()).unwrap();
+        let store = stores.open(&location, Account::LOGS).await.unwrap();
+        let exporter = ExistingExport::new(store, None);
+        let keys = StagingKeys::new(&location, "night").unwrap();
+        let journal = MemoryJournal::default();
+        let exported = async |day: &str| {
+            let window = Window::parse(Size::Day, Tz::UTC, day).unwrap();
+            let request = ExportRequest {
+                takes_empty: false,
+                keys: &keys,
+                window: &window,
+                reuse: Reuse::Nothing,
+                journal: &journal,
+                ahead: &[],
+            };
+            exporter.export(&request, &Silent).await.unwrap()
+        };
+        let past = exported("2020-01-01").await;
+        assert_eq!((past.objects().len(), past.all_notes().len()), (1, 0));
+        let future = exported("2999-01-01").await;
+        assert_eq!(future.objects().len(), 0);
+        let noted = future.all_notes().join("\n");
+        assert!(
+            noted.starts_with("s3://acme/exported has no object that was written since 2999-01-01"),
+            "{noted}"
+        );
+    }
 }

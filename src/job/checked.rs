@@ -8,6 +8,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::arn;
+
 /// Text in which `${NAME}` stands for an environment variable; `$${` is a literal `${`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text(pub String);
@@ -428,6 +430,24 @@ pub fn split_group_arn(text: &str) -> Option<(&str, &str)> {
     (is_arn && is_group && !name.is_empty()).then(|| text.split_at(text.len() - name.len()))
 }
 
+/// What can't be of the ARN of a log group, whatever its name.
+fn ensure_parts(arn: &str) -> Result<(), String> {
+    let parts: Vec<&str> = arn.splitn(7, ':').collect();
+    let (Some(partition), Some(service)) = (parts.get(1), parts.get(2)) else {
+        return Err("it ends early".to_owned());
+    };
+    if *service != "logs" {
+        return Err(format!("its service is {service:?}, expected \"logs\""));
+    }
+    match parts[3..] {
+        [region, account, "log-group", ..] => arn::ensure_regional(partition, region, account),
+        [_, _, resource, ..] => Err(format!(
+            "it names a resource of the kind {resource:?}, expected \"log-group\""
+        )),
+        _ => Err("it ends early".to_owned()),
+    }
+}
+
 impl GroupPattern {
     /// Checks the text against CloudWatch's rules for names, and compiles its glob (`*`, `?`, `[…]`, `{a,b}`).
     pub fn new(text: &str) -> Result<Self, String> {
@@ -466,11 +486,14 @@ impl GroupPattern {
     /// Log groups of a linked account. The console and IAM write ARNs with `:*` behind the name.
     fn linked(text: &str) -> Result<Self, String> {
         let whole = text.strip_suffix(":*").unwrap_or(text);
-        let (account, name) = split_group_arn(whole).ok_or_else(|| {
+        let wrong = |what: &str| {
             format!(
-                "{text:?} is not the ARN of a log group: expected arn:aws:logs:<region>:<account>:log-group:<name or glob>, such as \"arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/web\""
+                "{text:?} is not the ARN of a log group: {what}; expected arn:aws:logs:<region>:<account>:log-group:<name or glob>, such as \"arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/web\""
             )
-        })?;
+        };
+        ensure_parts(whole).map_err(|what| wrong(&what))?;
+        let (account, name) =
+            split_group_arn(whole).ok_or_else(|| wrong("it names no log group"))?;
         let name = Self::new(name)?;
         let matcher = match name.is_name() {
             true => None,
@@ -490,6 +513,11 @@ impl GroupPattern {
     /// Whether it is the ARN of a log group, or a glob over such ARNs.
     pub fn is_linked(&self) -> bool {
         self.text.starts_with("arn:")
+    }
+
+    /// The Region of a log group of a linked account.
+    pub fn region(&self) -> Option<&str> {
+        self.text.split(':').nth(3).filter(|_| self.is_linked())
     }
 
     /// The pattern as written.
@@ -629,14 +657,51 @@ mod tests {
         assert_eq!(glob.literal_prefix(), format!("{account}/ecs/"));
         // A glob over names has none of a linked account.
         assert!(!GroupPattern::new("*").unwrap().matches(&web));
-        for bad in [
-            "arn:aws:logs:eu-west-1:123456789012:log-group",
-            "arn:aws:logs:eu-west-1:123456789012:log-group:",
-            "arn:aws:logs:*:123456789012:log-group:/ecs/web",
-            "arn:aws:s3:::acme-logs",
+        assert_eq!(glob.region(), Some("eu-west-1"));
+        for (bad, expected) in [
+            ("arn:", "it ends early"),
+            ("arn:aws:logs:eu-west-1", "it ends early"),
+            (
+                "arn:aws:logs:eu-west-1:123456789012:log-group",
+                "it names no log group",
+            ),
+            (
+                "arn:aws:logs:eu-west-1:123456789012:log-group:",
+                "it names no log group",
+            ),
+            (
+                "arn:aws:logs:*:123456789012:log-group:/ecs/web",
+                "its Region is \"*\"",
+            ),
+            (
+                "arn:aws:logs:eu-west:123456789012:log-group:/ecs/web",
+                "its Region is \"eu-west\"",
+            ),
+            (
+                "arn:aws:logs:eu-west-1:12345678901:log-group:/ecs/web",
+                "expected 12 digits",
+            ),
+            (
+                "arn:aws:logs:eu-west-1:*:log-group:/ecs/web",
+                "expected 12 digits",
+            ),
+            (
+                "arn:aws-cn:logs:eu-west-1:123456789012:log-group:/a",
+                "its partition is \"aws-cn\"",
+            ),
+            (
+                "arn:aws:logs:cn-north-1:123456789012:log-group:/a",
+                "expected \"aws-cn\"",
+            ),
+            (
+                "arn:aws:logs:eu-west-1:123456789012:destination:a",
+                "the kind \"destination\"",
+            ),
+            ("arn:aws:s3:::acme-logs", "its service is \"s3\""),
         ] {
             let error = GroupPattern::new(bad).unwrap_err();
             assert!(error.contains("is not the ARN of a log group"), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 

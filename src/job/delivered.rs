@@ -5,6 +5,20 @@ use std::time::Duration;
 
 use super::Location;
 
+/// The names that services give to the time of an event, the most certain one first. docs/sources.md has the sources.
+pub const TIME_NAMES: [&str; 7] = [
+    "event_timestamp",
+    "timestamp(ms)",
+    "message_timestamp_ms",
+    "query_timestamp",
+    "timestamp",
+    "time",
+    "@timestamp",
+];
+
+/// The field beside `time` that has the day, where `time` is only the time of day.
+pub const DATE: &str = "date";
+
 /// What logs were delivered to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliveredLogs {

@@ -62,11 +62,7 @@ impl KeyPattern {
     /// What is wrong with it, in words.
     pub fn parse(text: Option<&str>, zone: Tz) -> Result<Self, String> {
         let given = text.unwrap_or_default();
-        if given.starts_with('/') || given.contains("//") {
-            return Err(format!(
-                "{given:?} has an empty folder, whose objects can't be read: expected no slash at its start and no two together"
-            ));
-        }
+        ensure_folders(given, given)?;
         let mut of_prefix = match given {
             ANY => vec![Part::Any],
             _ => parts(given)?,
@@ -77,6 +73,11 @@ impl KeyPattern {
             times("yyyy/MM/dd/HH", &mut of_prefix)?;
             push_text(&mut of_prefix, "/");
         }
+        let parts = of_prefix.iter().map(|part| match part {
+            Part::Text(text) => text.as_str(),
+            Part::Time(_) | Part::Any => "x",
+        });
+        ensure_folders(given, &parts.collect::<String>())?;
         let keys = Regex::new(&regex_of(&of_prefix))
             .map_err(|error| format!("{given:?} is no prefix: {error}"))?;
         Ok(Self {
@@ -213,23 +214,40 @@ impl KeyPattern {
     }
 }
 
+/// An error where keys of a prefix, with anything for its expressions, have an empty folder.
+fn ensure_folders(prefix: &str, keys: &str) -> Result<(), String> {
+    match keys.starts_with('/') || keys.contains("//") {
+        false => Ok(()),
+        true => Err(format!(
+            "{prefix:?} has an empty folder, whose objects can't be read: expected no slash at its start and no two together"
+        )),
+    }
+}
+
 /// The parts of a prefix.
 fn parts(text: &str) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut rest = text;
+    let wrong = |what: &str| {
+        format!(
+            "{text:?} has {what}: expected an expression of Firehose, such as !{{timestamp:yyyy/MM/dd/HH}}"
+        )
+    };
+    // No key has one: it is an expression without its mark, or a variable of another service.
+    let ensure_plain = |text: &str| match text.contains(['{', '}']) {
+        true => Err(wrong("a brace outside of an expression")),
+        false => Ok(()),
+    };
     while let Some(start) = rest.find("!{") {
+        ensure_plain(&rest[..start])?;
         push_text(&mut parts, &rest[..start]);
         let behind = &rest[start + 2..];
-        let wrong = |what: &str| {
-            format!(
-                "{text:?} has {what}: expected an expression of Firehose, such as !{{timestamp:yyyy/MM/dd/HH}}"
-            )
-        };
         let Some(end) = behind.find('}') else {
             return Err(wrong("an expression without its end, a }"));
         };
         let (expression, others) = (&behind[..end], &behind[end + 1..]);
         match expression.split_once(':') {
+            Some(("timestamp", "")) => return Err(wrong("a time without a format")),
             Some(("timestamp", format)) => times(format, &mut parts)?,
             Some(("firehose" | "partitionKeyFromQuery" | "partitionKeyFromLambda", _)) => {
                 parts.push(Part::Any);
@@ -238,6 +256,7 @@ fn parts(text: &str) -> Result<Vec<Part>, String> {
         }
         rest = others;
     }
+    ensure_plain(rest)?;
     push_text(&mut parts, rest);
     Ok(parts)
 }
@@ -280,6 +299,8 @@ fn times(format: &str, parts: &mut Vec<Part>) -> Result<(), String> {
             ('H', 2) => parts.push(Part::Time(Field::Hour)),
             ('m' | 's', 2) => parts.push(Part::Time(Field::Fine)),
             (letter, _) if letter.is_ascii_alphabetic() => parts.push(Part::Any),
+            // They enclose what may be left out where a text is read, and are not written.
+            ('[' | ']', _) => {}
             _ => push_text(parts, same),
         }
         rest = others;
@@ -431,6 +452,7 @@ mod tests {
                 true,
             ),
             (Some("!{timestamp:'it''s/'yyyy}/"), "it's/2026/x", true),
+            (Some("!{timestamp:yyyy[/MM]}/"), "2026/11/x", true),
         ] {
             let pattern = KeyPattern::parse(prefix, Tz::UTC).unwrap();
             assert_eq!(pattern.matches(key), expected, "{prefix:?} {key}");
@@ -506,6 +528,14 @@ mod tests {
             ("!{timestamp:'year=}/", "a quote without its end"),
             ("/logs/", "an empty folder"),
             ("a//b", "an empty folder"),
+            ("a/!{timestamp:/yyyy}/", "an empty folder"),
+            ("!{timestamp:yyyy/}/a", "an empty folder"),
+            ("a/!{timestamp:}/", "a time without a format"),
+            ("a/{timestamp:yyyy}/", "a brace outside of an expression"),
+            (
+                "a/{yyyy}/!{timestamp:MM}",
+                "a brace outside of an expression",
+            ),
         ] {
             let error = KeyPattern::parse(Some(prefix), Tz::UTC).unwrap_err();
             assert!(error.contains(expected), "{error}");

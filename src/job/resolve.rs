@@ -16,13 +16,13 @@ use super::library::BuiltIn;
 use super::location::Location;
 use super::parse_error::{check_sections, data_error};
 use super::spec::{
-    JobSpec, OutputSpec, QuerySpec, SourceKind, SourceSpec, Sse, TableSpec, Via, WindowSpec,
+    JobSpec, OutputSpec, QuerySpec, SourceKind, SourceSpec, Sse, TableSpec, Verify, Via, WindowSpec,
 };
 use super::{
     AwsSettings, BucketEncryption, Chart, CloudWatch, DefaultWindow, DeliveredLogs, Division,
-    Encryption, Format, Job, JobSource, KeyPattern, Language, Limits, LookupTable, OriginColumns,
-    Query, RecordShape, Source, Subscription, SubscriptionContent, TextFile, WindowRule, archive,
-    charts, expectations, formats, notify,
+    Encryption, Format, GroupPattern, Job, JobSource, KeyPattern, Language, Limits, LookupTable,
+    OriginColumns, Query, RecordShape, Source, Subscription, SubscriptionContent, TIME_NAMES,
+    TextFile, WindowRule, archive, arn, charts, expectations, formats, notify,
 };
 use crate::error::Result;
 use crate::window::{Size, Window, is_last_ended};
@@ -256,8 +256,10 @@ impl Resolver<'_> {
                 }
                 _ => "[source] path is missing: expected the location of the exported objects, a folder or s3://bucket/prefix, such as path = \"exports\"",
             }))?;
+            ensure_no_variable(spec.kind, &text.0)?;
             self.location("source", "path", text)
         };
+        ensure_access(&spec)?;
         let pad = spec
             .pad
             .map_or(Duration::from_secs(3600), |length| length.0);
@@ -300,9 +302,17 @@ impl Resolver<'_> {
                         ),
                     ));
                 }
+                ensure_one_region(&log_groups, spec.region.as_ref())?;
+                let log_stream_prefix = stream_prefix(spec.log_stream_prefix)?;
+                if spec.verify == Some(Verify::Metrics) && log_stream_prefix.is_some() {
+                    return Err(Wrong::at(
+                        "source.verify",
+                        "[source] verify is \"metrics\", and log_stream_prefix is set: expected verify = \"insights\", since the metric counts the events of all log streams",
+                    ));
+                }
                 Ok(Source::CloudWatch(CloudWatch {
                     log_groups,
-                    log_stream_prefix: spec.log_stream_prefix.map(|text| text.0),
+                    log_stream_prefix,
                     staging,
                     via,
                     give_up_after,
@@ -325,6 +335,12 @@ impl Resolver<'_> {
                     Wrong::at("source.prefix", format!("[source] prefix: {message}"))
                 })?;
                 let log_group = spec.log_group.as_ref().map(|text| text.0.clone());
+                if spec.messages_only == Some(true) && spec.pad.is_some() {
+                    return Err(Wrong::at(
+                        "source.pad",
+                        "[source] pad does not go with messages_only = true: expected none, since the time of a message is that of its object, which is then of one window only",
+                    ));
+                }
                 let content = match (spec.messages_only.unwrap_or(false), log_group) {
                     (true, log_group) => SubscriptionContent::Messages { log_group },
                     (false, None) => SubscriptionContent::Records,
@@ -564,6 +580,96 @@ impl Resolver<'_> {
     }
 }
 
+/// Refuses what AWS would refuse of the ways to reach logs, and a name that is none.
+fn ensure_access(spec: &SourceSpec) -> Result<(), Wrong> {
+    if let Some(Text(role)) = &spec.role_arn {
+        arn::ensure_role(role)
+            .map_err(|wrong| Wrong::at("source.role_arn", format!("[source] role_arn: {wrong}")))?;
+    }
+    let named = [
+        ("region", &spec.region, "a Region such as \"eu-west-1\""),
+        ("profile", &spec.profile, "the name of a profile"),
+        ("log_group", &spec.log_group, "the name of a log group"),
+    ];
+    for (key, text, expected) in named {
+        if text.as_ref().is_some_and(|text| text.0.trim().is_empty()) {
+            return Err(Wrong::at(
+                format!("source.{key}"),
+                format!("[source] {key} is empty: expected {expected}, or no such key"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Log groups of linked accounts are those of one Region, since a request is answered in one.
+fn ensure_one_region(log_groups: &[GroupPattern], region: Option<&Text>) -> Result<(), Wrong> {
+    let mut linked = log_groups
+        .iter()
+        .filter_map(|group| Some((group, group.region()?)));
+    let of_section = region.map(|region| (region.0.as_str(), "region of the section".to_owned()));
+    let Some((expected, says)) = of_section.or_else(|| {
+        let (first, region) = linked.clone().next()?;
+        Some((region, format!("{:?}", first.as_str())))
+    }) else {
+        return Ok(());
+    };
+    match linked.find(|(_, region)| *region != expected) {
+        None => Ok(()),
+        Some((group, region)) => Err(Wrong::at(
+            "source.log_groups",
+            format!(
+                "[source] log_groups has {:?}, which is in {region}: expected {expected}, as {says} says, and a [[source]] for each Region",
+                group.as_str()
+            ),
+        )),
+    }
+}
+
+/// The prefix of log streams, if one can have it.
+fn stream_prefix(prefix: Option<Text>) -> Result<Option<String>, Wrong> {
+    let Some(Text(prefix)) = prefix else {
+        return Ok(None);
+    };
+    let wrong = match prefix.as_str() {
+        "" => "is empty: expected the beginning of the names, such as \"web/\", or no such key for all log streams".to_owned(),
+        text if text.contains(['*', ':']) => format!(
+            "is {text:?}: expected the beginning of the names without a glob, such as \"web/\", since no log stream has * or : in its name"
+        ),
+        text if text.len() > 512 => "has more than 512 bytes: expected the beginning of the names, and none is as long".to_owned(),
+        _ => return Ok(Some(prefix)),
+    };
+    Err(Wrong::at(
+        "source.log_stream_prefix",
+        format!("[source] log_stream_prefix {wrong}"),
+    ))
+}
+
+/// Refuses a path as a delivery is configured with it: its variables are filled in, and are in no key.
+fn ensure_no_variable(kind: SourceKind, path: &str) -> Result<(), Wrong> {
+    let expected = match kind {
+        SourceKind::Delivered => {
+            "the path as far as all objects have it, since folders with times are found below it"
+        }
+        SourceKind::Subscription => {
+            "the location that all objects are below, and the expressions in prefix"
+        }
+        SourceKind::CloudWatch | SourceKind::Exported | SourceKind::Directory => return Ok(()),
+    };
+    let variable = path.find('{').and_then(|start| {
+        let end = path[start..].find('}')?;
+        path.get(start..=start + end)
+    });
+    let mut folders = path.split('/');
+    match variable.or_else(|| folders.find(|folder| matches!(*folder, "*" | "**"))) {
+        None => Ok(()),
+        Some(part) => Err(Wrong::at(
+            "source.path",
+            format!("[source] path has {part:?}, which is in no key: expected {expected}"),
+        )),
+    }
+}
+
 /// How delivered objects have their events. None of the names is empty, and no two fields have one name.
 fn record_shape(spec: &SourceSpec) -> Result<RecordShape, Wrong> {
     let named = |key: &str, text: &Option<Text>| match text {
@@ -594,6 +700,18 @@ fn record_shape(spec: &SourceSpec) -> Result<RecordShape, Wrong> {
         )));
     }
     let (time, message) = (named("time", &spec.time)?, named("message", &spec.message)?);
+    let has_time = || {
+        fields
+            .iter()
+            .any(|field| TIME_NAMES.contains(&field.as_str()))
+    };
+    if time.is_none() && !fields.is_empty() && !has_time() {
+        return Err(wrong_fields(format!(
+            "names {}, and none of them is known to be the time: expected one of {} among them, or time with the name of the field that has it",
+            fields.join(", "),
+            TIME_NAMES.join(", ")
+        )));
+    }
     for (key, name) in [("time", &time), ("message", &message)] {
         if let Some(name) = name
             && !fields.is_empty()
@@ -611,7 +729,7 @@ fn record_shape(spec: &SourceSpec) -> Result<RecordShape, Wrong> {
     let delimiter = spec.delimiter.as_ref().map(|text| text.0.clone());
     if delimiter
         .as_ref()
-        .is_some_and(|text| text.is_empty() || text.contains('\n'))
+        .is_some_and(|text| text.is_empty() || text.contains(['\n', '\r']))
     {
         return Err(Wrong::at(
             "source.delimiter",
@@ -769,7 +887,6 @@ fn reject_keys_of_other_kinds(spec: &SourceSpec) -> Result<(), Wrong> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::spec::Verify;
     use super::*;
 
     const GOOD: &str = r#"
@@ -892,6 +1009,152 @@ use = "hourly_count"
             error.contains("compare") && error.contains("partition_by"),
             "{error}"
         );
+    }
+
+    /// A job with a source of these keys, the first of which is in its fifth line.
+    fn with_source(keys: &str) -> String {
+        format!(
+            "name = \"night\"\ntimezone = \"Asia/Seoul\"\n\n[source]\n{keys}\n[output]\nlocation = \"s3://acme-analytics\"\n[[query]]\nuse = \"hourly_count\"\n"
+        )
+    }
+
+    #[test]
+    fn what_no_run_could_read_is_an_error_with_its_line() {
+        let cloudwatch =
+            "kind = \"cloudwatch\"\nstaging = \"s3://acme-logs/exports\"\nlog_groups = [\"/a\"]";
+        let linked =
+            "kind = \"cloudwatch\"\nstaging = \"s3://acme-logs/exports\"\nvia = \"events\"";
+        let arn = |region: &str| format!("arn:aws:logs:{region}:123456789012:log-group:/a");
+        let (ireland, ohio) = (arn("eu-west-1"), arn("us-east-2"));
+        let delivered = "kind = \"delivered\"\npath = \"s3://acme-logs\"";
+        let subscription = "kind = \"subscription\"\npath = \"s3://acme-logs\"";
+        for (keys, line, expected) in [
+            (
+                format!("{delivered}\nfields = [\"c-ip\", \"when\"]"),
+                7,
+                "fields names c-ip, when, and none of them is known to be the time: expected one of event_timestamp, ",
+            ),
+            (
+                format!("{delivered}\nfields = [\"date\", \"c-ip\"]"),
+                7,
+                "none of them is known to be the time",
+            ),
+            (
+                format!("{delivered}\nfields = [\"time\", \"ip\", \"ip\"]"),
+                7,
+                "fields has \"ip\" twice",
+            ),
+            (
+                format!("{delivered}\ndelimiter = \"\\r\""),
+                7,
+                "delimiter is empty or has a line end",
+            ),
+            (
+                format!("{delivered}\nlog_group = \"\""),
+                7,
+                "log_group is empty",
+            ),
+            (
+                "kind = \"delivered\"\npath = \"s3://acme-logs/CloudFront/{yyyy}/{MM}\"".to_owned(),
+                6,
+                "path has \"{yyyy}\", which is in no key",
+            ),
+            (
+                "kind = \"subscription\"\npath = \"s3://acme-logs/app-!{timestamp:yyyy/MM}\""
+                    .to_owned(),
+                6,
+                "and the expressions in prefix",
+            ),
+            (
+                "kind = \"delivered\"\npath = \"s3://acme-logs/AWSLogs/*/CloudFront\"".to_owned(),
+                6,
+                "path has \"*\"",
+            ),
+            (
+                format!("{subscription}\nprefix = \"app/!{{timestamp:/yyyy}}/\""),
+                7,
+                "an empty folder",
+            ),
+            (
+                format!("{subscription}\nprefix = \"app/{{timestamp:yyyy}}/\""),
+                7,
+                "expected an expression of Firehose",
+            ),
+            (
+                format!("{subscription}\nmessages_only = true\npad = \"1h\""),
+                8,
+                "pad does not go with messages_only",
+            ),
+            (
+                format!("{linked}\nlog_groups = [\"{ireland}\", \"{ohio}\"]"),
+                8,
+                "which is in us-east-2: expected eu-west-1",
+            ),
+            (
+                format!("{linked}\nlog_groups = [\"{ireland}\"]\nregion = \"us-east-2\""),
+                8,
+                "expected us-east-2, as region of the section says",
+            ),
+            (
+                format!(
+                    "{linked}\nlog_groups = [\"{}\"]",
+                    ireland.replace("9012", "901")
+                ),
+                8,
+                "its account is \"12345678901\", expected 12 digits",
+            ),
+            (
+                format!("{cloudwatch}\nlog_stream_prefix = \"\""),
+                8,
+                "log_stream_prefix is empty",
+            ),
+            (
+                format!("{cloudwatch}\nlog_stream_prefix = \"web/*\""),
+                8,
+                "without a glob",
+            ),
+            (
+                format!("{cloudwatch}\nrole_arn = \"logs\""),
+                8,
+                "role_arn: \"logs\" is not the ARN of a role",
+            ),
+            (format!("{cloudwatch}\nregion = \"\""), 8, "region is empty"),
+            (
+                format!("{cloudwatch}\nlog_stream_prefix = \"web/\"\nverify = \"metrics\""),
+                9,
+                "expected verify = \"insights\"",
+            ),
+        ] {
+            let error = refused(&with_source(&keys));
+            assert!(error.contains(expected), "{expected}: {error}");
+            assert!(
+                error.starts_with(&format!("jobs/night.toml:{line}:")),
+                "{line}: {error}"
+            );
+        }
+        // Of several sources, the line is that of the one.
+        let sources = format!("[[source]]\n{delivered}\n[[source]]\n{cloudwatch}\nregion = \"\"");
+        let error = refused(&with_source("x").replace("[source]\nx", &sources));
+        assert!(
+            error.starts_with("jobs/night.toml:11:")
+                && error.contains("[[source]] 2 region is empty"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn fields_have_their_time_by_name_or_as_the_job_says() {
+        for keys in [
+            "fields = [\"date\", \"time\", \"c-ip\"]",
+            "fields = [\"c-ip\", \"timestamp(ms)\"]",
+            "fields = [\"c-ip\", \"when\"]\ntime = \"when\"",
+            "delimiter = \"|\"",
+        ] {
+            let text = with_source(&format!(
+                "kind = \"delivered\"\npath = \"s3://acme-logs\"\n{keys}"
+            ));
+            parse(Path::new("jobs/night.toml"), &text).unwrap_or_else(|error| panic!("{error}"));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The account and Region that log groups are in. A name alone does not identify a log group: another account may have
 /// one of the same name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// The account's id.
     pub account: String,

@@ -16,6 +16,7 @@ mod missing;
 mod overview;
 mod request;
 mod subject;
+mod ways;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

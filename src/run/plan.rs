@@ -16,7 +16,7 @@ use super::sources::{Sources, about};
 use super::{Environment, Lookups, Output, compare, expectations, schema};
 use crate::aws::logs::Origin;
 use crate::error::{Error, Result};
-use crate::export::arriving::arriving;
+use crate::export::arriving::{Arriving, arrival_of, arriving, note_on, without_objects};
 use crate::export::staging;
 use crate::job::{DefaultWindow, Job, JobSource, Source};
 use crate::output::WindowKeys;
@@ -86,6 +86,9 @@ pub struct Plan<'a> {
     /// Which earlier windows are not done by this run or an earlier one, and the commands that do them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_undone: Option<String>,
+    /// What a run would note of the objects of its sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Earlier windows that are done, with something to delete.
     #[serde(skip)]
     pub(super) to_tidy: Vec<WindowPlan>,
@@ -119,19 +122,32 @@ fn job_name<S: Serializer>(job: &Job, serializer: S) -> Result<S::Ok, S::Error> 
 
 impl Plan<'_> {
     /// An error (usage) if the job reads existing exports and its path has no object, and (source) if some of its sources
-    /// could not be reached. A run finds that out by itself: it lists all objects, and exports those that it reaches.
-    pub async fn ensure_exported(&self) -> Result<()> {
+    /// could not be reached. A run finds that out by itself: it lists all objects, and exports those that it reaches. Adds to the
+    /// [notes](Self::notes) what a run would note of objects that are there.
+    pub async fn ensure_exported(&mut self) -> Result<()> {
         self.sources.ensure_reached()?;
+        let windows = self.windows.iter();
+        let due = windows.filter(|window| window.action != Action::Skip);
+        let due: Vec<&Window> = due.map(|due| &due.window).collect();
+        let mut notes = Vec::new();
         for source in self.sources.iter() {
             let ensured = match &source.source.logs {
-                Source::Exported { .. } => staging::ensure_any_object(&source.store).await,
+                Source::Exported { .. } => {
+                    let ensured = staging::ensure_any_object(&source.store).await;
+                    ensured.map(|()| None)
+                }
                 logs => match arriving(logs, &source.store) {
-                    Some(arriving) => arriving.ensure_any().await,
-                    None => Ok(()),
+                    Some(arriving) => note_on_windows(arriving.as_ref(), &due).await,
+                    None => Ok(None),
                 },
             };
-            ensured.map_err(|error| about(source.source, error))?;
+            let note = ensured.map_err(|error| about(source.source, error))?;
+            notes.extend(note.map(|note| match source.source.number {
+                None => note,
+                Some(_) => format!("{}: {note}", source.source),
+            }));
         }
+        self.notes = notes;
         Ok(())
     }
 
@@ -145,6 +161,32 @@ impl Plan<'_> {
                 &source.log_groups[..],
             )
         })
+    }
+}
+
+/// What is to be noted of the objects of some windows that arrive: that there are none of a window, or that their times can't be right.
+async fn note_on_windows(arriving: &dyn Arriving, windows: &[&Window]) -> Result<Option<String>> {
+    let ranges: Vec<Range> = windows.iter().map(|window| window.range()).collect();
+    let first = ranges.iter().map(|range| range.start_ms).min();
+    let end = ranges.iter().map(|range| range.end_ms).max();
+    let Some((start_ms, end_ms)) = first.zip(end) else {
+        return arriving.last().await.map(|_| None);
+    };
+    let arrived = arrival_of(arriving, Range { start_ms, end_ms });
+    let objects = arriving.arrived(arrived).await?.objects;
+    if objects.is_empty() {
+        return note_on(arriving, arrived, &objects).await;
+    }
+    let of_windows = arriving.of_windows(&objects, &ranges);
+    let lacking = windows.iter().zip(of_windows);
+    let lacking = lacking.filter(|(_, objects)| objects.is_empty());
+    let lacking: Vec<String> = lacking.map(|(window, _)| window.id()).collect();
+    match lacking.is_empty() {
+        true => Ok(arriving.wrong_times(&objects)),
+        false => {
+            let last = arriving.last().await?;
+            Ok(Some(without_objects(arriving, &lacking.join(", "), &last)))
+        }
     }
 }
 
@@ -248,6 +290,7 @@ pub async fn plan<'a>(
         expectations: expectations::in_words(job),
         windows: plans,
         left_undone: left_undone(job, &backlog.others),
+        notes: Vec::new(),
         to_tidy,
         source_sha256: source_fingerprint(job),
         force: request.force,
@@ -328,6 +371,7 @@ pub async fn plan_archives<'a>(
         expectations: Vec::new(),
         windows: plans,
         left_undone: None,
+        notes: Vec::new(),
         to_tidy: Vec::new(),
         source_sha256: source_fingerprint(job),
         force: request.force,

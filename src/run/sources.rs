@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
+use futures::{StreamExt, TryStreamExt};
+use tokio::sync::Semaphore;
 
 use super::shared::KnownTimes;
 use super::{Environment, open};
@@ -21,7 +23,7 @@ use crate::export::service::ExportService;
 use crate::export::subscription::SubscriptionSource;
 use crate::export::turns::ExportSlot;
 use crate::export::{Ahead, ExportRequest, Exported, LogExporter, Reuse};
-use crate::job::{Job, JobSource, Source, Via};
+use crate::job::{Job, JobSource, Source, Via, split_group_arn};
 use crate::layout::StagingKeys;
 use crate::progress::{Progress, Step};
 use crate::receipt::{Receipt, SourceReport};
@@ -29,6 +31,14 @@ use crate::scan::Hours;
 use crate::state::{Attempt, Journal};
 use crate::store::Store;
 use crate::window::Window;
+
+/// Sources that are opened, asked, or exported without a slot at a time, where each sends a request after the other. Exports that
+/// wait for the slot of their own account are not counted, or accounts would wait for each other.
+const AT_ONCE: usize = 16;
+
+/// A source whose objects are listed where they are, or are made of a folder's files, counts as so many: it sends many requests at
+/// once, or keeps the disk busy.
+const BUSY: u32 = 4;
 
 /// A source of a job, with what was opened for it.
 pub(super) struct OpenSource<'a> {
@@ -59,6 +69,8 @@ pub(super) struct Sources<'a> {
     unreachable: Vec<Error>,
     /// Whether their log groups were listed, which says in what accounts and Regions they are.
     are_listed: bool,
+    /// Which of those that need no slot are exported now.
+    without_slot: Semaphore,
 }
 
 /// Where the exports of a source are.
@@ -81,7 +93,7 @@ pub(super) fn about(source: &JobSource, error: Error) -> Error {
 }
 
 impl<'a> Sources<'a> {
-    /// Opens each source, and lists its log groups. One of several that can't be reached, or refuses, does not keep the others
+    /// Opens each source, and lists its log groups, some at a time. One of several that can't be reached, or refuses, does not keep the others
     /// from being exported. An error where none can be reached, and where the job itself is wrong.
     pub(super) async fn open(environment: &Environment, job: &'a Job) -> Result<Self> {
         // The sources of one account and Region share a slot.
@@ -97,12 +109,15 @@ impl<'a> Sources<'a> {
             }
         });
         let opening: Vec<_> = opening.collect();
+        let opening = futures::stream::iter(opening).buffered(AT_ONCE);
         let mut sources = Self {
             open: Vec::with_capacity(job.sources.len()),
             unreachable: Vec::new(),
             are_listed: true,
+            without_slot: Semaphore::new(AT_ONCE),
         };
-        for reached in try_join_all(opening).await? {
+        let opened: Vec<Result<OpenSource<'a>>> = opening.try_collect().await?;
+        for reached in opened {
             match reached {
                 Ok(source) => sources.open.push(source),
                 Err(error) => sources.unreachable.push(error),
@@ -143,6 +158,7 @@ impl<'a> Sources<'a> {
             open: sources,
             unreachable: Vec::new(),
             are_listed: false,
+            without_slot: Semaphore::new(AT_ONCE),
         })
     }
 
@@ -183,14 +199,14 @@ impl<'a> Sources<'a> {
     fn ensure_each_event_once(&self) -> Result<()> {
         for (place, one) in self.open.iter().enumerate() {
             for other in &self.open[..place] {
-                let Some(group) = one.common_group(other) else {
+                let Some((group, origin)) = one.common_group(other) else {
                     continue;
                 };
                 return Err(Error::usage(format!(
                     "{} and {} both have the log group {group}{}: expected each log group in one of them, since its events would count twice",
                     other.source,
                     one.source,
-                    match &one.origin {
+                    match origin {
                         Some(origin) => format!(" of {origin}"),
                         None => String::new(),
                     }
@@ -248,7 +264,9 @@ impl<'a> Sources<'a> {
             let until = source.exporter.deleted_until().await;
             until.map_err(|error| about(source.source, error))
         });
-        let each: Vec<Option<DateTime<Utc>>> = try_join_all(each).await?;
+        let each: Vec<_> = each.collect();
+        let each = futures::stream::iter(each).buffered(AT_ONCE);
+        let each: Vec<Option<DateTime<Utc>>> = each.try_collect().await?;
         // `None` is less than any instant.
         Ok(each.into_iter().min().flatten())
     }
@@ -322,7 +340,13 @@ impl<'a> Sources<'a> {
             name: self.are_several().then(|| source.short_name()),
         };
         let exporting = source.request(request, &journal);
+        let turn = match source.share_of_turns() {
+            None => None,
+            // It is never closed.
+            Some(share) => self.without_slot.acquire_many(share).await.ok(),
+        };
         let exported = source.exporter.export(&exporting, &named).await;
+        drop(turn);
         let exported = exported.map_err(|error| about(source.source, error));
         if let (true, Err(error)) = (self.are_several(), &exported)
             && error.class() != Class::Held
@@ -341,8 +365,8 @@ impl<'a> Sources<'a> {
         Ok(exported)
     }
 
-    /// Checks the exports of several windows that turned out to have no events of this one, by the tallies of each source, and
-    /// adds what is to be noted. An error (source) where there surely were events.
+    /// Checks exports that turned out to have no events of the window, by the tallies of each source, and adds what is to be
+    /// noted: exports of several windows, and objects that other programs wrote. An error (source) where there surely were events.
     pub(super) async fn check_without_events(
         &self,
         request: &WindowRequest<'_>,
@@ -357,10 +381,16 @@ impl<'a> Sources<'a> {
                 source,
             };
             let request = source.request(request, &journal);
+            // What other programs write names the log groups of its events itself.
+            let is_in_place = source.source.logs.is_read_in_place();
+            let all = tallies.values().map(Hours::events).sum::<u64>();
             let mut notes = Vec::new();
             for group in &exported.groups {
-                let events = tallies.get(&group.log_group).map_or(0, Hours::events);
-                if events > 0 || group.stretch.is_none() {
+                let events = match is_in_place {
+                    true => all,
+                    false => tallies.get(&group.log_group).map_or(0, Hours::events),
+                };
+                if events > 0 || (group.stretch.is_none() && !is_in_place) {
                     continue;
                 }
                 match source.exporter.check_without_events(&request, group).await {
@@ -424,6 +454,19 @@ impl<'a> OpenSource<'a> {
         })
     }
 
+    /// How much it counts among those that are exported at a time; `None` where its exports wait for the slot of its account and
+    /// Region.
+    fn share_of_turns(&self) -> Option<u32> {
+        match &self.source.logs {
+            Source::CloudWatch(settings) if settings.via == Via::Events => Some(1),
+            Source::CloudWatch(_) => None,
+            Source::Exported { .. }
+            | Source::Directory { .. }
+            | Source::Subscription(_)
+            | Source::Delivered(_) => Some(BUSY),
+        }
+    }
+
     /// What is exported of a window, of this source alone.
     fn request<'r>(
         &'r self,
@@ -440,8 +483,8 @@ impl<'a> OpenSource<'a> {
         }
     }
 
-    /// A log group whose events both have.
-    fn common_group(&self, other: &Self) -> Option<&str> {
+    /// A log group whose events both have, and whose it is. One of a linked account may be the other's own.
+    fn common_group(&self, other: &Self) -> Option<(&str, Option<Origin>)> {
         let (Source::CloudWatch(one), Source::CloudWatch(two)) =
             (&self.source.logs, &other.source.logs)
         else {
@@ -453,13 +496,29 @@ impl<'a> OpenSource<'a> {
             prefix(&two.log_stream_prefix),
         );
         let have_common_streams = one.starts_with(&two) || two.starts_with(&one);
-        let may_be_same = Origin::may_be_same(self.origin.as_ref(), other.origin.as_ref());
-        if !may_be_same || !have_common_streams {
+        if !have_common_streams {
             return None;
         }
-        let groups = self.log_groups.iter();
-        let mut common = groups.filter(|group| other.log_groups.contains(group));
-        common.next().map(String::as_str)
+        let mut others: HashMap<&str, Vec<Option<Origin>>> = HashMap::new();
+        for (name, origin) in other.named_groups() {
+            others.entry(name).or_default().push(origin);
+        }
+        self.named_groups().find(|(name, origin)| {
+            let origins = others.get(name).into_iter().flatten();
+            let mut same =
+                origins.filter(|other| Origin::may_be_same(origin.as_ref(), other.as_ref()));
+            same.next().is_some()
+        })
+    }
+
+    /// The names of the log groups, with the account and Region of each as far as they are known.
+    fn named_groups(&self) -> impl Iterator<Item = (&str, Option<Origin>)> {
+        self.log_groups
+            .iter()
+            .map(|group| match split_group_arn(group) {
+                Some((_, name)) => (name, Origin::of_arn(group)),
+                None => (group.as_str(), self.origin.clone()),
+            })
     }
 
     /// Whether an attempt may be in the staging location of this source. One that a job of one source recorded does not say

@@ -48,20 +48,33 @@ impl Stores {
 
     /// Serves the bucket `name` from `objects` instead of S3, to the answers and to a few accounts with logs.
     #[cfg(any(test, feature = "testing"))]
-    pub fn with_objects(self, name: &str, objects: Arc<dyn ObjectStore>) -> Result<Self> {
+    pub fn with_objects(mut self, name: &str, objects: Arc<dyn ObjectStore>) -> Result<Self> {
         for account in (0..4).map(Account::Source).chain([Account::Output]) {
-            let remote = Arc::new(Remote {
-                bucket: None,
-                objects: Arc::clone(&objects),
-                url: bucket_url(account, name)?,
-            });
-            let key = (account, name.to_owned());
-            let mut buckets = self
-                .buckets
-                .try_lock()
-                .map_err(|_| Error::new(Class::Unexpected, "a bucket is opened meanwhile"))?;
-            buckets.insert(key, remote);
+            self = self.with_objects_of(account, name, Arc::clone(&objects))?;
         }
+        Ok(self)
+    }
+
+    /// The same, to one account.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn with_objects_of(
+        self,
+        account: Account,
+        name: &str,
+        objects: Arc<dyn ObjectStore>,
+    ) -> Result<Self> {
+        let remote = Arc::new(Remote {
+            bucket: None,
+            objects,
+            url: bucket_url(account, name)?,
+        });
+        let key = (account, name.to_owned());
+        let mut buckets = self
+            .buckets
+            .try_lock()
+            .map_err(|_| Error::new(Class::Unexpected, "a bucket is opened meanwhile"))?;
+        buckets.insert(key, remote);
+        drop(buckets);
         Ok(self)
     }
 
@@ -142,10 +155,11 @@ impl Stores {
     }
 }
 
-/// What the engine calls a bucket. It has the clients of several accounts for one bucket.
+/// What the engine calls a bucket. It has the clients of several accounts for one bucket, which may have answers and logs.
 fn bucket_url(account: Account, name: &str) -> Result<ObjectStoreUrl> {
     let url = match account {
-        Account::Output | Account::LOGS => format!("s3://{name}"),
+        Account::LOGS => format!("s3://{name}"),
+        Account::Output => format!("s3-answers://{name}"),
         Account::Source(number) => format!("s3-{number}://{name}"),
     };
     ObjectStoreUrl::parse(url).map_err(Error::from_engine)

@@ -1,33 +1,16 @@
 //! `kind = "delivered"`: what CloudWatch Logs delivers to S3.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 
 use crate::support::events::at;
+use crate::support::in_place::{DAY, InPlace, gzip, notes, zstd};
+use crate::support::job::JOB;
 use crate::support::moto::Moto;
-use crate::support::parquet::Parquet;
-use crate::support::program::{Dir, Finished};
-
-const DAY: &str = "2025-03-03";
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder
-        .write_all(text.as_bytes())
-        .expect("memory takes all");
-    encoder.finish().expect("memory takes all")
-}
-
-fn zstd(text: &str) -> Vec<u8> {
-    zstd::bulk::compress(text.as_bytes(), 3).expect("memory takes all")
-}
 
 /// A line of AWS PCS, as its documentation shows it.
 fn pcs(time: &str, message: &str) -> String {
@@ -114,57 +97,37 @@ fn objects() -> Vec<(String, Vec<u8>)> {
     ]
 }
 
-fn job(dir: &Dir, path: &str, source: &str, tail: &str) {
-    dir.write(
-        "night.toml",
-        format!(
-            "name = \"night\"\n[source]\nkind = \"delivered\"\npath = \"{path}\"\n{source}\n[output]\nlocation = \"out\"\n\
-             [[query]]\nuse = \"hourly_count\"\n{tail}"
-        ),
-    );
+/// A job over these objects.
+fn night() -> InPlace {
+    InPlace::new("delivered", objects())
 }
 
-fn folder() -> Dir {
-    let dir = Dir::new();
-    for (key, object) in objects() {
-        dir.write(format!("logs/{key}"), object);
-    }
-    dir
-}
-
-fn run(dir: &Dir, more: &[&str]) -> Finished {
-    let arguments = ["run", "night.toml", "--window", DAY].iter().chain(more);
-    dir.logtally(arguments).run()
-}
-
-fn ask(dir: &Dir, subject: &[&str], sql: &str) -> Value {
-    let arguments = ["query"].iter().chain(subject);
-    let as_json = ["--format", "json", sql];
-    let arguments = arguments.chain(&as_json);
-    dir.logtally(arguments).run().assert_success().stdout_json()
+/// A job over other ones.
+fn night_of<const N: usize>(objects: [(&str, &str); N], source: &str) -> InPlace {
+    let objects = objects.map(|(key, object)| (key.to_owned(), object.into()));
+    let night = InPlace::new("delivered", objects);
+    night.job(source, "");
+    night
 }
 
 #[test]
 fn a_day_of_every_form_has_each_event_by_its_own_time() {
-    let dir = folder();
-    job(&dir, "logs", "", "");
-    let receipt = run(&dir, &["--json"]).assert_success().stdout_run();
+    let night = night();
+    let receipt = night.receipt(&[]);
     assert_eq!(receipt["read"]["events"], 6);
     assert_eq!(receipt["read"]["duplicate_events"], 1);
-    let answer = Parquet::read(dir.join(format!(
-        "out/night/hourly_count/dt={DAY}/hourly_count.parquet"
-    )));
-    let events = answer.integers("events");
+    assert_eq!(notes(&receipt), [""; 0]);
+    let events = night.hourly_count().integers("events");
     let by_hour = [0, 5, 7, 8, 22].map(|hour| events[hour]);
     assert_eq!(by_hour, [1, 2, 1, 1, 1]);
 }
 
 #[test]
 fn the_columns_are_those_of_the_record_and_the_key() {
-    let dir = folder();
-    job(&dir, "logs", "log_group = \"vended\"", "");
-    let sql = "SELECT account, log_group, log_stream, message FROM logs ORDER BY timestamp";
-    let rows = ask(&dir, &["night.toml", "--window", DAY], sql);
+    let night = night();
+    night.job("log_group = \"vended\"", "");
+    let rows =
+        night.ask("SELECT account, log_group, log_stream, message FROM logs ORDER BY timestamp");
     let rows = rows.as_array().expect("rows");
     assert_eq!(rows[0]["account"], "111111111111");
     assert_eq!(rows[0]["log_group"], "vended");
@@ -181,44 +144,34 @@ fn the_columns_are_those_of_the_record_and_the_key() {
         rows[4]["message"],
         "{\"date\":\"2025-03-03\",\"time\":\"08:00:00\",\"cs_uri_stem\":\"/b\"}"
     );
-    job(&dir, "logs", "message = \"message\"", "");
-    let sql = "SELECT message FROM logs WHERE account = '111111111111' ORDER BY timestamp";
-    let rows = ask(&dir, &["night.toml", "--window", DAY], sql);
+    night.job("message = \"message\"", "");
+    let rows =
+        night.ask("SELECT message FROM logs WHERE account = '111111111111' ORDER BY timestamp");
     assert_eq!(rows, json!([{"message": "first"}, {"message": "late"}]));
 }
 
 #[test]
 fn fields_without_a_header_have_the_names_of_the_job() {
-    let dir = Dir::new();
-    dir.write(
-        "logs/2025/03/03/a.log",
+    let objects = [(
+        "2025/03/03/a.log",
         "10.0.0.1|2025-03-03T01:00:00Z|GET /\n10.0.0.2|2025-03-03T02:00:00Z|GET /b\n",
-    );
-    job(
-        &dir,
-        "logs",
+    )];
+    let night = night_of(
+        objects,
         "fields = [\"c-ip\", \"timestamp\", \"request\"]\ndelimiter = \"|\"\nmessage = \"request\"",
-        "",
     );
-    let rows = ask(
-        &dir,
-        &["night.toml", "--window", DAY],
-        "SELECT message FROM logs ORDER BY 1",
-    );
+    let rows = night.ask("SELECT message FROM logs ORDER BY 1");
     assert_eq!(rows, json!([{"message": "GET /"}, {"message": "GET /b"}]));
 }
 
 #[test]
 fn a_line_without_a_time_is_damage_and_nothing_is_published() {
-    let dir = folder();
+    let night = night();
     let line = pcs("2025-03-03T01:00:00Z", "good");
     let key = pcs_key("2025-03-03T01");
-    dir.write(
-        format!("logs/{key}"),
-        gzip(&format!("{line}{{\"at\":1}}\n")),
-    );
-    job(&dir, "logs", "", "");
-    run(&dir, &[])
+    night.put(&key, gzip(format!("{line}{{\"at\":1}}\n")));
+    night
+        .run(&[])
         .assert_code(5)
         .stderr_contains(&key)
         .stderr_contains(&format!(
@@ -226,41 +179,33 @@ fn a_line_without_a_time_is_damage_and_nothing_is_published() {
             line.len()
         ))
         .stderr_contains("[source] time with the name that it has");
-    assert!(!dir.join("out/night/hourly_count").exists());
+    assert!(!night.dir.join("out/night/hourly_count").exists());
 }
 
 #[test]
 fn later_objects_of_a_settled_window_are_counted_by_the_next_run() {
-    let dir = folder();
-    job(&dir, "logs", "", "");
-    let late = format!("logs/{}", pcs_key("2025-03-04T09"));
-    let bytes = dir.read(&late);
-    std::fs::remove_file(dir.join(&late)).expect("it is there");
-    let receipt = run(&dir, &["--json"]).assert_success().stdout_run();
-    assert_eq!(receipt["read"]["events"], 5);
-    dir.write(&late, bytes);
-    let receipt = run(&dir, &["--json"]).assert_success().stdout_run();
+    let night = night();
+    let late = pcs_key("2025-03-04T09");
+    let object = night.take(&late);
+    assert_eq!(night.receipt(&[])["read"]["events"], 5);
+    night.put(&late, object);
+    let receipt = night.receipt(&[]);
     assert_eq!(receipt["read"]["events"], 6);
     assert_eq!(receipt["change"]["events"], 1);
 }
 
 #[test]
 fn a_location_of_delivered_logs_is_recognised() {
-    let dir = folder();
+    let night = night();
     let lambda = format!("logs/{LAMBDA}");
     let sql = "SELECT account, count(*) AS events FROM logs GROUP BY 1";
     let expected = json!([{"account": "222222222222", "events": 2}]);
-    assert_eq!(ask(&dir, &[&lambda], sql), expected);
+    assert_eq!(night.ask_of(&[&lambda], sql), expected);
+    let count = "SELECT count(*) AS n FROM logs";
     let pcs = format!("logs/{}", pcs_key("2025-03-02T23"));
-    assert_eq!(
-        ask(&dir, &[&pcs], "SELECT count(*) AS n FROM logs"),
-        json!([{"n": 2}])
-    );
+    assert_eq!(night.ask_of(&[&pcs], count), json!([{"n": 2}]));
     let day = ["logs/AWSLogs/aws-account-id=333333333333", "--window", DAY];
-    assert_eq!(
-        ask(&dir, &day, "SELECT count(*) AS n FROM logs"),
-        json!([{"n": 1}])
-    );
+    assert_eq!(night.ask_of(&day, count), json!([{"n": 1}]));
 }
 
 #[test]
@@ -271,18 +216,15 @@ fn on_s3_only_folders_of_the_window_are_looked_into() {
     for (key, object) in objects() {
         moto.put_object(bucket, &key, &object);
     }
-    let dir = Dir::new();
-    job(&dir, &format!("s3://{bucket}/AWSLogs/111111111111"), "", "");
-    let finished = dir
-        .logtally(["run", "night.toml", "--window", DAY, "--json"])
-        .envs(moto.environment())
-        .run();
-    let receipt = finished.assert_success().stdout_run();
+    let night = InPlace::new("delivered", []);
+    night.job_over(&format!("s3://{bucket}/AWSLogs/111111111111"), "", "");
+    let receipt = night.receipt_on(moto);
     assert_eq!(receipt["read"]["events"], 2);
     assert_eq!(receipt["read"]["objects"], 2);
-    job(&dir, &format!("s3://{bucket}/AWSLogs/333333333333"), "", "");
-    let rows = dir
-        .logtally(["query", "night.toml", "--window", DAY, "--format", "json"])
+    night.job_over(&format!("s3://{bucket}/AWSLogs/333333333333"), "", "");
+    let rows = night
+        .dir
+        .logtally(["query", JOB, "--window", DAY, "--format", "json"])
         .arg("SELECT message::text AS m FROM logs WHERE timestamp > '2025-03-03 07:59'")
         .envs(moto.environment())
         .run();
@@ -292,81 +234,137 @@ fn on_s3_only_folders_of_the_window_are_looked_into() {
 
 #[test]
 fn an_empty_location_is_an_error_and_a_quiet_day_is_none() {
-    let dir = folder();
-    dir.write("empty/aws-logs-write-test", "Permission Check Successful");
-    job(&dir, "empty", "", "");
-    run(&dir, &[])
+    let night = night();
+    night
+        .dir
+        .write("empty/aws-logs-write-test", "Permission Check Successful");
+    night.job_over("empty", "", "");
+    night
+        .run(&[])
         .assert_code(2)
         .stderr_contains("holds no object: expected in [source] path");
-    job(
-        &dir,
-        &format!(
-            "logs/{}",
-            Path::new(&pcs_key("2025-03-02T23"))
-                .parent()
-                .expect("a folder")
-                .display()
-        ),
-        "",
-        "",
-    );
-    let quiet = dir.logtally(["run", "night.toml", "--window", "2025-01-03", "--json"]);
-    assert_eq!(
-        quiet.run().assert_success().stdout_run()["read"]["events"],
-        0
-    );
+    let key = pcs_key("2025-03-02T23");
+    let folder = Path::new(&key).parent().expect("a folder").display();
+    night.job_over(&format!("logs/{folder}"), "", "");
+    let quiet = night.run_of("2025-01-03", &["--json"]);
+    assert_eq!(quiet.assert_success().stdout_run()["read"]["events"], 0);
+}
+
+/// A day without objects may be quiet, or the job looks for them in the wrong place.
+#[test]
+fn a_day_without_objects_is_noted_with_the_last_one() {
+    let night = night();
+    let quiet = night.run_of("2025-01-03", &["--json"]);
+    let receipt = quiet.assert_success().stdout_run();
+    assert_eq!(receipt["read"]["events"], 0);
+    let noted = notes(&receipt).join("\n");
+    let expected = "has no object of 2025-01-02T22:00Z to 2025-01-04T12:00Z, and others, the last of which is logs/";
+    assert!(noted.contains(expected), "{noted}");
+    quiet.stderr_contains("has no object of 2025-01-02T22:00Z");
+    for (command, window) in [("plan", "2025-01-03"), ("plan", DAY)] {
+        let planned = night.dir.logtally([command, JOB, "--window", window]).run();
+        let printed = &planned.assert_success().stdout;
+        assert_eq!(
+            printed.contains("note     logs has no object of 2025-01-02T22:00Z"),
+            window != DAY,
+            "{printed}"
+        );
+    }
+    let arguments = [
+        "query",
+        JOB,
+        "--window",
+        "2025-01-03",
+        "SELECT count(*) FROM logs",
+    ];
+    let asked = night.dir.logtally(arguments).run();
+    asked.assert_success().stderr_contains("has no object of");
+}
+
+/// Keys and events are not of one time: the member of the time is another one, or the folders mean something else.
+#[test]
+fn objects_of_a_day_without_events_of_it_are_noted() {
+    let line = |created: &str, time: &str| {
+        format!("{{\"timestamp\":\"{time}\",\"created\":\"{created}\"}}\n")
+    };
+    let text = line("2020-01-01T00:00:00Z", "2025-03-03T05:00:00Z");
+    let night = night_of([("2025/03/03/05/a.log", &*text)], "time = \"created\"");
+    let receipt = night.receipt(&[]);
+    assert_eq!(receipt["read"]["events"], 0);
+    let noted = notes(&receipt).join("\n");
+    let expected = "1 object of logs arrived within 2025-03-03, and it has no event of it, such as logs/2025/03/03/05/a.log";
+    assert!(noted.contains(expected), "{noted}");
+    assert!(noted.contains("time of an event (\"created\")"), "{noted}");
+    // The same is right where the objects of the neighbours alone are there.
+    let next = night_of([("2025/03/04/05/a.log", &*text)], "time = \"created\"");
+    assert_eq!(notes(&next.receipt(&[])), [""; 0]);
+    night.job("", "");
+    assert_eq!(notes(&night.receipt(&["--force"])), [""; 0]);
 }
 
 #[test]
 fn an_archive_has_the_account_and_answers_as_the_objects_do() {
-    let dir = folder();
-    let tail = "[archive]\ncolumns = { level = \"level(message)\" }\n";
-    job(&dir, "logs", "", tail);
-    run(&dir, &[]).assert_success();
-    let events = Parquet::read(dir.join(format!("out/night/events/dt={DAY}/events-00000.parquet")));
-    assert_eq!(events.texts("account").len(), 6);
+    let night = night();
+    night.job("", "[archive]\ncolumns = { level = \"level(message)\" }\n");
+    night.run(&[]).assert_success();
+    assert_eq!(night.archive().texts("account").len(), 6);
     let sql = "SELECT account, count(*) AS events FROM logs GROUP BY 1 ORDER BY 1";
     let expected = json!([
         {"account": "111111111111", "events": 2},
         {"account": "222222222222", "events": 2},
         {"account": "333333333333", "events": 2},
     ]);
-    assert_eq!(ask(&dir, &["night.toml", "--window", DAY], sql), expected);
+    assert_eq!(night.ask(sql), expected);
     // Also when objects have expired, and when all have.
-    let late = dir.join(format!("logs/{}", pcs_key("2025-03-04T09")));
-    std::fs::remove_file(late).expect("it is there");
-    assert_eq!(ask(&dir, &["night.toml", "--window", DAY], sql), expected);
-    std::fs::remove_dir_all(dir.join("logs/AWSLogs")).expect("it is there");
-    assert_eq!(ask(&dir, &["night.toml", "--window", DAY], sql), expected);
+    night.take(&pcs_key("2025-03-04T09"));
+    assert_eq!(night.ask(sql), expected);
+    std::fs::remove_dir_all(night.dir.join("logs/AWSLogs")).expect("it is there");
+    assert_eq!(night.ask(sql), expected);
 }
 
 #[test]
 fn sources_of_delivered_logs_have_a_shape_of_their_own_each() {
-    let dir = Dir::new();
-    dir.write(
+    let night = InPlace::new("delivered", []);
+    night.dir.write(
         "json/AWSLogs/111111111111/2025/03/03/a.log",
         "{\"at\":\"2025-03-03T01:00:00Z\",\"text\":\"of JSON\"}\n",
     );
-    dir.write(
+    night.dir.write(
         "plain/2025/03/03/b.log",
         "10.0.0.1|2025-03-03T02:00:00Z|GET /\n",
     );
-    dir.write(
-        "night.toml",
+    night.dir.write(
+        JOB,
         "name = \"night\"\n\
          [[source]]\nkind = \"delivered\"\npath = \"json\"\ntime = \"at\"\nmessage = \"text\"\n\
          [[source]]\nkind = \"delivered\"\npath = \"plain\"\nfields = [\"c-ip\", \"timestamp\", \"request\"]\n\
          delimiter = \"|\"\nmessage = \"request\"\nlog_group = \"web\"\n\
          [output]\nlocation = \"out\"\n[[query]]\nuse = \"hourly_count\"\n",
     );
-    let receipt = run(&dir, &["--json"]).assert_success().stdout_run();
+    let receipt = night.receipt(&[]);
     assert_eq!(receipt["read"]["events"], 2);
     assert_eq!(receipt["exports"][1]["source"], 2);
-    let sql = "SELECT account, region, log_group, message FROM logs ORDER BY timestamp";
-    let rows = ask(&dir, &["night.toml", "--window", DAY], sql);
+    let rows = night.ask("SELECT account, region, log_group, message FROM logs ORDER BY timestamp");
     let expected = json!([
         {"account": "111111111111", "region": null, "log_group": null, "message": "of JSON"},
         {"account": null, "region": null, "log_group": "web", "message": "GET /"},
     ]);
     assert_eq!(rows, expected);
+}
+
+/// What a run would find only in the night is an error of the job.
+#[test]
+fn fields_without_a_time_are_an_error_of_the_job_file() {
+    let night = night_of(
+        [("2025/03/03/a.log", "a b\n")],
+        "fields = [\"c-ip\", \"when\"]",
+    );
+    for command in ["plan", "run"] {
+        let arguments = [command, JOB, "--window", DAY];
+        let finished = night.dir.logtally(arguments).run();
+        finished
+            .assert_code(2)
+            .stderr_contains("night.toml:5: [source] fields names c-ip, when")
+            .stderr_contains("expected one of event_timestamp");
+    }
 }

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, JOB};
 use crate::support::faults::Faults;
+use crate::support::job::Night;
 use crate::support::moto::Moto;
 use crate::support::on_s3::{EVERYTHING, Exported, WINDOW};
-use crate::support::program::Running;
+use crate::support::program::{Running, everything_below};
 
 /// Stops a run that waits for an export task.
 fn stopped_by(signal: &str, code: i32) {
@@ -44,14 +45,12 @@ fn sigterm_stops_a_waiting_run() {
 
 #[test]
 fn a_run_that_computes_stops_too() {
-    let night = crate::support::job::Night::new();
+    let night = Night::with_an_event();
     let job = night.dir.read_text("night.toml");
     let endless = "name = \"endless\"\nsql = \"endless.sql\"";
     night
         .dir
         .write("night.toml", job.replace("use = \"hourly_count\"", endless));
-    let noon = crate::support::events::at("2025-03-03T12:00:00Z");
-    night.export().stream("web/app", &[(noon, "x")]);
     night.dir.write(
         "endless.sql",
         "SELECT sum(sqrt(a.value * b.value)) AS s FROM logs CROSS JOIN generate_series(1, 1000000) AS a CROSS JOIN generate_series(1, 1000000) AS b",
@@ -100,8 +99,27 @@ fn an_export_that_does_not_come_in_time_is_given_up() {
     assert_eq!(moto.keys(&cloud.answers(), ""), Vec::<String>::new());
 }
 
+/// A job over exported objects on S3, one of them large, whose temporary files are in a folder of their own.
+struct Slow<'m> {
+    exported: Exported<'m>,
+}
+
+impl<'m> Slow<'m> {
+    fn new(moto: &'m Moto, bucket: &str) -> Self {
+        let exported = Exported::new(moto, bucket).with_large();
+        Self { exported }
+    }
+
+    fn start(&self, name: &str, more: &str, environment: Vec<(&'static str, String)>) -> Running {
+        let program = self.exported.program(name, more, WINDOW);
+        let program = program.envs(environment);
+        program.env("TMPDIR", self.exported.dir.temporary()).spawn()
+    }
+}
+
 /// Stops a run in the middle of a step. It must publish nothing, release its lease and leave no temporary files.
-fn stopped_while(running: Running, exported: &Exported, name: &str, signal: &str, code: i32) {
+fn stopped_while(running: Running, slow: &Slow<'_>, name: &str, signal: &str, code: i32) {
+    let exported = &slow.exported;
     running.signal(signal);
     let finished = running.wait();
     finished.assert_code(code);
@@ -111,21 +129,14 @@ fn stopped_while(running: Running, exported: &Exported, name: &str, signal: &str
         .moto
         .keys(&exported.bucket, &format!("{name}/night/runs/"));
     assert_eq!(receipts, Vec::<String>::new());
-    let left: Vec<_> = std::fs::read_dir(exported.dir.join("tmp"))
-        .expect("readable")
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    let left = everything_below(&exported.dir.temporary());
+    assert_eq!(left, Vec::<String>::new());
 }
 
 #[test]
 fn any_step_on_a_slow_s3_can_be_stopped() {
     let moto = Moto::start();
-    let exported = Exported::new(&moto, "slow").with_large();
-    std::fs::create_dir(exported.dir.join("tmp")).expect("the test's folder is writable");
-    let start = |name: &str, more: &str, environment| {
-        let program = exported.program(name, more, WINDOW).envs(environment);
-        program.env("TMPDIR", exported.dir.join("tmp")).spawn()
-    };
+    let slow = Slow::new(&moto, "slow");
     let steps = [
         ("listing", "", "prefix=exported", "list"),
         ("reading", "", "GET /slow/exported/", "get"),
@@ -135,15 +146,16 @@ fn any_step_on_a_slow_s3_can_be_stopped() {
     ];
     for (number, (name, more, hold, kind)) in steps.into_iter().enumerate() {
         let faults = Faults::before(&moto, json!({"hold": [hold]}));
-        let mut running = start(name, more, faults.environment());
+        let mut running = slow.start(name, more, faults.environment());
         running.wait_until("its request is held", |_| faults.did().held(kind) > 0);
         let (signal, code) = [("TERM", 143), ("INT", 130)][number % 2];
-        stopped_while(running, &exported, name, signal, code);
+        stopped_while(running, &slow, name, signal, code);
     }
     // The run that was stopped during an upload left parts, which the next run aborts.
-    let rerun = start("uploading", EVERYTHING, moto.environment()).wait();
+    let rerun = slow.start("uploading", EVERYTHING, moto.environment());
+    let rerun = rerun.wait();
     assert_eq!(rerun.assert_success().stdout_run()["status"], "done");
-    exported.assert_no_unfinished_uploads();
+    slow.exported.assert_no_unfinished_uploads();
 }
 
 #[test]
@@ -182,20 +194,16 @@ fn a_backfill_that_is_stopped_tells_what_it_did() {
 #[test]
 fn decoding_a_large_object_can_be_stopped() {
     let moto = Moto::start();
-    let exported = Exported::new(&moto, "decoding").with_large();
-    std::fs::create_dir(exported.dir.join("tmp")).expect("the test's folder is writable");
+    let slow = Slow::new(&moto, "decoding");
     // Expensive work for each event.
-    let slow = "[[query]]\nname = \"slow\"\nsql = \"slow.sql\"\n";
-    exported.dir.write(
+    let query = "[[query]]\nname = \"slow\"\nsql = \"slow.sql\"\n";
+    slow.exported.dir.write(
         "slow.sql",
         "SELECT count(*) AS n FROM logs CROSS JOIN generate_series(1, 2000) AS s WHERE regexp_like(message, '(a+)+' || s.value || '$')",
     );
-    let program = exported
-        .program("decoding", slow, WINDOW)
-        .envs(moto.environment());
-    let mut running = program.env("TMPDIR", exported.dir.join("tmp")).spawn();
+    let mut running = slow.start("decoding", query, moto.environment());
     running.wait_for_stderr("\"query\":\"slow\"");
-    stopped_while(running, &exported, "decoding", "TERM", 143);
+    stopped_while(running, &slow, "decoding", "TERM", 143);
 }
 
 #[test]
@@ -213,9 +221,7 @@ fn a_stopped_run_leaves_its_export_to_the_next() {
 
 #[test]
 fn a_run_goes_on_when_nobody_reads_its_log_any_more() {
-    let night = crate::support::job::Night::new();
-    let noon = crate::support::events::at("2025-03-03T12:00:00Z");
-    night.export().stream("web/app", &[(noon, "x")]);
+    let night = Night::with_an_event();
     let run = |window| {
         let arguments = ["-v", "run", "night.toml", "--json", "--window", window];
         night.dir.logtally(arguments).unread_stderr().run()
@@ -228,9 +234,7 @@ fn a_run_goes_on_when_nobody_reads_its_log_any_more() {
 
 #[test]
 fn ctrl_c_stops_a_question_that_is_being_typed() {
-    let night = crate::support::job::Night::new();
-    let noon = crate::support::events::at("2025-03-03T12:00:00Z");
-    night.export().stream("web/app", &[(noon, "x")]);
+    let night = Night::with_an_event();
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let program = night
             .dir

@@ -122,12 +122,11 @@ fn a_killed_run_over_a_folder_is_ended_by_the_next() {
             "groups.sql",
             "SELECT log_group, count(*) AS events FROM logs GROUP BY 1",
         );
-        std::fs::create_dir(dir.join("tmp")).expect("the test's folder is writable");
         dir
     };
     let program = |dir: &Dir| {
         dir.logtally(["run", JOB, "--window", WINDOW, "--json"])
-            .env("TMPDIR", dir.join("tmp"))
+            .env("TMPDIR", dir.temporary())
     };
     let answer = format!("out/night/hourly_count/dt={WINDOW}/hourly_count.parquet");
 
@@ -227,10 +226,7 @@ fn killed_over_cloudwatch(cloud: &Cloud, job: &str, kind: &Kind) {
             .replace("killed-logs/exports", &format!("killed-logs/{name}"))
             .replace("killed-answers/logtally", &format!("killed-answers/{name}"));
         cloud.dir.write(JOB, job);
-        // A folder for temporary files, so that those of killed runs can be found.
-        let temporary = cloud.dir.join("tmp");
-        std::fs::create_dir_all(&temporary).expect("the test's folder is writable");
-        temporary
+        cloud.dir.temporary()
     };
     let (first, last) = (kind.windows[0].0, kind.windows[kind.windows.len() - 1].0);
     let program = |temporary: &Path| {

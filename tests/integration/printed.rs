@@ -352,8 +352,7 @@ const ENDLESS: &str = "SELECT sum(sqrt(a.value * b.value)) AS s FROM logs CROSS 
 #[test]
 fn a_long_query_shows_its_progress_and_ctrl_c_ends_it() {
     let night = night();
-    let temporary = night.dir.join("tmp");
-    std::fs::create_dir(&temporary).expect("the test's folder is writable");
+    let temporary = night.dir.temporary();
     for (keys, code) in [("\u{3}", 130), ("signal:TERM", 143)] {
         // The line has the events that were read; the computing behind them never ends.
         let script = json!([[" event", keys]]);

@@ -1,17 +1,12 @@
 //! `kind = "subscription"`: what Firehose and consumers of Kinesis leave of a subscription in S3.
 
-use std::io::Write;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::support::events::at;
+use crate::support::in_place::{DAY, InPlace, gzip, notes};
+use crate::support::job::JOB;
 use crate::support::moto::Moto;
-use crate::support::parquet::Parquet;
-use crate::support::program::{Dir, Finished};
 
-const DAY: &str = "2025-03-03";
 const UUID: &str = "5e3f2a7c-1d4b-4c8e-9f0a-2b6d8c1e7f43";
 
 /// The key that Firehose gives an object by default, below a prefix.
@@ -51,12 +46,6 @@ fn control() -> Vec<u8> {
         }],
     });
     record.to_string().into_bytes()
-}
-
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text).expect("memory takes all");
-    encoder.finish().expect("memory takes all")
 }
 
 /// The objects of a day and its neighbours: each packed in another way, with duplicates, and late events.
@@ -109,81 +98,48 @@ fn objects() -> Vec<(String, Vec<u8>)> {
     ]
 }
 
-/// A job over `logs/`, or over another location.
-fn job(dir: &Dir, path: &str, source: &str, tail: &str) {
-    dir.write(
-        "night.toml",
-        format!(
-            "name = \"night\"\n[source]\nkind = \"subscription\"\npath = \"{path}\"\n{source}\n[output]\nlocation = \"out\"\n\
-             [[query]]\nuse = \"hourly_count\"\n{tail}"
-        ),
-    );
+/// A job over these objects.
+fn night() -> InPlace {
+    InPlace::new("subscription", objects())
 }
 
-fn folder() -> Dir {
-    let dir = Dir::new();
-    for (key, object) in objects() {
-        dir.write(format!("logs/{key}"), object);
-    }
-    dir
-}
-
-fn run(dir: &Dir, more: &[&str]) -> Finished {
-    let arguments = ["run", "night.toml", "--window", DAY].iter().chain(more);
-    dir.logtally(arguments).run()
-}
-
-fn ask(dir: &Dir, subject: &str, sql: &str) -> Value {
-    let arguments = ["query", subject, "--format", "json", sql];
-    dir.logtally(arguments).run().assert_success().stdout_json()
+/// A job over objects with records, each with the time in its key.
+fn night_of<const N: usize>(objects: [(&str, Vec<u8>); N]) -> InPlace {
+    let objects = objects.map(|(arrived, object)| (key(arrived, ""), object));
+    InPlace::new("subscription", objects)
 }
 
 const BY_GROUP: &str = "SELECT account, log_group, log_stream, count(*) AS events, min(message) AS first FROM logs GROUP BY 1, 2, 3 ORDER BY 1";
 
 #[test]
 fn a_day_has_each_event_once_by_its_own_time_and_its_late_ones() {
-    let dir = folder();
-    job(&dir, "logs", "", "");
-    let receipt = run(&dir, &["--json"]).assert_success().stdout_run();
+    let night = night();
+    let receipt = night.receipt(&[]);
     assert_eq!(receipt["read"]["events"], 5);
     assert_eq!(receipt["read"]["duplicate_events"], 5);
-    let answer = Parquet::read(dir.join(format!(
-        "out/night/hourly_count/dt={DAY}/hourly_count.parquet"
-    )));
-    let events = answer.integers("events");
+    assert_eq!(notes(&receipt), [""; 0]);
+    let events = night.hourly_count().integers("events");
     assert_eq!((events[0], events[22], events[23]), (3, 1, 1));
     assert_eq!(events.iter().sum::<i64>(), 5);
 }
 
 #[test]
 fn the_columns_are_those_of_the_records_and_the_account() {
-    let dir = folder();
-    job(&dir, "logs", "", "");
+    let night = night();
     let expected = json!([
         {"account": "111111111111", "log_group": "/ecs/web", "log_stream": "/ecs/web/stream", "events": 3, "first": "ERROR \"二\" lines\n\tat x"},
         {"account": "222222222222", "log_group": "/aws/lambda/pay", "log_stream": "/aws/lambda/pay/stream", "events": 2, "first": "last"},
     ]);
-    let arguments = [
-        "query",
-        "night.toml",
-        "--window",
-        DAY,
-        "--format",
-        "json",
-        BY_GROUP,
-    ];
-    let answer = dir.logtally(arguments).run();
-    assert_eq!(answer.assert_success().stdout_json(), expected);
+    assert_eq!(night.ask(BY_GROUP), expected);
     let filtered = "SELECT count(*) AS events FROM logs WHERE log_group = '/ecs/web' AND account LIKE '1%' AND timestamp >= '2025-03-03'";
-    assert_eq!(ask(&dir, "night.toml", filtered), json!([{"events": 3}]));
+    assert_eq!(night.ask_of(&[JOB], filtered), json!([{"events": 3}]));
 }
 
 #[test]
 fn a_location_of_a_subscription_is_recognised() {
-    let dir = folder();
-    let all = ask(
-        &dir,
-        "logs",
+    let night = night();
+    let all = night.ask_of(
+        &["logs"],
         "SELECT account, count(*) AS events FROM logs GROUP BY 1 ORDER BY 1",
     );
     assert_eq!(
@@ -191,16 +147,16 @@ fn a_location_of_a_subscription_is_recognised() {
         json!([{"account": "111111111111", "events": 4}, {"account": "222222222222", "events": 3}])
     );
     // An object of a consumer of Kinesis, with a name of its own, compressed twice.
-    let one = &gzip(&record("1", "/a", &[(1, "2025-03-03T00:00:00Z", "x")]));
-    dir.write("own/part-0001.gz", gzip(one));
+    let one = gzip(record("1", "/a", &[(1, "2025-03-03T00:00:00Z", "x")]));
+    night.dir.write("own/part-0001.gz", gzip(one));
     assert_eq!(
-        ask(&dir, "own", "SELECT message FROM logs"),
+        night.ask_of(&["own"], "SELECT message FROM logs"),
         json!([{"message": "x"}])
     );
     // One object.
     let single = format!("logs/{}", key("2025-03-03T23:55:00", ""));
     assert_eq!(
-        ask(&dir, &single, "SELECT count(*) AS n FROM logs"),
+        night.ask_of(&[&single], "SELECT count(*) AS n FROM logs"),
         json!([{"n": 2}])
     );
 }
@@ -210,7 +166,7 @@ fn on_s3_prefixes_with_a_zone_are_listed_for_the_hours_of_the_window() {
     let moto = Moto::shared();
     let bucket = "subscription-prefixes";
     moto.create_bucket(bucket);
-    let dir = Dir::new();
+    let night = InPlace::new("subscription", []);
     // 2025-03-03 in Seoul.
     let inside = record(
         "1",
@@ -238,78 +194,59 @@ fn on_s3_prefixes_with_a_zone_are_listed_for_the_hours_of_the_window() {
     let prefix =
         "app/team=!{partitionKeyFromQuery:team}/dt=!{timestamp:yyyy-MM-dd}/!{timestamp:HH}/";
     let source = format!("prefix = \"{prefix}\"\nprefix_timezone = \"Asia/Seoul\"");
-    job(&dir, &format!("s3://{bucket}"), &source, "");
-    let text = dir.read_text("night.toml");
-    dir.write(
-        "night.toml",
+    night.job_over(&format!("s3://{bucket}"), &source, "");
+    let text = night.dir.read_text(JOB);
+    night.dir.write(
+        JOB,
         text.replace("[source]", "timezone = \"Asia/Seoul\"\n[source]"),
     );
-    let finished = dir
-        .logtally(["run", "night.toml", "--window", DAY, "--json"])
-        .envs(moto.environment())
-        .run();
-    let receipt = finished.assert_success().stdout_run();
+    let receipt = night.receipt_on(moto);
     assert_eq!(receipt["read"]["events"], 2);
     assert_eq!(receipt["read"]["objects"], 1);
 }
 
 #[test]
 fn a_prefix_that_no_object_has_is_an_error_and_no_day_without_events() {
-    let dir = folder();
-    job(
-        &dir,
-        "logs",
-        "prefix = \"app/!{timestamp:yyyy/MM/dd}/\"",
-        "",
-    );
-    run(&dir, &[]).assert_code(2).stderr_contains(
+    let night = night();
+    night.job("prefix = \"app/!{timestamp:yyyy/MM/dd}/\"", "");
+    night.run(&[]).assert_code(2).stderr_contains(
         "holds no object whose key begins with \\\"app/!{timestamp:yyyy/MM/dd}/\\\"",
     );
-    job(&dir, "logs", "", "");
-    let quiet = dir.logtally(["run", "night.toml", "--window", "2025-02-03", "--json"]);
-    assert_eq!(
-        quiet.run().assert_success().stdout_run()["read"]["events"],
-        0
-    );
+    night.job("", "");
+    let quiet = night.run_of("2025-02-03", &["--json"]);
+    assert_eq!(quiet.assert_success().stdout_run()["read"]["events"], 0);
 }
 
 #[test]
 fn damage_names_the_object_and_the_place() {
-    let dir = folder();
-    job(&dir, "logs", "", "");
+    let night = night();
     let (key, object) = objects().remove(2);
-    dir.write(format!("logs/{key}"), &object[..object.len() - 5]);
-    run(&dir, &[])
+    night.put(&key, &object[..object.len() - 5]);
+    night
+        .run(&[])
         .assert_code(5)
         .stderr_contains(&key)
         .stderr_contains("is cut off: the record at byte 0 of its text");
-    assert!(!dir.join("out/night/hourly_count").exists());
+    assert!(!night.dir.join("out/night/hourly_count").exists());
 }
 
 #[test]
 fn messages_alone_count_at_the_time_of_their_object() {
-    let dir = Dir::new();
-    dir.write(
-        format!("logs/{}", key("2025-03-03T05:00:00", ".gz")),
-        gzip("INFO one\nERROR two\n".as_bytes()),
+    let object = gzip("INFO one\nERROR two\n");
+    let night = InPlace::new(
+        "subscription",
+        [(key("2025-03-03T05:00:00", ".gz"), object)],
     );
-    job(&dir, "logs", "", "");
-    run(&dir, &[])
+    night
+        .run(&[])
         .assert_code(5)
         .stderr_contains("It looks like plain text")
         .stderr_contains("messages_only = true");
-    job(
-        &dir,
-        "logs",
-        "messages_only = true\nlog_group = \"/ecs/web\"",
-        "",
-    );
-    run(&dir, &[]).assert_success();
-    let arguments = ["query", "night.toml", "--window", DAY, "--format", "json"];
+    night.job("messages_only = true\nlog_group = \"/ecs/web\"", "");
+    night.run(&[]).assert_success();
     let sql = "SELECT log_group, message, extract(epoch FROM timestamp)::bigint AS at FROM logs ORDER BY message";
-    let rows = dir.logtally(arguments.iter().chain(&[sql])).run();
     assert_eq!(
-        rows.assert_success().stdout_json(),
+        night.ask(sql),
         json!([
             {"log_group": "/ecs/web", "message": "ERROR two", "at": 1_740_978_000},
             {"log_group": "/ecs/web", "message": "INFO one", "at": 1_740_978_000},
@@ -319,16 +256,10 @@ fn messages_alone_count_at_the_time_of_their_object() {
 
 #[test]
 fn an_archive_has_the_account_and_each_event_once() {
-    let dir = folder();
-    job(
-        &dir,
-        "logs",
-        "",
-        "[archive]\ncolumns = { level = \"level(message)\" }\n",
-    );
-    run(&dir, &[]).assert_success();
-    let events = Parquet::read(dir.join(format!("out/night/events/dt={DAY}/events-00000.parquet")));
-    let mut accounts = events.texts("account");
+    let night = night();
+    night.job("", "[archive]\ncolumns = { level = \"level(message)\" }\n");
+    night.run(&[]).assert_success();
+    let mut accounts = night.archive().texts("account");
     accounts.sort();
     assert_eq!(accounts.len(), 5);
     assert_eq!(
@@ -340,60 +271,43 @@ fn an_archive_has_the_account_and_each_event_once() {
         {"account": "111111111111", "level": "ERROR", "events": 1},
         {"account": "111111111111", "level": "INFO", "events": 2},
     ]);
-    let arguments = [
-        "query",
-        "night.toml",
-        "--window",
-        DAY,
-        "--format",
-        "json",
-        sql,
-    ];
-    assert_eq!(
-        dir.logtally(arguments).run().assert_success().stdout_json(),
-        expected
-    );
+    assert_eq!(night.ask(sql), expected);
 }
 
 #[test]
 fn late_objects_are_counted_when_the_window_is_done_again() {
-    let dir = folder();
-    job(&dir, "logs", "", "");
+    let night = night();
     let late = objects().remove(3).0;
-    let bytes = dir.read(format!("logs/{late}"));
-    std::fs::remove_file(dir.join(format!("logs/{late}"))).expect("it is there");
-    let receipt = run(&dir, &["--json"]).assert_success().stdout_run();
-    assert_eq!(receipt["read"]["events"], 4);
-    dir.write(format!("logs/{late}"), bytes);
-    let receipt = run(&dir, &["--json", "--force"])
-        .assert_success()
-        .stdout_run();
+    let object = night.take(&late);
+    assert_eq!(night.receipt(&[])["read"]["events"], 4);
+    night.put(&late, object);
+    let receipt = night.receipt(&["--force"]);
     assert_eq!(receipt["read"]["events"], 5);
     assert_eq!(receipt["change"]["events"], 1);
 }
 
 #[test]
 fn messages_of_objects_of_other_names_are_of_the_hour_of_their_folder() {
-    let dir = Dir::new();
-    dir.write("logs/2025/03/03/23/abc", "written later\n");
-    job(&dir, "logs", "messages_only = true", "");
-    let receipt = run(&dir, &["--json"]).assert_success().stdout_run();
-    assert_eq!(receipt["read"]["events"], 1);
+    let night = InPlace::new("subscription", []);
+    night.put("2025/03/03/23/abc", "written later\n");
+    night.job("messages_only = true", "");
+    assert_eq!(night.receipt(&[])["read"]["events"], 1);
 
     let records = record(
         "111111111111",
         "/ecs/web",
         &[(1, "2025-03-03T12:00:00Z", "a message of a record")],
     );
-    dir.write("logs/2025/03/03/23/abc", records);
-    run(&dir, &["--force"])
+    night.put("2025/03/03/23/abc", records);
+    night
+        .run(&["--force"])
         .assert_code(5)
         .stderr_contains("has records, and no messages alone");
 }
 
 #[test]
 fn a_location_is_read_whole_where_no_name_is_known_and_says_what_it_leaves_out() {
-    let dir = Dir::new();
+    let dir = InPlace::new("subscription", []).dir;
     let one = |id: u64| record("1", "/a", &[(id, "2025-03-03T12:00:00Z", "x")]);
     dir.write("others/abc.json", one(1));
     dir.write("others/def", one(2));
@@ -417,4 +331,36 @@ fn a_location_is_read_whole_where_no_name_is_known_and_says_what_it_leaves_out()
     let cut = &one(3)[..40];
     dir.write(format!("cut/{}", key("2025-03-03T12:00:00", "")), cut);
     count("cut").assert_code(5);
+}
+
+/// In a zone that is not that of Firehose, the objects of a day are those of other hours.
+#[test]
+fn a_window_without_events_is_noted_where_objects_arrived_or_others_are_there() {
+    // By its name, the object is of the day; its events are of the day before.
+    let before = record("1", "/a", &[(1, "2025-03-02T05:00:00Z", "x")]);
+    let night = night_of([("2025-03-03T05:00:00", before)]);
+    let receipt = night.receipt(&[]);
+    assert_eq!(receipt["read"]["events"], 0);
+    let noted = notes(&receipt).join("\n");
+    let expected = "1 object of logs arrived within 2025-03-03, and it has no event of it";
+    assert!(noted.contains(expected), "{noted}");
+    assert!(noted.contains("prefix_timezone"), "{noted}");
+
+    let quiet = night.run_of("2025-02-03", &["--json"]);
+    let receipt = quiet.assert_success().stdout_run();
+    let noted = notes(&receipt).join("\n");
+    assert!(
+        noted.contains("has no object of 2025-02-02T22:00Z"),
+        "{noted}"
+    );
+}
+
+/// What arrives in the first minutes of a window may well be of the one before, and a day of few events is no fault.
+#[test]
+fn quiet_windows_have_no_note_of_their_objects() {
+    let before = record("1", "/a", &[(1, "2025-03-02T23:59:59Z", "x")]);
+    let night = night_of([("2025-03-03T00:05:00", before)]);
+    let receipt = night.receipt(&[]);
+    assert_eq!(receipt["read"]["events"], 0);
+    assert_eq!(notes(&receipt), [""; 0]);
 }

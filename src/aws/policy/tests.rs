@@ -247,7 +247,7 @@ fn other_partitions_have_names_of_their_own() {
 
 #[test]
 fn policies_of_several_sources_are_one_for_each_holder() {
-    let text = "name = \"night\"\n[[source]]\nkind = \"cloudwatch\"\nlog_groups = [\"/a\"]\nstaging = \"s3://one/exports\"\nrole_arn = \"arn:aws:iam::1:role/a\"\n[[source]]\nkind = \"cloudwatch\"\nlog_groups = [\"/b\"]\nvia = \"events\"\nstaging = \"s3://two/exports\"\nrole_arn = \"arn:aws:iam::2:role/b\"\n[output]\nlocation = \"s3://acme-answers\"\n[[query]]\nuse = \"hourly_count\"\n";
+    let text = "name = \"night\"\n[[source]]\nkind = \"cloudwatch\"\nlog_groups = [\"/a\"]\nstaging = \"s3://one/exports\"\nrole_arn = \"arn:aws:iam::111111111111:role/a\"\n[[source]]\nkind = \"cloudwatch\"\nlog_groups = [\"/b\"]\nvia = \"events\"\nstaging = \"s3://two/exports\"\nrole_arn = \"arn:aws:iam::222222222222:role/b\"\n[output]\nlocation = \"s3://acme-answers\"\n[[query]]\nuse = \"hourly_count\"\n";
     let job = job::parse("/jobs/night.toml".as_ref(), text).unwrap();
     let parts: Vec<Job> = job.sources.iter().map(|one| job.with_only(one)).collect();
     let documents = |holder: Holder| {
@@ -257,7 +257,10 @@ fn policies_of_several_sources_are_one_for_each_holder() {
         merged(documents)
     };
     let identity = actions(documents(Holder::Identity));
-    let roles = json!(["arn:aws:iam::1:role/a", "arn:aws:iam::2:role/b"]);
+    let roles = json!([
+        "arn:aws:iam::111111111111:role/a",
+        "arn:aws:iam::222222222222:role/b"
+    ]);
     assert_eq!(identity[0], ("sts:AssumeRole".to_owned(), roles));
     // What the answers need is there once.
     let puts = identity

@@ -1,12 +1,14 @@
 //! The job's log groups: those that its names and globs match, listed once.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::{CloudWatchExporter, OF_DELIVERY};
+use crate::aws::logs::Origin;
 use crate::error::{Class, Error, Result};
 use crate::export::deadline::Deadline;
 use crate::export::service::{GroupClass, LogGroup, ServiceError, ServiceErrorKind};
-use crate::job::{GroupPattern, nearest};
+use crate::job::{GroupPattern, nearest, split_group_arn};
 
 /// The most log groups to search for a name like a wrong one. A page has 50.
 const MOST_NAMES: usize = 1000;
@@ -69,6 +71,7 @@ impl CloudWatchExporter {
         }
         groups.sort_by(|a, b| a.name.cmp(&b.name));
         groups.dedup_by(|a, b| a.name == b.name);
+        leave_out_named_twice(&mut groups);
         if groups.is_empty()
             && let Some(missing) = unmatched.pop()
         {
@@ -125,6 +128,20 @@ impl CloudWatchExporter {
     }
 }
 
+/// Leaves out the ARNs of log groups that are there by their names too: those of the account itself. Their events would count twice.
+fn leave_out_named_twice(groups: &mut Vec<LogGroup>) {
+    let by_name = groups
+        .iter()
+        .filter(|group| split_group_arn(&group.name).is_none());
+    let named: HashSet<(String, Origin)> = by_name
+        .filter_map(|group| Some((group.name.clone(), group.origin.clone()?)))
+        .collect();
+    groups.retain(|group| {
+        let twice = split_group_arn(&group.name).zip(group.origin.clone());
+        !twice.is_some_and(|((_, name), origin)| named.contains(&(name.to_owned(), origin)))
+    });
+}
+
 fn cannot_list(error: ServiceError) -> Error {
     let class = match error.kind {
         ServiceErrorKind::Invalid => Class::Usage,
@@ -134,4 +151,34 @@ fn cannot_list(error: ServiceError) -> Error {
         class,
         format!("could not list the log groups: {}", error.message),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_group_by_its_name_and_its_arn_is_there_once() {
+        let arn = |account: &str| format!("arn:aws:logs:eu-west-1:{account}:log-group:/a");
+        let group = |name: &str, account: &str| LogGroup {
+            name: name.to_owned(),
+            created_ms: 0,
+            stored_bytes: 0,
+            retention_days: None,
+            class: GroupClass::Standard,
+            origin: Some(Origin {
+                account: account.to_owned(),
+                region: "eu-west-1".to_owned(),
+            }),
+        };
+        let (own, linked) = ("111111111111", "222222222222");
+        let mut groups = vec![
+            group("/a", own),
+            group(&arn(own), own),
+            group(&arn(linked), linked),
+        ];
+        leave_out_named_twice(&mut groups);
+        let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+        assert_eq!(names, ["/a", &arn(linked)]);
+    }
 }

@@ -9,7 +9,7 @@ use super::super::job_text::Wrong;
 use super::super::location::Location;
 use super::super::sources::{JobSource, SourceAccess, section};
 use super::super::spec::SourceSpec;
-use super::super::{AwsSettings, Source};
+use super::super::{AwsSettings, Source, Subscription};
 use super::{GIVE_UP_AFTER, Resolver};
 use crate::error::said_of;
 use crate::window::Size;
@@ -185,6 +185,7 @@ fn ensure_path_of_its_own(earlier: &[JobSource], source: &JobSource) -> Result<(
         let is_same_kind = discriminant(&other.logs) == discriminant(&source.logs);
         let others = beginning_of_keys(&other.logs).filter(|_| is_same_kind);
         others.is_some_and(|others| others.starts_with(&keys) || keys.starts_with(&others))
+            && may_have_common_keys(&other.logs, &source.logs)
     });
     match common {
         None => Ok(()),
@@ -196,6 +197,25 @@ fn ensure_path_of_its_own(earlier: &[JobSource], source: &JobSource) -> Result<(
             ),
         )),
     }
+}
+
+/// Whether one key may be that of both, as far as their prefixes say it: keys that begin with a year are none of a folder with a name.
+fn may_have_common_keys(one: &Source, other: &Source) -> bool {
+    let (Source::Subscription(one), Source::Subscription(other)) = (one, other) else {
+        return true;
+    };
+    let may_have = |outer: &Subscription, inner: &Subscription| {
+        let inside = inner.path.beginning();
+        let Some(below) = inside.strip_prefix(&outer.path.beginning()) else {
+            return true;
+        };
+        let folder = match inner.prefix.folder_of_all() {
+            "" => below.to_owned(),
+            folder => format!("{below}{folder}/"),
+        };
+        outer.prefix.may_be_below(&folder)
+    };
+    may_have(one, other) && may_have(other, one)
 }
 
 /// How the keys of the objects begin that a source reads in place; `None` where it exports them.
@@ -277,7 +297,16 @@ mod tests {
             (exported("s3://acme/a"), exported("s3://other/a"), false),
             (exported("logs"), exported("logs/old"), true),
             (exported("s3://acme"), subscription("a/"), false),
-            (subscription("a/"), subscription("a/b/"), true),
+            // A name is none of the years that follow the prefix.
+            (subscription("a/"), subscription("a/b/"), false),
+            (subscription(""), subscription("a/"), false),
+            (subscription("a/"), subscription("a/2026/"), true),
+            (
+                subscription("!{partitionKeyFromQuery:team}/"),
+                subscription("a/"),
+                true,
+            ),
+            (subscription("a/"), subscription("a/"), true),
             (subscription("a/"), subscription("b/"), false),
             (subscription("*"), subscription("b/"), true),
             (subscription("web-"), subscription("app-"), false),

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
+use super::ways::Ways;
 use super::{Missing, Scope, Subject, contents};
 use crate::aws::Account;
 use crate::error::Result;
-use crate::export::arriving::arriving;
+use crate::export::arriving::{arrival_of, arriving, note_on};
 use crate::export::existing::{may_be_of, streams_in_several_exports};
 use crate::export::staging::{self, ExportedWindow};
 use crate::job::{Job, JobSource, RecordShape, Source};
@@ -19,7 +20,7 @@ use crate::numbers::counted;
 use crate::query::archived::{ArchivedColumn, Events, Needs, OpenEvents};
 use crate::run::archive::{ArchivedWindow, archived_windows};
 use crate::run::sources::source_store;
-use crate::run::{Output, history};
+use crate::run::{Environment, Output, history};
 use crate::scan::LogsTable;
 use crate::scan::columns::Keep;
 use crate::scan::deferred::OpenLogs;
@@ -91,6 +92,8 @@ pub(super) struct EventsOfSubject {
 struct Place {
     source: JobSource,
     store: Store,
+    /// How the place is reached: by the sources that have their exports there, each in its own way.
+    ways: Ways,
 }
 
 /// What another program wrote.
@@ -107,12 +110,24 @@ struct InPlace<'p> {
 struct Staged<'p> {
     source: &'p JobSource,
     store: &'p Store,
+    ways: &'p Ways,
     exports: Vec<ExportedWindow>,
+    /// Of each export, in which of the ways it is read.
+    way_of: Vec<usize>,
 }
 
 impl<'p> Staged<'p> {
-    async fn list(job: &Job, place: &'p Place, wanted: Range) -> Result<Self> {
-        let Place { source, store } = place;
+    async fn list(
+        environment: &Environment,
+        job: &Job,
+        place: &'p Place,
+        wanted: Range,
+    ) -> Result<Self> {
+        let Place {
+            source,
+            store,
+            ways,
+        } = place;
         let keys = StagingKeys::of(job, source)?;
         let several = job.has_several_sources();
         let mut exports = staging::exports_of_job(store, &keys, several).await?;
@@ -120,6 +135,8 @@ impl<'p> Staged<'p> {
         Ok(Self {
             source,
             store,
+            way_of: ways.of_exports(environment, job, &exports).await?,
+            ways,
             exports,
         })
     }
@@ -145,22 +162,36 @@ impl<'p> Staged<'p> {
         self.count(window) > 0
     }
 
-    /// The objects of a window, in the order in which they are read.
-    fn objects_of(&self, window: Range) -> Vec<LogObject> {
-        let own = self.exports.iter();
-        let own = own.filter(|export| export.window_range == window);
-        let mut objects: Vec<LogObject> = own.flat_map(|export| export.objects.clone()).collect();
+    /// The objects of a window, in the order in which they are read, with the store that each is read from.
+    fn objects_of(&self, window: Range) -> Vec<(&'p Store, Vec<LogObject>)> {
+        let stores = self.ways.stores().enumerate();
+        let objects = stores.map(|(way, store)| (store, self.objects_in(way, window)));
+        objects.filter(|(_, objects)| !objects.is_empty()).collect()
+    }
+
+    /// The objects of a window that are read in one way.
+    fn objects_in(&self, way: usize, window: Range) -> Vec<LogObject> {
+        let own = self.exports.iter().zip(&self.way_of);
+        let own = own.filter(|(export, own)| export.window_range == window && **own == way);
+        let objects = own.flat_map(|(export, _)| export.objects.clone());
+        let mut objects: Vec<LogObject> = objects.collect();
         LogObject::sort_by_stream(&mut objects);
         objects
     }
 
     /// The objects of all windows, one window behind the other. Several windows may have their events in one object, which is
     /// then there once.
-    fn objects(&self) -> Vec<LogObject> {
+    fn objects(&self) -> Vec<(&'p Store, Vec<LogObject>)> {
         let mut windows = self.windows();
         windows.sort_by_key(|range| (range.start_ms, range.end_ms));
-        let objects = windows.into_iter().flat_map(|range| self.objects_of(range));
-        LogObject::joined(objects.collect())
+        let stores = self.ways.stores().enumerate();
+        let objects = stores.map(|(way, store)| {
+            let of_windows = windows
+                .iter()
+                .flat_map(|range| self.objects_in(way, *range));
+            (store, LogObject::joined(of_windows.collect()))
+        });
+        objects.collect()
     }
 
     /// Whether an archive has all exports of its window.
@@ -289,15 +320,19 @@ impl Logs {
         let mut places: Vec<Place> = Vec::new();
         for source in &job.sources {
             let store = source_store(&self.scope.environment, source).await?;
-            let is_same = |place: &Place| {
+            self.scope.environment.engine.add_store(&store);
+            let is_same = |place: &&mut Place| {
                 let is_read_in_place = source.logs.is_read_in_place();
                 !is_read_in_place && place.source.logs.staging() == source.logs.staging()
             };
             // Sources with one staging location have their exports there together.
-            if !places.iter().any(is_same) {
-                self.scope.environment.engine.add_store(&store);
-                let source = source.clone();
-                places.push(Place { source, store });
+            match places.iter_mut().find(is_same) {
+                Some(place) => place.ways.add(source, store),
+                None => places.push(Place {
+                    source: source.clone(),
+                    ways: Ways::new(source, store.clone()),
+                    store,
+                }),
             }
         }
         let mut in_place = Vec::new();
@@ -305,7 +340,10 @@ impl Logs {
         for place in &places {
             match place.source.logs.is_read_in_place() {
                 true => in_place.push(self.in_place(place, wanted, &archives, notes).await?),
-                false => staged.push(Staged::list(job, place, wanted).await?),
+                false => {
+                    let environment = &self.scope.environment;
+                    staged.push(Staged::list(environment, job, place, wanted).await?);
+                }
             }
         }
         if in_place.is_empty() {
@@ -327,8 +365,12 @@ impl Logs {
             for (current, archive) in is_current.iter_mut().zip(&archives) {
                 *current &= staged.is_archived_in(archive);
             }
-            let objects = staged.objects();
-            tables.push(self.table(staged.store, objects, wanted, masks, Arc::default()));
+            let of_ways = staged.objects().into_iter();
+            tables.extend(
+                of_ways.map(|(store, objects)| {
+                    self.table(store, objects, wanted, masks, Arc::default())
+                }),
+            );
         }
         let current = archives.into_iter().zip(is_current);
         let parts = current.filter(|(_, is_current)| *is_current);
@@ -361,16 +403,17 @@ impl Logs {
         archives: &[ArchivedWindow],
         notes: &mut Vec<String>,
     ) -> Result<InPlace<'p>> {
-        let Place { source, store } = place;
+        let Place { source, store, .. } = place;
         let arriving = arriving(&source.logs, store);
         // Objects that arrive expire too, and an archive of all that are left and of more is the better one.
         let may_expire = arriving.is_some();
         let (mut objects, of_windows) = match &arriving {
             Some(arriving) => {
-                let (pad, pad_after) = arriving.pads();
-                let delivered = arriving.arrived(wanted.padded(pad, pad_after)).await?;
-                if delivered.objects.is_empty() && archives.is_empty() {
-                    arriving.ensure_any().await?;
+                let arrived = arrival_of(arriving.as_ref(), wanted);
+                let delivered = arriving.arrived(arrived).await?;
+                if !delivered.objects.is_empty() || archives.is_empty() {
+                    let note = note_on(arriving.as_ref(), arrived, &delivered.objects);
+                    notes.extend(note.await?);
                 }
                 notes.extend(delivered.note);
                 let windows: Vec<Range> = archives
@@ -438,9 +481,9 @@ impl Logs {
                 None => {
                     let there = staged.iter().filter(|staged| staged.has(range));
                     there
-                        .map(|staged| {
-                            let objects = staged.objects_of(range);
-                            self.table(staged.store, objects, wanted, masks, Arc::default())
+                        .flat_map(|staged| staged.objects_of(range))
+                        .map(|(store, objects)| {
+                            self.table(store, objects, wanted, masks, Arc::default())
                         })
                         .collect()
                 }
@@ -452,7 +495,9 @@ impl Logs {
             });
         }
         for staged in staged {
-            note_several(staged.store, &staged.objects(), notes);
+            for (store, objects) in staged.objects() {
+                note_several(store, &objects, notes);
+            }
             let is_lacking = |part: &&Part| part.archived.is_none() && !staged.has(part.range);
             let lacking = parts.iter().filter(is_lacking).count();
             if lacking > 0 && job.has_several_sources() {
@@ -497,14 +542,9 @@ impl Logs {
             true => None,
             false => {
                 parts.clear();
-                let tables = staged.iter().map(|staged| {
-                    self.table(
-                        staged.store,
-                        staged.objects(),
-                        wanted,
-                        masks,
-                        Arc::default(),
-                    )
+                let objects = staged.iter().flat_map(Staged::objects);
+                let tables = objects.map(|(store, objects)| {
+                    self.table(store, objects, wanted, masks, Arc::default())
                 });
                 Some(tables.collect())
             }

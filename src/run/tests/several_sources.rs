@@ -6,6 +6,8 @@ use arrow::datatypes::Int64Type;
 use super::*;
 use crate::export::fake::Call;
 use crate::export::service::ServiceErrorKind;
+use crate::run::catalog::{self, CatalogRequest, Subject, Windows};
+use crate::store::fake::FakeStore;
 
 const DAY: &str = "2026-11-20";
 
@@ -254,7 +256,7 @@ async fn a_plan_says_which_sources_are_not_reached() {
     let refused = ServiceErrorKind::Refused;
     accounts.other.fail(Call::Groups, 0..2, refused, "no");
     let planned = plan(&nights.environment, &nights.job, &request).await;
-    let planned = planned.unwrap_or_else(|error| panic!("{error}"));
+    let mut planned = planned.unwrap_or_else(|error| panic!("{error}"));
     let error = planned.ensure_exported().await.unwrap_err();
     assert!(error.to_string().contains("[[source]] 2 (other)"));
 
@@ -462,4 +464,91 @@ async fn log_groups_of_linked_accounts_are_told_apart_by_their_arns() {
     accounts.nights.job.queries[0].sql += " -- again";
     let receipt = accounts.nights.run(day()).await.remove(0).result.unwrap();
     assert!(receipt.exports.iter().all(|export| export.reused));
+}
+
+/// A source with a log group of a linked account beside its own ones shares its staging location with another account.
+#[tokio::test]
+async fn a_source_with_linked_log_groups_takes_no_export_of_another_account() {
+    let mut accounts = Accounts::of_one_source().await;
+    let arn = "arn:aws:logs:ap-northeast-2:333333333333:log-group:/svc/a";
+    let logs = Arc::clone(&accounts.nights.logs);
+    logs.add_group(arn, instant("2026-01-01T00:00:00Z"));
+    logs.put(arn, "web/1", instant("2026-11-20T12:00:00Z"), "linked");
+    let sources = SOURCES.replacen(
+        "log_groups = [\"/svc/*\"]",
+        &format!("via = \"events\"\nlog_groups = [\"/svc/*\", \"{arn}\"]"),
+        1,
+    );
+    // The export of the other account is there first.
+    let (first, other) = sources.rsplit_once("[[source]]").unwrap();
+    accounts.have(&format!("[source]{other}"), SQL);
+    let services = &mut accounts.nights.environment.services;
+    services.swap(0, 1);
+    accounts.nights.run(day()).await.remove(0).result.unwrap();
+    accounts.nights.environment.services.swap(0, 1);
+    accounts.have(&format!("{first}[[source]]{other}"), SQL);
+    let receipt = accounts.nights.run(day()).await.remove(0).result.unwrap();
+    assert_eq!(receipt.read.events, 9);
+    let expected = [row(SEOUL, 3), row(OTHER, 5), row("333333333333", 1)];
+    assert_eq!(accounts.rows().await, expected);
+}
+
+/// A log group of an account that one source reaches by its role, and another as one of a linked account.
+#[tokio::test]
+async fn a_linked_log_group_that_another_source_has_by_its_name_is_refused() {
+    let mut accounts = Accounts::of_one_source().await;
+    let arn = format!("arn:aws:logs:ap-northeast-2:{OTHER}:log-group:/svc/a");
+    let logs = Arc::clone(&accounts.nights.logs);
+    logs.add_group(&arn, instant("2026-01-01T00:00:00Z"));
+    let linked = SOURCES.replacen(
+        "log_groups = [\"/svc/*\"]",
+        &format!("via = \"events\"\nlog_groups = [\"{arn}\"]"),
+        1,
+    );
+    accounts.have(&linked, SQL);
+    let request = Request {
+        selection: day(),
+        force: Force::No,
+        provisional: false,
+    };
+    let planned = plan(&accounts.nights.environment, &accounts.nights.job, &request).await;
+    let error = planned.err().unwrap().to_string();
+    assert!(
+        error.contains("both have the log group /svc/a of account 210987654321"),
+        "{error}"
+    );
+}
+
+/// Two accounts may have their exports in one bucket, of which each reads its own.
+#[tokio::test]
+async fn a_query_reads_each_export_as_its_own_source_does() {
+    use futures::TryStreamExt;
+    let mut accounts = Accounts::new().await;
+    accounts.nights.run(day()).await.remove(0).result.unwrap();
+    let objects = Arc::clone(accounts.nights.staging().await.objects());
+    let [own, others] = [0, 1].map(|_| Arc::new(FakeStore::over(Arc::clone(&objects))));
+    for (access, store) in [(0, &own), (1, &others)] {
+        let account = Account::Source(access);
+        let stores = accounts.nights.environment.stores.clone();
+        accounts.nights.environment.stores = stores
+            .with_objects_of(account, "acme-logs", Arc::clone(store) as _)
+            .unwrap();
+    }
+    let request = CatalogRequest {
+        windows: Windows::One(DAY.to_owned()),
+        ..CatalogRequest::default()
+    };
+    let subject = Subject::Job(Box::new(accounts.nights.job.clone()));
+    let opened = catalog::open(&accounts.nights.environment, [subject], &request).await;
+    let session = opened.unwrap_or_else(|error| panic!("{error}")).session;
+    let sql = "SELECT account, count(*) FROM logs GROUP BY 1 ORDER BY 1";
+    let statement = session.statement(sql, "test").await.unwrap();
+    let batches = session.run(&statement).await.unwrap().batches;
+    let batches: Vec<_> = batches.try_collect().await.unwrap();
+    let counted = batches[0].column(1).as_primitive::<Int64Type>();
+    assert_eq!(counted.values().to_vec(), [3, 5]);
+    // The first source lists what is there, with the manifests of all.
+    assert!(own.reads().0 > 0, "{:?}", own.reads());
+    let (gets, listings) = others.reads();
+    assert!(gets > 0 && listings == 0, "{gets} {listings}");
 }

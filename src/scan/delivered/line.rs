@@ -11,22 +11,8 @@ use std::ops::Range;
 
 use super::members::{Value, Wrong, members};
 use super::time;
-use crate::job::RecordShape;
+use crate::job::{DATE, RecordShape, TIME_NAMES};
 use crate::scan::records::JsonText;
-
-/// The names that services give to the time of an event, the most certain one first. docs/sources.md has the sources.
-pub const TIME_NAMES: [&str; 7] = [
-    "event_timestamp",
-    "timestamp(ms)",
-    "message_timestamp_ms",
-    "query_timestamp",
-    "timestamp",
-    "time",
-    "@timestamp",
-];
-
-/// The field beside `time` that has the day, where `time` is only the time of day.
-pub const DATE: &str = "date";
 
 /// The header that names the fields of the W3C extended log file format.
 const FIELDS: &[u8] = b"#Fields:";

@@ -30,10 +30,9 @@ use object_store::{
     GetOptions, GetRange, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, coalesce_ranges,
 };
 
-use super::line::{DATE, TIME_NAMES};
 use super::time::{Unit, day_of, of_count, of_date_and_time, of_text};
 use crate::error::Error;
-use crate::job::RecordShape;
+use crate::job::{DATE, RecordShape, TIME_NAMES};
 use crate::layout::delivered;
 use crate::scan::batch::{BatchBuilder, Message, Origin};
 use crate::scan::event_ids::EventIds;
@@ -206,6 +205,7 @@ pub(in crate::scan) struct RowReader {
     next: usize,
     /// The rows that were decoded before.
     decoded: u64,
+    numbers: RowNumbers,
     /// Whether row groups with events of the window were left out, as no row is asked for.
     is_partial: bool,
     account: Option<String>,
@@ -256,6 +256,9 @@ impl RowReader {
         let batch_rows = largest.batch_rows();
         let reserved = ids.memory_of("a row group");
         reserved.try_resize(largest.memory(batch_rows))?;
+        let all = builder.metadata().row_groups().iter();
+        let all = all.map(|group| u64::try_from(group.num_rows()).unwrap_or_default());
+        let numbers = RowNumbers::new(all, &wanted);
         let rows = builder
             .with_row_groups(wanted.clone())
             .with_projection(mask)
@@ -279,6 +282,7 @@ impl RowReader {
             messages: None,
             next: 0,
             decoded: 0,
+            numbers,
             log_group,
             report: ObjectReport {
                 bytes,
@@ -318,7 +322,8 @@ impl RowReader {
     /// Finds the events of some rows.
     fn begin(&mut self, rows: &RecordBatch) -> Result<()> {
         let wrong = |what: String| Error::damaged(format!("{}: {what}", self.name));
-        let times = times_of(rows, &self.columns.time, self.decoded).map_err(wrong)?;
+        let number = |row: usize| self.numbers.number(self.decoded + row as u64);
+        let times = times_of(rows, &self.columns.time, number).map_err(wrong)?;
         self.decoded += rows.num_rows() as u64;
         self.next = 0;
         let is_counted: Vec<bool> = times
@@ -368,6 +373,36 @@ impl RowReader {
             }
         }
         false
+    }
+}
+
+/// Where the rows that are read are in the file, since row groups are left out.
+struct RowNumbers {
+    /// Of each row group that is read: the rows that are read before it, and those of the file before it.
+    groups: Vec<(u64, u64)>,
+}
+
+impl RowNumbers {
+    /// Of the row groups of a file, with the rows of each, those that are read.
+    fn new(rows: impl Iterator<Item = u64>, read: &[usize]) -> Self {
+        let (mut of_file, mut of_read) = (0, 0);
+        let mut groups = Vec::with_capacity(read.len());
+        for (group, rows) in rows.enumerate() {
+            if read.contains(&group) {
+                groups.push((of_read, of_file));
+                of_read += rows;
+            }
+            of_file += rows;
+        }
+        Self { groups }
+    }
+
+    /// The number of a row in the file, from 1, by the number of rows that were read before it.
+    fn number(&self, before: u64) -> u64 {
+        let group = self.groups.partition_point(|(read, _)| *read <= before);
+        let group = group.checked_sub(1).and_then(|at| self.groups.get(at));
+        let (read, of_file) = group.copied().unwrap_or_default();
+        of_file + (before - read) + 1
     }
 }
 
@@ -520,17 +555,24 @@ fn milliseconds(instants: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     cast(&instants, &DataType::Int64)
 }
 
-/// The time of each row. An error in words with the number of a row that has none, counted from the first that was read.
-fn times_of(rows: &RecordBatch, time: &TimeColumns, before: u64) -> Result<Vec<i64>, String> {
+/// The time of each row. An error in words for a row that has none, with its `number` in the file.
+fn times_of(
+    rows: &RecordBatch,
+    time: &TimeColumns,
+    number: impl Fn(usize) -> u64,
+) -> Result<Vec<i64>, String> {
     let column = |name: &str| {
         let column = rows.column_by_name(name).cloned();
         column.ok_or_else(|| format!("its column {name} is nested in another one"))
     };
+    let expected = "expected a time, such as 1795298709123, 1795298709 or 2026-11-21T22:05:09.123Z";
+    let is_null = |row: usize, name: &str| {
+        let row = number(row);
+        format!("row {row} has {name} = NULL: {expected}, in each row")
+    };
     let unreadable = |row: usize, name: &str, value: &str| {
-        let row = before + row as u64 + 1;
-        format!(
-            "row {row} of those that were read has {name} = {value:?}: expected a time, such as 1795298709123, 1795298709 or 2026-11-21T22:05:09.123Z"
-        )
+        let row = number(row);
+        format!("row {row} has {name} = {value:?}: {expected}")
     };
     match time {
         TimeColumns::One(name) => {
@@ -541,23 +583,28 @@ fn times_of(rows: &RecordBatch, time: &TimeColumns, before: u64) -> Result<Vec<i
                     "its column {name} is {data_type}: expected a time, a text or a number ({error})"
                 )
             };
+            if let Some(row) = (0..values.len()).find(|row| values.is_null(*row)) {
+                return Err(is_null(row, name));
+            }
             if let DataType::Timestamp(..) = data_type {
-                let values = milliseconds(&values).map_err(of_type)?;
-                let values = values.as_primitive::<Int64Type>();
-                let time = |row| values.is_valid(row).then(|| values.value(row));
-                return (0..values.len())
-                    .map(|row| time(row).ok_or_else(|| unreadable(row, name, "")))
+                let times = milliseconds(&values).map_err(of_type)?;
+                let times = times.as_primitive::<Int64Type>();
+                let time = |row| times.is_valid(row).then(|| times.value(row));
+                return (0..times.len())
+                    .map(|row| time(row).ok_or_else(|| unreadable(row, name, "too far away")))
                     .collect();
             }
             if data_type.is_integer() {
-                let values = cast(&values, &DataType::Int64).map_err(of_type)?;
-                let values = values.as_primitive::<Int64Type>();
-                let time = |row: usize| match values.is_valid(row) {
-                    true => of_count(values.value(row))
-                        .ok_or_else(|| unreadable(row, name, &values.value(row).to_string())),
-                    false => Err(unreadable(row, name, "")),
+                let counts = cast(&values, &DataType::Int64).map_err(of_type)?;
+                let counts = counts.as_primitive::<Int64Type>();
+                let time = |row: usize| {
+                    let count = counts.is_valid(row).then(|| counts.value(row));
+                    let shown = || count.map_or("too large".to_owned(), |count| count.to_string());
+                    count
+                        .and_then(of_count)
+                        .ok_or_else(|| unreadable(row, name, &shown()))
                 };
-                return (0..values.len()).map(time).collect();
+                return (0..counts.len()).map(time).collect();
             }
             let texts = texts(&values).map_err(of_type)?;
             let time = |row: usize| {
@@ -571,10 +618,14 @@ fn times_of(rows: &RecordBatch, time: &TimeColumns, before: u64) -> Result<Vec<i
             let dates = texts(&column(date)?).map_err(of_type)?;
             let times = texts(&column(of_day)?).map_err(of_type)?;
             let time = |row: usize| {
-                let (date, time) = (text_of(&dates, row), text_of(&times, row));
-                let ms = of_date_and_time(date.as_bytes(), time.as_bytes());
-                ms.or_else(|| of_text(time.as_bytes()))
-                    .ok_or_else(|| unreadable(row, of_day, &format!("{date} {time}")))
+                let (day, time) = (text_of(&dates, row), text_of(&times, row));
+                let ms = of_date_and_time(day.as_bytes(), time.as_bytes());
+                let ms = ms.or_else(|| of_text(time.as_bytes()));
+                ms.ok_or_else(|| match (dates.is_null(row), times.is_null(row)) {
+                    (_, true) => is_null(row, of_day),
+                    (true, false) => is_null(row, date),
+                    (false, false) => unreadable(row, of_day, &format!("{day} {time}")),
+                })
             };
             (0..times.len()).map(time).collect()
         }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::events::at;
 use super::export::Export;
 use super::parquet::Parquet;
 use super::program::{Dir, Finished};
@@ -18,6 +19,14 @@ impl Night {
     /// A job that counts days of UTC by hour.
     pub fn new() -> Self {
         Self::with("timezone = \"UTC\"", "")
+    }
+
+    /// The same with one event, at noon of 2025-03-03.
+    pub fn with_an_event() -> Self {
+        let night = Self::new();
+        let noon = at("2025-03-03T12:00:00Z");
+        night.export().stream("web/app", &[(noon, "x")]);
+        night
     }
 
     /// A job that counts days of a zone by hour.

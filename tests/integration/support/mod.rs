@@ -7,6 +7,7 @@ pub mod events;
 pub mod export;
 pub mod faults;
 pub mod gate;
+pub mod in_place;
 pub mod job;
 pub mod moto;
 pub mod on_s3;

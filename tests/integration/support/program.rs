@@ -98,6 +98,13 @@ impl Dir {
         serde_json::from_slice(&self.read(relative)).expect("the file holds JSON")
     }
 
+    /// A folder in it for temporary files, as `TMPDIR`, so that what a stopped program leaves there is found.
+    pub fn temporary(&self) -> PathBuf {
+        let folder = self.join("tmp");
+        fs::create_dir_all(&folder).expect("the test's folder is writable");
+        folder
+    }
+
     /// All files at any depth: relative paths with `/`, sorted.
     pub fn files(&self) -> Vec<String> {
         files_below(self.path())

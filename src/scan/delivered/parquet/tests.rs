@@ -315,7 +315,7 @@ fn damage_is_an_error_with_the_object_and_the_row() {
     for (file, expected) in [
         (
             parquet(vec![("event_timestamp", texts(["1795298709123", "soon"]))]),
-            "row 2 of those that were read has event_timestamp = \"soon\"",
+            "row 2 has event_timestamp = \"soon\"",
         ),
         (
             parquet(vec![("a", texts(["1"])), ("b", texts(["2"]))]),
@@ -326,7 +326,34 @@ fn damage_is_an_error_with_the_object_and_the_row() {
                 "event_timestamp",
                 Arc::new(Int64Array::from(vec![None, Some(5)])) as ArrayRef,
             )]),
-            "row 1 of those that were read has event_timestamp = \"\"",
+            "row 1 has event_timestamp = NULL: expected a time",
+        ),
+        (
+            parquet(vec![(
+                "timestamp",
+                Arc::new(TimestampMillisecondArray::from(vec![
+                    Some(1_795_298_709_000),
+                    None,
+                ])) as ArrayRef,
+            )]),
+            "row 2 has timestamp = NULL",
+        ),
+        (
+            parquet(vec![(
+                "timestamp",
+                Arc::new(StringArray::from(vec![Some("1795298709"), Some(""), None])) as ArrayRef,
+            )]),
+            "row 2 has timestamp = \"\"",
+        ),
+        (
+            parquet(vec![
+                (
+                    "date",
+                    Arc::new(StringArray::from(vec![None, Some("2026-11-21")])) as ArrayRef,
+                ),
+                ("time", texts(["22:05:09", "22:05:10"])),
+            ]),
+            "row 1 has date = NULL",
         ),
         (b"no parquet".to_vec(), "as Parquet"),
         (
@@ -355,7 +382,22 @@ fn damage_is_an_error_with_the_object_and_the_row() {
         Arc::new(Int64Array::from(times)) as ArrayRef,
     )]);
     let told = table.read(file).unwrap_err();
-    assert!(told.contains("row 2 of those that were read"), "{told}");
+    assert!(told.contains("row 2 has event_timestamp = NULL"), "{told}");
+    // A row is counted from the beginning of the file, although row groups before it are left out.
+    let from = 1_795_298_709_000;
+    table.window = Range {
+        start_ms: from + 2,
+        end_ms: from + 9,
+    };
+    table.rows = table.window;
+    let times: Vec<_> = [0, 1, 2, 3].map(|ms| Some(from + ms)).into();
+    let times = [times, vec![Some(from + 4), None]].concat();
+    let file = parquet(vec![(
+        "event_timestamp",
+        Arc::new(Int64Array::from(times)) as ArrayRef,
+    )]);
+    let told = table.read(file).unwrap_err();
+    assert!(told.contains("row 6 has event_timestamp = NULL"), "{told}");
     let mut table = Table::new();
     table.shape.time = Some("at".to_owned());
     let told = table.read(counted(1_795_298_709_000)).unwrap_err();
