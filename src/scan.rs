@@ -21,6 +21,7 @@ pub mod events;
 pub mod fetch;
 pub mod foreign;
 pub mod inflate;
+mod input;
 pub mod layers;
 pub mod object;
 pub mod record_object;
@@ -33,6 +34,8 @@ pub mod tally;
 pub mod text;
 pub mod unzstd;
 
+mod digits;
+mod escapes;
 mod libdeflate;
 
 pub use report::{ReadLog, ScanReport, ScanReports};

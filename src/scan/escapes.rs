@@ -1,0 +1,365 @@
+//! Where a text of JSON ends, and what it means without its escapes. Pure.
+//!
+//! A message that is JSON itself has a backslash in front of each of its quotes, some twenty in one message. A search that stops
+//! at each of them takes longer than inflating the text. So the quotes and backslashes of 64 bytes are looked at together, as
+//! the bits of two numbers (the method of simdjson: Langdale and Lemire, "Parsing gigabytes of JSON per second").
+
+/// The bytes that are looked at together: one for each bit of a number.
+const BLOCK: usize = 64;
+
+/// The end of a text, whose first byte is at `from`: the place of the quote that closes it, and whether there are escapes in it.
+/// `None` where it does not end.
+#[inline]
+pub fn end_of_text(text: &[u8], from: usize) -> Option<(usize, bool)> {
+    let mut at = from;
+    let mut has_escapes = false;
+    let mut escapes = Escapes::default();
+    loop {
+        let rest = text.get(at..)?;
+        let padded;
+        let block = match rest.first_chunk::<BLOCK>() {
+            Some(block) => block,
+            None if rest.is_empty() => return None,
+            None => {
+                padded = padded_block(rest);
+                &padded
+            }
+        };
+        let Marks {
+            quotes,
+            backslashes,
+        } = Marks::of(block);
+        let closing = match backslashes | escapes.carried {
+            0 => quotes,
+            _ => quotes & !escapes.escaped(backslashes),
+        };
+        if closing != 0 {
+            let end = closing.trailing_zeros();
+            let before = (1 << end) - 1;
+            return Some((at + end as usize, has_escapes || backslashes & before != 0));
+        }
+        has_escapes |= backslashes != 0;
+        at += BLOCK;
+    }
+}
+
+/// The last bytes of a text, with zeros behind them.
+#[cold]
+fn padded_block(rest: &[u8]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    block
+}
+
+/// The places of quotes and of backslashes in a block, the first byte as the lowest bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Marks {
+    quotes: u64,
+    backslashes: u64,
+}
+
+impl Marks {
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    fn of(block: &[u8; BLOCK]) -> Self {
+        // SAFETY: every processor of this kind has SSE2.
+        unsafe { Self::in_vectors(block) }
+    }
+
+    /// 16 bytes at once.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn in_vectors(block: &[u8; BLOCK]) -> Self {
+        use std::arch::x86_64::{
+            __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8,
+        };
+        let [quote, backslash] = [b'"', b'\\'].map(|byte| _mm_set1_epi8(byte.cast_signed()));
+        let mut marks = Self {
+            quotes: 0,
+            backslashes: 0,
+        };
+        for (part, bytes) in block.as_chunks::<16>().0.iter().enumerate() {
+            // SAFETY: these are 16 bytes that can be read, and the load needs no alignment.
+            let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast::<__m128i>()) };
+            let bits_of = |byte: __m128i| {
+                let bits = _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, byte));
+                u64::from(bits.cast_unsigned()) << (16 * part)
+            };
+            marks.quotes |= bits_of(quote);
+            marks.backslashes |= bits_of(backslash);
+        }
+        marks
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    #[inline]
+    fn of(block: &[u8; BLOCK]) -> Self {
+        Self::in_words(block)
+    }
+
+    /// The same with eight bytes at once, for any processor.
+    #[cfg(any(test, not(target_arch = "x86_64")))]
+    #[inline]
+    fn in_words(block: &[u8; BLOCK]) -> Self {
+        let mut marks = Self {
+            quotes: 0,
+            backslashes: 0,
+        };
+        for (part, word) in block.as_chunks::<8>().0.iter().enumerate() {
+            let word = u64::from_le_bytes(*word);
+            marks.quotes |= bits_of(word, b'"') << (8 * part);
+            marks.backslashes |= bits_of(word, b'\\') << (8 * part);
+        }
+        marks
+    }
+}
+
+/// Which bytes of a word are this one, a bit for each.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+#[inline]
+fn bits_of(word: u64, byte: u8) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let other = word ^ (0x0101_0101_0101_0101 * u64::from(byte));
+    // The highest bit of each byte that is zero.
+    let same = !(((other & LOW) + LOW) | other | LOW);
+    // Gathers the eight bits in the highest byte.
+    (same >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+/// Which bytes are escaped, block after block.
+#[derive(Debug, Clone, Copy, Default)]
+struct Escapes {
+    /// 1 where the first byte of the next block is escaped.
+    carried: u64,
+}
+
+impl Escapes {
+    /// The bytes behind a backslash that is not escaped itself.
+    ///
+    /// Of a run of backslashes, each second one is escaped. Subtracting the run from the odd bits turns those of a run, so that
+    /// what is left are its backslashes that begin an escape, whether it begins at an odd or an even place.
+    #[inline]
+    fn escaped(&mut self, backslashes: u64) -> u64 {
+        const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+        let may_begin = backslashes & !self.carried;
+        let begin_and_behind = ((may_begin << 1) | ODD).wrapping_sub(may_begin) ^ ODD;
+        let escaped = begin_and_behind ^ (backslashes | self.carried);
+        self.carried = (begin_and_behind & backslashes) >> 63;
+        escaped
+    }
+}
+
+/// Room behind a text for a copy of more bytes than it has left.
+const ROOM: usize = 32;
+
+/// What stands for the character behind a backslash, if it is a single byte; else zero.
+const SIMPLE: [u8; 256] = {
+    let mut simple = [0; 256];
+    let pairs = *b"\"\"\\\\//n\nt\tr\rb\x08f\x0c";
+    let mut at = 0;
+    while at < pairs.len() {
+        simple[pairs[at] as usize] = pairs[at + 1];
+        at += 2;
+    }
+    simple
+};
+
+/// Appends the text that an escaped text of JSON means. A half of a surrogate pair becomes a replacement character, and
+/// so does an escape that JSON does not have.
+pub fn append_unescaped(escaped: &str, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + escaped.len() + ROOM, 0);
+    match unescaped_into(escaped, &mut out[start..]) {
+        Some(length) => out.truncate(start + length),
+        None => {
+            out.truncate(start);
+            let mut text = String::new();
+            unescape(escaped, &mut text);
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+/// Writes the text that an escaped text means, which is not longer; its length. `None` where there is an escape that JSON does not
+/// have. `out` is longer by [`ROOM`], so that what stands between two escapes is copied in one step.
+fn unescaped_into(escaped: &str, out: &mut [u8]) -> Option<usize> {
+    let text = escaped.as_bytes();
+    let mut escapes = Escapes::default();
+    // Behind what was written, and behind what it was made of.
+    let (mut written, mut done) = (0, 0);
+    let copy = |out: &mut [u8], written: usize, from: usize, to: usize| {
+        let length = to - from;
+        let (source, target) = (
+            text.get(from..from + ROOM),
+            out.get_mut(written..written + ROOM),
+        );
+        match (source, target) {
+            (Some(source), Some(target)) if length <= ROOM => target.copy_from_slice(source),
+            _ => out[written..written + length].copy_from_slice(&text[from..to]),
+        }
+        written + length
+    };
+    for start in (0..text.len()).step_by(BLOCK) {
+        let padded;
+        let block = match text[start..].first_chunk() {
+            Some(block) => block,
+            None => {
+                padded = padded_block(&text[start..]);
+                &padded
+            }
+        };
+        let backslashes = Marks::of(block).backslashes;
+        let mut begins = backslashes & !escapes.escaped(backslashes);
+        while begins != 0 {
+            let at = start + begins.trailing_zeros() as usize;
+            begins &= begins - 1;
+            if at < done {
+                // The second of a surrogate pair.
+                continue;
+            }
+            written = copy(out, written, done, at);
+            let behind = *text.get(at + 1)?;
+            match SIMPLE[usize::from(behind)] {
+                0 if behind != b'u' => return None,
+                0 => {
+                    let (character, used) = unicode(&escaped[at + 1..]);
+                    if used == 1 {
+                        return None;
+                    }
+                    written += character.encode_utf8(&mut out[written..]).len();
+                    done = at + 1 + used;
+                }
+                simple => {
+                    out[written] = simple;
+                    written += 1;
+                    done = at + 2;
+                }
+            }
+        }
+    }
+    Some(copy(out, written, done, text.len()))
+}
+
+/// Appends the text that an escaped text of JSON means. A half of a surrogate pair becomes a replacement character, and
+/// so does an escape that JSON does not have.
+pub fn unescape(escaped: &str, out: &mut String) {
+    let mut rest = escaped;
+    while let Some(found) = memchr::memchr(b'\\', rest.as_bytes()) {
+        out.push_str(&rest[..found]);
+        let behind = &rest[found + 1..];
+        let (character, used) = match behind.as_bytes().first() {
+            Some(b'n') => ('\n', 1),
+            Some(b't') => ('\t', 1),
+            Some(b'r') => ('\r', 1),
+            Some(b'b') => ('\u{8}', 1),
+            Some(b'f') => ('\u{c}', 1),
+            Some(same @ (b'"' | b'\\' | b'/')) => (char::from(*same), 1),
+            Some(b'u') => unicode(behind),
+            _ => (char::REPLACEMENT_CHARACTER, 0),
+        };
+        out.push(character);
+        rest = &behind[used..];
+    }
+    out.push_str(rest);
+}
+
+/// The character of a `uXXXX`, or of a pair of them, and its length.
+fn unicode(text: &str) -> (char, usize) {
+    let unit = |text: &str| {
+        let digits = text.strip_prefix('u')?.get(..4)?;
+        let are_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        are_digits.then(|| u32::from_str_radix(digits, 16).ok())?
+    };
+    let Some(first) = unit(text) else {
+        return (char::REPLACEMENT_CHARACTER, 1);
+    };
+    if let Some(character) = char::from_u32(first) {
+        return (character, 5);
+    }
+    let second = text[5..].strip_prefix('\\').and_then(unit);
+    match second {
+        Some(second @ 0xdc00..=0xdfff) if first < 0xdc00 => {
+            let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+            (
+                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
+                11,
+            )
+        }
+        _ => (char::REPLACEMENT_CHARACTER, 5),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The same one byte after the other.
+    fn end_by_bytes(text: &[u8], from: usize) -> Option<(usize, bool)> {
+        let mut at = from;
+        let mut has_escapes = false;
+        loop {
+            match text.get(at)? {
+                b'"' => return Some((at, has_escapes)),
+                b'\\' => {
+                    has_escapes = true;
+                    at += 2;
+                }
+                _ => at += 1,
+            }
+        }
+    }
+
+    fn with_escapes() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            4 => proptest::collection::vec(any::<u8>(), 0..40),
+            3 => (0_usize..70).prop_map(|backslashes| vec![b'\\'; backslashes]),
+            1 => Just(b"\"".to_vec()),
+        ];
+        proptest::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+    }
+
+    fn unescaped(escaped: &str) -> (String, String) {
+        let (mut slowly, mut out) = (String::new(), b"before".to_vec());
+        unescape(escaped, &mut slowly);
+        append_unescaped(escaped, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        (text.strip_prefix("before").unwrap().to_owned(), slowly)
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_ends_at_the_first_quote_that_is_not_escaped(text in with_escapes(), from in 0_usize..100) {
+            let from = from.min(text.len());
+            prop_assert_eq!(end_of_text(&text, from), end_by_bytes(&text, from));
+        }
+
+        #[test]
+        fn words_have_the_marks_of_vectors(block: [u8; 32], marks in with_escapes()) {
+            let mut bytes = [0; BLOCK];
+            bytes[..32].copy_from_slice(&block);
+            for (byte, mark) in bytes[32..].iter_mut().zip(marks) {
+                *byte = mark;
+            }
+            prop_assert_eq!(Marks::in_words(&bytes), Marks::of(&bytes));
+        }
+
+        #[test]
+        fn a_text_is_what_serde_reads(text in any::<String>(), more in r#"["\\\n/a]{0,80}"#) {
+            let text = text + &more;
+            let json = serde_json::to_string(&text).unwrap();
+            let (found, slowly) = unescaped(&json[1..json.len() - 1]);
+            prop_assert_eq!(&found, &text);
+            prop_assert_eq!(&slowly, &text);
+            let ascii: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            prop_assert_eq!(unescaped(&ascii).0, text);
+        }
+
+        #[test]
+        fn any_escapes_are_what_they_are_one_after_the_other(escaped in r#"([a-f0-9é한]{0,20}|\\|\\u|d83d|de00|["n/\\x]){0,40}"#) {
+            let (found, slowly) = unescaped(&escaped);
+            prop_assert_eq!(found, slowly);
+        }
+    }
+}
