@@ -150,8 +150,14 @@ impl Escapes {
     }
 }
 
-/// Room behind a text for a copy of more bytes than it has left.
-const ROOM: usize = 32;
+/// Text between two escapes is copied in steps of this many bytes, of which the last ones are mostly too many.
+const STEP: usize = 32;
+
+/// The bytes that can be read from any byte of a block on.
+const WINDOW: usize = BLOCK + STEP;
+
+/// The bytes that can be written from any place on to which the text of a block leads.
+const ROOM: usize = 2 * BLOCK + 2 * STEP;
 
 /// What stands for the character behind a backslash, if it is a single byte; else zero.
 const SIMPLE: [u8; 256] = {
@@ -182,63 +188,111 @@ pub fn append_unescaped(escaped: &str, out: &mut Vec<u8>) {
 }
 
 /// Writes the text that an escaped text means, which is not longer; its length. `None` where there is an escape that JSON does not
-/// have. `out` is longer by [`ROOM`], so that what stands between two escapes is copied in one step.
+/// have. `out` is longer by [`ROOM`].
 fn unescaped_into(escaped: &str, out: &mut [u8]) -> Option<usize> {
     let text = escaped.as_bytes();
     let mut escapes = Escapes::default();
-    // Behind what was written, and behind what it was made of.
-    let (mut written, mut done) = (0, 0);
-    let copy = |out: &mut [u8], written: usize, from: usize, to: usize| {
-        let length = to - from;
-        let (source, target) = (
-            text.get(from..from + ROOM),
-            out.get_mut(written..written + ROOM),
-        );
-        match (source, target) {
-            (Some(source), Some(target)) if length <= ROOM => target.copy_from_slice(source),
-            _ => out[written..written + length].copy_from_slice(&text[from..to]),
-        }
-        written + length
-    };
+    let mut written = 0;
+    // The bytes of a block that belong to an escape in the one before.
+    let mut taken = 0;
     for start in (0..text.len()).step_by(BLOCK) {
+        let rest = &text[start..];
         let padded;
-        let block = match text[start..].first_chunk() {
-            Some(block) => block,
+        let window = match rest.first_chunk() {
+            Some(window) => window,
             None => {
-                padded = padded_block(&text[start..]);
+                padded = padded_window(rest);
                 &padded
             }
         };
+        let out = out.get_mut(written..)?.first_chunk_mut()?;
+        let block = Block {
+            window,
+            length: rest.len().min(BLOCK),
+            behind: |at| escaped.get(start + at..),
+        };
+        let (made, used) = block.unescaped_into(taken, &mut escapes, out)?;
+        written += made;
+        taken = used - block.length.min(used);
+    }
+    Some(written)
+}
+
+/// The last bytes of a text, with zeros behind them.
+#[inline]
+fn padded_window(rest: &[u8]) -> [u8; WINDOW] {
+    let mut window = [0; WINDOW];
+    window[..rest.len()].copy_from_slice(rest);
+    window
+}
+
+/// A block of an escaped text, and what is behind it.
+struct Block<'t, F: Fn(usize) -> Option<&'t str>> {
+    window: &'t [u8; WINDOW],
+    /// Shorter at the end of the text.
+    length: usize,
+    /// The text from a place in the block on.
+    behind: F,
+}
+
+impl<'t, F: Fn(usize) -> Option<&'t str>> Block<'t, F> {
+    /// Writes the text of the block from a byte on; how many bytes were written, and how many were used.
+    #[inline]
+    fn unescaped_into(
+        &self,
+        from: usize,
+        escapes: &mut Escapes,
+        out: &mut [u8; ROOM],
+    ) -> Option<(usize, usize)> {
+        let (block, _) = self.window.split_first_chunk()?;
         let backslashes = Marks::of(block).backslashes;
         let mut begins = backslashes & !escapes.escaped(backslashes);
+        let (mut written, mut done) = (0, from);
         while begins != 0 {
-            let at = start + begins.trailing_zeros() as usize;
+            let at = begins.trailing_zeros() as usize;
             begins &= begins - 1;
             if at < done {
                 // The second of a surrogate pair.
                 continue;
             }
-            written = copy(out, written, done, at);
-            let behind = *text.get(at + 1)?;
-            match SIMPLE[usize::from(behind)] {
+            self.copy(done, at, out, written);
+            written += at - done;
+            let behind = self.window[at + 1];
+            done = match SIMPLE[usize::from(behind)] {
                 0 if behind != b'u' => return None,
                 0 => {
-                    let (character, used) = unicode(&escaped[at + 1..]);
+                    let (character, used) = unicode((self.behind)(at + 1)?);
                     if used == 1 {
                         return None;
                     }
                     written += character.encode_utf8(&mut out[written..]).len();
-                    done = at + 1 + used;
+                    at + 1 + used
                 }
                 simple => {
                     out[written] = simple;
                     written += 1;
-                    done = at + 2;
+                    at + 2
                 }
-            }
+            };
+        }
+        if done < self.length {
+            self.copy(done, self.length, out, written);
+            written += self.length - done;
+            done = self.length;
+        }
+        Some((written, done))
+    }
+
+    /// Copies bytes of the block. The bounds are the same for all, so that they are not checked for each.
+    #[inline]
+    fn copy(&self, from: usize, to: usize, out: &mut [u8; ROOM], written: usize) {
+        let (from, at) = (from % BLOCK, written % (2 * BLOCK));
+        out[at..at + STEP].copy_from_slice(&self.window[from..from + STEP]);
+        if to > from + STEP {
+            let from = from % STEP + STEP;
+            out[at + STEP..at + 2 * STEP].copy_from_slice(&self.window[from..from + STEP]);
         }
     }
-    Some(copy(out, written, done, text.len()))
 }
 
 /// Appends the text that an escaped text of JSON means. A half of a surrogate pair becomes a replacement character, and

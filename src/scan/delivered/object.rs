@@ -46,8 +46,8 @@ pub(in crate::scan) struct DeliveredReader {
     /// How much of the text was dropped.
     dropped: u64,
     head: Vec<u8>,
-    /// The events that were found together, with the places of their lines, and whether each is a row.
-    found: Vec<(usize, Event)>,
+    /// The events that were found together, and whether each is a row.
+    found: Vec<FoundEvent>,
     counts_as_row: Vec<bool>,
     /// The first of them that is no row yet.
     next: usize,
@@ -64,6 +64,15 @@ pub(in crate::scan) struct DeliveredReader {
     /// The memory of a line that is long.
     reserved: MemoryReservation,
     duplicates: Deduplication,
+}
+
+/// An event of a line.
+struct FoundEvent {
+    /// The place of the line.
+    start: usize,
+    event: Event,
+    /// Read while the line is in the processor's cache.
+    id: Option<EventId>,
 }
 
 /// Where the events come from: as their lines say it, or else as the job and the key do.
@@ -175,7 +184,12 @@ impl DeliveredReader {
             }
             let event = self.lines.event(without_line_ends(line));
             match event {
-                Ok(Some(event)) => self.found.push((self.at, event)),
+                Ok(Some(event)) => {
+                    let id = event.id.as_ref().filter(|id| !id.at.is_empty());
+                    let id = id.map(|id| EventId::of(&line[id.at.clone()]));
+                    let start = self.at;
+                    self.found.push(FoundEvent { start, event, id });
+                }
                 Ok(None) => {}
                 Err(wrong) => {
                     let is_first = self.place == 0 && self.found.is_empty();
@@ -194,15 +208,15 @@ impl DeliveredReader {
     fn claim(&mut self) -> Result<()> {
         self.counts_as_row.clear();
         let found = std::mem::take(&mut self.found);
-        for ((start, event), place) in found.iter().zip(self.place..) {
-            let is_in_window = self.filter.window.contains(event.timestamp_ms);
+        for (FoundEvent { start, event, id }, place) in found.iter().zip(self.place..) {
+            let timestamp_ms = event.timestamp_ms;
+            let is_in_window = self.filter.window.contains(timestamp_ms);
             self.counts_as_row.push(is_in_window);
             self.begin_stream(*start, &event.origin)?;
-            let id = event.id.as_ref().filter(|id| !id.at.is_empty());
-            if let (true, Some(id)) = (is_in_window, id) {
+            if let (true, Some(id)) = (is_in_window, *id) {
                 self.candidates.push(Candidate {
-                    id: EventId::of(&self.text.bytes()[behind(*start, &id.at)]),
-                    timestamp_ms: event.timestamp_ms,
+                    id,
+                    timestamp_ms,
                     place,
                 });
             }
@@ -243,7 +257,7 @@ impl DeliveredReader {
 
     /// Adds the events that were found. True where the batch is full.
     fn push(&mut self, batch: &mut BatchBuilder) -> bool {
-        while let Some((start, event)) = self.found.get(self.next) {
+        while let Some(FoundEvent { start, event, .. }) = self.found.get(self.next) {
             let counts = self.counts_as_row[self.next];
             self.next += 1;
             let timestamp_ms = event.timestamp_ms;
