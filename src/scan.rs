@@ -37,6 +37,7 @@ pub mod unzstd;
 mod digits;
 mod escapes;
 mod libdeflate;
+mod unescape;
 
 pub use report::{ReadLog, ScanReport, ScanReports};
 pub use source::planned_bytes;

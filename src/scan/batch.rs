@@ -13,7 +13,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::columns::Events;
-use super::escapes::{append_unescaped, unescape};
+use super::unescape::{append_unescaped, unescape};
 use crate::layout::cloudwatch::LogObject;
 use crate::mask::masked;
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::digits;
 use super::escapes::end_of_text;
-pub use super::escapes::unescape;
+pub use super::unescape::unescape;
 
 /// CloudWatch sends records of at most a mebibyte, compressed, and logs are not compressed to less than a 64th. A text with a longer
 /// one is no subscription.
