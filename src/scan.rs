@@ -21,6 +21,7 @@ pub mod events;
 pub mod fetch;
 pub mod foreign;
 pub mod inflate;
+mod input;
 pub mod layers;
 pub mod object;
 pub mod record_object;
@@ -35,7 +36,10 @@ pub mod unzstd;
 #[cfg(feature = "cluster")]
 pub mod wire;
 
+mod digits;
+mod escapes;
 mod libdeflate;
+mod unescape;
 
 pub use report::{ReadLog, ScanReport, ScanReports};
 pub use source::{COMPRESSION, planned_bytes};

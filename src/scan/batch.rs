@@ -13,6 +13,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::columns::Events;
+use super::unescape::{append_unescaped, unescape};
 use crate::layout::cloudwatch::LogObject;
 use crate::mask::masked;
 
@@ -53,6 +54,16 @@ impl<'a> Message<'a> {
             Err(_) => Self::Broken(bytes),
         }
     }
+}
+
+/// A message or a line without the line ends at its end.
+#[inline]
+pub(super) fn without_line_ends(line: &[u8]) -> &[u8] {
+    let end = line
+        .iter()
+        .rposition(|byte| !matches!(byte, b'\n' | b'\r'))
+        .map_or(0, |last| last + 1);
+    &line[..end]
 }
 
 enum Column {
@@ -180,29 +191,54 @@ impl BatchBuilder {
     /// Adds an event. True where the batch is full.
     #[inline]
     pub fn push(&mut self, timestamp_ms: i64, message: Message<'_>) -> bool {
+        let masks = self.masks;
+        self.push_with(timestamp_ms, |bytes| match message {
+            Message::Text(text) if masks => bytes.extend_from_slice(masked(text).as_bytes()),
+            Message::Text(text) | Message::Shown(text) => bytes.extend_from_slice(text.as_bytes()),
+            Message::Broken(message) => {
+                let text = String::from_utf8_lossy(message);
+                match masks {
+                    true => bytes.extend_from_slice(masked(&text).as_bytes()),
+                    false => bytes.extend_from_slice(text.as_bytes()),
+                }
+            }
+        })
+    }
+
+    /// Adds an event whose message has the escapes of JSON, and line ends at its end that rows do not have. True where the batch is full.
+    #[inline]
+    pub fn push_escaped(&mut self, timestamp_ms: i64, message: &str) -> bool {
+        let masks = self.masks;
+        self.push_with(timestamp_ms, |bytes| {
+            if masks {
+                let mut text = String::new();
+                unescape(message, &mut text);
+                let text = text.trim_end_matches(['\n', '\r']);
+                bytes.extend_from_slice(masked(text).as_bytes());
+            } else {
+                let start = bytes.len();
+                append_unescaped(message, bytes);
+                let length = without_line_ends(&bytes[start..]).len();
+                bytes.truncate(start + length);
+            }
+        })
+    }
+
+    /// Adds an event, whose message is appended only if it is a column.
+    #[inline]
+    fn push_with(&mut self, timestamp_ms: i64, append: impl FnOnce(&mut Vec<u8>)) -> bool {
         if self.rows == 0 {
             self.make_room();
         }
         self.rows += 1;
         let mut full = self.rows >= self.full_rows;
+        let mut append = Some(append);
         for column in &mut self.columns {
             match column {
                 Column::Timestamp(values) => values.push(timestamp_ms),
                 Column::Message { bytes, ends } => {
-                    match message {
-                        Message::Text(text) if self.masks => {
-                            bytes.extend_from_slice(masked(text).as_bytes());
-                        }
-                        Message::Text(text) | Message::Shown(text) => {
-                            bytes.extend_from_slice(text.as_bytes());
-                        }
-                        Message::Broken(message) => {
-                            let text = String::from_utf8_lossy(message);
-                            match self.masks {
-                                true => bytes.extend_from_slice(masked(&text).as_bytes()),
-                                false => bytes.extend_from_slice(text.as_bytes()),
-                            }
-                        }
+                    if let Some(append) = append.take() {
+                        append(bytes);
                     }
                     ends.push(bytes.len());
                     full |= bytes.len() >= self.full_bytes;

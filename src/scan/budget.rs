@@ -243,10 +243,11 @@ impl Drop for Reservation {
 /// Requests pages of 2 MiB, since each page of 4 KiB costs a page fault: touching 68 MiB for the first time took 24 ms
 /// in small pages and 6 ms in large ones, while inflating that much takes about 40 ms.
 #[cfg(target_os = "linux")]
-fn in_large_pages(buffer: &Vec<u8>) {
+pub(super) fn in_large_pages<T>(buffer: &Vec<T>) {
     const LARGE: usize = 2 << 20;
     let start = (buffer.as_ptr() as usize).next_multiple_of(LARGE);
-    let end = (buffer.as_ptr() as usize + buffer.capacity()) / LARGE * LARGE;
+    let bytes = buffer.capacity() * size_of::<T>();
+    let end = (buffer.as_ptr() as usize + bytes) / LARGE * LARGE;
     if start < end {
         // SAFETY: the pages are wholly within the buffer, and the advice does not change their content. A system
         // without large pages ignores it.
@@ -255,7 +256,7 @@ fn in_large_pages(buffer: &Vec<u8>) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn in_large_pages(_: &Vec<u8>) {}
+pub(super) fn in_large_pages<T>(_: &Vec<T>) {}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! Objects that CloudWatch Logs delivers vended logs to: an event on each line, as JSON or as fields, or a row of Parquet for each.
 //!
-//! [`mod@line`] finds the event in a line, with [`members`] where it is JSON and [`time`] for its time; [`object`] makes batches of
+//! [`mod@line`] finds the event in a line, with [`members`] where it is JSON, `usual` where it is as Lambda writes it, and [`time`] for its time; [`object`] makes batches of
 //! an object of lines, and [`parquet`] of one of rows.
 
 pub mod line;
@@ -8,6 +8,7 @@ pub mod members;
 pub mod object;
 pub mod parquet;
 pub mod time;
+mod usual;
 
 use crate::job::RecordShape;
 use line::Lines;

@@ -3,6 +3,8 @@
 //! An object that fits a buffer is inflated whole by libdeflate, which is the fastest that builds without extra tools;
 //! any other one as a stream by zlib-rs. Both check every member's checksum and length.
 
+use std::cell::RefCell;
+
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::libdeflate::{Decompressor, Member};
@@ -52,24 +54,34 @@ pub enum Inflated {
     Damaged,
 }
 
+thread_local! {
+    static INFLATER: RefCell<WholeInflater> = RefCell::default();
+}
+
 impl WholeInflater {
-    /// Appends the text of members while it fits the capacity of `text`. What follows them is left in `rest`.
-    pub fn inflate(&mut self, rest: &mut &[u8], text: &mut Vec<u8>) -> Inflated {
+    /// Uses the one of this thread.
+    pub fn of_thread<T>(uses: impl FnOnce(&mut Self) -> T) -> T {
+        INFLATER.with_borrow_mut(uses)
+    }
+
+    /// Appends the text of the member that `packed` begins with, if it fits the capacity of `text`.
+    pub(super) fn member(&mut self, packed: &[u8], text: &mut Vec<u8>) -> Member {
         if self.decompressor.is_none() {
             self.decompressor = Decompressor::new();
         }
-        let Some(decompressor) = &mut self.decompressor else {
-            return Inflated::Damaged;
-        };
+        // libdeflate does not check it, and zlib-rs does.
+        let has_header_checksum = |flags: &u8| flags & HEADER_CHECKSUM != 0;
+        match &mut self.decompressor {
+            _ if packed.get(FLAGS).is_some_and(has_header_checksum) => Member::Damaged,
+            Some(decompressor) => decompressor.member(packed, text),
+            None => Member::Damaged,
+        }
+    }
+
+    /// Appends the text of members while it fits the capacity of `text`. What follows them is left in `rest`.
+    pub fn inflate(&mut self, rest: &mut &[u8], text: &mut Vec<u8>) -> Inflated {
         loop {
-            // libdeflate does not check it, and zlib-rs does.
-            if rest
-                .get(FLAGS)
-                .is_some_and(|flags| flags & HEADER_CHECKSUM != 0)
-            {
-                return Inflated::Damaged;
-            }
-            match decompressor.member(rest, text) {
+            match self.member(rest, text) {
                 Member::Whole(taken) => {
                     *rest = &rest[taken..];
                     if rest.iter().all(|byte| *byte == 0) {
@@ -131,6 +143,15 @@ impl StreamInflater {
             has_lines: true,
             ..Self::default()
         }
+    }
+
+    /// The same behind members of `taken` bytes.
+    pub fn behind(mut self, taken: u64) -> Self {
+        if taken > 0 {
+            self.place = Place::Between;
+            self.taken = taken;
+        }
+        self
     }
 
     /// Inflates from the start of `input` until its end, or until the capacity of `text` is full. Returns how many

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::{FutureExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tokio::task::coop::consume_budget;
 
@@ -101,6 +101,20 @@ impl Layer {
             };
         }
         Ok(layer)
+    }
+
+    /// The text of the gzip members that are left of an object in memory, of which the `taken` bytes in front are inflated already.
+    pub(super) fn of_members(name: &ObjectName, rest: Bytes, taken: u64) -> Self {
+        let end = Self::Object {
+            name: name.clone(),
+            pieces: futures::stream::empty().boxed(),
+        };
+        Self::Gzip {
+            name: name.clone(),
+            inflater: Box::new(StreamInflater::of_lines().behind(taken)),
+            piece: rest,
+            below: Some(Box::new(end)),
+        }
     }
 
     /// The first bytes, and the layer, which still has them.
@@ -255,13 +269,16 @@ pub(super) async fn send_text(
     pieces: BoxStream<'static, object_store::Result<Bytes>>,
     blocks: mpsc::Sender<Result<Bytes>>,
 ) {
-    let mut layer = match Layer::innermost(&name, pieces).await {
-        Ok(layer) => layer,
+    match Layer::innermost(&name, pieces).await {
+        Ok(layer) => send_layer(layer, blocks).await,
         Err(error) => {
             let _closed = blocks.send(Err(error)).await;
-            return;
         }
-    };
+    }
+}
+
+/// The same of a layer of it.
+pub(super) async fn send_layer(mut layer: Layer, blocks: mpsc::Sender<Result<Bytes>>) {
     loop {
         let (block, is_last) = match layer.next().await {
             Ok(Some(block)) => (Ok(block), false),

@@ -3,29 +3,24 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::DiskManager;
 use datafusion::execution::memory_pool::MemoryReservation;
-use futures::StreamExt;
-use futures::stream::BoxStream;
-use tokio::sync::mpsc;
 
-use super::batch::{BatchBuilder, Message, Origin};
+use super::batch::{BatchBuilder, Message, Origin, without_line_ends};
 use super::budget::Claim;
-use super::event_ids::{Candidate, EventId, EventIds};
+use super::event_ids::{Candidate, EventId, EventIds, Stream};
 use super::fetch::Content;
 use super::foreign;
-use super::layers::{GZIP, send_text, unpacked};
-use super::object::{BLOCK, BLOCKS_AHEAD, Counts, EventFilter, FillOutcome, ObjectName, head_of};
+use super::input::{Input, opened};
+use super::layers::unpacked;
+use super::object::{BLOCK, Counts, EventFilter, FillOutcome, ObjectName, head_of};
 use super::records::{
-    Found, GZIP_IN_BASE64, JsonText, LONGEST_RECORD, Record, Records, begins_with_record, unescape,
+    Found, JsonText, LONGEST_RECORD, Record, Records, begins_with_record, unescape,
 };
 use super::report::ObjectReport;
 use super::tally::ObjectTally;
 use super::text::ObjectText;
-use super::unzstd::ZSTD;
 use crate::error::Error;
 use crate::layout::cloudwatch::ObjectFormat;
 
@@ -86,20 +81,9 @@ struct RecordParser {
     has_begun: bool,
     candidates: Vec<Candidate>,
     claimed: Vec<bool>,
-    decoded: String,
     /// The records that the last one has in base64, and their text.
     inner: Option<Records>,
     inner_text: Vec<u8>,
-}
-
-pub(super) enum Input {
-    /// All text is there.
-    Done,
-    /// More text follows.
-    Stream {
-        blocks: mpsc::Receiver<Result<Bytes>>,
-        unpacking: SpawnedTask<()>,
-    },
 }
 
 impl RecordReader {
@@ -147,7 +131,7 @@ impl RecordReader {
             if self.fill_from_text(batch)? {
                 return Ok(FillOutcome::Batch);
             }
-            let is_last = matches!(self.input, Input::Done);
+            let is_last = self.input.is_done();
             if is_last && self.is_at_end()? {
                 self.counts.add(self.number as usize, self.report);
                 if let Some(tally) = &self.tally {
@@ -163,7 +147,7 @@ impl RecordReader {
 
     /// Adds the events of the text that is there. True where the batch is full.
     fn fill_from_text(&mut self, batch: &mut BatchBuilder) -> Result<bool> {
-        let last = matches!(self.input, Input::Done);
+        let last = self.input.is_done();
         match &mut self.content {
             Parser::Lines { at, arrived_ms } => {
                 if self.dropped == 0 && *at == 0 && begins_with_record(&self.head) {
@@ -271,45 +255,33 @@ impl RecordReader {
 
     /// Drops the text that is no longer needed and appends the next block.
     async fn read_block(&mut self) -> Result<()> {
-        let Input::Stream { blocks, .. } = &mut self.input else {
-            return Ok(());
+        let done = match &mut self.content {
+            Parser::Lines { at, .. } => std::mem::take(at),
+            Parser::Records(parser) => {
+                let done = parser.records.keep_from();
+                parser.records.dropped(done);
+                done
+            }
         };
-        if let Some(block) = blocks.recv().await.transpose()? {
-            if self.head.len() < foreign::HEAD && self.dropped == 0 {
-                let wanted = foreign::HEAD - self.head.len();
-                self.head
-                    .extend_from_slice(&block[..block.len().min(wanted)]);
-            }
-            let done = match &mut self.content {
-                Parser::Lines { at, .. } => std::mem::take(at),
-                Parser::Records(parser) => {
-                    let done = parser.records.keep_from();
-                    parser.records.dropped(done);
-                    done
-                }
-            };
-            self.text.advance(done, &block);
-            self.dropped += done as u64;
-            let there = self.text.bytes().len();
-            if there > LONG_RECORD {
-                self.reserved.try_resize(BYTES_OF_RECORD * there)?;
-            }
-            if there > LONGEST_RECORD {
-                return Err(damaged(format!(
-                    "{} has a record of more than {} MiB at byte {} of its text, which no subscription sends",
-                    self.name,
-                    LONGEST_RECORD >> 20,
-                    self.dropped
-                )));
-            }
-        } else if let Input::Stream { unpacking, .. } =
-            std::mem::replace(&mut self.input, Input::Done)
-        {
-            // A task that panicked has not sent all text.
-            unpacking
-                .join_unwind()
-                .await
-                .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
+        let kept = self.text.bytes().len() - done;
+        self.dropped += done as u64;
+        if !self.input.read(&self.name, &mut self.text, done).await? {
+            return Ok(());
+        }
+        let there = self.text.bytes();
+        if self.head.len() < foreign::HEAD && self.dropped == 0 {
+            self.head = head_of(there).to_vec();
+        }
+        if kept > 0 && there.len() > LONG_RECORD {
+            self.reserved.try_resize(BYTES_OF_RECORD * there.len())?;
+        }
+        if kept > LONGEST_RECORD {
+            return Err(damaged(format!(
+                "{} has a record of more than {} MiB at byte {} of its text, which no subscription sends",
+                self.name,
+                LONGEST_RECORD >> 20,
+                self.dropped
+            )));
         }
         Ok(())
     }
@@ -448,20 +420,11 @@ impl RecordParser {
             if !filter.rows.contains(event.timestamp_ms) {
                 continue;
             }
-            let message = match message {
-                Message::Text(text) | Message::Shown(text) if event.message.escaped => {
-                    Message::Text(unescaped(text, &mut self.decoded))
-                }
-                Message::Broken(bytes) if event.message.escaped => {
-                    let text = String::from_utf8_lossy(bytes);
-                    Message::Text(unescaped(&text, &mut self.decoded))
-                }
-                Message::Text(text) | Message::Shown(text) => {
-                    Message::Text(text.trim_end_matches(['\n', '\r']))
-                }
-                Message::Broken(bytes) => Message::Broken(without_line_ends(bytes)),
+            let push = match event.message.escaped && filter.messages {
+                true => push_escaped,
+                false => push_plain,
             };
-            if batch.push(event.timestamp_ms, message) {
+            if push(batch, event.timestamp_ms, message) {
                 is_full = true;
                 break;
             }
@@ -495,9 +458,15 @@ fn claim(
             });
         }
     }
-    duplicates
-        .ids
-        .claim(&duplicates.disk, object, candidates, claimed)?;
+    if !candidates.is_empty() {
+        let names = [&record.owner, &record.log_group, &record.log_stream]
+            .map(|name| name.as_ref().map(|name| decoded(name, bytes)));
+        let stream = Stream::of(names.each_ref().map(Option::as_deref));
+        let Deduplication { ids, disk } = duplicates;
+        ids.claim(disk, (object, &stream), candidates, claimed)?;
+    } else {
+        claimed.clear();
+    }
     for (candidate, is_own) in candidates.iter().zip(&*claimed) {
         counts[(candidate.place - place) as usize] = *is_own;
     }
@@ -514,69 +483,33 @@ pub(super) fn decoded<'t>(text: &JsonText, bytes: &'t [u8]) -> Cow<'t, str> {
     Cow::Owned(decoded)
 }
 
-/// A message without its escapes and the line ends at its end, as exports have it.
-pub(super) fn unescaped<'o>(text: &str, out: &'o mut String) -> &'o str {
-    out.clear();
-    unescape(text, out);
-    out.trim_end_matches(['\n', '\r'])
-}
-
-pub(super) fn without_line_ends(line: &[u8]) -> &[u8] {
-    let end = line
-        .iter()
-        .rposition(|byte| !matches!(byte, b'\n' | b'\r'))
-        .map_or(0, |last| last + 1);
-    &line[..end]
-}
-
-/// The text of an object, as far as it is there: all of it, or what is unpacked while events are found in it.
-pub(super) fn opened(
-    name: &ObjectName,
-    content: Content,
-    claim: &Arc<Claim>,
-) -> (ObjectText, Input) {
-    let whole = match &content {
-        Content::Whole(bytes) => whole_text(bytes, claim),
-        Content::Pieces(_) => None,
-    };
-    match (whole, content) {
-        (Some(text), _) => (text, Input::Done),
-        // Too large for the budget, or damaged: reading it as a stream shows where.
-        (None, Content::Whole(bytes)) => {
-            let once = futures::stream::once(async { Ok(bytes) });
-            streamed(name, once.boxed())
+/// Adds an event whose message is as it stands in the text, but for the line ends at its end.
+#[inline]
+pub(super) fn push_plain(
+    batch: &mut BatchBuilder,
+    timestamp_ms: i64,
+    message: Message<'_>,
+) -> bool {
+    let message = match message {
+        Message::Text(text) | Message::Shown(text) => {
+            Message::Text(text.trim_end_matches(['\n', '\r']))
         }
-        (None, Content::Pieces(pieces)) => streamed(name, pieces),
-    }
-}
-
-/// Text in blocks, unpacked by a task of its own.
-fn streamed(
-    name: &ObjectName,
-    pieces: BoxStream<'static, object_store::Result<Bytes>>,
-) -> (ObjectText, Input) {
-    let (unpacked, blocks) = mpsc::channel(BLOCKS_AHEAD);
-    let unpacking = send_text(name.clone(), pieces.fuse().boxed(), unpacked);
-    let input = Input::Stream {
-        blocks,
-        unpacking: SpawnedTask::spawn(unpacking),
+        Message::Broken(bytes) => Message::Broken(without_line_ends(bytes)),
     };
-    (ObjectText::with_capacity(2 * BLOCK), input)
+    batch.push(timestamp_ms, message)
 }
 
-/// The whole text of an object that is in memory; `None` where the budget has no memory for it, where it is damaged, or
-/// where a stream is as good.
-fn whole_text(bytes: &Bytes, claim: &Arc<Claim>) -> Option<ObjectText> {
-    let packed = [GZIP, GZIP_IN_BASE64, ZSTD];
-    let is_innermost = |text: &[u8]| !packed.iter().any(|begin| text.starts_with(begin));
-    if !bytes.starts_with(GZIP) {
-        return is_innermost(bytes).then(|| ObjectText::shared(bytes.clone()));
+/// Adds an event whose message has escapes, as exports have it: without them, and without the line ends at its end.
+#[inline]
+pub(super) fn push_escaped(
+    batch: &mut BatchBuilder,
+    timestamp_ms: i64,
+    message: Message<'_>,
+) -> bool {
+    match message {
+        Message::Text(text) | Message::Shown(text) => batch.push_escaped(timestamp_ms, text),
+        Message::Broken(bytes) => batch.push_escaped(timestamp_ms, &String::from_utf8_lossy(bytes)),
     }
-    let mut text = ObjectText::inflated(bytes, claim)?;
-    if text.bytes().starts_with(GZIP) {
-        text = ObjectText::inflated(text.bytes(), claim)?;
-    }
-    is_innermost(text.bytes()).then_some(text)
 }
 
 fn damaged(message: String) -> DataFusionError {

@@ -10,6 +10,10 @@
 
 use std::ops::Range;
 
+use super::digits;
+use super::escapes::end_of_text;
+pub use super::unescape::unescape;
+
 /// CloudWatch sends records of at most a mebibyte, compressed, and logs are not compressed to less than a 64th. A text with a longer
 /// one is no subscription.
 pub const LONGEST_RECORD: usize = 64 << 20;
@@ -219,29 +223,12 @@ impl Cursor<'_> {
     fn string(&mut self) -> Read<JsonText> {
         self.take(b'"', "a text in quotes")?;
         let start = self.at;
-        let mut from = start;
-        let mut escaped = false;
-        loop {
-            let rest = &self.text[from..];
-            match memchr::memchr2(b'"', b'\\', rest) {
-                Some(found) if rest[found] == b'"' => {
-                    let end = from + found;
-                    self.at = end + 1;
-                    return Ok(JsonText {
-                        at: start..end,
-                        escaped,
-                    });
-                }
-                Some(found) => {
-                    escaped = true;
-                    from += found + 2;
-                    if from > self.text.len() {
-                        return Err(Stop::Short);
-                    }
-                }
-                None => return Err(Stop::Short),
-            }
-        }
+        let (end, escaped) = end_of_text(self.text, start).ok_or(Stop::Short)?;
+        self.at = end + 1;
+        Ok(JsonText {
+            at: start..end,
+            escaped,
+        })
     }
 
     /// An integer. One that may go on behind the end of the text is short.
@@ -428,6 +415,43 @@ impl Cursor<'_> {
     /// An event of a record.
     #[inline]
     fn event(&mut self) -> Read<RecordEvent> {
+        match self.usual_event() {
+            Some(event) => Ok(event),
+            None => self.any_event(),
+        }
+    }
+
+    /// An event just as CloudWatch writes it, whose members need no search; `None` for any other, where nothing is taken.
+    #[inline]
+    fn usual_event(&mut self) -> Option<RecordEvent> {
+        let text = self.text;
+        let id = behind(text, self.at, br#"{"id":""#)?;
+        let (id_end, has_escapes) = end_of_text(text, id)?;
+        let time = behind(text, id_end, br#"","timestamp":"#)?;
+        let time_digits = text.get(time..)?.first_chunk()?;
+        let timestamp_ms = digits::thirteen(time_digits)?;
+        let message = behind(text, time + time_digits.len(), br#","message":""#)?;
+        let (message_end, escaped) = end_of_text(text, message)?;
+        let end = behind(text, message_end, br#""}"#)?;
+        if !TIMES.contains(&timestamp_ms) {
+            return None;
+        }
+        self.at = end;
+        Some(RecordEvent {
+            id: Some(JsonText {
+                at: id..id_end,
+                escaped: has_escapes,
+            }),
+            timestamp_ms,
+            message: JsonText {
+                at: message..message_end,
+                escaped,
+            },
+        })
+    }
+
+    /// An event with its members in any order, and others beside them.
+    fn any_event(&mut self) -> Read<RecordEvent> {
         let (mut id, mut timestamp, mut message) = (None, None, None);
         self.peek()?;
         let start = self.at;
@@ -461,53 +485,15 @@ impl Cursor<'_> {
     }
 }
 
-/// Appends the text that an escaped text of JSON means. A half of a surrogate pair becomes a replacement character, and
-/// so does an escape that JSON does not have.
-pub fn unescape(escaped: &str, out: &mut String) {
-    let mut rest = escaped;
-    while let Some(found) = memchr::memchr(b'\\', rest.as_bytes()) {
-        out.push_str(&rest[..found]);
-        let behind = &rest[found + 1..];
-        let (character, used) = match behind.as_bytes().first() {
-            Some(b'n') => ('\n', 1),
-            Some(b't') => ('\t', 1),
-            Some(b'r') => ('\r', 1),
-            Some(b'b') => ('\u{8}', 1),
-            Some(b'f') => ('\u{c}', 1),
-            Some(same @ (b'"' | b'\\' | b'/')) => (char::from(*same), 1),
-            Some(b'u') => unicode(behind),
-            _ => (char::REPLACEMENT_CHARACTER, 0),
-        };
-        out.push(character);
-        rest = &behind[used..];
-    }
-    out.push_str(rest);
-}
-
-/// The character of a `uXXXX`, or of a pair of them, and its length.
-fn unicode(text: &str) -> (char, usize) {
-    let unit = |text: &str| {
-        let digits = text.strip_prefix('u')?.get(..4)?;
-        let are_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        are_digits.then(|| u32::from_str_radix(digits, 16).ok())?
-    };
-    let Some(first) = unit(text) else {
-        return (char::REPLACEMENT_CHARACTER, 1);
-    };
-    if let Some(character) = char::from_u32(first) {
-        return (character, 5);
-    }
-    let second = text[5..].strip_prefix('\\').and_then(unit);
-    match second {
-        Some(second @ 0xdc00..=0xdfff) if first < 0xdc00 => {
-            let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-            (
-                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-                11,
-            )
-        }
-        _ => (char::REPLACEMENT_CHARACTER, 5),
-    }
+/// The place behind `expected`, if the text has that at a place.
+#[inline]
+pub(super) fn behind<const LENGTH: usize>(
+    text: &[u8],
+    at: usize,
+    expected: &[u8; LENGTH],
+) -> Option<usize> {
+    let found = text.get(at..)?.first_chunk::<LENGTH>()?;
+    (found == expected).then_some(at + LENGTH)
 }
 
 /// Whether a text begins as a record of a subscription does; `head` may end within it.

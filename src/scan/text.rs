@@ -51,20 +51,40 @@ impl ObjectText {
 
     /// The whole text of an object; `None` where the budget has no memory for it, or where it is damaged.
     pub(super) fn inflated(compressed: &[u8], claim: &Arc<Claim>) -> Option<Self> {
-        thread_local! {
-            static INFLATER: std::cell::RefCell<WholeInflater> = std::cell::RefCell::default();
-        }
         let mut buffer = claim.buffer(likely_text_bytes(compressed)?)?;
         let mut rest = compressed;
         loop {
             let inflated =
-                INFLATER.with_borrow_mut(|inflater| inflater.inflate(&mut rest, &mut buffer.bytes));
+                WholeInflater::of_thread(|inflater| inflater.inflate(&mut rest, &mut buffer.bytes));
             match inflated {
                 Inflated::Whole => return Some(Self::new(Memory::Budgeted(buffer))),
                 // The object has several gzip members, and only the length of the last one is known beforehand.
                 Inflated::NoRoom if buffer.grow() => {}
                 Inflated::NoRoom | Inflated::Damaged => return None,
             }
+        }
+    }
+
+    /// The text in a buffer, to which more may be appended.
+    pub(super) fn budgeted(buffer: Buffer) -> Self {
+        Self::new(Memory::Budgeted(buffer))
+    }
+
+    /// Its buffer, if it is in one. A check of its text is forgotten.
+    pub(super) fn buffer(&mut self) -> Option<&mut Buffer> {
+        self.checked = 0..0;
+        match &mut self.memory {
+            Memory::Budgeted(buffer) => Some(buffer),
+            Memory::Own(_) | Memory::Shared(_) => None,
+        }
+    }
+
+    /// Its bytes without a copy.
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self.memory {
+            Memory::Budgeted(buffer) => Bytes::from_owner(buffer),
+            Memory::Own(bytes) => bytes.into(),
+            Memory::Shared(bytes) => bytes,
         }
     }
 
@@ -79,17 +99,30 @@ impl ObjectText {
 
     /// Drops `done` bytes in front and appends `more`.
     pub fn advance(&mut self, done: usize, more: &[u8]) {
+        self.drop_front(done);
+        self.append(more);
+    }
+
+    /// Drops `done` bytes in front.
+    pub fn drop_front(&mut self, done: usize) {
         self.checked = 0..0;
-        if let Memory::Shared(object) = &self.memory {
-            self.memory = Memory::Own(object.to_vec());
+        match &mut self.memory {
+            Memory::Budgeted(buffer) => drop(buffer.bytes.drain(..done)),
+            Memory::Own(bytes) => drop(bytes.drain(..done)),
+            Memory::Shared(bytes) => *bytes = bytes.slice(done..),
         }
-        let bytes = match &mut self.memory {
-            Memory::Budgeted(buffer) => &mut buffer.bytes,
-            Memory::Own(bytes) => bytes,
-            Memory::Shared(_) => return,
-        };
-        bytes.drain(..done);
-        bytes.extend_from_slice(more);
+    }
+
+    /// Appends `more`, in memory of its own.
+    pub fn append(&mut self, more: &[u8]) {
+        self.checked = 0..0;
+        match &mut self.memory {
+            Memory::Own(bytes) => bytes.extend_from_slice(more),
+            // What is there of a budget is not to be exceeded.
+            Memory::Budgeted(_) | Memory::Shared(_) => {
+                self.memory = Memory::Own([self.bytes(), more].concat());
+            }
+        }
     }
 
     /// The message at a place in the text. Messages must be requested in the order of the text.

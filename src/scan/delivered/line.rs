@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use super::members::{Value, Wrong, members};
 use super::time;
+use super::usual::UsualLines;
 use crate::job::{DATE, RecordShape, TIME_NAMES};
 use crate::scan::records::JsonText;
 
@@ -27,15 +28,26 @@ pub struct Event {
     pub timestamp_ms: i64,
     /// Its message.
     pub message: JsonText,
-    /// What Lambda's records have beside it.
-    pub origin: Option<Box<EventOrigin>>,
+    /// Its id, which Lambda's records have.
+    pub id: Option<JsonText>,
+    /// Where it comes from.
+    pub origin: LineOrigin,
+}
+
+/// What a line says of where its event comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LineOrigin {
+    /// Nothing.
+    Unsaid,
+    /// What Lambda's records have beside the message.
+    Said(Box<EventOrigin>),
+    /// The same as the line of the event before.
+    AsBefore,
 }
 
 /// What a record of Lambda says of its event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventOrigin {
-    /// The event's id.
-    pub id: Option<JsonText>,
     /// The account of the log group.
     pub account: Option<JsonText>,
     /// The log group.
@@ -49,6 +61,7 @@ pub struct EventOrigin {
 pub struct Lines {
     shape: RecordShape,
     kind: Option<Kind>,
+    usual: UsualLines,
 }
 
 #[derive(Debug)]
@@ -86,6 +99,7 @@ struct Found {
     message: Option<Value>,
     /// The member `message`, which is that of a record of Lambda.
     own_message: Option<Value>,
+    id: Option<JsonText>,
     origin: EventOrigin,
 }
 
@@ -95,6 +109,7 @@ impl Lines {
         Self {
             shape: shape.clone(),
             kind: None,
+            usual: UsualLines::default(),
         }
     }
 
@@ -122,7 +137,15 @@ impl Lines {
             }
         }
         match &self.kind {
-            Some(Kind::Json) => self.of_json(line).map(Some),
+            Some(Kind::Json) => {
+                let names_parts = self.shape.time.is_some() || self.shape.message.is_some();
+                if !names_parts && let Some(event) = self.usual.event(line) {
+                    return Ok(Some(event));
+                }
+                // The next line is not behind a usual one.
+                self.usual = UsualLines::default();
+                self.of_json(line).map(Some)
+            }
             Some(Kind::Fields { fields, .. }) => self.of_fields(line, fields).map(Some),
             Some(Kind::Text) | None => self.of_text(line).map(Some),
         }
@@ -223,8 +246,7 @@ impl Lines {
         let Some(timestamp_ms) = of_date.or_else(|| time::of_text(text)) else {
             return Err(unreadable(self.time_name(rank), text));
         };
-        let origin = found.origin;
-        let is_of_lambda = origin.log_group.is_some() && origin.log_stream.is_some();
+        let is_of_lambda = found.origin.log_group.is_some() && found.origin.log_stream.is_some();
         let message = match (found.message, found.own_message) {
             (Some(message), _) => message.text,
             (None, Some(message)) if is_of_lambda && self.shape.message.is_none() => message.text,
@@ -233,7 +255,11 @@ impl Lines {
         Ok(Event {
             timestamp_ms,
             message,
-            origin: is_of_lambda.then(|| Box::new(origin)),
+            id: found.id.filter(|_| is_of_lambda),
+            origin: match is_of_lambda {
+                true => LineOrigin::Said(Box::new(found.origin)),
+                false => LineOrigin::Unsaid,
+            },
         })
     }
 
@@ -270,7 +296,8 @@ impl Lines {
                 Some(at) => JsonText { at, escaped: false },
                 None => whole(line),
             },
-            origin: None,
+            id: None,
+            origin: LineOrigin::Unsaid,
         })
     }
 
@@ -355,7 +382,8 @@ impl Lines {
             Some(timestamp_ms) => Ok(Event {
                 timestamp_ms,
                 message: whole(line),
-                origin: None,
+                id: None,
+                origin: LineOrigin::Unsaid,
             }),
             None => Err(format!(
                 "is no JSON and does not begin with a time, but with {}: expected one of them, or [source] fields with the names of the fields in their order",
@@ -371,7 +399,7 @@ impl Found {
     fn take(&mut self, name: &[u8], value: Value, shape: &RecordShape) {
         let text = |value: &Value| value.is_text.then(|| value.text.clone());
         match name {
-            b"id" => self.origin.id = text(&value),
+            b"id" => self.id = text(&value),
             b"accountId" => self.origin.account = text(&value),
             b"logGroup" => self.origin.log_group = text(&value),
             b"logStream" => self.origin.log_stream = text(&value),

@@ -1,5 +1,6 @@
 //! The members of a JSON object on a line, at its outermost level. Pure: places in the line, and nothing is copied.
 
+use crate::scan::escapes::end_of_text;
 use crate::scan::records::JsonText;
 
 /// The value of a member.
@@ -98,26 +99,13 @@ impl Cursor<'_> {
     fn text(&mut self, expected: &'static str) -> Result<JsonText, Wrong> {
         self.take(b'"', expected)?;
         let start = self.at;
-        let mut escaped = false;
-        loop {
-            let rest = self.line.get(self.at..).unwrap_or_default();
-            match memchr::memchr2(b'"', b'\\', rest) {
-                Some(found) if rest[found] == b'"' => {
-                    let end = self.at + found;
-                    self.at = end + 1;
-                    let at = start..end;
-                    return Ok(JsonText { at, escaped });
-                }
-                Some(found) => {
-                    escaped = true;
-                    self.at += found + 2;
-                }
-                None => {
-                    self.at = self.line.len();
-                    return Err(self.wrong("the end of a text, a quote"));
-                }
-            }
-        }
+        let Some((end, escaped)) = end_of_text(self.line, start) else {
+            self.at = self.line.len();
+            return Err(self.wrong("the end of a text, a quote"));
+        };
+        self.at = end + 1;
+        let at = start..end;
+        Ok(JsonText { at, escaped })
     }
 
     fn value(&mut self) -> Result<Value, Wrong> {

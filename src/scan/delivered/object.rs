@@ -6,19 +6,18 @@ use std::sync::Arc;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryReservation;
 
-use super::line::{Event, EventOrigin, Lines};
+use super::line::{Event, EventOrigin, LineOrigin, Lines};
 use crate::error::Error;
 use crate::job::RecordShape;
 use crate::layout::delivered;
-use crate::scan::batch::{BatchBuilder, Message, Origin};
+use crate::scan::batch::{BatchBuilder, Message, Origin, without_line_ends};
 use crate::scan::budget::Claim;
-use crate::scan::event_ids::{Candidate, EventId};
+use crate::scan::event_ids::{Candidate, EventId, Stream};
 use crate::scan::fetch::Content;
 use crate::scan::foreign;
+use crate::scan::input::{Input, opened};
 use crate::scan::object::{BLOCK, Counts, EventFilter, FillOutcome, ObjectName, head_of};
-use crate::scan::record_object::{
-    Deduplication, Input, decoded, opened, unescaped, without_line_ends,
-};
+use crate::scan::record_object::{Deduplication, decoded, push_escaped, push_plain};
 use crate::scan::records::{JsonText, LONGEST_RECORD};
 use crate::scan::report::ObjectReport;
 use crate::scan::tally::ObjectTally;
@@ -47,17 +46,18 @@ pub(in crate::scan) struct DeliveredReader {
     /// How much of the text was dropped.
     dropped: u64,
     head: Vec<u8>,
-    /// The events that were found together, with the places of their lines, and whether each is a row.
-    found: Vec<(usize, Event)>,
+    /// The events that were found together, and whether each is a row.
+    found: Vec<FoundEvent>,
     counts_as_row: Vec<bool>,
     /// The first of them that is no row yet.
     next: usize,
     /// The number of events in the lines before.
     place: u32,
+    /// Events of one log stream whose ids are compared with those of others, and that stream.
     candidates: Vec<Candidate>,
     claimed: Vec<bool>,
+    claiming: (SaidOrigin, Stream),
     origin: OriginOfLines,
-    unescaped: String,
     report: ObjectReport,
     counts: Counts,
     tally: Option<ObjectTally>,
@@ -66,12 +66,31 @@ pub(in crate::scan) struct DeliveredReader {
     duplicates: Deduplication,
 }
 
+/// An event of a line.
+struct FoundEvent {
+    /// The place of the line.
+    start: usize,
+    event: Event,
+    /// Read while the line is in the processor's cache.
+    id: Option<EventId>,
+}
+
 /// Where the events come from: as their lines say it, or else as the job and the key do.
 struct OriginOfLines {
     log_group: Option<Arc<str>>,
     account: Option<String>,
-    /// The log group, the log stream and the account of the last event, as its line has them; `None` where a batch has none yet.
-    last: Option<[Vec<u8>; 3]>,
+    /// What the lines say.
+    said: SaidOrigin,
+    /// Whether the batch that is being made has it for the events that follow.
+    has_begun: bool,
+}
+
+/// The origin that lines say, which those behind them mostly have too.
+#[derive(Default, PartialEq, Eq)]
+struct SaidOrigin {
+    account: Option<String>,
+    log_group: Option<String>,
+    log_stream: Option<String>,
 }
 
 impl DeliveredReader {
@@ -94,7 +113,8 @@ impl DeliveredReader {
             origin: OriginOfLines {
                 log_group,
                 account,
-                last: None,
+                said: SaidOrigin::default(),
+                has_begun: false,
             },
             name,
             number,
@@ -109,7 +129,7 @@ impl DeliveredReader {
             place: 0,
             candidates: Vec::new(),
             claimed: Vec::new(),
-            unescaped: String::new(),
+            claiming: Default::default(),
             report: ObjectReport {
                 bytes,
                 ..ObjectReport::default()
@@ -123,7 +143,7 @@ impl DeliveredReader {
     /// Adds events to a batch, until it is full or the object ends.
     pub(in crate::scan) async fn fill(&mut self, batch: &mut BatchBuilder) -> Result<FillOutcome> {
         // Events of other objects may be in the batch since.
-        self.origin.last = None;
+        self.origin.has_begun = false;
         loop {
             if self.push(batch) {
                 return Ok(FillOutcome::Batch);
@@ -131,7 +151,7 @@ impl DeliveredReader {
             if self.find()? {
                 continue;
             }
-            if matches!(self.input, Input::Done) {
+            if self.input.is_done() {
                 self.counts.add(self.number as usize, self.report);
                 if let Some(tally) = &self.tally {
                     self.counts.add_tally(self.number as usize, tally);
@@ -146,7 +166,7 @@ impl DeliveredReader {
     fn find(&mut self) -> Result<bool> {
         self.found.clear();
         self.next = 0;
-        let is_last = matches!(self.input, Input::Done);
+        let is_last = self.input.is_done();
         let bytes = self.text.bytes();
         while self.found.len() < PIECE_EVENTS && self.at < bytes.len() {
             let rest = &bytes[self.at..];
@@ -164,7 +184,12 @@ impl DeliveredReader {
             }
             let event = self.lines.event(without_line_ends(line));
             match event {
-                Ok(Some(event)) => self.found.push((self.at, event)),
+                Ok(Some(event)) => {
+                    let id = event.id.as_ref().filter(|id| !id.at.is_empty());
+                    let id = id.map(|id| EventId::of(&line[id.at.clone()]));
+                    let start = self.at;
+                    self.found.push(FoundEvent { start, event, id });
+                }
                 Ok(None) => {}
                 Err(wrong) => {
                     let is_first = self.place == 0 && self.found.is_empty();
@@ -182,45 +207,68 @@ impl DeliveredReader {
     /// Finds out which of the events are rows of the table: those of its times, of each the copy that counts where it has an id.
     fn claim(&mut self) -> Result<()> {
         self.counts_as_row.clear();
-        self.candidates.clear();
-        let bytes = self.text.bytes();
-        for ((start, event), place) in self.found.iter().zip(self.place..) {
-            let is_in_window = self.filter.window.contains(event.timestamp_ms);
+        let found = std::mem::take(&mut self.found);
+        for (FoundEvent { start, event, id }, place) in found.iter().zip(self.place..) {
+            let timestamp_ms = event.timestamp_ms;
+            let is_in_window = self.filter.window.contains(timestamp_ms);
             self.counts_as_row.push(is_in_window);
-            let id = event.origin.as_ref().and_then(|origin| origin.id.as_ref());
-            if let (true, Some(id)) = (is_in_window, id.filter(|id| !id.at.is_empty())) {
+            self.begin_stream(*start, &event.origin)?;
+            if let (true, Some(id)) = (is_in_window, *id) {
                 self.candidates.push(Candidate {
-                    id: EventId::of(&bytes[behind(*start, &id.at)]),
-                    timestamp_ms: event.timestamp_ms,
+                    id,
+                    timestamp_ms,
                     place,
                 });
             }
         }
-        if !self.candidates.is_empty() {
-            let Deduplication { ids, disk } = &self.duplicates;
-            ids.claim(disk, self.number, &self.candidates, &mut self.claimed)?;
-            for (candidate, is_own) in self.candidates.iter().zip(&self.claimed) {
-                self.counts_as_row[(candidate.place - self.place) as usize] = *is_own;
+        self.claim_candidates()?;
+        self.place += found.len() as u32;
+        self.found = found;
+        Ok(())
+    }
+
+    /// Begins the log stream of the events that follow. Those before are claimed where it is another one.
+    #[inline]
+    fn begin_stream(&mut self, start: usize, origin: &LineOrigin) -> Result<()> {
+        if let LineOrigin::Said(origin) = origin {
+            let said = SaidOrigin::of(self.text.bytes(), start, origin);
+            if said != self.claiming.0 {
+                self.claim_candidates()?;
+                let stream = Stream::of(said.names());
+                self.claiming = (said, stream);
             }
         }
-        self.place += self.found.len() as u32;
+        Ok(())
+    }
+
+    fn claim_candidates(&mut self) -> Result<()> {
+        if self.candidates.is_empty() {
+            return Ok(());
+        }
+        let Deduplication { ids, disk } = &self.duplicates;
+        let stream = (self.number, &self.claiming.1);
+        ids.claim(disk, stream, &self.candidates, &mut self.claimed)?;
+        for (candidate, is_own) in self.candidates.iter().zip(&self.claimed) {
+            self.counts_as_row[(candidate.place - self.place) as usize] = *is_own;
+        }
+        self.candidates.clear();
         Ok(())
     }
 
     /// Adds the events that were found. True where the batch is full.
     fn push(&mut self, batch: &mut BatchBuilder) -> bool {
-        while let Some((start, event)) = self.found.get(self.next) {
+        while let Some(FoundEvent { start, event, .. }) = self.found.get(self.next) {
             let counts = self.counts_as_row[self.next];
             self.next += 1;
             let timestamp_ms = event.timestamp_ms;
+            // The next line may say the same as one whose event is no row.
+            self.origin.read(self.text.bytes(), *start, &event.origin);
             if !counts {
                 let is_copy = self.filter.window.contains(timestamp_ms);
                 self.report.duplicate_events += u32::from(is_copy);
                 continue;
             }
-            let tally = self.tally.as_mut();
-            self.origin
-                .begin((self.text.bytes(), *start), event, batch, tally);
+            self.origin.begin(batch, self.tally.as_mut());
             if let Some(tally) = &mut self.tally {
                 tally.add(timestamp_ms);
             }
@@ -234,8 +282,11 @@ impl DeliveredReader {
             if !self.filter.rows.contains(timestamp_ms) {
                 continue;
             }
-            let message = shown(message, &event.message, &mut self.unescaped);
-            if batch.push(timestamp_ms, message) {
+            let push = match event.message.escaped && self.filter.messages {
+                true => push_escaped,
+                false => push_plain,
+            };
+            if push(batch, timestamp_ms, message) {
                 return true;
             }
         }
@@ -244,100 +295,85 @@ impl DeliveredReader {
 
     /// Drops the text that is no longer needed and appends the next block.
     async fn read_block(&mut self) -> Result<()> {
-        let Input::Stream { blocks, .. } = &mut self.input else {
+        let done = std::mem::take(&mut self.at);
+        let kept = self.text.bytes().len() - done;
+        self.dropped += done as u64;
+        if !self.input.read(&self.name, &mut self.text, done).await? {
             return Ok(());
-        };
-        if let Some(block) = blocks.recv().await.transpose()? {
-            if self.head.len() < foreign::HEAD && self.dropped == 0 {
-                let wanted = foreign::HEAD - self.head.len();
-                self.head
-                    .extend_from_slice(&block[..block.len().min(wanted)]);
-            }
-            let done = std::mem::take(&mut self.at);
-            self.text.advance(done, &block);
-            self.dropped += done as u64;
-            let there = self.text.bytes().len();
-            if there > LONGEST_RECORD {
-                return Err(too_long(&self.name, self.dropped));
-            }
-            if there > LONG_LINE {
-                self.reserved.try_resize(BYTES_OF_LINE * there)?;
-            }
-        } else if let Input::Stream { unpacking, .. } =
-            std::mem::replace(&mut self.input, Input::Done)
-        {
-            // A task that panicked has not sent all text.
-            unpacking
-                .join_unwind()
-                .await
-                .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
+        }
+        let there = self.text.bytes();
+        if self.head.len() < foreign::HEAD && self.dropped == 0 {
+            self.head = head_of(there).to_vec();
+        }
+        if kept > LONGEST_RECORD {
+            return Err(too_long(&self.name, self.dropped));
+        }
+        if kept > 0 && there.len() > LONG_LINE {
+            self.reserved.try_resize(BYTES_OF_LINE * there.len())?;
         }
         Ok(())
     }
 }
 
 impl OriginOfLines {
-    /// Begins the origin of an event in a batch, if it is another one than that of the event before.
-    fn begin(
-        &mut self,
-        (text, start): (&[u8], usize),
-        event: &Event,
-        batch: &mut BatchBuilder,
-        tally: Option<&mut ObjectTally>,
-    ) {
-        let none = EventOrigin::default();
-        let origin = event.origin.as_deref().unwrap_or(&none);
-        let raw = |part: &Option<JsonText>| match part {
-            Some(part) => &text[behind(start, &part.at)],
-            None => &[][..],
+    /// Reads what a line that begins at `start` says.
+    #[inline]
+    fn read(&mut self, text: &[u8], start: usize, origin: &LineOrigin) {
+        let said = match origin {
+            LineOrigin::AsBefore => return,
+            LineOrigin::Unsaid => SaidOrigin::default(),
+            LineOrigin::Said(origin) => SaidOrigin::of(text, start, origin),
         };
-        let parts = [&origin.log_group, &origin.log_stream, &origin.account];
-        let is_same =
-            |last: &[Vec<u8>; 3]| last.iter().zip(parts).all(|(last, part)| last == raw(part));
-        if self.last.as_ref().is_some_and(is_same) {
+        if said != self.said {
+            self.said = said;
+            self.has_begun = false;
+        }
+    }
+
+    /// Begins the origin in a batch, if it is another one than that of the event before.
+    #[inline]
+    fn begin(&mut self, batch: &mut BatchBuilder, tally: Option<&mut ObjectTally>) {
+        if self.has_begun {
             return;
         }
+        self.has_begun = true;
+        let said = &self.said;
+        let log_group = said.log_group.as_deref().or(self.log_group.as_deref());
+        let log_stream = said.log_stream.as_deref().unwrap_or_default();
+        batch.begin_origin(Origin {
+            account: said.account.as_deref().or(self.account.as_deref()),
+            log_group,
+            log_stream,
+        });
+        if let Some(tally) = tally {
+            tally.begin_stream([log_group.unwrap_or_default(), log_stream]);
+        }
+    }
+}
+
+impl SaidOrigin {
+    fn of(text: &[u8], start: usize, origin: &EventOrigin) -> Self {
         let value = |part: &Option<JsonText>| {
             let part = part.as_ref()?;
             let at = behind(start, &part.at);
             let escaped = part.escaped;
             Some(decoded(&JsonText { at, escaped }, text).into_owned())
         };
-        let log_group = value(&origin.log_group);
-        let log_stream = value(&origin.log_stream).unwrap_or_default();
-        let account = value(&origin.account);
-        let log_group = log_group.as_deref().or(self.log_group.as_deref());
-        batch.begin_origin(Origin {
-            account: account.as_deref().or(self.account.as_deref()),
-            log_group,
-            log_stream: &log_stream,
-        });
-        if let Some(tally) = tally {
-            tally.begin_stream([log_group.unwrap_or_default(), &log_stream]);
+        Self {
+            account: value(&origin.account),
+            log_group: value(&origin.log_group),
+            log_stream: value(&origin.log_stream),
         }
-        self.last = Some(parts.map(|part| raw(part).to_vec()));
+    }
+
+    fn names(&self) -> [Option<&str>; 3] {
+        [&self.account, &self.log_group, &self.log_stream].map(Option::as_deref)
     }
 }
 
 /// The place in the text of a place in a line.
 fn behind(start: usize, at: &Range<usize>) -> Range<usize> {
     start + at.start..start + at.end
-}
-
-/// A message as rows have it: without escapes, and without the line ends at its end.
-fn shown<'m>(message: Message<'m>, text: &JsonText, buffer: &'m mut String) -> Message<'m> {
-    match message {
-        Message::Text(message) | Message::Shown(message) if text.escaped => {
-            Message::Text(unescaped(message, buffer))
-        }
-        Message::Broken(message) if text.escaped => {
-            Message::Text(unescaped(&String::from_utf8_lossy(message), buffer))
-        }
-        Message::Text(message) | Message::Shown(message) => {
-            Message::Text(message.trim_end_matches(['\n', '\r']))
-        }
-        Message::Broken(message) => Message::Broken(without_line_ends(message)),
-    }
 }
 
 /// The error of a line that is longer than any event.

@@ -7,10 +7,12 @@ use crate::scan::source::file_schema;
 use crate::window::Range;
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMillisecondType;
+use bytes::Bytes;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, UnboundedMemoryPool};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use flate2::{Compression, write::GzEncoder};
+use futures::StreamExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -430,6 +432,49 @@ fn messages_alone_have_the_time_of_their_object() {
         let rows = Table::unbounded().read(0, in_pieces(&members, piece), format);
         assert_eq!(rows.unwrap(), [row("one"), row("two")]);
     }
+}
+
+#[test]
+fn many_members_have_the_rows_and_the_damage_that_a_stream_has() {
+    // More text than is inflated at once.
+    let messages = ["a message of some \"length\" \\ 한글"; 50];
+    let records = (0..200).map(|record_number| record("/a", record_number * 50, &messages));
+    let members: Vec<Vec<u8>> = records
+        .map(|record| gzip(record.to_string().as_bytes()))
+        .collect();
+    let good = members.concat();
+    let middle = members[..100].concat().len();
+    let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut object = good.clone();
+        change(&mut object);
+        object
+    };
+    for object in [
+        good.clone(),
+        gzip(&good),
+        members.join(&b"\n"[..]),
+        gzip(&members.join(&b"\n\n"[..])),
+        changed(&|object| object.extend([b'\n', 0, 0])),
+        changed(&|object| object.extend(b"garbage")),
+        changed(&|object| object[middle] = 0),
+        changed(&|object| object[middle - 5] ^= 1),
+        changed(&|object| object.truncate(middle + 20)),
+        changed(&|object| object.truncate(middle)),
+        gzip(&changed(&|object| object.truncate(middle + 20))),
+        changed(&|object| drop(object.splice(middle..middle, gzip(b"")))),
+        changed(&|object| drop(object.splice(middle..middle, gzip(b"{\"cut\":")))),
+        changed(&|object| drop(object.splice(middle..middle, *b"no member"))),
+    ] {
+        let [whole, streamed] = [
+            Content::Whole(Bytes::from(object.clone())),
+            in_pieces(&object, 1000),
+        ]
+        .map(|content| Table::unbounded().read(0, content, ObjectFormat::Records));
+        // Damage is found at or before a place.
+        let place = |error: String| error.split(" at or before").next().map(str::to_owned);
+        assert_eq!(whole.map_err(place), streamed.map_err(place));
+    }
+    assert_eq!(Table::unbounded().records(0, &good).unwrap().len(), 10_000);
 }
 
 proptest! {

@@ -260,6 +260,51 @@ fn any_record() -> impl Strategy<Value = Value> {
         })
 }
 
+/// An event as CloudWatch writes it, or nearly so.
+fn nearly_usual_event() -> impl Strategy<Value = String> {
+    let id = prop_oneof![
+        5 => "[0-9]{56}".prop_map(|id| format!("\"{id}\"")),
+        1 => any::<String>().prop_map(|id| json!(id).to_string()),
+        1 => Just("null".to_owned()),
+    ];
+    let time = prop_oneof![
+        8 => "1[0-9]{12}",
+        1 => "[0-9]{11,16}",
+        1 => "[0-9]{12}[a-z.]",
+        1 => "1[0-9]{12}".prop_map(|time| format!("\"{time}\"")),
+    ];
+    let message = prop_oneof![
+        5 => any::<String>().prop_map(|text| json!(text).to_string()),
+        2 => r#"["a]{0,70}"#.prop_map(|text| json!(json!(text).to_string()).to_string()),
+        1 => Just("7".to_owned()),
+        1 => Just("\"a\"b\"".to_owned()),
+    ];
+    let more = prop_oneof![
+        6 => Just(String::new()),
+        1 => Just(r#","extractedFields":{"x":"},{\"id\""}"#.to_owned()),
+        1 => Just(r#","message":"the last one counts""#.to_owned()),
+        1 => Just(" ".to_owned()),
+    ];
+    (id, time, message, more).prop_map(|(id, time, message, more)| {
+        format!(r#"{{"id":{id},"timestamp":{time},"message":{message}{more}}}"#)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn usual_events_are_read_as_any(events in proptest::collection::vec(nearly_usual_event(), 1..4)) {
+        let text = |events: &[String]| {
+            format!(r#"{{"messageType":"DATA_MESSAGE","logGroup":"/a","logEvents":[{}]}}"#, events.join(","))
+        };
+        // Blanks change the form and nothing else.
+        let others: Vec<String> = events.iter().map(|event| event.replacen('{', "{ ", 1)).collect();
+        let [usual, any] = [text(&events), text(&others)].map(|text| records(text.as_bytes(), usize::MAX));
+        prop_assert_eq!(usual.map_err(|(_, wrong)| wrong), any.map_err(|(_, wrong)| wrong));
+    }
+}
+
 proptest! {
     #[test]
     fn any_records_are_read_in_any_pieces(

@@ -87,8 +87,10 @@ fn a_record_of_lambda_has_its_message_and_its_origin() {
     let text = |text: &Option<JsonText>| line[text.clone().unwrap().at].to_owned();
     assert_eq!(&line[event.message.at], r#"a \"b\"\n"#);
     assert!(event.message.escaped);
-    let origin = event.origin.unwrap();
-    assert_eq!(text(&origin.id), "319");
+    let LineOrigin::Said(origin) = event.origin else {
+        panic!("{:?}", event.origin);
+    };
+    assert_eq!(text(&event.id), "319");
     assert_eq!(text(&origin.account), "123456789012");
     assert_eq!(text(&origin.log_group), "/aws/lambda/pay");
     assert_eq!(text(&origin.log_stream), "2026/11/21/[$LATEST]0067");
