@@ -34,6 +34,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::chart::text::{printable, printable_json};
 use crate::error::{Class, Error, Result};
 #[cfg(not(feature = "cluster"))]
 use crate::job::WorkerAddress;
@@ -416,8 +417,22 @@ fn without_workers(environment: Environment, of_jobs: &[WorkerAddress]) -> Resul
     }
 }
 
-/// Writes to stdout; a reader that has gone away is no error.
+/// Writes words to stdout. Names of log groups, failures of earlier runs and cells of answers can have any character: those
+/// that would act on a terminal are shown by their code.
 fn print(text: &str) -> Result<()> {
+    write(&printable(text))
+}
+
+/// Writes what programs read to stdout, as it is; but a terminal gets it as words.
+fn print_exact(text: &str) -> Result<()> {
+    match std::io::stdout().is_terminal() {
+        true => print(text),
+        false => write(text),
+    }
+}
+
+/// Writes to stdout; a reader that has gone away is no error.
+fn write(text: &str) -> Result<()> {
     use std::io::Write;
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -435,7 +450,7 @@ fn print_json(value: &impl serde::Serialize) -> Result<()> {
     };
     let json =
         json.map_err(|error| Error::new(Class::Unexpected, "can't write JSON").caused_by(error))?;
-    print(&(json + "\n"))
+    write(&(printable_json(&json) + "\n"))
 }
 
 /// The job file, as the commands take it: a path, `s3://bucket/key`, or `-` for standard input.

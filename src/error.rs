@@ -7,6 +7,9 @@ use datafusion::error::DataFusionError;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinError;
 
+/// The longest message, in bytes. One that quotes a value of a log could have megabytes, which no log and no receipt should have.
+const LONGEST: usize = 16 << 10;
+
 /// The kind of a failure. Each has an exit code of its own, so that a scheduler can tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -182,6 +185,15 @@ impl Error {
 
     /// The message with its causes, without the hint.
     pub fn message(&self) -> String {
+        let mut text = self.whole_message();
+        if text.len() > LONGEST {
+            text.truncate(text.floor_char_boundary(LONGEST));
+            text.push('…');
+        }
+        text
+    }
+
+    fn whole_message(&self) -> String {
         let mut text = self.message.clone();
         let mut cause = self
             .source
@@ -421,6 +433,16 @@ pub fn said_of(section: &str, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_that_quotes_a_long_value_is_cut() {
+        let cause = std::io::Error::other("é".repeat(1 << 20));
+        let error = Error::damaged("exports/a.gz").caused_by(cause);
+        let text = error.during("window 2026-11-21").to_string();
+        assert!(text.starts_with("window 2026-11-21: exports/a.gz: éé"));
+        assert!(text.ends_with("é…"));
+        assert!(text.len() < LONGEST + 10, "{}", text.len());
+    }
 
     #[test]
     fn an_own_error_keeps_its_class_through_the_engine() {

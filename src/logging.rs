@@ -1,5 +1,6 @@
 //! What goes to stderr: words on a terminal, JSON lines in a log.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +10,7 @@ use serde_json::Value;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
-use crate::chart::text::controls;
+use crate::chart::text::{printable, printable_json};
 use crate::error::Error;
 
 /// What stderr is, and how much goes to it.
@@ -76,7 +77,6 @@ fn subscribe(level: &str, terminal: bool) {
     };
     let filter = filter.unwrap_or_else(|| EnvFilter::new(level));
     let subscriber = tracing_subscriber::fmt()
-        .with_writer(stderr)
         // An attempt to report that stderr can't be written panics.
         .log_internal_errors(false)
         .with_env_filter(filter);
@@ -85,6 +85,7 @@ fn subscribe(level: &str, terminal: bool) {
             .with_target(false)
             .without_time()
             .compact()
+            .with_writer(|| TerminalLines)
             .init();
     } else {
         subscriber
@@ -102,6 +103,34 @@ fn subscribe(level: &str, terminal: bool) {
     }
 }
 
+/// Writes lines with colours to stderr. What they have of an escape sequence is the colours: the formatter shows the escape
+/// character of a text by its code, and leaves other characters that act on a terminal.
+struct TerminalLines;
+
+impl Write for TerminalLines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.write_all(line).map(|()| line.len())
+    }
+
+    /// A whole line comes at once.
+    fn write_all(&mut self, line: &[u8]) -> std::io::Result<()> {
+        stderr().write_all(with_colours(&String::from_utf8_lossy(line)).as_bytes())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        stderr().flush()
+    }
+}
+
+/// The line as a terminal may get it, with its colours.
+fn with_colours(line: &str) -> String {
+    let parts = line.split(ESCAPE).map(printable);
+    parts.collect::<Vec<Cow<'_, str>>>().join(ESCAPE)
+}
+
+/// Begins the colours of a line.
+const ESCAPE: &str = "\u{1b}";
+
 /// Writes JSON lines to stderr, with the id of the invocation as their first key.
 struct RequestLines;
 
@@ -112,6 +141,10 @@ impl Write for RequestLines {
 
     /// A whole line comes at once.
     fn write_all(&mut self, line: &[u8]) -> std::io::Result<()> {
+        // A log is read on a terminal too.
+        let line = String::from_utf8_lossy(line);
+        let line = printable_json(&line);
+        let line = line.as_bytes();
         let request = REQUEST.lock().unwrap_or_else(PoisonError::into_inner);
         match (&*request, line.split_first()) {
             (Some(id), Some((b'{', rest))) => {
@@ -133,16 +166,9 @@ pub fn say(line: &str) {
     let _ = writeln!(stderr(), "{}", printable(line));
 }
 
-fn printable(line: &str) -> String {
-    let mut shown = String::with_capacity(line.len());
-    for c in line.chars() {
-        match c {
-            '\n' | '\t' => shown.push(c),
-            c if controls(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
-        }
-    }
-    shown
+/// Writes a document to stderr, in one line; a reader that has gone away is no error.
+pub fn say_json(document: &Value) {
+    let _ = writeln!(stderr(), "{}", printable_json(&document.to_string()));
 }
 
 /// Writes a line of a log, with more keys than every line has. Their values may be nested.
@@ -170,7 +196,7 @@ pub fn line(level: Level, message: &str, more: &Value) {
     if let Ok(line) = serde_json::to_string(&line)
         && is_wanted
     {
-        let _ = RequestLines.write_all((printable(&line) + "\n").as_bytes());
+        let _ = RequestLines.write_all((line + "\n").as_bytes());
     }
 }
 
@@ -183,6 +209,19 @@ pub fn error(show: Show, error: &Error) {
             exit_code = error.class().exit_code(),
             excerpt = error.excerpt(),
             "{error}"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_colours_of_a_line_reach_the_terminal() {
+        assert_eq!(
+            with_colours("\u{1b}[33m WARN\u{1b}[0m a\rb\u{202e}c\n"),
+            "\u{1b}[33m WARN\u{1b}[0m a\\u{d}b\\u{202e}c\n"
         );
     }
 }

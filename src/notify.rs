@@ -9,6 +9,7 @@ pub use send::send;
 
 use bytes::Bytes;
 
+use crate::chart::text::printable;
 use crate::error::Error;
 use crate::job::{Language, Notify, NotifyWhen};
 use crate::receipt::{OutputKind, Receipt};
@@ -141,8 +142,16 @@ impl std::fmt::Debug for Line {
 }
 
 impl Line {
-    fn plain(text: String) -> Self {
-        Self { text, link: None }
+    /// A line without a link. Names and values of logs stand in it: no character of them acts on the reader's screen.
+    fn plain(text: &str) -> Self {
+        Self::linked(text, None)
+    }
+
+    fn linked(text: &str, link: Option<String>) -> Self {
+        Self {
+            text: printable(text).into_owned(),
+            link,
+        }
     }
 }
 
@@ -190,29 +199,25 @@ impl Message {
         let ended = match outcome {
             Outcome::Failed(error) => {
                 let code = error.class().exit_code();
-                lines.push(Line::plain(words::failed(language, job, window, code)));
+                lines.push(Line::plain(&words::failed(language, job, window, code)));
                 let text = error.to_string();
                 let mut short: String = text.chars().take(LONGEST_ERROR).collect();
                 if short.len() < text.len() {
                     short.push('…');
                 }
-                lines.push(Line::plain(short));
+                lines.push(Line::plain(&short));
                 format!("failed ({code})")
             }
             Outcome::Done { receipt, .. } => {
                 let charts = charts(receipt);
-                let heads = charts
-                    .iter()
-                    .enumerate()
-                    .map(|(number, (_, headline))| Line {
-                        text: (*headline).to_owned(),
-                        link: links.get(number).cloned().flatten(),
-                    });
+                let heads = charts.iter().enumerate().map(|(number, (_, headline))| {
+                    Line::linked(headline, links.get(number).cloned().flatten())
+                });
                 lines.extend(heads);
                 if charts.is_empty() {
                     let (events, provisional) = (receipt.read.events, receipt.window.provisional);
                     let done = words::done(language, job, window, events, provisional);
-                    lines.push(Line::plain(done));
+                    lines.push(Line::plain(&done));
                 }
                 let broken: Vec<String> = receipt
                     .broken()
@@ -220,12 +225,17 @@ impl Message {
                     .collect();
                 let more = broken.len().saturating_sub(MOST_BROKEN);
                 let is_broken = !broken.is_empty();
-                lines.extend(broken.into_iter().take(MOST_BROKEN).map(Line::plain));
+                lines.extend(
+                    broken
+                        .iter()
+                        .take(MOST_BROKEN)
+                        .map(|text| Line::plain(text)),
+                );
                 if more > 0 {
-                    lines.push(Line::plain(words::more_broken(language, more)));
+                    lines.push(Line::plain(&words::more_broken(language, more)));
                 }
                 let moved = outcome.moved(notify);
-                lines.extend(moved.map(|moved| Line::plain(words::moved(language, &moved))));
+                lines.extend(moved.map(|moved| Line::plain(&words::moved(language, &moved))));
                 match (is_broken, moved.is_some()) {
                     (true, _) => "not as expected".to_owned(),
                     (false, true) => "events moved".to_owned(),

@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 
-use super::{Cli, print};
+use super::{Cli, print_exact};
 use crate::error::Result;
 
 const NAME: &str = "logtally";
@@ -33,6 +33,6 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<u8> {
     };
     let mut script = Vec::new();
     generate(shell, &mut Cli::command(), NAME, &mut script);
-    print(&String::from_utf8_lossy(&script))?;
+    print_exact(&String::from_utf8_lossy(&script))?;
     Ok(0)
 }

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use clap::Args;
 
 use super::logging::Show;
-use super::{JobFile, job_environment, print};
+use super::{JobFile, job_environment, print_exact};
 use crate::error::Result;
 use crate::job::Name;
 use crate::output::athena::{self, Dialect, Table};
@@ -71,7 +71,7 @@ pub(super) async fn ddl(args: DdlArgs, show: Show) -> Result<u8> {
     } else {
         script(&tables, database, args.format.into())?
     };
-    print(&text)?;
+    print_exact(&text)?;
     Ok(0)
 }
 

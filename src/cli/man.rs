@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 
-use super::{Cli, print};
+use super::{Cli, print_exact};
 use crate::error::{Class, Error, Result};
 
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ pub(super) fn man(args: &ManArgs) -> Result<u8> {
     Man::new(command.clone())
         .render(&mut page)
         .map_err(|error| Error::new(Class::Output, "can't make a manual page").caused_by(error))?;
-    print(&String::from_utf8_lossy(&page))?;
+    print_exact(&String::from_utf8_lossy(&page))?;
     Ok(0)
 }
 

@@ -22,6 +22,7 @@ mod texts;
 mod vertical;
 mod writer;
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use super::logging::say;
 use super::progress::QueryLine;
 use crate::batch_bytes::bytes_of;
+use crate::chart::text::{printable, printable_json};
 use crate::error::{Error, Result};
 use crate::numbers::counted;
 use crate::query::{Execution, Statement};
@@ -53,6 +55,7 @@ use texts::{Texts, rounded};
 use vertical::Vertical;
 
 pub use args::{HEADING, PrintArgs};
+pub use cell::cell;
 pub use format::Format;
 pub use screen::Screen;
 pub use target::{Destination, Target};
@@ -184,7 +187,8 @@ impl Printer {
         }
     }
 
-    /// Prints a text as it is, through a pager if it is longer than the screen.
+    /// Prints words, through a pager if they are longer than the screen. Names of columns are as files have them: what would act
+    /// on a terminal is shown by its code.
     ///
     /// # Errors
     /// Output, for what can't be written.
@@ -192,7 +196,7 @@ impl Printer {
         let screen = self.screen.filter(|_| self.pager);
         let printed = async {
             let mut out = Out::begin(&Target::Stdout, &self.scratch, screen, None)?;
-            match out.write(text.as_bytes().to_vec()).await {
+            match out.write(printable(text).into_owned().into_bytes()).await {
                 Ok(()) | Err(Stop::Done) => out.finish(Format::Table).await,
                 Err(failed) => {
                     out.abandon().await;
@@ -245,12 +249,21 @@ impl Printer {
             Format::Table | Format::Vertical => self.vertical(Vec::new(), rows, started, out).await,
             // The end of a file has the places of its batches, which a pipe can't go back to.
             Format::Arrow if matches!(self.target, Target::Stdout) => {
-                encode(Box::new(Arrow::stream()), rows, out).await
+                encode(Box::new(Arrow::stream()), as_it_is, rows, out).await
             }
             format => match encoder(format, rows) {
-                Some(encoder) => encode(encoder, rows, out).await,
+                Some(encoder) => encode(encoder, self.shown_as(), rows, out).await,
                 None => Ok(()),
             },
+        }
+    }
+
+    /// How what an encoder made is written: a terminal gets nothing that acts on it, a file or a pipe gets all as it is.
+    fn shown_as(&self) -> fn(Vec<u8>) -> Vec<u8> {
+        match (self.shown_on(), self.format) {
+            (Some(_), Format::Csv | Format::Tsv) => |text| shown(text, printable),
+            (Some(_), Format::Json | Format::Ndjson) => |text| shown(text, printable_json),
+            _ => as_it_is,
         }
     }
 
@@ -440,18 +453,30 @@ fn encoder(format: Format, rows: &Rows) -> Option<Box<dyn Encoder + Send>> {
 
 async fn encode(
     mut encoder: Box<dyn Encoder + Send>,
+    shown_as: fn(Vec<u8>) -> Vec<u8>,
     rows: &mut Rows,
     out: &mut Out,
 ) -> Result<(), Stop> {
     let mut bytes = Vec::new();
     encoder.begin(rows.schema(), &mut bytes)?;
-    out.write(bytes).await?;
+    out.write(shown_as(bytes)).await?;
     while let Some(batch) = rows.next().await? {
         let mut bytes = Vec::new();
         encoder.rows(&batch, &mut bytes)?;
-        out.write(bytes).await?;
+        out.write(shown_as(bytes)).await?;
     }
     let mut bytes = Vec::new();
     encoder.end(&mut bytes)?;
-    out.write(bytes).await
+    out.write(shown_as(bytes)).await
+}
+
+fn as_it_is(bytes: Vec<u8>) -> Vec<u8> {
+    bytes
+}
+
+/// Whole rows of text with what would act on a terminal shown by its code.
+fn shown(text: Vec<u8>, by: fn(&str) -> Cow<'_, str>) -> Vec<u8> {
+    by(&String::from_utf8_lossy(&text))
+        .into_owned()
+        .into_bytes()
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::logging::Show;
+use super::printer::cell;
 use crate::progress::{Progress, Silent, Step};
 
 pub use line::QueryLine;
@@ -42,7 +43,8 @@ impl Bar {
     }
 
     fn show(&self, message: String) {
-        self.0.set_message(message);
+        // Names of log groups and objects come from outside.
+        self.0.set_message(cell(&message, usize::MAX));
         self.0.enable_steady_tick(TURN_EVERY);
     }
 }

@@ -1,10 +1,10 @@
 //! `schema`: the JSON Schema of the job file.
 
-use super::print;
+use super::print_exact;
 use crate::error::Result;
 use crate::job;
 
 pub(super) fn schema() -> Result<u8> {
-    print(&job::schema::text())?;
+    print_exact(&job::schema::text())?;
     Ok(0)
 }

@@ -134,6 +134,10 @@ pub(super) fn value(text: &[u8], from: usize, sign: usize) -> Option<Value> {
     let start = sign + 1 + blank;
     let quote = quote(&text[start..]);
     let content = start + quote.len();
+    // Before its end is looked for, which can be that of the message for each of its values.
+    if begins_no_secret(text.get(content)) {
+        return None;
+    }
     let end = match quote {
         [] => content + bare(&text[content..]),
         quote => content + quoted(&text[content..], quote),
@@ -247,23 +251,27 @@ fn quote(text: &[u8]) -> &[u8] {
     }
 }
 
-/// The length of a value up to its quote, or to the end of the line.
+/// The length of a value up to its quote, or to the end of the line. Nothing behind either is looked at: a line can have a value
+/// for each of its words.
 fn quoted(text: &[u8], quote: &[u8]) -> usize {
-    let line = line(text);
-    let mut at = 0;
-    while let Some(found) = memchr::memmem::find(&text[at..line], quote) {
-        let end = at + found;
-        let escapes = text[..end]
+    let Some((sign, backslashes)) = quote.split_last() else {
+        return 0;
+    };
+    for at in memchr::memchr2_iter(b'\n', *sign, text) {
+        if text[at] == b'\n' {
+            return at;
+        }
+        let before = text[..at]
             .iter()
             .rev()
             .take_while(|byte| **byte == b'\\')
             .count();
-        if escapes % 2 == 0 {
-            return end;
+        let escapes = before.checked_sub(backslashes.len());
+        if escapes.is_some_and(|escapes| escapes % 2 == 0) {
+            return at - backslashes.len();
         }
-        at = end + quote.len();
     }
-    line
+    text.len()
 }
 
 fn line(text: &[u8]) -> usize {
@@ -274,6 +282,11 @@ fn line(text: &[u8]) -> usize {
 fn bare(text: &[u8]) -> usize {
     let ends = |byte: &u8| byte.is_ascii_whitespace() || b",;&\"'\\)}]<>".contains(byte);
     text.iter().position(ends).unwrap_or(text.len())
+}
+
+/// Whether a value that begins so is a placeholder, or something that is nested.
+fn begins_no_secret(first: Option<&u8>) -> bool {
+    first.is_some_and(|first| b"<[{($=:>".contains(first))
 }
 
 /// Whether a value is empty, hidden already, or says that there is none.
@@ -288,10 +301,6 @@ fn is_no_secret(value: &[u8]) -> bool {
         b"redacted",
     ];
     value.is_empty()
-        || matches!(
-            value[0],
-            b'<' | b'[' | b'{' | b'(' | b'$' | b'=' | b':' | b'>'
-        )
         || value
             .iter()
             .all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))

@@ -94,6 +94,18 @@ fn each_choice_reports_what_the_one_before_it_reports() {
 }
 
 #[test]
+fn what_logs_have_acts_on_no_readers_screen() {
+    let error = Error::new(Class::Damaged, "web\u{202e}app/\u{1b}[2J<!channel>: cut");
+    let failed = Outcome::Failed(&error);
+    let of = ("night", "2026-11-20");
+    let message = Message::new(&notify(NotifyWhen::Failure), of, &failed, &[]);
+    let text = "web\\u{202e}app/\\u{1b}[2J";
+    assert!(message.plain().contains(&format!("{text}<!channel>: cut")));
+    let slack = format!("{text}&lt;!channel&gt;: cut");
+    assert!(message.slack().contains(&slack));
+}
+
+#[test]
 fn the_run_before_is_compared_with_too() {
     let mut changed = receipt(100);
     let change = json!({"since": null, "was_provisional": true, "events_before": 40, "events": 60});

@@ -22,6 +22,9 @@ use crate::query::Session;
 /// The most files for one window. More are a mistake in the choice of columns: readers list and open each.
 const MOST_FILES: usize = 500;
 
+/// The characters of a value that an error shows.
+const SHOWN: usize = 60;
+
 /// The values of an answer's partition columns, in their order.
 pub type PartitionValues = Vec<Option<String>>;
 
@@ -286,12 +289,13 @@ impl FolderNames<'_> {
             let (column, value) = longest.map_or(("", ""), |(column, value)| {
                 (*column, value.as_deref().unwrap_or_default())
             });
+            let value: String = value.chars().take(SHOWN).collect();
             let most = match location {
                 Location::S3 { .. } => format!("a key on S3 has {LONGEST_KEY} bytes"),
                 Location::Local(_) => format!("the name of a folder has {LONGEST_NAME} bytes"),
             };
             return Err(sql_error(format!(
-                "partition_by: the value {value:?} of {column:?} is too long for a folder: {most} at most"
+                "partition_by: a value of {column:?} that begins {value:?} is too long for a folder: {most} at most"
             )));
         }
         let folded = key.as_ref().to_lowercase();

@@ -105,9 +105,9 @@ impl RunLog {
             peak_memory: peak_memory(),
         };
         let now = Utc::now();
-        logging::say(&ended.document(namespace, now).to_string());
+        logging::say_json(&ended.document(namespace, now));
         for line in ended.documents_of_sources(namespace, now) {
-            logging::say(&line.to_string());
+            logging::say_json(&line);
         }
     }
 

@@ -28,6 +28,8 @@ pub struct BatchBuilder {
     rows: usize,
     full_rows: usize,
     full_bytes: usize,
+    /// The bytes of the names that began in this batch: those of a record can be as long as any message.
+    name_bytes: usize,
     /// The bytes of messages that the next batch probably has.
     likely_bytes: usize,
     /// Whether messages are without personal data and secrets.
@@ -137,6 +139,7 @@ impl BatchBuilder {
             rows: 0,
             full_rows,
             full_bytes: full_rows * FULL_BYTES_OF_ROW,
+            name_bytes: 0,
             likely_bytes: 0,
             masks: false,
         }
@@ -167,7 +170,7 @@ impl BatchBuilder {
                     OriginColumn::Account => origin(object).map(|origin| &*origin.account),
                     OriginColumn::Region => origin(object).map(|origin| &*origin.region),
                 };
-                begin_run(runs, self.rows, value);
+                self.name_bytes += begin_run(runs, self.rows, value);
             }
         }
     }
@@ -183,7 +186,7 @@ impl BatchBuilder {
                     // Records do not say it.
                     OriginColumn::Region => None,
                 };
-                begin_run(runs, self.rows, value);
+                self.name_bytes += begin_run(runs, self.rows, value);
             }
         }
     }
@@ -231,7 +234,7 @@ impl BatchBuilder {
             self.make_room();
         }
         self.rows += 1;
-        let mut full = self.rows >= self.full_rows;
+        let mut full = self.rows >= self.full_rows || self.name_bytes >= self.full_bytes;
         let mut append = Some(append);
         for column in &mut self.columns {
             match column {
@@ -290,7 +293,9 @@ impl BatchBuilder {
             Column::Message { bytes, .. } => bytes.len() >= self.full_bytes,
             Column::Timestamp(_) | Column::OfObject { .. } => false,
         };
-        self.rows >= self.full_rows || self.columns.iter().any(is_full)
+        self.rows >= self.full_rows
+            || self.name_bytes >= self.full_bytes
+            || self.columns.iter().any(is_full)
     }
 
     /// Room for a full batch, as far as it is known how much that is.
@@ -311,6 +316,7 @@ impl BatchBuilder {
     /// The batch of what was added, and an empty builder.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         let rows = std::mem::take(&mut self.rows);
+        self.name_bytes = 0;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
         for (column, field) in self.columns.iter_mut().zip(self.schema.fields()) {
             columns.push(match column {
@@ -342,11 +348,11 @@ impl Column {
     }
 }
 
-/// Begins a run of a value at row `from`, if it is another one than before.
-fn begin_run(runs: &mut Vec<Run>, from: usize, value: Option<&str>) {
+/// Begins a run of a value at row `from`, if it is another one than before. The bytes of the value that it has more than before.
+fn begin_run(runs: &mut Vec<Run>, from: usize, value: Option<&str>) -> usize {
     let owned = || value.map(str::to_owned);
     match runs.last_mut() {
-        Some(last) if last.value.as_deref() == value => {}
+        Some(last) if last.value.as_deref() == value => return 0,
         // The object or the record before had no events.
         Some(last) if last.from == from => last.value = owned(),
         _ => runs.push(Run {
@@ -354,6 +360,7 @@ fn begin_run(runs: &mut Vec<Run>, from: usize, value: Option<&str>) {
             value: owned(),
         }),
     }
+    value.map_or(0, str::len)
 }
 
 /// The values of `rows` rows, each text once. The last run goes on in the next batch.
@@ -424,6 +431,23 @@ mod tests {
         let messages: Vec<_> = batch.column(1).as_string_view().iter().flatten().collect();
         assert_eq!(messages, ["짧은", "a message of more than twelve bytes"]);
         assert!(both.is_empty());
+    }
+
+    #[test]
+    fn long_names_of_records_fill_a_batch() {
+        let mut builder = builder(&[3]);
+        let name = "s".repeat(3 * FULL_BYTES_OF_ROW);
+        for (stream, is_full) in [("a", false), (&name, true)] {
+            builder.begin_origin(Origin {
+                account: None,
+                log_group: None,
+                log_stream: stream,
+            });
+            assert_eq!(builder.push(1, Message::of(b"")), is_full);
+        }
+        assert_eq!(builder.finish().unwrap().num_rows(), 2);
+        // The same name goes on, and is there once.
+        assert!(!builder.push(1, Message::of(b"")));
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! the API has them. Lambda's logs of the class Delivery are compressed with zstd. So the bytes are looked at: gzip and zstd are
 //! decompressed and base64 is decoded, until none of them is left.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
 use futures::future::BoxFuture;
@@ -22,6 +25,11 @@ use crate::error::Error;
 /// More layers than any program writes. Each may be a thousand times as long as the one below it.
 const MOST_LAYERS: usize = 3;
 
+/// A layer that is longer than this may be at most so many times as long as the object. One layer of gzip is never a thousand times
+/// as long; three of them would make days of work out of a few bytes.
+const LONG_LAYER: u64 = 256 << 20;
+const MOST_TIMES: u64 = 10_000;
+
 /// The first bytes of gzip data.
 pub(super) const GZIP: &[u8] = b"\x1f\x8b";
 
@@ -34,6 +42,7 @@ pub(super) enum Layer {
     Object {
         name: ObjectName,
         pieces: BoxStream<'static, object_store::Result<Bytes>>,
+        taken: Arc<AtomicU64>,
     },
     /// A layer whose first piece was looked at.
     LookedAt {
@@ -43,6 +52,7 @@ pub(super) enum Layer {
     /// Inflated gzip data of the layer below.
     Gzip {
         name: ObjectName,
+        growth: Growth,
         inflater: Box<StreamInflater>,
         piece: Bytes,
         below: Option<Box<Layer>>,
@@ -50,6 +60,7 @@ pub(super) enum Layer {
     /// Decompressed zstd data of the layer below.
     Zstd {
         name: ObjectName,
+        growth: Growth,
         decoder: Box<Unzstd>,
         piece: Bytes,
         below: Option<Box<Layer>>,
@@ -62,15 +73,49 @@ pub(super) enum Layer {
     },
 }
 
+/// The length of a layer beside that of its object.
+pub(super) struct Growth {
+    /// The bytes of the object that were taken.
+    taken: Arc<AtomicU64>,
+    made: u64,
+}
+
+impl Growth {
+    fn of(taken: &Arc<AtomicU64>) -> Self {
+        Self {
+            taken: Arc::clone(taken),
+            made: 0,
+        }
+    }
+
+    /// Counts a block of the layer. An error (damaged) where it is longer than that of any log.
+    fn add(&mut self, name: &ObjectName, block: usize) -> Result<()> {
+        self.made += block as u64;
+        let taken = self.taken.load(Ordering::Relaxed);
+        if self.made > LONG_LAYER && self.made > MOST_TIMES.saturating_mul(taken) {
+            return Err(damaged(
+                name,
+                &format!(
+                    "{taken} bytes of it become more than {} bytes, as no log does",
+                    self.made
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl Layer {
     /// The innermost layer of an object.
     pub(super) async fn innermost(
         name: &ObjectName,
         pieces: BoxStream<'static, object_store::Result<Bytes>>,
     ) -> Result<Self> {
+        let taken = Arc::new(AtomicU64::new(0));
         let mut layer = Self::Object {
             name: name.clone(),
             pieces,
+            taken: Arc::clone(&taken),
         };
         for _ in 0..MOST_LAYERS {
             let (head, looked_at) = layer.look_at().await?;
@@ -78,6 +123,7 @@ impl Layer {
             layer = if head.starts_with(GZIP) {
                 Self::Gzip {
                     name: name.clone(),
+                    growth: Growth::of(&taken),
                     inflater: Box::new(StreamInflater::of_lines()),
                     piece: Bytes::new(),
                     below: Some(Box::new(layer)),
@@ -86,6 +132,7 @@ impl Layer {
                 let decoder = Unzstd::new().map_err(|wrong| damaged(name, &wrong.to_string()))?;
                 Self::Zstd {
                     name: name.clone(),
+                    growth: Growth::of(&taken),
                     decoder: Box::new(decoder),
                     piece: Bytes::new(),
                     below: Some(Box::new(layer)),
@@ -105,12 +152,15 @@ impl Layer {
 
     /// The text of the gzip members that are left of an object in memory, of which the `taken` bytes in front are inflated already.
     pub(super) fn of_members(name: &ObjectName, rest: Bytes, taken: u64) -> Self {
+        let object = Arc::new(AtomicU64::new(taken + rest.len() as u64));
         let end = Self::Object {
             name: name.clone(),
             pieces: futures::stream::empty().boxed(),
+            taken: Arc::clone(&object),
         };
         Self::Gzip {
             name: name.clone(),
+            growth: Growth::of(&object),
             inflater: Box::new(StreamInflater::of_lines().behind(taken)),
             piece: rest,
             below: Some(Box::new(end)),
@@ -139,11 +189,19 @@ impl Layer {
     pub(super) fn next(&mut self) -> BoxFuture<'_, Result<Option<Bytes>>> {
         async move {
             match self {
-                Self::Object { name, pieces } => loop {
+                Self::Object {
+                    name,
+                    pieces,
+                    taken,
+                } => loop {
                     let next = pieces.try_next().await;
                     match next.map_err(|error| read_error(name, error))? {
                         Some(piece) if piece.is_empty() => {}
-                        piece => return Ok(piece),
+                        Some(piece) => {
+                            taken.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                            return Ok(Some(piece));
+                        }
+                        None => return Ok(None),
                     }
                 },
                 Self::LookedAt { first, rest } => match first.take() {
@@ -152,20 +210,24 @@ impl Layer {
                 },
                 Self::Gzip {
                     name,
+                    growth,
                     inflater,
                     piece,
                     below,
                 } => {
                     let block = inflated(name, inflater, piece, below).await?;
+                    growth.add(name, block.len())?;
                     Ok((!block.is_empty()).then(|| block.into()))
                 }
                 Self::Zstd {
                     name,
+                    growth,
                     decoder,
                     piece,
                     below,
                 } => {
                     let block = decompressed(name, decoder, piece, below).await?;
+                    growth.add(name, block.len())?;
                     Ok((!block.is_empty()).then(|| block.into()))
                 }
                 Self::Base64 {
@@ -318,11 +380,27 @@ pub fn head_of_text(bytes: &[u8]) -> Vec<u8> {
     head
 }
 
-/// Appends the text of gzip data in base64.
-///
-/// # Errors
-/// What is wrong with it, in words.
-pub(super) fn unpacked(encoded: &[u8], text: &mut Vec<u8>) -> Result<(), String> {
+/// Why the text of base64 is not there.
+#[derive(Debug)]
+pub(super) enum NotUnpacked {
+    /// What is wrong with it, in words.
+    Wrong(String),
+    /// There is no memory for it.
+    NoMemory(Box<DataFusionError>),
+}
+
+impl From<String> for NotUnpacked {
+    fn from(wrong: String) -> Self {
+        Self::Wrong(wrong)
+    }
+}
+
+/// Appends the text of gzip data in base64. `reserve` gets the bytes that the text is to have room for, before it has.
+pub(super) fn unpacked(
+    encoded: &[u8],
+    text: &mut Vec<u8>,
+    mut reserve: impl FnMut(usize) -> Result<()>,
+) -> Result<(), NotUnpacked> {
     let mut packed = Vec::with_capacity(encoded.len() / 4 * 3 + 3);
     let mut decoder = Base64::default();
     let decoded = decoder.decode(encoded, &mut packed);
@@ -334,9 +412,11 @@ pub(super) fn unpacked(encoded: &[u8], text: &mut Vec<u8>) -> Result<(), String>
     let mut rest = &packed[..];
     loop {
         if text.len() > LONGEST_RECORD {
-            return Err("it has more text than any record".to_owned());
+            return Err("it has more text than any record".to_owned().into());
         }
-        text.reserve_exact(BLOCK.max(text.len() / 2));
+        let more = BLOCK.max(text.len() / 2);
+        reserve(text.len() + more).map_err(|error| NotUnpacked::NoMemory(Box::new(error)))?;
+        text.reserve_exact(more);
         let before = text.len();
         let taken = inflater.inflate(rest, text).map_err(wrong)?;
         rest = &rest[taken..];
@@ -345,7 +425,7 @@ pub(super) fn unpacked(encoded: &[u8], text: &mut Vec<u8>) -> Result<(), String>
             break;
         }
     }
-    inflater.finish().map_err(wrong)
+    Ok(inflater.finish().map_err(wrong)?)
 }
 
 /// Decodes base64 that comes in pieces: texts that follow one another, each with its own end, and white space between them.
@@ -541,23 +621,52 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn layers_in_layers_do_not_work_for_days() {
+        // 512 MiB of line ends in some kilobytes.
+        let members = gzip(&vec![b'\n'; 1 << 20]).repeat(512);
+        let bomb = gzip(&gzip(&members));
+        assert!(bomb.len() < 20_000, "{}", bomb.len());
+        let name = ObjectName {
+            place: "s3://b/".into(),
+            key: "k".into(),
+        };
+        let pieces = futures::stream::iter([Ok(Bytes::from(bomb))]).boxed();
+        let mut layer = Layer::innermost(&name, pieces).await.unwrap();
+        let mut length = 0;
+        let error = loop {
+            match layer.next().await {
+                Ok(piece) => length += piece.unwrap().len() as u64,
+                Err(error) => break Error::from_engine(error).to_string(),
+            }
+        };
+        assert!(length <= LONG_LAYER, "{length}");
+        assert!(error.contains("as no log does"), "{error}");
+    }
+
     /// The example of an event in AWS's documentation of Lambda.
     #[test]
     fn the_documented_event_of_lambda_is_unpacked() {
         let data = "H4sIAAAAAAAAAHWPwQqCQBCGX0Xm7EFtK+smZBEUgXoLCdMhFtKV3akI8d0bLYmibvPPN3wz00CJxmQnTO41whwWQRIctmEcB6sQbFC3CjW3XW8kxpOpP+OC22d1Wml1qZkQGtoMsScxaczKN3plG8zlaHIta5KqWsozoTYw3/djzwhpLwivWFGHGpAFe7DL68JlBUk+l7KSN7tCOEJ4M3/qOI49vMHj+zCKdlFqLaU2ZHV2a4Ct/an0/ivdX8oYc1UVX860fQDQiMdxRQEAAA==";
         let mut text = Vec::new();
-        unpacked(data.as_bytes(), &mut text).unwrap();
+        unpacked(data.as_bytes(), &mut text, |_| Ok(())).unwrap();
         assert!(text.starts_with(
             br#"{"messageType":"DATA_MESSAGE","owner":"123456789123","logGroup":"testLogGroup""#
         ));
         assert_eq!(head_of_text(data.as_bytes()), text);
         for wrong in [&data[..100], "H4sI", "H4sI!", "AAAA"] {
-            assert!(unpacked(wrong.as_bytes(), &mut Vec::new()).is_err());
+            assert!(unpacked(wrong.as_bytes(), &mut Vec::new(), |_| Ok(())).is_err());
         }
         let long = gzip(&vec![b'x'; 3 * BLOCK]);
         let mut text = Vec::new();
-        unpacked(&base64(&long), &mut text).unwrap();
+        let mut reserved = 0;
+        let reserve = |bytes| {
+            reserved = bytes;
+            Ok(())
+        };
+        unpacked(&base64(&long), &mut text, reserve).unwrap();
         assert_eq!(text.len(), 3 * BLOCK);
+        assert!(reserved >= text.capacity(), "{reserved}");
     }
 
     proptest! {

@@ -13,7 +13,7 @@ use super::event_ids::{Candidate, EventId, EventIds, Stream};
 use super::fetch::Content;
 use super::foreign;
 use super::input::{Input, opened};
-use super::layers::unpacked;
+use super::layers::{NotUnpacked, unpacked};
 use super::object::{BLOCK, Counts, EventFilter, FillOutcome, ObjectName, head_of};
 use super::records::{
     Found, JsonText, LONGEST_RECORD, Record, Records, begins_with_record, unescape,
@@ -57,6 +57,8 @@ pub(super) struct RecordReader {
     tally: Option<ObjectTally>,
     /// The memory of a record that is long.
     reserved: MemoryReservation,
+    /// The memory of a record's base64, where its text is long.
+    reserved_inner: MemoryReservation,
     duplicates: Deduplication,
 }
 
@@ -117,6 +119,7 @@ impl RecordReader {
             },
             counts,
             reserved: duplicates.ids.memory_of("a record"),
+            reserved_inner: duplicates.ids.memory_of("a record"),
             duplicates,
         }
     }
@@ -200,11 +203,15 @@ impl RecordReader {
                                         "{name}: the base64 of the record at byte {at} of its text has base64 in place of events again"
                                     )));
                                 }
-                                parser.unpack(bytes).map_err(|(at, wrong)| {
-                                    let (name, at) = (&self.name, place(at));
-                                    damaged(format!(
-                                        "{name}: the base64 at byte {at} of its text: {wrong}"
-                                    ))
+                                let reserved = &self.reserved_inner;
+                                parser.unpack(bytes, reserved).map_err(|(at, why)| match why {
+                                    NotUnpacked::NoMemory(error) => *error,
+                                    NotUnpacked::Wrong(wrong) => {
+                                        let (name, at) = (&self.name, place(at));
+                                        damaged(format!(
+                                            "{name}: the base64 at byte {at} of its text: {wrong}"
+                                        ))
+                                    }
                                 })?;
                             }
                             Found::Record => parser.begin_record(
@@ -213,7 +220,10 @@ impl RecordReader {
                                 self.filter,
                                 &self.duplicates,
                             )?,
-                            Found::NeedsText if parser.inner.is_some() => parser.end_inner(),
+                            Found::NeedsText if parser.inner.is_some() => {
+                                parser.end_inner();
+                                self.reserved_inner.free();
+                            }
                             Found::NeedsText => return Ok(false),
                             Found::Wrong { at, expected } => {
                                 let at = match parser.inner {
@@ -308,12 +318,21 @@ impl RecordParser {
     }
 
     /// Begins the text of the record's base64. An error, with the place, where it can't be unpacked.
-    fn unpack(&mut self, bytes: &[u8]) -> Result<(), (usize, String)> {
+    fn unpack(
+        &mut self,
+        bytes: &[u8],
+        reserved: &MemoryReservation,
+    ) -> Result<(), (usize, NotUnpacked)> {
         self.inner_text.clear();
         for text in &self.records.record().encoded {
             // Some programs write `=` and `/` as escapes.
             let encoded = decoded(text, bytes);
-            let unpacked = unpacked(encoded.as_bytes(), &mut self.inner_text);
+            let unpacked = unpacked(encoded.as_bytes(), &mut self.inner_text, |there| {
+                if there > LONG_RECORD {
+                    reserved.try_resize(BYTES_OF_RECORD * there)?;
+                }
+                Ok(())
+            });
             unpacked.map_err(|wrong| (text.at.start, wrong))?;
         }
         self.inner = Some(Records::default());
@@ -323,7 +342,9 @@ impl RecordParser {
 
     fn end_inner(&mut self) {
         self.inner = None;
+        // That of a short one is used again.
         self.inner_text.clear();
+        self.inner_text.shrink_to(LONG_RECORD);
         // The record around it has no events of its own.
         self.next = 0;
     }

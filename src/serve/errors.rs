@@ -6,6 +6,7 @@
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::{ErrorResponse, NoticeResponse};
 
+use crate::chart::text::printable;
 use crate::error::{Class, Error};
 
 /// The name of the SQL in errors of this crate.
@@ -74,14 +75,17 @@ impl Refusal {
         PgWireBackendMessage::NoticeResponse(NoticeResponse::new(self.fields("WARNING")))
     }
 
+    /// Clients print messages as they are, and a text of the protocol ends at its first zero: both can stand in a value or a name
+    /// that the message quotes.
     fn fields(&self, severity: &str) -> Vec<(u8, String)> {
+        let text = |text: &str| printable(text).into_owned();
         let mut fields = vec![
             (b'S', severity.to_owned()),
             (b'V', severity.to_owned()),
             (b'C', self.code.to_owned()),
-            (b'M', self.message.clone()),
+            (b'M', text(&self.message)),
         ];
-        fields.extend(self.hint.clone().map(|hint| (b'H', hint)));
+        fields.extend(self.hint.as_deref().map(|hint| (b'H', text(hint))));
         fields.extend(self.position.map(|at| (b'P', at.to_string())));
         fields
     }
@@ -176,6 +180,15 @@ mod tests {
             (refusal.code, refusal.hint.as_deref()),
             ("42703", Some("write message"))
         );
+    }
+
+    #[test]
+    fn a_message_quotes_no_character_that_ends_it_or_acts_on_a_terminal() {
+        let refusal = Refusal::new("22P02", "a\0b\u{1b}[2J").with_hint("c\0d\u{202e}");
+        let fields = refusal.fields("ERROR");
+        let text = |kind: u8| &fields.iter().find(|(of, _)| *of == kind).unwrap().1;
+        assert_eq!(text(b'M'), "a\\u{0}b\\u{1b}[2J");
+        assert_eq!(text(b'H'), "c\\u{0}d\\u{202e}");
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub async fn plan(
     Ok(match planned {
         Command::ViewCreated(_) => Planned::ViewCreated,
         Command::Query(statement) => Planned::Question(Box::new(Question {
-            columns: columns(&statement.schema(), &statement.headings()),
+            columns: columns(&statement.schema(), &statement.headings())?,
             session,
             statement,
             is_small: catalogue.is_some(),
@@ -99,7 +99,7 @@ pub async fn describe(
             .clone()
             .with_bound(bound);
         match session.statement(sql, ORIGIN).await {
-            Ok(statement) => return Ok(columns(&statement.schema(), &statement.headings())),
+            Ok(statement) => return columns(&statement.schema(), &statement.headings()),
             Err(error) => {
                 let error = tables.in_words(error);
                 refused.get_or_insert_with(|| Refusal::of(&error, sql));

@@ -1,6 +1,8 @@
 //! The rows of an answer on their way to a client: a batch at a time, each row appended to what is sent, and no further batch
 //! taken until the client has read.
 
+use std::collections::VecDeque;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use bytes::{BufMut, BytesMut};
@@ -16,10 +18,18 @@ use super::encode::{Form, Values};
 use super::errors::{End, Refusal};
 use super::types::Kind;
 use super::wire::Wire;
+use crate::batch_bytes::slices;
 use crate::error::Error;
 
 /// The most rows that are encoded before what is written is looked at.
 const ROWS_AT_A_TIME: usize = 256;
+
+/// The bytes of values that are encoded before what is written is looked at. The rows of a batch may share one long text, and
+/// have it once each where they are sent.
+const BYTES_AT_A_TIME: usize = 8 << 20;
+
+/// The most columns whose number the protocol can say.
+const MOST_COLUMNS: usize = i16::MAX as usize;
 
 /// A column of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,14 +41,27 @@ pub struct Column {
 }
 
 /// The columns of a schema under their headings.
-pub fn columns(schema: &Schema, headings: &[String]) -> Vec<Column> {
+///
+/// # Errors
+/// More columns than the protocol has.
+pub fn columns(schema: &Schema, headings: &[String]) -> Result<Vec<Column>, Refusal> {
+    let count = schema.fields().len();
+    if count > MOST_COLUMNS {
+        return Err(Refusal::new(
+            "54011",
+            format!("the answer has {count} columns: expected at most {MOST_COLUMNS}"),
+        ));
+    }
     let fields = schema.fields().iter().enumerate();
-    fields
-        .map(|(at, field)| Column {
-            name: headings.get(at).unwrap_or(field.name()).clone(),
-            kind: Kind::of(field.data_type()),
-        })
-        .collect()
+    let columns = fields.map(|(at, field)| Column {
+        // Where the protocol has a name, it ends at its first zero; a Parquet file can have any name.
+        name: headings
+            .get(at)
+            .unwrap_or(field.name())
+            .replace('\0', "\u{fffd}"),
+        kind: Kind::of(field.data_type()),
+    });
+    Ok(columns.collect())
 }
 
 /// The form of a column among those that a client asks for: none for text, one for all, or one for each.
@@ -76,6 +99,8 @@ pub struct Rows {
     zone: Tz,
     forms: Vec<i16>,
     present: Option<Batch>,
+    /// What of the last batch was not encoded yet.
+    rest: VecDeque<RecordBatch>,
     /// The query, for the places of errors.
     sql: String,
 }
@@ -106,6 +131,7 @@ impl Rows {
             zone,
             forms: Vec::new(),
             present: None,
+            rest: VecDeque::new(),
             sql: String::new(),
         }
     }
@@ -141,12 +167,16 @@ impl Rows {
             .as_ref()
             .is_none_or(|batch| batch.next >= batch.rows)
         {
+            if let Some(batch) = self.rest.pop_front() {
+                self.present = Some(self.encoded(&batch)?);
+                continue;
+            }
             let Some(batch) = self.batches.next().await else {
                 return Ok(None);
             };
             let batch =
                 batch.map_err(|error| Refusal::of(&Error::from_engine(error), &self.sql))?;
-            self.present = Some(self.encoded(&batch)?);
+            self.rest = slices(&batch, BYTES_AT_A_TIME).into();
         }
         Ok(self.present.as_mut())
     }
@@ -276,4 +306,25 @@ fn put_copy_data(data: &mut BytesMut, out: &mut BytesMut) {
     out.put_i32(i32::try_from(data.len() + 4).unwrap_or(i32::MAX));
     out.put_slice(data);
     data.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_the_protocol_would_end_early_is_whole() {
+        let schema = Schema::new(vec![Field::new("a\0b", DataType::Int32, true)]);
+        assert_eq!(columns(&schema, &[]).unwrap()[0].name, "a\u{fffd}b");
+    }
+
+    #[test]
+    fn more_columns_than_the_protocol_has_are_refused() {
+        let fields =
+            (0..=MOST_COLUMNS).map(|at| Field::new(format!("c{at}"), DataType::Int32, true));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        assert_eq!(columns(&schema, &[]).unwrap_err().code, "54011");
+    }
 }

@@ -101,6 +101,50 @@ fn a_million_empty_events_are_events() {
         .stdout_is("n,longest\n1000000,0\n");
 }
 
+/// As deep as a message can be that CloudWatch takes.
+#[test]
+fn objects_in_objects_are_a_message_like_any_other() {
+    let levels = 80_000;
+    for key in ["message", "log", "error", "a"] {
+        let message = format!("{{\"{key}\":").repeat(levels) + "1" + &"}".repeat(levels);
+        let calls = [
+            "level(message)",
+            "exception_class(message)",
+            "request_id(message)",
+            "message_json(message)",
+            "mask(message)",
+            "message->>'message'",
+        ];
+        let sql = format!("SELECT count(*) AS n, {} FROM logs", counts(&calls));
+        let asked = ask(&member(&event(&message), &[], 0), &sql);
+        asked.assert_success();
+        assert!(asked.stdout.contains("\n1,"), "{}", asked.stdout);
+    }
+}
+
+fn counts(calls: &[&str]) -> String {
+    let counts = calls.iter().map(|call| format!("count({call})"));
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_failure_that_names_a_hostile_stream_is_a_line_of_json() {
+    let night = Night::new();
+    night.export();
+    let key = format!("exported/{TASK_ID}/web\u{202e}app/000000.gz");
+    night.dir.write(&key, b"no gzip data");
+    let run = night.run(DAY);
+    run.assert_code(5).stderr_contains("\\u202eapp");
+    for line in run.stderr.lines() {
+        let read = serde_json::from_str::<serde_json::Value>(line);
+        assert!(read.is_ok(), "{line}");
+    }
+    let status = night.dir.logtally(["status", JOB]).run();
+    for text in [&run.stderr, &status.stdout] {
+        assert!(!text.contains('\u{202e}'), "{text}");
+    }
+}
+
 /// ESC, CSI as one byte of Latin-1, BEL, a carriage return, backspaces, and the characters that turn the direction of text.
 const CONTROL: &str = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\r\u{8}\u{202e}\u{2066}\u{2028}\u{0}";
 

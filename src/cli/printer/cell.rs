@@ -24,7 +24,8 @@ pub fn cell(text: &str, widest: usize) -> String {
         width += shown.width();
         if width > widest {
             while cell.width() >= widest {
-                cell.pop();
+                // Marks go with the character that has them: it could be a million, and the cell is measured for each of the others.
+                while cell.pop().is_some_and(|last| last.width() == Some(0)) {}
             }
             cell.push('…');
             break;
@@ -87,6 +88,13 @@ mod tests {
         ] {
             assert_eq!(cell(text, widest), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_million_marks_take_no_time() {
+        let text = format!("ab{}cdef", "\u{301}".repeat(1_000_000));
+        assert!(cell(&text, 4).ends_with('…'));
+        assert_eq!(cell(&text, 2), "a…");
     }
 
     #[test]

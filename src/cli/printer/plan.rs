@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::cell::lines;
 use super::style::Style;
+use crate::chart::text::printable;
 use crate::query::in_words_of_sql;
 
 /// The least columns of a line's text, however deep it stands.
@@ -29,9 +30,11 @@ pub fn text(rows: &[Vec<Option<String>>], columns: Option<usize>, style: Style) 
             out += &style.heading(&title(name));
             out.push('\n');
         }
-        match is_drawn(plan) {
+        // Constants and names of columns stand in it.
+        let plan = printable(plan);
+        match is_drawn(&plan) {
             true => out += &(plan.trim_end().to_owned() + "\n"),
-            false => draw(&nodes(plan, name == MEASURED), columns, style, &mut out),
+            false => draw(&nodes(&plan, name == MEASURED), columns, style, &mut out),
         }
     }
     out
@@ -315,6 +318,20 @@ AggregateExec: mode=Final
       (2.54 K rows, 188ms, 18 objects, 76.73 K bytes read, 2.64 K events)
 "
         );
+    }
+
+    #[test]
+    fn nothing_in_a_plan_acts_on_the_terminal() {
+        for plan in [
+            "Filter: a = Utf8(\"x \u{1b}[2J y\")",
+            "┌──┐\n│\u{1b}[2J│\n└──┘",
+        ] {
+            for columns in [None, Some(50)] {
+                let text = text(&rows("logical_plan", plan), columns, Style::default());
+                assert!(text.contains("\\u{1b}[2J"), "{text}");
+                assert!(!text.contains('\u{1b}'), "{text:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The rows of an answer, batch by batch, in the values that a format has and under the names that the asker wrote.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -10,8 +10,13 @@ use futures::StreamExt;
 
 use super::stop::Stop;
 use super::texts::Kind;
+use crate::batch_bytes::slices;
 use crate::error::Error;
 use crate::values::{Holds, held, held_type};
+
+/// The bytes of values that are written at a time. The rows of a batch may share one long text, such as `max(message)` beside each
+/// of them, and have it once each where they are written.
+const WRITTEN_BYTES: usize = 8 << 20;
 
 /// The rows of an answer.
 pub struct Rows {
@@ -19,6 +24,8 @@ pub struct Rows {
     schema: SchemaRef,
     kinds: Vec<Kind>,
     holds: Holds,
+    /// What of the last batch was not taken yet.
+    rest: VecDeque<RecordBatch>,
     /// Rows so far.
     count: u64,
 }
@@ -46,6 +53,7 @@ impl Rows {
             schema: Arc::new(Schema::new(fields)),
             batches,
             holds,
+            rest: VecDeque::new(),
             count: 0,
         })
     }
@@ -73,14 +81,15 @@ impl Rows {
 
     /// The next batch.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, Stop> {
-        let Some(batch) = self
-            .batches
-            .next()
-            .await
-            .transpose()
-            .map_err(Error::from_engine)?
-        else {
-            return Ok(None);
+        let batch = loop {
+            if let Some(batch) = self.rest.pop_front() {
+                break batch;
+            }
+            let next = self.batches.next().await.transpose();
+            match next.map_err(Error::from_engine)? {
+                Some(batch) => self.rest = slices(&batch, WRITTEN_BYTES).into(),
+                None => return Ok(None),
+            }
         };
         self.count += batch.num_rows() as u64;
         let columns = batch
@@ -118,7 +127,31 @@ fn tell_apart(names: &mut [String]) {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{AsArray, StringViewArray};
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+
     use super::*;
+
+    #[tokio::test]
+    async fn rows_that_share_a_long_text_come_a_few_at_a_time() {
+        let long = "x".repeat(WRITTEN_BYTES / 4);
+        let texts = StringViewArray::from_iter_values([&long]);
+        let (views, buffers) = (texts.views()[0], texts.data_buffers().to_vec());
+        let texts = StringViewArray::new(vec![views; 30].into(), buffers, None);
+        let batch = RecordBatch::try_from_iter([("longest", Arc::new(texts) as ArrayRef)]).unwrap();
+        let batches = futures::stream::iter([Ok(batch.clone())]);
+        let batches = RecordBatchStreamAdapter::new(batch.schema(), batches);
+        let names = vec!["longest".to_owned()];
+        let rows = Rows::new(Box::pin(batches), names, Holds::Text);
+        let Ok(mut rows) = rows else {
+            panic!("no rows");
+        };
+        while let Ok(Some(some)) = rows.next().await {
+            assert!(some.num_rows() <= 4, "{}", some.num_rows());
+            assert_eq!(some.column(0).as_string_view().value(0), long);
+        }
+        assert_eq!(rows.count(), 30);
+    }
 
     #[test]
     fn columns_of_one_name_are_told_apart() {

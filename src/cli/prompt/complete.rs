@@ -6,6 +6,7 @@ use super::commands::COMMANDS;
 use super::keywords::{KEYWORDS, is_keyword};
 use super::tokens::{Kind, Token, is_of_word, tokens};
 use super::vocabulary::Vocabulary;
+use crate::chart::text::controls;
 use crate::query::name_in_sql;
 
 /// What can stand at a place of a line.
@@ -33,7 +34,9 @@ impl Completion {
     fn of(start: usize, typed: &str, words: impl IntoIterator<Item = String>) -> Self {
         let typed = typed.to_lowercase();
         let mut seen = HashSet::new();
-        let fits = |word: &String| word.to_lowercase().starts_with(&typed);
+        // A name that acts on the terminal is not offered: it would be shown as it is.
+        let fits =
+            |word: &String| word.to_lowercase().starts_with(&typed) && !word.contains(controls);
         Self::Words {
             start,
             words: words
@@ -348,6 +351,23 @@ mod tests {
             Completion::Words { words, .. } => words,
             Completion::File => vec!["a file".to_owned()],
         }
+    }
+
+    #[test]
+    fn a_name_that_acts_on_the_terminal_is_not_offered() {
+        let mut vocabulary = vocabulary();
+        let columns = ["n", "n\u{1b}[2J"].map(str::to_owned).to_vec();
+        vocabulary.tables = vec![("files".to_owned(), columns)];
+        let line = "SELECT n FROM files WHERE n";
+        let offered = complete(&vocabulary, "", line, line.len());
+        let Completion::Words { words, .. } = offered else {
+            panic!("no words");
+        };
+        assert!(words.contains(&"n".to_owned()), "{words:?}");
+        assert!(
+            !words.iter().any(|word| word.contains('\u{1b}')),
+            "{words:?}"
+        );
     }
 
     #[test]

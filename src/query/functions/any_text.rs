@@ -64,6 +64,7 @@ pub fn hold_for_pattern(pattern: &str, message: &str) {
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;
+    use std::time::{Duration, Instant};
 
     use proptest::prelude::*;
     use proptest::sample::Index;
@@ -94,6 +95,49 @@ mod tests {
 
     fn sign() -> impl Strategy<Value = String> {
         "(REPORT RequestId: |Duration: |\\{\"|\":|ERROR|<\\PC>|=\"|1-|[0-9a-f-]{1,9}|\\PC|[\\t\\n \"'\\\\]){0,20}"
+    }
+
+    /// What a scan, a match or a parser could begin anew at each of its repetitions.
+    const BEGINNINGS: &str = "{¦[¦(¦<¦\"¦'¦\\¦{\"¦{\"a\":¦[{\"a\":[¦\"a\":\"¦a=¦a=\"¦a=[¦a{¦=¦:¦::¦.¦/¦//¦-¦1-¦1.¦0¦0x¦f¦é¦한¦\u{301}¦@¦\
+        a@¦a@b.¦%¦%{¦#¦ ¦\t¦\n¦\r\n¦\u{1b}[¦\u{1b}[31m¦ERROR ¦ERROR¦level=¦<13>¦[INFO] [¦2025-01-01T00:00:00Z ¦\
+        12/Mar/2025:¦\tat a.b(C.java:1)\n¦Caused by: a.B: c\n¦Traceback (most recent call last):\n  File ¦\
+        REPORT RequestId: ¦\tDuration: 1 ms¦password=¦pwd=$¦pwd=\"\"¦pwd=\\\"<¦authorization: a ¦Bearer ¦eyJ¦AKIA¦010-1234-¦4111 1111 ";
+
+    #[test]
+    fn objects_in_objects_do_not_end_the_stack() {
+        for key in [
+            "message",
+            "msg",
+            "log",
+            "record",
+            "error",
+            "exception",
+            "body",
+            "span",
+            "request",
+            "a",
+        ] {
+            let levels = 20_000;
+            hold_for(&(format!("{{\"{key}\":").repeat(levels) + "1" + &"}".repeat(levels)));
+        }
+        hold_for(&("[".repeat(100_000) + &"]".repeat(100_000)));
+    }
+
+    #[test]
+    fn a_long_message_takes_no_more_time_for_each_of_its_bytes() {
+        let time_of = |text: &str| {
+            let began = Instant::now();
+            hold_for(text);
+            began.elapsed()
+        };
+        for beginning in BEGINNINGS.split('¦') {
+            let text = |bytes: usize| beginning.repeat(bytes / beginning.len());
+            let (short, long) = (time_of(&text(8 << 10)), time_of(&text(64 << 10)));
+            assert!(
+                long < 32 * short + Duration::from_secs(1),
+                "{beginning:?}: {short:?} and {long:?} for eight times as long a message"
+            );
+        }
     }
 
     #[test]

@@ -5,9 +5,17 @@ use std::borrow::Cow;
 use super::super::json::{Members, Value};
 use super::text;
 
+/// How many objects are looked at that are messages of each other. A message could have a hundred thousand of them, and each is a
+/// part of the stack and a walk over the rest of the message.
+const DEEPEST: u8 = 8;
+
 /// The class that an object states, from what is most certain to what is least: a type, an error's object or stack trace,
 /// the message.
 pub(super) fn class(object: &str) -> Option<Cow<'_, str>> {
+    class_at(object, 1)
+}
+
+fn class_at(object: &str, depth: u8) -> Option<Cow<'_, str>> {
     let mut of_error = None;
     let mut of_message = None;
     let mut buffer = String::new();
@@ -20,7 +28,7 @@ pub(super) fn class(object: &str) -> Option<Cow<'_, str>> {
         } else if is_error(key) {
             of_error = of_error.or_else(|| of_value(value));
         } else if is_message(key) {
-            of_message = of_message.or_else(|| within(value));
+            of_message = of_message.or_else(|| within(value, depth));
         }
     }
     of_error.or(of_message)
@@ -97,9 +105,9 @@ fn of_value(value: Value<'_>) -> Option<Cow<'_, str>> {
 }
 
 /// The class within a message: an object of its own, or a text with a stack trace.
-fn within(value: Value<'_>) -> Option<Cow<'_, str>> {
+fn within(value: Value<'_>, depth: u8) -> Option<Cow<'_, str>> {
     match value {
-        Value::Object(object) => class(object),
+        Value::Object(object) if depth < DEEPEST => class_at(object, depth + 1),
         Value::Text(_) => {
             let text = value.text()?;
             let has_lines = text.contains('\n');
