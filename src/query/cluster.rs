@@ -260,19 +260,20 @@ impl Cluster {
             tracing::info!("writes on this machine: {reason}");
             return Ok(None);
         }
-        let Some((parts, sections)) = shares(&plan, order, workers.len(), at_once) else {
+        let Some((shares, each)) = shares(&plan, order, workers.len(), at_once) else {
             tracing::info!("writes on this machine: the answer is small");
             return Ok(None);
         };
-        let cut = sections_of(&plan, parts * sections)?;
-        let variants = (0..).step_by(sections).zip(cut.chunks(sections));
-        let write = |first, cut: &[Arc<dyn ExecutionPlan>]| -> Arc<dyn ExecutionPlan> {
-            Arc::new(WriteParts::new(order, generation, first, cut.to_vec()))
+        let sections = sections_of(&plan, shares * each)?;
+        let write = |first, sections: &[Arc<dyn ExecutionPlan>]| -> Arc<dyn ExecutionPlan> {
+            Arc::new(WriteParts::new(order, generation, first, sections.to_vec()))
         };
+        let firsts = (0..).step_by(each);
+        let written = firsts.zip(sections.chunks(each));
+        let written = written.map(|(first, sections)| write(first, sections));
         let whole = write(0, &[plan]);
-        let variants = variants.map(|(first, cut)| write(first, cut));
-        let leaf = Arc::new(DistributedLeafExec::try_new(whole, variants)?);
-        let gathered = Arc::new(NetworkCoalesceExec::try_new(leaf, parts, 1)?);
+        let leaf = Arc::new(DistributedLeafExec::try_new(whole, written)?);
+        let gathered = Arc::new(NetworkCoalesceExec::try_new(leaf, shares, 1)?);
         let plan = Arc::new(CoalescePartitionsExec::new(gathered));
         let state = self.running(state, plan, sharing, workers)?;
         let planner = Arc::clone(state.query_planner());
@@ -280,7 +281,7 @@ impl Cluster {
         Ok(Some(PlannedSections {
             plan,
             state,
-            sections: parts * sections,
+            sections: sections.len(),
         }))
     }
 
@@ -328,8 +329,8 @@ pub(super) struct PlannedSections {
     pub(super) sections: usize,
 }
 
-/// In how many parts an answer is written, and in how many sections each. A section has the text of a file at the least, or
-/// there would be more and smaller files than one process makes. `None` where one process does better.
+/// How many workers write an answer, and how many sections each. A section has the text of a file at the least, or there
+/// would be more and smaller files than one process makes. `None` where one process does as well.
 fn shares(
     plan: &Arc<dyn ExecutionPlan>,
     order: &WriteOrder,
@@ -338,8 +339,8 @@ fn shares(
 ) -> Option<(usize, usize)> {
     let text = planned_bytes(plan) * COMPRESSION;
     let worth = usize::try_from(text / order.least_text.max(1)).unwrap_or(usize::MAX);
-    let parts = workers.min(worth);
-    (parts > 1).then(|| (parts, at_once.min(worth / parts)))
+    let shares = workers.min(worth);
+    (shares > 1).then(|| (shares, at_once.min(worth / shares)))
 }
 
 /// What a query has that workers share.
