@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono_tz::Tz;
 use datafusion::catalog::Session as EngineSession;
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::context::QueryPlanner;
@@ -218,7 +219,11 @@ impl Cluster {
         let sharing = Sharing::new(memory);
         let state = sharing.planning(state, formats, ready.partitions_of_part(), workers.len());
         let plan = state.create_physical_plan(query).await?;
-        if let Some(reason) = sharing.why_it_stays(&plan, &state) {
+        let stays = match divide::comes_in_turn(&plan)? {
+            true => Some("its first rows are read in order".to_owned()),
+            false => sharing.why_it_stays(&plan, &state),
+        };
+        if let Some(reason) = stays {
             tracing::info!("reads on this machine: {reason}");
             return Ok(None);
         }
@@ -384,7 +389,9 @@ impl Sharing {
     }
 
     fn why_it_stays(&self, plan: &Arc<dyn ExecutionPlan>, state: &SessionState) -> Option<String> {
-        divide::why_it_stays(plan, state, &Engine::unnamed_functions(self.memory))
+        let zone = state.config_options().execution.time_zone.as_deref();
+        let zone = zone.and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC);
+        divide::why_it_stays(plan, state, &Engine::unnamed_functions(self.memory, zone))
     }
 }
 

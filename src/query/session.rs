@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "cluster")]
+use arrow::datatypes::TimeUnit;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use chrono_tz::Tz;
 use datafusion::catalog::{
@@ -30,6 +32,8 @@ use super::bound::Bound;
 use super::cluster::Cluster;
 use super::compacted::CompactSorts;
 use super::distinct::DistinctBytes;
+#[cfg(feature = "cluster")]
+use super::functions::time::Convert;
 use super::lists::SoundLists;
 use super::local_times::{DateSums, LocalTimes};
 use super::memory::Division;
@@ -121,15 +125,24 @@ impl Engine {
         self.division.partitions
     }
 
-    /// The functions that only rules name, and no query.
+    /// The functions that only rules name, and no query, in a zone: as far as a name has one form there. Others, such as a cast
+    /// of a text that may be no time, keep a plan in its process.
     #[cfg(feature = "cluster")]
-    pub(super) fn unnamed_functions(memory: usize) -> [Arc<ScalarUDF>; 4] {
-        [
+    pub(super) fn unnamed_functions(memory: usize, zone: Tz) -> Vec<Arc<ScalarUDF>> {
+        let (instant, unit) = (Some(zone.name().into()), TimeUnit::Millisecond);
+        let casts = [
+            DataType::Timestamp(unit, instant),
+            DataType::Timestamp(unit, None),
+            DataType::Date32,
+        ];
+        let casts = casts.map(|to| Arc::new(ScalarUDF::from(Convert::new(to, zone, false))));
+        let others = [
             super::distinct::row_bytes(),
             super::lists::mark(),
             functions::joined(memory),
             functions::logfmt_value(),
-        ]
+        ];
+        casts.into_iter().chain(others).collect()
     }
 
     /// What a worker carries a plan out with: the functions of a session in this zone, over the formats of a job, and those
@@ -146,7 +159,7 @@ impl Engine {
     ) -> Result<SessionState> {
         let context = self.context(config, timezone)?;
         context.register_udf(functions::parse_as(formats));
-        for function in Self::unnamed_functions(self.memory) {
+        for function in Self::unnamed_functions(self.memory, timezone) {
             context.register_udf(function.as_ref().clone());
         }
         Ok(context.state())

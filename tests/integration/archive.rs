@@ -609,7 +609,7 @@ fn windows_behind_the_first_read_only_their_own_of_the_objects_of_another_progra
     let dir = Dir::new();
     dir.write(
         JOB,
-        "name = \"night\"\n[source]\nkind = \"exported\"\npath = \"exported\"\n[output]\nlocation = \"out\"\n[archive]\n",
+        "name = \"night\"\n[source]\nkind = \"exported\"\npath = \"exported\"\n[output]\nlocation = \"out\"\n[[query]]\nuse = \"hourly_count\"\n[archive]\n",
     );
     let export = crate::support::export::Export::new(dir.join("exported"));
     let first = at("2025-03-01T00:00:00Z");

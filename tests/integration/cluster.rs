@@ -410,9 +410,7 @@ fn a_query_goes_on_without_a_worker_that_is_killed() {
     shared
         .assert_success()
         .stderr_contains("the query is run once more");
-    let read = |finished: &crate::support::program::Finished| {
-        finished.stdout_run()["receipt"]["read"].clone()
-    };
+    let read = |finished: &crate::support::program::Finished| finished.stdout_run()["read"].clone();
     assert_eq!(read(&shared), read(&alone));
     assert_eq!(
         held.exported.answers("shared"),
@@ -619,7 +617,7 @@ fn rows_in_order(exported: &Exported<'_>, name: &str) -> Value {
 
 /// What the receipt lists of the answer in parts: the rows in all, and the keys with their bytes and ETags.
 fn listed_outputs(run: &crate::support::program::Finished) -> (u64, Vec<(String, Value, Value)>) {
-    let receipt = run.stdout_run()["receipt"].clone();
+    let receipt = run.stdout_run();
     let outputs = receipt["outputs"].as_array().expect("a list").clone();
     let parts: Vec<Value> = outputs
         .into_iter()
@@ -684,7 +682,7 @@ fn workers_put_the_parts_of_a_large_answer() {
         rows_in_order(&exported, "alone")
     );
     let read = |run: &crate::support::program::Finished| {
-        let receipt = run.stdout_run()["receipt"].clone();
+        let receipt = run.stdout_run();
         [
             receipt["read"].clone(),
             receipt["exports"].clone(),

@@ -46,8 +46,6 @@ pub(super) fn why_it_stays(
             }
         } else if let Some(table) = table_scan::scan_of(node) {
             tables = Some(tables.unwrap_or(0) + table_scan::cost(table));
-        } else if is_in_turn(node) {
-            reason = Some("its first rows are read in order".to_owned());
         } else if node.children().is_empty() && !is_small(node) {
             reason = Some(format!(
                 "it reads {}, which is no scan of logs or of a Parquet table",
@@ -94,6 +92,11 @@ pub(super) fn why_it_stays(
         (_, Some(reason)) => Some(reason),
         (_, None) => too_little.map(str::to_owned),
     }
+}
+
+/// Whether rows of a plan come in the order of its inputs, one behind the other.
+pub(super) fn comes_in_turn(plan: &Arc<dyn ExecutionPlan>) -> EngineResult<bool> {
+    plan.exists(|node| Ok(is_in_turn(node)))
 }
 
 /// Whether a subquery in the place of a value may have several rows. That is an error, which only the plan of one process

@@ -856,7 +856,8 @@ async fn workers_write_the_rows_of_the_local_answer_in_its_order() {
                 let read = |logs: &LogsTable| logs.read_log().complete(objects.len());
                 assert_eq!(read(&logs), read(&local_logs), "{about}");
                 assert_eq!(logs.oddities(), local_logs.oddities(), "{about}");
-                let hours = |tally: &Tally| tally.by_group().unwrap();
+                // A condition on streams leaves objects unread, here as there.
+                let hours = |tally: &Tally| tally.by_group().map_err(|error| error.to_string());
                 assert_eq!(hours(&tally), hours(&local_tally), "{about}");
             }
         }
