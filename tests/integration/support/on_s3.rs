@@ -55,6 +55,7 @@ impl<'a> Exported<'a> {
     }
 
     /// Adds so many objects of some megabytes, whose events compress as badly.
+    #[cfg(feature = "cluster")]
     pub fn with_several(self, objects: i64) -> Self {
         for number in 0..objects {
             let first = at("2025-03-03T05:00:00Z") + number * HOUR;
@@ -132,6 +133,7 @@ impl<'a> Exported<'a> {
 }
 
 /// A query whose answer is as large as the events, in parts of a size.
+#[cfg(feature = "cluster")]
 pub const IN_PARTS: &str =
     "[[query]]\nname = \"everything\"\nsql = \"everything.sql\"\nfile_size = \"1MiB\"\n";
 
