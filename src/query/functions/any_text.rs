@@ -64,7 +64,6 @@ pub fn hold_for_pattern(pattern: &str, message: &str) {
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;
-    use std::time::{Duration, Instant};
 
     use proptest::prelude::*;
     use proptest::sample::Index;
@@ -123,20 +122,11 @@ mod tests {
         hold_for(&("[".repeat(100_000) + &"]".repeat(100_000)));
     }
 
+    /// In quadratic time, these take minutes.
     #[test]
-    fn a_long_message_takes_no_more_time_for_each_of_its_bytes() {
-        let time_of = |text: &str| {
-            let began = Instant::now();
-            hold_for(text);
-            began.elapsed()
-        };
+    fn a_long_message_of_beginnings_ends() {
         for beginning in BEGINNINGS.split('¦') {
-            let text = |bytes: usize| beginning.repeat(bytes / beginning.len());
-            let (short, long) = (time_of(&text(8 << 10)), time_of(&text(64 << 10)));
-            assert!(
-                long < 32 * short + Duration::from_secs(1),
-                "{beginning:?}: {short:?} and {long:?} for eight times as long a message"
-            );
+            hold_for(&beginning.repeat((64 << 10) / beginning.len()));
         }
     }
 
