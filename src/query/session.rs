@@ -129,10 +129,12 @@ impl Engine {
     /// of a text that may be no time, keep a plan in its process.
     #[cfg(feature = "cluster")]
     pub(super) fn unnamed_functions(memory: usize, zone: Tz) -> Vec<Arc<ScalarUDF>> {
-        let (instant, unit) = (Some(zone.name().into()), TimeUnit::Millisecond);
+        let instant =
+            |zone: Tz| DataType::Timestamp(TimeUnit::Millisecond, Some(zone.name().into()));
         let casts = [
-            DataType::Timestamp(unit, instant),
-            DataType::Timestamp(unit, None),
+            instant(zone),
+            instant(Tz::UTC),
+            DataType::Timestamp(TimeUnit::Millisecond, None),
             DataType::Date32,
         ];
         let casts = casts.map(|to| Arc::new(ScalarUDF::from(Convert::new(to, zone, false))));

@@ -123,7 +123,9 @@ impl Convert {
 
 impl ScalarUDFImpl for Convert {
     fn name(&self) -> &str {
-        match self.to {
+        match &self.to {
+            // Of a name, a worker has one form: that of the session's zone, and this one.
+            DataType::Timestamp(_, Some(zone)) if &**zone == "UTC" => "to_instant_in_utc",
             DataType::Timestamp(_, Some(_)) => "to_instant",
             DataType::Timestamp(_, None) => "to_wall_clock",
             _ => "to_local_date",
