@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
-use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::DateTime;
 use chrono_tz::Tz;
@@ -23,14 +22,11 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::sync::watch;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::access::OWN_VERSION;
-use super::{
-    Access, Cluster, Ready, Section, SectionWriter, Worker, WriteSections, info_of, partitions_of,
-};
+use super::{Access, Cluster, Ready, Worker, info_of, partitions_of};
 use crate::aws::{Account, Aws};
 use crate::error::{Class, Error, Result};
 use crate::job::{
@@ -252,23 +248,11 @@ impl Cloud {
         self.worker_that_keeps(engine, None).await
     }
 
-    fn writer(&self) -> Arc<dyn WriteSections> {
-        let scratch = self.folder.path().to_owned();
-        Arc::new(PartsWriter::new(self.stores.clone(), scratch))
-    }
-
     async fn worker_that_keeps(&self, engine: Engine, columns: Option<Arc<Columns>>) -> Running {
-        self.worker_of(engine, columns, self.writer()).await
-    }
-
-    async fn worker_of(
-        &self,
-        engine: Engine,
-        columns: Option<Arc<Columns>>,
-        writer: Arc<dyn WriteSections>,
-    ) -> Running {
         let address = "127.0.0.1:0".parse().unwrap();
         let stores = self.stores.clone();
+        let scratch = self.folder.path().to_owned();
+        let writer = Arc::new(PartsWriter::new(stores.clone(), scratch));
         let worker = Worker::listen(address, Access::default(), engine, stores, columns, writer);
         let worker = worker.await.unwrap();
         let address = worker.address().unwrap().to_string().parse().unwrap();
@@ -922,68 +906,4 @@ async fn sections_of_several_sources_keep_their_order() {
         answers.push(rows);
     }
     assert!(answers[0] == answers[1], "{}\n{}", answers[0], answers[1]);
-}
-
-/// A writer that puts parts, and then says so and never goes on.
-#[derive(Debug)]
-struct Stuck {
-    inner: Arc<dyn WriteSections>,
-    is_stuck: watch::Sender<bool>,
-}
-
-struct StuckSection {
-    inner: Box<dyn SectionWriter>,
-    is_stuck: watch::Sender<bool>,
-}
-
-#[async_trait]
-impl WriteSections for Stuck {
-    async fn begin(&self, section: Section<'_>) -> Result<Box<dyn SectionWriter>> {
-        Ok(Box::new(StuckSection {
-            inner: self.inner.begin(section).await?,
-            is_stuck: self.is_stuck.clone(),
-        }))
-    }
-}
-
-#[async_trait]
-impl SectionWriter for StuckSection {
-    async fn write(&mut self, rows: RecordBatch) -> Result<Vec<String>> {
-        self.inner.write(rows).await
-    }
-
-    async fn finish(self: Box<Self>) -> Result<Vec<String>> {
-        self.inner.finish().await?;
-        self.is_stuck.send_replace(true);
-        std::future::pending().await
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn parts_of_a_try_that_lost_a_worker_are_in_no_answer() {
-    let shape = shapes().swap_remove(1);
-    let (cloud, objects) = Cloud::new(&shape).await;
-    let sql = "SELECT * FROM logs";
-    let (local, ..) = session(&cloud, &shape, &objects, &[]);
-    let (expected, _) = written_here(&local, sql).await;
-    let (is_stuck, mut stuck) = watch::channel(false);
-    let inner = cloud.writer();
-    let lost = Arc::new(Stuck { inner, is_stuck });
-    let lost = cloud.worker_of(cloud.engine(), None, lost).await;
-    let there = cloud.worker().await;
-    let workers = [lost, there];
-    let (shared, logs, _) = session(&cloud, &shape, &objects, &workers);
-    let [lost, _there] = workers;
-    let stop = async {
-        stuck.wait_for(|stuck| *stuck).await.unwrap();
-        lost.stop.send(()).unwrap();
-    };
-    let (put, ()) = tokio::join!(put_by_workers(&cloud, &shared, sql), stop);
-    let Put { parts, rows } = put.unwrap().unwrap();
-    assert!(rows == expected, "{rows}\n{expected}");
-    let read = logs.read_log().complete(objects.len()).unwrap();
-    assert_eq!(read.objects, objects.len());
-    // What the first try has put is there, under other keys.
-    let folder = crate::layout::parent(&parts[0].written.key);
-    assert!(cloud.store.list(&folder).await.unwrap().len() > parts.len());
 }
