@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::events::at;
-use crate::support::in_place::{DAY, InPlace, gzip, notes};
+use crate::support::in_place::{InPlace, gzip, notes};
 use crate::support::job::JOB;
 use crate::support::moto::Moto;
 
