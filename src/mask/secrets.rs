@@ -138,16 +138,19 @@ pub(super) fn value(text: &[u8], from: usize, sign: usize) -> Option<Value> {
     if begins_no_secret(text.get(content)) {
         return None;
     }
-    let end = match quote {
-        [] => content + bare(&text[content..]),
-        quote => content + quoted(&text[content..], quote),
+    let is_line = kind == Kind::Authorization && quote.is_empty();
+    let length = match quote {
+        // Credentials are its first words: where it ends is not looked for.
+        _ if is_line => text.len() - content,
+        [] => bare(&text[content..]),
+        quote => quoted(&text[content..], quote),
     };
-    let end = match kind {
-        Kind::Authorization if quote.is_empty() => content + line(&text[content..]),
-        _ => end,
+    let value = &text[content..content + length];
+    let is_none = match is_line {
+        true => is_no_secret_line(value),
+        false => is_no_secret(value),
     };
-    let value = &text[content..end];
-    if is_no_secret(value) {
+    if is_none {
         return None;
     }
     let is_text = !quote.is_empty();
@@ -162,7 +165,7 @@ pub(super) fn value(text: &[u8], from: usize, sign: usize) -> Option<Value> {
         }
         // Prose: `password: must have eight letters`.
         _ if !is_text && blank > 0 && value.iter().all(u8::is_ascii_alphabetic) => return None,
-        _ => content..end,
+        _ => content..content + length,
     };
     let found = match kind {
         Kind::Authorization => Found::Token,
@@ -274,10 +277,6 @@ fn quoted(text: &[u8], quote: &[u8]) -> usize {
     text.len()
 }
 
-fn line(text: &[u8]) -> usize {
-    memchr::memchr(b'\n', text).unwrap_or(text.len())
-}
-
 /// The length of a value without quotes.
 fn bare(text: &[u8]) -> usize {
     let ends = |byte: &u8| byte.is_ascii_whitespace() || b",;&\"'\\)}]<>".contains(byte);
@@ -289,22 +288,36 @@ fn begins_no_secret(first: Option<&u8>) -> bool {
     first.is_some_and(|first| b"<[{($=:>".contains(first))
 }
 
+/// What stands in place of a value.
+const NONE: [&[u8]; 7] = [
+    b"null",
+    b"none",
+    b"nil",
+    b"true",
+    b"false",
+    b"undefined",
+    b"redacted",
+];
+
 /// Whether a value is empty, hidden already, or says that there is none.
 fn is_no_secret(value: &[u8]) -> bool {
-    const NONE: [&[u8]; 7] = [
-        b"null",
-        b"none",
-        b"nil",
-        b"true",
-        b"false",
-        b"undefined",
-        b"redacted",
-    ];
-    value.is_empty()
-        || value
-            .iter()
-            .all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
-        || NONE.iter().any(|none| value.eq_ignore_ascii_case(none))
+    hidden(value) == value.len() || NONE.iter().any(|none| value.eq_ignore_ascii_case(none))
+}
+
+/// The same of the value that is the first line of a text.
+fn is_no_secret_line(text: &[u8]) -> bool {
+    let ends = |at: usize| matches!(text.get(at), None | Some(b'\n'));
+    let begins = |none: &[u8]| {
+        let word = text.get(..none.len());
+        word.is_some_and(|word| word.eq_ignore_ascii_case(none))
+    };
+    ends(hidden(text)) || NONE.iter().any(|none| begins(none) && ends(none.len()))
+}
+
+/// How many characters hide a value.
+fn hidden(value: &[u8]) -> usize {
+    let hides = |byte: &&u8| matches!(byte, b'*' | b'x' | b'X' | b'.');
+    value.iter().take_while(hides).count()
 }
 
 /// What of an `Authorization` header is secret: what follows the scheme.

@@ -358,7 +358,7 @@ mod tests {
         let mut vocabulary = vocabulary();
         let columns = ["n", "n\u{1b}[2J"].map(str::to_owned).to_vec();
         vocabulary.tables = vec![("files".to_owned(), columns)];
-        let line = "SELECT n FROM files WHERE n";
+        let line = "SELECT n FROM files WHERE ";
         let offered = complete(&vocabulary, "", line, line.len());
         let Completion::Words { words, .. } = offered else {
             panic!("no words");

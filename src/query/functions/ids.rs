@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr_iter, memmem, memrchr};
 
 use super::json::{Members, Value};
 use super::message::{LogType, beginning, first_line, is_uuid, platform_line, words};
@@ -314,9 +314,12 @@ fn w3c_in_brackets(text: &str) -> Option<String> {
     let line = first_line(text);
     let is_span =
         |id: &str| id.len() == SPAN_LENGTH && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    memchr_iter(b'[', line.as_bytes()).find_map(|open| {
-        let group = &line[open + 1..];
-        let group = &group[..memchr(b']', group.as_bytes())?];
+    // From the brackets that close: of many that open, each could have to look for its end to the end of the line.
+    let mut behind = 0;
+    memchr_iter(b']', line.as_bytes()).find_map(|close| {
+        let group = &line[behind..close];
+        behind = close + 1;
+        let group = &group[memrchr(b'[', group.as_bytes())? + 1..];
         if group.len() <= W3C_LENGTH + SPAN_LENGTH {
             return None;
         }

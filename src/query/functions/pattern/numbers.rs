@@ -200,8 +200,9 @@ fn unit(letters: &[u8]) -> Option<Mark> {
 }
 
 /// The length of a run of letters, digits, `_` and `-` that is a token: long, of capitals, small letters and digits, with
-/// digits between letters. Such a token has hyphens by chance, so it is one id.
-pub(super) fn token(text: &[u8]) -> usize {
+/// digits between letters. Such a token has hyphens by chance, so it is one id. Otherwise the length of the run: what is no token has
+/// none at its end either, as that is shorter and has fewer kinds and changes.
+pub(super) fn token(text: &[u8]) -> Result<usize, usize> {
     const SHORTEST: usize = 20;
     const DIGIT: u8 = 1;
     const CAPITAL: u8 = 2;
@@ -229,13 +230,10 @@ pub(super) fn token(text: &[u8]) -> usize {
     let is_token = length >= SHORTEST && kinds == DIGIT | CAPITAL | SMALL && changes >= 4;
     match is_token {
         true => {
-            length
-                + text[length..]
-                    .iter()
-                    .take_while(|byte| **byte == b'=')
-                    .count()
+            let padding = text[length..].iter().take_while(|byte| **byte == b'=');
+            Ok(length + padding.count())
         }
-        false => 0,
+        false => Err(length),
     }
 }
 

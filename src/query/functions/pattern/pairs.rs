@@ -32,10 +32,13 @@ impl Scanner<'_> {
         {
             return self.quoted_value(keeps, value, quote, close);
         }
-        let length = bytes::value(rest);
+        // The end of a value that is left as it is may be that of the message, for each of its pairs.
         match keeps {
-            Keeps::Nothing if length > 0 => self.mark(Mark::Value, value, value + length),
-            Keeps::Level if rest[0].is_ascii_digit() => self.at = value + length,
+            Keeps::Nothing => match bytes::value(rest) {
+                0 => {}
+                length => self.mark(Mark::Value, value, value + length),
+            },
+            Keeps::Level if rest[0].is_ascii_digit() => self.at = value + bytes::value(rest),
             _ => {}
         }
     }

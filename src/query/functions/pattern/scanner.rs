@@ -20,6 +20,9 @@ pub(super) struct Scanner<'a> {
     /// Where the next e-mail address begins and ends; behind the text if there is none.
     pub(super) email: (usize, usize),
     pub(super) unclosed: Unclosed,
+    /// A run of words and hyphens that is no token, and so has none at its end: where it was looked at, where it ends, and where the
+    /// scanner's text ended then.
+    pub(super) no_token: (usize, usize, usize),
     pub(super) seen: &'a mut Seen,
 }
 
@@ -40,6 +43,7 @@ impl<'a> Scanner<'a> {
             last: None,
             email: (0, 0),
             unclosed: Unclosed::default(),
+            no_token: (0, 0, 0),
             seen,
         };
         scanner.find_email(0);

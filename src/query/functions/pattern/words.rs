@@ -99,9 +99,12 @@ impl Scanner<'_> {
             Some(b' ') if length == 5 && self.time_of_klog(start) => return,
             _ => {}
         }
-        let token = numbers::token(text);
-        if token > 0 {
-            return self.mark(Mark::Value, start, start + token);
+        let (looked_at, run, text_end) = self.no_token;
+        if !(looked_at..run).contains(&start) || text_end != self.end {
+            match numbers::token(text) {
+                Ok(token) => return self.mark(Mark::Value, start, start + token),
+                Err(length) => self.no_token = (start, start + length, self.end),
+            }
         }
         self.pieces(start, end);
         if self.at == end && self.text[..self.end].get(end) == Some(&b'=') {
