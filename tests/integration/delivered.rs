@@ -253,7 +253,9 @@ fn an_empty_location_is_an_error_and_a_quiet_day_is_none() {
 /// A day without objects may be quiet, or the job looks for them in the wrong place.
 #[test]
 fn a_day_without_objects_is_noted_with_the_last_one() {
-    let night = night();
+    // Objects whose keys say no time may be of any, on disk.
+    let key = pcs_key("2025-03-03T05");
+    let night = night_of([(&*key, &*pcs("2025-03-03T05:00:00Z", "only"))], "");
     let quiet = night.run_of("2025-01-03", &["--json"]);
     let receipt = quiet.assert_success().stdout_run();
     assert_eq!(receipt["read"]["events"], 0);
