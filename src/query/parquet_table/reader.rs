@@ -35,10 +35,6 @@ pub(in crate::query) struct FileOfTable {
     /// Its name in errors.
     pub(in crate::query) name: Arc<str>,
     /// The key of its metadata that says which window it is of.
-    #[cfg_attr(
-        not(feature = "cluster"),
-        expect(dead_code, reason = "one feature reads it")
-    )]
     pub(in crate::query) window_key: Arc<str>,
 }
 
