@@ -135,7 +135,6 @@ impl Access {
     ///
     /// # Errors
     /// What is wrong with the token or the version, which the sender shows.
-    #[expect(clippy::result_large_err, reason = "tonic's interceptors return it")]
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Status> {
         if let Some(own) = &self.token {
             let digest = |token: &[u8]| Sha256::digest(token);
