@@ -481,7 +481,8 @@ async fn a_source_with_linked_log_groups_takes_no_export_of_another_account() {
     );
     // The export of the other account is there first.
     let (first, other) = sources.rsplit_once("[[source]]").unwrap();
-    accounts.have(&format!("[source]{other}"), SQL);
+    let of_one = "SELECT log_group, count(*) AS events FROM logs GROUP BY 1";
+    accounts.have(&format!("[source]{other}"), of_one);
     let services = &mut accounts.nights.environment.services;
     services.swap(0, 1);
     accounts.nights.run(day()).await.remove(0).result.unwrap();
