@@ -252,7 +252,8 @@ impl Session {
 
     /// Starts a query. Where a worker fails before the first row, it is run once more, on those that are left.
     pub async fn run(&self, statement: &Statement) -> Result<Execution> {
-        let started = self.start(statement, None).await?;
+        // Planning and starting take much of a stack, which those who wait for rows need not have.
+        let started = Box::pin(self.start(statement, None)).await?;
         let plan = Arc::new(Mutex::new(Arc::clone(&started.plan)));
         let schema = started.batches.schema();
         let running = Running {
@@ -410,7 +411,7 @@ impl Running {
                 return Some(Err(error.into()));
             };
             tracing::warn!("the query is run once more: {}", error.message());
-            match self.session.start(&self.query, Some(&failed)).await {
+            match Box::pin(self.session.start(&self.query, Some(&failed))).await {
                 Ok(Started { plan, batches }) => {
                     *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
                     self.batches = batches;

@@ -110,10 +110,10 @@ impl QueryRun<'_> {
         folder: &FilePath,
         place: (&Store, AnswerKeys<'_>),
     ) -> Result<Answer<'q>> {
-        match self.answer_once(planned, folder, place).await {
+        match Box::pin(self.answer_once(planned, folder, place)).await {
             Err(lost) if lost.class() == Class::Workers => {
                 tracing::warn!("{} is computed once more: {}", self.name, lost.message());
-                self.answer_once(planned, folder, place).await
+                Box::pin(self.answer_once(planned, folder, place)).await
             }
             answered => answered,
         }
@@ -146,10 +146,9 @@ impl QueryRun<'_> {
             _ => error,
         };
         #[cfg(feature = "cluster")]
-        let put = self
-            .put_by_workers(planned, &statement, place, &metadata)
-            .await
-            .map_err(of_query)?;
+        let put = Box::pin(self.put_by_workers(planned, &statement, place, &metadata));
+        #[cfg(feature = "cluster")]
+        let put = put.await.map_err(of_query)?;
         #[cfg(not(feature = "cluster"))]
         let put: Option<Vec<PutPart>> = None;
         let is_empty = put.as_ref().is_some_and(Vec::is_empty);
@@ -205,7 +204,7 @@ impl QueryRun<'_> {
         statement: &Statement,
         mut take: impl AsyncFnMut(RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        let mut execution = self.session.run(statement).await?;
+        let mut execution = Box::pin(self.session.run(statement)).await?;
         let mut ticks = tokio::time::interval(PROGRESS_EVERY);
         loop {
             tokio::select! {

@@ -483,7 +483,7 @@ impl<'a> Runner<'a> {
             ahead: &ahead,
         };
         let progress = self.environment.progress.as_ref();
-        let exported = self.plan.sources.export(&request, progress).await?;
+        let exported = Box::pin(self.plan.sources.export(&request, progress)).await?;
         Ok((publisher, exported))
     }
 
@@ -512,7 +512,7 @@ impl<'a> Runner<'a> {
         let working = async {
             match (events, self.plan.work, &window.last) {
                 (WindowEvents::Exported(exported), Work::Answers, _) => {
-                    run.run(exported, stopwatch).await
+                    Box::pin(run.run(exported, stopwatch)).await
                 }
                 (WindowEvents::Exported(exported), Work::Archives, _) => {
                     Ok((run.archive(exported, stopwatch).await?, Vec::new()))

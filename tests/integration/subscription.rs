@@ -84,12 +84,12 @@ fn objects() -> Vec<(String, Vec<u8>)> {
         // One gzip member for each record, and no ending: what Firehose leaves without compression.
         (
             key("2025-03-03T00:05:00", ""),
-            [gzip(&web), gzip(&control()), gzip(&again)].concat(),
+            [gzip(&web), gzip(control()), gzip(&again)].concat(),
         ),
         // The same records delivered again, compressed by Firehose too.
         (
             key("2025-03-03T01:05:00", ".gz"),
-            gzip(&[gzip(&again), gzip(&web)].concat()),
+            gzip([gzip(&again), gzip(&web)].concat()),
         ),
         // Decompressed by Firehose.
         (key("2025-03-03T23:55:00", ""), other),

@@ -457,8 +457,7 @@ async fn workers_keep_the_columns_of_what_they_read() {
     };
     let first = ask(true).await.unwrap();
     for object in &objects {
-        let key = object_store::path::Path::from(object.key());
-        cloud.store.delete(&key).await.unwrap();
+        cloud.store.delete(&object.key()).await.unwrap();
     }
     assert_eq!(ask(true).await.unwrap(), first);
     // Where the coordinator keeps nothing, neither do its workers.

@@ -57,11 +57,11 @@ fn object(number: usize, size: u64) -> LogObject {
         last_modified: DateTime::from_timestamp(1_763_712_000 + number as i64, 123_456_789)
             .unwrap(),
         size,
-        e_tag: (number % 5 != 0).then(|| format!("\"{number:032x}\"")),
+        e_tag: (!number.is_multiple_of(5)).then(|| format!("\"{number:032x}\"")),
         version: None,
     };
     let group = format!("/aws/lambda/{}", number % 4);
-    LogObject::new(&meta, (number % 4 != 0).then_some(&*group)).unwrap()
+    LogObject::new(&meta, (!number.is_multiple_of(4)).then_some(&*group)).unwrap()
 }
 
 const WINDOW: Range = Range {
