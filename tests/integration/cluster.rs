@@ -161,7 +161,7 @@ fn archives_without_their_exports_are_shared() {
             true,
         ),
         (
-            "SELECT e.hh, count(*), max(c.events) FROM events e JOIN hourly_count c USING (dt, hh) WHERE hh > '04' GROUP BY 1 ORDER BY 1",
+            "SELECT e.hh, count(*), max(c.events) FROM events e JOIN hourly_count c USING (dt, hh) WHERE e.hh > '04' GROUP BY 1 ORDER BY 1",
             true,
         ),
         (
