@@ -66,6 +66,8 @@ pub use lambda::Report;
 pub use level::Level;
 pub use message::LogType;
 #[cfg(feature = "cluster")]
+pub use of_message::is_lambda_report;
+#[cfg(feature = "cluster")]
 pub use parse::logfmt_value;
 pub use parse::{LogfmtMembers, check_format, parse_as};
 pub use percentile::percentiles;

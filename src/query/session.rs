@@ -143,6 +143,7 @@ impl Engine {
             super::lists::mark(),
             functions::joined(memory),
             functions::logfmt_value(),
+            functions::is_lambda_report(),
         ];
         casts.into_iter().chain(others).collect()
     }

@@ -84,7 +84,9 @@ fn every_query_of_the_library_has_the_same_answer_on_workers() {
             if finished.stdout != expected {
                 wrong.push(format!("{name} on {count}:\n{}", finished.stdout));
             }
-            if finished.stderr.contains("reads on this machine") {
+            // Those read only the answers of two days.
+            let is_small = OF_JOBS.contains(&name.as_str());
+            if finished.stderr.contains("reads on this machine") != is_small {
                 wrong.push(format!("{name} on {count}:\n{}", finished.stderr));
             }
         }

@@ -80,6 +80,12 @@ impl OfMessage {
     }
 }
 
+/// The function that a rule puts in place of `lambda_report(message) IS NOT NULL`.
+#[cfg(feature = "cluster")]
+pub fn is_lambda_report() -> Arc<ScalarUDF> {
+    Arc::new(OfMessage::new(Question::IsLambdaReport).into())
+}
+
 impl ScalarUDFImpl for OfMessage {
     fn name(&self) -> &str {
         match self.question {
