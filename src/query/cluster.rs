@@ -2,9 +2,9 @@
 //! reads a part of the objects.
 //!
 //! The engine beyond one process is datafusion-distributed. What is here is what it can't do for this crate: scans whose
-//! files are lists of objects or are read as they were listed ([`codec`], [`divide`], [`table_scan`]), answers that workers
-//! write ([`sections`], [`write_parts`], [`writing`]), who may connect ([`access`], [`address`]), what is reported and what
-//! fails ([`channels`], [`failure`]), and the process on the other side ([`worker`]).
+//! files are lists of objects or are read as they were listed (`codec`, `divide`, `table_scan`), answers that workers
+//! write (`sections`, `write_parts`, `writing`), who may connect (`access`, `address`), what is reported and what
+//! fails (`channels`, `failure`), and the process on the other side (`worker`).
 
 mod access;
 mod address;
