@@ -4,9 +4,9 @@
 //! counts is decided once for a table: the copy that is read first. Every later scan of the table finds the same. An event is the
 //! same where its log stream and its id are.
 //!
-//! Looking up each id in memory that is in no cache takes longer than anything else that is done with an event. So [`runs`] compares
-//! records by their first and last ids, and only those of records that overlap are looked up, in [`slices`]. Ids are kept
-//! exactly, in [`memory`] that is bounded, and in a [`file`](mod@file) beyond it.
+//! Looking up each id in memory that is in no cache takes longer than anything else that is done with an event. So `runs` compares
+//! records by their first and last ids, and only those of records that overlap are looked up, in `slices`. Ids are kept
+//! exactly, in `memory` that is bounded, and in a `file`(mod@file) beyond it.
 
 mod file;
 mod id;
