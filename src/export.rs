@@ -211,7 +211,8 @@ pub trait LogExporter: Send + Sync {
     }
 
     /// Checks an export of several windows that turned out to have no events of this one, as an export of the window alone
-    /// is checked when it is made; and objects of other programs where none of them has an event of the window. A note for the receipt; an error (source) where there surely were events.
+    /// is checked when it is made; and objects of other programs where none of them has an event of the window. A note for the
+    /// receipt; an error (source) where there surely were events.
     async fn check_without_events(
         &self,
         _request: &ExportRequest<'_>,

@@ -28,7 +28,8 @@ use crate::scan::wire::{deal, most_parts, scan_of};
 /// Why a plan stays in this process; `None` for a plan that workers can read.
 ///
 /// A worker has the functions of a session in the same zone, with the formats of the same job. A function of any other
-/// session, or another leaf than a scan of `logs` or of a Parquet table, would be another one there. `unnamed` are those that only rules name.
+/// session, or another leaf than a scan of `logs` or of a Parquet table, would be another one there. `unnamed` are those that
+/// only rules name.
 pub(super) fn why_it_stays(
     plan: &Arc<dyn ExecutionPlan>,
     state: &SessionState,
