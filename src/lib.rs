@@ -36,6 +36,7 @@ pub mod numbers;
 pub mod otel;
 pub mod output;
 pub mod panics;
+mod parquet_footer;
 pub mod progress;
 pub mod query;
 pub mod receipt;

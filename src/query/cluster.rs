@@ -4,7 +4,7 @@
 //! The engine beyond one process is datafusion-distributed. What is here is what it can't do for this crate: scans whose
 //! files are lists of objects or are read as they were listed (`codec`, `divide`, `table_scan`), answers that workers
 //! write (`sections`, `write_parts`, `writing`), who may connect (`access`, `address`), what is reported and what
-//! fails (`channels`, `failure`), and the process on the other side (`worker`).
+//! fails (`channels`, `following`, `failure`), and the process on the other side (`worker`).
 
 mod access;
 mod address;
@@ -12,6 +12,7 @@ mod channels;
 mod codec;
 mod divide;
 mod failure;
+mod following;
 mod sections;
 mod table_scan;
 mod worker;
@@ -299,10 +300,8 @@ impl Cluster {
         workers: Vec<Url>,
     ) -> EngineResult<SessionState> {
         let Sharing { sent, memory } = sharing;
-        let received = Received {
-            budget: Budget::new(&state.runtime_env().memory_pool),
-            columns: None,
-        };
+        let budget = Budget::new(&state.runtime_env().memory_pool);
+        let received = Received::new(budget, None);
         let codec = Codec {
             received: Arc::new(received),
             sent,

@@ -7,7 +7,6 @@ use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
 use object_store::path::Path;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::queries::PlannedQuery;
 use super::{Force, Output};
@@ -16,6 +15,7 @@ use crate::job::{Division, Job};
 use crate::output::athena;
 use crate::output::division::{DividedBy, NewestAnswer};
 use crate::output::parquet::WINDOW;
+use crate::parquet_footer;
 use crate::store::Store;
 use crate::window::Unit;
 
@@ -138,11 +138,7 @@ pub(super) async fn columns_of(store: &Store, key: &Path) -> Result<Schema> {
             let what = format!("{name} is not there any more");
             return Err(Error::new(Class::Source, what));
         };
-        let mut reader = ParquetMetaDataReader::new();
-        let read = reader
-            .try_parse_sized(&end, size)
-            .and_then(|()| reader.finish());
-        let columns = read.and_then(|read| {
+        let columns = parquet_footer::parse(&end, size).and_then(|read| {
             let file = read.file_metadata();
             parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
         });
@@ -160,9 +156,7 @@ pub(super) async fn columns_of(store: &Store, key: &Path) -> Result<Schema> {
 }
 
 fn read_footer(end: &Bytes, size: u64) -> parquet::errors::Result<Footer> {
-    let mut reader = ParquetMetaDataReader::new();
-    reader.try_parse_sized(end, size)?;
-    let metadata: ParquetMetaData = reader.finish()?;
+    let metadata = parquet_footer::parse(end, size)?;
     let file = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(file.schema_descr(), None)?;
     let fields = schema.fields().iter();

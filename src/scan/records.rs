@@ -362,6 +362,19 @@ impl Cursor<'_> {
         }
     }
 
+    /// An account or an id, which a program that wrote the record again may have made a number.
+    fn optional_id(&mut self) -> Read<Option<JsonText>> {
+        if !self.peek()?.is_ascii_digit() {
+            return self.optional_string();
+        }
+        let start = self.at;
+        self.skip(0)?;
+        Ok(Some(JsonText {
+            at: start..self.at,
+            escaped: false,
+        }))
+    }
+
     /// A record, into `record`.
     fn record(&mut self, record: &mut Record) -> Read<()> {
         const EXPECTED: &str =
@@ -378,7 +391,7 @@ impl Cursor<'_> {
         self.members(0, |cursor, name| {
             match &text[name.at.clone()] {
                 b"messageType" => kind = cursor.optional_string()?,
-                b"owner" => owner = cursor.optional_string()?,
+                b"owner" => owner = cursor.optional_id()?,
                 b"logGroup" => log_group = cursor.optional_string()?,
                 b"logStream" => log_stream = cursor.optional_string()?,
                 b"logEvents" => {
@@ -458,7 +471,7 @@ impl Cursor<'_> {
         let text = self.text;
         self.members(2, |cursor, name| {
             match &text[name.at.clone()] {
-                b"id" => id = cursor.optional_string()?,
+                b"id" => id = cursor.optional_id()?,
                 b"timestamp" => timestamp = Some(cursor.integer()?),
                 b"message" => message = Some(cursor.string()?),
                 _ => cursor.skip(3)?,

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -394,6 +394,7 @@ pub fn encode(
                 source.tally.clone(),
                 source.edges.clone(),
             ),
+            counted: 0,
         },
     );
     zstd::stream::encode_all(&message.encode_to_vec()[..], LEVEL).map_err(DataFusionError::IoError)
@@ -438,10 +439,37 @@ pub struct ReceivedScan {
 /// What the scans that a process receives share.
 #[derive(Debug)]
 pub struct Received {
-    /// The memory of the objects that they hold.
-    pub budget: Arc<Budget>,
-    /// Where the columns of what they read are kept; `None` where they are not.
-    pub columns: Option<Arc<Columns>>,
+    budget: Arc<Budget>,
+    columns: Option<Arc<Columns>>,
+    /// The scans that were received, by their ids, as long as their plans are there.
+    reported: Mutex<HashMap<String, Weak<Reported>>>,
+}
+
+impl Received {
+    /// `budget` is the memory of the objects that the scans hold. The columns of what they read are kept in `columns`.
+    pub fn new(budget: Arc<Budget>, columns: Option<Arc<Columns>>) -> Self {
+        Self {
+            budget,
+            columns,
+            reported: Mutex::default(),
+        }
+    }
+
+    /// What a scan has read behind the first `known` objects, as JSON; `None` where that is nothing, or the scan is not here.
+    pub fn so_far(&self, scan: &str, known: usize) -> Option<String> {
+        let reported = self.reported().get(scan).and_then(Weak::upgrade)?;
+        reported.so_far(known)
+    }
+
+    fn add(&self, scan: &str, reported: &Arc<Reported>) {
+        let mut all = self.reported();
+        all.retain(|_, reported| reported.strong_count() > 0);
+        all.insert(scan.to_owned(), Arc::downgrade(reported));
+    }
+
+    fn reported(&self) -> MutexGuard<'_, HashMap<String, Weak<Reported>>> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The scan of a message. `decode` decodes an expression over the columns of the table.
@@ -540,6 +568,7 @@ pub fn decode(
         requested: message.requested.into(),
     };
     let reported = Arc::new(Reported::new(id, numbers));
+    received.add(&id.to_string(), &reported);
     let tally = message
         .tallies
         .then(|| Arc::new(Tally::new(&objects, window)));
@@ -616,6 +645,19 @@ struct ReadMessage {
     edges: Vec<(u32, Edges)>,
 }
 
+/// The objects that were read of a scan that goes on, as a report to the sender.
+#[derive(Debug, Serialize, Deserialize)]
+struct ReadSoFarMessage {
+    scan: String,
+    /// How many the sender knows already.
+    known: usize,
+    /// Those behind them, by their places in the sender's list.
+    objects: Vec<(u32, ObjectReport)>,
+}
+
+/// A report of a scan that goes on has at most so many objects: one message takes them.
+const MOST_AT_ONCE: usize = 10_000;
+
 /// What was read of a scan that was sent to this process.
 #[derive(Debug)]
 pub struct Reported {
@@ -639,6 +681,17 @@ impl Reported {
     /// What was read so far, as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string(&*self.lock()).unwrap_or_default()
+    }
+
+    fn so_far(&self, known: usize) -> Option<String> {
+        let read = self.lock();
+        let objects = read.objects.get(known..).filter(|more| !more.is_empty())?;
+        let message = ReadSoFarMessage {
+            scan: read.scan.clone(),
+            known,
+            objects: objects[..objects.len().min(MOST_AT_ONCE)].to_vec(),
+        };
+        serde_json::to_string(&message).ok()
     }
 
     pub(super) fn add(&self, number: usize, report: ObjectReport) {
@@ -666,6 +719,32 @@ struct SentScan {
     tally: Option<Arc<Tally>>,
     edges: Option<EdgeLog>,
     counts: Counts,
+    /// How many of the objects that are reported were counted.
+    counted: usize,
+}
+
+impl SentScan {
+    fn object(&self, number: u32) -> Result<&LogObject> {
+        let object = self.objects.get(number as usize);
+        object.ok_or_else(|| wrong_report(&format!("is of object {number}, which was not sent")))
+    }
+
+    fn count(&mut self, objects: impl IntoIterator<Item = (u32, ObjectReport)>) -> Result<()> {
+        for (number, read) in objects {
+            self.object(number)?;
+            self.counts.add(number as usize, read);
+            self.counted += 1;
+        }
+        Ok(())
+    }
+}
+
+fn read_report<'r, T: Deserialize<'r>>(report: &'r str) -> Result<T> {
+    serde_json::from_str(report).map_err(|error| wrong_report("can't be read").caused_by(error))
+}
+
+fn wrong_report(what: &str) -> Error {
+    Error::new(Class::Unexpected, format!("a worker's report {what}"))
 }
 
 /// The scans of a query that were sent to other processes: what these report is counted as if this process had read it.
@@ -685,36 +764,51 @@ impl SentScans {
         self.lock().insert(id.to_string(), scan);
     }
 
-    /// Counts a report, once.
+    /// The scans that are not reported yet, with the number of their objects that were counted.
+    pub fn open(&self) -> Vec<(String, usize)> {
+        let scans = self.lock();
+        let open = scans.iter().map(|(id, scan)| (id.clone(), scan.counted));
+        open.collect()
+    }
+
+    /// Counts the objects of a scan that goes on. A report that came before, or behind that of the end, counts nothing.
+    ///
+    /// # Errors
+    /// `Unexpected` for a report that can't be read, or is of an object that was not sent.
+    pub fn count_so_far(&self, report: &str) -> Result<()> {
+        let report: ReadSoFarMessage = read_report(report)?;
+        let mut scans = self.lock();
+        let Some(scan) = scans.get_mut(&report.scan) else {
+            return Ok(());
+        };
+        if scan.counted == report.known {
+            scan.count(report.objects)?;
+        }
+        Ok(())
+    }
+
+    /// Counts the report of a scan's end, once.
     ///
     /// # Errors
     /// `Unexpected` for a report that can't be read, or is of no scan that was sent or was reported before.
     pub fn count(&self, report: &str) -> Result<()> {
-        let wrong = |what: &str| Error::new(Class::Unexpected, format!("a worker's report {what}"));
-        let report: ReadMessage = serde_json::from_str(report)
-            .map_err(|error| wrong("can't be read").caused_by(error))?;
+        let report: ReadMessage = read_report(report)?;
         let scan = self.lock().remove(&report.scan);
-        let scan = scan.ok_or_else(|| {
-            wrong("is of a scan that was not sent to it, or that was reported before")
+        let mut scan = scan.ok_or_else(|| {
+            wrong_report("is of a scan that was not sent to it, or that was reported before")
         })?;
-        let object = |number: u32| {
-            let object = scan.objects.get(number as usize);
-            object.ok_or_else(|| wrong(&format!("is of object {number}, which was not sent")))
-        };
-        for (number, read) in report.objects {
-            object(number)?;
-            scan.counts.add(number as usize, read);
-        }
+        let counted = scan.counted;
+        scan.count(report.objects.into_iter().skip(counted))?;
         if let Some(tally) = &scan.tally {
             for (number, hours) in &report.hours {
-                let object = object(*number)?;
+                let object = scan.object(*number)?;
                 let own = object.range.unwrap_or(Range::ALL).intersect(scan.window);
                 tally.add_hours(&object.key(), own, hours);
             }
         }
         if let Some(log) = &scan.edges {
             for (number, edges) in report.edges {
-                object(number)?;
+                scan.object(number)?;
                 log.add(number as usize, edges);
             }
         }

@@ -1,4 +1,5 @@
-//! An object store in memory that logs what changes it, and whose listings can break off. For tests.
+//! An object store in memory that logs what changes it, whose listings can break off, and whose objects can be held back. For
+//! tests.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// A change of the store.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct FakeStore {
     changes: Arc<Mutex<Vec<Change>>>,
     broken: Mutex<Vec<(usize, Error)>>,
     meanwhile: Mutex<Vec<Meanwhile>>,
+    /// The end of the keys whose objects are not given out for now.
+    held_back: watch::Sender<Option<String>>,
 }
 
 /// Where a program is killed: the change behind this number of others never ends.
@@ -80,7 +83,18 @@ impl FakeStore {
             changes: Arc::default(),
             broken: Mutex::default(),
             meanwhile: Mutex::default(),
+            held_back: watch::Sender::default(),
         }
+    }
+
+    /// Holds back the objects whose keys have this end, until [`give_out`](Self::give_out).
+    pub fn hold_back(&self, end: &str) {
+        self.held_back.send_replace(Some(end.to_owned()));
+    }
+
+    /// Gives out what was held back.
+    pub fn give_out(&self) {
+        self.held_back.send_replace(None);
     }
 
     /// The same, in which the change behind this number of others never ends.
@@ -228,6 +242,12 @@ impl ObjectStore for FakeStore {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.gets.fetch_add(1, Ordering::Relaxed);
+        let is_given_out = |held: &Option<String>| {
+            let end = held.as_deref();
+            !end.is_some_and(|end| location.as_ref().ends_with(end))
+        };
+        // The sender is there as long as this store.
+        let _ = self.held_back.subscribe().wait_for(is_given_out).await;
         self.objects.get_opts(location, options).await
     }
 

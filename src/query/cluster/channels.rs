@@ -30,6 +30,7 @@ use url::Url;
 use super::access::{Access, MOST_HEADERS};
 use super::codec::REPORT;
 use super::failure::of_worker;
+use super::following::follow;
 use super::table_scan;
 use crate::error::{Class, Error, Result};
 use crate::job::{Format, FormatKind, Name};
@@ -239,9 +240,11 @@ impl ChannelResolver for Connections {
         &self,
         url: &Url,
     ) -> EngineResult<Box<dyn WorkerChannel>, DataFusionError> {
+        let channel = self.0.channel(url)?;
         Ok(Box::new(Conversation {
             worker: url.clone(),
-            inner: create_worker_client(self.0.channel(url)?),
+            inner: create_worker_client(channel.clone()),
+            channel,
         }))
     }
 }
@@ -250,6 +253,7 @@ impl ChannelResolver for Connections {
 struct Conversation {
     worker: Url,
     inner: Box<dyn WorkerChannel>,
+    channel: BoxCloneSyncChannel,
 }
 
 #[async_trait]
@@ -271,14 +275,25 @@ impl WorkerChannel for Conversation {
             .coordinator_channel(headers, request, messages, metrics, task)
             .await
             .map_err(|error| of_worker(&worker, error))?;
-        let answers = answers.map(move |answer| {
+        let Some(sent) = sent else {
+            let answers =
+                answers.map(move |answer| answer.map_err(|error| of_worker(&worker, error)));
+            return Ok(answers.boxed());
+        };
+        let mut following = Box::pin(follow(self.channel.clone(), Arc::clone(&sent)));
+        let mut answers = answers.map(move |answer| {
             let answer = answer.map_err(|error| of_worker(&worker, error))?;
-            if let (WorkerToCoordinatorMsg::TaskMetrics(metrics), Some(sent)) = (&answer, &sent) {
+            if let WorkerToCoordinatorMsg::TaskMetrics(metrics) = &answer {
                 for report in reports(&metrics.pre_order_plan_metrics) {
                     sent.count(&report)?;
                 }
             }
             Ok(answer)
+        });
+        let answers = futures::stream::poll_fn(move |context| {
+            // It goes on as long as the conversation.
+            let _ = following.as_mut().poll(context);
+            answers.poll_next_unpin(context)
         });
         Ok(answers.boxed())
     }

@@ -16,7 +16,6 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::TryStreamExt;
 use futures::future::join_all;
-use object_store::memory::InMemory;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
@@ -42,6 +41,7 @@ use crate::query::{Engine, Parameter, Parameters, Session, Statement};
 use crate::scan::columns::cache::Cache;
 use crate::scan::columns::{Columns, Keep};
 use crate::scan::{Hours, LogsTable, ScanReport, Tally};
+use crate::store::fake::FakeStore;
 use crate::store::{Store, Stores};
 use crate::window::{Range, Size, Window};
 
@@ -193,6 +193,7 @@ const QUERIES: [&str; 14] = [
 
 /// A bucket, and what reads it.
 struct Cloud {
+    bucket: Arc<FakeStore>,
     stores: Stores,
     store: Store,
     folder: TempDir,
@@ -200,7 +201,7 @@ struct Cloud {
 
 impl Cloud {
     async fn new(shape: &Shape) -> (Self, Vec<LogObject>) {
-        let bucket = InMemory::new();
+        let bucket = Arc::new(FakeStore::default());
         let mut objects = Vec::new();
         for (key, bytes, range) in &shape.objects {
             let location = object_store::path::Path::parse(key).unwrap();
@@ -220,15 +221,16 @@ impl Cloud {
         }
         LogObject::sort_by_stream(&mut objects);
         let aws = Arc::new(Aws::new(AwsSettings::default()));
-        let bucket: Arc<dyn ObjectStore> = Arc::new(bucket);
+        let objects_of_bucket: Arc<dyn ObjectStore> = bucket.clone();
         let stores = Stores::new(aws)
             .unwrap()
-            .with_objects("logs", bucket)
+            .with_objects("logs", objects_of_bucket)
             .unwrap();
         let location = Location::parse("s3://logs/exports", std::path::Path::new("/")).unwrap();
         let store = stores.open(&location, Account::LOGS).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let cloud = Self {
+            bucket,
             stores,
             store,
             folder,
@@ -462,6 +464,35 @@ async fn workers_keep_the_columns_of_what_they_read() {
     assert_eq!(ask(true).await.unwrap(), first);
     // Where the coordinator keeps nothing, neither do its workers.
     assert_eq!(ask(false).await.unwrap_err().class(), Class::Source);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_workers_have_read_is_known_while_they_read() {
+    let shape = shapes().swap_remove(1);
+    let (cloud, objects) = Cloud::new(&shape).await;
+    let workers = [cloud.worker().await, cloud.worker().await];
+    let (session, ..) = session(&cloud, &shape, &objects, &workers);
+    let largest = objects.iter().max_by_key(|object| object.size).unwrap();
+    cloud.bucket.hold_back(largest.key().as_ref());
+    let sql = "SELECT log_stream, count(*) FROM logs GROUP BY 1 ORDER BY 1";
+    let statement = session.statement(sql, "SQL").await.unwrap();
+    let execution = session.run(&statement).await.unwrap();
+    assert!(execution.is_shared());
+    let progress = execution.progress();
+    let all = progress.bytes();
+    let reading = tokio::spawn(execution.batches.try_collect::<Vec<_>>());
+    while progress.so_far().bytes == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let so_far = progress.so_far();
+    assert!(
+        so_far.events > 0 && so_far.objects < objects.len(),
+        "{so_far:?}"
+    );
+    cloud.bucket.give_out();
+    reading.await.unwrap().unwrap();
+    let read = progress.so_far();
+    assert_eq!((read.bytes, read.objects), (all, objects.len()));
 }
 
 /// A worker that says it is of another version, and takes every request.

@@ -27,6 +27,7 @@ use super::access::Access;
 use super::channels::{Channels, Connections, SessionMessage};
 use super::codec::Codec;
 use super::failure::{Relayed, to_wire};
+use super::following::Following;
 use super::info_of;
 use super::write_parts::WriteSections;
 use crate::aws::Account;
@@ -84,10 +85,7 @@ impl Worker {
         Ok(Self {
             listener,
             shared: Arc::new(Shared {
-                received: Arc::new(Received {
-                    budget: Budget::new(engine.pool()),
-                    columns,
-                }),
+                received: Arc::new(Received::new(Budget::new(engine.pool()), columns)),
                 engine,
                 stores,
                 channels: Arc::new(channels),
@@ -134,12 +132,15 @@ impl Worker {
             inner: worker.into_worker_server(),
             queries: Handle::current(),
         };
+        let following = Following::new(&shared.received);
+        let following = InterceptedService::new(following, checked.clone());
         let service = InterceptedService::new(worker, checked);
         let (stopped, mut stops) = tokio::sync::watch::channel(false);
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let mut serving = shared.channels.network().run(
             server
                 .add_service(service)
+                .add_service(following)
                 .serve_with_incoming_shutdown(incoming, async move {
                     let _ = stops.changed().await;
                 }),

@@ -14,9 +14,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::{AsyncFileReader, MetadataFetch};
 use datafusion::parquet::errors::{ParquetError, Result};
-use datafusion::parquet::file::metadata::{
-    PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
-};
+use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
@@ -25,6 +23,7 @@ use object_store::{
 };
 
 use crate::error::{Class, Error};
+use crate::parquet_footer;
 
 /// As much of the end of a file is requested at first: one request for the footer, which has the statistics of all columns.
 const FOOTER: usize = 64 << 10;
@@ -186,11 +185,8 @@ impl AsyncFileReader for NamedFile {
             ArrowReaderOptions::column_index_policy,
         );
         async move {
-            let metadata = ParquetMetaDataReader::new()
-                .with_page_index_policy(pages)
-                .with_prefetch_hint(Some(self.footer))
-                .load_and_finish(&self.listed, self.listed.meta.size)
-                .await;
+            let size = self.listed.meta.size;
+            let metadata = parquet_footer::load(&self.listed, size, self.footer, pages).await;
             metadata
                 .map(Arc::new)
                 .map_err(|error| named(&self.name, error))

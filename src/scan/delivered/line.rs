@@ -227,7 +227,7 @@ impl Lines {
         let mut found = Found::default();
         let ended = members(line, |name, value| {
             if !value.is_null(line) {
-                found.take(name, value, &self.shape);
+                found.take(line, name, value, &self.shape);
             }
         });
         ended.map_err(|Wrong { at, expected }| {
@@ -396,11 +396,13 @@ impl Lines {
 impl Found {
     /// Takes a member of a record, if it is a part of its event.
     #[inline]
-    fn take(&mut self, name: &[u8], value: Value, shape: &RecordShape) {
+    fn take(&mut self, line: &[u8], name: &[u8], value: Value, shape: &RecordShape) {
         let text = |value: &Value| value.is_text.then(|| value.text.clone());
+        // A program that wrote the line again may have made them numbers.
+        let id = |value: &Value| (!value.is_nested(line)).then(|| value.text.clone());
         match name {
-            b"id" => self.id = text(&value),
-            b"accountId" => self.origin.account = text(&value),
+            b"id" => self.id = id(&value),
+            b"accountId" => self.origin.account = id(&value),
             b"logGroup" => self.origin.log_group = text(&value),
             b"logStream" => self.origin.log_stream = text(&value),
             b"message" => self.own_message = Some(value.clone()),

@@ -13,6 +13,11 @@ pub struct Value {
 }
 
 impl Value {
+    /// Whether it is an object or a list.
+    pub fn is_nested(&self, line: &[u8]) -> bool {
+        !self.is_text && matches!(line.get(self.text.at.start), Some(b'{' | b'['))
+    }
+
     /// Whether it is no value, but null.
     pub fn is_null(&self, line: &[u8]) -> bool {
         !self.is_text && line.get(self.text.at.clone()) == Some(b"null")

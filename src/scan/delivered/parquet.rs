@@ -21,9 +21,7 @@ use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use datafusion::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream};
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
-use datafusion::parquet::file::metadata::{
-    ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
-};
+use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt, TryStreamExt};
 use object_store::{
@@ -34,6 +32,7 @@ use super::time::{Unit, day_of, of_count, of_date_and_time, of_text};
 use crate::error::Error;
 use crate::job::{DATE, RecordShape, TIME_NAMES};
 use crate::layout::delivered;
+use crate::parquet_footer;
 use crate::scan::batch::{BatchBuilder, Message, Origin};
 use crate::scan::event_ids::EventIds;
 use crate::scan::object::{Counts, EventFilter, FillOutcome, ObjectName, read_error};
@@ -99,10 +98,7 @@ impl AsyncFileReader for ListedObject {
     ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
         let size = self.meta.size;
         async move {
-            let metadata = ParquetMetaDataReader::new()
-                .with_prefetch_hint(Some(FOOTER))
-                .load_and_finish(self, size)
-                .await?;
+            let metadata = parquet_footer::load(self, size, FOOTER, PageIndexPolicy::Skip).await?;
             Ok(Arc::new(metadata))
         }
         .boxed()

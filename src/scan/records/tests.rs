@@ -141,6 +141,16 @@ fn members_have_any_order_and_others_are_passed_over() {
 }
 
 #[test]
+fn accounts_and_ids_may_be_numbers() {
+    let text = r#"{"messageType":"DATA_MESSAGE","owner":123456789012,"logGroup":"/a","logStream":"s","logEvents":[{"id":319531,"timestamp":1432826855000,"message":"a"}]}"#;
+    for piece in [1, 13, usize::MAX] {
+        let found = records(text.as_bytes(), piece).unwrap();
+        assert_eq!(found[0]["owner"], "123456789012");
+        assert_eq!(found[0]["logEvents"][0]["id"], "319531");
+    }
+}
+
+#[test]
 fn what_is_no_record_is_wrong_at_its_place() {
     let good = r#"{"messageType":"DATA_MESSAGE","logGroup":"/a","logEvents":[]}"#;
     for (behind, at, expected) in [

@@ -99,10 +99,7 @@ fn encoded(scan: (&FileScanConfig, &LogSource), sent: &SentScans) -> EngineResul
 
 fn received(bytes: &[u8]) -> EngineResult<ReceivedScan> {
     let pool = Arc::clone(&SessionContext::new().runtime_env().memory_pool);
-    let received = Received {
-        budget: Budget::new(&pool),
-        columns: None,
-    };
+    let received = Received::new(Budget::new(&pool), None);
     decode(bytes, &received, |expr, schema| {
         let name = std::str::from_utf8(expr).unwrap();
         Ok(Arc::new(Column::new_with_schema(name, schema)?))

@@ -186,10 +186,8 @@ async fn what_is_small_or_has_an_order_is_not_divided() {
 }
 
 fn codec() -> Codec {
-    let received = Received {
-        budget: Budget::new(&(Arc::new(UnboundedMemoryPool::default()) as _)),
-        columns: None,
-    };
+    let budget = Budget::new(&(Arc::new(UnboundedMemoryPool::default()) as _));
+    let received = Received::new(budget, None);
     Codec {
         received: Arc::new(received),
         sent: Arc::default(),

@@ -94,6 +94,17 @@ fn a_record_of_lambda_has_its_message_and_its_origin() {
     assert_eq!(text(&origin.account), "123456789012");
     assert_eq!(text(&origin.log_group), "/aws/lambda/pay");
     assert_eq!(text(&origin.log_stream), "2026/11/21/[$LATEST]0067");
+    // A program that wrote the line again made them numbers.
+    let line = r#"{"accountId":123456789012,"logGroup":"g","logStream":"s","id":319,"timestamp":1795298709123,"message":"a"}"#;
+    let event = Lines::new(&shape())
+        .event(line.as_bytes())
+        .unwrap()
+        .unwrap();
+    let LineOrigin::Said(origin) = event.origin else {
+        panic!("{:?}", event.origin);
+    };
+    assert_eq!(&line[event.id.unwrap().at], "319");
+    assert_eq!(&line[origin.account.unwrap().at], "123456789012");
     // With JSON logging, the message is an object.
     let line = r#"{"logGroup":"g","logStream":"s","timestamp":1795298709123,"message":{"time":"t","type":"platform.start"}}"#;
     let message = read(&shape(), line).unwrap().remove(0).1;
