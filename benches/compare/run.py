@@ -13,6 +13,7 @@
     again     five queries of a job against each alone; a second query over the same objects against the first
     s3        many small objects from a local S3 server: requests and waiting; jobs of one and of five queries
     archive   the archive of a job: writing it, its size, reading it, with DuckDB over the same files
+    lengths   the time of each function of messages over long messages, against a quarter of the length
     cluster   two workers on this machine against one process; the bytes that each built-in query sends (feature cluster)
     all       all of them but cluster
 
@@ -35,13 +36,14 @@ import urllib.request
 from pathlib import Path
 
 import archive as archives
+import lengths as long_messages
 import tools
 import workers
 from measure import Failed, Quiet, available_memory, machine, markdown, measure, median, warm
 
 HERE = Path(__file__).resolve().parent
 SEED = 11
-EXPERIMENTS = ["compare", "access", "small", "large", "start", "memory", "layouts", "clock", "beside", "again", "s3", "archive"]
+EXPERIMENTS = ["compare", "access", "small", "large", "start", "memory", "layouts", "clock", "beside", "again", "s3", "archive", "lengths"]
 ALL_TOOLS = ["logtally", "inflate", *tools.PEERS]
 
 # The memory of the script, which keeps every message as a dict and as a row of a DataFrame.
@@ -515,6 +517,12 @@ def archive(bench):
         print(table + "\n", flush=True)
 
 
+def lengths(bench):
+    data, _ = bench.data("start", "--events", 100, "--streams", 1)
+    heading("Long messages", "The slowest message of each function, and its CPU time against that of a quarter of its length.")
+    print(long_messages.run(bench, data) + "\n", flush=True)
+
+
 def cluster(bench):
     data, truth = bench.events()
     heading("Two workers", data_in_words(truth))
@@ -700,7 +708,7 @@ def comma_separated(text):
 def main():
     bench = Bench(arguments())
     describe(bench)
-    experiments = {"compare": compare, "access": access, "small": small, "large": large, "start": start, "memory": memory, "layouts": layouts, "clock": clock, "beside": beside, "again": again, "s3": s3, "archive": archive, "cluster": cluster}
+    experiments = {"compare": compare, "access": access, "small": small, "large": large, "start": start, "memory": memory, "layouts": layouts, "clock": clock, "beside": beside, "again": again, "s3": s3, "archive": archive, "lengths": lengths, "cluster": cluster}
     for name in bench.options.experiments or ["compare"]:
         quiet = Quiet()
         experiments[name](bench)

@@ -1,6 +1,5 @@
 //! `serve`: the tables of a job or a location over PostgreSQL's protocol, until the process is stopped.
 
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use clap::Args;
 
 use super::logging::{Show, say};
 use super::query::{READ, lookup_tables, pair};
-use super::{Scratch, environment, stop_signal};
+use super::{Scratch, environment, listen, stop_signal};
 use crate::error::{Error, Result};
 use crate::job::{self, ByteSize};
 use crate::query::{Parameter, Parameters, available_memory};
@@ -163,27 +162,10 @@ fn access(args: &ServeArgs) -> Result<Access> {
         key: key.clone(),
     });
     Access::new(
-        address(&args.listen)?,
+        listen::address(&args.listen)?,
         certificate.as_ref(),
         password(args)?.as_deref(),
     )
-}
-
-/// An address by its numbers or its name. An error (usage) for a name of several addresses of which only some are of the
-/// loopback, as the first would decide.
-fn address(text: &str) -> Result<SocketAddr> {
-    let wrong = || {
-        Error::usage(format!(
-            "--listen {text} is no address with a port: expected one such as 127.0.0.1:5432 or [::1]:5432"
-        ))
-    };
-    let all: Vec<SocketAddr> = text
-        .to_socket_addrs()
-        .map_err(|error| wrong().caused_by(error))?
-        .collect();
-    let of_loopback = |address: &&SocketAddr| address.ip().is_loopback();
-    let open = all.iter().find(|address| !of_loopback(address));
-    open.or(all.first()).copied().ok_or_else(wrong)
 }
 
 fn password(args: &ServeArgs) -> Result<Option<String>> {
@@ -217,19 +199,4 @@ fn request(args: &ServeArgs) -> Result<CatalogRequest> {
         parameters,
         tables: lookup_tables(&args.tables)?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_have_a_port() {
-        assert_eq!(address("127.0.0.1:5432").unwrap().port(), 5432);
-        assert!(address("[::1]:1").unwrap().ip().is_loopback());
-        for text in ["5432", "127.0.0.1", "", "nowhere.invalid:5432"] {
-            let error = address(text).unwrap_err().to_string();
-            assert!(error.contains("is no address with a port"), "{error}");
-        }
-    }
 }

@@ -1,6 +1,5 @@
 //! `worker`: reads parts of other processes' queries, until the process is stopped.
 
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +9,8 @@ use clap::Args;
 use super::cache::KeepArgs;
 use super::logging::{Show, say};
 use super::workers::token;
-use super::{Scratch, environment, stop_signal};
-use crate::error::{Error, Result};
+use super::{Scratch, environment, listen, stop_signal};
+use crate::error::Result;
 use crate::job::{self, AwsSettings, ByteSize};
 use crate::output::parts::PartsWriter;
 use crate::query::cluster::{Access, TlsFiles, Worker};
@@ -78,7 +77,7 @@ pub(super) async fn worker(args: WorkerArgs, show: Show) -> Result<u8> {
     };
     let token = token(args.token_file.as_deref())?;
     let access = Access::new(token.as_deref(), tls.as_ref())?;
-    let address = address(&args.listen)?;
+    let address = listen::address(&args.listen)?;
     access.for_listener(address)?;
     let aws = AwsSettings::default().paying(args.requester_pays);
     let memory = args.memory.map(|size| size.0);
@@ -95,36 +94,4 @@ pub(super) async fn worker(args: WorkerArgs, show: Show) -> Result<u8> {
     };
     worker.run(stop, args.grace).await?;
     Ok(0)
-}
-
-/// An address by its numbers or its name. An error (usage) for a name of several addresses of which only some are of the
-/// loopback, as the first would decide.
-fn address(text: &str) -> Result<SocketAddr> {
-    let wrong = || {
-        Error::usage(format!(
-            "--listen {text} is no address with a port: expected one such as 127.0.0.1:50051 or [::1]:50051"
-        ))
-    };
-    let all: Vec<SocketAddr> = text
-        .to_socket_addrs()
-        .map_err(|error| wrong().caused_by(error))?
-        .collect();
-    let of_loopback = |address: &&SocketAddr| address.ip().is_loopback();
-    let open = all.iter().find(|address| !of_loopback(address));
-    open.or(all.first()).copied().ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_have_a_port() {
-        assert_eq!(address("127.0.0.1:50051").unwrap().port(), 50051);
-        assert!(address("[::1]:1").unwrap().ip().is_loopback());
-        for text in ["50051", "127.0.0.1", "", "nowhere.invalid:50051"] {
-            let error = address(text).unwrap_err().to_string();
-            assert!(error.contains("is no address with a port"), "{error}");
-        }
-    }
 }
