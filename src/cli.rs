@@ -7,6 +7,8 @@ mod ddl;
 mod doctor;
 mod hints;
 mod init;
+#[cfg(any(feature = "cluster", feature = "serve"))]
+mod listen;
 mod man;
 mod plan;
 mod printer;
