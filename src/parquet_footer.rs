@@ -38,7 +38,8 @@ pub async fn load(
             DecodeResult::NeedsData(ranges) => {
                 for range in ranges {
                     if range.end > size {
-                        let what = "its footer has the place of an index behind the end of the file";
+                        let what =
+                            "its footer has the place of an index behind the end of the file";
                         return Err(ParquetError::General(what.to_owned()));
                     }
                     let bytes = fetch.fetch(range.clone()).await?;

@@ -1,15 +1,28 @@
+use chrono::DateTime;
 use datafusion::catalog::TableProvider;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::FileGroup;
+use datafusion::error::Result as EngineResult;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectMeta;
 use object_store::memory::InMemory;
 use proptest::prelude::*;
 
-use super::super::{LogsTable, Processes};
+use super::dealing::files;
 use super::*;
 use crate::aws::{Account, Aws};
-use crate::job::{AwsSettings, Location};
+use crate::error::{Class, Error};
+use crate::job::{AwsSettings, Location, OriginColumns};
+use crate::layout::Origin;
+use crate::layout::cloudwatch::{LogObject, ObjectFormat};
+use crate::scan::budget::Budget;
+use crate::scan::bundle::Bundle;
+use crate::scan::report::ObjectReport;
+use crate::scan::tally::Hours;
+use crate::scan::{LogsTable, Processes};
 use crate::store::Stores;
+use crate::window::Range;
 
 /// What is read of an object: its key, its range of events, its ETag, its size, its log group, the account and Region of that,
 /// and the times of its events.
@@ -296,40 +309,6 @@ async fn workers_read_the_buckets_of_all_accounts_as_their_own() {
     let received = received(&bytes).unwrap();
     let (received, _) = scan_of(&received.plan).unwrap();
     assert_eq!(received.object_store_url.as_str(), "s3://bucket/");
-}
-
-#[test]
-fn what_is_no_scan_is_refused() {
-    let compressed = |bytes: &[u8]| zstd::stream::encode_all(bytes, LEVEL).unwrap();
-    let no_file = ScanMessage {
-        id: Uuid::now_v7().as_bytes().to_vec(),
-        zone: "UTC".to_owned(),
-        url: "s3://bucket".to_owned(),
-        partitions: vec![PartitionMessage {
-            files: vec![FileMessage { objects: vec![0] }],
-        }],
-        ..ScanMessage::default()
-    };
-    let no_zone = ScanMessage {
-        zone: "Mars/Base".to_owned(),
-        ..no_file.clone()
-    };
-    for (bytes, expected) in [
-        (b"text".to_vec(), "is not zstd"),
-        (compressed(b"text"), "can't be read"),
-        (
-            compressed(&no_file.encode_to_vec()),
-            "has a file without its objects",
-        ),
-        (
-            compressed(&no_zone.encode_to_vec()),
-            r#"has the zone "Mars/Base""#,
-        ),
-        (compressed(b""), "has no id"),
-    ] {
-        let refused = Error::from_engine(received(&bytes).unwrap_err());
-        assert!(refused.to_string().contains(expected), "{refused}");
-    }
 }
 
 /// What two workers report of a scan is counted as if it had been read here, and each report once.
