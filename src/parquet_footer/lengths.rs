@@ -18,7 +18,7 @@ const STRUCT: u8 = 12;
 /// # Errors
 /// What is wrong with it.
 pub fn check(footer: &[u8]) -> Result<(), &'static str> {
-    const UNFIT: &str = "its footer says that it is longer than it is";
+    const UNFIT: &str = "a length in its footer is larger than the footer";
     let mut cursor = Cursor { rest: footer };
     let mut id = 0;
     loop {

@@ -670,7 +670,7 @@ fn coding(objects: &[LogObject]) -> Coding {
     let text: u64 = objects.iter().map(|object| object.size * COMPRESSION).sum();
     match text <= total_memory() / CACHED_OF_MEMORY {
         true => Coding::Plain,
-        false => Coding::Zstd,
+        false => Coding::Lz4,
     }
 }
 

@@ -143,7 +143,7 @@ async fn answers_and_counts_are_those_of_the_objects() {
     export(folder.path());
     for (memory, odd, keep, coding) in [
         (512 << 20, false, Keep::AsRead, Coding::Plain),
-        (512 << 20, true, Keep::Messages, Coding::Zstd),
+        (512 << 20, true, Keep::Messages, Coding::Lz4),
         (512 << 20, true, Keep::Times, Coding::Plain),
         (64 << 20, false, Keep::Messages, Coding::Plain),
     ] {

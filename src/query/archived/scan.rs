@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::DataType;
 use datafusion::catalog::{Session as EngineSession, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
@@ -362,9 +362,13 @@ fn within(range: Range) -> Expr {
 fn as_type(value: Expr, there: &DataType, wanted: &DataType) -> Expr {
     match (there, wanted) {
         _ if there == wanted => value,
-        (DataType::Timestamp(_, None), DataType::Timestamp(_, Some(_))) => {
-            let utc = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-            cast(cast(value, utc), wanted.clone())
+        (DataType::Timestamp(there, None), DataType::Timestamp(unit, Some(_))) => {
+            let value = match there == unit {
+                true => value,
+                false => cast(value, DataType::Timestamp(*unit, None)),
+            };
+            // By way of a number, which is the same bytes: a cast to UTC looks the offset of each time up.
+            cast(cast(value, DataType::Int64), wanted.clone())
         }
         _ => cast(value, wanted.clone()),
     }

@@ -175,7 +175,7 @@ impl Cache {
     pub(super) fn begin(&self) -> io::Result<PackWriter> {
         // Until the new file is locked, it looks like one of a process that was killed.
         let _lock = lock(&self.folder)?;
-        PackWriter::new(&self.folder, Some(("", PART)), Coding::Zstd)
+        PackWriter::new(&self.folder, Some(("", PART)), Coding::Lz4)
     }
 
     /// Gives a [closed](PackWriter::close) pack its name, by which other processes find it from now on.
