@@ -15,7 +15,7 @@ LEAST_S = 0.1
 # Of a time that grows as the length does it is 4, of one that grows as its square 16.
 MOST = 8
 
-# What a scan, a match or a parser could begin anew at each of its repetitions; \\t and \\n are a tab and the end of a line.
+# What a scan, a match or a parser could begin anew at each of its repetitions; \t and \n are a tab and the end of a line.
 BEGINNINGS = r"""
 {¦[¦(¦<¦"¦'¦\¦{"¦{"a":¦[{"a":[¦"a":"¦"a":¦"a":1,¦"message":"¦"level":¦a=¦a="¦a=[¦a{¦a{b=¦=¦:¦::¦.¦..¦/¦//¦-¦_¦1-¦1.¦0¦0x¦f¦a¦Z¦é¦한¦@¦a@¦a@b.¦%¦%{¦#
  ¦\t¦\n¦\n ¦\n\tat ¦\r\n¦,¦;¦|¦ERROR ¦ERROR¦error: ¦level=¦level=[¦severity: ¦<13>¦[INFO] [¦[ERROR]\t¦WARN|

@@ -162,7 +162,7 @@ fn access(args: &ServeArgs) -> Result<Access> {
         key: key.clone(),
     });
     Access::new(
-        listen::address(&args.listen)?,
+        listen::address(&args.listen, 5432)?,
         certificate.as_ref(),
         password(args)?.as_deref(),
     )

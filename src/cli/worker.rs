@@ -77,7 +77,7 @@ pub(super) async fn worker(args: WorkerArgs, show: Show) -> Result<u8> {
     };
     let token = token(args.token_file.as_deref())?;
     let access = Access::new(token.as_deref(), tls.as_ref())?;
-    let address = listen::address(&args.listen)?;
+    let address = listen::address(&args.listen, 50051)?;
     access.for_listener(address)?;
     let aws = AwsSettings::default().paying(args.requester_pays);
     let memory = args.memory.map(|size| size.0);

@@ -399,7 +399,8 @@ impl Found {
     fn take(&mut self, line: &[u8], name: &[u8], value: Value, shape: &RecordShape) {
         let text = |value: &Value| value.is_text.then(|| value.text.clone());
         // A program that wrote the line again may have made them numbers.
-        let id = |value: &Value| (!value.is_nested(line)).then(|| value.text.clone());
+        let is_id = |value: &Value| value.is_text || value.is_number(line);
+        let id = |value: &Value| is_id(value).then(|| value.text.clone());
         match name {
             b"id" => self.id = id(&value),
             b"accountId" => self.origin.account = id(&value),

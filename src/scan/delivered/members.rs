@@ -13,9 +13,9 @@ pub struct Value {
 }
 
 impl Value {
-    /// Whether it is an object or a list.
-    pub fn is_nested(&self, line: &[u8]) -> bool {
-        !self.is_text && matches!(line.get(self.text.at.start), Some(b'{' | b'['))
+    /// Whether it is a number that is not negative.
+    pub fn is_number(&self, line: &[u8]) -> bool {
+        !self.is_text && line.get(self.text.at.start).is_some_and(u8::is_ascii_digit)
     }
 
     /// Whether it is no value, but null.
