@@ -810,8 +810,14 @@ fn hours_are_compacted_into_their_day_wherever_that_is_killed() {
     assert_eq!(answers_of_hours(&dir, JOB), expected);
     assert_eq!(files_of_archives(&dir), (0, 1));
 
+    let of_day = dir.files().into_iter();
+    let of_day = of_day.filter(|file| file.starts_with("out/night/events_by_day/"));
+    let of_day: Vec<_> = of_day.collect();
+    let (day, _) = of_day[0].rsplit_once('/').expect("a file in a folder");
     for share in [0.3, 0.5, 0.65, 0.8, 0.9] {
         restore();
+        // As a kill in the middle of a put leaves it.
+        dir.write(format!("{day}/.logtally-half"), "PAR1");
         let running = compact(&dir).spawn();
         std::thread::sleep(length.mul_f64(share));
         running.signal("KILL");

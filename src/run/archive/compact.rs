@@ -286,7 +286,7 @@ impl Compactor<'_> {
         switched
     }
 
-    /// Deletes the files of hours, and those of the day that no receipt lists.
+    /// Deletes the files of hours, those of the day that no receipt lists, and what a killed compaction had begun to write.
     async fn delete_others(
         &self,
         day: &Window,
@@ -304,7 +304,9 @@ impl Compactor<'_> {
         for key in others {
             store.delete(&key).await?;
         }
-        Ok(())
+        // Another compaction that still writes the day can't end: its hours have other receipts since.
+        let receipts: Vec<Path> = hours.iter().map(|hour| keys.receipt(&hour.id())).collect();
+        store.sweep(&receipts, &[folder]).await
     }
 }
 
