@@ -37,6 +37,7 @@ pub mod otel;
 pub mod output;
 pub mod panics;
 mod parquet_footer;
+mod pattern;
 pub mod progress;
 pub mod query;
 pub mod receipt;

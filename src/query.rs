@@ -13,6 +13,7 @@ mod distinct;
 mod dropped;
 mod errors;
 mod expansion;
+mod grouped_patterns;
 mod headings;
 mod impossible;
 mod lists;

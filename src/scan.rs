@@ -4,7 +4,7 @@
 //! finds the events in it, [`batch`] makes Arrow batches of the projected columns, [`object`] does so
 //! for one object and [`bundle`] for many small ones. [`layers`] unpacks the objects of a subscription, [`records`] finds the
 //! events in them, [`event_ids`] which of them came twice, and [`record_object`] makes batches of them. [`delivered`] does the same for vended logs, an event on each line or in each row, and [`unzstd`]
-//! for what is compressed with zstd. [`columns`] keeps what they find, [`source`] for the engine, and [`table`] decides which objects.
+//! for what is compressed with zstd. [`columns`] keeps what they find, and [`patterns`] of messages with it, [`source`] is for the engine, and [`table`] decides which objects.
 //! [`report`] says what was read, [`tally`] how many events each hour has, [`edges`] which exports have events in common,
 //! [`foreign`] what an object looks like that is no export, `wire` sends a scan to another process, and [`deferred`] lists the objects only when a query reads them.
 
@@ -24,6 +24,7 @@ pub mod inflate;
 mod input;
 pub mod layers;
 pub mod object;
+pub mod patterns;
 pub mod record_object;
 pub mod records;
 pub mod report;

@@ -45,7 +45,6 @@ mod number_column;
 mod of_message;
 mod parse;
 mod parse_time;
-mod pattern;
 mod percentile;
 mod report_filter;
 mod rewritten;

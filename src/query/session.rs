@@ -34,6 +34,7 @@ use super::compacted::CompactSorts;
 use super::distinct::DistinctBytes;
 #[cfg(feature = "cluster")]
 use super::functions::time::Convert;
+use super::grouped_patterns::GroupedPatterns;
 use super::lists::SoundLists;
 use super::local_times::{DateSums, LocalTimes};
 use super::memory::Division;
@@ -262,6 +263,7 @@ impl Engine {
         context.register_udwf(WindowUDF::from(functions::InvocationNumber::default()));
         // Before what rewrites the expressions that it knows.
         context.add_optimizer_rule(Arc::new(ArchivedColumns));
+        context.add_optimizer_rule(Arc::new(GroupedPatterns));
         context.add_optimizer_rule(Arc::new(functions::ReportFilter));
         context
             .register_function_rewrite(Arc::new(SoundLists))

@@ -1,5 +1,6 @@
 //! Arrow batches of events: only the projected columns, and only valid UTF-8.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,9 +14,11 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::columns::Events;
+use super::patterns::{PATTERN, PATTERN_ID};
 use super::unescape::{append_unescaped, unescape};
 use crate::layout::cloudwatch::LogObject;
 use crate::mask::masked;
+use crate::pattern::{PatternCoder, Patterns};
 
 /// A batch with this many bytes of messages for each of the rows that it can have is full: 4 MiB for 8192 rows.
 const FULL_BYTES_OF_ROW: usize = 512;
@@ -32,6 +35,8 @@ pub struct BatchBuilder {
     name_bytes: usize,
     /// The bytes of messages that the next batch probably has.
     likely_bytes: usize,
+    /// The patterns of the messages, where a column is made of them.
+    patterns: Option<(PatternCoder, Patterns)>,
     /// Whether messages are without personal data and secrets.
     masks: bool,
 }
@@ -45,6 +50,8 @@ pub enum Message<'a> {
     Broken(&'a [u8]),
     /// As rows have it: nothing is left to mask.
     Shown(&'a str),
+    /// The same, and its pattern.
+    Known(&'a str, &'a [u8]),
 }
 
 impl<'a> Message<'a> {
@@ -54,6 +61,19 @@ impl<'a> Message<'a> {
         match simdutf8::basic::from_utf8(bytes) {
             Ok(text) => Self::Text(text),
             Err(_) => Self::Broken(bytes),
+        }
+    }
+
+    /// The message as rows have it.
+    pub fn shown(self, masks: bool) -> Cow<'a, str> {
+        let text = match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Broken(bytes) => String::from_utf8_lossy(bytes),
+            Self::Shown(text) | Self::Known(text, _) => return Cow::Borrowed(text),
+        };
+        match masks {
+            true => Cow::Owned(masked(&text).into_owned()),
+            false => text,
         }
     }
 }
@@ -74,6 +94,10 @@ enum Column {
         bytes: Vec<u8>,
         ends: Vec<usize>,
     },
+    /// The patterns of the messages.
+    Pattern,
+    /// The ids of these patterns.
+    PatternId,
     /// What is the same for all events of an object, or of a record in it.
     OfObject {
         what: OriginColumn,
@@ -113,10 +137,10 @@ fn origin(object: &LogObject) -> Option<&crate::layout::Origin> {
 }
 
 impl BatchBuilder {
-    /// A builder of batches of `schema`, whose columns are at `indices` of (timestamp, message, log_group, log_stream,
-    /// and those of origins), which are in the same places of `schema`.
+    /// A builder of batches of `schema`, whose columns are at `indices` of [`columns_read`](super::patterns::columns_read), which
+    /// are in the same places of `schema`.
     pub fn new(schema: SchemaRef, indices: &[usize], full_rows: usize) -> Self {
-        let columns = indices
+        let columns: Vec<Column> = indices
             .iter()
             .enumerate()
             .map(|(place, index)| match index {
@@ -127,12 +151,17 @@ impl BatchBuilder {
                 },
                 2 => Column::of_object(OriginColumn::LogGroup),
                 3 => Column::of_object(OriginColumn::LogStream),
-                _ => Column::of_object(match schema.field(place).name().as_str() {
-                    "region" => OriginColumn::Region,
-                    _ => OriginColumn::Account,
-                }),
+                _ => match schema.field(place).name().as_str() {
+                    PATTERN => Column::Pattern,
+                    PATTERN_ID => Column::PatternId,
+                    "region" => Column::of_object(OriginColumn::Region),
+                    _ => Column::of_object(OriginColumn::Account),
+                },
             })
             .collect();
+        let has_patterns = columns
+            .iter()
+            .any(|column| matches!(column, Column::Pattern | Column::PatternId));
         Self {
             schema,
             columns,
@@ -141,6 +170,7 @@ impl BatchBuilder {
             full_bytes: full_rows * FULL_BYTES_OF_ROW,
             name_bytes: 0,
             likely_bytes: 0,
+            patterns: has_patterns.then(Default::default),
             masks: false,
         }
     }
@@ -195,9 +225,22 @@ impl BatchBuilder {
     #[inline]
     pub fn push(&mut self, timestamp_ms: i64, message: Message<'_>) -> bool {
         let masks = self.masks;
+        if let Some((coder, patterns)) = &mut self.patterns {
+            if let Message::Known(_, pattern) = message {
+                coder.push_known(pattern, patterns);
+            } else {
+                let shown = message.shown(masks);
+                coder.push(&shown, patterns);
+                return self.push_with(timestamp_ms, |bytes| {
+                    bytes.extend_from_slice(shown.as_bytes());
+                });
+            }
+        }
         self.push_with(timestamp_ms, |bytes| match message {
             Message::Text(text) if masks => bytes.extend_from_slice(masked(text).as_bytes()),
-            Message::Text(text) | Message::Shown(text) => bytes.extend_from_slice(text.as_bytes()),
+            Message::Text(text) | Message::Shown(text) | Message::Known(text, _) => {
+                bytes.extend_from_slice(text.as_bytes());
+            }
             Message::Broken(message) => {
                 let text = String::from_utf8_lossy(message);
                 match masks {
@@ -212,6 +255,14 @@ impl BatchBuilder {
     #[inline]
     pub fn push_escaped(&mut self, timestamp_ms: i64, message: &str) -> bool {
         let masks = self.masks;
+        if self.patterns.is_some() {
+            let mut text = String::new();
+            unescape(message, &mut text);
+            return self.push(
+                timestamp_ms,
+                Message::Text(text.trim_end_matches(['\n', '\r'])),
+            );
+        }
         self.push_with(timestamp_ms, |bytes| {
             if masks {
                 let mut text = String::new();
@@ -246,10 +297,15 @@ impl BatchBuilder {
                     ends.push(bytes.len());
                     full |= bytes.len() >= self.full_bytes;
                 }
-                Column::OfObject { .. } => {}
+                Column::Pattern | Column::PatternId | Column::OfObject { .. } => {}
             }
         }
-        full
+        full || self.has_full_patterns()
+    }
+
+    fn has_full_patterns(&self) -> bool {
+        let patterns = self.patterns.as_ref();
+        patterns.is_some_and(|(_, patterns)| patterns.bytes.len() >= self.full_bytes)
     }
 
     /// Adds the events of these rows, as far as the batch has room, and at least one; how many. Their messages are as rows have
@@ -283,6 +339,9 @@ impl BatchBuilder {
                 values.extend_from_slice(&events.times[rows.start..end]);
             }
         }
+        if let Some((coder, patterns)) = &mut self.patterns {
+            add_patterns(&events.patterns, rows.start..end, coder, patterns);
+        }
         self.rows += end - rows.start;
         end - rows.start
     }
@@ -291,10 +350,14 @@ impl BatchBuilder {
     pub fn is_full(&self) -> bool {
         let is_full = |column: &Column| match column {
             Column::Message { bytes, .. } => bytes.len() >= self.full_bytes,
-            Column::Timestamp(_) | Column::OfObject { .. } => false,
+            Column::Timestamp(_)
+            | Column::Pattern
+            | Column::PatternId
+            | Column::OfObject { .. } => false,
         };
         self.rows >= self.full_rows
             || self.name_bytes >= self.full_bytes
+            || self.has_full_patterns()
             || self.columns.iter().any(is_full)
     }
 
@@ -308,7 +371,7 @@ impl BatchBuilder {
                     bytes.reserve(self.likely_bytes);
                     ends.reserve_exact(self.full_rows);
                 }
-                Column::OfObject { .. } => {}
+                Column::Pattern | Column::PatternId | Column::OfObject { .. } => {}
             }
         }
     }
@@ -317,6 +380,10 @@ impl BatchBuilder {
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         let rows = std::mem::take(&mut self.rows);
         self.name_bytes = 0;
+        let mut patterns = match &mut self.patterns {
+            Some((_, patterns)) => std::mem::take(patterns),
+            None => Patterns::default(),
+        };
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
         for (column, field) in self.columns.iter_mut().zip(self.schema.fields()) {
             columns.push(match column {
@@ -331,8 +398,14 @@ impl BatchBuilder {
                     self.likely_bytes = text.len() + text.len() / 8;
                     message_views(text, ends)
                 }
+                Column::Pattern => patterns.texts(None)?,
+                Column::PatternId => patterns.ids(None)?,
                 Column::OfObject { runs, .. } => of_runs(runs, rows)?,
             });
+        }
+        if let Some((_, next)) = &mut self.patterns {
+            patterns.clear();
+            *next = patterns;
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
@@ -344,6 +417,26 @@ impl Column {
         Self::OfObject {
             what,
             runs: Vec::new(),
+        }
+    }
+}
+
+/// Adds the patterns of these rows, each text once.
+fn add_patterns(
+    from: &Patterns,
+    rows: Range<usize>,
+    coder: &mut PatternCoder,
+    patterns: &mut Patterns,
+) {
+    let mut added: Vec<Option<u32>> = vec![None; from.ends.len()];
+    for code in &from.codes[rows] {
+        let place = &mut added[*code as usize];
+        match place {
+            Some(known) => patterns.codes.push(*known),
+            None => {
+                coder.push_known(from.text(*code), patterns);
+                *place = patterns.codes.last().copied();
+            }
         }
     }
 }

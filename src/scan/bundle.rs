@@ -12,7 +12,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use super::batch::BatchBuilder;
 use super::budget::Claim;
 use super::columns::reader::KeptReader;
-use super::columns::{Damaged, KeptObjects, Wanted};
+use super::columns::{Damaged, KeptObjects, Reads, Wanted};
 use super::delivered::object::DeliveredReader;
 use super::delivered::parquet::RowReader;
 use super::fetch::{Content, ObjectFetcher};
@@ -179,6 +179,13 @@ impl Reading {
         let needs = KeptReader::needs(&filter, self.wanted);
         let kept = self.kept.as_ref();
         if let Some(kept) = kept.and_then(|kept| kept.find(number as usize, object, needs)) {
+            let keeper = match self.wanted.patterns && self.keeps {
+                true => self
+                    .kept
+                    .as_ref()
+                    .and_then(|all| all.keeper_of_patterns(&kept, &self.claim)),
+                false => None,
+            };
             let reader = KeptReader::new(
                 kept,
                 &self.name_of(object),
@@ -187,7 +194,7 @@ impl Reading {
                 object.size,
                 self.counts.clone(),
             );
-            return Ok(OpenObject::Kept(Box::new(reader)));
+            return Ok(OpenObject::Kept(Box::new(reader.keeping(keeper))));
         }
         let reader = self.open_text(number, object, 0).await?;
         Ok(OpenObject::Text(Box::new(reader)))
@@ -201,7 +208,11 @@ impl Reading {
         let kept = self.kept.as_ref().filter(|_| self.keeps);
         let keeper = kept.and_then(|kept| {
             let number = number as usize;
-            kept.keeper(number, object, filter.messages, &self.claim)
+            let reads = Reads {
+                messages: filter.messages,
+                patterns: self.wanted.patterns,
+            };
+            kept.keeper(number, object, reads, &self.claim)
         });
         let content = self.fetch(&name, number, &meta).await?;
         let reader = ObjectReader::new(

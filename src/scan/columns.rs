@@ -5,6 +5,9 @@
 //! objects that were read to their end are kept, with all of their events, so that every window and every part of an object
 //! finds its own. What can't be kept, or is damaged, is read from the object again.
 //!
+//! Patterns of messages, which take longer to find than all else, are kept where a query reads them. A cache keeps an object
+//! anew for them, from its kept messages.
+//!
 //! `block` is up to 8192 events as bytes, `pack` a file of them, `key` which object they are of, `keeper` what a
 //! scan writes them with, and `reader` what it reads them with.
 
@@ -25,9 +28,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::cache::Cache;
 use self::key::ObjectKey;
-use self::pack::{Entry, PackWriter, Summary};
+use self::pack::{Entry, PackWriter, PatternsKept, Summary};
 use super::budget::Claim;
 use crate::layout::cloudwatch::LogObject;
+use crate::pattern::GRAMMAR;
 
 pub use block::{Coding, Events};
 pub(super) use block::{Damaged, Wanted};
@@ -107,9 +111,9 @@ impl Columns {
         let found = cache.entries(|key| wanted.contains(key));
         let mut state = self.state();
         for (key, entry) in found {
+            let has = |summary: &Summary| (summary.has_messages, !summary.may_have_patterns());
             let known = state.entries.get(&key);
-            let has_more = known.is_some_and(|known| known.summary.has_messages);
-            if entry.summary.has_messages || !has_more {
+            if known.is_none_or(|known| has(&entry.summary) >= has(&known.summary)) {
                 state.entries.insert(key, Arc::new(entry));
             }
         }
@@ -234,6 +238,15 @@ pub(super) struct KeptObjects {
     is_local: bool,
 }
 
+/// What of an object's events a scan reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reads {
+    /// The messages, to make rows of them or to check them.
+    pub(super) messages: bool,
+    /// The patterns of the messages.
+    pub(super) patterns: bool,
+}
+
 /// What of an object's columns a scan needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Needs {
@@ -298,7 +311,7 @@ impl KeptObjects {
         &self,
         number: usize,
         object: &LogObject,
-        reads_messages: bool,
+        reads: Reads,
         claim: &Arc<Claim>,
     ) -> Option<ObjectKeeper> {
         let key = (*self.keys.get(number)?)?;
@@ -306,24 +319,49 @@ impl KeptObjects {
         let messages = match self.keep {
             Keep::Times => false,
             Keep::Messages => true,
-            Keep::AsRead => reads_messages,
+            Keep::AsRead => reads.messages,
         };
+        let patterns = messages && reads.patterns;
         let has = |entry: &Arc<Entry>| {
             entry.summary.stamp == stamp
                 && entry.summary.has_messages >= messages
-                && entry.summary.is_checked >= reads_messages
+                && entry.summary.is_checked >= reads.messages
+                && !(patterns && entry.summary.may_have_patterns())
         };
         if self.columns.find(key).as_ref().is_some_and(has) {
             return None;
         }
         let summary = Summary {
             has_messages: messages,
-            is_checked: messages || reads_messages,
+            is_checked: messages || reads.messages,
             stray_lines: 0,
             backdated_events: 0,
             stamp,
+            patterns: match patterns {
+                true => PatternsKept::Of(GRAMMAR),
+                false => PatternsKept::No,
+            },
         };
         ObjectKeeper::begin(&self.columns, key, summary, claim)
+    }
+
+    /// What keeps an object anew, with the patterns that it does not have, while its kept columns are read; `None` where they
+    /// are not worth it: a run's columns end with it.
+    pub(super) fn keeper_of_patterns(
+        &self,
+        kept: &Kept,
+        claim: &Arc<Claim>,
+    ) -> Option<ObjectKeeper> {
+        let summary = kept.entry.summary;
+        let is_cached = matches!(self.columns.home, Home::Cache(_));
+        if !is_cached || !summary.may_have_patterns() {
+            return None;
+        }
+        let summary = Summary {
+            patterns: PatternsKept::Of(GRAMMAR),
+            ..summary
+        };
+        ObjectKeeper::begin(&self.columns, kept.key, summary, claim)
     }
 
     /// Lets other processes have what was kept so far.

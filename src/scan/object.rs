@@ -27,7 +27,7 @@ use super::text::ObjectText;
 use crate::error::{Class, Error};
 use crate::layout;
 use crate::layout::lines::{MARK, unmarked};
-use crate::mask::masked;
+use crate::pattern::PatternWriter;
 use crate::window::Range;
 
 /// A streamed object's text is inflated in blocks of this size, which stay in the processor's cache until they are
@@ -220,6 +220,8 @@ pub(super) struct ObjectReader {
     head: Vec<u8>,
     /// Keeps the columns of its events.
     keeper: Option<ObjectKeeper>,
+    /// What finds the patterns that are kept, and the last of them.
+    patterns: Option<Box<(PatternWriter, Vec<u8>)>>,
     /// The first events that are only counted, as another reader has made rows of them.
     done: u64,
 }
@@ -284,6 +286,7 @@ impl ObjectReader {
         let tally = counts.tally_of(&name.key, filter.window);
         Self {
             keeper: None,
+            patterns: None,
             done: 0,
             is_marked: layout::is_written_here(&name.key),
             edges: counts.edges.is_some().then_some(Edges::NONE),
@@ -306,6 +309,8 @@ impl ObjectReader {
 
     /// The same reader, which also keeps the columns of its events.
     pub(super) fn keeping(mut self, keeper: Option<ObjectKeeper>) -> Self {
+        let keeps_patterns = keeper.as_ref().is_some_and(ObjectKeeper::keeps_patterns);
+        self.patterns = keeps_patterns.then(Box::default);
         self.keeper = keeper;
         self
     }
@@ -373,18 +378,24 @@ impl ObjectReader {
                     let message = match &mut self.keeper {
                         None => message,
                         Some(keeper) => {
-                            shown = match keeper.keeps_messages() {
-                                true => as_shown(message, self.filter.masks),
+                            let keeps_messages = keeper.keeps_messages();
+                            shown = match keeps_messages {
+                                true => message.shown(self.filter.masks),
                                 false => Cow::Borrowed(""),
                             };
-                            let message = match keeper.keeps_messages() {
-                                true => Message::Shown(&shown),
-                                false => message,
-                            };
-                            if !keeper.push(event.timestamp_ms, &shown, is_broken) {
+                            let pattern = self.patterns.as_deref_mut().map(|(writer, pattern)| {
+                                pattern.clear();
+                                writer.write(&shown, pattern);
+                                &pattern[..]
+                            });
+                            if !keeper.push(event.timestamp_ms, &shown, pattern, is_broken) {
                                 self.keeper = None;
                             }
-                            message
+                            match (keeps_messages, pattern) {
+                                (true, Some(pattern)) => Message::Known(&shown, pattern),
+                                (true, None) => Message::Shown(&shown),
+                                (false, _) => message,
+                            }
                         }
                     };
                     if !in_window {
@@ -489,23 +500,10 @@ impl ObjectReader {
     }
 }
 
-/// The message as rows have it.
-fn as_shown(message: Message<'_>, masks: bool) -> Cow<'_, str> {
-    let text = match message {
-        Message::Text(text) => Cow::Borrowed(text),
-        Message::Broken(bytes) => String::from_utf8_lossy(bytes),
-        Message::Shown(text) => return Cow::Borrowed(text),
-    };
-    match masks {
-        true => Cow::Owned(masked(&text).into_owned()),
-        false => text,
-    }
-}
-
 /// The message without its marks, if it may have some.
 fn unmarked_of(message: Message<'_>) -> Option<Vec<u8>> {
     let bytes = match message {
-        Message::Text(text) | Message::Shown(text) => text.as_bytes(),
+        Message::Text(text) | Message::Shown(text) | Message::Known(text, _) => text.as_bytes(),
         Message::Broken(bytes) => bytes,
     };
     memchr::memchr(MARK, bytes).map(|_| unmarked(bytes).into_owned())

@@ -512,7 +512,7 @@ pub(super) fn push_plain(
     message: Message<'_>,
 ) -> bool {
     let message = match message {
-        Message::Text(text) | Message::Shown(text) => {
+        Message::Text(text) | Message::Shown(text) | Message::Known(text, _) => {
             Message::Text(text.trim_end_matches(['\n', '\r']))
         }
         Message::Broken(bytes) => Message::Broken(without_line_ends(bytes)),
@@ -528,7 +528,9 @@ pub(super) fn push_escaped(
     message: Message<'_>,
 ) -> bool {
     match message {
-        Message::Text(text) | Message::Shown(text) => batch.push_escaped(timestamp_ms, text),
+        Message::Text(text) | Message::Shown(text) | Message::Known(text, _) => {
+            batch.push_escaped(timestamp_ms, text)
+        }
         Message::Broken(bytes) => batch.push_escaped(timestamp_ms, &String::from_utf8_lossy(bytes)),
     }
 }

@@ -28,6 +28,7 @@ use super::columns::{KeptObjects, Wanted};
 use super::edges::EdgeLog;
 use super::fetch::ObjectFetcher;
 use super::object::{Counts, EventFilter};
+use super::patterns::{PATTERN, PATTERN_ID, columns_read, over_columns_read};
 use super::record_object::Deduplication;
 use super::report::ReadLog;
 use super::tally::Tally;
@@ -65,7 +66,10 @@ pub fn file_schema(zone: Tz, origins: OriginColumns) -> SchemaRef {
 #[derive(Clone)]
 pub struct LogSource {
     pub(super) table_schema: TableSchema,
-    pub(super) projection: SplitProjection,
+    /// The columns and expressions that a query asks for.
+    pub(super) projection: ProjectionExprs,
+    /// The same over the columns that are read.
+    read_columns: SplitProjection,
     pub(super) filter: EventFilter,
     /// The text before a key in messages, `s3://bucket/` or `/`.
     pub(super) place: Arc<str>,
@@ -97,7 +101,8 @@ impl LogSource {
         read: ReadLog,
     ) -> Self {
         Self {
-            projection: SplitProjection::unprojected(&table_schema),
+            projection: SplitProjection::unprojected(&table_schema).source,
+            read_columns: SplitProjection::unprojected(&table_schema),
             table_schema,
             filter,
             place,
@@ -120,13 +125,24 @@ impl LogSource {
     /// The same source with the columns and expressions of a projection, which reports to the process that sent it.
     #[cfg(feature = "cluster")]
     pub(super) fn received(
-        mut self,
-        projection: &ProjectionExprs,
+        self,
+        projection: ProjectionExprs,
         reported: Arc<super::wire::Reported>,
-    ) -> Self {
-        self.projection = SplitProjection::new(self.table_schema.file_schema(), projection);
-        self.reported = Some(reported);
-        self
+    ) -> Result<Self> {
+        Ok(Self {
+            reported: Some(reported),
+            ..self.projected(projection)?
+        })
+    }
+
+    fn projected(self, projection: ProjectionExprs) -> Result<Self> {
+        let table = self.table_schema.file_schema();
+        let over_read = over_columns_read(&projection, table)?;
+        Ok(Self {
+            read_columns: SplitProjection::new(&columns_read(table), &over_read),
+            projection,
+            ..self
+        })
     }
 
     /// The same source, which also tallies the events of each object that was read to its end.
@@ -209,13 +225,17 @@ impl FileSource for LogSource {
         _base_config: &FileScanConfig,
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
-        let file_schema = self.table_schema.file_schema();
-        let indices = &self.projection.file_indices;
+        let columns = columns_read(self.table_schema.file_schema());
+        let indices = &self.read_columns.file_indices;
+        let reads_patterns = [PATTERN, PATTERN_ID].iter().any(|name| {
+            let read = indices.iter().map(|index| columns.field(*index).name());
+            read.into_iter().any(|read| read == name)
+        });
         let reading = Reading {
             objects: object_store,
             place: Arc::clone(&self.place),
             filter: EventFilter {
-                messages: self.filter.messages || indices.contains(&MESSAGE),
+                messages: self.filter.messages || indices.contains(&MESSAGE) || reads_patterns,
                 ..self.filter
             },
             claim: Arc::clone(&self.claim),
@@ -224,6 +244,7 @@ impl FileSource for LogSource {
             wanted: Wanted {
                 times: indices.contains(&TIMESTAMP),
                 messages: indices.contains(&MESSAGE),
+                patterns: reads_patterns,
             },
             kept: self.kept.clone(),
             keeps: self.keeps,
@@ -232,11 +253,11 @@ impl FileSource for LogSource {
         };
         let opener = Arc::new(LogOpener {
             reading: Arc::new(reading),
-            schema: Arc::new(file_schema.project(indices)?),
+            schema: Arc::new(columns.project(indices)?),
             indices: indices.clone(),
             batch_size: self.batch_size,
         });
-        ProjectionOpener::try_new(self.projection.clone(), opener, file_schema)
+        ProjectionOpener::try_new(self.read_columns.clone(), opener, &columns)
     }
 
     fn table_schema(&self) -> &TableSchema {
@@ -251,18 +272,15 @@ impl FileSource for LogSource {
     }
 
     fn projection(&self) -> Option<&ProjectionExprs> {
-        Some(&self.projection.source)
+        Some(&self.projection)
     }
 
     fn try_pushdown_projection(
         &self,
         projection: &ProjectionExprs,
     ) -> Result<Option<Arc<dyn FileSource>>> {
-        let merged = self.projection.source.try_merge(projection)?;
-        Ok(Some(Arc::new(Self {
-            projection: SplitProjection::new(self.table_schema.file_schema(), &merged),
-            ..self.clone()
-        })))
+        let merged = self.projection.try_merge(projection)?;
+        Ok(Some(Arc::new(self.clone().projected(merged)?)))
     }
 
     fn metrics(&self) -> &ExecutionPlanMetricsSet {
@@ -295,7 +313,7 @@ impl FileSource for LogSource {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        datafusion::physical_plan::apply_expression_roots(self.projection.source.iter(), f)
+        datafusion::physical_plan::apply_expression_roots(self.projection.iter(), f)
     }
 }
 

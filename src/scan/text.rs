@@ -212,7 +212,9 @@ mod tests {
                 let message = text.message(place.clone());
                 prop_assert_eq!(is_text(message), expected, "{:?}", place);
                 let found = match message {
-                    Message::Text(text) | Message::Shown(text) => text.as_bytes(),
+                    Message::Text(text) | Message::Shown(text) | Message::Known(text, _) => {
+                        text.as_bytes()
+                    }
                     Message::Broken(bytes) => bytes,
                 };
                 prop_assert_eq!(found, &bytes[place]);

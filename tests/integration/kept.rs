@@ -27,7 +27,7 @@ use crate::support::program::{Dir, Program, poll};
 const MIDNIGHT: &str = "2026-11-21T00:00:00Z";
 
 /// Every kind of reading: no column, some, all; all events, some, few; in order, and twice at the same time.
-const QUERIES: [&str; 12] = [
+const QUERIES: [&str; 15] = [
     "SELECT count(*) FROM logs",
     "SELECT min(timestamp), max(timestamp), count(DISTINCT timestamp) FROM logs",
     "SELECT log_stream, count(*), sum(length(message)) FROM logs GROUP BY 1",
@@ -40,6 +40,9 @@ const QUERIES: [&str; 12] = [
     "SELECT count(*) FROM logs WHERE message LIKE '%7%' OR message LIKE '%주문%'",
     "SELECT count(*) FROM logs AS a JOIN logs AS b ON a.timestamp = b.timestamp AND a.log_stream <> b.log_stream",
     "SELECT timestamp, log_stream FROM logs WHERE timestamp = '2026-11-21 00:00:05'",
+    "SELECT pattern(message), count(*) FROM logs GROUP BY 1",
+    "SELECT pattern_id(message), timestamp FROM logs WHERE timestamp >= '2026-11-21 00:00:03' AND timestamp < '2026-11-21 00:00:11.5'",
+    "SELECT pattern(message), pattern_id(message), log_stream, count(*), max(message) FROM logs GROUP BY 1, 2, 3",
 ];
 
 /// Objects of every shape: long ones of several blocks, lines before the first timestamp, several lines, broken UTF-8, events in
@@ -211,7 +214,7 @@ async fn damaged_columns_are_made_anew() {
     let cached = || Columns::cached(Cache::open(&cache, Some(1 << 30)).unwrap());
     let table = async || logs(&engine, &store, folder.path(), ranges()[1]).await;
     let mut expected = Vec::new();
-    for sql in [QUERIES[2], QUERIES[3]] {
+    for sql in [QUERIES[2], QUERIES[3], QUERIES[12]] {
         expected.push((sql, ask(&engine, &store, &table().await, sql).await));
     }
     let packs = || -> Vec<PathBuf> {

@@ -5,9 +5,10 @@ use chrono_tz::Asia::Seoul;
 
 use super::invocation::LambdaEvent;
 use super::message_time::WrittenInstant;
-use super::{Level, LogType, Report, exception_class, parse, pattern, request_id, trace_id};
+use super::{Level, LogType, Report, exception_class, parse, request_id, trace_id};
 use crate::job::FormatKind;
 use crate::mask::masked;
+use crate::pattern::PatternWriter;
 use crate::window::local_clock::LocalClock;
 
 /// Calls each function of messages with a text.
@@ -31,7 +32,7 @@ pub fn hold_for(message: &str) {
     }
 
     let mut without_values = Vec::new();
-    pattern::PatternWriter::default().write(message, &mut without_values);
+    PatternWriter::default().write(message, &mut without_values);
     assert!(without_values.len() <= 5 * message.len());
     assert!(std::str::from_utf8(&without_values).is_ok());
 

@@ -1,11 +1,10 @@
 //! What a message is without its values, or without personal data: `pattern`, `pattern_id`, `mask`.
 
-use super::pattern::PatternWriter;
 use super::text_column::TextColumn;
 use super::{one_text, over_array};
 use crate::mask::masked;
-use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, make_view};
-use arrow::buffer::Buffer;
+use crate::pattern::{PatternCoder, Patterns};
+use arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use datafusion::common::{Result, exec_err};
@@ -13,7 +12,6 @@ use datafusion::logical_expr::{
     ColumnarValue, DocSection, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature,
     Volatility,
 };
-use sha2::{Digest, Sha256};
 use std::sync::{Arc, LazyLock};
 
 /// What is made of a message.
@@ -72,8 +70,8 @@ impl ScalarUDFImpl for Rewritten {
         over_array(messages, |array| {
             let messages = array.as_string_view();
             let texts = match self.rewriting {
-                Rewriting::Pattern => Patterns::default().texts(messages),
-                Rewriting::PatternId => Patterns::default().ids(messages),
+                Rewriting::Pattern => patterns_of(messages).texts(messages.nulls().cloned()),
+                Rewriting::PatternId => patterns_of(messages).ids(messages.nulls().cloned()),
                 Rewriting::Mask => masked_texts(messages),
             };
             Ok(texts?)
@@ -125,118 +123,16 @@ static MASK: LazyLock<Documentation> = LazyLock::new(|| {
     )
 });
 
-/// A column of patterns, in which each is there once as long as the same few alternate.
-#[derive(Default)]
-struct Patterns {
-    writer: PatternWriter,
-    bytes: Vec<u8>,
-    views: Vec<u128>,
-    recent: Recent,
-}
-
-/// The patterns that were seen last: the place of each in the column's bytes, and what was made of it.
-struct Recent {
-    places: Vec<Option<(usize, usize, u128)>>,
-}
-
-impl Default for Recent {
-    fn default() -> Self {
-        Self {
-            places: vec![None; Self::PLACES],
+fn patterns_of(messages: &StringViewArray) -> Patterns {
+    let (mut coder, mut patterns) = (PatternCoder::default(), Patterns::default());
+    patterns.codes.reserve_exact(messages.len());
+    for message in messages {
+        match message {
+            Some(message) => coder.push(message, &mut patterns),
+            None => patterns.codes.push(0),
         }
     }
-}
-
-impl Recent {
-    const PLACES: usize = 256;
-
-    /// The place for a pattern: two patterns may have the same.
-    fn place(&mut self, pattern: &[u8]) -> &mut Option<(usize, usize, u128)> {
-        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-        let (chunks, rest) = pattern.as_chunks::<8>();
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        let hash = chunks
-            .iter()
-            .chain([&last])
-            .fold(pattern.len() as u64, |hash, chunk| {
-                (hash ^ u64::from_le_bytes(*chunk))
-                    .wrapping_mul(ODD)
-                    .rotate_left(29)
-            });
-        &mut self.places[(hash >> 32) as usize % Self::PLACES]
-    }
-}
-
-impl Patterns {
-    fn texts(self, messages: &StringViewArray) -> Result<ArrayRef, ArrowError> {
-        self.column(messages, true, |pattern, start| {
-            make_view(pattern, 0, start)
-        })
-    }
-
-    fn ids(self, messages: &StringViewArray) -> Result<ArrayRef, ArrowError> {
-        self.column(messages, false, |pattern, _| {
-            make_view(id(pattern).as_bytes(), 0, 0)
-        })
-    }
-
-    /// A view for each message: `view` makes it of a pattern and its place in the bytes.
-    fn column(
-        mut self,
-        messages: &StringViewArray,
-        keeps_bytes: bool,
-        view: impl Fn(&[u8], u32) -> u128,
-    ) -> Result<ArrayRef, ArrowError> {
-        self.views.reserve_exact(messages.len());
-        for message in messages {
-            let Some(message) = message else {
-                self.views.push(0);
-                continue;
-            };
-            let start = self.bytes.len();
-            self.writer.write(message, &mut self.bytes);
-            let (seen, pattern) = self.bytes.split_at(start);
-            let place = self.recent.place(pattern);
-            let found = place.filter(|(from, to, _)| seen[*from..*to] == *pattern);
-            let view = match found {
-                Some((_, _, view)) => {
-                    self.bytes.truncate(start);
-                    view
-                }
-                None => {
-                    let offset =
-                        u32::try_from(start).map_err(|_| ArrowError::OffsetOverflowError(start))?;
-                    let view = view(pattern, offset);
-                    *place = Some((start, self.bytes.len(), view));
-                    view
-                }
-            };
-            self.views.push(view);
-        }
-        // The engine counts a batch by the memory that it holds.
-        self.bytes.shrink_to_fit();
-        let buffers = match keeps_bytes && !self.bytes.is_empty() {
-            true => vec![Buffer::from_vec(self.bytes)],
-            false => Vec::new(),
-        };
-        let nulls = messages.nulls().cloned();
-        Ok(Arc::new(StringViewArray::try_new(
-            self.views.into(),
-            buffers,
-            nulls,
-        )?))
-    }
-}
-
-/// The id of a pattern: twelve hexadecimal digits, the first of its SHA-256, which fit into a view without a buffer.
-fn id(pattern: &[u8]) -> String {
-    const BYTES: usize = 6;
-    let hash = Sha256::digest(pattern);
-    hash[..BYTES]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    patterns
 }
 
 fn masked_texts(messages: &StringViewArray) -> Result<ArrayRef, ArrowError> {
@@ -253,43 +149,15 @@ fn masked_texts(messages: &StringViewArray) -> Result<ArrayRef, ArrowError> {
 mod tests {
     use super::*;
 
-    fn messages() -> StringViewArray {
-        StringViewArray::from_iter([
-            Some("order 1234 of kim@example.com took 12ms"),
-            None,
-            Some("order 7 of lee@example.com took 1.5s"),
-            Some("x"),
-            Some(""),
-        ])
-    }
-
     #[test]
-    fn a_pattern_that_repeats_is_there_once() {
-        let patterns = Patterns::default().texts(&messages()).unwrap();
+    fn a_null_stays_null() {
+        let messages = StringViewArray::from_iter([None, Some("took 12ms"), None]);
+        let patterns = patterns_of(&messages).texts(messages.nulls().cloned());
+        let patterns = patterns.unwrap();
         let texts: Vec<_> = patterns.as_string_view().iter().collect();
-        let of_order = Some("order <*> of <email> took <duration>");
-        assert_eq!(texts, [of_order, None, of_order, Some("x"), Some("")]);
-        assert_eq!(patterns.as_string_view().data_buffers()[0].len(), 37);
-    }
-
-    #[test]
-    fn an_id_is_that_of_the_pattern() {
-        let ids = Patterns::default().ids(&messages()).unwrap();
-        let ids: Vec<_> = ids.as_string_view().iter().collect();
-        assert_eq!(ids[0], ids[2]);
-        assert_eq!(ids[3], Some("2d711642b726"));
-        assert_eq!(ids[4], Some("e3b0c44298fc"));
-        assert_eq!(ids[1], None);
-    }
-
-    #[test]
-    fn more_patterns_than_are_kept_stay_apart() {
-        let words = |n: usize| {
-            let (first, last) = ("a".repeat(1 + n % 50), "b".repeat(1 + n / 50));
-            format!("{first} is none of the others {last}")
-        };
-        let messages = StringViewArray::from_iter_values((0..2000).map(words));
-        let patterns = Patterns::default().texts(&messages).unwrap();
-        assert_eq!(patterns.as_string_view(), &messages);
+        assert_eq!(texts, [None, Some("took <duration>"), None]);
+        let nothing = StringViewArray::new_null(2);
+        let ids = patterns_of(&nothing).ids(nothing.nulls().cloned()).unwrap();
+        assert_eq!(ids.null_count(), 2);
     }
 }

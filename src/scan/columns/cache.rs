@@ -304,7 +304,7 @@ fn lock(folder: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::columns::pack::Summary;
+    use crate::scan::columns::pack::{PatternsKept, Summary};
     use std::os::unix::fs::PermissionsExt;
 
     fn add(cache: &Cache, name: &str, bytes: usize) {
@@ -313,7 +313,7 @@ mod tests {
         let text: String = std::iter::repeat_with(|| fastrand::char('0'..='z'))
             .take(bytes)
             .collect();
-        writer.blocks().push(7, Some(&text), false);
+        writer.blocks().push(7, Some(&text), None, false);
         let blocks = writer.encode(0).unwrap();
         writer.write(&blocks).unwrap();
         let summary = Summary {
@@ -322,6 +322,7 @@ mod tests {
             stray_lines: 0,
             backdated_events: 0,
             stamp: 0,
+            patterns: PatternsKept::No,
         };
         writer.add(ObjectKey::named(name), summary, blocks);
         writer.close().unwrap();

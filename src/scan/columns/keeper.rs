@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Columns;
 use super::block::{Block, BlockWriter};
 use super::key::ObjectKey;
-use super::pack::{PackWriter, Summary};
+use super::pack::{PackWriter, PatternsKept, Summary};
 use crate::scan::budget::{Claim, Reservation};
 
 /// Takes the events of an object in their order. One that is dropped before the object is complete leaves nothing.
@@ -48,19 +48,28 @@ impl ObjectKeeper {
         self.summary.has_messages
     }
 
-    /// Adds an event, whose message was UTF-8 unless it `is_broken`. False where the object is given up, as there is no more room.
+    /// Whether patterns are kept.
+    pub(in crate::scan) fn keeps_patterns(&self) -> bool {
+        self.summary.patterns != PatternsKept::No
+    }
+
+    /// Adds an event, whose message was UTF-8 unless it `is_broken`, with its pattern where patterns are kept. False where the object is given up, as there is no more room.
     #[inline]
     pub(in crate::scan) fn push(
         &mut self,
         timestamp_ms: i64,
         message: &str,
+        pattern: Option<&[u8]>,
         is_broken: bool,
     ) -> bool {
         let Some(writer) = &mut self.writer else {
             return false;
         };
         let message = self.summary.has_messages.then_some(message);
-        match writer.blocks().push(timestamp_ms, message, is_broken) {
+        match writer
+            .blocks()
+            .push(timestamp_ms, message, pattern, is_broken)
+        {
             false => true,
             true => self.write(),
         }
@@ -96,9 +105,17 @@ impl ObjectKeeper {
         if self.write()
             && let Some(mut writer) = self.writer.take()
         {
+            let patterns = match (
+                self.summary.patterns,
+                writer.blocks().has_too_many_patterns(),
+            ) {
+                (PatternsKept::Of(grammar), true) => PatternsKept::TooMany(grammar),
+                (patterns, _) => patterns,
+            };
             let summary = Summary {
                 stray_lines,
                 backdated_events,
+                patterns,
                 ..self.summary
             };
             let entry = writer.add(self.key, summary, std::mem::take(&mut self.blocks));

@@ -19,9 +19,10 @@ use tempfile::NamedTempFile;
 
 use super::block::{Block, BlockWriter, Coding, Damaged, Events, Wanted};
 use super::key::ObjectKey;
+use crate::pattern::GRAMMAR;
 
 /// The last bytes of every pack.
-const MAGIC: &[u8; 8] = b"tally\0c2";
+const MAGIC: &[u8; 8] = b"tally\0c3";
 
 /// The length of the list, and [`MAGIC`].
 const TAIL: u64 = 16;
@@ -39,6 +40,34 @@ pub struct Summary {
     pub backdated_events: u32,
     /// What a file of this machine was like when it was read; 0 for other objects.
     pub stamp: u64,
+    /// Whether the patterns of its messages are there.
+    pub patterns: PatternsKept,
+}
+
+/// Whether the patterns of an object's messages are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PatternsKept {
+    /// No query has read them.
+    No,
+    /// By the grammar of this number.
+    Of(u32),
+    /// There are too many, by the grammar of this number.
+    TooMany(u32),
+}
+
+impl Summary {
+    /// Whether it has the patterns.
+    pub(super) fn has_patterns(&self) -> bool {
+        self.patterns == PatternsKept::Of(GRAMMAR)
+    }
+
+    /// Whether it would have the patterns if it was kept anew.
+    pub(super) fn may_have_patterns(&self) -> bool {
+        match self.patterns {
+            PatternsKept::No => self.has_messages,
+            PatternsKept::Of(grammar) | PatternsKept::TooMany(grammar) => grammar != GRAMMAR,
+        }
+    }
 }
 
 /// An object's events in a pack.
@@ -298,6 +327,7 @@ mod tests {
     const BOTH: Wanted = Wanted {
         times: true,
         messages: true,
+        patterns: false,
     };
 
     fn summary() -> Summary {
@@ -307,12 +337,13 @@ mod tests {
             stray_lines: 1,
             backdated_events: 2,
             stamp: 3,
+            patterns: PatternsKept::No,
         }
     }
 
     fn add(writer: &mut PackWriter, name: &str, messages: &[&str]) -> Entry {
         for (at, message) in (0..).zip(messages) {
-            writer.blocks().push(at, Some(message), false);
+            writer.blocks().push(at, Some(message), None, false);
         }
         let blocks = writer.encode(0).unwrap();
         writer.write(&blocks).unwrap();
@@ -335,7 +366,7 @@ mod tests {
         let mut writer = PackWriter::new(folder.path(), Some((".", ".part")), Coding::Lz4).unwrap();
         let first = add(&mut writer, "a", &["one", "two"]);
         // An object that was given up leaves bytes that the next one overwrites.
-        writer.blocks().push(7, Some("given up"), false);
+        writer.blocks().push(7, Some("given up"), None, false);
         let blocks = writer.encode(0).unwrap();
         writer.write(&blocks).unwrap();
         add(&mut writer, "b", &["three"]);

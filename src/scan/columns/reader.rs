@@ -1,10 +1,13 @@
 //! An object's kept columns on their way to batches, with the same counts as if the object was read.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::block::{Block, Damaged, Events, Wanted};
+use super::keeper::ObjectKeeper;
 use super::{Kept, Needs};
+use crate::pattern::PatternCoder;
 use crate::scan::batch::BatchBuilder;
 use crate::scan::object::{Counts, EventFilter, FillOutcome, ObjectName};
 use crate::scan::report::ObjectReport;
@@ -24,6 +27,10 @@ pub(in crate::scan) struct KeptReader {
     report: ObjectReport,
     counts: Counts,
     tally: Option<ObjectTally>,
+    /// What finds the patterns where they are wanted and not kept.
+    coder: Option<PatternCoder>,
+    /// Keeps the object anew, with its patterns.
+    keeper: Option<ObjectKeeper>,
     /// The blocks that were begun.
     begun: usize,
     /// The events of these blocks but the last, which are done with.
@@ -51,8 +58,11 @@ impl KeptReader {
             backdated_events: summary.backdated_events,
             ..ObjectReport::default()
         };
+        let finds_patterns = wanted.patterns && !summary.has_patterns();
         Self {
             tally: counts.tally_of(&name.key, filter.window),
+            coder: finds_patterns.then(PatternCoder::default),
+            keeper: None,
             kept,
             number,
             filter,
@@ -67,10 +77,17 @@ impl KeptReader {
         }
     }
 
+    /// The same reader, which keeps the object anew.
+    pub(in crate::scan) fn keeping(mut self, keeper: Option<ObjectKeeper>) -> Self {
+        self.keeper = keeper;
+        self
+    }
+
     /// What a scan needs of the kept columns.
     pub(in crate::scan) fn needs(filter: &EventFilter, wanted: Wanted) -> Needs {
         Needs {
-            messages: wanted.messages,
+            // Patterns that are not kept are found in them.
+            messages: wanted.messages || wanted.patterns,
             checked: filter.messages,
         }
     }
@@ -110,9 +127,13 @@ impl KeptReader {
                 let before = self.kept.entry.blocks().get(before);
                 self.done += before.map_or(0, |block| u64::from(block.rows));
             }
-            let entry = std::sync::Arc::clone(&self.kept.entry);
+            let entry = Arc::clone(&self.kept.entry);
             let Some(block) = entry.blocks().get(self.begun) else {
                 self.count();
+                if let Some(keeper) = self.keeper.take() {
+                    let summary = &self.kept.entry.summary;
+                    keeper.complete(summary.stray_lines, summary.backdated_events);
+                }
                 return Ok(FillOutcome::ObjectEnd);
             };
             self.begin(block)?;
@@ -134,23 +155,33 @@ impl KeptReader {
         };
         let in_window = Overlap::of(own, window);
         let in_rows = Overlap::of(own, rows);
-        if in_window == Overlap::None {
+        let keeps = self.keeper.is_some();
+        if in_window == Overlap::None && !keeps {
             return Ok(());
         }
         let needs_times =
             in_window == Overlap::Part || in_rows == Overlap::Part || self.tally.is_some();
-        let wanted = match in_rows {
-            Overlap::None => Wanted {
-                times: needs_times,
-                messages: false,
-            },
-            _ => Wanted {
-                times: needs_times || self.wanted.times,
-                ..self.wanted
-            },
+        let makes_rows = in_rows != Overlap::None;
+        let finds_patterns = self.coder.is_some() && (makes_rows || keeps);
+        let wanted = Wanted {
+            times: needs_times || keeps || (makes_rows && self.wanted.times),
+            messages: finds_patterns || (makes_rows && self.wanted.messages),
+            patterns: makes_rows && self.wanted.patterns && self.coder.is_none(),
         };
-        let entry = &self.kept.entry;
+        let entry = Arc::clone(&self.kept.entry);
         entry.read(block, wanted, &mut self.buffer, &mut self.events)?;
+        if let Some(coder) = self.coder.as_mut().filter(|_| finds_patterns) {
+            let events = &mut self.events;
+            let mut patterns = std::mem::take(&mut events.patterns);
+            for row in 0..events.ends.len() {
+                coder.push(events.message(row), &mut patterns);
+            }
+            events.patterns = patterns;
+        }
+        self.keep(block)?;
+        if in_window == Overlap::None {
+            return Ok(());
+        }
         let times = &self.events.times;
         let counted = |time: &&i64| in_window == Overlap::All || window.contains(**time);
         self.report.events += match in_window {
@@ -177,6 +208,30 @@ impl KeptReader {
             Overlap::None => {}
             Overlap::All => self.rows.push_back(0..block.rows as usize),
             Overlap::Part => self.rows.extend(runs(times, rows)),
+        }
+        Ok(())
+    }
+
+    /// Keeps the events of a block anew.
+    fn keep(&mut self, block: &Block) -> Result<(), Damaged> {
+        let Some(keeper) = &mut self.keeper else {
+            return Ok(());
+        };
+        let broken: HashSet<u32> = match block.broken {
+            0 => HashSet::new(),
+            _ => self.kept.entry.read_broken(block)?.into_iter().collect(),
+        };
+        let Events {
+            times, patterns, ..
+        } = &self.events;
+        let rows = (0..).zip(times).zip(&patterns.codes);
+        for ((row, time), code) in rows {
+            let message = self.events.message(row as usize);
+            let pattern = Some(patterns.text(*code));
+            if !keeper.push(*time, message, pattern, broken.contains(&row)) {
+                self.keeper = None;
+                break;
+            }
         }
         Ok(())
     }

@@ -236,7 +236,7 @@ pub fn encode(
         }
         partitions.push(PartitionMessage { files });
     }
-    let projection = source.projection.source.iter().map(|projected| {
+    let projection = source.projection.iter().map(|projected| {
         Ok(ProjectionMessage {
             expr: encode(&projected.expr)?,
             alias: projected.alias.clone(),
@@ -420,7 +420,7 @@ pub fn decode(
     .tallied(tally)
     .with_edges(message.notes_edges.then(EdgeLog::default))
     .keeping(kept, message.ahead)
-    .received(&projection, Arc::clone(&reported));
+    .received(projection, Arc::clone(&reported))?;
     let config = FileScanConfigBuilder::new(url, Arc::new(source))
         .with_file_groups(groups)
         .with_limit(message.limit.map(|rows| rows as usize))

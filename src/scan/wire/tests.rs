@@ -230,7 +230,7 @@ proptest! {
             prop_assert_eq!(read.tally.is_some(), source.tally.is_some());
             prop_assert_eq!(read.edges.is_some(), source.edges.is_some());
             prop_assert_eq!(read.table_schema.file_schema(), source.table_schema.file_schema());
-            prop_assert_eq!(&read.projection.file_indices, &source.projection.file_indices);
+            prop_assert_eq!(read.projection.column_indices(), source.projection.column_indices());
         }
     }
 }

@@ -10,7 +10,7 @@ fn pattern(message: &str) -> String {
 
 /// The blocks of `kinds.txt`.
 fn kinds() -> Vec<Vec<String>> {
-    let text = include_str!("../../../../tests/messages/kinds.txt");
+    let text = include_str!("../../tests/messages/kinds.txt");
     let unescaped = |line: &str| {
         line.replace("\\n", "\n")
             .replace("\\t", "\t")
@@ -44,7 +44,7 @@ fn lines_of_one_kind_have_one_pattern_and_those_of_two_have_two() {
 
 /// The messages of public loggers that other functions are tested with.
 fn public_lines() -> Vec<String> {
-    let lines = include_str!("../../../../tests/messages/lines.ndjson");
+    let lines = include_str!("../../tests/messages/lines.ndjson");
     let message = |line| {
         serde_json::from_str::<serde_json::Value>(line).unwrap()["message"]
             .as_str()
@@ -54,7 +54,7 @@ fn public_lines() -> Vec<String> {
     lines.lines().map(message).collect()
 }
 
-/// A pattern is an id in people's queries and notes: one that changes is in the changelog.
+/// A pattern is an id in people's queries and notes: one that changes is in the changelog, and [`GRAMMAR`] goes up.
 #[test]
 fn patterns_of_public_lines_stay_what_they_are() {
     let path = concat!(

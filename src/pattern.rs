@@ -8,6 +8,7 @@
 //! once in forty times, and would then have two patterns. CloudWatch's `pattern` command and Drain write the same mark.
 
 mod bytes;
+mod coded;
 mod colours;
 mod digits;
 mod emails;
@@ -27,9 +28,15 @@ mod words;
 use scanner::Scanner;
 use seen::Seen;
 
+pub use coded::{PatternCoder, Patterns};
+
+/// The number of this grammar. It goes up with a change of any message's pattern, so that patterns which are kept on a disk are
+/// made anew.
+pub const GRAMMAR: u32 = 1;
+
 /// What stands in a pattern for a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mark {
+enum Mark {
     /// A number, an id, a quoted text, or a value of a key.
     Value,
     Time,
@@ -73,13 +80,13 @@ impl Mark {
 
 /// Writes the patterns of messages, one by one, which are faster if the messages are alike.
 #[derive(Debug, Default)]
-pub(super) struct PatternWriter {
+pub struct PatternWriter {
     seen: Seen,
 }
 
 impl PatternWriter {
     /// Appends the pattern of a message, which is at most five times as long, and is its own pattern.
-    pub(super) fn write(&mut self, message: &str, pattern: &mut Vec<u8>) {
+    pub fn write(&mut self, message: &str, pattern: &mut Vec<u8>) {
         match colours::without_colours(message.as_bytes()) {
             None => Scanner::new(message.as_bytes(), pattern, &mut self.seen).message(),
             Some(message) => Scanner::new(&message, pattern, &mut self.seen).message(),
