@@ -34,17 +34,22 @@ impl OptimizerRule for GroupedPatterns {
     ) -> Result<Transformed<LogicalPlan>> {
         match plan {
             LogicalPlan::Aggregate(aggregate)
-                if aggregate
-                    .group_expr
-                    .iter()
-                    .any(|key| pattern_in(key).is_some())
-                    && is_of_logs(&aggregate.input) =>
+                if has_patterns(&aggregate) && is_of_logs(&aggregate.input) =>
             {
                 over_projection(aggregate).map(Transformed::yes)
             }
             other => Ok(Transformed::no(other)),
         }
     }
+}
+
+/// Whether a grouping computes patterns, for which its input has no column of the same name.
+fn has_patterns(aggregate: &Aggregate) -> bool {
+    let input = aggregate.input.schema();
+    let patterns = aggregate.group_expr.iter().filter_map(pattern_in);
+    let mut names = patterns.map(|pattern| pattern.schema_name().to_string());
+    let is_new = |name: String| !input.has_column_with_unqualified_name(&name);
+    names.next().is_some_and(is_new) && names.all(is_new)
 }
 
 /// The pattern of a column that a grouping computes, without its alias.

@@ -177,15 +177,10 @@ impl Reading {
         }
         let filter = self.filter_of(object);
         let needs = KeptReader::needs(&filter, self.wanted);
-        let kept = self.kept.as_ref();
-        if let Some(kept) = kept.and_then(|kept| kept.find(number as usize, object, needs)) {
-            let keeper = match self.wanted.patterns && self.keeps {
-                true => self
-                    .kept
-                    .as_ref()
-                    .and_then(|all| all.keeper_of_patterns(&kept, &self.claim)),
-                false => None,
-            };
+        let all = self.kept.as_ref();
+        if let Some(kept) = all.and_then(|all| all.find(number as usize, object, needs)) {
+            let all = all.filter(|_| self.keeps && self.wanted.patterns);
+            let keeper = all.and_then(|all| all.keeper_of_patterns(&kept, &self.claim));
             let reader = KeptReader::new(
                 kept,
                 &self.name_of(object),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, Column};
 use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
@@ -28,7 +29,8 @@ pub(super) fn columns_read(table: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// A projection over a table as one over the [`columns_read`], which has columns in place of the functions.
+/// A projection over a table as one over the [`columns_read`], which has columns in place of the functions. What is computed for
+/// some events only stays as it is: the column would be computed for all.
 pub(super) fn over_columns_read(
     projection: &ProjectionExprs,
     table: &Schema,
@@ -40,6 +42,9 @@ pub(super) fn over_columns_read(
                 Some(column) => {
                     Transformed::new(Arc::new(column) as _, true, TreeNodeRecursion::Jump)
                 }
+                None if is_for_some_rows(&part) => {
+                    Transformed::new(part, false, TreeNodeRecursion::Jump)
+                }
                 None => Transformed::no(part),
             })
         });
@@ -49,6 +54,15 @@ pub(super) fn over_columns_read(
         })
     });
     read.collect()
+}
+
+/// Whether parts of an expression are evaluated for some rows only.
+fn is_for_some_rows(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    if let Some(operation) = expr.downcast_ref::<BinaryExpr>() {
+        return matches!(operation.op(), Operator::And | Operator::Or);
+    }
+    let call = expr.downcast_ref::<ScalarFunctionExpr>();
+    expr.is::<CaseExpr>() || call.is_some_and(|call| call.fun().short_circuits())
 }
 
 /// The column that is read in place of a function of the table's messages.
@@ -175,6 +189,15 @@ mod tests {
                 assert_eq!(found, ["<email>"]);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_computed_for_some_events_is_left_to_the_function() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).await;
+        let sql = "SELECT CASE WHEN message LIKE '%7%' THEN pattern(message) ELSE pattern_id('x') END FROM logs";
+        let found = ask(&store, &cached(folder.path()), false, sql).await;
+        assert_eq!(found, ["called"; 3]);
     }
 
     /// Patterns that are none show where they were read.

@@ -28,7 +28,7 @@ use super::columns::{KeptObjects, Wanted};
 use super::edges::EdgeLog;
 use super::fetch::ObjectFetcher;
 use super::object::{Counts, EventFilter};
-use super::patterns::{PATTERN, PATTERN_ID, columns_read, over_columns_read};
+use super::patterns::{columns_read, over_columns_read};
 use super::record_object::Deduplication;
 use super::report::ReadLog;
 use super::tally::Tally;
@@ -100,9 +100,10 @@ impl LogSource {
         fetcher: Arc<ObjectFetcher>,
         read: ReadLog,
     ) -> Self {
+        let read_columns = SplitProjection::unprojected(&table_schema);
         Self {
-            projection: SplitProjection::unprojected(&table_schema).source,
-            read_columns: SplitProjection::unprojected(&table_schema),
+            projection: read_columns.source.clone(),
+            read_columns,
             table_schema,
             filter,
             place,
@@ -135,6 +136,7 @@ impl LogSource {
         })
     }
 
+    /// The same source with the columns and expressions of a projection.
     fn projected(self, projection: ProjectionExprs) -> Result<Self> {
         let table = self.table_schema.file_schema();
         let over_read = over_columns_read(&projection, table)?;
@@ -225,12 +227,10 @@ impl FileSource for LogSource {
         _base_config: &FileScanConfig,
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
-        let columns = columns_read(self.table_schema.file_schema());
+        let table = self.table_schema.file_schema();
+        let columns = columns_read(table);
         let indices = &self.read_columns.file_indices;
-        let reads_patterns = [PATTERN, PATTERN_ID].iter().any(|name| {
-            let read = indices.iter().map(|index| columns.field(*index).name());
-            read.into_iter().any(|read| read == name)
-        });
+        let reads_patterns = indices.iter().any(|index| *index >= table.fields().len());
         let reading = Reading {
             objects: object_store,
             place: Arc::clone(&self.place),

@@ -53,7 +53,8 @@ impl ObjectKeeper {
         self.summary.patterns != PatternsKept::No
     }
 
-    /// Adds an event, whose message was UTF-8 unless it `is_broken`, with its pattern where patterns are kept. False where the object is given up, as there is no more room.
+    /// Adds an event, whose message was UTF-8 unless it `is_broken`, with its pattern where patterns are kept. False where the
+    /// object is given up, as there is no more room.
     #[inline]
     pub(in crate::scan) fn push(
         &mut self,
