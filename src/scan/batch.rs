@@ -137,7 +137,7 @@ fn origin(object: &LogObject) -> Option<&crate::layout::Origin> {
 }
 
 impl BatchBuilder {
-    /// A builder of batches of `schema`, whose columns are at `indices` of [`columns_read`](super::patterns::columns_read), which
+    /// A builder of batches of `schema`, whose columns are at `indices` of `patterns::columns_read`, which
     /// are in the same places of `schema`.
     pub fn new(schema: SchemaRef, indices: &[usize], full_rows: usize) -> Self {
         let columns: Vec<Column> = indices
