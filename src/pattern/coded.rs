@@ -22,9 +22,11 @@ pub struct Patterns {
 }
 
 impl Patterns {
-    /// Drops all, and keeps the memory for others.
+    /// Drops all, and keeps the memory for others, unless a long message took it.
     pub fn clear(&mut self) {
+        const MOST_BYTES: usize = 1 << 20;
         self.bytes.clear();
+        self.bytes.shrink_to(MOST_BYTES);
         self.ends.clear();
         self.codes.clear();
     }

@@ -385,6 +385,8 @@ impl ObjectReader {
                             };
                             let pattern = self.patterns.as_deref_mut().map(|(writer, pattern)| {
                                 pattern.clear();
+                                // A long message leaves no memory behind.
+                                pattern.shrink_to(BLOCK);
                                 writer.write(&shown, pattern);
                                 &pattern[..]
                             });

@@ -94,6 +94,7 @@ mod tests {
     use super::*;
     use crate::aws::{Account, Aws};
     use crate::job::{AwsSettings, Location};
+    use crate::pattern::PatternWriter;
     use crate::scan::LogsTable;
     use crate::scan::budget::Budget;
     use crate::scan::columns::cache::Cache;
@@ -101,7 +102,23 @@ mod tests {
     use crate::store::{Store, Stores};
     use crate::window::Range;
 
-    const TEXT: &str = "2026-11-21T00:00:00.000Z took 12ms\n2026-11-21T00:00:01.000Z took 7ms\n2026-11-21T00:00:02.000Z kim@example.com\n";
+    const MESSAGES: [&str; 4] = [
+        "took 12ms",
+        "took 7ms",
+        "kim@example.com",
+        "call 010-1234-5678",
+    ];
+
+    const BOTH: Reads = Reads {
+        messages: true,
+        patterns: true,
+    };
+
+    fn pattern(message: &str) -> String {
+        let mut pattern = Vec::new();
+        PatternWriter::default().write(message, &mut pattern);
+        String::from_utf8(pattern).unwrap()
+    }
 
     /// A folder with an object.
     async fn open(folder: &FilePath) -> Store {
@@ -109,7 +126,9 @@ mod tests {
         std::fs::create_dir_all(&stream).unwrap();
         let file = std::fs::File::create(stream.join("000000.gz")).unwrap();
         let mut gzip = GzEncoder::new(file, Compression::fast());
-        gzip.write_all(TEXT.as_bytes()).unwrap();
+        for (second, message) in MESSAGES.iter().enumerate() {
+            writeln!(gzip, "2026-11-21T00:00:0{second}.000Z {message}").unwrap();
+        }
         gzip.finish().unwrap();
         let stores = Stores::new(Arc::new(Aws::new(AwsSettings::default()))).unwrap();
         let root = Location::Local(folder.to_owned());
@@ -157,6 +176,18 @@ mod tests {
         LogsTable::new(store, objects, Range::ALL, &pool)
     }
 
+    /// What is kept of the table's object.
+    fn kept(store: &Store, table: &LogsTable, columns: &Arc<Columns>) -> KeptObjects {
+        let root = object_store::path::Path::default();
+        let place = store.location().display_key(&root);
+        KeptObjects::new(
+            columns,
+            Keep::AsRead,
+            (table.objects(), &place, false),
+            true,
+        )
+    }
+
     fn cached(folder: &FilePath) -> Arc<Columns> {
         Columns::cached(Cache::open(&folder.join("cache"), Some(64 << 20)).unwrap())
     }
@@ -182,11 +213,13 @@ mod tests {
     async fn masked_messages_have_patterns_of_what_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path()).await;
-        let sql = "SELECT pattern(message) FROM logs WHERE timestamp >= '2026-11-21T00:00:02Z'";
+        let sql = "SELECT pattern(message) FROM logs WHERE timestamp >= '2026-11-21T00:00:03Z'";
+        let (masked, plain) = (pattern("call <phone>"), pattern(MESSAGES[3]));
+        assert_ne!(masked, plain);
         for _ in 0..2 {
-            for masks in [true, false] {
+            for (masks, expected) in [(true, &masked), (false, &plain)] {
                 let found = ask(&store, &cached(folder.path()), masks, sql).await;
-                assert_eq!(found, ["<email>"]);
+                assert_eq!(found, [expected.as_str()]);
             }
         }
     }
@@ -197,7 +230,7 @@ mod tests {
         let store = open(folder.path()).await;
         let sql = "SELECT CASE WHEN message LIKE '%7%' THEN pattern(message) ELSE pattern_id('x') END FROM logs";
         let found = ask(&store, &cached(folder.path()), false, sql).await;
-        assert_eq!(found, ["called"; 3]);
+        assert_eq!(found, ["called"; 4]);
     }
 
     /// Patterns that are none show where they were read.
@@ -207,19 +240,10 @@ mod tests {
         let store = open(folder.path()).await;
         let context = SessionContext::new();
         let table = table(&store, &context).await;
-        let place = store
-            .location()
-            .display_key(&object_store::path::Path::default());
         let columns = cached(folder.path());
-        let objects = (table.objects(), &*place, false);
-        let kept = KeptObjects::new(&columns, Keep::AsRead, objects, true);
-        let reads = Reads {
-            messages: true,
-            patterns: true,
-        };
-        let pool = Arc::clone(&context.runtime_env().memory_pool);
-        let claim = Budget::claim(&Budget::new(&pool), 1);
-        let keeper = kept.keeper(0, &table.objects()[0], reads, &claim);
+        let kept = kept(&store, &table, &columns);
+        let claim = Budget::claim(&Budget::new(&context.runtime_env().memory_pool), 1);
+        let keeper = kept.keeper(0, &table.objects()[0], BOTH, &claim);
         let mut keeper = keeper.unwrap();
         for (time, pattern) in (0..).zip(["first", "second", "first"]) {
             assert!(keeper.push(time, "a message", Some(pattern.as_bytes()), false));
@@ -248,21 +272,13 @@ mod tests {
         let store = open(folder.path()).await;
         let context = SessionContext::new();
         let table = table(&store, &context).await;
-        let place = store
-            .location()
-            .display_key(&object_store::path::Path::default());
         let budget = Budget::new(&context.runtime_env().memory_pool);
         let has_patterns = || {
-            let objects = (table.objects(), &*place, false);
             let columns = cached(folder.path());
-            let kept = KeptObjects::new(&columns, Keep::AsRead, objects, true);
-            let reads = Reads {
-                messages: true,
-                patterns: true,
-            };
+            let kept = kept(&store, &table, &columns);
             let claim = Budget::claim(&budget, 1);
             // What is kept is not kept again.
-            let keeper = kept.keeper(0, &table.objects()[0], reads, &claim);
+            let keeper = kept.keeper(0, &table.objects()[0], BOTH, &claim);
             keeper.is_none()
         };
         for (sql, has) in [
@@ -278,8 +294,7 @@ mod tests {
         }
         let sql = "SELECT pattern(message), message FROM logs";
         let found = ask(&store, &cached(folder.path()), false, sql).await;
-        let patterns = ["took <duration>", "took <duration>", "<email>"];
-        assert_eq!(found[..3], patterns);
-        assert_eq!(found[3..], ["took 12ms", "took 7ms", "kim@example.com"]);
+        assert_eq!(found[..4], MESSAGES.map(pattern));
+        assert_eq!(found[4..], MESSAGES);
     }
 }

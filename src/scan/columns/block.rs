@@ -312,10 +312,12 @@ impl BlockWriter {
         if let Some(pattern) = pattern
             && !self.has_too_many_patterns
         {
-            self.coder.push_known(pattern, &mut self.patterns);
-            if self.patterns.bytes.len() > MOST_PATTERN_BYTES {
-                self.has_too_many_patterns = true;
-                self.patterns.clear();
+            match self.patterns.bytes.len() + pattern.len() > MOST_PATTERN_BYTES {
+                true => {
+                    self.has_too_many_patterns = true;
+                    self.patterns.clear();
+                }
+                false => self.coder.push_known(pattern, &mut self.patterns),
             }
         }
         if is_broken {
@@ -337,6 +339,7 @@ impl BlockWriter {
         let mut start = 0;
         while start < self.times.len() {
             let (end, first_ms, last_ms) = alike(&self.times, start);
+            let patterns = self.patterns_of(start..end);
             let rows = start as u32..end as u32;
             let offsets = self.times[start..end].iter();
             let offsets = offsets.map(|time| time.wrapping_sub(first_ms) as u32);
@@ -346,8 +349,6 @@ impl BlockWriter {
             let broken: Vec<u32> = broken.map(|row| row - rows.start).collect();
             let at = out.len();
             let mut parts = [0; 5];
-            let codes = self.patterns.codes.get(start..end);
-            let patterns = codes.map_or_else(Vec::new, |codes| as_part(&self.patterns, codes));
             let texts = [
                 patterns,
                 as_bytes(offsets),
@@ -375,6 +376,22 @@ impl BlockWriter {
         self.clear_events();
         Ok(blocks)
     }
+
+    /// The part of the patterns of some rows; none where there are no patterns. A block has the texts of its own rows only:
+    /// times that jump to and fro make a block of each row.
+    fn patterns_of(&mut self, rows: Range<usize>) -> Vec<u8> {
+        match self.patterns.codes.get(rows) {
+            None => Vec::new(),
+            Some(all) if all.len() == self.patterns.codes.len() => as_part(&self.patterns),
+            Some(some) => {
+                let mut own = Patterns::default();
+                for code in some {
+                    self.coder.push_known(self.patterns.text(*code), &mut own);
+                }
+                as_part(&own)
+            }
+        }
+    }
 }
 
 /// Where the events end, from `start` on, whose times fit one block; the earliest and the latest of these.
@@ -395,7 +412,7 @@ fn as_bytes(numbers: impl Iterator<Item = u32>) -> Vec<u8> {
 }
 
 /// Patterns as [`Block::read_patterns`] reads them.
-fn as_part(patterns: &Patterns, codes: &[u32]) -> Vec<u8> {
+fn as_part(patterns: &Patterns) -> Vec<u8> {
     let mut bytes = (patterns.ends.len() as u32).to_le_bytes().to_vec();
     let mut start = 0;
     for end in &patterns.ends {
@@ -403,7 +420,8 @@ fn as_part(patterns: &Patterns, codes: &[u32]) -> Vec<u8> {
         start = *end;
     }
     bytes.extend_from_slice(&patterns.bytes);
-    bytes.extend(codes.iter().flat_map(|code| (*code as u16).to_le_bytes()));
+    let codes = patterns.codes.iter();
+    bytes.extend(codes.flat_map(|code| (*code as u16).to_le_bytes()));
     bytes
 }
 
@@ -541,6 +559,27 @@ mod tests {
         );
         writer.clear();
         assert!(!writer.has_too_many_patterns());
+    }
+
+    #[test]
+    fn blocks_of_one_row_have_one_pattern() {
+        let mut writer = BlockWriter::new(Coding::Plain);
+        let mut out = Vec::new();
+        for n in 0..2000 {
+            let pattern = format!("{:0>64}", n % 1000);
+            let time = (n % 2) * 100 * 86_400_000;
+            writer.push(time, Some("x"), Some(pattern.as_bytes()), false);
+        }
+        let blocks = writer.finish(0, &mut out).unwrap();
+        assert_eq!(blocks.len(), 2000);
+        assert!(blocks.iter().all(|block| block.pattern_bytes < 100));
+        for (n, block) in blocks.iter().enumerate() {
+            let patterns = read(block, &out, ALL).unwrap().patterns;
+            assert_eq!(
+                patterns.text(patterns.codes[0]),
+                format!("{:0>64}", n % 1000).as_bytes()
+            );
+        }
     }
 
     #[test]
